@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * One synthetic NIC as the host sees it: the VSP. NVSP state machine, RNDIS and OIDs, receive
+ * sections, RSS, offloads, link, VF association; it moves frames between its channels and its port.
+ * It does not know how the guest is reached: a *transport* (the vfio-user server of hvsim, the
+ * KVM machine of hvsim-vm) maps the memory, opens channels and carries signals.
+ *
+ * Threads: a NIC is single-threaded; every function here must be called with the same lock held or
+ * on the same thread. The guest's memory may change at any time and is never trusted.
+ */
+#ifndef HP_HOST_NIC_H
+#define HP_HOST_NIC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "lib/vmbus/ring.h"
+#include "lib/host/port.h"
+
+#define HOST_MAX_CHANNELS 64u
+
+/** What the user says about one NIC with --nic (key=value list). */
+struct host_nic_config {
+	uint8_t instance[16]; /**< instance GUID in Hyper-V memory order */
+	uint8_t mac[6];
+	uint32_t channels;   /**< most channels including the primary, 1..64 */
+	uint32_t ring_bytes; /**< one ring with its control page, page multiple */
+	uint32_t recv_bytes, send_bytes;
+	uint32_t section_bytes; /**< receive section; the default depends on nothing: 1728 */
+	uint32_t send_section_bytes; /**< 6144 */
+	uint32_t mtu;           /**< largest IP MTU a guest may ask for */
+	uint32_t nvsp_max;      /**< newest NVSP version offered */
+	char port[256];         /**< SPEC of port= */
+};
+
+/**
+ * Parse one --nic argument. Everything but port= has a default; GUID and MAC are derived from
+ * @p number so that they are stable between runs. port= comes last and takes the rest of the string.
+ * @return 0, or a negative errno with one sentence in @p errbuf
+ */
+int host_nic_config_parse(const char *arg, unsigned int number, struct host_nic_config *config,
+	char *errbuf, size_t errlen);
+
+/** Help text for the keys of --nic. */
+extern const char *const host_nic_config_help;
+
+/** A buffer of the guest as the host maps it: contiguous in our address space. */
+struct host_buffer {
+	uint8_t *base;
+	size_t len;
+};
+
+/** How the NIC reaches its guest. @a ctx is the transport's own. */
+struct host_transport {
+	void *ctx;
+	/** Signal the guest on a channel (the ring rules have been applied already). */
+	void (*signal)(void *ctx, unsigned int channel);
+	/**
+	 * Host address of the 4 KiB guest page @p pfn for reading, or NULL. Valid until the poll
+	 * that asked returns. Called for every page of every GPA-direct packet: must be cheap.
+	 */
+	const void *(*page)(void *ctx, uint64_t pfn);
+	/** Map the buffer of GPADL @p handle. @return 0, -ENOENT for an unknown handle. */
+	int (*buffer)(void *ctx, uint32_t handle, struct host_buffer *buffer);
+	/**
+	 * The guest asked for @p count subchannels (1..count). Prepare them; called before the
+	 * answer is written. A transport whose regions must be valid with the answer opens the
+	 * channels here (host_nic_channel_open()).
+	 * @return channels granted, <= @p count, or a negative errno
+	 */
+	int (*subchannels)(void *ctx, unsigned int count);
+	/** The answer is in the ring: offer the channels now (VMBus). May be NULL. */
+	void (*offer)(void *ctx, unsigned int count);
+	/** The guest broke the protocol or a ring: the NIC has stopped the channel. May be NULL. */
+	void (*broken)(void *ctx, unsigned int channel, const char *why);
+};
+
+struct host_nic;
+
+/** Counters of a NIC; "rx" and "tx" are the guest's. Units: frames unless named. */
+struct host_nic_stats {
+	uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes;
+	uint64_t rx_dropped_no_section; /**< every receive section is with the guest */
+	uint64_t rx_dropped_ring_full;
+	uint64_t rx_dropped_filter; /**< packet filter 0 or not for this guest */
+	uint64_t rx_dropped_link;   /**< link down or guest not ready */
+	uint64_t tx_errors;         /**< malformed sends, answered with a failure */
+	uint64_t tx_packets;        /**< VMBus packets with RNDIS data taken from rings */
+	uint64_t rx_packets;        /**< VMBus packets with RNDIS data written to rings */
+	uint64_t signals;           /**< signals sent to the guest */
+	uint64_t protocol_errors;
+};
+
+/**
+ * Create a NIC and open its port.
+ * @param errbuf one sentence when it fails
+ * @return 0 and *nic, or a negative errno
+ */
+int host_nic_create(const struct host_nic_config *config, const struct host_transport *transport,
+	struct host_nic **nic, char *errbuf, size_t errlen);
+void host_nic_destroy(struct host_nic *nic);
+
+/**
+ * A channel was opened by the guest: serve its rings from now on.
+ * @param index 0 primary, 1.. as granted
+ * @param tx    guest-to-host ring, @param rx host-to-guest ring; both stay mapped until the
+ *              channel is closed
+ * @return 0, or a negative errno (bad index, bad ring)
+ */
+int host_nic_channel_open(struct host_nic *nic, unsigned int index, const struct vmbus_ring *tx,
+	const struct vmbus_ring *rx);
+/** Stop touching a channel. Closing channel 0 closes all and forgets all NVSP and RNDIS state. */
+void host_nic_channel_close(struct host_nic *nic, unsigned int index);
+bool host_nic_channel_is_open(const struct host_nic *nic, unsigned int index);
+
+/** The GPADL or mapping behind a buffer goes away: stop using both buffers at once. */
+void host_nic_buffers_revoked(struct host_nic *nic);
+
+/**
+ * Serve the NIC once: at most @p budget packets per channel and @p budget frames of the port.
+ * @return units of work done; 0 = idle
+ */
+unsigned int host_nic_poll(struct host_nic *nic, unsigned int budget);
+
+/**
+ * About to sleep: ask the guest to signal new packets (ring steps I1-I4).
+ * @return true when there is work after all; then the rings are masked again
+ */
+bool host_nic_sleep(struct host_nic *nic);
+/** Awake again: mask the rings. */
+void host_nic_wake(struct host_nic *nic);
+/** Nanoseconds until the NIC wants a poll without being signalled; UINT64_MAX = never. */
+uint64_t host_nic_deadline(struct host_nic *nic);
+/** The port's descriptor to wait for, or -1. */
+int host_nic_port_fd(struct host_nic *nic);
+
+/* ---- control commands (link, stats, rings, faults) ---- */
+
+int host_nic_set_link(struct host_nic *nic, bool up);
+void host_nic_get_stats(struct host_nic *nic, struct host_nic_stats *stats,
+	struct host_port_stats *port);
+
+/** State of one channel for "ctl rings" and --rings: both rings' shared and private indices. */
+struct host_ring_state {
+	uint32_t size, write_index, read_index, interrupt_mask, pending_send_sz, feature_bits;
+	uint32_t private_index; /**< our own next index: read in tx, write in rx */
+};
+struct host_channel_state {
+	bool open;
+	struct host_ring_state tx, rx;
+};
+int host_nic_channel_state(
+	struct host_nic *nic, unsigned int index, struct host_channel_state *state);
+
+/** Drivers' and protocol state in words, for "ctl stats". */
+const char *host_nic_state_name(const struct host_nic *nic);
+const struct host_nic_config *host_nic_config(const struct host_nic *nic);
+
+/**
+ * Fault and behaviour knobs for tests ("ctl set NAME VALUE"); see nic_knobs.c for the list:
+ * stall (stop reading the guest's rings), stall_rx (stop delivering), complete_pct, batch, ...
+ * @return 0, -ENOENT for an unknown name, -EINVAL for a bad value
+ */
+int host_nic_knob(struct host_nic *nic, const char *name, const char *value);
+/** Names of the knobs with one line of help each, NULL-terminated pairs. */
+extern const char *const host_nic_knob_help;
+
+#endif

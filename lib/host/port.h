@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * A port: where a host NIC's frames come from and go to (tap, pcap, gen, sink, echo, switch).
+ *
+ * A port belongs to one NIC and is called only on the thread that polls that NIC, except where a
+ * function says otherwise. Frames are Ethernet without FCS.
+ */
+#ifndef HP_HOST_PORT_H
+#define HP_HOST_PORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/** Most frames handed over in one call. */
+#define HOST_PORT_BURST 64u
+
+/** One frame. For receive, the NIC gives @a data and @a room and the port fills in @a len. */
+struct host_frame {
+	uint8_t *data;
+	uint32_t len;  /**< bytes of the frame */
+	uint32_t room; /**< receive only: bytes that may be written at @a data */
+};
+
+/** What went through a port, as the port itself counts it; "rx" is towards the guest. */
+struct host_port_stats {
+	uint64_t rx_frames, rx_bytes; /**< handed to the NIC for the guest */
+	uint64_t tx_frames, tx_bytes; /**< taken from the NIC, sent by the guest */
+	uint64_t tx_dropped;          /**< taken but lost by the port (full, error) */
+	/** Of generated frames that came back (gen, sink): */
+	uint64_t verified, corrupt, lost, duplicate, reordered;
+	bool verifies; /**< the fields of the line above mean something */
+	bool finished; /**< gen with count=, pcap with in=: nothing more will come */
+};
+
+struct host_port;
+
+/** What a kind of port can do. All are called on the NIC's thread. */
+struct host_port_ops {
+	const char *kind;
+	/**
+	 * Frames for the guest: write up to @p n <= HOST_PORT_BURST frames into the buffers given.
+	 * @return frames written; never blocks
+	 */
+	unsigned int (*receive)(struct host_port *port, struct host_frame *frames, unsigned int n);
+	/**
+	 * Frames from the guest; the data is valid only during the call. The port takes all of them
+	 * (counting what it must drop).
+	 */
+	void (*send)(struct host_port *port, const struct host_frame *frames, unsigned int n);
+	/** End of a poll: write out what was gathered. May be NULL. */
+	void (*flush)(struct host_port *port);
+	/** A descriptor that becomes readable when receive() has work, or -1. */
+	int (*fd)(struct host_port *port);
+	/**
+	 * Nanoseconds until receive() can have work without its fd becoming readable; 0 = now,
+	 * UINT64_MAX = never.
+	 */
+	uint64_t (*deadline)(struct host_port *port);
+	void (*stats)(struct host_port *port, struct host_port_stats *stats);
+	void (*close)(struct host_port *port);
+};
+
+/** Base of every port; the kinds embed it as their first member. */
+struct host_port {
+	const struct host_port_ops *ops;
+};
+
+/**
+ * Open the port that @p spec describes ("tap:NAME", "pcap:in=FILE,out=FILE", "gen:size=..,...",
+ * "sink", "echo", "switch:NAME[,vlan=N]").
+ *
+ * @param mac    the guest's MAC address (gen sends to it)
+ * @param errbuf one sentence for the user when it fails: what, where, what to do
+ * @return 0 and *port, or a negative errno
+ */
+int host_port_open(const char *spec, const uint8_t mac[6], struct host_port **port, char *errbuf,
+	size_t errlen);
+
+/** One line per kind of port, for --help. */
+extern const char *const host_port_help;
+
+#endif

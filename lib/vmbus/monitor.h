@@ -75,7 +75,7 @@ vmbus_monitor_take(struct vmbus_monitor_page *page, unsigned int group)
 static inline int
 vmbus_monitor_set_latency(struct vmbus_monitor_page *page, unsigned int id, uint32_t ns)
 {
-	if (id >= VMBUS_MONITOR_IDS || ns / 100 > UINT16_MAX)
+	if (id >= VMBUS_MONITOR_IDS || ns > UINT16_MAX * 100u)
 		return -ERANGE;
 	atomic_store_explicit(&page->latency[id], (uint16_t)(ns / 100), memory_order_relaxed);
 	return 0;

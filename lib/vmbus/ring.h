@@ -140,6 +140,7 @@ vmbus_ring_writer_init(struct vmbus_ring_writer *w, const struct vmbus_ring *rin
 {
 	int rc = vmbus_ring_check(ring);
 
+	w->corrupt = true; /* until all has been checked: a failed init leaves no usable object */
 	if (rc != 0)
 		return rc;
 	w->ring = *ring;
@@ -147,9 +148,11 @@ vmbus_ring_writer_init(struct vmbus_ring_writer *w, const struct vmbus_ring *rin
 	w->cached_r = atomic_load(&ring->ctl->read_index);
 	w->corrupt = !vmbus_ring_index_ok(ring->size, w->next_w) ||
 		     !vmbus_ring_index_ok(ring->size, w->cached_r);
+	if (w->corrupt)
+		return -EIO;
 	atomic_store(&ring->ctl->pending_send_sz, 0);
 	atomic_store(&ring->ctl->feature_bits, VMBUS_RING_FEATURE_PENDING_SEND);
-	return w->corrupt ? -EIO : 0;
+	return 0;
 }
 
 /** Start consuming from the indices that stand in the ring. The interrupt mask is left alone. */
@@ -158,6 +161,7 @@ vmbus_ring_reader_init(struct vmbus_ring_reader *r, const struct vmbus_ring *rin
 {
 	int rc = vmbus_ring_check(ring);
 
+	r->corrupt = true; /* until all has been checked: a failed init leaves no usable object */
 	if (rc != 0)
 		return rc;
 	r->ring = *ring;
@@ -201,11 +205,13 @@ vmbus_ring_writer_free(const struct vmbus_ring_writer *w)
 static inline bool
 vmbus_ring_writer_room(struct vmbus_ring_writer *w, uint32_t len, uint32_t reserve)
 {
-	uint32_t want = vmbus_packet_ring_size(len) + reserve;
+	uint64_t want = (uint64_t)vmbus_packet_ring_size(len) + reserve;
 
+	if (w->corrupt)
+		return false;
 	if (vmbus_ring_writer_free(w) > want)
 		return true;
-	if (w->corrupt || !vmbus_ring_writer_refresh(w))
+	if (!vmbus_ring_writer_refresh(w))
 		return false;
 	return vmbus_ring_writer_free(w) > want;
 }
@@ -261,11 +267,14 @@ vmbus_ring_writer_publish(struct vmbus_ring_writer *w)
 
 /**
  * Ask the consumer to signal when more than @p bytes are free (F2-F4).
- * @return true when that much is free already (the request is withdrawn)
+ * @return true when that much is free already (the request is withdrawn), or when the ring is
+ *         corrupt: the next write says so, nobody sleeps on it
  */
 static inline bool
 vmbus_ring_writer_wait_room(struct vmbus_ring_writer *w, uint32_t bytes)
 {
+	if (w->corrupt)
+		return true;
 	atomic_store_explicit(&w->ring.ctl->pending_send_sz, bytes, memory_order_relaxed);
 	/* F3: pairs with C3 in vmbus_ring_reader_publish(). */
 	atomic_thread_fence(memory_order_seq_cst);
@@ -291,10 +300,14 @@ vmbus_ring_reader_refresh(struct vmbus_ring_reader *r)
 {
 	uint32_t w = atomic_load_explicit(&r->ring.ctl->write_index, memory_order_acquire);
 
-	/* A write index that falls behind what was seen would un-write packets. */
+	/*
+	 * A write index that falls behind what was seen would un-write packets. Measured from the
+	 * published read index, which the producer cannot legally pass: measured from next_r, a
+	 * step back into packets just consumed would look like a nearly full ring.
+	 */
 	if (!vmbus_ring_index_ok(r->ring.size, w) ||
-		vmbus_ring_used(r->ring.size, w, r->next_r) <
-			vmbus_ring_used(r->ring.size, r->cached_w, r->next_r)) {
+		vmbus_ring_used(r->ring.size, w, r->published_r) <
+			vmbus_ring_used(r->ring.size, r->cached_w, r->published_r)) {
 		r->corrupt = true;
 		return false;
 	}
@@ -397,16 +410,17 @@ vmbus_ring_reader_mask(struct vmbus_ring_reader *r)
 /**
  * About to sleep (I2-I4): allow signals, then look once more. The read index must have been
  * published before (I1).
- * @return true when packets have arrived meanwhile: signals are masked again, go on polling
+ * @return true when packets have arrived meanwhile: signals are masked again, go on polling; also
+ *         when the ring is corrupt: the next peek says so, nobody sleeps on it
  */
 static inline bool
 vmbus_ring_reader_unmask(struct vmbus_ring_reader *r)
 {
+	if (r->corrupt)
+		return true;
 	atomic_store_explicit(&r->ring.ctl->interrupt_mask, 0, memory_order_relaxed);
 	/* I3: pairs with P3 in vmbus_ring_writer_publish(). */
 	atomic_thread_fence(memory_order_seq_cst);
-	if (r->corrupt)
-		return false;
 	if (atomic_load_explicit(&r->ring.ctl->write_index, memory_order_acquire) == r->next_r)
 		return false;
 	vmbus_ring_reader_mask(r);

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * Where the sockets of NICs are: the directories, the names, and a scan that never connects
+ * (spec/vmbus-over-vfio-user.md §13).
+ *
+ * Owns nothing; any thread may call. Reads the environment (HYPERPOLL_VFIO_USER_DIRS,
+ * XDG_RUNTIME_DIR).
+ */
+#ifndef HP_VFIO_USER_SOCKETS_H
+#define HP_VFIO_USER_SOCKETS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/vmbus/guid.h"
+
+/** Room for any usable socket path with its NUL (sun_path). */
+#define VFU_PATH_MAX 108u
+/** Most directories in the list. */
+#define VFU_MAX_DIRS 16u
+
+/**
+ * Called for each socket found. @p guid in Hyper-V memory order.
+ * @return 0 go on; anything else stops the scan and is returned
+ */
+typedef int (*vfu_scan_fn)(void *arg, const uint8_t guid[16], const char *path);
+
+/**
+ * Look for `<guid>.sock` (lower case, exactly) that is a socket owned by our user or root, in the
+ * client's directories: HYPERPOLL_VFIO_USER_DIRS if set, else /run/hyperpoll and
+ * $XDG_RUNTIME_DIR/hyperpoll. Missing directories are skipped; a GUID found twice counts in the
+ * first directory only for callers that keep it so: every one is reported.
+ * @return 0, what @p fn returned, or a negative errno (-ENOMEM)
+ */
+int vfu_scan(vfu_scan_fn fn, void *arg);
+
+/** The client's directory @p i, or -ENOENT after the last. @return 0; -ENAMETOOLONG: skip it */
+int vfu_client_dir(unsigned int i, char dir[VFU_PATH_MAX]);
+
+/** The server's default directory. @return 0; -ENOENT: not root and no XDG_RUNTIME_DIR */
+int vfu_server_dir(char dir[VFU_PATH_MAX]);
+/** Make the directory (mode 0700) unless it exists. Parents are not made. */
+int vfu_dir_create(const char *dir);
+
+/** @return 0, or -ENAMETOOLONG when the path (or its temporary twin) does not fit a socket address
+ */
+int vfu_socket_path(const char *dir, const uint8_t guid[16], char path[VFU_PATH_MAX]);
+/** Parse `<guid>.sock`. @return 0 or -EINVAL */
+int vfu_socket_name_parse(const char *name, uint8_t guid[16]);
+
+#endif

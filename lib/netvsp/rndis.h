@@ -1,0 +1,592 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * RNDIS over NVSP (spec/rndis.md): control messages, data packets with their per-packet
+ * information (PPI), OIDs and statuses; builders and bounds-checked parsers for both ends.
+ * Nobody owns data here and nothing keeps state but struct rndis_rsc, which belongs to one
+ * receive queue; any thread may call anything on its own buffers.
+ *
+ * Parsers work on a *private copy* of a message's first bytes. Offsets in results ("abs") count
+ * from the message's first byte, not from byte 8 as on the wire. Little-endian machines only.
+ */
+#ifndef HP_NETVSP_RNDIS_H
+#define HP_NETVSP_RNDIS_H
+
+#include <assert.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "lib/netvsp/oid.h"
+
+/** Message types (§2). A completion is its request with bit 31 set. */
+enum rndis_type {
+	RNDIS_TYPE_PACKET = 1,
+	RNDIS_TYPE_INITIALIZE = 2,
+	RNDIS_TYPE_HALT = 3,
+	RNDIS_TYPE_QUERY = 4,
+	RNDIS_TYPE_SET = 5,
+	RNDIS_TYPE_RESET = 6,
+	RNDIS_TYPE_INDICATE_STATUS = 7,
+	RNDIS_TYPE_KEEPALIVE = 8,
+};
+#define RNDIS_TYPE_COMPLETION	    0x80000000u
+#define RNDIS_TYPE_INITIALIZE_CMPLT (RNDIS_TYPE_COMPLETION | RNDIS_TYPE_INITIALIZE)
+#define RNDIS_TYPE_QUERY_CMPLT	    (RNDIS_TYPE_COMPLETION | RNDIS_TYPE_QUERY)
+#define RNDIS_TYPE_SET_CMPLT	    (RNDIS_TYPE_COMPLETION | RNDIS_TYPE_SET)
+#define RNDIS_TYPE_RESET_CMPLT	    (RNDIS_TYPE_COMPLETION | RNDIS_TYPE_RESET)
+#define RNDIS_TYPE_KEEPALIVE_CMPLT  (RNDIS_TYPE_COMPLETION | RNDIS_TYPE_KEEPALIVE)
+
+/** What offset fields on the wire count from. */
+#define RNDIS_OFFSET_BASE 8u
+/** Largest control request we send or take (§1). */
+#define RNDIS_MAX_REQUEST 4096u
+
+struct rndis_header {
+	uint32_t type;
+	uint32_t length; /**< header included */
+};
+
+struct rndis_initialize {
+	struct rndis_header h;
+	uint32_t request_id;
+	uint32_t major; /**< 1 */
+	uint32_t minor; /**< 0 */
+	uint32_t max_transfer_size;
+};
+
+struct rndis_initialize_complete {
+	struct rndis_header h;
+	uint32_t request_id;
+	uint32_t status;
+	uint32_t major;
+	uint32_t minor;
+	uint32_t device_flags; /**< 1 connectionless */
+	uint32_t medium;       /**< 0 802.3 */
+	uint32_t max_packets;
+	uint32_t max_transfer_size;
+	uint32_t alignment_factor; /**< alignment = 1 << factor */
+	uint32_t af_list_offset;
+	uint32_t af_list_size;
+};
+
+/** Some hosts leave out the last field: what a guest accepts (§2). */
+#define RNDIS_INITIALIZE_CMPLT_MIN 48u
+
+/** QUERY and SET; info follows, info_offset is always 20. */
+struct rndis_request {
+	struct rndis_header h;
+	uint32_t request_id;
+	uint32_t oid;
+	uint32_t info_length;
+	uint32_t info_offset;
+	uint32_t vc_handle;
+};
+
+struct rndis_query_complete {
+	struct rndis_header h;
+	uint32_t request_id;
+	uint32_t status;
+	uint32_t info_length;
+	uint32_t info_offset; /**< 16 */
+};
+
+/** HALT, KEEPALIVE and (reserved instead of the id) RESET. */
+struct rndis_short_request {
+	struct rndis_header h;
+	uint32_t request_id;
+};
+
+/** SET_C and KEEPALIVE_C. */
+struct rndis_short_complete {
+	struct rndis_header h;
+	uint32_t request_id;
+	uint32_t status;
+};
+
+struct rndis_reset_complete {
+	struct rndis_header h;
+	uint32_t status;
+	uint32_t addressing_reset;
+};
+
+struct rndis_indicate_status {
+	struct rndis_header h;
+	uint32_t status;
+	uint32_t status_length;
+	uint32_t status_offset; /**< 12, or 0 without a buffer */
+};
+
+/** PACKET (§4). */
+struct rndis_packet {
+	struct rndis_header h;
+	uint32_t data_offset;
+	uint32_t data_length;
+	uint32_t oob_offset;
+	uint32_t oob_length;
+	uint32_t oob_count;
+	uint32_t ppi_offset;
+	uint32_t ppi_length;
+	uint32_t vc_handle;
+	uint32_t reserved;
+};
+
+/** One PPI; all known ones carry one word. */
+struct rndis_ppi {
+	uint32_t size;	 /**< 16 */
+	uint32_t type;	 /**< enum rndis_ppi_type */
+	uint32_t offset; /**< of the payload from the PPI's first byte: 12 */
+	uint32_t value;
+};
+
+#define RNDIS_AT(s, field, at) static_assert(offsetof(struct s, field) == (at), #s "." #field)
+static_assert(sizeof(struct rndis_initialize) == 24, "INITIALIZE");
+static_assert(sizeof(struct rndis_initialize_complete) == 52, "INITIALIZE_C");
+RNDIS_AT(rndis_initialize_complete, max_packets, 32);
+RNDIS_AT(rndis_initialize_complete, max_transfer_size, 36);
+RNDIS_AT(rndis_initialize_complete, alignment_factor, 40);
+static_assert(sizeof(struct rndis_request) == 28, "QUERY, SET");
+RNDIS_AT(rndis_request, info_offset, 20);
+static_assert(sizeof(struct rndis_query_complete) == 24, "QUERY_C");
+static_assert(sizeof(struct rndis_short_request) == 12, "HALT");
+static_assert(sizeof(struct rndis_short_complete) == 16, "SET_C");
+static_assert(sizeof(struct rndis_reset_complete) == 16, "RESET_C");
+static_assert(sizeof(struct rndis_indicate_status) == 20, "INDICATE_STATUS");
+static_assert(sizeof(struct rndis_packet) == 44, "PACKET");
+RNDIS_AT(rndis_packet, data_offset, 8);
+RNDIS_AT(rndis_packet, data_length, 12);
+RNDIS_AT(rndis_packet, ppi_offset, 28);
+RNDIS_AT(rndis_packet, ppi_length, 32);
+RNDIS_AT(rndis_packet, reserved, 40);
+static_assert(sizeof(struct rndis_ppi) == 16, "PPI");
+#undef RNDIS_AT
+
+/** PPI types (§4); bit 31 is the internal namespace. */
+enum rndis_ppi_type {
+	RNDIS_PPI_CHECKSUM = 0,
+	RNDIS_PPI_LSO = 2,
+	RNDIS_PPI_VLAN = 6,
+	RNDIS_PPI_HASH_VALUE = 8,
+	RNDIS_PPI_HASH_INFO = 9,
+};
+#define RNDIS_PPI_PACKET_ID 0x80000001u
+
+#define RNDIS_PPI_HEADER     12u
+#define RNDIS_MAX_PPI_LENGTH 256u
+#define RNDIS_MAX_PPIS	     16u
+#define RNDIS_MIN_FRAME	     14u
+/** Longest frame made of fragments or taken for segmentation: IP's limit and a tagged header. */
+#define RNDIS_MAX_BIG_FRAME (65535u + 18u)
+
+/** Transmit checksum word (§4.1); bits 16-25 hold the L4 header's offset in the frame. */
+#define RNDIS_TX_CSUM_IPV4    0x01u
+#define RNDIS_TX_CSUM_IPV6    0x02u
+#define RNDIS_TX_CSUM_TCP     0x04u
+#define RNDIS_TX_CSUM_UDP     0x08u
+#define RNDIS_TX_CSUM_IP_HDR  0x10u
+#define RNDIS_L4_OFFSET_SHIFT 16
+#define RNDIS_L4_OFFSET_MAX   0x3ffu
+
+/** Receive checksum word (§4.2): another layout. */
+#define RNDIS_RX_CSUM_TCP_FAILED	0x001u
+#define RNDIS_RX_CSUM_UDP_FAILED	0x002u
+#define RNDIS_RX_CSUM_IP_FAILED		0x004u
+#define RNDIS_RX_CSUM_TCP_OK		0x008u
+#define RNDIS_RX_CSUM_UDP_OK		0x010u
+#define RNDIS_RX_CSUM_IP_OK		0x020u
+#define RNDIS_RX_CSUM_LOOPBACK		0x040u
+#define RNDIS_RX_CSUM_TCP_VALUE_INVALID 0x080u
+#define RNDIS_RX_CSUM_IP_VALUE_INVALID	0x100u
+
+/** Transmit checksum word. @param l4_offset bytes, <= RNDIS_L4_OFFSET_MAX; 0 = minimal headers */
+static inline uint32_t
+rndis_tx_csum(uint32_t flags, uint32_t l4_offset)
+{
+	return flags | (l4_offset & RNDIS_L4_OFFSET_MAX) << RNDIS_L4_OFFSET_SHIFT;
+}
+
+static inline uint32_t
+rndis_tx_csum_l4_offset(uint32_t word)
+{
+	return word >> RNDIS_L4_OFFSET_SHIFT & RNDIS_L4_OFFSET_MAX;
+}
+
+/** LSOv2 word (§4.1): MSS in bits 0-19, TCP header offset in 20-29, bit 30 set, bit 31 IPv6. */
+#define RNDIS_LSO_MSS_MASK 0xfffffu
+#define RNDIS_LSO_V2	   0x40000000u
+#define RNDIS_LSO_IPV6	   0x80000000u
+
+static inline uint32_t
+rndis_lso(uint32_t mss, uint32_t tcp_offset, bool ipv6)
+{
+	return (mss & RNDIS_LSO_MSS_MASK) | (tcp_offset & RNDIS_L4_OFFSET_MAX) << 20 |
+	       RNDIS_LSO_V2 | (ipv6 ? RNDIS_LSO_IPV6 : 0);
+}
+
+static inline uint32_t
+rndis_lso_mss(uint32_t word)
+{
+	return word & RNDIS_LSO_MSS_MASK;
+}
+
+static inline uint32_t
+rndis_lso_tcp_offset(uint32_t word)
+{
+	return word >> 20 & RNDIS_L4_OFFSET_MAX;
+}
+
+/** 802.1Q word (§4): priority, CFI, id from bit 0 up, unlike the TCI. */
+static inline uint32_t
+rndis_vlan_from_tci(uint16_t tci)
+{
+	return (tci >> 13 & 7u) | (tci >> 12 & 1u) << 3 | (tci & 0xfffu) << 4;
+}
+
+static inline uint16_t
+rndis_vlan_to_tci(uint32_t word)
+{
+	return (uint16_t)((word & 7u) << 13 | (word >> 3 & 1u) << 12 | (word >> 4 & 0xfffu));
+}
+
+/** Hash info word (§4.2): function in bits 0-7, the type used (NDIS_HASH_*) above. */
+#define RNDIS_HASH_FUNCTION_MASK 0xffu
+#define RNDIS_HASH_TYPE_MASK	 0xffff00u
+
+/** Packet id word (§4.3): {version u8 = 1, flags u8, id u16}. */
+#define RNDIS_PACKET_ID_VERSION 1u
+#define RNDIS_RSC_MULTI		1u
+#define RNDIS_RSC_FIRST		2u
+#define RNDIS_RSC_LAST		4u
+
+static inline uint32_t
+rndis_packet_id(uint32_t flags, uint16_t id)
+{
+	return RNDIS_PACKET_ID_VERSION | (flags & 0xffu) << 8 | (uint32_t)id << 16;
+}
+
+/* ---- data packets: building ---- */
+
+/** A PACKET being written: header space first, then PPIs. Lives on the writer's stack. */
+struct rndis_packet_builder {
+	uint8_t *base;
+	uint32_t ppi_length;
+};
+
+/** Start a message at @p dst, which must have room for 44 bytes and 16 per PPI. */
+static inline void
+rndis_packet_begin(struct rndis_packet_builder *b, void *dst)
+{
+	b->base = dst;
+	b->ppi_length = 0;
+}
+
+/** Append one PPI with one word. */
+static inline void
+rndis_packet_add(struct rndis_packet_builder *b, uint32_t type, uint32_t value)
+{
+	const struct rndis_ppi ppi = {
+		.size = sizeof(ppi),
+		.type = type,
+		.offset = RNDIS_PPI_HEADER,
+		.value = value,
+	};
+
+	memcpy(b->base + sizeof(struct rndis_packet) + b->ppi_length, &ppi, sizeof(ppi));
+	b->ppi_length += sizeof(ppi);
+}
+
+/** Where data goes when it follows the PPIs at once: bytes from the message's start. */
+static inline uint32_t
+rndis_packet_header_length(const struct rndis_packet_builder *b)
+{
+	return (uint32_t)sizeof(struct rndis_packet) + b->ppi_length;
+}
+
+/**
+ * Write the header with the frame at a chosen place (a host's receive section).
+ * @param data_abs       first byte of the frame, >= rndis_packet_header_length()
+ * @param data_length    bytes of the frame
+ * @param message_length >= data_abs + data_length
+ */
+static inline void
+rndis_packet_end_at(const struct rndis_packet_builder *b, uint32_t data_abs, uint32_t data_length,
+	uint32_t message_length)
+{
+	const struct rndis_packet p = {
+		.h.type = RNDIS_TYPE_PACKET,
+		.h.length = message_length,
+		.data_offset = data_abs - RNDIS_OFFSET_BASE,
+		.data_length = data_length,
+		.ppi_offset = sizeof(p) - RNDIS_OFFSET_BASE,
+		.ppi_length = b->ppi_length,
+	};
+
+	memcpy(b->base, &p, sizeof(p));
+}
+
+/**
+ * Write the header with the frame right behind the PPIs (a guest's send).
+ * @return header length: where the frame goes; the message is that plus @p data_length
+ */
+static inline uint32_t
+rndis_packet_end(const struct rndis_packet_builder *b, uint32_t data_length)
+{
+	uint32_t header = rndis_packet_header_length(b);
+
+	rndis_packet_end_at(b, header, data_length, header + data_length);
+	return header;
+}
+
+/** @p length rounded up to @p alignment, a power of two. */
+static inline uint32_t
+rndis_align(uint32_t length, uint32_t alignment)
+{
+	return (length + alignment - 1) & ~(alignment - 1);
+}
+
+/**
+ * Before another message is appended: zero-pad the one at @p msg to the alignment and count the
+ * padding in its length (§4 "Concatenation"). Room for the padding is the caller's.
+ * @param length the length it was built with. @return its new length
+ */
+static inline uint32_t
+rndis_packet_pad(void *msg, uint32_t length, uint32_t alignment)
+{
+	uint32_t padded = rndis_align(length, alignment);
+
+	if (padded != length) {
+		memset((uint8_t *)msg + length, 0, padded - length);
+		memcpy((uint8_t *)msg + offsetof(struct rndis_header, length), &padded,
+			sizeof(padded));
+	}
+	return padded;
+}
+
+/* ---- data packets: parsing ---- */
+
+/** Bits of rndis_packet_info.present. */
+#define RNDIS_HAS_CSUM	     0x01u
+#define RNDIS_HAS_LSO	     0x02u
+#define RNDIS_HAS_VLAN	     0x04u
+#define RNDIS_HAS_HASH_VALUE 0x08u
+#define RNDIS_HAS_HASH_INFO  0x10u
+#define RNDIS_HAS_PACKET_ID  0x20u
+
+/** What a checked PACKET says. Words are valid only when their bit in @a present is set. */
+struct rndis_packet_info {
+	uint32_t message_length;
+	uint32_t data_abs;    /**< first byte of the frame, from the message's start */
+	uint32_t data_length; /**< bytes of the frame, no FCS */
+	uint32_t ppi_abs;     /**< where the PPIs are, from the message's start */
+	uint32_t ppi_length;
+	uint32_t present; /**< RNDIS_HAS_* */
+	uint32_t csum;	  /**< RNDIS_TX_CSUM_* or RNDIS_RX_CSUM_* by direction */
+	uint32_t lso;
+	uint32_t hash_value;
+	uint32_t hash_info;
+	uint16_t vlan_tci;
+	uint16_t rsc_id;
+	uint8_t rsc_flags; /**< RNDIS_RSC_* */
+};
+
+/** Type of a message whose first bytes are at @p header (private copy of >= 4 bytes). */
+static inline uint32_t
+rndis_message_type(const void *header)
+{
+	uint32_t type;
+
+	memcpy(&type, header, sizeof(type));
+	return type;
+}
+
+/**
+ * Walk @p length bytes of PPIs (§10), a private copy. First of a kind wins, unknown kinds are
+ * skipped. @return 0 or -EBADMSG
+ */
+int rndis_ppi_walk(const void *ppis, uint32_t length, struct rndis_packet_info *info);
+
+/** Rules that both ends share: everything but PPI contents and direction-specific limits. */
+static inline int
+rndis_packet_parse_head(
+	const void *header, uint32_t avail, uint32_t range_length, struct rndis_packet_info *info)
+{
+	struct rndis_packet p;
+	uint32_t s;
+
+	if (avail < sizeof(p) || range_length < sizeof(p))
+		return -EBADMSG;
+	memcpy(&p, header, sizeof(p));
+	if (p.h.type != RNDIS_TYPE_PACKET || p.h.length < sizeof(p) || p.h.length > range_length)
+		return -EBADMSG;
+	s = p.h.length - RNDIS_OFFSET_BASE;
+	if (p.data_offset < sizeof(p) - RNDIS_OFFSET_BASE || p.data_offset > s ||
+		p.data_length < RNDIS_MIN_FRAME || p.data_length > s - p.data_offset)
+		return -EBADMSG;
+	info->message_length = p.h.length;
+	info->data_abs = p.data_offset + RNDIS_OFFSET_BASE;
+	info->data_length = p.data_length;
+	info->ppi_abs = 0;
+	info->ppi_length = 0;
+	info->present = 0;
+	if (p.ppi_length == 0)
+		return 0;
+	if (p.ppi_offset < sizeof(p) - RNDIS_OFFSET_BASE || p.ppi_offset % 4 != 0 ||
+		p.ppi_offset > s || p.ppi_length > s - p.ppi_offset ||
+		p.ppi_length < RNDIS_PPI_HEADER || p.ppi_length > RNDIS_MAX_PPI_LENGTH)
+		return -EBADMSG;
+	info->ppi_abs = p.ppi_offset + RNDIS_OFFSET_BASE;
+	info->ppi_length = p.ppi_length;
+	return 0;
+}
+
+/**
+ * Guest: check a received PACKET (§10 "Guest RX").
+ * @param header       private copy of the message's first @p avail bytes (300 hold all PPIs of a
+ *                     usual packet)
+ * @param range_length bytes of the transfer range, already checked against the receive buffer
+ * @return 0; -EBADMSG drop, count and still complete; -ENOBUFS the PPIs lie behind @p avail: copy
+ *         info->ppi_length bytes at info->ppi_abs and call rndis_ppi_walk() on them
+ */
+static inline int
+rndis_packet_parse_rx(
+	const void *header, uint32_t avail, uint32_t range_length, struct rndis_packet_info *info)
+{
+	int ret = rndis_packet_parse_head(header, avail, range_length, info);
+
+	if (ret != 0 || info->ppi_length == 0)
+		return ret;
+	if (info->ppi_abs > avail || info->ppi_length > avail - info->ppi_abs)
+		return -ENOBUFS;
+	return rndis_ppi_walk((const uint8_t *)header + info->ppi_abs, info->ppi_length, info);
+}
+
+/** Host: limits for what guests send (§10 "Host TX"). */
+struct rndis_tx_rules {
+	uint32_t max_frame; /**< without segmentation: configured MTU field + 4 */
+	uint32_t max_lso;   /**< with it; at most RNDIS_MAX_BIG_FRAME */
+	uint32_t mss_floor; /**< smallest MSS taken, >= 1 */
+};
+
+/** Segment-flood guard of the host (§10). */
+#define RNDIS_MSS_FLOOR	      64u
+#define RNDIS_MAX_TX_PER_SEND 64u
+
+/**
+ * Host: check a PACKET of a send (§10 "Host TX").
+ * @param header private copy of the first @p avail bytes; must hold header and PPIs
+ * @param left   bytes of the stream from this message on
+ * @return 0 (the next message starts info->message_length bytes on); -EBADMSG fail the whole
+ *         send; -ENOBUFS as rndis_packet_parse_rx(): gather more (or fail the send), then call
+ * again
+ */
+int rndis_packet_parse_tx(const void *header, uint32_t avail, uint32_t left,
+	const struct rndis_tx_rules *rules, struct rndis_packet_info *info);
+
+/* ---- receive segment coalescing (§4.3) ---- */
+
+/** Fragments held of one coalesced frame; one per receive queue, zero at start. */
+struct rndis_rsc {
+	uint32_t count;
+	uint32_t bytes;
+	uint16_t id;
+};
+
+/** What to do with a fragment: START, FINISH or both or none (append and hold), or DROP. */
+#define RNDIS_RSC_ACT_START  1u /**< discard what is held, begin with this one */
+#define RNDIS_RSC_ACT_FINISH 2u /**< after appending it, deliver */
+#define RNDIS_RSC_ACT_DROP   4u /**< discard it and what is held */
+
+/**
+ * Next fragment. A frame without RSC gives START | FINISH.
+ * @param final_range it is the last range of its transfer-page packet
+ */
+unsigned int rndis_rsc_next(
+	struct rndis_rsc *rsc, const struct rndis_packet_info *info, bool final_range);
+
+/** A range could not be used: forget (and the caller discards) what is held. */
+static inline void
+rndis_rsc_reset(struct rndis_rsc *rsc)
+{
+	rsc->count = 0;
+}
+
+/* ---- control: building. Each returns the message's bytes, or -ENOSPC when size is too small ---
+ */
+
+int rndis_build_initialize(void *dst, size_t size, uint32_t request_id, uint32_t max_transfer);
+/** @param type RNDIS_TYPE_HALT or RNDIS_TYPE_KEEPALIVE */
+int rndis_build_short(void *dst, size_t size, enum rndis_type type, uint32_t request_id);
+/** @param info input of a typed query, or NULL */
+int rndis_build_query(void *dst, size_t size, uint32_t request_id, uint32_t oid, const void *info,
+	uint32_t info_length);
+/** @param info NULL: the caller fills info_length bytes at dst + 28 */
+int rndis_build_set(void *dst, size_t size, uint32_t request_id, uint32_t oid, const void *info,
+	uint32_t info_length);
+
+int rndis_build_initialize_complete(void *dst, size_t size, uint32_t request_id, uint32_t status,
+	uint32_t max_packets, uint32_t max_transfer, uint32_t alignment_factor);
+/** With an error status no info goes out (§2). */
+int rndis_build_query_complete(void *dst, size_t size, uint32_t request_id, uint32_t status,
+	const void *info, uint32_t info_length);
+int rndis_build_set_complete(void *dst, size_t size, uint32_t request_id, uint32_t status);
+int rndis_build_keepalive_complete(void *dst, size_t size, uint32_t request_id, uint32_t status);
+int rndis_build_reset_complete(void *dst, size_t size, uint32_t status, bool addressing_reset);
+int rndis_build_indicate(
+	void *dst, size_t size, uint32_t status, const void *buffer, uint32_t length);
+
+/* ---- control: parsing ---- */
+
+/** Guest: a completion. Matching type and request id with what is pending is the caller's. */
+struct rndis_completion {
+	uint32_t type;	     /**< RNDIS_TYPE_*_CMPLT */
+	uint32_t request_id; /**< 0 for RESET_C */
+	uint32_t status;
+	uint32_t info_abs; /**< QUERY_C: bytes from the message's start, valid when length != 0 */
+	uint32_t info_length;
+	/* INITIALIZE_C with status success only: */
+	uint32_t max_packets; /**< per send, >= 1 */
+	uint32_t max_transfer_size;
+	uint32_t alignment; /**< bytes, power of two, >= 4 */
+};
+
+/**
+ * @param msg   private copy, @param avail its bytes (at most the range's)
+ * @return 0; -EBADMSG malformed; -ENOTSUP not a completion
+ */
+int rndis_parse_completion(const void *msg, uint32_t avail, struct rndis_completion *out);
+
+/** Guest: a status indication. */
+struct rndis_indication {
+	uint32_t status;     /**< RNDIS_STATUS_* */
+	uint32_t buffer_abs; /**< valid when length != 0 */
+	uint32_t buffer_length;
+};
+
+/**
+ * The buffer is checked against @p avail, not against MessageLength: old switches leave it out of
+ * the latter (§9). A buffer that does not fit reads as none.
+ */
+int rndis_parse_indicate(const void *msg, uint32_t avail, struct rndis_indication *out);
+
+/** Host: a control message of a guest. */
+struct rndis_control {
+	uint32_t type;	     /**< enum rndis_type */
+	uint32_t request_id; /**< not RESET */
+	uint32_t oid;	     /**< QUERY, SET */
+	uint32_t info_abs;
+	uint32_t info_length;
+	uint32_t major, minor, max_transfer_size; /**< INITIALIZE */
+};
+
+/**
+ * @param msg private copy, @param avail bytes of the stream
+ * @return 0; -EBADMSG malformed; -ENOTSUP a type guests do not send
+ */
+int rndis_parse_control(const void *msg, uint32_t avail, struct rndis_control *out);
+
+/** "QUERY_C" and so on, for logs; never NULL. */
+const char *rndis_type_name(uint32_t type);
+
+#endif

@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The bus: registration, scan, probe, plug and unplug (spec/dpdk-driver-api.md §2-§4). The device
+ * list is touched by EAL's control paths only, which EAL serialises.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <rte_devargs.h>
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_kvargs.h>
+#include <rte_log.h>
+#include <rte_version.h>
+
+#include "drivers/bus/vmbus/bus_private.h"
+
+#define BUS_NAME "vmbus"
+
+TAILQ_HEAD(hpbus_device_list, hpbus_device);
+static struct hpbus_device_list devices = TAILQ_HEAD_INITIALIZER(devices);
+static struct hpbus_driver *the_driver;
+static bool scanned;
+
+static struct rte_bus hpbus;
+
+RTE_LOG_REGISTER(hpbus_logtype, bus.hyperpoll, NOTICE);
+
+void
+hpbus_register_driver(struct hpbus_driver *driver)
+{
+	the_driver = driver;
+}
+
+/* ---- devices ---- */
+
+static int
+hpbus_parse_guid(const char *name, uint8_t guid[16])
+{
+	static const char prefix[] = BUS_NAME ":";
+
+	if (strncmp(name, prefix, sizeof(prefix) - 1) == 0)
+		name += sizeof(prefix) - 1;
+	return vmbus_guid_parse(name, guid);
+}
+
+struct hpbus_device *
+hpbus_device_get(const uint8_t instance[16])
+{
+	struct hpbus_device *dev;
+
+	TAILQ_FOREACH(dev, &devices, next)
+		if (memcmp(dev->instance, instance, 16) == 0)
+			return dev;
+	dev = calloc(1, sizeof(*dev));
+	if (dev == NULL)
+		return NULL;
+	memcpy(dev->instance, instance, 16);
+	vmbus_guid_format(instance, dev->name);
+	dev->device.name = dev->name;
+	dev->device.bus = &hpbus;
+	dev->device.numa_node = SOCKET_ID_ANY;
+	TAILQ_INSERT_TAIL(&devices, dev, next);
+	return dev;
+}
+
+static void
+hpbus_device_free(struct hpbus_device *dev)
+{
+	TAILQ_REMOVE(&devices, dev, next);
+	if (dev->backend != NULL && dev->backend->release != NULL)
+		dev->backend->release(dev);
+	free(dev);
+}
+
+void
+hpbus_device_gone(struct hpbus_device *dev, const char *why)
+{
+	if (atomic_exchange(&dev->gone, true))
+		return;
+	HPBUS_LOG(WARNING, "%s: %s; the port stays until it is detached", dev->name, why);
+	if (dev->on_gone != NULL)
+		dev->on_gone(dev);
+}
+
+void
+hpbus_channel_signal(struct hpbus_channel *ch)
+{
+	switch (ch->signal) {
+	case HPBUS_SIGNAL_MONITOR:
+		vmbus_monitor_signal(ch->dev->monitor, ch->monitor_id);
+		break;
+	case HPBUS_SIGNAL_EVENTFD: {
+		uint64_t one = 1;
+
+		/* A full counter means that the host has not looked yet: nothing is lost. */
+		if (write(ch->signal_fd, &one, sizeof(one)) < 0)
+			(void)0;
+		break;
+	}
+	case HPBUS_SIGNAL_CALL:
+		ch->dev->backend->signal(ch);
+		break;
+	case HPBUS_SIGNAL_NONE:
+		break;
+	}
+}
+
+bool
+hpbus_dma_usable(struct hpbus_device *dev, const void *addr, size_t len)
+{
+	if (dev->copy_only || dev->backend->dma_usable == NULL)
+		return false;
+	return dev->backend->dma_usable(dev, addr, len);
+}
+
+/* ---- scan ---- */
+
+/* The in-tree bus of the same name would probe the same devices: ours takes its place (§2). */
+static int
+hpbus_is_peer(const struct rte_bus *bus, const void *ours)
+{
+	return bus == ours || strcmp(bus->name, BUS_NAME) != 0;
+}
+
+static void
+hpbus_replace_peer(void)
+{
+	struct rte_bus *other = rte_bus_find(NULL, hpbus_is_peer, &hpbus);
+
+	if (other == NULL)
+		return;
+	if (hpbus.conf.scan_mode == RTE_BUS_SCAN_UNDEFINED)
+		hpbus.conf.scan_mode = other->conf.scan_mode;
+	rte_bus_unregister(other);
+	HPBUS_LOG(NOTICE, "took the place of the in-tree bus of the same name "
+			  "(with HYPERPOLL_YIELD=1 in the environment it would stay in charge)");
+}
+
+struct vfio_user_key {
+	char *path;
+	size_t len;
+};
+
+static int
+hpbus_copy_path(const char *key, const char *value, void *opaque)
+{
+	struct vfio_user_key *out = opaque;
+
+	if (value == NULL || value[0] == '\0' || strlen(value) >= out->len) {
+		HPBUS_LOG(ERR, "devargs key %s needs the path of a socket, at most %zu characters",
+			key, out->len - 1);
+		return -EINVAL;
+	}
+	strcpy(out->path, value);
+	return 0;
+}
+
+/* Devices that exist only because the user named a socket for them. */
+static void
+hpbus_scan_devargs(void)
+{
+	struct rte_devargs *da;
+
+	RTE_EAL_DEVARGS_FOREACH(BUS_NAME, da) {
+		char path[108] = "";
+		struct vfio_user_key out = {path, sizeof(path)};
+		struct rte_kvargs *kv = NULL;
+		struct hpbus_device *dev;
+		uint8_t guid[16];
+
+		if (hpbus_parse_guid(da->name, guid) != 0)
+			continue;
+		if (da->args != NULL && da->args[0] != '\0')
+			kv = rte_kvargs_parse(da->args, NULL);
+		if (kv != NULL && rte_kvargs_count(kv, "vfio-user") != 0 &&
+			rte_kvargs_process(kv, "vfio-user", hpbus_copy_path, &out) == 0) {
+			dev = hpbus_device_get(guid);
+			if (dev != NULL && dev->device.driver == NULL &&
+				hpbus_vfio_attach(dev, path) != 0)
+				HPBUS_LOG(ERR, "%s: cannot use socket %s", da->name, path);
+		}
+		rte_kvargs_free(kv);
+	}
+}
+
+static void
+hpbus_match_devargs(struct hpbus_device *dev)
+{
+	struct rte_devargs *da;
+	uint8_t guid[16];
+
+	dev->device.devargs = NULL;
+	RTE_EAL_DEVARGS_FOREACH(BUS_NAME, da)
+		if (hpbus_parse_guid(da->name, guid) == 0 &&
+			memcmp(guid, dev->instance, sizeof(guid)) == 0)
+			dev->device.devargs = da;
+}
+
+static int
+hpbus_scan(void)
+{
+	struct hpbus_device *dev;
+
+	if (!scanned) {
+		scanned = true;
+		hpbus_replace_peer();
+	}
+	hpbus_vfio_scan();
+	hpbus_scan_devargs();
+	TAILQ_FOREACH(dev, &devices, next)
+		hpbus_match_devargs(dev);
+	return 0;
+}
+
+/* ---- probe ---- */
+
+static bool
+hpbus_wanted(const struct hpbus_device *dev)
+{
+	const struct rte_devargs *da = dev->device.devargs;
+
+	if (hpbus.conf.scan_mode == RTE_BUS_SCAN_ALLOWLIST)
+		return da != NULL && da->policy == RTE_DEV_ALLOWED;
+	return da == NULL || da->policy != RTE_DEV_BLOCKED;
+}
+
+static int
+hpbus_probe_device(struct hpbus_device *dev)
+{
+	int rc;
+
+	if (dev->device.driver != NULL)
+		return -EEXIST;
+	if (the_driver == NULL)
+		return 1;
+	if (dev->backend == NULL) {
+		HPBUS_LOG(ERR, "%s: nothing serves this device", dev->name);
+		return -ENODEV;
+	}
+	rc = the_driver->probe(dev);
+	if (rc == 0)
+		dev->device.driver = &the_driver->driver;
+	return rc;
+}
+
+static int
+hpbus_probe(void)
+{
+	unsigned int tried = 0, failed = 0;
+	struct hpbus_device *dev;
+	struct rte_devargs *da;
+	uint8_t guid[16];
+
+	TAILQ_FOREACH(dev, &devices, next) {
+		if (dev->device.driver != NULL || !hpbus_wanted(dev))
+			continue;
+		tried++;
+		if (hpbus_probe_device(dev) != 0) {
+			HPBUS_LOG(ERR, "%s (%s): not usable, see above", dev->name, dev->where);
+			failed++;
+		}
+	}
+	/* A device asked for by name but found nowhere deserves a word. */
+	RTE_EAL_DEVARGS_FOREACH(BUS_NAME, da) {
+		bool found = false;
+
+		if (da->policy != RTE_DEV_ALLOWED || hpbus_parse_guid(da->name, guid) != 0)
+			continue;
+		TAILQ_FOREACH(dev, &devices, next)
+			found |= memcmp(guid, dev->instance, sizeof(guid)) == 0;
+		if (!found) {
+			HPBUS_LOG(ERR,
+				"%s: no such device: neither bound to uio_hv_generic nor served "
+				"over vfio-user in the default folders; name its socket with "
+				"vfio-user=PATH",
+				da->name);
+			tried++;
+			failed++;
+		}
+	}
+	if (tried != 0 && tried == failed) {
+		rte_errno = ENODEV;
+		return -1;
+	}
+	return 0;
+}
+
+static struct rte_device *
+hpbus_find_device(const struct rte_device *start, rte_dev_cmp_t cmp, const void *data)
+{
+	struct hpbus_device *dev;
+
+	dev = start == NULL ? TAILQ_FIRST(&devices) :
+			      TAILQ_NEXT(hpbus_device_of((struct rte_device *)(uintptr_t)start), next);
+	for (; dev != NULL; dev = TAILQ_NEXT(dev, next))
+		if (cmp(&dev->device, data) == 0)
+			return &dev->device;
+	return NULL;
+}
+
+static int
+hpbus_plug(struct rte_device *device)
+{
+	struct hpbus_device *dev = hpbus_device_of(device);
+	int rc = hpbus_probe_device(dev);
+
+	/* EAL frees the devargs of a failed attach (§4). */
+	if (rc != 0 && device->driver == NULL)
+		device->devargs = NULL;
+	return rc;
+}
+
+static int
+hpbus_unplug(struct rte_device *device)
+{
+	struct hpbus_device *dev = hpbus_device_of(device);
+	int rc;
+
+	if (device->driver != NULL) {
+		rc = the_driver->remove(dev);
+		if (rc != 0)
+			return rc;
+		device->driver = NULL;
+	}
+	if (device->devargs != NULL)
+		rte_devargs_remove(device->devargs);
+	hpbus_device_free(dev);
+	return 0;
+}
+
+static int
+hpbus_parse(const char *name, void *addr)
+{
+	uint8_t guid[16];
+
+	if (hpbus_parse_guid(name, guid) != 0)
+		return -1;
+	if (addr != NULL)
+		memcpy(addr, guid, sizeof(guid));
+	return 0;
+}
+
+static int
+hpbus_dma_map(struct rte_device *device, void *addr, uint64_t iova, size_t len)
+{
+	/* All memory that has a file is shared already; the rest cannot be (spec §11). */
+	if (hpbus_dma_usable(hpbus_device_of(device), addr, len))
+		return 0;
+	rte_errno = ENOTSUP;
+	return -1;
+}
+
+static int
+hpbus_dma_unmap(struct rte_device *device, void *addr, uint64_t iova, size_t len)
+{
+	return 0;
+}
+
+static enum rte_iova_mode
+hpbus_iommu_class(void)
+{
+	struct hpbus_device *dev;
+
+	TAILQ_FOREACH(dev, &devices, next)
+		if (dev->backend == &hpbus_vfio_backend && hpbus_wanted(dev))
+			return RTE_IOVA_VA;
+	return RTE_IOVA_DC;
+}
+
+static void *
+hpbus_iterate(const void *start, const char *str, const struct rte_dev_iterator *it)
+{
+	static const char *const keys[] = {"name", NULL};
+	struct rte_kvargs *kv = NULL;
+	struct hpbus_device *dev;
+	const char *name = NULL;
+
+	if (str != NULL) {
+		kv = rte_kvargs_parse(str, keys);
+		if (kv == NULL) {
+			rte_errno = EINVAL;
+			return NULL;
+		}
+		name = rte_kvargs_get(kv, "name");
+	}
+	dev = start == NULL ? TAILQ_FIRST(&devices) :
+			      TAILQ_NEXT(hpbus_device_of((struct rte_device *)(uintptr_t)start), next);
+	while (dev != NULL && name != NULL && strcasecmp(name, dev->name) != 0)
+		dev = TAILQ_NEXT(dev, next);
+	rte_kvargs_free(kv);
+	return dev == NULL ? NULL : &dev->device;
+}
+
+static int
+hpbus_cleanup(void)
+{
+	struct hpbus_device *dev;
+	int error = 0;
+
+	while ((dev = TAILQ_FIRST(&devices)) != NULL) {
+		if (dev->device.driver != NULL && the_driver->remove(dev) != 0)
+			error = -1;
+		dev->device.driver = NULL;
+		hpbus_device_free(dev);
+	}
+	return error;
+}
+
+static struct rte_bus hpbus = {
+	.name = BUS_NAME,
+	.scan = hpbus_scan,
+	.probe = hpbus_probe,
+	.find_device = hpbus_find_device,
+	.plug = hpbus_plug,
+	.unplug = hpbus_unplug,
+	.parse = hpbus_parse,
+	.dma_map = hpbus_dma_map,
+	.dma_unmap = hpbus_dma_unmap,
+	.get_iommu_class = hpbus_iommu_class,
+	.dev_iterate = hpbus_iterate,
+	.cleanup = hpbus_cleanup,
+};
+
+/*
+ * Internal DPDK structures carry no promise between releases, not even under one SONAME: a plugin
+ * built for another year and month must not register (spec/dpdk-driver-api.md §1).
+ */
+static bool
+hpbus_version_ok(void)
+{
+	unsigned int year = 0, month = 0;
+
+	return sscanf(rte_version(), "%*[^0-9]%u.%u", &year, &month) == 2 &&
+	       year == RTE_VER_YEAR && month == RTE_VER_MONTH;
+}
+
+RTE_INIT_PRIO(hpbus_init, BUS)
+{
+	const char *yield = getenv("HYPERPOLL_YIELD");
+
+	if (yield != NULL && strcmp(yield, "1") == 0)
+		return;
+	if (!hpbus_version_ok()) {
+		RTE_LOG(ERR, EAL,
+			"hyperpoll: built for DPDK %u.%02u but this is %s: not registered; "
+			"rebuild the plugin against this DPDK\n",
+			RTE_VER_YEAR, RTE_VER_MONTH, rte_version());
+		return;
+	}
+	rte_bus_register(&hpbus);
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * DPDK bus "vmbus": what it offers to the netvsc PMD.
+ *
+ * A device is the same whichever backend serves it: two rings per channel, a receive buffer, a send
+ * buffer, and a way to signal the host. The bus owns devices and their mappings; a driver owns its
+ * channels from hpbus_channel_open() to hpbus_channel_close().
+ *
+ * Threads: control functions (open, close, reset, channel_open, channel_close) are called by one
+ * control thread at a time per device; hpbus_channel_signal() and hpbus_dma_usable() on any thread.
+ *
+ * Global symbols start with hpbus_ so that a static link line which also takes in the in-tree bus
+ * does not clash (spec/dpdk-driver-api.md §1).
+ */
+#ifndef HP_BUS_VMBUS_BUS_H
+#define HP_BUS_VMBUS_BUS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include <rte_dev.h>
+#include <rte_memory.h>
+#include <bus_driver.h>
+#include <dev_driver.h>
+
+#include "lib/vmbus/guid.h"
+#include "lib/vmbus/monitor.h"
+#include "lib/vmbus/ring.h"
+
+extern int hpbus_logtype;
+#define HPBUS_LOG(level, ...)                                                                      \
+	rte_log(RTE_LOG_##level, hpbus_logtype, RTE_FMT("hyperpoll: vmbus: " RTE_FMT_HEAD(         \
+		__VA_ARGS__,) "\n", RTE_FMT_TAIL(__VA_ARGS__,)))
+
+#define HPBUS_MAX_CHANNELS 64u
+
+/** A receive or send buffer shared with the host. */
+struct hpbus_buffer {
+	uint8_t *base;
+	size_t len;
+	uint32_t gpadl; /**< handle to name it by in NVSP messages */
+};
+
+/** How a channel's guest-to-host signals travel; chosen when the channel opens (pitfall R8). */
+enum hpbus_signal {
+	HPBUS_SIGNAL_NONE = 0,
+	HPBUS_SIGNAL_MONITOR, /**< bit in the monitor page */
+	HPBUS_SIGNAL_EVENTFD, /**< write to an eventfd */
+	HPBUS_SIGNAL_CALL,    /**< the backend's own way, slow */
+};
+
+struct hpbus_device;
+
+/** One open channel. The driver reads it; the bus fills it in. */
+struct hpbus_channel {
+	struct hpbus_device *dev;
+	uint16_t index; /**< 0 primary, else subchannel index */
+	uint16_t relid;
+	struct vmbus_ring tx, rx; /**< guest-to-host, host-to-guest */
+	enum hpbus_signal signal;
+	uint8_t monitor_id;
+	int signal_fd;
+};
+
+/** What a way of reaching devices must do; return values are 0 or a negative errno. */
+struct hpbus_backend {
+	const char *name;
+	/** Take the device: connect, map the buffers. The primary channel is openable after. */
+	int (*open)(struct hpbus_device *dev);
+	/** Give it back: the host sees the channel closed; nothing stays mapped or registered. */
+	void (*close)(struct hpbus_device *dev);
+	/**
+	 * Close and re-open the channel with the host: rings empty, all NVSP state gone. All
+	 * hpbus_channel objects must have been closed. When it returns the host no longer touches
+	 * guest memory named in old packets.
+	 */
+	int (*reset)(struct hpbus_device *dev);
+	int (*channel_open)(struct hpbus_device *dev, unsigned int index, struct hpbus_channel *ch);
+	void (*channel_close)(struct hpbus_device *dev, struct hpbus_channel *ch);
+	/** Signal the host when the channel's method is HPBUS_SIGNAL_CALL. */
+	void (*signal)(struct hpbus_channel *ch);
+	/** May GPA-direct packets name [addr, addr+len)? NULL: never (copy-only). */
+	bool (*dma_usable)(struct hpbus_device *dev, const void *addr, size_t len);
+	/** Free the backend's data of a device that is not open. */
+	void (*release)(struct hpbus_device *dev);
+};
+
+/** One VMBus NIC. Made by a scan, freed by unplug or cleanup. */
+struct hpbus_device {
+	TAILQ_ENTRY(hpbus_device) next;
+	struct rte_device device;
+	char name[VMBUS_GUID_LEN + 1]; /**< instance GUID, lower case */
+	uint8_t instance[16];          /**< the same in memory order */
+	const struct hpbus_backend *backend;
+	void *backend_data;
+	char where[128]; /**< socket path or sysfs folder, for messages */
+
+	/* Valid from backend->open() to backend->close(). */
+	struct hpbus_buffer recv, send;
+	struct vmbus_monitor_page *monitor; /**< NULL when the host does not look at it */
+	unsigned int max_channels;
+	bool copy_only;    /**< no guest memory can be named in packets */
+	bool has_nodma;    /**< some DPDK memory is not shared with the host */
+	/**
+	 * The host or the device went away: rings are silent, memory stays valid. Set once by the
+	 * backend, read once per burst by the driver.
+	 */
+	atomic_bool gone;
+
+	/* The driver's. */
+	void *driver_data;
+	void (*on_gone)(struct hpbus_device *dev); /**< called on the EAL interrupt thread */
+};
+
+/** A driver on this bus; there is one class of device and one driver. */
+struct hpbus_driver {
+	struct rte_driver driver;
+	int (*probe)(struct hpbus_device *dev);
+	int (*remove)(struct hpbus_device *dev);
+};
+
+/** Register the driver; called once, from a constructor. */
+void hpbus_register_driver(struct hpbus_driver *driver);
+
+static inline struct hpbus_device *
+hpbus_device_of(struct rte_device *dev)
+{
+	return (struct hpbus_device *)((char *)dev - offsetof(struct hpbus_device, device));
+}
+
+/** Tell the host that a channel has work for it. Call only when the ring rules say so. */
+void hpbus_channel_signal(struct hpbus_channel *ch);
+
+/** May GPA-direct packets name this memory? Not per packet: per mempool (spec §11). */
+bool hpbus_dma_usable(struct hpbus_device *dev, const void *addr, size_t len);
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * Shared between the bus and its backends only.
+ */
+#ifndef HP_BUS_VMBUS_PRIVATE_H
+#define HP_BUS_VMBUS_PRIVATE_H
+
+#include "drivers/bus/vmbus/bus.h"
+
+extern const struct hpbus_backend hpbus_vfio_backend;
+
+/**
+ * Find a device by memory-order GUID or make one. EAL's scan thread only.
+ * @return NULL when out of memory
+ */
+struct hpbus_device *hpbus_device_get(const uint8_t instance[16]);
+
+/** Backend discovery, called by the bus scan: make a device for everything that is served. */
+void hpbus_vfio_scan(void);
+/** Attach the vfio-user backend at socket @p path to a device. @return 0 or negative errno. */
+int hpbus_vfio_attach(struct hpbus_device *dev, const char *path);
+
+/** The host is gone: mark the device and tell its driver, once. Interrupt thread. */
+void hpbus_device_gone(struct hpbus_device *dev, const char *why);
+
+#endif

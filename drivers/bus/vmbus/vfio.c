@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Backend "vfio": a VMBus NIC served by another process over vfio-user
+ * (spec/vmbus-over-vfio-user.md §7-§11). The connection plays the part of the open /dev/uioN.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <rte_cycles.h>
+#include <rte_errno.h>
+
+#include "drivers/bus/vmbus/vfio.h"
+#include "lib/vmbus/ring_map.h"
+
+/* Subchannels may be late: steps and limit of §10. */
+#define CHANNEL_STEP_MS  10
+#define CHANNEL_LIMIT_MS 10000
+
+static int vfio_read_descriptor(struct vfio_device *v, char *err, size_t errlen);
+
+/* ---- events ---- */
+
+static void
+vfio_on_hup(void *arg)
+{
+	struct vfio_device *v = arg;
+	int rc;
+
+	/* Level-triggered, and readable too while a reply is on its way: try again then. */
+	if (pthread_mutex_trylock(&v->lock) != 0)
+		return;
+	rc = v->client == NULL ? -ENOTCONN : vfu_client_alive(v->client);
+	pthread_mutex_unlock(&v->lock);
+	if (rc == 0)
+		return;
+	rte_intr_callback_unregister_pending(v->hup_intr, vfio_on_hup, v, NULL);
+	hpbus_device_gone(v->dev, "the host closed the connection");
+}
+
+static void
+vfio_on_event(void *arg)
+{
+	struct vfio_device *v = arg;
+	char err[VFU_ERRLEN];
+	uint64_t count;
+	int rc;
+
+	if (read(v->event_fd, &count, sizeof(count)) < 0 && errno == EAGAIN)
+		return;
+	pthread_mutex_lock(&v->lock);
+	rc = v->client == NULL ? -ENOTCONN : vfio_read_descriptor(v, err, sizeof(err));
+	pthread_mutex_unlock(&v->lock);
+	if (rc == 0 && v->info.state == VMBUS_DEVICE_RESCINDED)
+		hpbus_device_gone(v->dev, "the host withdrew the device");
+}
+
+static int
+vfio_watch(int fd, void (*cb)(void *), struct vfio_device *v, struct rte_intr_handle **out)
+{
+	struct rte_intr_handle *intr = rte_intr_instance_alloc(RTE_INTR_INSTANCE_F_PRIVATE);
+
+	if (intr == NULL)
+		return -ENOMEM;
+	if (rte_intr_fd_set(intr, fd) != 0 ||
+		rte_intr_type_set(intr, RTE_INTR_HANDLE_EXT) != 0 ||
+		rte_intr_callback_register(intr, cb, v) != 0) {
+		rte_intr_instance_free(intr);
+		return -EIO;
+	}
+	*out = intr;
+	return 0;
+}
+
+static void
+vfio_unwatch(struct rte_intr_handle **intr, void (*cb)(void *), struct vfio_device *v)
+{
+	if (*intr == NULL)
+		return;
+	rte_intr_callback_unregister_sync(*intr, cb, v);
+	rte_intr_instance_free(*intr);
+	*intr = NULL;
+}
+
+/* ---- descriptor and regions ---- */
+
+/* Lock held. */
+static int
+vfio_read_descriptor(struct vfio_device *v, char *err, size_t errlen)
+{
+	uint8_t bytes[VMBUS_DEVICE_DESCRIPTOR_SIZE];
+	int rc;
+
+	rc = vfu_client_region_read(v->client, VMBUS_REGION_DESCRIPTOR, 0, bytes, sizeof(bytes));
+	if (rc != 0) {
+		snprintf(err, errlen, "%s", vfu_client_error(v->client));
+		return rc;
+	}
+	return vmbus_device_describe(bytes, sizeof(bytes), &v->expect, &v->info, err, errlen);
+}
+
+static int
+vfio_map_region(const struct vfu_region *region, int prot, void **base)
+{
+	void *p;
+
+	if (region->fd < 0 || region->size == 0)
+		return -ENXIO;
+	p = mmap(NULL, region->size, prot, MAP_SHARED | MAP_POPULATE, region->fd,
+		(off_t)region->offset);
+	if (p == MAP_FAILED)
+		return -errno;
+	*base = p;
+	return 0;
+}
+
+static int
+vfio_map_fixed_regions(struct vfio_device *v, struct vfu_region *regions)
+{
+	struct hpbus_device *dev = v->dev;
+	void *monitor = NULL;
+	int rc;
+
+	v->rings_fd = regions[VMBUS_REGION_RINGS].fd;
+	v->rings_offset = regions[VMBUS_REGION_RINGS].offset;
+	regions[VMBUS_REGION_RINGS].fd = -1;
+	if (v->rings_fd < 0)
+		return -ENXIO;
+	rc = vfio_map_region(&regions[VMBUS_REGION_RECV], PROT_READ | PROT_WRITE,
+		(void **)&dev->recv.base);
+	if (rc == 0) {
+		dev->recv.len = regions[VMBUS_REGION_RECV].size;
+		rc = vfio_map_region(&regions[VMBUS_REGION_SEND], PROT_READ | PROT_WRITE,
+			(void **)&dev->send.base);
+	}
+	if (rc == 0) {
+		dev->send.len = regions[VMBUS_REGION_SEND].size;
+		rc = vfio_map_region(&regions[VMBUS_REGION_MONITOR], PROT_READ | PROT_WRITE, &monitor);
+		dev->monitor = monitor;
+	}
+	return rc;
+}
+
+/* Lock held; leaves everything mapped so far to vfio_unmap(). */
+static int
+vfio_discover(struct vfio_device *v, char *err, size_t errlen)
+{
+	struct vfu_region regions[VMBUS_REGION_FIXED_COUNT];
+	struct hpbus_device *dev = v->dev;
+	struct vfu_device_info info;
+	struct vfu_irq_info irq;
+	unsigned int i, n = 0;
+	int rc;
+
+	rc = vfu_client_device_info(v->client, &info);
+	if (rc == 0 && (info.flags & VFIO_USER_DEVICE_PCI)) {
+		snprintf(err, errlen, "the socket serves a PCI device, not a VMBus NIC");
+		return -ENODEV;
+	}
+	if (rc == 0)
+		rc = vfu_client_irq_info(v->client, VMBUS_IRQ_CHANNEL, &irq);
+	memset(&v->expect, 0, sizeof(v->expect));
+	for (i = 0; rc == 0 && i < VMBUS_REGION_FIXED_COUNT; i++) {
+		rc = vfu_client_region_info(v->client, i, &regions[i]);
+		if (rc == 0) {
+			v->expect.region_size[i] = regions[i].size;
+			n++;
+		}
+	}
+	if (rc != 0) {
+		snprintf(err, errlen, "%s", vfu_client_error(v->client));
+		goto out;
+	}
+	v->expect.instance = dev->instance;
+	v->expect.num_regions = info.num_regions;
+	v->expect.irq_count = irq.count;
+	rc = vfio_read_descriptor(v, err, errlen);
+	if (rc != 0)
+		goto out;
+	rc = vfio_map_fixed_regions(v, regions);
+	if (rc != 0) {
+		snprintf(err, errlen, "cannot map the device's memory: %s", strerror(-rc));
+		goto out;
+	}
+	if (!(v->info.flags & VMBUS_DEVICE_FLAG_DOORBELL) ||
+		vfu_client_io_fds(v->client, VMBUS_REGION_DOORBELL, &v->doorbells) != 0) {
+		v->doorbells.count = 0;
+		v->doorbells.n_fds = 0;
+	}
+	v->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	rc = v->event_fd < 0 ? -errno :
+			       vfu_client_set_irqs(v->client, VMBUS_IRQ_DEVICE, 0, 1, &v->event_fd);
+	if (rc != 0)
+		snprintf(err, errlen, "cannot install the device event: %s", strerror(-rc));
+	dev->recv.gpadl = v->info.recv_gpadl;
+	dev->send.gpadl = v->info.send_gpadl;
+	dev->max_channels = RTE_MIN(v->info.max_channels, HPBUS_MAX_CHANNELS);
+	dev->device.numa_node = v->info.numa_node < 0 ? SOCKET_ID_ANY : v->info.numa_node;
+out:
+	for (i = 0; i < n; i++)
+		if (regions[i].fd >= 0)
+			close(regions[i].fd);
+	return rc;
+}
+
+static void
+vfio_unmap(struct vfio_device *v)
+{
+	struct hpbus_device *dev = v->dev;
+
+	if (dev->recv.base != NULL)
+		munmap(dev->recv.base, dev->recv.len);
+	if (dev->send.base != NULL)
+		munmap(dev->send.base, dev->send.len);
+	if (dev->monitor != NULL)
+		munmap(dev->monitor, sizeof(*dev->monitor));
+	memset(&dev->recv, 0, sizeof(dev->recv));
+	memset(&dev->send, 0, sizeof(dev->send));
+	dev->monitor = NULL;
+	vfu_io_fds_close(&v->doorbells);
+	v->doorbells.count = 0;
+	v->doorbells.n_fds = 0;
+	if (v->rings_fd >= 0)
+		close(v->rings_fd);
+	if (v->event_fd >= 0)
+		close(v->event_fd);
+	v->rings_fd = v->event_fd = -1;
+}
+
+static void
+vfio_close(struct hpbus_device *dev)
+{
+	struct vfio_device *v = dev->backend_data;
+	struct vfu_client *client;
+
+	vfio_unwatch(&v->hup_intr, vfio_on_hup, v);
+	vfio_unwatch(&v->event_intr, vfio_on_event, v);
+	vfio_dma_stop(v);
+	pthread_mutex_lock(&v->lock);
+	client = v->client;
+	v->client = NULL;
+	pthread_mutex_unlock(&v->lock);
+	/* The reset tells a living host at once; otherwise it sees the end of the connection. */
+	if (client != NULL && !atomic_load(&dev->gone))
+		vfu_client_reset(client);
+	vfu_client_close(client);
+	vfio_unmap(v);
+}
+
+static int
+vfio_open(struct hpbus_device *dev)
+{
+	struct vfio_device *v = dev->backend_data;
+	char err[VFU_ERRLEN] = "";
+	int rc;
+
+	pthread_mutex_lock(&v->lock);
+	rc = vfu_client_connect(v->path, &v->client, err, sizeof(err));
+	if (rc == 0)
+		rc = vfio_discover(v, err, sizeof(err));
+	else
+		v->client = NULL;
+	pthread_mutex_unlock(&v->lock);
+	if (rc != 0) {
+		HPBUS_LOG(ERR, "%s: socket %s: %s", dev->name, v->path, err);
+		goto fail;
+	}
+	atomic_store(&dev->gone, false);
+	rc = vfio_dma_start(v);
+	if (rc == 0)
+		rc = vfio_watch(vfu_client_fd(v->client), vfio_on_hup, v, &v->hup_intr);
+	if (rc == 0)
+		rc = vfio_watch(v->event_fd, vfio_on_event, v, &v->event_intr);
+	if (rc == 0)
+		return 0;
+	HPBUS_LOG(ERR, "%s: cannot watch the connection: %s", dev->name, strerror(-rc));
+fail:
+	vfio_close(dev);
+	return rc;
+}
+
+static int
+vfio_reset(struct hpbus_device *dev)
+{
+	struct vfio_device *v = dev->backend_data;
+	char err[VFU_ERRLEN] = "";
+	int rc;
+
+	pthread_mutex_lock(&v->lock);
+	rc = v->client == NULL ? -ENOTCONN : vfu_client_reset(v->client);
+	if (rc == 0)
+		rc = vfio_read_descriptor(v, err, sizeof(err));
+	pthread_mutex_unlock(&v->lock);
+	if (rc != 0)
+		HPBUS_LOG(ERR, "%s: reset failed: %s %s", dev->name, strerror(-rc), err);
+	return rc;
+}
+
+/* ---- channels ---- */
+
+/* Lock held. Fills *fd, which the caller closes unless it is region 0's. */
+static int
+vfio_channel_region(struct vfio_device *v, unsigned int index, int *fd, uint64_t *offset)
+{
+	const struct vmbus_device_channel *c = &v->info.channel[index];
+	struct vfu_region region;
+	int rc;
+
+	if (index == 0) {
+		*fd = v->rings_fd;
+		*offset = v->rings_offset;
+		return 0;
+	}
+	rc = vfu_client_region_info(v->client, c->region, &region);
+	if (rc != 0)
+		return rc;
+	if (region.fd < 0)
+		return -ENXIO;
+	if (region.size != 2 * (uint64_t)c->ring_bytes) {
+		close(region.fd);
+		return -EPROTO;
+	}
+	*fd = region.fd;
+	*offset = region.offset;
+	return 0;
+}
+
+static int
+vfio_wait_channel(struct vfio_device *v, unsigned int index)
+{
+	char err[VFU_ERRLEN] = "";
+	unsigned int waited;
+	int rc;
+
+	for (waited = 0;; waited += CHANNEL_STEP_MS) {
+		pthread_mutex_lock(&v->lock);
+		rc = v->client == NULL ? -ENOTCONN : vfio_read_descriptor(v, err, sizeof(err));
+		pthread_mutex_unlock(&v->lock);
+		if (rc != 0) {
+			HPBUS_LOG(ERR, "%s: %s", v->dev->name, err);
+			return rc;
+		}
+		if (v->info.channel[index].state == VMBUS_CHANNEL_OPEN)
+			return 0;
+		if (waited >= CHANNEL_LIMIT_MS)
+			return -ETIMEDOUT;
+		rte_delay_us_sleep(CHANNEL_STEP_MS * 1000);
+	}
+}
+
+static void
+vfio_choose_signal(struct vfio_device *v, struct hpbus_channel *ch)
+{
+	const struct vmbus_device_channel *c = &v->info.channel[ch->index];
+	unsigned int i;
+
+	ch->monitor_id = c->monitor_id;
+	ch->signal_fd = -1;
+	for (i = 0; i < v->doorbells.count; i++)
+		if (v->doorbells.entry[i].offset == c->doorbell)
+			ch->signal_fd = v->doorbells.fds[v->doorbells.entry[i].fd_index];
+	if (ch->signal_fd >= 0)
+		ch->signal = HPBUS_SIGNAL_EVENTFD;
+	else if ((v->info.flags & VMBUS_DEVICE_FLAG_MONITOR) && c->monitor_id < VMBUS_MONITOR_IDS)
+		ch->signal = HPBUS_SIGNAL_MONITOR;
+	else
+		ch->signal = HPBUS_SIGNAL_CALL;
+}
+
+static int
+vfio_channel_open(struct hpbus_device *dev, unsigned int index, struct hpbus_channel *ch)
+{
+	struct vfio_device *v = dev->backend_data;
+	uint64_t offset, bytes;
+	int rc, fd = -1;
+
+	if (index >= dev->max_channels)
+		return -EINVAL;
+	rc = vfio_wait_channel(v, index);
+	if (rc != 0)
+		return rc;
+	memset(ch, 0, sizeof(*ch));
+	pthread_mutex_lock(&v->lock);
+	rc = v->client == NULL ? -ENOTCONN : vfio_channel_region(v, index, &fd, &offset);
+	pthread_mutex_unlock(&v->lock);
+	if (rc != 0)
+		return rc;
+	bytes = v->info.channel[index].ring_bytes;
+	rc = vmbus_ring_map(fd, offset, bytes, VMBUS_PAGE_SIZE, &ch->tx);
+	if (rc == 0) {
+		rc = vmbus_ring_map(fd, offset + bytes, bytes, VMBUS_PAGE_SIZE, &ch->rx);
+		if (rc != 0)
+			vmbus_ring_unmap(&ch->tx);
+	}
+	if (index != 0)
+		close(fd);
+	if (rc != 0)
+		return rc;
+	ch->dev = dev;
+	ch->index = (uint16_t)index;
+	ch->relid = (uint16_t)v->info.channel[index].relid;
+	vfio_choose_signal(v, ch);
+	return 0;
+}
+
+static void
+vfio_channel_close(struct hpbus_device *dev, struct hpbus_channel *ch)
+{
+	vmbus_ring_unmap(&ch->tx);
+	vmbus_ring_unmap(&ch->rx);
+	memset(ch, 0, sizeof(*ch));
+}
+
+static void
+vfio_signal(struct hpbus_channel *ch)
+{
+	struct vfio_device *v = ch->dev->backend_data;
+	uint32_t one = 1;
+
+	pthread_mutex_lock(&v->lock);
+	if (v->client != NULL)
+		vfu_client_region_write(v->client, VMBUS_REGION_DOORBELL,
+			v->info.channel[ch->index].doorbell, &one, sizeof(one));
+	pthread_mutex_unlock(&v->lock);
+}
+
+/* ---- discovery ---- */
+
+static void
+vfio_release(struct hpbus_device *dev)
+{
+	struct vfio_device *v = dev->backend_data;
+
+	pthread_mutex_destroy(&v->lock);
+	free(v);
+	dev->backend_data = NULL;
+	dev->backend = NULL;
+}
+
+int
+hpbus_vfio_attach(struct hpbus_device *dev, const char *path)
+{
+	struct vfio_device *v = dev->backend_data;
+
+	if (dev->backend != NULL && dev->backend != &hpbus_vfio_backend)
+		return -EBUSY;
+	if (v == NULL) {
+		v = calloc(1, sizeof(*v));
+		if (v == NULL)
+			return -ENOMEM;
+		v->dev = dev;
+		v->rings_fd = v->event_fd = -1;
+		pthread_mutex_init(&v->lock, NULL);
+		dev->backend_data = v;
+		dev->backend = &hpbus_vfio_backend;
+	}
+	snprintf(v->path, sizeof(v->path), "%s", path);
+	snprintf(dev->where, sizeof(dev->where), "%s", path);
+	return 0;
+}
+
+static int
+vfio_scan_one(void *arg, const uint8_t guid[16], const char *path)
+{
+	struct hpbus_device *dev = hpbus_device_get(guid);
+
+	/* A folder earlier in the list, or the socket named in the devargs, wins. */
+	if (dev != NULL && dev->backend == NULL)
+		hpbus_vfio_attach(dev, path);
+	return 0;
+}
+
+void
+hpbus_vfio_scan(void)
+{
+	int rc = vfu_scan(vfio_scan_one, NULL);
+
+	if (rc < 0)
+		HPBUS_LOG(ERR, "cannot look for sockets: %s", strerror(-rc));
+}
+
+const struct hpbus_backend hpbus_vfio_backend = {
+	.name = "vfio-user",
+	.open = vfio_open,
+	.close = vfio_close,
+	.reset = vfio_reset,
+	.channel_open = vfio_channel_open,
+	.channel_close = vfio_channel_close,
+	.signal = vfio_signal,
+	.dma_usable = vfio_dma_usable,
+	.release = vfio_release,
+};

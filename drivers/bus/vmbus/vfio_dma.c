@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Which DPDK memory the host of a vfio-user device can read (spec/vmbus-over-vfio-user.md §11).
+ * One mapping per memseg, because freed ranges need not repeat allocated ones; neighbours are
+ * merged only where EAL never frees.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <rte_errno.h>
+#include <rte_memory.h>
+
+#include "drivers/bus/vmbus/vfio.h"
+
+#define MEM_EVENT_NAME "hyperpoll_vfio_user"
+
+/* First range whose end lies beyond va. */
+static unsigned int
+dma_find(const struct vfio_device *v, uintptr_t va)
+{
+	unsigned int lo = 0, hi = v->n_dma;
+
+	while (lo < hi) {
+		unsigned int mid = (lo + hi) / 2;
+
+		if (v->dma[mid].va + v->dma[mid].len <= va)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+static int
+dma_insert(struct vfio_device *v, const struct vfio_dma_range *range)
+{
+	unsigned int at = dma_find(v, range->va);
+
+	if (v->n_dma == v->cap_dma) {
+		unsigned int cap = v->cap_dma == 0 ? 64 : 2 * v->cap_dma;
+		struct vfio_dma_range *dma = realloc(v->dma, cap * sizeof(*dma));
+
+		if (dma == NULL)
+			return -ENOMEM;
+		v->dma = dma;
+		v->cap_dma = cap;
+	}
+	memmove(&v->dma[at + 1], &v->dma[at], (v->n_dma - at) * sizeof(*v->dma));
+	v->dma[at] = *range;
+	v->n_dma++;
+	return 0;
+}
+
+static void
+dma_remove(struct vfio_device *v, unsigned int at)
+{
+	v->n_dma--;
+	memmove(&v->dma[at], &v->dma[at + 1], (v->n_dma - at) * sizeof(*v->dma));
+}
+
+/* Share one range of a file. Lock held. */
+static int
+dma_map(struct vfio_device *v, int fd, uint64_t offset, const struct vfio_dma_range *range)
+{
+	int ro, rc;
+
+	if (v->client == NULL)
+		return -ENOTCONN;
+	/* A NIC host only reads guest memory: a bug in it must not be able to write. */
+	ro = vfu_reopen_read_only(fd);
+	if (ro < 0)
+		return ro;
+	rc = vfu_client_dma_map(
+		v->client, ro, VFIO_USER_DMA_READ_FLAG, offset, range->iova, range->len);
+	close(ro);
+	if (rc == 0) {
+		rc = dma_insert(v, range);
+		if (rc != 0)
+			vfu_client_dma_unmap(v->client, range->iova, range->len);
+	}
+	return rc;
+}
+
+/* Share one memseg if it can be. EAL's memory lock is held by the caller. */
+static void
+dma_map_seg(struct vfio_device *v, const struct rte_memseg *ms)
+{
+	struct vfio_dma_range range = {(uintptr_t)ms->addr, ms->iova, ms->len};
+	size_t offset;
+	int fd, rc;
+
+	fd = rte_memseg_get_fd_thread_unsafe(ms);
+	if (fd < 0 || ms->iova == RTE_BAD_IOVA ||
+		rte_memseg_get_fd_offset_thread_unsafe(ms, &offset) != 0) {
+		v->dev->has_nodma = true;
+		return;
+	}
+	pthread_mutex_lock(&v->lock);
+	if (dma_find(v, range.va) < v->n_dma && v->dma[dma_find(v, range.va)].va <= range.va) {
+		pthread_mutex_unlock(&v->lock);
+		return; /* the event came before the walk */
+	}
+	rc = dma_map(v, fd, offset, &range);
+	pthread_mutex_unlock(&v->lock);
+	if (rc != 0) {
+		HPBUS_LOG(WARNING,
+			"%s: the host cannot map %zu bytes of memory at %p (%s): "
+			"packets in it will be copied",
+			v->dev->name, (size_t)ms->len, ms->addr, strerror(-rc));
+		v->dev->has_nodma = true;
+	}
+}
+
+static void
+dma_event(enum rte_mem_event event, const void *addr, size_t len, void *arg)
+{
+	struct vfio_device *v = arg;
+	uintptr_t va = (uintptr_t)addr, end = va + len;
+	const struct rte_memseg_list *msl;
+
+	if (event == RTE_MEM_EVENT_ALLOC) {
+		msl = rte_mem_virt2memseg_list(addr);
+		while (msl != NULL && !msl->external && va < end) {
+			const struct rte_memseg *ms = rte_mem_virt2memseg((void *)va, msl);
+
+			if (ms == NULL)
+				break;
+			dma_map_seg(v, ms);
+			va += msl->page_sz;
+		}
+		return;
+	}
+	pthread_mutex_lock(&v->lock);
+	for (;;) {
+		unsigned int at = dma_find(v, va);
+		struct vfio_dma_range range;
+
+		if (at == v->n_dma || v->dma[at].va >= end)
+			break;
+		range = v->dma[at];
+		dma_remove(v, at);
+		/* Waits for the reply: EAL gives the pages away when we return. */
+		if (v->client != NULL && vfu_client_dma_unmap(v->client, range.iova, range.len) != 0)
+			break; /* the connection is over, and with it the host's mappings */
+	}
+	pthread_mutex_unlock(&v->lock);
+}
+
+static int
+dma_walk_one(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void *arg)
+{
+	if (!msl->external)
+		dma_map_seg(arg, ms);
+	return 0;
+}
+
+/* ---- memory that never changes: merge neighbours ---- */
+
+struct dma_merge {
+	struct vfio_device *v;
+	struct vfio_dma_range range;
+	uint64_t offset;
+	int fd;
+};
+
+static void
+dma_merge_flush(struct dma_merge *m)
+{
+	int rc;
+
+	if (m->range.len == 0)
+		return;
+	pthread_mutex_lock(&m->v->lock);
+	rc = dma_map(m->v, m->fd, m->offset, &m->range);
+	pthread_mutex_unlock(&m->v->lock);
+	if (rc != 0) {
+		HPBUS_LOG(WARNING,
+			"%s: the host cannot map %zu bytes of memory at %#zx (%s): "
+			"packets in it will be copied",
+			m->v->dev->name, (size_t)m->range.len, (size_t)m->range.va, strerror(-rc));
+		m->v->dev->has_nodma = true;
+	}
+	m->range.len = 0;
+}
+
+static int
+dma_walk_merge(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void *arg)
+{
+	struct dma_merge *m = arg;
+	size_t offset;
+	int fd;
+
+	if (msl->external)
+		return 0;
+	fd = rte_memseg_get_fd_thread_unsafe(ms);
+	if (fd < 0 || ms->iova == RTE_BAD_IOVA ||
+		rte_memseg_get_fd_offset_thread_unsafe(ms, &offset) != 0) {
+		m->v->dev->has_nodma = true;
+		return 0;
+	}
+	if (m->range.len != 0 && fd == m->fd && m->offset + m->range.len == offset &&
+		m->range.va + m->range.len == (uintptr_t)ms->addr &&
+		m->range.iova + m->range.len == ms->iova) {
+		m->range.len += ms->len;
+		return 0;
+	}
+	dma_merge_flush(m);
+	m->fd = fd;
+	m->offset = offset;
+	m->range = (struct vfio_dma_range){(uintptr_t)ms->addr, ms->iova, ms->len};
+	return 0;
+}
+
+int
+vfio_dma_start(struct vfio_device *v)
+{
+	struct hpbus_device *dev = v->dev;
+
+	dev->has_nodma = false;
+	v->n_dma = 0;
+	/* Register first, then walk: what comes in between is seen twice, never missed. */
+	if (rte_mem_event_callback_register(MEM_EVENT_NAME, dma_event, v) == 0) {
+		v->dma_active = true;
+		v->static_memory = false;
+		rte_memseg_walk(dma_walk_one, v);
+	} else if (rte_errno == ENOTSUP) {
+		struct dma_merge merge = {.v = v};
+
+		v->static_memory = true;
+		rte_memseg_walk(dma_walk_merge, &merge);
+		dma_merge_flush(&merge);
+	} else {
+		HPBUS_LOG(ERR, "%s: cannot follow memory events: %s", dev->name,
+			rte_strerror(rte_errno));
+		return -rte_errno;
+	}
+	dev->copy_only = v->n_dma == 0;
+	if (dev->copy_only)
+		HPBUS_LOG(WARNING,
+			"%s: none of DPDK's memory can be shared with the host, every packet is "
+			"copied; without --legacy-mem --single-file-segments it could be",
+			dev->name);
+	return 0;
+}
+
+void
+vfio_dma_stop(struct vfio_device *v)
+{
+	if (v->dma_active)
+		rte_mem_event_callback_unregister(MEM_EVENT_NAME, v);
+	v->dma_active = false;
+	pthread_mutex_lock(&v->lock);
+	free(v->dma);
+	v->dma = NULL;
+	v->n_dma = v->cap_dma = 0;
+	pthread_mutex_unlock(&v->lock);
+}
+
+bool
+vfio_dma_usable(struct hpbus_device *dev, const void *addr, size_t len)
+{
+	struct vfio_device *v = dev->backend_data;
+	uintptr_t va = (uintptr_t)addr, end = va + len;
+	unsigned int at;
+
+	pthread_mutex_lock(&v->lock);
+	for (at = dma_find(v, va); va < end && at < v->n_dma && v->dma[at].va <= va; at++)
+		va = v->dma[at].va + v->dma[at].len;
+	pthread_mutex_unlock(&v->lock);
+	return va >= end;
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "drivers/net/netvsc/sections.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void
+pool_lock(struct netvsc_section_pool *pool)
+{
+	while (atomic_flag_test_and_set_explicit(&pool->lock, memory_order_acquire))
+		;
+}
+
+static void
+pool_unlock(struct netvsc_section_pool *pool)
+{
+	atomic_flag_clear_explicit(&pool->lock, memory_order_release);
+}
+
+int
+netvsc_section_pool_init(
+	struct netvsc_section_pool *pool, uint32_t count, uint32_t size, uint32_t queues)
+{
+	uint32_t i;
+
+	memset(pool, 0, sizeof(*pool));
+	atomic_flag_clear(&pool->lock);
+	pool->count = count;
+	pool->size = size;
+	pool->share = queues == 0 ? 0 : count / (2 * queues);
+	pool->free = calloc(count + 1, sizeof(*pool->free));
+	if (pool->free == NULL)
+		return -ENOMEM;
+	for (i = count; i > pool->share * queues; i--)
+		pool->free[pool->n_free++] = i - 1;
+	return 0;
+}
+
+void
+netvsc_section_pool_free(struct netvsc_section_pool *pool)
+{
+	free(pool->free);
+	memset(pool, 0, sizeof(*pool));
+}
+
+int
+netvsc_section_cache_init(
+	struct netvsc_section_cache *cache, struct netvsc_section_pool *pool, uint32_t queue)
+{
+	uint32_t i;
+
+	memset(cache, 0, sizeof(*cache));
+	cache->own = calloc(pool->share + 1, sizeof(*cache->own));
+	if (cache->own == NULL)
+		return -ENOMEM;
+	cache->pool = pool;
+	cache->own_first = queue * pool->share;
+	cache->own_end = cache->own_first + pool->share;
+	for (i = cache->own_end; i > cache->own_first; i--)
+		cache->own[cache->n_own++] = i - 1;
+	return 0;
+}
+
+void
+netvsc_section_cache_free(struct netvsc_section_cache *cache)
+{
+	if (cache->pool != NULL)
+		netvsc_section_give_back(cache, 0);
+	free(cache->own);
+	memset(cache, 0, sizeof(*cache));
+}
+
+uint32_t
+netvsc_section_borrow(struct netvsc_section_cache *cache)
+{
+	struct netvsc_section_pool *pool = cache->pool;
+	uint32_t n;
+
+	if (pool == NULL)
+		return NETVSC_SECTION_NONE;
+	pool_lock(pool);
+	n = pool->n_free < NETVSC_SECTION_BATCH ? pool->n_free : NETVSC_SECTION_BATCH;
+	pool->n_free -= n;
+	memcpy(cache->borrowed, pool->free + pool->n_free, n * sizeof(*pool->free));
+	pool_unlock(pool);
+	if (n == 0)
+		return NETVSC_SECTION_NONE;
+	cache->n_borrowed = n - 1;
+	return cache->borrowed[n - 1];
+}
+
+/* Return borrowed sections to the pool until @keep are left. */
+void
+netvsc_section_give_back(struct netvsc_section_cache *cache, uint32_t keep)
+{
+	struct netvsc_section_pool *pool = cache->pool;
+	uint32_t n;
+
+	if (cache->n_borrowed <= keep)
+		return;
+	n = cache->n_borrowed - keep;
+	cache->n_borrowed = keep;
+	pool_lock(pool);
+	memcpy(pool->free + pool->n_free, cache->borrowed + keep, n * sizeof(*pool->free));
+	pool->n_free += n;
+	pool_unlock(pool);
+}

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=bash
+# The test suites of ./run test. Sourced by run.
+#
+# A suite is a function suite_NAME; its output ends with a line "N passed, N failed". To add one:
+# the function, and a line with its time limit in seconds below.
+declare -A suites=([unit]=600 [integration]=600)
+suite_order=(unit integration)
+
+# Everything in C, as built (gcc) and again by clang with the sanitizers.
+suite_unit() {
+	local dir
+	CC=clang compile build-asan -Dbuildtype=debugoptimized -Db_sanitize=address,undefined \
+		-Db_lundef=false
+	export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+	for dir in build build-asan; do
+		meson test -C "$dir" --no-rebuild --suite unit --print-errorlogs >"$dir/unit.log" 2>&1 ||
+			tail -n 200 "$dir/unit.log"
+	done
+	python3 test/lib/unit_summary.py build/meson-logs/testlog.json build-asan/meson-logs/testlog.json
+}
+
+# The simulated host and the distribution's DPDK applications.
+suite_integration() {
+	python3 test/integration/run.py
+}
+
+# Run suites under their time limits, print the sum and fail unless everything passed.
+run_suites() {
+	local name passed=0 failed=0 start counts status log
+	for name in "$@"; do
+		echo "== $name"
+		start=$SECONDS
+		log=$(mktemp)
+		status=0
+		timeout -k 15 "${suites[$name]}" ./run _suite "$name" 2>&1 | tee "$log" || status=$?
+		counts=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$log" | tail -n 1 | tr -dc '0-9 ') || counts=
+		rm -f "$log"
+		if [ -z "$counts" ] || { [ $status != 0 ] && [ "${counts##* }" = 0 ]; }; then
+			echo "$name: ended with status $status" \
+				"$([ $status != 124 ] || echo "(after its limit of ${suites[$name]} s)")"
+			counts="$(set -- ${counts:-0 0}; echo "$1 $(($2 + 1))")"
+		fi
+		passed=$((passed + ${counts%% *}))
+		failed=$((failed + ${counts##* }))
+		echo "== $name: $((SECONDS - start)) s"
+	done
+	echo "$passed passed, $failed failed"
+	[ $failed = 0 ] && [ $passed -gt 0 ]
+}

@@ -103,6 +103,10 @@ const char *vfu_client_error(const struct vfu_client *client);
 /** Most descriptors the peer takes in one message. */
 unsigned int vfu_client_max_fds(const struct vfu_client *client);
 
+/** Use @p ms milliseconds in place of every limit of §5 from now on; 0 = the limits again (tests).
+ */
+void vfu_client_set_timeout(struct vfu_client *client, int ms);
+
 int vfu_client_device_info(struct vfu_client *client, struct vfu_device_info *info);
 
 /**

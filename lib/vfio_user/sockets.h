@@ -29,8 +29,8 @@ typedef int (*vfu_scan_fn)(void *arg, const uint8_t guid[16], const char *path);
 /**
  * Look for `<guid>.sock` (lower case, exactly) that is a socket owned by our user or root, in the
  * client's directories: HYPERPOLL_VFIO_USER_DIRS if set, else /run/hyperpoll and
- * $XDG_RUNTIME_DIR/hyperpoll. Missing directories are skipped; a GUID found twice counts in the
- * first directory only for callers that keep it so: every one is reported.
+ * $XDG_RUNTIME_DIR/hyperpoll. Missing directories are skipped. In order of directory, then of name;
+ * a GUID found in two directories is reported twice.
  * @return 0, what @p fn returned, or a negative errno (-ENOMEM)
  */
 int vfu_scan(vfu_scan_fn fn, void *arg);

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * The client's insides: connection and one command at a time (client.c), used by the commands
+ * (client_cmd.c). Belongs to the client's caller, who serialises; see client.h.
+ */
+#ifndef HP_VFIO_USER_CLIENT_PRIV_H
+#define HP_VFIO_USER_CLIENT_PRIV_H
+
+#include <stdarg.h>
+
+#include "lib/vfio_user/client.h"
+#include "lib/vfio_user/msg.h"
+
+/* §5, milliseconds */
+#define VFU_TIMEOUT_ANY	 5000
+#define VFU_TIMEOUT_LONG 30000 /* RESET, DMA_UNMAP: the server waits for its workers */
+
+struct vfu_client {
+	int fd;
+	bool ended; /* shut down; fd is only kept as a number */
+	uint16_t msg_id;
+	int timeout_ms; /* > 0: instead of every other limit (tests) */
+	unsigned int max_fds;
+	uint32_t max_xfer;
+	struct vfu_fds fds; /* of the reply being handled */
+	char error[VFU_ERRLEN];
+	/* Payload of the reply; aligned for the structures in it. */
+	_Alignas(8) uint8_t rx[VFIO_USER_MAX_REQUEST];
+};
+
+/** One request and its reply. */
+struct vfu_call {
+	uint16_t command;
+	int timeout;
+	const void *fixed;
+	size_t fixed_len;
+	const void *data;
+	size_t data_len;
+	const int *fds;
+	unsigned int n_fds;
+	bool want_fds;		     /* leave the reply's descriptors in client->fds */
+	size_t reply_min, reply_max; /* payload bytes acceptable */
+	size_t reply_len;	     /* out: payload bytes in client->rx */
+};
+
+/** Send, wait, check the header. An error reply is its errno. */
+int vfu_client_call(struct vfu_client *client, struct vfu_call *call);
+/** Note a sentence. @return @p err */
+__attribute__((format(printf, 3, 4))) int vfu_client_fail(
+	struct vfu_client *client, int err, const char *format, ...);
+/** Note a sentence and end the connection. @return @p err */
+int vfu_client_end(struct vfu_client *client, int err, const char *why);
+
+#endif

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "lib/vfio_user/sockets.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SUFFIX	   ".sock"
+#define SYSTEM_DIR "/run/hyperpoll"
+/* ".<pid>.tmp" of a server being born must fit too, or its clients could never meet it. */
+#define TMP_ROOM 16u
+
+int
+vfu_socket_name_parse(const char *name, uint8_t guid[16])
+{
+	char text[VMBUS_GUID_LEN + 1], again[VMBUS_GUID_LEN + 1];
+
+	if (strlen(name) != VMBUS_GUID_LEN + strlen(SUFFIX) ||
+		strcmp(name + VMBUS_GUID_LEN, SUFFIX) != 0)
+		return -EINVAL;
+	memcpy(text, name, VMBUS_GUID_LEN);
+	text[VMBUS_GUID_LEN] = '\0';
+	if (vmbus_guid_parse(text, guid) < 0)
+		return -EINVAL;
+	/* Lower case only: one device has one name. */
+	vmbus_guid_format(guid, again);
+	return strcmp(text, again) == 0 ? 0 : -EINVAL;
+}
+
+int
+vfu_socket_path(const char *dir, const uint8_t guid[16], char path[VFU_PATH_MAX])
+{
+	char text[VMBUS_GUID_LEN + 1];
+	int n;
+
+	vmbus_guid_format(guid, text);
+	n = snprintf(path, VFU_PATH_MAX, "%s/%s" SUFFIX, dir, text);
+	return n > 0 && (unsigned int)n < VFU_PATH_MAX - TMP_ROOM ? 0 : -ENAMETOOLONG;
+}
+
+static int
+set_dir(char dir[VFU_PATH_MAX], const char *text, size_t len, const char *more)
+{
+	int n = snprintf(dir, VFU_PATH_MAX, "%.*s%s", (int)len, text, more);
+
+	return n > 0 && (unsigned int)n < VFU_PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
+static int
+user_dir(char dir[VFU_PATH_MAX])
+{
+	const char *runtime = getenv("XDG_RUNTIME_DIR");
+
+	if (runtime == NULL || runtime[0] == '\0')
+		return -ENOENT;
+	return set_dir(dir, runtime, strnlen(runtime, VFU_PATH_MAX), "/hyperpoll");
+}
+
+int
+vfu_client_dir(unsigned int i, char dir[VFU_PATH_MAX])
+{
+	const char *list = getenv("HYPERPOLL_VFIO_USER_DIRS");
+
+	if (i >= VFU_MAX_DIRS)
+		return -ENOENT;
+	if (list == NULL) {
+		if (i == 0)
+			return set_dir(dir, SYSTEM_DIR, strlen(SYSTEM_DIR), "");
+		return i == 1 ? user_dir(dir) : -ENOENT;
+	}
+	for (;;) {
+		size_t len = strcspn(list, ":");
+
+		if (len > 0 && i-- == 0)
+			return set_dir(dir, list, len < VFU_PATH_MAX ? len : VFU_PATH_MAX, "");
+		if (list[len] == '\0')
+			return -ENOENT;
+		list += len + 1;
+	}
+}
+
+int
+vfu_server_dir(char dir[VFU_PATH_MAX])
+{
+	return geteuid() == 0 ? set_dir(dir, SYSTEM_DIR, strlen(SYSTEM_DIR), "") : user_dir(dir);
+}
+
+int
+vfu_dir_create(const char *dir)
+{
+	struct stat st;
+
+	if (mkdir(dir, 0700) == 0)
+		return 0;
+	if (errno != EEXIST)
+		return -errno;
+	if (stat(dir, &st) < 0)
+		return -errno;
+	return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+}
+
+static int
+is_socket_name(const struct dirent *entry)
+{
+	uint8_t guid[16];
+
+	return vfu_socket_name_parse(entry->d_name, guid) == 0;
+}
+
+/* One name that passed the filter. */
+static int
+visit(const char *dir, const char *name, vfu_scan_fn fn, void *arg)
+{
+	char path[VFU_PATH_MAX];
+	uint8_t guid[16];
+	struct stat st;
+	int n;
+
+	n = snprintf(path, sizeof(path), "%s/%s", dir, name);
+	if (n <= 0 || (size_t)n >= sizeof(path) || vfu_socket_name_parse(name, guid) < 0)
+		return 0;
+	if (lstat(path, &st) < 0 || !S_ISSOCK(st.st_mode) ||
+		(st.st_uid != 0 && st.st_uid != geteuid()))
+		return 0;
+	return fn(arg, guid, path);
+}
+
+int
+vfu_scan(vfu_scan_fn fn, void *arg)
+{
+	char dir[VFU_PATH_MAX];
+	struct dirent **names;
+	int ret = 0;
+
+	for (unsigned int i = 0; ret == 0; i++) {
+		int found = vfu_client_dir(i, dir);
+		int n;
+
+		if (found == -ENAMETOOLONG)
+			continue;
+		if (found < 0)
+			/* The second default may be missing and is the last anyway. */
+			break;
+		/* Sorted: the order of devices must not depend on the file system. */
+		n = scandir(dir, &names, is_socket_name, alphasort);
+		if (n < 0) {
+			if (errno == ENOMEM)
+				ret = -ENOMEM;
+			continue;
+		}
+		for (int k = 0; k < n; k++) {
+			if (ret == 0)
+				ret = visit(dir, names[k]->d_name, fn, arg);
+			free(names[k]);
+		}
+		free(names);
+	}
+	return ret;
+}

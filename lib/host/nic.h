@@ -92,6 +92,7 @@ struct host_nic_stats {
 	uint64_t rx_packets;        /**< VMBus packets with RNDIS data written to rings */
 	uint64_t signals;           /**< signals sent to the guest */
 	uint64_t protocol_errors;
+	uint64_t rx_dropped_size; /**< frame shorter than a header or longer than the guest's MTU */
 };
 
 /**
@@ -140,6 +141,13 @@ int host_nic_port_fd(struct host_nic *nic);
 /* ---- control commands (link, stats, rings, faults) ---- */
 
 int host_nic_set_link(struct host_nic *nic, bool up);
+/**
+ * A VF of this NIC appears or goes (spec/nvsp.md §9). The guest is told when it asked for SR-IOV;
+ * removal while the data path is on the VF switches it back first.
+ */
+int host_nic_set_vf(struct host_nic *nic, bool present, uint32_t serial);
+/** Has the guest switched its data path to the VF? */
+bool host_nic_path_is_vf(const struct host_nic *nic);
 void host_nic_get_stats(struct host_nic *nic, struct host_nic_stats *stats,
 	struct host_port_stats *port);
 

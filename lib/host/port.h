@@ -60,6 +60,11 @@ struct host_port_ops {
 	uint64_t (*deadline)(struct host_port *port);
 	void (*stats)(struct host_port *port, struct host_port_stats *stats);
 	void (*close)(struct host_port *port);
+	/**
+	 * Frames come into being only when receive() asks (gen, pcap): not asked while the guest
+	 * cannot receive. Other ports are asked then too and their frames dropped.
+	 */
+	bool on_demand;
 };
 
 /** Base of every port; the kinds embed it as their first member. */

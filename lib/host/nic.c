@@ -1,0 +1,563 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One host NIC: life of the NIC and its channels, the poll loop, sleeping, statistics. The protocol
+ * is in nic_nvsp.c and nic_rndis.c, frames in nic_rx.c and nic_tx.c.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "lib/host/nic_internal.h"
+
+/* While something waits for room that the guest may never signal, look this often. */
+#define NIC_RETRY_NS UINT64_C(1000000)
+/* In-band control and completions fit in this; the excess of longer ones is ignored. */
+#define NIC_INBAND_MAX 64u
+
+uint64_t
+nic_now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * UINT64_C(1000000000) + (uint64_t)ts.tv_nsec;
+}
+
+int
+host_nic_create_with_port(const struct host_nic_config *config,
+	const struct host_transport *transport, struct host_port *port, struct host_nic **out)
+{
+	struct host_nic *nic = calloc(1, sizeof(*nic));
+
+	if (nic == NULL)
+		return -ENOMEM;
+	nic->config = *config;
+	nic->transport = *transport;
+	nic->port = port;
+	nic->link_up = true;
+	nic->arena = malloc(NIC_ARENA);
+	nic->segments = malloc(NIC_SEGMENTS);
+	nic->scratch = malloc(NIC_SCRATCH);
+	if (nic->arena == NULL || nic->segments == NULL || nic->scratch == NULL) {
+		free(nic->arena);
+		free(nic->segments);
+		free(nic->scratch);
+		free(nic);
+		return -ENOMEM;
+	}
+	nic_knobs_init(&nic->knobs);
+	nic_nvsp_reset(nic);
+	*out = nic;
+	return 0;
+}
+
+int
+host_nic_create(const struct host_nic_config *config, const struct host_transport *transport,
+	struct host_nic **nic, char *errbuf, size_t errlen)
+{
+	struct host_port *port;
+	int rc = host_port_open(config->port, config->mac, &port, errbuf, errlen);
+
+	if (rc != 0)
+		return rc;
+	rc = host_nic_create_with_port(config, transport, port, nic);
+	if (rc != 0) {
+		port->ops->close(port);
+		snprintf(errbuf, errlen, "no memory for a NIC; give fewer NICs or channels");
+	}
+	return rc;
+}
+
+void
+host_nic_destroy(struct host_nic *nic)
+{
+	unsigned int i;
+
+	if (nic == NULL)
+		return;
+	for (i = HOST_MAX_CHANNELS; i-- > 0;)
+		if (nic->channels[i].open)
+			host_nic_channel_close(nic, i);
+	nic->port->ops->close(nic->port);
+	free(nic->arena);
+	free(nic->segments);
+	free(nic->scratch);
+	free(nic);
+}
+
+/* ---- channels ---- */
+
+int
+host_nic_channel_open(struct host_nic *nic, unsigned int index, const struct vmbus_ring *tx,
+	const struct vmbus_ring *rx)
+{
+	struct nic_channel *ch;
+	int rc;
+
+	if (index >= nic->config.channels || nic->channels[index].open)
+		return -EINVAL;
+	if (index > 0 && (!nic->channels[0].open || index > nic->granted))
+		return -EINVAL;
+	ch = &nic->channels[index];
+	memset(ch, 0, sizeof(*ch));
+	rc = vmbus_ring_reader_init(&ch->in, tx);
+	if (rc == 0)
+		rc = vmbus_ring_writer_init(&ch->out, rx);
+	if (rc != 0)
+		return rc;
+	ch->done = malloc(NIC_DONE_QUEUE * sizeof(*ch->done));
+	if (ch->done == NULL)
+		return -ENOMEM;
+	/* Awake: no signals for new packets until host_nic_sleep(). */
+	vmbus_ring_reader_mask(&ch->in);
+	ch->open = true;
+	nic->channels_open++;
+	if (index >= nic->channels_top)
+		nic->channels_top = index + 1;
+	if (index == 0) {
+		nic_nvsp_reset(nic);
+		nic->state = NIC_OPEN;
+	}
+	nic_nvsp_channel_opened(nic);
+	return 0;
+}
+
+static void
+channel_close_one(struct host_nic *nic, unsigned int index)
+{
+	struct nic_channel *ch = &nic->channels[index];
+
+	if (!ch->open)
+		return;
+	/* Frames of this channel that were taken but not sent lose only their completion. */
+	nic_tx_flush(nic);
+	nic_rx_reclaim(nic, index);
+	free(ch->done);
+	ch->done = NULL;
+	ch->open = false;
+	nic->channels_open--;
+	while (nic->channels_top > 0 && !nic->channels[nic->channels_top - 1].open)
+		nic->channels_top--;
+}
+
+void
+host_nic_channel_close(struct host_nic *nic, unsigned int index)
+{
+	unsigned int i;
+
+	if (index >= HOST_MAX_CHANNELS)
+		return;
+	if (index == 0) {
+		for (i = HOST_MAX_CHANNELS; i-- > 1;)
+			channel_close_one(nic, i);
+		channel_close_one(nic, 0);
+		/* Closing without a revoke is one (spec/nvsp.md §10). */
+		nic_nvsp_reset(nic);
+		return;
+	}
+	channel_close_one(nic, index);
+}
+
+bool
+host_nic_channel_is_open(const struct host_nic *nic, unsigned int index)
+{
+	return index < HOST_MAX_CHANNELS && nic->channels[index].open;
+}
+
+void
+host_nic_buffers_revoked(struct host_nic *nic)
+{
+	nic_rx_release(nic);
+	memset(&nic->recv, 0, sizeof(nic->recv));
+	memset(&nic->send, 0, sizeof(nic->send));
+	nic->send_sections = 0;
+	if (nic->state == NIC_READY || nic->state == NIC_NEGOTIATED)
+		nic->state = nic->have_recv ? NIC_REVOKED : nic->state;
+}
+
+void
+nic_channel_break(struct host_nic *nic, unsigned int index, const char *why)
+{
+	struct nic_channel *ch = &nic->channels[index];
+
+	if (ch->dead)
+		return;
+	ch->dead = true;
+	ch->why = why;
+	nic->stats.protocol_errors++;
+}
+
+/* ---- polling ---- */
+
+/* Copy the packet out of the ring; what is not needed of long in-band packets stays there. */
+static uint32_t
+packet_copy(struct host_nic *nic, struct nic_channel *ch, const struct vmbus_packet *pkt)
+{
+	uint32_t len = (uint32_t)pkt->len8 * 8, start = (uint32_t)pkt->offset8 * 8, max;
+
+	max = pkt->type == VMBUS_PACKET_GPA_DIRECT ? NIC_PACKET_MAX : start + NIC_INBAND_MAX;
+	if (len > max)
+		len = max;
+	if (len > NIC_PACKET_MAX)
+		return 0;
+	vmbus_ring_copy_out(&ch->in.ring, ch->in.next_r, nic->packet, len);
+	return len;
+}
+
+/* Returns NULL or why the channel must stop. */
+static const char *
+packet_dispatch(struct host_nic *nic, unsigned int index, const struct vmbus_packet *pkt)
+{
+	struct nic_channel *ch = &nic->channels[index];
+	uint32_t len, start = (uint32_t)pkt->offset8 * 8;
+	const uint8_t *payload;
+	uint32_t type = 0;
+
+	if ((pkt->flags & ~VMBUS_FLAG_COMPLETION) != 0)
+		return "unknown descriptor flags";
+	if (pkt->type != VMBUS_PACKET_INBAND && pkt->type != VMBUS_PACKET_GPA_DIRECT &&
+		pkt->type != VMBUS_PACKET_COMPLETION)
+		return "packet type that guests do not send";
+	len = packet_copy(nic, ch, pkt);
+	if (len < start)
+		return "packet longer than any send";
+	payload = nic->packet + start;
+	len -= start;
+	if (pkt->type == VMBUS_PACKET_COMPLETION)
+		return nic_rx_ack(nic, index, pkt->trans_id, payload, len);
+	if (len >= sizeof(type))
+		memcpy(&type, payload, sizeof(type));
+	if (type == NVSP_TYPE_RNDIS) {
+		nic_tx_packet(nic, index, pkt, payload, len);
+		return NULL;
+	}
+	if (index != 0)
+		return "NVSP control on a subchannel";
+	if (pkt->type != VMBUS_PACKET_INBAND)
+		return "NVSP control with guest pages";
+	return nic_nvsp_message(nic, pkt, payload, len);
+}
+
+static unsigned int
+channel_read(struct host_nic *nic, unsigned int index, unsigned int budget)
+{
+	struct nic_channel *ch = &nic->channels[index];
+	struct vmbus_packet pkt;
+	const char *why;
+	unsigned int n;
+	int total;
+
+	for (n = 0; n < budget; n++) {
+		/* Back-pressure is not reading on (spec/nvsp.md §7): completions and answers fit.
+		 */
+		if (nic_done_room(ch) <= nic->pending_n ||
+			(index == 0 && nic_control_room(nic) < NIC_CONTROL_BURST))
+			break;
+		total = vmbus_ring_peek(&ch->in, &pkt);
+		if (total == 0)
+			break;
+		why = total < 0 ? "the guest's ring is corrupt" : packet_dispatch(nic, index, &pkt);
+		if (why != NULL) {
+			nic_channel_break(nic, index, why);
+			break;
+		}
+		vmbus_ring_consume(&ch->in, (uint32_t)total);
+	}
+	return n;
+}
+
+void
+nic_done_add(struct nic_channel *ch, uint64_t tid, enum nic_answer answer)
+{
+	struct nic_done *done;
+
+	if (!ch->open || ch->dead || nic_done_room(ch) == 0)
+		return;
+	done = &ch->done[ch->done_tail++ % NIC_DONE_QUEUE];
+	done->tid = tid;
+	done->answer = answer;
+}
+
+/* Write queued send completions while there is room. */
+static unsigned int
+done_flush(struct host_nic *nic, struct nic_channel *ch)
+{
+	struct {
+		struct vmbus_packet desc;
+		struct nvsp_message msg;
+	} pkt;
+	uint32_t len = (uint32_t)sizeof(pkt.desc) + nic->message_size;
+	struct nic_done *done;
+	unsigned int n = 0;
+
+	if (ch->done_head == ch->done_tail || nic->knobs.no_complete)
+		return 0;
+	memset(&pkt, 0, sizeof(pkt));
+	vmbus_packet_init(&pkt.desc, VMBUS_PACKET_COMPLETION, sizeof(pkt.desc), len, 0, 0);
+	for (; ch->done_head != ch->done_tail; ch->done_head++, n++) {
+		done = &ch->done[ch->done_head % NIC_DONE_QUEUE];
+		pkt.desc.trans_id = done->tid;
+		nvsp_build_rndis_complete(&pkt.msg, done->answer == NIC_ANSWER_SUCCESS
+							    ? NVSP_STATUS_SUCCESS
+							    : NVSP_STATUS_FAILURE);
+		if (vmbus_ring_write(&ch->out, &pkt, len, 0) != 0)
+			break;
+	}
+	return n;
+}
+
+static void
+channel_publish(struct host_nic *nic, unsigned int index)
+{
+	struct nic_channel *ch = &nic->channels[index];
+	bool signal;
+
+	if (ch->frozen)
+		return;
+	signal = vmbus_ring_reader_publish(&ch->in, false);
+	signal |= vmbus_ring_writer_publish(&ch->out);
+	if (ch->in.corrupt || ch->out.corrupt)
+		nic_channel_break(nic, index, "the guest's ring is corrupt");
+	if (signal) {
+		nic->stats.signals++;
+		nic->transport.signal(nic->transport.ctx, index);
+	}
+}
+
+static void
+channels_report_broken(struct host_nic *nic)
+{
+	const char *why;
+	unsigned int i;
+
+	for (i = 0; i < HOST_MAX_CHANNELS; i++) {
+		why = nic->channels[i].why;
+		nic->channels[i].why = NULL;
+		if (why != NULL && nic->transport.broken != NULL)
+			nic->transport.broken(nic->transport.ctx, i, why);
+	}
+}
+
+unsigned int
+host_nic_poll(struct host_nic *nic, unsigned int budget)
+{
+	uint64_t errors = nic->stats.protocol_errors;
+	unsigned int i, work = 0;
+
+	for (i = 0; i < nic->channels_top; i++)
+		if (nic->channels[i].open && !nic->channels[i].dead && !nic->knobs.stall)
+			work += channel_read(nic, i, budget);
+	nic_tx_flush(nic);
+	/* Completions first: they free the guest's resources and need the least room. */
+	for (i = 0; i < nic->channels_top; i++)
+		if (nic->channels[i].open && !nic->channels[i].dead)
+			work += done_flush(nic, &nic->channels[i]);
+	work += nic_control_flush(nic);
+	work += nic_rx_poll(nic, budget);
+	if (nic->port->ops->flush != NULL)
+		nic->port->ops->flush(nic->port);
+	for (i = 0; i < nic->channels_top; i++)
+		if (nic->channels[i].open && !nic->channels[i].dead)
+			channel_publish(nic, i);
+	if (nic->offer_now) {
+		/* The answer is published: now the channels may appear (spec/nvsp.md §8). */
+		nic->offer_now = false;
+		if (nic->transport.offer != NULL && nic->granted > 0)
+			nic->transport.offer(nic->transport.ctx, nic->granted);
+	}
+	if (nic->stats.protocol_errors != errors)
+		channels_report_broken(nic);
+	return work;
+}
+
+/* ---- sleeping ---- */
+
+/* Does the channel have something to write that waits for room? */
+static bool
+channel_waits(const struct host_nic *nic, unsigned int index)
+{
+	const struct nic_channel *ch = &nic->channels[index];
+
+	if (ch->done_head != ch->done_tail && !nic->knobs.no_complete)
+		return true;
+	if (index != 0 || nic->control_head == nic->control_tail || nic_control_deadline(nic) != 0)
+		return false;
+	/* Without a free section only an acknowledgement helps, and that wakes us anyway. */
+	return nic->control[nic->control_head % NIC_CONTROL_QUEUE].kind != NIC_CONTROL_RNDIS ||
+	       nic->free_control_n != 0;
+}
+
+bool
+host_nic_sleep(struct host_nic *nic)
+{
+	struct nic_channel *ch;
+	bool work = false;
+	unsigned int i;
+
+	for (i = 0; i < nic->channels_top && !work; i++) {
+		ch = &nic->channels[i];
+		if (!ch->open || ch->dead)
+			continue;
+		if (channel_waits(nic, i)) {
+			ch->waits = true;
+			work |= vmbus_ring_writer_wait_room(
+				&ch->out, vmbus_packet_ring_size(NIC_CONTROL_BYTES));
+		}
+		if (!nic->knobs.stall)
+			work |= vmbus_ring_reader_unmask(&ch->in);
+	}
+	if (work)
+		host_nic_wake(nic);
+	return work;
+}
+
+void
+host_nic_wake(struct host_nic *nic)
+{
+	struct nic_channel *ch;
+	unsigned int i;
+
+	for (i = 0; i < nic->channels_top; i++) {
+		ch = &nic->channels[i];
+		if (!ch->open || ch->dead)
+			continue;
+		vmbus_ring_reader_mask(&ch->in);
+		if (ch->waits)
+			vmbus_ring_writer_clear_wait(&ch->out);
+		ch->waits = false;
+	}
+}
+
+uint64_t
+host_nic_deadline(struct host_nic *nic)
+{
+	uint64_t when = UINT64_MAX, t;
+	unsigned int i;
+
+	if (nic_rx_wants_port(nic) && nic->port->ops->deadline != NULL)
+		when = nic->port->ops->deadline(nic->port);
+	t = nic_control_deadline(nic);
+	if (t != 0 && t < when)
+		when = t;
+	for (i = 0; i < nic->channels_top; i++)
+		if (nic->channels[i].open && !nic->channels[i].dead && channel_waits(nic, i) &&
+			when > NIC_RETRY_NS)
+			when = NIC_RETRY_NS;
+	return when;
+}
+
+int
+host_nic_port_fd(struct host_nic *nic)
+{
+	if (nic->port->ops->fd == NULL || nic->knobs.stall_rx)
+		return -1;
+	return nic->port->ops->fd(nic->port);
+}
+
+/* ---- control commands ---- */
+
+int
+host_nic_set_link(struct host_nic *nic, bool up)
+{
+	if (nic->link_up == up)
+		return 0;
+	nic->link_up = up;
+	nic_rndis_indicate(
+		nic, up ? RNDIS_STATUS_MEDIA_CONNECT : RNDIS_STATUS_MEDIA_DISCONNECT, NULL, 0);
+	return 0;
+}
+
+int
+host_nic_set_vf(struct host_nic *nic, bool present, uint32_t serial)
+{
+	struct nvsp_message msg;
+
+	if (present) {
+		nic->vf_present = true;
+		nic->vf_serial = serial;
+		nic_nvsp_announce_vf(nic);
+		return 0;
+	}
+	if (!nic->vf_present)
+		return 0;
+	nic->vf_present = false;
+	if (nic->path_vf) {
+		nic->path_vf = false;
+		nvsp_build_switch_data_path(&msg, NVSP_DATA_PATH_SYNTHETIC);
+		if (nic->vf_announced)
+			nic_control_notify(nic, &msg, 0, NIC_TID_SWITCH);
+	}
+	nic_nvsp_announce_vf(nic);
+	return 0;
+}
+
+bool
+host_nic_path_is_vf(const struct host_nic *nic)
+{
+	return nic->path_vf;
+}
+
+void
+host_nic_get_stats(struct host_nic *nic, struct host_nic_stats *stats, struct host_port_stats *port)
+{
+	if (stats != NULL)
+		*stats = nic->stats;
+	if (port != NULL) {
+		memset(port, 0, sizeof(*port));
+		if (nic->port->ops->stats != NULL)
+			nic->port->ops->stats(nic->port, port);
+	}
+}
+
+static void
+ring_state(const struct vmbus_ring *ring, uint32_t private_index, struct host_ring_state *s)
+{
+	s->size = ring->size;
+	s->write_index = atomic_load(&ring->ctl->write_index);
+	s->read_index = atomic_load(&ring->ctl->read_index);
+	s->interrupt_mask = atomic_load(&ring->ctl->interrupt_mask);
+	s->pending_send_sz = atomic_load(&ring->ctl->pending_send_sz);
+	s->feature_bits = atomic_load(&ring->ctl->feature_bits);
+	s->private_index = private_index;
+}
+
+int
+host_nic_channel_state(struct host_nic *nic, unsigned int index, struct host_channel_state *state)
+{
+	struct nic_channel *ch;
+
+	memset(state, 0, sizeof(*state));
+	if (index >= HOST_MAX_CHANNELS)
+		return -EINVAL;
+	ch = &nic->channels[index];
+	state->open = ch->open;
+	if (!ch->open)
+		return 0;
+	ring_state(&ch->in.ring, ch->in.next_r, &state->tx);
+	ring_state(&ch->out.ring, ch->out.next_w, &state->rx);
+	return 0;
+}
+
+const char *
+host_nic_state_name(const struct host_nic *nic)
+{
+	static const char *const names[] = {
+		[NIC_OFFERED] = "offered",
+		[NIC_OPEN] = "open",
+		[NIC_NEGOTIATED] = "negotiated",
+		[NIC_READY] = "ready",
+		[NIC_REVOKED] = "revoked",
+	};
+
+	if (nic->channels[0].open && nic->channels[0].dead)
+		return "broken";
+	if (nic->state == NIC_READY && nic->rndis_up)
+		return nic->filter != 0 ? "running" : "initialized";
+	return names[nic->state];
+}
+
+const struct host_nic_config *
+host_nic_config(const struct host_nic *nic)
+{
+	return &nic->config;
+}

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * State of one host NIC, shared by the nic*.c files and by tests; not for transports. A NIC owns
+ * all of it and is used by one thread at a time (see nic.h). What lies in the guest's memory (ring,
+ * receive buffer, send buffer, pages) is only ever referred to by the ring objects and struct
+ * host_buffer.
+ */
+#ifndef HP_HOST_NIC_INTERNAL_H
+#define HP_HOST_NIC_INTERNAL_H
+
+#include "lib/host/nic.h"
+#include "lib/host/offload.h"
+#include "lib/netvsp/ndis.h"
+#include "lib/netvsp/nvsp.h"
+#include "lib/netvsp/rndis.h"
+#include "lib/netvsp/toeplitz.h"
+
+#define NIC_NONE       UINT32_MAX
+#define NIC_BUFFER_MAX NVSP_MAX_RECV_BUF
+#define NIC_MTU_MAX    65521u
+/* Smallest section that holds headers and a 1514-byte frame with a tag and the 36-byte tail. */
+#define NIC_SECTION_MIN 1688u
+
+/* Receive sections kept for control messages (spec/nvsp.md §5). */
+#define NIC_CONTROL_SECTIONS 16u
+/* Control answers and notices that may wait for room in the primary ring. */
+#define NIC_CONTROL_QUEUE 32u
+#define NIC_CONTROL_BYTES 640u
+/* One control message of the guest makes at most this many answers. */
+#define NIC_CONTROL_BURST 6u
+/* Send completions that may wait per channel; a power of two. Beyond, sends are not read. */
+#define NIC_DONE_QUEUE 4096u
+/* Sends whose frames are with us but not yet with the port. */
+#define NIC_PENDING 256u
+/* Largest RNDIS stream of one send, and messages in it (spec/rndis.md §10). */
+#define NIC_STREAM_MAX	 (128u << 10)
+#define NIC_MESSAGES_MAX 64u
+#define NIC_GPA_RANGES	 128u
+/* Largest packet taken from a ring: 128 ranges of 128 KiB in all, each with its page numbers. */
+#define NIC_PACKET_MAX (16u << 10)
+/* Room for the longest message header in front of the frames of an arena. */
+#define NIC_ARENA    (512u << 10)
+#define NIC_SEGMENTS (256u << 10)
+/* Ring bytes that received frames leave free for completions and control. */
+#define NIC_RX_RESERVE 512u
+#define NIC_BATCH_MAX  NVSP_MAX_XFER_RANGES
+/* Room for a frame that is received only to be dropped. */
+#define NIC_SCRATCH (64u << 10)
+/* Frame bytes at the end of a section that stay unused (spec/rndis.md §4). */
+#define NIC_SECTION_TAIL 36u
+
+/* Transaction ids of notices that ask for an answer (spec/nvsp.md §2). */
+#define NIC_TID_VF     UINT64_C(0x8000000000000000)
+#define NIC_TID_SWITCH UINT64_C(0x8000000000000001)
+
+/* spec/nvsp.md §12. */
+enum nic_state {
+	NIC_OFFERED,	/* the primary channel is closed */
+	NIC_OPEN,	/* no version yet */
+	NIC_NEGOTIATED, /* version agreed, buffers missing */
+	NIC_READY,
+	NIC_REVOKED, /* a buffer was taken back: drain only */
+};
+
+/* What a completion of ours carries. */
+enum nic_answer { NIC_ANSWER_SUCCESS, NIC_ANSWER_FAILURE };
+
+struct nic_done {
+	uint64_t tid;
+	uint32_t answer; /* enum nic_answer */
+};
+
+struct nic_channel {
+	bool open;
+	bool dead;   /* broken: untouched until it is closed */
+	bool frozen; /* knob corrupt_ring: publish no more */
+	bool signal;
+	bool waits;		      /* asked for a space signal before sleeping */
+	const char *why;	      /* not yet reported to the transport */
+	struct vmbus_ring_reader in;  /* guest to host */
+	struct vmbus_ring_writer out; /* host to guest */
+
+	/* Completions of sends that wait for room: a queue of NIC_DONE_QUEUE. */
+	struct nic_done *done;
+	uint32_t done_head, done_tail;
+
+	/* Received frames gathered for one transfer-page packet. */
+	uint32_t batch_n, batch_first, batch_last, batch_bytes;
+	struct vmbus_xfer_range batch[NIC_BATCH_MAX];
+};
+
+/* One receive section. Sections of one packet are chained; the first carries the packet's state. */
+struct nic_section {
+	uint32_t next;
+	uint8_t channel;
+	bool outstanding; /* first section of a packet with the guest */
+};
+
+enum nic_control_kind { NIC_CONTROL_INBAND, NIC_CONTROL_COMPLETION, NIC_CONTROL_RNDIS };
+
+struct nic_control {
+	enum nic_control_kind kind;
+	uint16_t flags;
+	bool offer; /* the subchannel answer: offer the channels behind it */
+	uint32_t len;
+	uint64_t tid;
+	uint64_t due_ns;
+	uint8_t data[NIC_CONTROL_BYTES];
+};
+
+/* One PACKET message of a send, validated; @a base is private memory. */
+struct nic_tx_message {
+	uint8_t *base;
+	struct rndis_packet_info info;
+};
+
+/* Behaviour knobs; nic_knobs.c has the table. */
+struct nic_knobs {
+	uint32_t stall, stall_rx, no_complete, refuse_pct, batch, range_slot, malformed_rx_pct;
+	uint32_t legacy28, silence, silence_rndis, delay_ms, accept_split_header, recv_sections;
+	uint32_t table_layout, table_offset, rx_wait, loose_filter, udp_hash, mss_floor,
+		max_messages;
+	uint32_t rss_caps, rss_entries, offload_notice, refuse_recv, refuse_send, num_sections;
+	uint32_t send_section, strict_rss, link_mbps, inject, refuse_rss;
+	uint64_t tid_base;
+	int32_t grant;	     /* channels granted; see grant_mode */
+	uint32_t grant_mode; /* 0 off, 1 absolute, 2 relative to what was asked */
+};
+
+/* Frame counts of the statistics OIDs: [0] directed, [1] multicast, [2] broadcast. */
+struct nic_oid_stats {
+	uint64_t xmit_bytes[3], xmit_frames[3], rcv_bytes[3], rcv_frames[3];
+};
+
+struct host_nic {
+	struct host_nic_config config;
+	struct host_transport transport;
+	struct host_port *port;
+	struct host_nic_stats stats;
+	struct nic_oid_stats oid_stats;
+	struct nic_knobs knobs;
+	bool link_up;
+
+	enum nic_state state;
+	uint32_t version, ndis_version, message_size;
+	bool have_ndis_version, have_ndis_config, have_recv, have_send;
+	uint32_t mtu_field; /* NDIS_CONFIG's mtu: IP MTU + 14 */
+	uint64_t capabilities;
+	struct host_buffer recv, send;
+	uint16_t recv_id, send_id;
+	uint32_t send_section, send_sections;
+
+	/* Receive sections; [0, reserved) are for control. Free ones are stacks of indices. */
+	uint32_t section_bytes, sections_n, data_offset, reserved;
+	struct nic_section *sections;
+	uint32_t *free_sections, free_n;
+	uint32_t free_control[NIC_CONTROL_SECTIONS], free_control_n;
+
+	/* Subchannels and VF. */
+	bool subchannels_asked, subchannels_answered, table_sent, offer_now;
+	uint32_t granted;
+	bool vf_present, vf_announced, path_vf;
+	uint32_t vf_serial;
+
+	/* RNDIS. */
+	bool rndis_up;
+	uint32_t filter, multicast_n;
+	uint8_t multicast[32][6];
+	uint8_t mac[6];
+	uint32_t offloads_on; /* NDIS_CAN_*, of OID_TCP_OFFLOAD_PARAMETERS */
+	struct ndis_rss_config rss;
+	struct toeplitz toeplitz; /* of rss.key */
+
+	struct nic_channel channels[HOST_MAX_CHANNELS];
+	uint32_t channels_top; /* highest open channel + 1 */
+	uint32_t channels_open;
+
+	struct nic_control control[NIC_CONTROL_QUEUE];
+	uint32_t control_head, control_tail;
+
+	/* Frames of the guest gathered for the port. */
+	uint8_t *arena, *segments;
+	uint32_t arena_used, segments_used, frames_n, pending_n;
+	uint64_t frames_bytes;
+	struct host_frame frames[HOST_PORT_BURST];
+	struct {
+		uint64_t tid;
+		uint32_t channel, answer;
+	} pending[NIC_PENDING];
+	uint32_t refuse_acc, malform_acc, malform_kind;
+
+	uint8_t *scratch; /* frames received only to be dropped */
+	uint8_t packet[NIC_PACKET_MAX] __attribute__((aligned(16)));
+	struct nic_tx_message messages[NIC_MESSAGES_MAX];
+};
+
+/**
+ * Create a NIC on a port that is open already; the NIC closes it. Used by host_nic_create() and by
+ * tests that bring their own port.
+ */
+int host_nic_create_with_port(const struct host_nic_config *config,
+	const struct host_transport *transport, struct host_port *port, struct host_nic **nic);
+
+/* ---- nic.c ---- */
+
+uint64_t nic_now_ns(void);
+/* Stop touching a channel whose ring or protocol is broken; reported at the end of the poll. */
+void nic_channel_break(struct host_nic *nic, unsigned int index, const char *why);
+/* Queue a completion of a send; never fails because reading stops before the queue is full. */
+void nic_done_add(struct nic_channel *ch, uint64_t tid, enum nic_answer answer);
+static inline uint32_t
+nic_done_room(const struct nic_channel *ch)
+{
+	return NIC_DONE_QUEUE - (ch->done_tail - ch->done_head);
+}
+
+/* ---- nic_control.c ---- */
+
+static inline uint32_t
+nic_control_room(const struct host_nic *nic)
+{
+	return NIC_CONTROL_QUEUE - (nic->control_tail - nic->control_head);
+}
+/* Queue a message for the primary channel; NULL when the queue is full. Length is @p len. */
+struct nic_control *nic_control_add(
+	struct host_nic *nic, enum nic_control_kind kind, const void *data, uint32_t len);
+/* Answer the request @p tid with @p msg, padded to the size class; knob silence applies. */
+void nic_control_answer(
+	struct host_nic *nic, uint64_t tid, uint32_t request, const struct nvsp_message *msg);
+/* Notify the guest outside of any request. */
+void nic_control_notify(
+	struct host_nic *nic, const struct nvsp_message *msg, uint16_t flags, uint64_t tid);
+/* Write what is due to the primary ring. Returns messages written. */
+unsigned int nic_control_flush(struct host_nic *nic);
+uint64_t nic_control_deadline(const struct host_nic *nic);
+
+/* ---- nic_nvsp.c ---- */
+
+/*
+ * A control message of the guest (anything but 107/108).
+ * Returns NULL or why the channel must stop.
+ */
+const char *nic_nvsp_message(
+	struct host_nic *nic, const struct vmbus_packet *pkt, const void *payload, uint32_t len);
+/* May data and RNDIS control flow? A first 107 counts as "no send buffer" (spec/nvsp.md §4). */
+bool nic_nvsp_rndis_allowed(struct host_nic *nic);
+void nic_nvsp_reset(struct host_nic *nic);
+void nic_nvsp_channel_opened(struct host_nic *nic);
+/* VF state changed or RNDIS came up: tell the guest what it may know. */
+void nic_nvsp_announce_vf(struct host_nic *nic);
+
+/* ---- nic_rndis.c ---- */
+
+/*
+ * One control message of the guest, in private memory.
+ * Returns 0, or -EINVAL: answer the send with a failure.
+ */
+int nic_rndis_control(struct host_nic *nic, const uint8_t *msg, uint32_t len);
+void nic_rndis_reset(struct host_nic *nic);
+void nic_rndis_indicate(struct host_nic *nic, uint32_t status, const void *buf, uint32_t len);
+/* Notices that may come before any answer, for the knob "inject". */
+void nic_nvsp_inject(struct host_nic *nic);
+void nic_nvsp_send_table(struct host_nic *nic);
+/* nic_oid.c: answer a query into @p out. Returns an RNDIS status; *out_len is set on success. */
+uint32_t nic_oid_query(struct host_nic *nic, uint32_t oid, const uint8_t *in, uint32_t in_len,
+	uint8_t *out, uint32_t out_size, uint32_t *out_len);
+uint32_t nic_oid_set(struct host_nic *nic, uint32_t oid, const uint8_t *in, uint32_t in_len);
+void nic_oid_indicate_offloads(struct host_nic *nic);
+
+/* ---- nic_rx.c ---- */
+
+/* Cut the receive buffer into sections. Returns -EINVAL when it is too small. */
+int nic_rx_sections(struct host_nic *nic);
+void nic_rx_release(struct host_nic *nic);
+/* The guest returned the packet @p tid on @p channel. Returns NULL or why the channel must stop. */
+const char *nic_rx_ack(struct host_nic *nic, unsigned int channel, uint64_t tid,
+	const void *payload, uint32_t len);
+/* A channel closes: what it holds comes back. */
+void nic_rx_reclaim(struct host_nic *nic, unsigned int channel);
+/* One control section for an RNDIS message, NIC_NONE when all are out. */
+uint32_t nic_rx_control_section(struct host_nic *nic);
+void nic_rx_free_section(struct host_nic *nic, uint32_t section);
+/* Write a packet of ranges that start at @p first. Returns 0 or -EAGAIN, -EIO. */
+int nic_rx_write(struct host_nic *nic, unsigned int channel, uint32_t channel_type, uint32_t first,
+	const struct vmbus_xfer_range *ranges, uint32_t n, uint32_t reserve);
+unsigned int nic_rx_poll(struct host_nic *nic, unsigned int budget);
+/* Would nic_rx_poll() ask the port for frames? */
+bool nic_rx_wants_port(const struct host_nic *nic);
+
+/* ---- nic_tx.c ---- */
+
+/* A 107 of the guest; @p pkt_len bytes of the packet are in nic->packet. */
+void nic_tx_packet(struct host_nic *nic, unsigned int channel, const struct vmbus_packet *pkt,
+	const void *payload, uint32_t payload_len);
+/* Hand gathered frames to the port, then complete their sends. */
+void nic_tx_flush(struct host_nic *nic);
+
+/* ---- nic_knobs.c ---- */
+
+void nic_knobs_init(struct nic_knobs *knobs);
+/* Knob percentages: true for @p pct of 100 calls, evenly spread. */
+static inline bool
+nic_percent(uint32_t *acc, uint32_t pct)
+{
+	*acc += pct;
+	if (*acc < 100)
+		return false;
+	*acc -= 100;
+	return true;
+}
+
+#endif

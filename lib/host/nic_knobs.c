@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Knobs: what a test can make the host do to its guest. Most are one number in struct nic_knobs,
+ * listed in a table; the rest (grant, corrupt_ring, notices) has a function.
+ */
+#include <stdlib.h>
+
+#include "lib/host/nic_internal.h"
+
+const char *const host_nic_knob_help =
+	"stall=0|1           do not read the guest's rings\n"
+	"stall_rx=0|1        deliver no frames; they stay in the port\n"
+	"rx_wait=0|1         leave frames in the port while sections or ring room are short\n"
+	"no_complete=0|1     take sends but withhold their completions\n"
+	"refuse_pct=0..100   complete this share of sends with a failure, unsent\n"
+	"batch=1..375        most frames per transfer-page packet (32)\n"
+	"range_slot=0|1      announce the whole section as range length\n"
+	"malformed_rx_pct=0..100  break this share of received messages\n"
+	"tid_base=N          first receive transaction id; other than 0 breaks the in-tree driver\n"
+	"legacy28=0|1        28-byte messages below version 6.1\n"
+	"silence=TYPE        do not answer this NVSP message type; 0 = answer all\n"
+	"silence_rndis=TYPE  do not answer this RNDIS message type; 0 = answer all\n"
+	"delay_ms=N          delay of control answers\n"
+	"inject=0|1          send notices before each control answer\n"
+	"grant=off|N|+N|-N   subchannels granted: absolute or relative to what was asked\n"
+	"corrupt_ring=N      write an impossible write index into channel N's ring, once\n"
+	"table_layout=a|b|c  layout of the send indirection table (b)\n"
+	"table_offset=N      offset it claims; 0 = the true one\n"
+	"accept_split_header=0|1  take RNDIS headers split over ranges\n"
+	"recv_sections=N     use at most N receive sections; 0 = all\n"
+	"num_sections=N      what RECV_BUF_COMPLETE says (1)\n"
+	"refuse_recv=0|1, refuse_send=0|1  refuse the buffers\n"
+	"send_section=N      size of a send section; 0 = none, default = of --nic\n"
+	"max_messages=N      messages per send, by INITIALIZE_C (8)\n"
+	"mss_floor=N         smallest segment taken for segmentation (64)\n"
+	"loose_filter=0|1    any filter but 0 takes every frame\n"
+	"udp_hash=0|1        hash UDP/IPv4 ports as TCP/IPv4, as hosts since Windows 10 (1)\n"
+	"rss_caps=N          RSS capability flags (0x301)\n"
+	"rss_entries=N       RSS table entries announced (128)\n"
+	"strict_rss=0|1      refuse an RSS change while RSS is on\n"
+	"refuse_rss=0|1      refuse RSS parameters\n"
+	"offload_notice=0|1  indicate the offloads after a change (1)\n"
+	"link_mbps=N         link speed; a change is indicated\n"
+	"network_change=0..3 indicate a network change\n";
+
+struct knob {
+	const char *name;
+	size_t offset; /* of an u32 in struct nic_knobs */
+	uint32_t initial, min, max;
+};
+
+#define KNOB(field, initial, min, max)                                                             \
+	{                                                                                          \
+#field, offsetof(struct nic_knobs, field), initial, min, max                       \
+	}
+#define FLAG(field) KNOB(field, 0, 0, 1)
+
+static const struct knob knobs[] = {
+	FLAG(stall),
+	FLAG(stall_rx),
+	FLAG(rx_wait),
+	FLAG(no_complete),
+	KNOB(refuse_pct, 0, 0, 100),
+	KNOB(batch, 32, 1, NIC_BATCH_MAX),
+	FLAG(range_slot),
+	KNOB(malformed_rx_pct, 0, 0, 100),
+	FLAG(legacy28),
+	KNOB(silence, 0, 0, UINT32_MAX),
+	KNOB(silence_rndis, 0, 0, UINT32_MAX),
+	KNOB(delay_ms, 0, 0, 600000),
+	FLAG(inject),
+	KNOB(table_offset, 0, 0, UINT32_MAX),
+	FLAG(accept_split_header),
+	KNOB(recv_sections, 0, 0, UINT32_MAX),
+	KNOB(num_sections, 1, 0, UINT32_MAX),
+	FLAG(refuse_recv),
+	FLAG(refuse_send),
+	KNOB(send_section, UINT32_MAX, 0, UINT32_MAX),
+	KNOB(max_messages, 8, 0, UINT32_MAX),
+	KNOB(mss_floor, RNDIS_MSS_FLOOR, 1, 65535),
+	FLAG(loose_filter),
+	KNOB(udp_hash, 1, 0, 1),
+	KNOB(rss_caps, NDIS_RSS_CAP_TOEPLITZ | NDIS_RSS_CAP_TCP_IPV4 | NDIS_RSS_CAP_TCP_IPV6, 0,
+		UINT32_MAX),
+	KNOB(rss_entries, NDIS_RSS_TABLE_ENTRIES, 0, UINT16_MAX),
+	FLAG(strict_rss),
+	FLAG(refuse_rss),
+	KNOB(offload_notice, 1, 0, 1),
+	KNOB(link_mbps, 10000, 1, 400000),
+};
+
+#define KNOBS (sizeof(knobs) / sizeof(knobs[0]))
+
+void
+nic_knobs_init(struct nic_knobs *k)
+{
+	size_t i;
+
+	memset(k, 0, sizeof(*k));
+	for (i = 0; i < KNOBS; i++)
+		memcpy((uint8_t *)k + knobs[i].offset, &knobs[i].initial, sizeof(uint32_t));
+}
+
+static int
+parse_number(const char *text, uint64_t *value)
+{
+	char *end;
+
+	/* strtoull takes signs and blanks; we do not. */
+	if (*text < '0' || *text > '9')
+		return -EINVAL;
+	errno = 0;
+	*value = strtoull(text, &end, 0);
+	return *end != '\0' || errno != 0 ? -EINVAL : 0;
+}
+
+static int
+knob_grant(struct host_nic *nic, const char *value)
+{
+	bool sign = *value == '+' || *value == '-';
+	uint64_t number;
+
+	if (strcmp(value, "off") == 0) {
+		nic->knobs.grant_mode = 0;
+		return 0;
+	}
+	if (parse_number(value + sign, &number) != 0 || number > 65535)
+		return -EINVAL;
+	nic->knobs.grant = *value == '-' ? -(int32_t)number : (int32_t)number;
+	nic->knobs.grant_mode = sign ? 2 : 1;
+	return 0;
+}
+
+static int
+knob_corrupt_ring(struct host_nic *nic, const char *value)
+{
+	struct nic_channel *ch;
+	uint64_t index;
+
+	if (parse_number(value, &index) != 0 || index >= HOST_MAX_CHANNELS)
+		return -EINVAL;
+	ch = &nic->channels[index];
+	if (!ch->open || ch->dead)
+		return -EINVAL;
+	/* Publishing anything later would repair it. */
+	ch->frozen = true;
+	atomic_store(&ch->out.ring.ctl->write_index, ch->out.ring.size + 3);
+	nic->transport.signal(nic->transport.ctx, (unsigned int)index);
+	return 0;
+}
+
+static int
+knob_table_layout(struct host_nic *nic, const char *value)
+{
+	/* Index of the layouts in nic_nvsp_send_table(). */
+	static const char *const layouts[] = {"b", "a", "c"};
+	uint32_t i;
+
+	for (i = 0; i < sizeof(layouts) / sizeof(layouts[0]); i++)
+		if (strcmp(value, layouts[i]) == 0) {
+			nic->knobs.table_layout = i;
+			return 0;
+		}
+	return -EINVAL;
+}
+
+static int
+knob_tid_base(struct host_nic *nic, const char *value)
+{
+	uint64_t base;
+
+	/* Ids of packets that are out must not change under the guest. */
+	if (parse_number(value, &base) != 0 || base > NIC_TID_VF / 2 || nic->state != NIC_OFFERED)
+		return -EINVAL;
+	nic->knobs.tid_base = base;
+	return 0;
+}
+
+static int
+knob_network_change(struct host_nic *nic, const char *value)
+{
+	uint64_t number;
+	uint32_t kind;
+
+	if (parse_number(value, &number) != 0 || number > 3)
+		return -EINVAL;
+	kind = (uint32_t)number;
+	nic_rndis_indicate(nic, RNDIS_STATUS_NETWORK_CHANGE, &kind, kind == 0 ? 0 : sizeof(kind));
+	return 0;
+}
+
+static const struct {
+	const char *name;
+	int (*set)(struct host_nic *nic, const char *value);
+} special[] = {
+	{"grant", knob_grant},
+	{"corrupt_ring", knob_corrupt_ring},
+	{"table_layout", knob_table_layout},
+	{"tid_base", knob_tid_base},
+	{"network_change", knob_network_change},
+};
+
+static void
+speed_changed(struct host_nic *nic)
+{
+	uint32_t speed = nic->knobs.link_mbps * 10000u;
+
+	/* Only guests that announced teaming hear of it (spec/nvsp.md §3). */
+	if (nic->capabilities & NVSP_CAP_TEAMING)
+		nic_rndis_indicate(nic, RNDIS_STATUS_LINK_SPEED_CHANGE, &speed, sizeof(speed));
+}
+
+int
+host_nic_knob(struct host_nic *nic, const char *name, const char *value)
+{
+	uint64_t number;
+	uint32_t word;
+	size_t i;
+
+	for (i = 0; i < sizeof(special) / sizeof(special[0]); i++)
+		if (strcmp(name, special[i].name) == 0)
+			return special[i].set(nic, value);
+	for (i = 0; i < KNOBS; i++)
+		if (strcmp(name, knobs[i].name) == 0)
+			break;
+	if (i == KNOBS)
+		return -ENOENT;
+	if (parse_number(value, &number) != 0 || number < knobs[i].min || number > knobs[i].max)
+		return -EINVAL;
+	word = (uint32_t)number;
+	memcpy((uint8_t *)&nic->knobs + knobs[i].offset, &word, sizeof(word));
+	if (knobs[i].offset == offsetof(struct nic_knobs, link_mbps))
+		speed_changed(nic);
+	return 0;
+}

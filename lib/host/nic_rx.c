@@ -1,0 +1,462 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Frames towards the guest (spec/nvsp.md §6, spec/rndis.md §4): the port writes straight into
+ * receive sections, the RNDIS header goes in front, ranges are gathered into transfer-page packets.
+ * The guest can write the receive buffer at any time: what decides anything is loaded once.
+ */
+#include <stdlib.h>
+
+#include "lib/host/nic_internal.h"
+
+/* Where frames start in a section: behind header and four PPIs, or where OpenVMM puts them. */
+#define DATA_AT_SMALL 128u
+#define DATA_AT_LARGE 256u
+#define RX_CHECKSUMS                                                                               \
+	(NDIS_CAN_RX_IP4 | NDIS_CAN_RX_TCP4 | NDIS_CAN_RX_UDP4 | NDIS_CAN_RX_TCP6 |                \
+		NDIS_CAN_RX_UDP6)
+
+/* ---- sections ---- */
+
+int
+nic_rx_sections(struct host_nic *nic)
+{
+	uint32_t frame = nic->mtu_field + OFFLOAD_VLAN_TAG + NIC_SECTION_TAIL, i;
+
+	nic->section_bytes = nic->config.section_bytes;
+	nic->data_offset = DATA_AT_SMALL;
+	if (nic->section_bytes < DATA_AT_SMALL + frame) {
+		nic->data_offset = DATA_AT_LARGE;
+		if (nic->section_bytes < DATA_AT_LARGE + frame)
+			nic->section_bytes = (DATA_AT_LARGE + frame + 7) & ~7u;
+	}
+	nic->sections_n = (uint32_t)(nic->recv.len / nic->section_bytes);
+	if (nic->knobs.recv_sections != 0 && nic->sections_n > nic->knobs.recv_sections)
+		nic->sections_n = nic->knobs.recv_sections;
+	if (nic->sections_n < NIC_CONTROL_SECTIONS + nic->config.channels)
+		return -EINVAL;
+	nic->sections = calloc(nic->sections_n, sizeof(*nic->sections));
+	nic->free_sections = calloc(nic->sections_n, sizeof(*nic->free_sections));
+	if (nic->sections == NULL || nic->free_sections == NULL) {
+		nic_rx_release(nic);
+		return -ENOMEM;
+	}
+	nic->reserved = NIC_CONTROL_SECTIONS;
+	for (i = nic->sections_n; i-- > 0;)
+		nic_rx_free_section(nic, i);
+	return 0;
+}
+
+void
+nic_rx_release(struct host_nic *nic)
+{
+	unsigned int i;
+
+	free(nic->sections);
+	free(nic->free_sections);
+	nic->sections = NULL;
+	nic->free_sections = NULL;
+	nic->sections_n = nic->free_n = nic->free_control_n = 0;
+	for (i = 0; i < HOST_MAX_CHANNELS; i++)
+		nic->channels[i].batch_n = 0;
+}
+
+void
+nic_rx_free_section(struct host_nic *nic, uint32_t section)
+{
+	if (section < nic->reserved)
+		nic->free_control[nic->free_control_n++] = section;
+	else
+		nic->free_sections[nic->free_n++] = section;
+}
+
+uint32_t
+nic_rx_control_section(struct host_nic *nic)
+{
+	return nic->free_control_n == 0 ? NIC_NONE : nic->free_control[--nic->free_control_n];
+}
+
+static void
+free_chain(struct host_nic *nic, uint32_t first)
+{
+	uint32_t next;
+
+	for (; first != NIC_NONE; first = next) {
+		next = nic->sections[first].next;
+		nic_rx_free_section(nic, first);
+	}
+}
+
+const char *
+nic_rx_ack(
+	struct host_nic *nic, unsigned int channel, uint64_t tid, const void *payload, uint32_t len)
+{
+	struct nic_section *s;
+	uint32_t type;
+
+	if (channel == 0 && (tid == NIC_TID_VF || tid == NIC_TID_SWITCH))
+		return NULL; /* answer to a notice: optional, may be empty */
+	if (nic->sections == NULL)
+		return NULL; /* revoked: drain */
+	if (len < 8)
+		return "receive completion without a message";
+	memcpy(&type, payload, sizeof(type));
+	if (type != NVSP_TYPE_RNDIS_COMPLETE)
+		return "receive completion of another type";
+	tid -= nic->knobs.tid_base;
+	if (tid >= nic->sections_n)
+		return "receive completion with an unknown transaction id";
+	s = &nic->sections[tid];
+	if (!s->outstanding)
+		return "receive completion of a packet that is not outstanding";
+	if (s->channel != channel)
+		return "receive completion on another channel";
+	s->outstanding = false;
+	free_chain(nic, (uint32_t)tid);
+	return NULL;
+}
+
+void
+nic_rx_reclaim(struct host_nic *nic, unsigned int channel)
+{
+	uint32_t i;
+
+	for (i = 0; i < nic->sections_n; i++)
+		if (nic->sections[i].outstanding && nic->sections[i].channel == channel) {
+			nic->sections[i].outstanding = false;
+			free_chain(nic, i);
+		}
+}
+
+int
+nic_rx_write(struct host_nic *nic, unsigned int channel, uint32_t channel_type, uint32_t first,
+	const struct vmbus_xfer_range *ranges, uint32_t n, uint32_t reserve)
+{
+	struct {
+		struct vmbus_packet desc;
+		struct vmbus_xfer_header xfer;
+		uint8_t rest[NIC_BATCH_MAX * sizeof(struct vmbus_xfer_range) +
+			     sizeof(struct nvsp_message) + 8];
+	} pkt;
+	uint32_t ranges_len = n * (uint32_t)sizeof(*ranges);
+	uint32_t header = (uint32_t)(sizeof(pkt.desc) + sizeof(pkt.xfer)) + ranges_len;
+	struct nvsp_message msg;
+	int rc;
+
+	vmbus_packet_init(&pkt.desc, VMBUS_PACKET_XFER_PAGES, header, header + nic->message_size,
+		VMBUS_FLAG_COMPLETION, first + nic->knobs.tid_base);
+	pkt.xfer = (struct vmbus_xfer_header){.set_id = nic->recv_id, .range_count = n};
+	memcpy(pkt.rest, ranges, ranges_len);
+	nvsp_build_rndis(&msg, channel_type, NVSP_SECTION_NONE, 0);
+	memcpy(pkt.rest + ranges_len, &msg, sizeof(msg));
+	rc = vmbus_ring_write(
+		&nic->channels[channel].out, &pkt, header + nic->message_size, reserve);
+	if (rc != 0)
+		return rc;
+	nic->sections[first].outstanding = true;
+	nic->sections[first].channel = (uint8_t)channel;
+	nic->stats.rx_packets++;
+	return 0;
+}
+
+/* ---- frames ---- */
+
+static bool
+rx_ready(const struct host_nic *nic)
+{
+	return nic->state == NIC_READY && nic->rndis_up && nic->filter != 0 && nic->link_up &&
+	       nic->recv.base != NULL && nic->channels[0].open && !nic->channels[0].dead;
+}
+
+bool
+nic_rx_wants_port(const struct host_nic *nic)
+{
+	if (nic->knobs.stall_rx)
+		return false;
+	return !nic->port->ops->on_demand || rx_ready(nic);
+}
+
+/* Does the guest's packet filter take a frame to @p dst? (spec/rndis.md §5.1) */
+static bool
+rx_filter(const struct host_nic *nic, const uint8_t dst[6])
+{
+	uint32_t i;
+
+	if (nic->filter & RNDIS_FILTER_PROMISCUOUS || nic->knobs.loose_filter)
+		return true;
+	if (!(dst[0] & 1))
+		return nic->filter & RNDIS_FILTER_DIRECTED && memcmp(dst, nic->mac, 6) == 0;
+	if (memcmp(dst, "\xff\xff\xff\xff\xff\xff", 6) == 0)
+		return nic->filter & RNDIS_FILTER_BROADCAST;
+	if (nic->filter & RNDIS_FILTER_ALL_MULTICAST)
+		return true;
+	if (nic->filter & RNDIS_FILTER_MULTICAST)
+		for (i = 0; i < nic->multicast_n; i++)
+			if (memcmp(dst, nic->multicast[i], 6) == 0)
+				return true;
+	return false;
+}
+
+static void
+batch_flush(struct host_nic *nic, unsigned int channel)
+{
+	struct nic_channel *ch = &nic->channels[channel];
+	uint32_t n = ch->batch_n;
+
+	if (n == 0)
+		return;
+	ch->batch_n = 0;
+	if (ch->open && !ch->dead &&
+		nic_rx_write(nic, channel, NVSP_CHANNEL_DATA, ch->batch_first, ch->batch, n,
+			NIC_RX_RESERVE) == 0) {
+		nic->stats.rx_frames += n;
+		nic->stats.rx_bytes += ch->batch_bytes;
+		return;
+	}
+	nic->stats.rx_dropped_ring_full += n;
+	free_chain(nic, ch->batch_first);
+}
+
+static void
+batch_add(struct host_nic *nic, unsigned int channel, uint32_t section, uint32_t offset,
+	uint32_t count, uint32_t frame_len)
+{
+	struct nic_channel *ch = &nic->channels[channel];
+
+	nic->sections[section].next = NIC_NONE;
+	if (ch->batch_n == 0) {
+		ch->batch_first = section;
+		ch->batch_bytes = 0;
+	} else {
+		nic->sections[ch->batch_last].next = section;
+	}
+	ch->batch_last = section;
+	ch->batch_bytes += frame_len;
+	ch->batch[ch->batch_n].byte_count = count;
+	ch->batch[ch->batch_n].byte_offset = offset;
+	if (++ch->batch_n >= nic->knobs.batch)
+		batch_flush(nic, channel);
+}
+
+/* Knob malformed_rx_pct: break one message in the next of these ways. */
+static void
+rx_malform(struct host_nic *nic, uint8_t *message, uint32_t *offset, uint32_t *count)
+{
+	static const struct {
+		uint32_t at, value;
+	} ways[] = {
+		{offsetof(struct rndis_packet, h.length), 0},
+		{offsetof(struct rndis_packet, h.length), UINT32_MAX},
+		{offsetof(struct rndis_packet, h.type), 0x7f},
+		{offsetof(struct rndis_packet, data_offset), 0},
+		{offsetof(struct rndis_packet, data_offset), 0xfffffff8u},
+		{offsetof(struct rndis_packet, data_length), 0},
+		{offsetof(struct rndis_packet, data_length), UINT32_MAX},
+		{offsetof(struct rndis_packet, ppi_length), 0xffff},
+		{offsetof(struct rndis_packet, ppi_offset), 2},
+	};
+	uint32_t way = nic->malform_kind++ % (sizeof(ways) / sizeof(ways[0]) + 3);
+	const struct rndis_ppi endless = {0};
+	uint32_t ppi_length = sizeof(endless);
+
+	if (way < sizeof(ways) / sizeof(ways[0])) {
+		memcpy(message + ways[way].at, &ways[way].value, sizeof(uint32_t));
+		return;
+	}
+	switch (way - sizeof(ways) / sizeof(ways[0])) {
+	case 0: /* a PPI of size 0 loops for ever in some guests */
+		memcpy(message + offsetof(struct rndis_packet, ppi_length), &ppi_length,
+			sizeof(ppi_length));
+		memcpy(message + sizeof(struct rndis_packet), &endless, sizeof(endless));
+		break;
+	case 1:
+		*count = 4;
+		break;
+	default:
+		*offset = UINT32_MAX - 7;
+	}
+}
+
+/* Channel for a frame, and its hash PPIs. */
+static unsigned int
+rx_spread(struct host_nic *nic, const struct offload_headers *headers, const uint8_t *head,
+	struct rndis_packet_builder *b)
+{
+	uint8_t input[TOEPLITZ_MAX_INPUT];
+	uint32_t type, hash, len, channel;
+
+	len = offload_hash_input(
+		headers, head, nic->rss.hash_info, nic->knobs.udp_hash, input, &type);
+	if (len == 0)
+		return 0;
+	hash = toeplitz_hash(&nic->toeplitz, input, len);
+	rndis_packet_add(b, RNDIS_PPI_HASH_VALUE, hash);
+	rndis_packet_add(b, RNDIS_PPI_HASH_INFO, NDIS_HASH_TOEPLITZ | type);
+	channel = nic->rss.table[hash % NDIS_RSS_TABLE_ENTRIES];
+	/* A table may name a channel that is not open yet: the primary takes its frames. */
+	return channel < HOST_MAX_CHANNELS && nic->channels[channel].open &&
+			       !nic->channels[channel].dead
+		       ? channel
+		       : 0;
+}
+
+static uint32_t
+rx_verify(const struct host_nic *nic, const struct offload_headers *headers, const uint8_t *head,
+	const uint8_t *frame)
+{
+	uint32_t on = nic->offloads_on;
+	const struct offload_verify want = {
+		.ip4 = on & NDIS_CAN_RX_IP4,
+		.tcp4 = on & NDIS_CAN_RX_TCP4,
+		.udp4 = on & NDIS_CAN_RX_UDP4,
+		.tcp6 = on & NDIS_CAN_RX_TCP6,
+		.udp6 = on & NDIS_CAN_RX_UDP6,
+	};
+
+	return offload_verify(headers, head, frame, &want);
+}
+
+/* One frame lies in @p section; false when it is dropped. */
+static bool
+rx_deliver(struct host_nic *nic, uint32_t section, uint32_t len)
+{
+	uint32_t offset = section * nic->section_bytes, data_at = nic->data_offset, count, word;
+	uint8_t *message = nic->recv.base + offset, *frame = message + data_at;
+	uint8_t head[OFFLOAD_HEAD_MAX];
+	struct offload_headers headers;
+	struct rndis_packet_builder b;
+	unsigned int channel = 0, class;
+	bool hash = nic->rss.enabled && nic->channels_open > 1;
+	bool verify = nic->offloads_on & RX_CHECKSUMS, tagged;
+
+	if (len < RNDIS_MIN_FRAME || len > nic->mtu_field + OFFLOAD_VLAN_TAG) {
+		nic->stats.rx_dropped_size++;
+		return false;
+	}
+	memcpy(head, frame, 18);
+	if (!rx_filter(nic, head)) {
+		nic->stats.rx_dropped_filter++;
+		return false;
+	}
+	rndis_packet_begin(&b, message);
+	tagged = len >= 18 && head[12] == 0x81 && head[13] == 0x00;
+	if (tagged && nic->capabilities & NVSP_CAP_8021Q) {
+		/* The host delivers tags out of band (spec/rndis.md §4). */
+		memmove(frame + OFFLOAD_VLAN_TAG, frame, 12);
+		frame += OFFLOAD_VLAN_TAG;
+		data_at += OFFLOAD_VLAN_TAG;
+		len -= OFFLOAD_VLAN_TAG;
+		tagged = false;
+		rndis_packet_add(&b, RNDIS_PPI_VLAN,
+			rndis_vlan_from_tci((uint16_t)(head[14] << 8 | head[15])));
+	}
+	if (len > nic->mtu_field + (tagged ? OFFLOAD_VLAN_TAG : 0)) {
+		nic->stats.rx_dropped_size++;
+		return false;
+	}
+	class = head[0] & 1 ? 1 + (memcmp(head, "\xff\xff\xff\xff\xff\xff", 6) == 0) : 0;
+	nic->oid_stats.rcv_frames[class]++;
+	nic->oid_stats.rcv_bytes[class] += len;
+	if (hash || verify) {
+		uint32_t head_len = len < sizeof(head) ? len : (uint32_t)sizeof(head);
+
+		memcpy(head, frame, head_len);
+		offload_parse(head, head_len, len, &headers);
+		if (verify) {
+			word = rx_verify(nic, &headers, head, frame);
+			if (word != 0)
+				rndis_packet_add(&b, RNDIS_PPI_CHECKSUM, word);
+		}
+		if (hash)
+			channel = rx_spread(nic, &headers, head, &b);
+	}
+	count = nic->knobs.range_slot ? nic->section_bytes : data_at + len;
+	rndis_packet_end_at(&b, data_at, len, count);
+	if (nic->knobs.malformed_rx_pct != 0 &&
+		nic_percent(&nic->malform_acc, nic->knobs.malformed_rx_pct))
+		rx_malform(nic, message, &offset, &count);
+	batch_add(nic, channel, section, offset, count, len);
+	return true;
+}
+
+/* Frames for which there is no place: taken from the port and dropped. */
+static unsigned int
+rx_discard(struct host_nic *nic, unsigned int budget, uint64_t *counter)
+{
+	struct host_frame frames[HOST_PORT_BURST];
+	unsigned int i, n, got = 0;
+
+	while (got < budget) {
+		n = budget - got < HOST_PORT_BURST ? budget - got : HOST_PORT_BURST;
+		for (i = 0; i < n; i++)
+			frames[i] = (struct host_frame){.data = nic->scratch, .room = NIC_SCRATCH};
+		i = nic->port->ops->receive(nic->port, frames, n);
+		*counter += i;
+		got += i;
+		if (i < n)
+			break;
+	}
+	return got;
+}
+
+/* Knob rx_wait: is there ring room for @p n frames wherever they go? */
+static bool
+rx_rings_have_room(struct host_nic *nic, uint32_t n)
+{
+	uint32_t packets = n / nic->knobs.batch + 1, i, each;
+
+	each = vmbus_packet_ring_size(24 + 8 * nic->knobs.batch + NVSP_MESSAGE_SIZE);
+	for (i = 0; i < nic->channels_top; i++)
+		if (nic->channels[i].open && !nic->channels[i].dead &&
+			!vmbus_ring_writer_room(
+				&nic->channels[i].out, 0, NIC_RX_RESERVE + packets * each))
+			return false;
+	return true;
+}
+
+unsigned int
+nic_rx_poll(struct host_nic *nic, unsigned int budget)
+{
+	struct host_frame frames[HOST_PORT_BURST];
+	uint32_t section[HOST_PORT_BURST];
+	unsigned int i, n, k, got = 0;
+
+	if (!nic_rx_wants_port(nic))
+		return 0;
+	if (!rx_ready(nic))
+		return rx_discard(nic, budget,
+			nic->rndis_up && nic->link_up ? &nic->stats.rx_dropped_filter
+						      : &nic->stats.rx_dropped_link);
+	while (got < budget) {
+		n = budget - got < HOST_PORT_BURST ? budget - got : HOST_PORT_BURST;
+		if (n > nic->free_n)
+			n = nic->free_n;
+		if (nic->knobs.rx_wait && !rx_rings_have_room(nic, n))
+			break;
+		if (n == 0) {
+			if (!nic->knobs.rx_wait)
+				got += rx_discard(
+					nic, budget - got, &nic->stats.rx_dropped_no_section);
+			break;
+		}
+		for (i = 0; i < n; i++) {
+			section[i] = nic->free_sections[nic->free_n - 1 - i];
+			frames[i].data = nic->recv.base + (size_t)section[i] * nic->section_bytes +
+					 nic->data_offset;
+			frames[i].room = nic->section_bytes - nic->data_offset - NIC_SECTION_TAIL;
+			frames[i].len = 0;
+		}
+		k = nic->port->ops->receive(nic->port, frames, n);
+		if (k > n)
+			k = n;
+		nic->free_n -= k;
+		for (i = 0; i < k; i++)
+			if (!rx_deliver(nic, section[i], frames[i].len))
+				nic_rx_free_section(nic, section[i]);
+		got += k;
+		if (k < n)
+			break;
+	}
+	for (i = 0; i < nic->channels_top; i++)
+		batch_flush(nic, i);
+	return got;
+}

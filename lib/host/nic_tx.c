@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Frames from the guest (spec/nvsp.md §7, spec/rndis.md §4, §10): gather the RNDIS stream once into
+ * private memory, check all of it, then hand the frames to the port. A send is completed only after
+ * the port has its data.
+ */
+#include "lib/host/nic_internal.h"
+
+#define STREAM_ALIGN 64u
+/* Longest RNDIS header with PPIs that is taken (spec/rndis.md §1). */
+#define HEADER_MAX 512u
+
+/* Where the pieces (section, then ranges) of a stream end. */
+struct tx_pieces {
+	uint32_t n;
+	uint32_t end[NIC_GPA_RANGES + 1];
+};
+
+static void
+frames_send(struct host_nic *nic)
+{
+	if (nic->frames_n != 0)
+		nic->port->ops->send(nic->port, nic->frames, nic->frames_n);
+	nic->frames_n = 0;
+	nic->segments_used = 0;
+}
+
+void
+nic_tx_flush(struct host_nic *nic)
+{
+	uint32_t i;
+
+	frames_send(nic);
+	nic->arena_used = 0;
+	for (i = 0; i < nic->pending_n; i++)
+		nic_done_add(&nic->channels[nic->pending[i].channel], nic->pending[i].tid,
+			(enum nic_answer)nic->pending[i].answer);
+	nic->pending_n = 0;
+}
+
+/* ---- gathering ---- */
+
+static int
+gather_range(struct host_nic *nic, const struct nvsp_gpa_range *range, uint8_t *stream, uint32_t at)
+{
+	uint32_t offset = range->byte_offset, left = range->byte_count, n, i;
+	const uint8_t *page;
+
+	for (i = 0; i < range->pages; i++) {
+		n = VMBUS_PAGE_SIZE - offset < left ? VMBUS_PAGE_SIZE - offset : left;
+		page = nic->transport.page(nic->transport.ctx, nvsp_gpa_pfn(range, i));
+		if (page == NULL)
+			return -EFAULT;
+		memcpy(stream + at, page + offset, n);
+		at += n;
+		left -= n;
+		offset = 0;
+	}
+	return 0;
+}
+
+/* Copy section and pages of a send to @p stream. Returns its bytes, or a negative errno. */
+static int
+gather(struct host_nic *nic, const struct vmbus_packet *pkt, const struct nvsp_message *msg,
+	uint8_t *stream, struct tx_pieces *pieces)
+{
+	uint32_t index = msg->rndis.section_index, bytes = msg->rndis.section_bytes, total = 0;
+	struct nvsp_gpa_walk walk;
+	struct nvsp_gpa_range range;
+	int rc;
+
+	pieces->n = 0;
+	if (index != NVSP_SECTION_NONE) {
+		if (index >= nic->send_sections || bytes == 0 || bytes > nic->send_section)
+			return -EINVAL;
+		memcpy(stream, nic->send.base + (size_t)index * nic->send_section, bytes);
+		total = bytes;
+		pieces->end[pieces->n++] = total;
+	}
+	if (pkt->type != VMBUS_PACKET_GPA_DIRECT)
+		return total == 0 ? -EINVAL : (int)total;
+	rc = nvsp_gpa_walk_start(&walk, nic->packet + sizeof(*pkt),
+		(uint32_t)pkt->offset8 * 8 - (uint32_t)sizeof(*pkt), NIC_GPA_RANGES);
+	if (rc < 0)
+		return rc;
+	while ((rc = nvsp_gpa_walk_next(&walk, &range)) > 0) {
+		if (range.byte_count > NIC_STREAM_MAX - total)
+			return -EMSGSIZE;
+		rc = gather_range(nic, &range, stream, total);
+		if (rc != 0)
+			return rc;
+		total += range.byte_count;
+		pieces->end[pieces->n++] = total;
+	}
+	return rc < 0 ? rc : (int)total;
+}
+
+/* A header must lie in one piece, as on Windows (spec/nvsp.md §7). */
+static bool
+header_in_one_piece(const struct tx_pieces *pieces, uint32_t start, uint32_t end)
+{
+	uint32_t i;
+
+	for (i = 0; i < pieces->n; i++)
+		if (start < pieces->end[i])
+			return end <= pieces->end[i];
+	return false;
+}
+
+/* ---- checking ---- */
+
+/* Offload requests that cannot be met fail the send before anything is forwarded. */
+static int
+check_offloads(struct host_nic *nic, const struct nic_tx_message *m)
+{
+	const struct rndis_packet_info *info = &m->info;
+	uint8_t *frame = m->base + info->data_abs;
+	struct offload_checksum ask;
+	struct offload_lso lso;
+
+	if (info->present & RNDIS_HAS_LSO)
+		return offload_lso_begin(&lso, frame, info->data_length, rndis_lso_mss(info->lso),
+			rndis_lso_tcp_offset(info->lso), info->lso & RNDIS_LSO_IPV6);
+	if (!(info->present & RNDIS_HAS_CSUM))
+		return 0;
+	ask.ipv4 = info->csum & RNDIS_TX_CSUM_IPV4;
+	ask.ipv6 = info->csum & RNDIS_TX_CSUM_IPV6;
+	ask.ip_header = info->csum & RNDIS_TX_CSUM_IP_HDR;
+	ask.tcp = info->csum & RNDIS_TX_CSUM_TCP;
+	ask.udp = info->csum & RNDIS_TX_CSUM_UDP;
+	ask.l4_offset = (uint16_t)rndis_tx_csum_l4_offset(info->csum);
+	return offload_fill(frame, info->data_length, &ask);
+}
+
+/* Parse the whole stream. Returns the number of messages, or a negative errno. */
+static int
+check_stream(struct host_nic *nic, uint8_t *stream, uint32_t total, const struct tx_pieces *pieces)
+{
+	const struct rndis_tx_rules rules = {
+		.max_frame = nic->mtu_field + OFFLOAD_VLAN_TAG,
+		.max_lso = RNDIS_MAX_BIG_FRAME,
+		.mss_floor = nic->knobs.mss_floor,
+	};
+	struct nic_tx_message *m = nic->messages;
+	uint32_t at = 0, header, n = 0;
+	int rc;
+
+	while (at < total) {
+		if (n == NIC_MESSAGES_MAX)
+			return -E2BIG;
+		m->base = stream + at;
+		rc = rndis_packet_parse_tx(m->base, total - at, total - at, &rules, &m->info);
+		if (rc != 0)
+			return rc;
+		header = m->info.ppi_length == 0 ? (uint32_t)sizeof(struct rndis_packet)
+						 : m->info.ppi_abs + m->info.ppi_length;
+		if (header > HEADER_MAX)
+			return -EINVAL;
+		if (pieces->n > 1 && !nic->knobs.accept_split_header &&
+			!header_in_one_piece(pieces, at, at + header))
+			return -EINVAL;
+		rc = check_offloads(nic, m);
+		if (rc != 0)
+			return rc;
+		at += m->info.message_length;
+		m++;
+		n++;
+	}
+	return (int)n;
+}
+
+/* ---- forwarding ---- */
+
+static void
+frame_add(struct host_nic *nic, uint8_t *frame, uint32_t len, const struct rndis_packet_info *info)
+{
+	struct host_frame *f;
+	uint16_t tci;
+
+	if (info->present & RNDIS_HAS_VLAN) {
+		/* The 4 bytes before are ours: the message's header, or the segment's headroom. */
+		tci = info->vlan_tci;
+		memmove(frame - OFFLOAD_VLAN_TAG, frame, 12);
+		frame -= OFFLOAD_VLAN_TAG;
+		len += OFFLOAD_VLAN_TAG;
+		frame[12] = 0x81;
+		frame[13] = 0x00;
+		frame[14] = (uint8_t)(tci >> 8);
+		frame[15] = (uint8_t)tci;
+	}
+	f = &nic->frames[nic->frames_n++];
+	f->data = frame;
+	f->len = len;
+	f->room = 0;
+	if (nic->frames_n == HOST_PORT_BURST)
+		frames_send(nic);
+}
+
+static void
+forward_segments(struct host_nic *nic, const uint8_t *frame, const struct rndis_packet_info *info)
+{
+	struct offload_lso lso;
+	uint32_t len;
+	uint8_t *out;
+
+	if (offload_lso_begin(&lso, frame, info->data_length, rndis_lso_mss(info->lso),
+		    rndis_lso_tcp_offset(info->lso), info->lso & RNDIS_LSO_IPV6) != 0)
+		return;
+	while ((len = offload_lso_next_len(&lso)) != 0) {
+		if (len + OFFLOAD_VLAN_TAG > NIC_SEGMENTS - nic->segments_used)
+			frames_send(nic);
+		out = nic->segments + nic->segments_used + OFFLOAD_VLAN_TAG;
+		offload_lso_next(&lso, out);
+		nic->segments_used += (len + OFFLOAD_VLAN_TAG + 7) & ~7u;
+		if (nic->segments_used > NIC_SEGMENTS)
+			nic->segments_used = NIC_SEGMENTS;
+		frame_add(nic, out, len, info);
+	}
+}
+
+static void
+forward(struct host_nic *nic, const struct nic_tx_message *m)
+{
+	const struct rndis_packet_info *info = &m->info;
+	uint8_t *frame = m->base + info->data_abs;
+	unsigned int class;
+
+	class = frame[0] & 1 ? 1 + (memcmp(frame, "\xff\xff\xff\xff\xff\xff", 6) == 0) : 0;
+	nic->oid_stats.xmit_frames[class]++;
+	nic->oid_stats.xmit_bytes[class] += info->data_length;
+	nic->stats.tx_frames++;
+	nic->stats.tx_bytes += info->data_length;
+	if (info->present & RNDIS_HAS_LSO)
+		forward_segments(nic, frame, info);
+	else
+		frame_add(nic, frame, info->data_length, info);
+}
+
+/* Process one send. Returns 0, or a negative errno: answer with a failure. */
+static int
+tx_process(struct host_nic *nic, unsigned int channel, const struct vmbus_packet *pkt,
+	const struct nvsp_message *msg)
+{
+	struct tx_pieces pieces;
+	uint8_t *stream;
+	int total, n, i;
+
+	if (!nic_nvsp_rndis_allowed(nic))
+		return -EPROTO;
+	/* Leave room for the longest stream and for whole words read past its end. */
+	if (NIC_ARENA - nic->arena_used < NIC_STREAM_MAX + STREAM_ALIGN)
+		nic_tx_flush(nic);
+	stream = nic->arena + nic->arena_used;
+	total = gather(nic, pkt, msg, stream, &pieces);
+	if (total < 0)
+		return total;
+	if ((uint32_t)total < sizeof(struct rndis_header))
+		return -EINVAL;
+	if (rndis_message_type(stream) != RNDIS_TYPE_PACKET)
+		return channel != 0 ? -EINVAL : nic_rndis_control(nic, stream, (uint32_t)total);
+	if (!nic->rndis_up)
+		return -EPROTO;
+	n = check_stream(nic, stream, (uint32_t)total, &pieces);
+	if (n < 0)
+		return n;
+	if (nic->knobs.refuse_pct != 0 && nic_percent(&nic->refuse_acc, nic->knobs.refuse_pct))
+		return -EBUSY;
+	if (!nic->link_up)
+		return 0; /* taken and lost, like a cable that is not plugged in */
+	nic->arena_used += ((uint32_t)total + STREAM_ALIGN - 1) & ~(STREAM_ALIGN - 1);
+	for (i = 0; i < n; i++)
+		forward(nic, &nic->messages[i]);
+	return 0;
+}
+
+void
+nic_tx_packet(struct host_nic *nic, unsigned int channel, const struct vmbus_packet *pkt,
+	const void *payload, uint32_t payload_len)
+{
+	bool answer = pkt->flags & VMBUS_FLAG_COMPLETION;
+	struct nvsp_message msg;
+	int rc = -EINVAL;
+
+	nic->stats.tx_packets++;
+	/* Without a completion request the guest would never learn when its buffer is free. */
+	if (answer && payload_len >= offsetof(struct nvsp_message, rndis.section_bytes) + 4) {
+		memcpy(&msg, payload, offsetof(struct nvsp_message, rndis.section_bytes) + 4);
+		rc = tx_process(nic, channel, pkt, &msg);
+	}
+	if (rc != 0)
+		nic->stats.tx_errors++;
+	if (!answer)
+		return;
+	nic->pending[nic->pending_n].tid = pkt->trans_id;
+	nic->pending[nic->pending_n].channel = channel;
+	nic->pending[nic->pending_n].answer = rc == 0 ? NIC_ANSWER_SUCCESS : NIC_ANSWER_FAILURE;
+	if (++nic->pending_n == NIC_PENDING)
+		nic_tx_flush(nic);
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The bus thread: NICs, monitor page, messages, control socket (spec/hyperv-host-on-kvm.md §2, §8).
+ */
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "app/hvsim-vm/control.h"
+#include "app/hvsim-vm/nics.h"
+
+/* Packets and frames per NIC and turn: short enough that a vCPU never waits long for the lock. */
+#define BUDGET 64u
+/*
+ * The guest signals through the monitor page, which nobody but us looks at: look every 200 us
+ * while something moved lately, then every millisecond (spec §8).
+ */
+#define TICK_BUSY_NS UINT64_C(200000)
+#define TICK_IDLE_NS UINT64_C(1000000)
+#define BUSY_FOR_NS  UINT64_C(10000000)
+/* A longest sleep, should anything ever be missed. */
+#define TICK_MAX_NS UINT64_C(100000000)
+#define EPOLL_EVERY 16u
+
+static uint64_t
+now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static void
+drain(int fd)
+{
+	uint64_t count;
+
+	/* Nonblocking: whether it was readable does not matter. */
+	if (read(fd, &count, sizeof(count)) < 0)
+		return;
+}
+
+/* One turn over everything, bus lock held. @return units of work */
+static unsigned int
+turn(struct nics *nics)
+{
+	struct vm *vm = nics->vm;
+	unsigned int i, work = vbus_monitor_poll(&vm->bus);
+
+	for (i = 0; i < nics->count; i++)
+		work += host_nic_poll(nics->nic[i].nic, BUDGET);
+	synic_pump(&vm->synic);
+	return work;
+}
+
+/* How long to sleep, bus lock held; 0 = do not: something arrived while preparing to. */
+static uint64_t
+sleep_time(struct nics *nics, uint64_t last_work)
+{
+	struct vm *vm = nics->vm;
+	uint64_t ns = TICK_MAX_NS, tick;
+	unsigned int i;
+	bool work = false;
+
+	for (i = 0; i < nics->count; i++) {
+		uint64_t deadline;
+
+		work |= host_nic_sleep(nics->nic[i].nic);
+		deadline = host_nic_deadline(nics->nic[i].nic);
+		if (deadline < ns)
+			ns = deadline;
+	}
+	if (work)
+		return 0;
+	if (vm->bus.monitor_page != NULL || vm->synic.queued > 0) {
+		tick = now_ns() - last_work < BUSY_FOR_NS ? TICK_BUSY_NS : TICK_IDLE_NS;
+		if (tick < ns)
+			ns = tick;
+	}
+	/* A NIC that wants its poll at once still lets others have the lock and the CPU. */
+	return ns == 0 ? 1 : ns;
+}
+
+/* Wait for events, at most @p ns; 0 = only look. */
+static void
+wait_events(struct nics *nics, uint64_t ns)
+{
+	struct itimerspec timer = {.it_value = {.tv_sec = (time_t)(ns / 1000000000u),
+					   .tv_nsec = (long)(ns % 1000000000u)}};
+	struct epoll_event events[32];
+	int i, n;
+
+	if (ns != 0)
+		timerfd_settime(nics->timer_fd, 0, &timer, NULL);
+	n = epoll_wait(nics->epoll_fd, events, 32, ns == 0 ? 0 : -1);
+	for (i = 0; i < n; i++) {
+		int fd = events[i].data.fd;
+
+		/* Port descriptors are edge-triggered and read by their ports. */
+		if (fd >= 0)
+			drain(fd);
+	}
+	if (nics->control != NULL)
+		vm_control_poll(nics->control);
+}
+
+static void *
+bus_thread(void *arg)
+{
+	struct nics *nics = arg;
+	struct vm *vm = nics->vm;
+	uint64_t last_work = now_ns();
+	unsigned int turns = 0, i;
+
+	while (!atomic_load(&nics->stop)) {
+		uint64_t ns = 0;
+		unsigned int work;
+
+		/* The lock is not fair: let waiting vCPUs go first, but not for ever. */
+		for (i = 0; i < 1000 && atomic_load(&vm->bus_waiters) != 0; i++)
+			sched_yield();
+		pthread_mutex_lock(&vm->bus_lock);
+		work = turn(nics);
+		if (work == 0)
+			ns = sleep_time(nics, last_work);
+		else
+			last_work = now_ns();
+		pthread_mutex_unlock(&vm->bus_lock);
+
+		if (ns == 0 && ++turns % EPOLL_EVERY != 0)
+			continue;
+		wait_events(nics, ns);
+		if (ns == 0)
+			continue;
+		pthread_mutex_lock(&vm->bus_lock);
+		for (i = 0; i < nics->count; i++)
+			host_nic_wake(nics->nic[i].nic);
+		pthread_mutex_unlock(&vm->bus_lock);
+	}
+	return NULL;
+}
+
+static int
+watch(struct nics *nics, int fd, uint32_t events, bool drained)
+{
+	struct epoll_event e = {.events = events, .data = {.fd = drained ? fd : -1}};
+
+	return epoll_ctl(nics->epoll_fd, EPOLL_CTL_ADD, fd, &e) == 0 ? 0 : -errno;
+}
+
+int
+nics_start(struct nics *nics)
+{
+	struct vm *vm = nics->vm;
+	unsigned int i;
+	int rc;
+
+	nics->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	nics->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (nics->epoll_fd < 0 || nics->timer_fd < 0) {
+		rc = -errno;
+		goto fail;
+	}
+	rc = watch(nics, nics->timer_fd, EPOLLIN, true);
+	if (rc == 0)
+		rc = watch(nics, vm->kick_fd, EPOLLIN, true);
+	for (i = 0; rc == 0 && i < vm->options->cpus; i++)
+		rc = watch(nics, vm->vcpu[i].resample_fd, EPOLLIN, true);
+	for (i = 0; rc == 0 && i < nics->count; i++) {
+		int fd = host_nic_port_fd(nics->nic[i].nic);
+
+		if (fd >= 0)
+			rc = watch(nics, fd, EPOLLIN | EPOLLET, false);
+	}
+	if (rc == 0 && nics->control != NULL)
+		rc = watch(nics, vm_control_fd(nics->control), EPOLLIN, false);
+	if (rc != 0)
+		goto fail;
+	rc = -pthread_create(&nics->thread, NULL, bus_thread, nics);
+	nics->started = rc == 0;
+	if (rc == 0)
+		return 0;
+fail:
+	fprintf(stderr, "hvsim-vm: cannot start the bus thread: %s\n", strerror(-rc));
+	return rc;
+}
+
+void
+nics_destroy(struct nics *nics)
+{
+	struct vm *vm = nics->vm;
+	const uint64_t one = 1;
+	unsigned int i;
+
+	atomic_store(&nics->stop, true);
+	if (nics->started) {
+		if (write(vm->kick_fd, &one, sizeof(one)) < 0)
+			fprintf(stderr, "hvsim-vm: cannot wake the bus thread\n");
+		pthread_join(nics->thread, NULL);
+	}
+	vm_bus_lock(vm);
+	vbus_reset(&vm->bus);
+	vm->bus.devices = NULL;
+	vm_bus_unlock(vm);
+	for (i = 0; i < nics->count; i++)
+		if (nics->nic[i].nic != NULL)
+			host_nic_destroy(nics->nic[i].nic);
+	if (nics->epoll_fd >= 0)
+		close(nics->epoll_fd);
+	if (nics->timer_fd >= 0)
+		close(nics->timer_fd);
+}

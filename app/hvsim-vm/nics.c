@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "app/hvsim-vm/nics.h"
+#include "lib/vmbus/guid.h"
+
+/* ---- what the bus asks of the NIC ---- */
+
+static int
+device_open(void *ctx, unsigned int index, const struct vmbus_ring *tx, const struct vmbus_ring *rx)
+{
+	struct nic_device *n = ctx;
+
+	return host_nic_channel_open(n->nic, index, tx, rx);
+}
+
+static void
+device_close(void *ctx, unsigned int index)
+{
+	struct nic_device *n = ctx;
+
+	host_nic_channel_close(n->nic, index);
+	if (index == 0)
+		n->buffer[0] = n->buffer[1] = 0;
+}
+
+static void
+device_revoked(void *ctx, uint32_t id)
+{
+	struct nic_device *n = ctx;
+
+	if (id == 0 || (id != n->buffer[0] && id != n->buffer[1]))
+		return;
+	host_nic_buffers_revoked(n->nic);
+	n->buffer[0] = n->buffer[1] = 0;
+}
+
+static const struct vbus_device_ops device_ops = {
+	.open = device_open, .close = device_close, .revoked = device_revoked};
+
+/* ---- what the NIC asks of the bus ---- */
+
+static void
+transport_signal(void *ctx, unsigned int channel)
+{
+	struct nic_device *n = ctx;
+
+	vbus_device_signal(&n->vm->bus, &n->device, channel);
+}
+
+static const void *
+transport_page(void *ctx, uint64_t pfn)
+{
+	struct nic_device *n = ctx;
+
+	return ram_pfn_ok(&n->vm->ram, pfn) ? ram_at(&n->vm->ram, pfn << 12, 4096) : NULL;
+}
+
+static int
+transport_buffer(void *ctx, uint32_t handle, struct host_buffer *buffer)
+{
+	struct nic_device *n = ctx;
+	struct vbus_channel *primary = n->device.channel[0];
+	int rc;
+
+	if (primary == NULL)
+		return -ENOENT;
+	rc = vbus_gpadl_map(&n->vm->bus, primary->relid, handle, buffer);
+	if (rc == 0 && handle != n->buffer[0] && handle != n->buffer[1]) {
+		n->buffer[1] = n->buffer[0];
+		n->buffer[0] = handle;
+	}
+	return rc;
+}
+
+static int
+transport_subchannels(void *ctx, unsigned int count)
+{
+	struct nic_device *n = ctx;
+	unsigned int most = n->device.max_channels - 1;
+
+	return (int)(count < most ? count : most);
+}
+
+static void
+transport_offer(void *ctx, unsigned int count)
+{
+	struct nic_device *n = ctx;
+
+	vbus_device_offer_subchannels(&n->vm->bus, &n->device, count);
+}
+
+static void
+transport_broken(void *ctx, unsigned int channel, const char *why)
+{
+	struct nic_device *n = ctx;
+
+	fprintf(stderr, "hvsim-vm: NIC %u: channel %u stopped: %s\n", n->number, channel, why);
+}
+
+int
+nics_create(
+	struct nics *nics, struct vm *vm, const struct host_nic_config *configs, unsigned int count)
+{
+	unsigned int i;
+
+	memset(nics, 0, sizeof(*nics));
+	nics->vm = vm;
+	nics->epoll_fd = nics->timer_fd = -1;
+	for (i = 0; i < count && i < NICS_MAX; i++) {
+		struct nic_device *n = &nics->nic[i];
+		struct host_transport transport = {.ctx = n,
+			.signal = transport_signal,
+			.page = transport_page,
+			.buffer = transport_buffer,
+			.subchannels = transport_subchannels,
+			.offer = transport_offer,
+			.broken = transport_broken};
+		char errbuf[512];
+		int rc;
+
+		n->vm = vm;
+		n->number = i;
+		n->config = configs[i];
+		nics->count = i + 1;
+		rc = host_nic_create(&n->config, &transport, &n->nic, errbuf, sizeof(errbuf));
+		if (rc != 0) {
+			fprintf(stderr, "hvsim-vm: --nic number %u: %s\n", i, errbuf);
+			n->nic = NULL;
+			return rc;
+		}
+		memcpy(n->device.type, vmbus_nic_class, 16);
+		memcpy(n->device.instance, n->config.instance, 16);
+		n->device.max_channels = n->config.channels;
+		n->device.ops = &device_ops;
+		n->device.ctx = n;
+		vbus_device_add(&vm->bus, &n->device);
+		n->added = true;
+	}
+	return 0;
+}

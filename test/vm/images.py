@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Builds the initramfs of the emulated machine (L1) and of the guest with the synthetic NIC (L2)."""
+import glob
+import os
+import re
+
+from cpio import Archive, module_path
+
+HERE = os.path.dirname(os.path.realpath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+
+# In the order in which they are loaded.
+L1_MODULES = ("virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci netfs fscache "
+              "9pnet 9p 9pnet_virtio irqbypass kvm ccp kvm-amd tun").split()
+L2_MODULES = "hv_vmbus hv_netvsc uio uio_hv_generic llc mrp stp garp 8021q".split()
+L2_PROGRAMS = ("/usr/sbin/ethtool", "/usr/sbin/tc", "/bin/ip", "/usr/bin/socat", "/usr/bin/iperf3")
+
+
+def kernel():
+    """Newest installed Debian kernel as (version, path of its bzImage)."""
+    images = glob.glob("/boot/vmlinuz-*")
+    if not images:
+        raise FileNotFoundError("no kernel in /boot: apt-get install linux-image-amd64")
+    image = max(images, key=lambda p: [int(n) for n in re.findall(r"\d+", p)])
+    return image[len("/boot/vmlinuz-"):], image
+
+
+def base(version, modules, init):
+    archive = Archive()
+    for d in ("proc", "sys", "dev", "run", "tmp", "root", "mnt/huge"):
+        archive.directory(d)
+    archive.file("bin/busybox", "/bin/busybox", 0o755)
+    archive.link("bin/sh", "busybox")
+    archive.file("init", os.path.join(HERE, init), 0o755)
+    for name in modules:
+        archive.module(name, module_path(version, name))
+    archive.data("modules/order", "\n".join(modules) + "\n")
+    return archive
+
+
+def l1(path):
+    """The machine in which KVM is: mounts the whole file system of the host read-only."""
+    base(kernel()[0], L1_MODULES, "init-l1.sh").write(path)
+
+
+def add_dpdk(archive, build):
+    """testpmd, the plugins it loads by itself, and ours from build folder `build`."""
+    libdir = "/usr/lib/x86_64-linux-gnu"
+    archive.program("/usr/bin/dpdk-testpmd")
+    for plugin in ("librte_bus_vdev.so*", "librte_bus_vmbus.so*", "librte_bus_pci.so*",
+                   "librte_net_netvsc.so*", "librte_mempool_ring.so*", "librte_net_tap.so*"):
+        for source in glob.glob(os.path.join(libdir, plugin)):
+            if os.path.islink(source):
+                continue
+            name = os.path.basename(source)
+            archive.program(source)
+            soname = re.sub(r"(\.so\.\d+).*", r"\1", name)
+            archive.link("%s/%s" % (libdir.lstrip("/"), soname), name)
+            # Links, as in the package: a copy would run constructors twice.
+            for directory in glob.glob(libdir + "/dpdk/pmds-*"):
+                archive.link("%s/%s" % (directory.lstrip("/"), soname), "../../" + soname)
+    archive.library(libdir + "/libgcc_s.so.1")
+    ours = os.path.join(build, "drivers", "librte_hyperpoll.so")
+    if os.path.exists(ours):
+        archive.program(ours, "opt/librte_hyperpoll.so")
+    for name in ("app/vmbusctl/vmbusctl", "test/vm/l2fwd"):
+        source = os.path.join(build, name)
+        if os.path.exists(source):
+            archive.program(source, "opt/" + os.path.basename(name))
+
+
+def l2(path, build=None):
+    """The guest; with `build` also testpmd and our plugin."""
+    archive = base(kernel()[0], L2_MODULES, "init-l2.sh")
+    for program in L2_PROGRAMS:
+        archive.program(os.path.realpath(program), "bin/" + os.path.basename(program))
+    if build is not None:
+        add_dpdk(archive, build)
+    archive.write(path)

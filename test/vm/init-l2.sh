@@ -1,0 +1,35 @@
+#!/bin/busybox sh
+# SPDX-License-Identifier: BSD-3-Clause
+# First process of the guest: a shell for the person or the program at the serial console. Words of
+# the kernel command line: load=MODULE,MODULE... (loaded in that order), shell (interactive).
+export PATH=/bin:/sbin:/usr/bin:/usr/sbin:/opt:/root/bin
+/bin/busybox --install -s /bin 2>/dev/null
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs dev /dev
+mkdir -p /dev/pts /dev/shm
+mount -t devpts devpts /dev/pts
+mount -t tmpfs tmpfs /dev/shm
+mount -t tmpfs tmpfs /run
+ip link set lo up
+load= shell=
+for word in $(cat /proc/cmdline); do
+	case $word in
+	load=*) load=$(echo "${word#load=}" | tr , ' ') ;;
+	shell) shell=1 ;;
+	esac
+done
+for m in $load; do insmod "/modules/$m.ko" || echo "init-l2: cannot load $m"; done
+if [ "$shell" ]; then
+	echo "Type 'poweroff -f' to end, or Ctrl-A x."
+	setsid cttyhack sh
+	poweroff -f
+fi
+stty -echo -onlcr
+echo "@@ready"
+# One command per line; the marker carries its exit status.
+while IFS= read -r line; do
+	eval "$line"
+	echo "@@status $?"
+done
+poweroff -f

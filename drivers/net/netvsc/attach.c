@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The ladder up and down: NVSP and RNDIS bring-up (spec/nvsp.md §4, spec/rndis.md §8) and teardown
+ * (spec/nvsp.md §10). Control side only; control_lock is held by the callers in ethdev.c.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include <rte_cycles.h>
+
+#include "drivers/net/netvsc/netvsc.h"
+
+int
+netvsc_set_filter(struct netvsc_port *port, uint32_t filter)
+{
+	int rc = netvsc_set(port, OID_GEN_CURRENT_PACKET_FILTER, &filter, sizeof(filter));
+
+	if (rc == 0)
+		port->filter = filter;
+	return rc;
+}
+
+int
+netvsc_query_link(struct netvsc_port *port)
+{
+	uint32_t value = 0, got = 0;
+	int rc;
+
+	rc = netvsc_query(
+		port, OID_GEN_MEDIA_CONNECT_STATUS, NULL, 0, &value, sizeof(value), &got);
+	if (rc == 0 && got == sizeof(value))
+		atomic_store(&port->link_up, value == RNDIS_MEDIA_CONNECTED);
+	else if (rc == -ENOTSUP)
+		atomic_store(&port->link_up, 1);
+	else if (rc != 0)
+		return rc;
+	rc = netvsc_query(port, OID_GEN_LINK_SPEED, NULL, 0, &value, sizeof(value), &got);
+	if (rc == 0 && got == sizeof(value))
+		atomic_store(&port->link_speed, value);
+	return rc == -ENOTSUP ? 0 : rc;
+}
+
+int
+netvsc_set_offloads(struct netvsc_port *port, uint32_t want)
+{
+	uint8_t info[NDIS_OFFLOAD_PARAMS_REV3];
+	int len = ndis_build_offload_params(
+		info, sizeof(info), nvsp_ndis_version(port->nvsp_version), want);
+
+	return len < 0 ? len :
+			 netvsc_set(port, OID_TCP_OFFLOAD_PARAMETERS, info, (uint32_t)len);
+}
+
+static int
+attach_mac(struct netvsc_port *port)
+{
+	struct rte_ether_addr mac;
+	uint32_t got = 0;
+	int rc;
+
+	rc = netvsc_query(port, OID_802_3_PERMANENT_ADDRESS, NULL, 0, &mac, sizeof(mac), &got);
+	if (rc == 0 && (got != sizeof(mac) || !rte_is_valid_assigned_ether_addr(&mac)))
+		rc = -EPROTO;
+	if (rc != 0)
+		NETVSC_LOG(ERR, port, "the host gave no usable MAC address");
+	else
+		port->mac = mac;
+	return rc;
+}
+
+static void
+attach_mtu(struct netvsc_port *port, uint32_t mtu)
+{
+	uint32_t frame = 0, got = 0;
+
+	port->mtu = mtu;
+	if (netvsc_query(port, OID_GEN_MAXIMUM_FRAME_SIZE, NULL, 0, &frame, sizeof(frame), &got) ==
+			0 &&
+		got == sizeof(frame) && frame >= RTE_ETHER_MIN_MTU && frame < mtu) {
+		NETVSC_LOG(NOTICE, port, "the host allows an MTU of %u only, not %u", frame, mtu);
+		port->mtu = frame;
+	}
+}
+
+/* Ask for subchannels and open what was granted. */
+static int
+attach_subchannels(struct netvsc_port *port, unsigned int channels)
+{
+	unsigned int i, granted = 0;
+	int rc;
+
+	port->n_channels = 1;
+	if (channels <= 1)
+		return 0;
+	rc = netvsc_nvsp_subchannels(port, channels - 1, &granted);
+	if (rc != 0)
+		return rc;
+	for (i = 1; i <= granted; i++) {
+		rc = netvsc_channel_open(port, i);
+		if (rc != 0) {
+			NETVSC_LOG(ERR, port, "cannot open subchannel %u: %s", i, strerror(-rc));
+			return rc;
+		}
+		port->n_channels++;
+	}
+	return 0;
+}
+
+static void
+attach_forget(struct netvsc_port *port)
+{
+	port->attached = false;
+	port->n_channels = 0;
+	port->recv_connected = port->send_connected = false;
+	port->send_count = 0;
+	port->filter = 0;
+	port->control_section = NETVSC_SECTION_NONE;
+	memset(&port->request, 0, sizeof(port->request));
+}
+
+/* Steps that need answers; the primary channel is open. */
+static int
+attach_ladder(struct netvsc_port *port, unsigned int channels, uint32_t mtu)
+{
+	int rc;
+
+	rc = netvsc_nvsp_init(port);
+	if (rc == 0)
+		rc = netvsc_nvsp_configure(port, mtu);
+	if (rc == 0)
+		rc = netvsc_nvsp_buffers(port);
+	if (rc != 0)
+		return rc;
+	/* The last section is kept for control messages where pages cannot be named. */
+	if (!port->control_usable && port->send_count > 1)
+		port->control_section = --port->send_count;
+	rc = netvsc_rndis_init(port);
+	if (rc == 0)
+		rc = netvsc_set_filter(port, 0); /* some hosts start with a stale one */
+	if (rc == 0)
+		rc = attach_mac(port);
+	if (rc != 0)
+		return rc;
+	attach_mtu(port, mtu);
+	rc = netvsc_set_offloads(port, 0);
+	if (rc != 0 && rc != -ENOTSUP && rc != -EIO)
+		return rc;
+	rc = netvsc_query_link(port);
+	if (rc != 0 && rc != -EIO)
+		return rc;
+	rc = netvsc_rss_query(port);
+	if (rc != 0)
+		return rc;
+	return attach_subchannels(port, channels);
+}
+
+int
+netvsc_attach(struct netvsc_port *port, unsigned int channels, uint32_t mtu)
+{
+	int rc;
+
+	atomic_fetch_and(&port->state, ~(NETVSC_STATE_BROKEN | NETVSC_STATE_GONE));
+	if (atomic_load(&port->bus->gone))
+		return -ENODEV;
+	attach_forget(port);
+	rc = netvsc_channel_open(port, 0);
+	if (rc != 0) {
+		NETVSC_LOG(ERR, port, "cannot open the primary channel: %s", strerror(-rc));
+		return rc;
+	}
+	rc = attach_ladder(port, channels, mtu);
+	port->attached = true;
+	if (rc != 0) {
+		NETVSC_LOG(ERR, port, "bring-up failed: %s", strerror(-rc));
+		netvsc_detach(port);
+	}
+	return rc;
+}
+
+void
+netvsc_detach(struct netvsc_port *port)
+{
+	bool talk = !atomic_load(&port->bus->gone) &&
+		    !(atomic_load(&port->state) & NETVSC_STATE_BROKEN);
+	unsigned int i;
+
+	if (!port->attached)
+		return;
+	if (talk && port->filter != 0)
+		talk = netvsc_set_filter(port, 0) == 0;
+	if (talk)
+		talk = netvsc_rndis_halt(port) == 0;
+	if (talk)
+		netvsc_nvsp_revoke(port);
+	for (i = HPBUS_MAX_CHANNELS; i > 0; i--)
+		netvsc_channel_close(port->channels[i - 1]);
+	/* The fence: behind it the host touches no memory of ours (spec/nvsp.md §10). */
+	if (!atomic_load(&port->bus->gone))
+		port->bus->backend->reset(port->bus);
+	attach_forget(port);
+}

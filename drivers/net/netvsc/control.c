@@ -1,0 +1,554 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Requests to the host and their answers. One request is outstanding at a time (spec/nvsp.md §2),
+ * serialised by control_lock. A waiter drives the dispatcher itself, so that everything else on the
+ * channel goes on (pitfall N3), and every wait ends: by the answer, by the deadline, or because
+ * the device went away.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include <rte_cycles.h>
+#include <rte_malloc.h>
+
+#include "drivers/net/netvsc/netvsc.h"
+
+/* Busy hosts took up to 15 s (pitfall N2). */
+#define DEADLINE_S 60
+#define PROGRESS_S 5
+
+/* ---- answers: called by the dispatcher, rx_lock of channel 0 held ---- */
+
+void
+netvsc_control_completion(
+	struct netvsc_port *port, uint64_t trans_id, const void *payload, uint32_t len)
+{
+	struct netvsc_request *rq = &port->request;
+
+	if (trans_id != atomic_load_explicit(&rq->trans_id, memory_order_acquire)) {
+		port->channels[0]->stats.tx_bad_completions++;
+		return;
+	}
+	atomic_store_explicit(&rq->trans_id, 0, memory_order_relaxed);
+	memset(&rq->answer, 0, sizeof(rq->answer));
+	rq->answer_len = RTE_MIN(len, (uint32_t)sizeof(rq->answer));
+	memcpy(&rq->answer, payload, rq->answer_len);
+	atomic_store_explicit(&rq->answered, 1, memory_order_release);
+}
+
+void
+netvsc_control_notice(struct netvsc_port *port, const void *payload, uint32_t len)
+{
+	struct nvsp_message msg;
+
+	/*
+	 * The send indirection table is advisory and the application chooses its transmit queue;
+	 * VF association is not asked for. Both are legal at any time.
+	 */
+	if (nvsp_parse(payload, len, &msg) != 0 ||
+		(msg.type != NVSP_TYPE_SEND_TABLE && msg.type != NVSP_TYPE_VF_ASSOCIATION &&
+			msg.type != NVSP_TYPE_SWITCH_DATA_PATH &&
+			msg.type != NVSP_TYPE_UPLINK_STATE))
+		port->channels[0]->stats.rx_unknown_packets++;
+}
+
+static void
+control_indication(struct netvsc_port *port, const void *msg, uint32_t len)
+{
+	struct rndis_indication ind;
+	uint32_t speed;
+
+	if (rndis_parse_indicate(msg, len, &ind) != 0) {
+		port->channels[0]->stats.rx_malformed++;
+		return;
+	}
+	switch (ind.status) {
+	case RNDIS_STATUS_MEDIA_CONNECT:
+		atomic_store(&port->link_up, 1);
+		break;
+	case RNDIS_STATUS_MEDIA_DISCONNECT:
+		atomic_store(&port->link_up, 0);
+		break;
+	case RNDIS_STATUS_LINK_SPEED_CHANGE:
+		if (ind.buffer_length < sizeof(speed))
+			return;
+		memcpy(&speed, (const uint8_t *)msg + ind.buffer_abs, sizeof(speed));
+		atomic_store(&port->link_speed, speed);
+		break;
+	case RNDIS_STATUS_NETWORK_CHANGE:
+		atomic_fetch_or(&port->events, NETVSC_EVENT_FLAP);
+		break;
+	default:
+		return;
+	}
+	/* Only noted here: the housekeeping alarm tells the application (pitfall N4). */
+	atomic_fetch_or(&port->events, NETVSC_EVENT_LINK);
+}
+
+void
+netvsc_control_rndis(struct netvsc_port *port, const void *msg, uint32_t len)
+{
+	struct netvsc_request *rq = &port->request;
+	struct rndis_completion done;
+
+	if (len < sizeof(struct rndis_header)) {
+		port->channels[0]->stats.rx_malformed++;
+		return;
+	}
+	if (rndis_message_type(msg) == RNDIS_TYPE_INDICATE_STATUS) {
+		control_indication(port, msg, len);
+		return;
+	}
+	/* Match first, copy then (pitfall N9). */
+	if (rndis_parse_completion(msg, len, &done) != 0 || done.request_id == 0 ||
+		done.request_id != atomic_load_explicit(&rq->rndis_id, memory_order_acquire) ||
+		done.type != rq->rndis_type) {
+		port->channels[0]->stats.rx_malformed++;
+		return;
+	}
+	atomic_store_explicit(&rq->rndis_id, 0, memory_order_relaxed);
+	rq->reply_len = RTE_MIN(len, (uint32_t)sizeof(rq->reply));
+	memcpy(rq->reply, msg, rq->reply_len);
+	atomic_store_explicit(&rq->rndis_answered, 1, memory_order_release);
+}
+
+/* ---- waiting ---- */
+
+static int
+control_alive(const struct netvsc_port *port)
+{
+	if (atomic_load(&port->bus->gone))
+		return -ENODEV;
+	if (atomic_load(&port->state) & NETVSC_STATE_BROKEN)
+		return -EIO;
+	return 0;
+}
+
+static void
+control_scan(struct netvsc_port *port)
+{
+	struct netvsc_channel *ch = port->channels[0];
+
+	rte_spinlock_lock(&ch->rx_lock);
+	if (ch->open)
+		netvsc_channel_scan(ch);
+	rte_spinlock_unlock(&ch->rx_lock);
+}
+
+struct control_clock {
+	uint64_t start;
+	bool told;
+	unsigned int spins;
+};
+
+/* Between two looks. @return 0, -ETIMEDOUT or why there is nothing to wait for any more. */
+static int
+control_pause(struct netvsc_port *port, struct control_clock *clock, const char *what)
+{
+	uint64_t hz = rte_get_timer_hz(), waited;
+	int rc = control_alive(port);
+
+	if (rc != 0)
+		return rc;
+	if (clock->spins++ < 1000) {
+		rte_pause();
+		return 0;
+	}
+	if (clock->start == 0)
+		clock->start = rte_get_timer_cycles();
+	waited = rte_get_timer_cycles() - clock->start;
+	if (waited > DEADLINE_S * hz) {
+		NETVSC_LOG(ERR, port, "no answer to %s for %u s: the host is stuck", what,
+			DEADLINE_S);
+		return -ETIMEDOUT;
+	}
+	if (waited > PROGRESS_S * hz && !clock->told) {
+		clock->told = true;
+		NETVSC_LOG(NOTICE, port, "still waiting for the host to answer %s", what);
+	}
+	rte_delay_us_sleep(50);
+	return 0;
+}
+
+static int
+control_wait(struct netvsc_port *port, _Atomic uint32_t *answered, const char *what)
+{
+	struct control_clock clock = {0};
+	int rc;
+
+	for (;;) {
+		control_scan(port);
+		if (atomic_load_explicit(answered, memory_order_acquire))
+			return 0;
+		rc = control_pause(port, &clock, what);
+		if (rc != 0)
+			return rc;
+	}
+}
+
+/* Put one packet into the primary channel's ring, waiting for room. */
+static int
+control_write(struct netvsc_port *port, const void *pkt, uint32_t len, const char *what)
+{
+	struct netvsc_channel *ch = port->channels[0];
+	struct control_clock clock = {0};
+	bool signal;
+	int rc;
+
+	for (;;) {
+		rte_spinlock_lock(&ch->tx_lock);
+		rc = ch->open ? vmbus_ring_write(&ch->out, pkt, len, 0) : -ENOTCONN;
+		signal = rc == 0 && vmbus_ring_writer_publish(&ch->out);
+		rte_spinlock_unlock(&ch->tx_lock);
+		if (signal)
+			hpbus_channel_signal(&ch->bus);
+		if (rc != -EAGAIN)
+			return rc;
+		control_scan(port);
+		rc = control_pause(port, &clock, what);
+		if (rc != 0)
+			return rc;
+	}
+}
+
+/* ---- NVSP ---- */
+
+struct control_packet {
+	struct vmbus_packet pkt;
+	struct nvsp_message msg;
+};
+
+static int
+nvsp_post(struct netvsc_port *port, const struct nvsp_message *msg)
+{
+	struct control_packet p = {.msg = *msg};
+
+	vmbus_packet_init(
+		&p.pkt, VMBUS_PACKET_INBAND, sizeof(p.pkt), sizeof(p), 0, VMBUS_NO_TRANS_ID);
+	return control_write(port, &p, sizeof(p), nvsp_type_name(msg->type));
+}
+
+/* Expect an answer to the packet about to be written. */
+static uint64_t
+control_expect(struct netvsc_port *port)
+{
+	struct netvsc_request *rq = &port->request;
+	uint64_t tid = NETVSC_TID_CONTROL | ++port->next_trans_id;
+
+	rq->answer_len = 0;
+	atomic_store(&rq->answered, 0);
+	atomic_store_explicit(&rq->trans_id, tid, memory_order_release);
+	return tid;
+}
+
+/* A request that got no answer leaves memory with the host: only a reset can go on (N8). */
+static int
+control_stuck(struct netvsc_port *port, int rc)
+{
+	atomic_store(&port->request.trans_id, 0);
+	atomic_store(&port->request.rndis_id, 0);
+	if (rc == -ETIMEDOUT)
+		netvsc_port_broken(port, "a control request was never answered");
+	return rc;
+}
+
+static int
+nvsp_request(struct netvsc_port *port, const struct nvsp_message *msg, uint32_t expect)
+{
+	struct control_packet p = {.msg = *msg};
+	struct netvsc_request *rq = &port->request;
+	const char *what = nvsp_type_name(msg->type);
+	int rc;
+
+	vmbus_packet_init(&p.pkt, VMBUS_PACKET_INBAND, sizeof(p.pkt), sizeof(p),
+		VMBUS_FLAG_COMPLETION, control_expect(port));
+	rc = control_write(port, &p, sizeof(p), what);
+	if (rc == 0)
+		rc = control_wait(port, &rq->answered, what);
+	if (rc != 0)
+		return control_stuck(port, rc);
+	if (rq->answer_len < nvsp_min_len(expect) || rq->answer.type != expect) {
+		NETVSC_LOG(ERR, port, "the host answered %s with %s of %u bytes", what,
+			nvsp_type_name(rq->answer.type), rq->answer_len);
+		return -EPROTO;
+	}
+	return 0;
+}
+
+int
+netvsc_nvsp_init(struct netvsc_port *port)
+{
+	struct nvsp_message msg;
+	unsigned int i;
+	int rc;
+
+	for (i = 0; i < NVSP_VERSION_COUNT; i++) {
+		nvsp_build_init(&msg, nvsp_versions_newest_first[i]);
+		rc = nvsp_request(port, &msg, NVSP_TYPE_INIT_COMPLETE);
+		if (rc != 0)
+			return rc;
+		if (port->request.answer.init_complete.status == NVSP_STATUS_SUCCESS) {
+			port->nvsp_version = nvsp_versions_newest_first[i];
+			return 0;
+		}
+	}
+	NETVSC_LOG(ERR, port, "the host accepts no NVSP version");
+	return -EPROTONOSUPPORT;
+}
+
+int
+netvsc_nvsp_configure(struct netvsc_port *port, uint32_t mtu)
+{
+	uint64_t caps = NVSP_CAP_8021Q;
+	struct nvsp_message msg;
+	int rc = 0;
+
+	/* Teaming: without it the host does not announce changes of the link speed. */
+	if (port->nvsp_version >= NVSP_VERSION_5)
+		caps |= NVSP_CAP_TEAMING;
+	if (port->nvsp_version >= NVSP_VERSION_2) {
+		nvsp_build_ndis_config(&msg, mtu, caps);
+		rc = nvsp_post(port, &msg);
+	}
+	if (rc == 0) {
+		nvsp_build_ndis_version(&msg, port->nvsp_version);
+		rc = nvsp_post(port, &msg);
+	}
+	return rc;
+}
+
+int
+netvsc_nvsp_buffers(struct netvsc_port *port)
+{
+	struct hpbus_device *bus = port->bus;
+	struct netvsc_request *rq = &port->request;
+	struct nvsp_message msg;
+	uint32_t sections;
+	int rc;
+
+	nvsp_build_send_recv_buf(&msg, bus->recv.gpadl, NVSP_RECV_BUF_ID);
+	rc = nvsp_request(port, &msg, NVSP_TYPE_RECV_BUF_COMPLETE);
+	if (rc != 0)
+		return rc;
+	port->recv_connected = rq->answer.recv_buf_complete.status == NVSP_STATUS_SUCCESS;
+	rc = nvsp_check_recv_buf_complete(&rq->answer, (uint32_t)bus->recv.len);
+	if (rc != 0) {
+		NETVSC_LOG(ERR, port, "the host refused the receive buffer or divided it badly");
+		return rc;
+	}
+	port->recv_section = rq->answer.recv_buf_complete.sub_alloc_size;
+	port->recv_count = rq->answer.recv_buf_complete.count;
+
+	nvsp_build_send_send_buf(&msg, bus->send.gpadl, NVSP_SEND_BUF_ID);
+	rc = nvsp_request(port, &msg, NVSP_TYPE_SEND_BUF_COMPLETE);
+	if (rc != 0)
+		return rc;
+	/* Only what was connected may be revoked; without sections all goes by reference (T21). */
+	port->send_connected = rq->answer.send_buf_complete.status == NVSP_STATUS_SUCCESS;
+	sections = 0;
+	rc = nvsp_check_send_buf_complete(&rq->answer, (uint32_t)bus->send.len, &sections);
+	if (rc != 0)
+		NETVSC_LOG(NOTICE, port, "no send buffer: everything is sent by reference");
+	port->send_section = rc == 0 ? rq->answer.send_buf_complete.section_size : 0;
+	port->send_count = rc == 0 ? sections : 0;
+	return 0;
+}
+
+int
+netvsc_nvsp_subchannels(struct netvsc_port *port, unsigned int want, unsigned int *granted)
+{
+	struct netvsc_request *rq = &port->request;
+	struct nvsp_message msg;
+	int rc;
+
+	*granted = 0;
+	nvsp_build_subchannel(&msg, want);
+	rc = nvsp_request(port, &msg, NVSP_TYPE_SUBCHANNEL);
+	if (rc != 0)
+		return rc;
+	if (rq->answer.subchannel_complete.status != NVSP_STATUS_SUCCESS)
+		return 0;
+	if (rq->answer.subchannel_complete.granted > want) {
+		NETVSC_LOG(ERR, port, "asked for %u subchannels, the host granted %u", want,
+			rq->answer.subchannel_complete.granted);
+		return -EPROTO;
+	}
+	*granted = rq->answer.subchannel_complete.granted;
+	return 0;
+}
+
+int
+netvsc_nvsp_revoke(struct netvsc_port *port)
+{
+	struct nvsp_message msg;
+	int rc = 0;
+
+	if (port->recv_connected) {
+		nvsp_build_revoke(&msg, NVSP_TYPE_REVOKE_RECV_BUF, NVSP_RECV_BUF_ID);
+		rc = nvsp_post(port, &msg);
+	}
+	if (rc == 0 && port->send_connected) {
+		nvsp_build_revoke(&msg, NVSP_TYPE_REVOKE_SEND_BUF, NVSP_SEND_BUF_ID);
+		rc = nvsp_post(port, &msg);
+	}
+	port->recv_connected = port->send_connected = false;
+	return rc;
+}
+
+/* ---- RNDIS ---- */
+
+/*
+ * Send the message that stands in the control page and wait until the host is done with it.
+ * Pages when the host can read them (the only way Windows is known to take), else a section.
+ */
+static int
+rndis_send(struct netvsc_port *port, uint32_t len, const char *what)
+{
+	struct {
+		struct vmbus_packet pkt;
+		struct vmbus_gpa_header gpa;
+		struct vmbus_gpa_range range;
+		uint64_t pfn;
+		struct nvsp_message msg;
+	} p = {0};
+	struct control_packet s = {0};
+	struct netvsc_request *rq = &port->request;
+	uint64_t tid = control_expect(port);
+	int rc;
+
+	if (port->control_usable) {
+		vmbus_packet_init(&p.pkt, VMBUS_PACKET_GPA_DIRECT,
+			(uint32_t)((uint8_t *)&p.msg - (uint8_t *)&p), sizeof(p),
+			VMBUS_FLAG_COMPLETION, tid);
+		p.gpa.range_count = 1;
+		p.range.byte_count = len;
+		p.pfn = port->control_zone->iova / VMBUS_PAGE_SIZE;
+		nvsp_build_rndis(&p.msg, NVSP_CHANNEL_CONTROL, NVSP_SECTION_NONE, 0);
+		rc = control_write(port, &p, sizeof(p), what);
+	} else if (port->control_section != NETVSC_SECTION_NONE && len <= port->send_section) {
+		memcpy(port->bus->send.base + (size_t)port->control_section * port->send_section,
+			port->control_zone->addr, len);
+		vmbus_packet_init(&s.pkt, VMBUS_PACKET_INBAND, sizeof(s.pkt), sizeof(s),
+			VMBUS_FLAG_COMPLETION, tid);
+		nvsp_build_rndis(&s.msg, NVSP_CHANNEL_CONTROL, port->control_section, len);
+		rc = control_write(port, &s, sizeof(s), what);
+	} else {
+		NETVSC_LOG(ERR, port, "no way to send %s: DPDK's memory is not shared with the "
+				      "host and the host gave no send buffer",
+			what);
+		rc = -EOPNOTSUPP;
+	}
+	if (rc == 0)
+		rc = control_wait(port, &rq->answered, what);
+	if (rc != 0)
+		return control_stuck(port, rc);
+	if (nvsp_parse_rndis_complete(&rq->answer, rq->answer_len) != 0) {
+		NETVSC_LOG(ERR, port, "the host refused %s", what);
+		return -EIO;
+	}
+	return 0;
+}
+
+/* Send the request in the control page, wait for its completion, parse it. */
+static int
+rndis_request(struct netvsc_port *port, int len, uint32_t type, struct rndis_completion *done)
+{
+	struct netvsc_request *rq = &port->request;
+	const char *what = rndis_type_name(type);
+	int rc;
+
+	if (len < 0)
+		return len;
+	rq->rndis_type = type | RNDIS_TYPE_COMPLETION;
+	atomic_store(&rq->rndis_answered, 0);
+	atomic_store_explicit(&rq->rndis_id, port->next_rndis_id, memory_order_release);
+	rc = rndis_send(port, (uint32_t)len, what);
+	if (rc == 0)
+		rc = control_wait(port, &rq->rndis_answered, what);
+	if (rc != 0)
+		return control_stuck(port, rc);
+	return rndis_parse_completion(rq->reply, rq->reply_len, done);
+}
+
+static uint32_t
+rndis_next_id(struct netvsc_port *port)
+{
+	if (++port->next_rndis_id == 0)
+		port->next_rndis_id = 1;
+	return port->next_rndis_id;
+}
+
+int
+netvsc_rndis_init(struct netvsc_port *port)
+{
+	struct rndis_completion done;
+	int rc;
+
+	rc = rndis_build_initialize(port->control_zone->addr, RNDIS_MAX_REQUEST,
+		rndis_next_id(port), NETVSC_MAX_TRANSFER);
+	rc = rndis_request(port, rc, RNDIS_TYPE_INITIALIZE, &done);
+	if (rc != 0)
+		return rc;
+	if (done.status != RNDIS_STATUS_SUCCESS) {
+		NETVSC_LOG(ERR, port, "RNDIS INITIALIZE failed with status %#x", done.status);
+		return -EIO;
+	}
+	port->max_messages = done.max_packets;
+	port->max_transfer = done.max_transfer_size;
+	port->alignment = done.alignment;
+	return 0;
+}
+
+int
+netvsc_rndis_halt(struct netvsc_port *port)
+{
+	int len = rndis_build_short(
+		port->control_zone->addr, RNDIS_MAX_REQUEST, RNDIS_TYPE_HALT, rndis_next_id(port));
+
+	/* Answered only by its send completion. */
+	return len < 0 ? len : rndis_send(port, (uint32_t)len, rndis_type_name(RNDIS_TYPE_HALT));
+}
+
+int
+netvsc_query(struct netvsc_port *port, uint32_t oid, const void *in, uint32_t in_len, void *out,
+	uint32_t out_len, uint32_t *got)
+{
+	struct rndis_completion done;
+	int rc;
+
+	pthread_mutex_lock(&port->control_lock);
+	rc = rndis_build_query(port->control_zone->addr, RNDIS_MAX_REQUEST, rndis_next_id(port), oid,
+		in, in_len);
+	rc = rndis_request(port, rc, RNDIS_TYPE_QUERY, &done);
+	if (rc == 0 && done.status != RNDIS_STATUS_SUCCESS) {
+		NETVSC_LOG(DEBUG, port, "query of OID %#x: status %#x", oid, done.status);
+		rc = done.status == RNDIS_STATUS_NOT_SUPPORTED ? -ENOTSUP : -EIO;
+	}
+	/* An empty answer is an error, not a success with nothing set (pitfall N7). */
+	if (rc == 0 && done.info_length == 0)
+		rc = -ENODATA;
+	if (rc == 0) {
+		*got = RTE_MIN(done.info_length, out_len);
+		memcpy(out, port->request.reply + done.info_abs, *got);
+	}
+	pthread_mutex_unlock(&port->control_lock);
+	return rc;
+}
+
+int
+netvsc_set(struct netvsc_port *port, uint32_t oid, const void *in, uint32_t in_len)
+{
+	struct rndis_completion done;
+	int rc;
+
+	pthread_mutex_lock(&port->control_lock);
+	rc = rndis_build_set(
+		port->control_zone->addr, RNDIS_MAX_REQUEST, rndis_next_id(port), oid, in, in_len);
+	rc = rndis_request(port, rc, RNDIS_TYPE_SET, &done);
+	if (rc == 0 && done.status != RNDIS_STATUS_SUCCESS) {
+		NETVSC_LOG(DEBUG, port, "set of OID %#x: status %#x", oid, done.status);
+		rc = done.status == RNDIS_STATUS_NOT_SUPPORTED ? -ENOTSUP : -EIO;
+	}
+	pthread_mutex_unlock(&port->control_lock);
+	return rc;
+}

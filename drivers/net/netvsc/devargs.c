@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Devargs: the in-tree driver's keys keep their meaning (spec/dpdk-driver-api.md §4). An unknown
+ * key or a bad value fails the probe (pitfall Z9). No pointer into the string is kept: EAL may
+ * rewrite it.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include <rte_devargs.h>
+#include <rte_kvargs.h>
+
+#include "drivers/net/netvsc/netvsc.h"
+
+#define KEYS                                                                                       \
+	"vfio-user=PATH (socket), tx_copybreak=BYTES, rx_copybreak=BYTES, latency=US, "            \
+	"rx_extmbuf_enable=0, driver=NAME"
+
+static const char *const netvsc_keys[] = {
+	"vfio-user", "driver", "latency", "rx_copybreak", "tx_copybreak", "rx_extmbuf_enable", NULL};
+
+struct devarg_range {
+	struct netvsc_port *port;
+	unsigned long max;
+	unsigned long value;
+};
+
+static int
+devargs_number(const char *key, const char *text, void *opaque)
+{
+	struct devarg_range *range = opaque;
+	char *end;
+
+	errno = 0;
+	range->value = text == NULL ? 0 : strtoul(text, &end, 0);
+	if (text == NULL || text[0] == '\0' || text[0] == '-' || *end != '\0' || errno != 0 ||
+		range->value > range->max) {
+		NETVSC_LOG(ERR, range->port, "devargs key %s=%s: give a number from 0 to %lu", key,
+			text == NULL ? "" : text, range->max);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int
+devargs_get(struct netvsc_port *port, struct rte_kvargs *kv, const char *key, unsigned long max,
+	uint32_t *value)
+{
+	struct devarg_range range = {port, max, *value};
+
+	if (rte_kvargs_count(kv, key) == 0)
+		return 0;
+	if (rte_kvargs_process(kv, key, devargs_number, &range) != 0)
+		return -EINVAL;
+	*value = (uint32_t)range.value;
+	return 0;
+}
+
+int
+netvsc_devargs_parse(struct netvsc_port *port, const struct rte_devargs *devargs)
+{
+	uint32_t latency_us = 50, rx_copybreak = 0, extmbuf = 0;
+	struct rte_kvargs *kv;
+	int rc;
+
+	port->tx_copybreak = NETVSC_TX_COPYBREAK;
+	port->latency_ns = latency_us * 1000;
+	if (devargs == NULL || devargs->args == NULL || devargs->args[0] == '\0')
+		return 0;
+	kv = rte_kvargs_parse(devargs->args, netvsc_keys);
+	if (kv == NULL) {
+		NETVSC_LOG(ERR, port, "cannot read the device arguments '%s'; known keys: " KEYS,
+			devargs->args);
+		return -EINVAL;
+	}
+	rc = devargs_get(port, kv, "tx_copybreak", UINT16_MAX, &port->tx_copybreak);
+	if (rc == 0)
+		rc = devargs_get(port, kv, "rx_copybreak", UINT16_MAX, &rx_copybreak);
+	/* 16 bits of 100 ns (spec/vmbus-ring.md §9.2). */
+	if (rc == 0)
+		rc = devargs_get(port, kv, "latency", 6553, &latency_us);
+	if (rc == 0)
+		rc = devargs_get(port, kv, "rx_extmbuf_enable", 1, &extmbuf);
+	if (rc == 0 && extmbuf != 0)
+		NETVSC_LOG(NOTICE, port,
+			"rx_extmbuf_enable=1: every frame is copied in this version");
+	port->latency_ns = latency_us * 1000;
+	rte_kvargs_free(kv);
+	return rc;
+}

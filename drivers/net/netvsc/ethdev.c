@@ -1,0 +1,640 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The ethdev life cycle: probe, configure, start, stop, close, and the operations that only look or
+ * set a value (spec/dpdk-driver-api.md §5-§7). Every operation may be called in any state; each
+ * returns a negative errno.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_cycles.h>
+#include <rte_eal.h>
+#include <rte_malloc.h>
+#include <rte_version.h>
+
+#include "drivers/net/netvsc/netvsc.h"
+#include "lib/netvsp/toeplitz.h"
+
+RTE_LOG_REGISTER(netvsc_logtype, pmd.net.hyperpoll, NOTICE);
+
+/* How long a stop waits for the host to complete sends; then the channel is reset instead. */
+#define DRAIN_MS 2000
+
+static void
+port_lock(struct netvsc_port *port)
+{
+	pthread_mutex_lock(&port->control_lock);
+}
+
+static void
+port_unlock(struct netvsc_port *port)
+{
+	pthread_mutex_unlock(&port->control_lock);
+}
+
+/* ---- attach with the right number of channels ---- */
+
+/* Divide the send sections anew; nothing is in flight. */
+static int
+port_divide_sections(struct netvsc_port *port, uint16_t queues)
+{
+	struct rte_eth_dev_data *data = port->eth->data;
+	uint16_t q;
+	int rc;
+
+	for (q = 0; data->tx_queues != NULL && q < data->nb_tx_queues; q++)
+		if (data->tx_queues[q] != NULL) {
+			struct netvsc_txq *txq = data->tx_queues[q];
+
+			netvsc_tx_forget(txq);
+			netvsc_section_cache_free(&txq->sections);
+		}
+	netvsc_section_pool_free(&port->sections);
+	rc = netvsc_section_pool_init(
+		&port->sections, port->send_count, port->send_section, queues);
+	port->section_queues = queues;
+	for (q = 0; rc == 0 && data->tx_queues != NULL && q < data->nb_tx_queues; q++)
+		if (data->tx_queues[q] != NULL)
+			rc = netvsc_section_cache_init(
+				&((struct netvsc_txq *)data->tx_queues[q])->sections,
+				&port->sections, q);
+	return rc;
+}
+
+/* Sends that were in flight when the channels closed are over. */
+static void
+port_forget_sends(struct netvsc_port *port)
+{
+	struct rte_eth_dev_data *data = port->eth->data;
+	uint16_t q;
+
+	for (q = 0; data->tx_queues != NULL && q < data->nb_tx_queues; q++)
+		if (data->tx_queues[q] != NULL)
+			netvsc_tx_forget(data->tx_queues[q]);
+}
+
+static void
+port_detach(struct netvsc_port *port)
+{
+	netvsc_detach(port);
+	port_forget_sends(port);
+}
+
+static int
+port_attach(struct netvsc_port *port, unsigned int channels)
+{
+	struct rte_eth_dev_data *data = port->eth->data;
+	uint32_t mtu = RTE_MAX((uint32_t)data->mtu, NETVSC_DEFAULT_MTU);
+	int rc;
+
+	if (port->attached && port->n_channels >= channels && port->mtu >= mtu)
+		return 0;
+	port_detach(port);
+	rc = netvsc_attach(port, channels, mtu);
+	if (rc != 0)
+		return rc;
+	if (port->n_channels < channels) {
+		NETVSC_LOG(ERR, port,
+			"the host granted %u of the %u channels asked for; configure at most %u "
+			"queues",
+			port->n_channels, channels, port->n_channels);
+		port->max_queues = port->n_channels;
+		return -ENOSPC;
+	}
+	return port_divide_sections(port, data->nb_tx_queues);
+}
+
+/* ---- configure, start, stop, close ---- */
+
+static int
+netvsc_configure(struct rte_eth_dev *eth)
+{
+	struct netvsc_port *port = netvsc_port_of(eth);
+	struct rte_eth_dev_data *data = eth->data;
+	unsigned int channels = RTE_MAX(data->nb_rx_queues, data->nb_tx_queues);
+	int rc;
+
+	if (channels > port->max_queues) {
+		NETVSC_LOG(ERR, port, "%u queues asked for, the host allows %u", channels,
+			port->max_queues);
+		return -EINVAL;
+	}
+	if (data->dev_conf.intr_conf.rxq != 0) {
+		NETVSC_LOG(ERR, port, "receive interrupts (intr_conf.rxq) are not supported");
+		return -ENOTSUP;
+	}
+	port_lock(port);
+	rc = port_attach(port, RTE_MAX(channels, 1u));
+	if (rc == 0 && port->section_queues != data->nb_tx_queues)
+		rc = port_divide_sections(port, data->nb_tx_queues);
+	if (rc == 0)
+		netvsc_rss_default(port);
+	port_unlock(port);
+	return rc;
+}
+
+static uint32_t
+port_filter(const struct rte_eth_dev_data *data)
+{
+	/* One function decides from all flags (pitfall N14). */
+	if (data->promiscuous)
+		return RNDIS_FILTER_PROMISCUOUS;
+	return RNDIS_FILTER_DIRECTED | RNDIS_FILTER_BROADCAST |
+	       (data->all_multicast ? RNDIS_FILTER_ALL_MULTICAST : 0);
+}
+
+static void
+port_queue_states(struct rte_eth_dev_data *data, uint8_t state)
+{
+	uint16_t q;
+
+	for (q = 0; q < data->nb_rx_queues; q++)
+		data->rx_queue_state[q] = state;
+	for (q = 0; q < data->nb_tx_queues; q++)
+		data->tx_queue_state[q] = state;
+}
+
+static int
+netvsc_start(struct rte_eth_dev *eth)
+{
+	struct netvsc_port *port = netvsc_port_of(eth);
+	struct rte_eth_dev_data *data = eth->data;
+	unsigned int q, channels = RTE_MAX(data->nb_rx_queues, data->nb_tx_queues);
+	int rc;
+
+	port_lock(port);
+	rc = port_attach(port, RTE_MAX(channels, 1u));
+	for (q = 0; rc == 0 && q < data->nb_tx_queues; q++) {
+		struct netvsc_txq *txq = data->tx_queues[q];
+
+		txq->known_pool = NULL;
+		atomic_store(&txq->ch->txq, txq);
+	}
+	if (rc == 0)
+		rc = netvsc_rss_apply(port);
+	if (rc == 0)
+		rc = netvsc_query_link(port);
+	if (rc == 0) {
+		atomic_fetch_or(&port->state, NETVSC_STATE_RUNNING);
+		rc = netvsc_set_filter(port, port_filter(data));
+	}
+	if (rc == 0) {
+		port_queue_states(data, RTE_ETH_QUEUE_STATE_STARTED);
+		netvsc_link_update(eth, 0);
+	} else {
+		atomic_fetch_and(&port->state, ~NETVSC_STATE_RUNNING);
+		NETVSC_LOG(ERR, port, "cannot start: %s", strerror(-rc));
+	}
+	port_unlock(port);
+	return rc;
+}
+
+static bool
+port_busy(struct netvsc_port *port)
+{
+	struct rte_eth_dev_data *data = port->eth->data;
+	bool busy = false;
+	unsigned int i;
+
+	for (i = 0; i < port->n_channels; i++) {
+		struct netvsc_channel *ch = port->channels[i];
+
+		rte_spinlock_lock(&ch->rx_lock);
+		if (ch->open)
+			netvsc_channel_drain(ch);
+		busy |= ch->done_head != ch->done_tail;
+		rte_spinlock_unlock(&ch->rx_lock);
+	}
+	for (i = 0; i < data->nb_tx_queues; i++)
+		if (data->tx_queues[i] != NULL) {
+			netvsc_tx_reap(data->tx_queues[i]);
+			busy |= netvsc_tx_inflight(data->tx_queues[i]) != 0;
+		}
+	return busy;
+}
+
+/* The queues are stopped. Let everything in flight come back, or fence it off (pitfall T16). */
+static void
+port_drain(struct netvsc_port *port)
+{
+	unsigned int waited;
+
+	if (!port->attached)
+		return;
+	for (waited = 0; port_busy(port); waited++) {
+		if (waited == DRAIN_MS ||
+			(atomic_load(&port->state) &
+				(NETVSC_STATE_GONE | NETVSC_STATE_BROKEN))) {
+			port_detach(port);
+			return;
+		}
+		rte_delay_us_sleep(1000);
+	}
+}
+
+static int
+netvsc_stop(struct rte_eth_dev *eth)
+{
+	struct netvsc_port *port = netvsc_port_of(eth);
+	struct rte_eth_dev_data *data = eth->data;
+	unsigned int q;
+
+	port_lock(port);
+	atomic_fetch_and(&port->state, ~NETVSC_STATE_RUNNING);
+	if (port->attached && netvsc_set_filter(port, 0) != 0)
+		NETVSC_LOG(WARNING, port, "the host did not take filter 0");
+	port_drain(port);
+	for (q = 0; q < data->nb_tx_queues; q++)
+		if (data->tx_queues[q] != NULL)
+			atomic_store(&((struct netvsc_txq *)data->tx_queues[q])->ch->txq, NULL);
+	port_queue_states(data, RTE_ETH_QUEUE_STATE_STOPPED);
+	netvsc_link_update(eth, 0);
+	port_unlock(port);
+	return 0;
+}
+
+static void
+port_free(struct netvsc_port *port)
+{
+	unsigned int i;
+
+	netvsc_section_pool_free(&port->sections);
+	for (i = 0; i < HPBUS_MAX_CHANNELS; i++)
+		if (port->channels[i] != NULL) {
+			rte_free(port->channels[i]->done);
+			rte_free(port->channels[i]);
+			port->channels[i] = NULL;
+		}
+	rte_memzone_free(port->control_zone);
+	port->control_zone = NULL;
+	pthread_mutex_destroy(&port->control_lock);
+}
+
+static int
+netvsc_close(struct rte_eth_dev *eth)
+{
+	struct netvsc_port *port = netvsc_port_of(eth);
+	struct rte_eth_dev_data *data = eth->data;
+	uint16_t q;
+
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
+		return 0;
+	if (data->dev_started) {
+		netvsc_stop(eth);
+		data->dev_started = 0;
+	}
+	netvsc_events_stop(port);
+	port_lock(port);
+	port_detach(port);
+	for (q = 0; q < data->nb_rx_queues; q++)
+		netvsc_rx_queue_release(eth, q);
+	for (q = 0; q < data->nb_tx_queues; q++)
+		netvsc_tx_queue_release(eth, q);
+	port->bus->on_gone = NULL;
+	port->bus->driver_data = NULL;
+	port->bus->backend->close(port->bus);
+	port_unlock(port);
+	port_free(port);
+	return 0;
+}
+
+static int
+netvsc_reset(struct rte_eth_dev *eth)
+{
+	struct netvsc_port *port = netvsc_port_of(eth);
+	int rc;
+
+	port_lock(port);
+	port_detach(port);
+	rc = netvsc_attach(port, 1, NETVSC_DEFAULT_MTU);
+	if (rc == 0)
+		rc = port_divide_sections(port, eth->data->nb_tx_queues);
+	port_unlock(port);
+	return rc;
+}
+
+static int
+netvsc_is_removed(struct rte_eth_dev *eth)
+{
+	return (atomic_load(&netvsc_port_of(eth)->state) & NETVSC_STATE_GONE) != 0;
+}
+
+/* ---- looking and setting ---- */
+
+static int
+netvsc_infos_get(struct rte_eth_dev *eth, struct rte_eth_dev_info *info)
+{
+	struct netvsc_port *port = netvsc_port_of(eth);
+	uint64_t mbps = atomic_load(&port->link_speed) / 10000;
+	const struct rte_eth_desc_lim lim = {
+		.nb_max = NETVSC_MAX_DESC,
+		.nb_min = NETVSC_MIN_DESC,
+		.nb_align = 1,
+		.nb_seg_max = UINT16_MAX, /* above NETVSC_TX_MAX_SEGS a frame is copied */
+		.nb_mtu_seg_max = UINT16_MAX,
+	};
+
+	/* Cached answers only: no round trip to the host (pitfall N13). */
+	info->max_rx_queues = info->max_tx_queues = (uint16_t)port->max_queues;
+	info->max_mac_addrs = 1;
+	info->min_rx_bufsize = RTE_ETHER_MIN_LEN;
+	info->min_mtu = RTE_ETHER_MIN_MTU;
+	info->max_mtu = (uint16_t)port->mtu;
+	info->max_rx_pktlen = port->mtu + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN;
+	info->tx_offload_capa = info->tx_queue_offload_capa = RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	info->rx_offload_capa = RTE_ETH_RX_OFFLOAD_RSS_HASH;
+	info->rx_desc_lim = info->tx_desc_lim = lim;
+	info->default_rxportconf.ring_size = info->default_txportconf.ring_size =
+		NETVSC_DEFAULT_DESC;
+	info->default_rxportconf.nb_queues = info->default_txportconf.nb_queues = 1;
+	info->default_rxportconf.burst_size = info->default_txportconf.burst_size = 32;
+	info->speed_capa = rte_eth_speed_bitflag((uint32_t)mbps, RTE_ETH_LINK_FULL_DUPLEX);
+	info->err_handle_mode = RTE_ETH_ERROR_HANDLE_MODE_PASSIVE;
+	if (port->rss_caps != 0) {
+		info->reta_size = (uint16_t)port->reta_size;
+		info->hash_key_size = NETVSC_RSS_KEY_LEN;
+		info->flow_type_rss_offloads = netvsc_rss_offloads(port);
+	}
+#if RTE_VERSION >= RTE_VERSION_NUM(23, 11, 0, 0)
+	info->rss_algo_capa |= RTE_ETH_HASH_ALGO_CAPA_MASK(TOEPLITZ);
+#endif
+	return 0;
+}
+
+static int
+port_refilter(struct rte_eth_dev *eth, uint32_t filter)
+{
+	struct netvsc_port *port = netvsc_port_of(eth);
+	int rc = 0;
+
+	port_lock(port);
+	if (eth->data->dev_started && port->attached && filter != port->filter)
+		rc = netvsc_set_filter(port, filter);
+	port_unlock(port);
+	return rc;
+}
+
+/* ethdev stores the new flag before or after the call by version: say which one is meant. */
+static int
+port_refilter_with(struct rte_eth_dev *eth, bool promiscuous, bool all_multicast)
+{
+	struct rte_eth_dev_data want = {
+		.promiscuous = promiscuous,
+		.all_multicast = all_multicast,
+	};
+
+	return port_refilter(eth, port_filter(&want));
+}
+
+static int
+netvsc_promiscuous_enable(struct rte_eth_dev *eth)
+{
+	return port_refilter_with(eth, true, eth->data->all_multicast);
+}
+
+static int
+netvsc_promiscuous_disable(struct rte_eth_dev *eth)
+{
+	return port_refilter_with(eth, false, eth->data->all_multicast);
+}
+
+static int
+netvsc_allmulticast_enable(struct rte_eth_dev *eth)
+{
+	return port_refilter_with(eth, eth->data->promiscuous, true);
+}
+
+static int
+netvsc_allmulticast_disable(struct rte_eth_dev *eth)
+{
+	return port_refilter_with(eth, eth->data->promiscuous, false);
+}
+
+static int
+netvsc_mac_addr_set(struct rte_eth_dev *eth, struct rte_ether_addr *mac)
+{
+	struct netvsc_port *port = netvsc_port_of(eth);
+	uint8_t info[128];
+	int rc;
+
+	if (rte_is_same_ether_addr(mac, &port->mac))
+		return 0;
+	port_lock(port);
+	rc = ndis_build_config_mac(info, sizeof(info), mac->addr_bytes);
+	if (rc > 0)
+		rc = netvsc_set(port, OID_GEN_RNDIS_CONFIG_PARAMETER, info, (uint32_t)rc);
+	if (rc == 0)
+		port->mac = *mac;
+	else
+		NETVSC_LOG(ERR, port, "the host refused the new MAC address; does the virtual "
+				      "switch allow MAC spoofing?");
+	port_unlock(port);
+	return rc;
+}
+
+static int
+netvsc_mtu_set(struct rte_eth_dev *eth, uint16_t mtu)
+{
+	/* ethdev has checked the limits of dev_info; what the host sends is never longer. */
+	return mtu <= netvsc_port_of(eth)->mtu ? 0 : -EINVAL;
+}
+
+static int
+netvsc_burst_mode(struct rte_eth_dev *eth, uint16_t queue, struct rte_eth_burst_mode *mode)
+{
+	snprintf(mode->info, sizeof(mode->info), "Scalar, copy");
+	return 0;
+}
+
+static int
+netvsc_fw_version(struct rte_eth_dev *eth, char *text, size_t size)
+{
+	struct netvsc_port *port = netvsc_port_of(eth);
+	int n = snprintf(text, size, "NVSP %u.%u", port->nvsp_version >> 16,
+		port->nvsp_version & 0xffff);
+
+	return n < 0 ? -EINVAL : (size_t)n < size ? 0 : n + 1;
+}
+
+static const struct eth_dev_ops netvsc_ops = {
+	.dev_configure = netvsc_configure,
+	.dev_start = netvsc_start,
+	.dev_stop = netvsc_stop,
+	.dev_close = netvsc_close,
+	.dev_reset = netvsc_reset,
+	.is_removed = netvsc_is_removed,
+	.dev_infos_get = netvsc_infos_get,
+	.link_update = netvsc_link_update,
+	.promiscuous_enable = netvsc_promiscuous_enable,
+	.promiscuous_disable = netvsc_promiscuous_disable,
+	.allmulticast_enable = netvsc_allmulticast_enable,
+	.allmulticast_disable = netvsc_allmulticast_disable,
+	.mac_addr_set = netvsc_mac_addr_set,
+	.mtu_set = netvsc_mtu_set,
+	.stats_get = netvsc_stats_get,
+	.stats_reset = netvsc_stats_reset,
+	.xstats_get = netvsc_xstats_get,
+	.xstats_get_names = netvsc_xstats_get_names,
+	.xstats_reset = netvsc_xstats_reset,
+	.rx_queue_setup = netvsc_rx_queue_setup,
+	.rx_queue_release = netvsc_rx_queue_release,
+	.tx_queue_setup = netvsc_tx_queue_setup,
+	.tx_queue_release = netvsc_tx_queue_release,
+	.rxq_info_get = netvsc_rxq_info_get,
+	.txq_info_get = netvsc_txq_info_get,
+	.rx_burst_mode_get = netvsc_burst_mode,
+	.tx_burst_mode_get = netvsc_burst_mode,
+	.tx_done_cleanup = netvsc_tx_done_cleanup,
+	.reta_update = netvsc_reta_update,
+	.reta_query = netvsc_reta_query,
+	.rss_hash_update = netvsc_rss_hash_update,
+	.rss_hash_conf_get = netvsc_rss_hash_conf_get,
+	.fw_version_get = netvsc_fw_version,
+	.eth_dev_priv_dump = netvsc_priv_dump,
+};
+
+/* ---- probe and remove ---- */
+
+static void
+netvsc_on_gone(struct hpbus_device *bus)
+{
+	struct netvsc_port *port = bus->driver_data;
+
+	if (port == NULL)
+		return;
+	atomic_fetch_or(&port->state, NETVSC_STATE_GONE);
+	atomic_fetch_or(&port->events, NETVSC_EVENT_GONE);
+}
+
+static int
+port_init(struct netvsc_port *port, struct rte_eth_dev *eth, struct hpbus_device *bus)
+{
+	char name[RTE_MEMZONE_NAMESIZE];
+	pthread_mutexattr_t attr;
+
+	port->eth = eth;
+	port->bus = bus;
+	port->max_queues = 1;
+	memcpy(port->rss_key, toeplitz_default_key, sizeof(port->rss_key));
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE);
+	pthread_mutex_init(&port->control_lock, &attr);
+	pthread_mutexattr_destroy(&attr);
+	/* A page of its own: a request never crosses one (pitfall A5). */
+	snprintf(name, sizeof(name), "netvsc_ctl_%u", eth->data->port_id);
+	port->control_zone = rte_memzone_reserve_aligned(name, RNDIS_MAX_REQUEST,
+		bus->device.numa_node, RTE_MEMZONE_IOVA_CONTIG, VMBUS_PAGE_SIZE);
+	if (port->control_zone == NULL)
+		return -ENOMEM;
+	port->control_usable =
+		hpbus_dma_usable(bus, port->control_zone->addr, port->control_zone->len);
+	return 0;
+}
+
+static int
+port_bring_up(struct netvsc_port *port, struct rte_eth_dev *eth, struct hpbus_device *bus)
+{
+	int rc;
+
+	rc = bus->backend->open(bus);
+	if (rc != 0)
+		return rc;
+	rc = port_init(port, eth, bus);
+	if (rc == 0)
+		rc = netvsc_attach(port, 1, NETVSC_DEFAULT_MTU);
+	if (rc != 0)
+		goto close;
+	eth->data->mac_addrs = rte_calloc("netvsc_mac", 1, sizeof(*eth->data->mac_addrs), 0);
+	if (eth->data->mac_addrs == NULL) {
+		rc = -ENOMEM;
+		goto detach;
+	}
+	eth->data->mac_addrs[0] = port->mac;
+	bus->driver_data = port;
+	bus->on_gone = netvsc_on_gone;
+	rc = netvsc_events_start(port);
+	if (rc == 0)
+		return 0;
+	bus->on_gone = NULL;
+	bus->driver_data = NULL;
+detach:
+	netvsc_detach(port);
+close:
+	bus->backend->close(bus);
+	port_free(port);
+	return rc;
+}
+
+static int
+netvsc_probe(struct hpbus_device *bus)
+{
+	struct rte_eth_dev *eth;
+	struct netvsc_port *port;
+	int rc;
+
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY) {
+		HPBUS_LOG(ERR, "%s: secondary processes are not supported yet", bus->name);
+		return -ENOTSUP;
+	}
+	eth = rte_eth_dev_allocate(bus->name);
+	if (eth == NULL)
+		return -ENOMEM;
+	port = rte_zmalloc_socket(
+		"netvsc_port", sizeof(*port), RTE_CACHE_LINE_SIZE, bus->device.numa_node);
+	eth->data->dev_private = port;
+	eth->device = &bus->device;
+	if (port == NULL) {
+		rte_eth_dev_release_port(eth);
+		return -ENOMEM;
+	}
+	port->bus = bus;
+	rc = netvsc_devargs_parse(port, bus->device.devargs);
+	if (rc == 0)
+		rc = port_bring_up(port, eth, bus);
+	if (rc != 0) {
+		rte_eth_dev_release_port(eth);
+		return rc;
+	}
+	eth->data->numa_node = bus->device.numa_node;
+	eth->data->dev_flags |= RTE_ETH_DEV_INTR_LSC | RTE_ETH_DEV_INTR_RMV |
+				RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS;
+	eth->dev_ops = &netvsc_ops;
+	eth->rx_pkt_burst = netvsc_rx_burst;
+	eth->tx_pkt_burst = netvsc_tx_burst;
+	rte_eth_dev_probing_finish(eth);
+	return 0;
+}
+
+static int
+netvsc_remove(struct hpbus_device *bus)
+{
+	struct rte_eth_dev *eth = rte_eth_dev_allocated(bus->name);
+	int rc;
+
+	/* Closed already by the application. */
+	if (eth == NULL)
+		return 0;
+	if (eth->data->dev_started) {
+		rc = rte_eth_dev_stop(eth->data->port_id);
+		if (rc != 0)
+			return rc;
+	}
+	return rte_eth_dev_close(eth->data->port_id);
+}
+
+static struct hpbus_driver netvsc_driver = {
+	.driver = {.name = "net_netvsc"},
+	.probe = netvsc_probe,
+	.remove = netvsc_remove,
+};
+
+RTE_INIT(netvsc_driver_init)
+{
+	hpbus_register_driver(&netvsc_driver);
+}
+
+/* What dpdk-pmdinfo reads from the plugin (spec/dpdk-driver-api.md §12). */
+static const char netvsc_pmd_info[] __attribute__((used)) =
+	"PMD_INFO_STRING= {\"name\": \"net_netvsc\", \"params\": \"vfio-user=<path> "
+	"tx_copybreak=<int> latency=<int>\", \"kmod\": \"* uio_hv_generic\", \"pci_ids\": []}";

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Housekeeping: an alarm on EAL's interrupt thread that tells the application what the queues
+ * noticed (link, removal, a broken host) and keeps the primary channel moving when nobody polls it.
+ * It never waits: every lock is tried, what could not be done is done at the next tick.
+ */
+#include <rte_alarm.h>
+#include <rte_ethdev.h>
+
+#include "drivers/net/netvsc/netvsc.h"
+
+#define TICK_US 20000
+
+int
+netvsc_link_update(struct rte_eth_dev *eth, int wait)
+{
+	struct netvsc_port *port = netvsc_port_of(eth);
+	bool running = atomic_load(&port->state) == NETVSC_STATE_RUNNING;
+	uint64_t mbps = atomic_load(&port->link_speed) / 10000;
+	struct rte_eth_link link;
+
+	memset(&link, 0, sizeof(link));
+	link.link_duplex = RTE_ETH_LINK_FULL_DUPLEX;
+	link.link_autoneg = RTE_ETH_LINK_AUTONEG;
+	link.link_status = running && atomic_load(&port->link_up) ?
+				   RTE_ETH_LINK_UP :
+				   RTE_ETH_LINK_DOWN;
+	link.link_speed = mbps == 0 ? RTE_ETH_SPEED_NUM_UNKNOWN : (uint32_t)mbps;
+	return rte_eth_linkstatus_set(eth, &link);
+}
+
+static void
+events_link(struct netvsc_port *port, bool flap)
+{
+	struct rte_eth_dev *eth = port->eth;
+	struct rte_eth_link down;
+
+	if (flap && eth->data->dev_link.link_status == RTE_ETH_LINK_UP) {
+		/* The network behind the port is another one now: peers must learn us again. */
+		down = eth->data->dev_link;
+		down.link_status = RTE_ETH_LINK_DOWN;
+		rte_eth_linkstatus_set(eth, &down);
+		if (eth->data->dev_conf.intr_conf.lsc)
+			rte_eth_dev_callback_process(eth, RTE_ETH_EVENT_INTR_LSC, NULL);
+	}
+	/* Update first, then tell: the callback reads the stored state (pitfall K2). */
+	if (netvsc_link_update(eth, 0) == 0 && eth->data->dev_conf.intr_conf.lsc)
+		rte_eth_dev_callback_process(eth, RTE_ETH_EVENT_INTR_LSC, NULL);
+}
+
+static void
+events_keep_moving(struct netvsc_port *port)
+{
+	unsigned int i;
+
+	for (i = 0; i < port->n_channels; i++) {
+		struct netvsc_channel *ch = port->channels[i];
+
+		if (ch == NULL || !ch->open || ch->polls != ch->tick_polls) {
+			if (ch != NULL)
+				ch->tick_polls = ch->polls;
+			continue;
+		}
+		if (!rte_spinlock_trylock(&ch->rx_lock))
+			continue;
+		/* Another channel carries nothing but frames, and those wait for their queue. */
+		if (ch->open && i == 0)
+			netvsc_channel_scan(ch);
+		else if (ch->open)
+			netvsc_channel_flush(ch);
+		rte_spinlock_unlock(&ch->rx_lock);
+	}
+}
+
+static void
+events_tick(void *arg)
+{
+	struct netvsc_port *port = arg;
+	struct rte_eth_dev *eth = port->eth;
+	uint32_t events;
+
+	if (atomic_load(&port->alarm_stop))
+		return;
+	/* A control operation in progress drives the channel itself. */
+	if (pthread_mutex_trylock(&port->control_lock) == 0) {
+		if (port->attached && !(atomic_load(&port->state) &
+					      (NETVSC_STATE_GONE | NETVSC_STATE_BROKEN)))
+			events_keep_moving(port);
+		pthread_mutex_unlock(&port->control_lock);
+	}
+	events = atomic_exchange(&port->events, 0);
+	if (events & (NETVSC_EVENT_LINK | NETVSC_EVENT_FLAP | NETVSC_EVENT_GONE))
+		events_link(port, (events & NETVSC_EVENT_FLAP) != 0);
+	rte_eal_alarm_set(TICK_US, events_tick, port);
+	/* Last, because the application may close the port from within. */
+	if (events & NETVSC_EVENT_RESET)
+		rte_eth_dev_callback_process(eth, RTE_ETH_EVENT_INTR_RESET, NULL);
+	if ((events & NETVSC_EVENT_GONE) && eth->data->dev_conf.intr_conf.rmv)
+		rte_eth_dev_callback_process(eth, RTE_ETH_EVENT_INTR_RMV, NULL);
+}
+
+int
+netvsc_events_start(struct netvsc_port *port)
+{
+	atomic_store(&port->alarm_stop, false);
+	return rte_eal_alarm_set(TICK_US, events_tick, port);
+}
+
+void
+netvsc_events_stop(struct netvsc_port *port)
+{
+	/* No lock is held: cancelling waits for a running tick (pitfall V7). */
+	atomic_store(&port->alarm_stop, true);
+	rte_eal_alarm_cancel(events_tick, port);
+}

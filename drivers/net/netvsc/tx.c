@@ -1,0 +1,580 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Send. Small frames are packed into a send-buffer section until the host's limits or the end of
+ * the burst; large ones go by reference to guest pages. Resources are taken before a frame is
+ * touched and never lost (pitfalls T1, T2): a frame is accepted only when slot, section and ring
+ * room for its packet are in hand, so a packed section can always be written out.
+ *
+ * The write index is published once per burst and the host signalled at most once.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include <rte_malloc.h>
+#include <rte_memcpy.h>
+#include <rte_prefetch.h>
+
+#include "drivers/net/netvsc/netvsc.h"
+
+/* Bytes of an in-band packet with one NVSP message, as written. */
+#define TX_INBAND_LEN ((uint32_t)(sizeof(struct vmbus_packet) + sizeof(struct nvsp_message)))
+/* Segments copied frames are freed in one go. */
+#define TX_FREE_BATCH 64u
+
+/* ---- completions ---- */
+
+bool
+netvsc_tx_complete(struct netvsc_txq *txq, uint64_t trans_id, bool ok)
+{
+	uint32_t index = (uint32_t)trans_id - 1, head;
+	struct netvsc_tx_slot *slot;
+
+	if (index >= txq->nb_desc)
+		return false;
+	slot = &txq->slots[index];
+	if (atomic_load_explicit(&slot->state, memory_order_acquire) != NETVSC_SLOT_INFLIGHT ||
+		slot->generation != (uint32_t)(trans_id >> 32))
+		return false;
+	slot->failed = !ok;
+	atomic_store_explicit(&slot->state, NETVSC_SLOT_DONE, memory_order_relaxed);
+	head = atomic_load_explicit(&txq->completed_head, memory_order_relaxed);
+	txq->completed[head & txq->completed_mask] = (uint16_t)index;
+	/* Release: pairs with the acquire in netvsc_tx_reap(). */
+	atomic_store_explicit(&txq->completed_head, head + 1, memory_order_release);
+	return true;
+}
+
+/* Give back what a slot holds; the slot becomes free. */
+static inline void
+tx_slot_free(struct netvsc_txq *txq, uint16_t index)
+{
+	struct netvsc_tx_slot *slot = &txq->slots[index];
+
+	if (slot->section != NETVSC_SECTION_NONE) {
+		netvsc_section_release(&txq->sections, slot->section);
+		slot->section = NETVSC_SECTION_NONE;
+	}
+	if (slot->mbuf != NULL) {
+		rte_pktmbuf_free(slot->mbuf);
+		slot->mbuf = NULL;
+	}
+	atomic_store_explicit(&slot->state, NETVSC_SLOT_FREE, memory_order_relaxed);
+	txq->free[txq->n_free++] = index;
+}
+
+unsigned int
+netvsc_tx_reap(struct netvsc_txq *txq)
+{
+	uint32_t tail = atomic_load_explicit(&txq->completed_tail, memory_order_relaxed);
+	uint32_t head = atomic_load_explicit(&txq->completed_head, memory_order_acquire);
+	unsigned int n = head - tail;
+
+	for (; tail != head; tail++) {
+		uint16_t index = txq->completed[tail & txq->completed_mask];
+		struct netvsc_tx_slot *slot = &txq->slots[index];
+
+		if (unlikely(slot->failed)) {
+			/* Counted as sent when published; one message may hold many (T7). */
+			txq->stats.packets -= slot->frames;
+			txq->stats.bytes -= slot->bytes;
+			txq->stats.errors += slot->frames;
+		}
+		tx_slot_free(txq, index);
+	}
+	atomic_store_explicit(&txq->completed_tail, tail, memory_order_relaxed);
+	return n;
+}
+
+unsigned int
+netvsc_tx_inflight(const struct netvsc_txq *txq)
+{
+	return txq->nb_desc - txq->n_free;
+}
+
+void
+netvsc_tx_forget(struct netvsc_txq *txq)
+{
+	uint16_t i;
+
+	netvsc_tx_reap(txq);
+	for (i = 0; i < txq->nb_desc; i++)
+		if (atomic_load(&txq->slots[i].state) != NETVSC_SLOT_FREE)
+			tx_slot_free(txq, i);
+}
+
+/* ---- one burst ---- */
+
+/* The section being filled in this burst. */
+struct tx_open {
+	uint8_t *base;	      /* start of the section, NULL = none open */
+	uint32_t used;	      /* bytes of complete messages */
+	uint32_t last, last_len; /* where the last message starts, its bytes */
+	uint32_t frames, bytes;
+	uint16_t slot;
+};
+
+/* Frames whose bytes have been copied and that are freed together. */
+struct tx_copied {
+	struct rte_mbuf *mbuf[TX_FREE_BATCH];
+	unsigned int n;
+};
+
+static inline uint64_t
+tx_trans_id(const struct netvsc_tx_slot *slot, uint16_t index)
+{
+	return (uint64_t)slot->generation << 32 | (uint32_t)(index + 1);
+}
+
+/* Take a slot for a packet; it is in flight before the host can know (vmbus-ring.md §5). */
+static inline struct netvsc_tx_slot *
+tx_slot_take(struct netvsc_txq *txq, uint16_t *index)
+{
+	struct netvsc_tx_slot *slot;
+
+	*index = txq->free[--txq->n_free];
+	slot = &txq->slots[*index];
+	/* 31 bits, so that bit 63 of the id stays clear. */
+	slot->generation = (slot->generation + 1) & 0x7fffffffu;
+	slot->failed = false;
+	atomic_store_explicit(&slot->state, NETVSC_SLOT_INFLIGHT, memory_order_release);
+	return slot;
+}
+
+/* Write out the packet of the open section; there is room for it. */
+static inline void
+tx_close(struct netvsc_txq *txq, struct tx_open *open)
+{
+	struct netvsc_tx_slot *slot;
+	struct {
+		struct vmbus_packet pkt;
+		struct nvsp_message msg;
+	} p;
+
+	if (open->base == NULL)
+		return;
+	slot = &txq->slots[open->slot];
+	slot->frames = (uint8_t)open->frames;
+	slot->bytes = open->bytes;
+	vmbus_packet_init(&p.pkt, VMBUS_PACKET_INBAND, sizeof(p.pkt), sizeof(p),
+		VMBUS_FLAG_COMPLETION, tx_trans_id(slot, open->slot));
+	nvsp_build_rndis(&p.msg, NVSP_CHANNEL_DATA, slot->section, open->used);
+	vmbus_ring_write(&txq->ch->out, &p, sizeof(p), 0);
+	txq->stats.packets += open->frames;
+	txq->stats.bytes += open->bytes;
+	txq->drops.aggregated += open->frames;
+	open->base = NULL;
+}
+
+/*
+ * Open a section for the next frames.
+ * @return 0, or -ENOBUFS (no section) or -EAGAIN (no slot or no ring room), nothing taken
+ */
+static inline int
+tx_open(struct netvsc_txq *txq, struct tx_open *open)
+{
+	struct netvsc_port *port = txq->port;
+	struct netvsc_tx_slot *slot;
+	uint32_t section;
+
+	if (unlikely(txq->n_free == 0)) {
+		txq->drops.no_slot++;
+		return -EAGAIN;
+	}
+	if (unlikely(!vmbus_ring_writer_room(&txq->ch->out, TX_INBAND_LEN, NETVSC_RING_RESERVE))) {
+		txq->drops.ring_full++;
+		return -EAGAIN;
+	}
+	section = netvsc_section_alloc(&txq->sections);
+	if (unlikely(section == NETVSC_SECTION_NONE))
+		return -ENOBUFS;
+	slot = tx_slot_take(txq, &open->slot);
+	slot->section = section;
+	open->base = port->bus->send.base + (size_t)section * port->send_section;
+	open->used = 0;
+	open->frames = 0;
+	open->bytes = 0;
+	return 0;
+}
+
+static inline void
+tx_copy_frame(uint8_t *dst, const struct rte_mbuf *m)
+{
+	do {
+		rte_memcpy(dst, rte_pktmbuf_mtod(m, const void *), m->data_len);
+		dst += m->data_len;
+		m = m->next;
+	} while (m != NULL);
+}
+
+/* PPIs every send carries: the queue, so that the host completes and answers here. */
+static inline void
+tx_ppis(const struct netvsc_txq *txq, struct rndis_packet_builder *b)
+{
+	if (txq->port->nvsp_version >= NVSP_VERSION_5)
+		rndis_packet_add(b, RNDIS_PPI_HASH_VALUE, txq->queue_id);
+}
+
+/*
+ * Append a frame to the open section, opening one if needed.
+ * @return 0, or why not (see tx_open()); -EMSGSIZE when no section can hold it
+ */
+static inline int
+tx_by_copy(struct netvsc_txq *txq, struct tx_open *open, const struct rte_mbuf *m)
+{
+	struct netvsc_port *port = txq->port;
+	uint32_t limit = RTE_MIN(port->send_section, port->max_transfer);
+	uint32_t start = 0, header, len;
+	struct rndis_packet_builder b;
+	int rc;
+
+	if (open->base != NULL) {
+		start = rndis_align(open->used, port->alignment);
+		if (open->frames >= port->max_messages ||
+			start + NETVSC_HEADER_MAX + m->pkt_len > limit)
+			tx_close(txq, open);
+	}
+	if (open->base == NULL) {
+		if (unlikely(NETVSC_HEADER_MAX + m->pkt_len > limit))
+			return -EMSGSIZE;
+		rc = tx_open(txq, open);
+		if (unlikely(rc != 0))
+			return rc;
+		start = 0;
+	} else if (start != open->used) {
+		/* Padding counts as part of the previous message (spec/rndis.md §4). */
+		rndis_packet_pad(open->base + open->last, open->last_len, port->alignment);
+	}
+	rndis_packet_begin(&b, open->base + start);
+	tx_ppis(txq, &b);
+	header = rndis_packet_end(&b, m->pkt_len);
+	tx_copy_frame(open->base + start + header, m);
+	len = header + m->pkt_len;
+	open->last = start;
+	open->last_len = len;
+	open->used = start + len;
+	open->frames++;
+	open->bytes += m->pkt_len;
+	return 0;
+}
+
+/* Does every segment lie in memory that the host can read? Per pool, the answer is remembered. */
+static bool
+tx_pool_usable(struct netvsc_txq *txq, const struct rte_mempool *mp)
+{
+	struct rte_mempool_memhdr *hdr;
+
+	if (mp == txq->known_pool)
+		return txq->known_usable;
+	txq->known_pool = mp;
+	txq->known_usable = true;
+	STAILQ_FOREACH(hdr, &mp->mem_list, next)
+		txq->known_usable &= hpbus_dma_usable(txq->port->bus, hdr->addr, hdr->len);
+	return txq->known_usable;
+}
+
+static bool
+tx_referable(struct netvsc_txq *txq, const struct rte_mbuf *m)
+{
+	if (!txq->headers_usable || m->nb_segs > NETVSC_TX_MAX_SEGS)
+		return false;
+	for (; m != NULL; m = m->next) {
+		const struct rte_mempool *mp = m->pool;
+
+		if (RTE_MBUF_HAS_EXTBUF(m) || m->data_len == 0)
+			return false;
+		if (RTE_MBUF_CLONED(m))
+			mp = rte_mbuf_from_indirect((struct rte_mbuf *)(uintptr_t)m)->pool;
+		if (!tx_pool_usable(txq, mp))
+			return false;
+	}
+	return true;
+}
+
+/* Append one range to a GPA-direct packet. @return bytes it takes */
+static inline uint32_t
+tx_gpa_range(uint8_t *at, rte_iova_t iova, uint32_t len)
+{
+	uint32_t offset = (uint32_t)(iova & (VMBUS_PAGE_SIZE - 1));
+	struct vmbus_gpa_range range = {len, offset};
+	uint32_t i, pages = (uint32_t)vmbus_gpa_pages(offset, len);
+	uint64_t pfn = iova / VMBUS_PAGE_SIZE; /* 64 bits: virtual addresses are large */
+
+	memcpy(at, &range, sizeof(range));
+	at += sizeof(range);
+	for (i = 0; i < pages; i++, pfn++, at += sizeof(pfn))
+		memcpy(at, &pfn, sizeof(pfn));
+	return (uint32_t)sizeof(range) + pages * (uint32_t)sizeof(pfn);
+}
+
+/* Most a by-reference packet takes: descriptor, header range and segments of up to 17 pages. */
+#define TX_GPA_ROOM 4096u
+
+/* Send a frame by reference: RNDIS header in this slot's own memory, then the segments. */
+static int
+tx_by_reference(struct netvsc_txq *txq, struct rte_mbuf *m)
+{
+	uint8_t pkt[TX_GPA_ROOM] __rte_aligned(8);
+	struct vmbus_packet *desc = (struct vmbus_packet *)pkt;
+	struct vmbus_gpa_header gpa = {0, 1};
+	uint32_t at = sizeof(*desc) + sizeof(gpa), header;
+	struct rndis_packet_builder b;
+	struct netvsc_tx_slot *slot;
+	const struct rte_mbuf *seg;
+	struct nvsp_message msg;
+	uint16_t index;
+	size_t room;
+
+	if (unlikely(txq->n_free == 0)) {
+		txq->drops.no_slot++;
+		return -EAGAIN;
+	}
+	index = txq->free[txq->n_free - 1];
+	room = (size_t)index * NETVSC_HEADER_ROOM;
+	rndis_packet_begin(&b, (uint8_t *)txq->headers->addr + room);
+	tx_ppis(txq, &b);
+	header = rndis_packet_end(&b, m->pkt_len);
+	at += tx_gpa_range(pkt + at, txq->headers_iova + room, header);
+	for (seg = m; seg != NULL; seg = seg->next) {
+		if (at + sizeof(struct vmbus_gpa_range) + sizeof(msg) +
+				8 * (vmbus_gpa_pages(VMBUS_PAGE_SIZE - 1, seg->data_len)) >
+			sizeof(pkt))
+			return -EMSGSIZE;
+		at += tx_gpa_range(pkt + at, rte_mbuf_data_iova(seg), seg->data_len);
+		gpa.range_count++;
+	}
+	memcpy(desc + 1, &gpa, sizeof(gpa));
+	nvsp_build_rndis(&msg, NVSP_CHANNEL_DATA, NVSP_SECTION_NONE, 0);
+	memcpy(pkt + at, &msg, sizeof(msg));
+	if (unlikely(!vmbus_ring_writer_room(
+		    &txq->ch->out, at + (uint32_t)sizeof(msg), NETVSC_RING_RESERVE))) {
+		txq->drops.ring_full++;
+		return -EAGAIN;
+	}
+	slot = tx_slot_take(txq, &index);
+	slot->mbuf = m;
+	slot->frames = 1;
+	slot->bytes = m->pkt_len;
+	vmbus_packet_init(desc, VMBUS_PACKET_GPA_DIRECT, at, at + (uint32_t)sizeof(msg),
+		VMBUS_FLAG_COMPLETION, tx_trans_id(slot, index));
+	vmbus_ring_write(&txq->ch->out, pkt, at + (uint32_t)sizeof(msg), 0);
+	txq->stats.packets++;
+	txq->stats.bytes += m->pkt_len;
+	txq->drops.by_reference++;
+	return 0;
+}
+
+static inline void
+tx_free_copied(struct tx_copied *copied)
+{
+	if (copied->n != 0)
+		rte_pktmbuf_free_bulk(copied->mbuf, copied->n);
+	copied->n = 0;
+}
+
+/*
+ * Send one frame whichever way fits.
+ * @return 0 accepted; -EAGAIN stop here, the caller keeps it; -EMSGSIZE it can never be sent
+ */
+static inline int
+tx_one(struct netvsc_txq *txq, struct tx_open *open, struct tx_copied *copied, struct rte_mbuf *m)
+{
+	bool small = m->pkt_len <= txq->port->tx_copybreak;
+	int rc = -EMSGSIZE;
+
+	if (likely(small)) {
+		rc = tx_by_copy(txq, open, m);
+	} else if (tx_referable(txq, m)) {
+		tx_close(txq, open); /* keeps the order */
+		rc = tx_by_reference(txq, m);
+		if (likely(rc == 0))
+			return 0;
+	}
+	if (!small && rc == -EMSGSIZE)
+		rc = tx_by_copy(txq, open, m);
+	/* Other queues may have all the sections: do without (pitfall T3). */
+	if (unlikely(rc == -ENOBUFS || (small && rc == -EMSGSIZE))) {
+		if (tx_referable(txq, m)) {
+			tx_close(txq, open);
+			rc = tx_by_reference(txq, m);
+			if (rc == 0)
+				return 0;
+		} else if (rc == -ENOBUFS) {
+			txq->drops.no_section++;
+			rc = -EAGAIN;
+		}
+	}
+	if (rc == 0) {
+		copied->mbuf[copied->n++] = m;
+		if (copied->n == TX_FREE_BATCH)
+			tx_free_copied(copied);
+	}
+	return rc;
+}
+
+uint16_t
+netvsc_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct netvsc_txq *txq = queue;
+	struct netvsc_channel *ch = txq->ch;
+	struct tx_open open = {.base = NULL};
+	struct tx_copied copied = {.n = 0};
+	bool signal;
+	uint16_t i;
+	int rc;
+
+	if (unlikely(atomic_load_explicit(&txq->port->state, memory_order_acquire) !=
+		     NETVSC_STATE_RUNNING))
+		return 0;
+	netvsc_tx_reap(txq);
+	if (txq->n_free < RTE_MAX(txq->free_thresh, n)) {
+		netvsc_channel_try_scan(ch, &txq->lock_misses);
+		netvsc_tx_reap(txq);
+	}
+	if (unlikely(n == 0))
+		return 0;
+	rte_spinlock_lock(&ch->tx_lock);
+	for (i = 0; i < n; i++) {
+		if (i + 2 < n)
+			rte_prefetch0(pkts[i + 2]);
+		rc = tx_one(txq, &open, &copied, pkts[i]);
+		if (likely(rc == 0))
+			continue;
+		if (rc == -EAGAIN)
+			break;
+		txq->drops.oversize++;
+		txq->stats.errors++;
+		rte_pktmbuf_free(pkts[i]);
+	}
+	tx_close(txq, &open);
+	signal = vmbus_ring_writer_publish(&ch->out);
+	rte_spinlock_unlock(&ch->tx_lock);
+	tx_free_copied(&copied);
+	if (unlikely(i < n)) {
+		/* Out of something: completions may be waiting behind unread frames (X1). */
+		if (unlikely(ch->out.corrupt))
+			netvsc_port_broken(txq->port, "the host broke the outbound ring");
+		else
+			netvsc_channel_try_scan(ch, &txq->lock_misses);
+	}
+	if (signal) {
+		txq->drops.doorbells++;
+		hpbus_channel_signal(&ch->bus);
+	}
+	return i;
+}
+
+int
+netvsc_tx_done_cleanup(void *queue, uint32_t count)
+{
+	struct netvsc_txq *txq = queue;
+	uint32_t before = txq->n_free;
+
+	netvsc_channel_try_scan(txq->ch, &txq->lock_misses);
+	netvsc_tx_reap(txq);
+	return txq->n_free - (int)before;
+}
+
+/* ---- queues ---- */
+
+static void
+tx_queue_free(struct netvsc_txq *txq)
+{
+	if (txq == NULL)
+		return;
+	netvsc_section_cache_free(&txq->sections);
+	rte_memzone_free(txq->headers);
+	rte_free(txq->completed);
+	rte_free(txq->free);
+	rte_free(txq->slots);
+	rte_free(txq);
+}
+
+static int
+tx_queue_alloc(struct netvsc_txq *txq, int socket)
+{
+	uint32_t ring = rte_align32pow2(txq->nb_desc);
+	char name[RTE_MEMZONE_NAMESIZE];
+	uint16_t i;
+
+	txq->slots = rte_zmalloc_socket(
+		"netvsc_slots", txq->nb_desc * sizeof(*txq->slots), RTE_CACHE_LINE_SIZE, socket);
+	txq->free = rte_zmalloc_socket(
+		"netvsc_free", txq->nb_desc * sizeof(*txq->free), RTE_CACHE_LINE_SIZE, socket);
+	txq->completed = rte_zmalloc_socket(
+		"netvsc_completed", ring * sizeof(*txq->completed), RTE_CACHE_LINE_SIZE, socket);
+	/* 16 slots to a page and page-aligned: no header crosses a page (pitfall T10). */
+	snprintf(name, sizeof(name), "netvsc_hdr_%u_%u", txq->port->eth->data->port_id,
+		txq->queue_id);
+	txq->headers = rte_memzone_reserve_aligned(name, (size_t)txq->nb_desc * NETVSC_HEADER_ROOM,
+		socket, RTE_MEMZONE_IOVA_CONTIG, VMBUS_PAGE_SIZE);
+	if (txq->slots == NULL || txq->free == NULL || txq->completed == NULL ||
+		txq->headers == NULL)
+		return -ENOMEM;
+	txq->completed_mask = ring - 1;
+	for (i = txq->nb_desc; i > 0; i--) {
+		txq->slots[i - 1].section = NETVSC_SECTION_NONE;
+		txq->free[txq->n_free++] = (uint16_t)(i - 1);
+	}
+	txq->headers_iova = txq->headers->iova;
+	txq->headers_usable =
+		hpbus_dma_usable(txq->port->bus, txq->headers->addr, txq->headers->len);
+	return 0;
+}
+
+int
+netvsc_tx_queue_setup(struct rte_eth_dev *eth, uint16_t queue, uint16_t nb_desc,
+	unsigned int socket, const struct rte_eth_txconf *conf)
+{
+	struct netvsc_port *port = netvsc_port_of(eth);
+	uint16_t thresh = conf->tx_free_thresh != 0 ? conf->tx_free_thresh : nb_desc / 4;
+	struct netvsc_txq *txq;
+	int rc;
+
+	if (thresh + 3 >= nb_desc) {
+		NETVSC_LOG(ERR, port,
+			"transmit queue %u: tx_free_thresh %u must be below the number of "
+			"descriptors %u minus 3",
+			queue, thresh, nb_desc);
+		return -EINVAL;
+	}
+	txq = rte_zmalloc_socket("netvsc_txq", sizeof(*txq), RTE_CACHE_LINE_SIZE, (int)socket);
+	if (txq == NULL)
+		return -ENOMEM;
+	txq->port = port;
+	txq->ch = port->channels[queue];
+	txq->queue_id = queue;
+	txq->nb_desc = nb_desc;
+	txq->free_thresh = thresh;
+	txq->conf = *conf;
+	rc = tx_queue_alloc(txq, (int)socket);
+	if (rc == 0)
+		rc = netvsc_section_cache_init(&txq->sections, &port->sections, queue);
+	if (rc != 0) {
+		tx_queue_free(txq);
+		return rc;
+	}
+	eth->data->tx_queues[queue] = txq;
+	return 0;
+}
+
+void
+netvsc_tx_queue_release(struct rte_eth_dev *eth, uint16_t queue)
+{
+	struct netvsc_txq *txq = eth->data->tx_queues[queue];
+
+	if (txq == NULL)
+		return;
+	if (netvsc_tx_inflight(txq) != 0)
+		netvsc_tx_forget(txq);
+	tx_queue_free(txq);
+	eth->data->tx_queues[queue] = NULL;
+}
+
+void
+netvsc_txq_info_get(struct rte_eth_dev *eth, uint16_t queue, struct rte_eth_txq_info *info)
+{
+	const struct netvsc_txq *txq = eth->data->tx_queues[queue];
+
+	info->nb_desc = txq->nb_desc;
+	info->conf = txq->conf;
+}

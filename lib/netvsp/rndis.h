@@ -319,7 +319,8 @@ rndis_packet_end_at(const struct rndis_packet_builder *b, uint32_t data_abs, uin
 		.h.length = message_length,
 		.data_offset = data_abs - RNDIS_OFFSET_BASE,
 		.data_length = data_length,
-		.ppi_offset = sizeof(p) - RNDIS_OFFSET_BASE,
+		/* 0 without PPIs: Linux takes any other offset as a promise and logs an error. */
+		.ppi_offset = b->ppi_length == 0 ? 0 : sizeof(p) - RNDIS_OFFSET_BASE,
 		.ppi_length = b->ppi_length,
 	};
 

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Send-buffer sections against a model: who has what, and that nothing is lost or given twice. */
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "drivers/net/netvsc/sections.h"
+#include "test/unit/unit.h"
+
+#define COUNT  301u
+#define QUEUES 4u
+#define STEPS  2000000u
+
+/* xorshift: the same steps on every run. */
+static uint32_t
+next_random(uint32_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 17;
+	*state ^= *state << 5;
+	return *state;
+}
+
+static void
+test_random_alloc_free_matches_model(void)
+{
+	struct netvsc_section_cache cache[QUEUES];
+	struct netvsc_section_pool pool;
+	static uint8_t owner[COUNT]; /* queue + 1 */
+	static uint32_t held[QUEUES][COUNT];
+	uint32_t n[QUEUES] = {0}, rnd = 12345, q, i;
+
+	CU_ASSERT_EQUAL_FATAL(netvsc_section_pool_init(&pool, COUNT, 6144, QUEUES), 0);
+	for (q = 0; q < QUEUES; q++)
+		CU_ASSERT_EQUAL_FATAL(netvsc_section_cache_init(&cache[q], &pool, q), 0);
+	for (i = 0; i < STEPS; i++) {
+		q = next_random(&rnd) % QUEUES;
+		if (next_random(&rnd) % 100 < 52) {
+			uint32_t s = netvsc_section_alloc(&cache[q]);
+
+			if (s == NETVSC_SECTION_NONE)
+				continue;
+			if (s >= COUNT || owner[s] != 0)
+				CU_FAIL_FATAL("section given twice or out of range");
+			owner[s] = (uint8_t)(q + 1);
+			held[q][n[q]++] = s;
+		} else if (n[q] != 0) {
+			uint32_t at = next_random(&rnd) % n[q], s = held[q][at];
+
+			held[q][at] = held[q][--n[q]];
+			owner[s] = 0;
+			netvsc_section_release(&cache[q], s);
+		}
+	}
+	/* All of them come back. */
+	for (q = 0; q < QUEUES; q++) {
+		while (n[q] != 0)
+			netvsc_section_release(&cache[q], held[q][--n[q]]);
+		CU_ASSERT_EQUAL(cache[q].n_own, pool.share);
+		netvsc_section_cache_free(&cache[q]);
+	}
+	CU_ASSERT_EQUAL(pool.n_free, COUNT - QUEUES * pool.share);
+	netvsc_section_pool_free(&pool);
+}
+
+/* Pitfall T4: a queue that takes all it can get leaves the others their share. */
+static void
+test_no_queue_starves_another(void)
+{
+	struct netvsc_section_cache a, b;
+	struct netvsc_section_pool pool;
+	uint32_t n = 0, got = 0;
+
+	CU_ASSERT_EQUAL_FATAL(netvsc_section_pool_init(&pool, 100, 6144, 2), 0);
+	CU_ASSERT_EQUAL_FATAL(netvsc_section_cache_init(&a, &pool, 0), 0);
+	CU_ASSERT_EQUAL_FATAL(netvsc_section_cache_init(&b, &pool, 1), 0);
+	while (netvsc_section_alloc(&a) != NETVSC_SECTION_NONE)
+		n++;
+	CU_ASSERT_EQUAL(n, 75);
+	while (netvsc_section_alloc(&b) != NETVSC_SECTION_NONE)
+		got++;
+	CU_ASSERT_EQUAL(got, 25);
+	netvsc_section_cache_free(&a);
+	netvsc_section_cache_free(&b);
+	netvsc_section_pool_free(&pool);
+}
+
+static void
+test_no_send_buffer(void)
+{
+	struct netvsc_section_cache cache;
+	struct netvsc_section_pool pool;
+
+	CU_ASSERT_EQUAL_FATAL(netvsc_section_pool_init(&pool, 0, 0, 4), 0);
+	CU_ASSERT_EQUAL_FATAL(netvsc_section_cache_init(&cache, &pool, 3), 0);
+	CU_ASSERT_EQUAL(netvsc_section_alloc(&cache), NETVSC_SECTION_NONE);
+	netvsc_section_cache_free(&cache);
+	netvsc_section_pool_free(&pool);
+}
+
+static const struct unit_test tests[] = {
+	{"random alloc and free match a model", test_random_alloc_free_matches_model},
+	{"no queue starves another (T4)", test_no_queue_starves_another},
+	{"no send buffer", test_no_send_buffer},
+};
+
+int
+main(void)
+{
+	return UNIT_RUN("send sections", tests);
+}

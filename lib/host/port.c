@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Ports: choosing the kind, parsing its arguments, pacing. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/host/port.h"
+#include "lib/host/port_spec.h"
+
+const char *const host_port_help =
+	"  tap:NAME             a Linux TAP in the current network namespace (created if missing)\n"
+	"  pcap:in=FILE,out=FILE[,loop=N][,rate=PPS]\n"
+	"                       play a capture to the guest (loop=0: for ever), record what it sends\n"
+	"  gen[:size=N|A-B|imix][,rate=PPS][,flows=N][,seed=N][,count=N]\n"
+	"                       generated UDP frames, verified when they come back; size without FCS,\n"
+	"                       60..9014 (default 60); rate 0 = as fast as the guest takes them\n"
+	"  sink[:flows=N]       takes everything, verifies generated frames\n"
+	"  echo                 returns the guest's frames to it\n"
+	"  switch:NAME[,vlan=N] learning switch between all NICs with the same NAME\n";
+
+int
+port_fail(const struct port_error *error, int rc, const char *format, ...)
+{
+	va_list ap;
+
+	if (error->buf != NULL && error->len > 0) {
+		va_start(ap, format);
+		vsnprintf(error->buf, error->len, format, ap);
+		va_end(ap);
+	}
+	return rc;
+}
+
+int
+port_spec_init(struct port_spec *spec, const char *kind, const char *args, const char *const *keys,
+	const struct port_error *error)
+{
+	memset(spec, 0, sizeof(*spec));
+	spec->kind = kind;
+	spec->keys = keys;
+	spec->error = error;
+	if (args == NULL)
+		args = "";
+	if (strlen(args) >= sizeof(spec->text))
+		return port_fail(error, -EINVAL,
+			"port %s: arguments are longer than %zu characters", kind,
+			sizeof(spec->text) - 1);
+	strcpy(spec->text, args);
+	spec->at = spec->text[0] != '\0' ? spec->text : NULL;
+	return 0;
+}
+
+/* Cut the next comma-separated piece off. */
+static char *
+spec_piece(struct port_spec *spec)
+{
+	char *piece = spec->at, *comma;
+
+	if (piece == NULL)
+		return NULL;
+	comma = strchr(piece, ',');
+	if (comma != NULL)
+		*comma = '\0';
+	spec->at = comma != NULL ? comma + 1 : NULL;
+	return piece;
+}
+
+const char *
+port_spec_name(struct port_spec *spec)
+{
+	if (spec->at == NULL || spec->at[0] == ',' || spec->at[0] == '\0')
+		return NULL;
+	if (memchr(spec->at, '=', strcspn(spec->at, ",")) != NULL)
+		return NULL;
+	return spec_piece(spec);
+}
+
+static int
+spec_unknown(const struct port_spec *spec, const char *key)
+{
+	char valid[160] = "none";
+	size_t used = 0;
+
+	for (unsigned int i = 0; spec->keys[i] != NULL && used < sizeof(valid) - 1; i++)
+		used += (size_t)snprintf(valid + used, sizeof(valid) - used,
+			"%s%s=", i != 0 ? ", " : "", spec->keys[i]);
+	return port_fail(spec->error, -EINVAL, "port %s: unknown key '%s'; valid keys: %s",
+		spec->kind, key, valid);
+}
+
+int
+port_spec_next(struct port_spec *spec, const char **value)
+{
+	char *piece = spec_piece(spec), *equals;
+	int i;
+
+	if (piece == NULL)
+		return -ENODATA;
+	equals = strchr(piece, '=');
+	if (equals != NULL)
+		*equals = '\0';
+	for (i = 0; spec->keys[i] != NULL; i++)
+		if (strcmp(spec->keys[i], piece) == 0)
+			break;
+	if (spec->keys[i] == NULL)
+		return spec_unknown(spec, piece);
+	if (equals == NULL || equals[1] == '\0')
+		return port_fail(
+			spec->error, -EINVAL, "port %s: %s= needs a value", spec->kind, piece);
+	if (spec->seen & (1u << i))
+		return port_fail(
+			spec->error, -EINVAL, "port %s: %s= is given twice", spec->kind, piece);
+	spec->seen |= 1u << i;
+	*value = equals + 1;
+	return i;
+}
+
+int
+port_spec_number(const struct port_spec *spec, int key, const char *value, uint64_t min,
+	uint64_t max, uint64_t *number)
+{
+	unsigned long long n, unit = 1;
+	char *end = NULL;
+
+	errno = 0;
+	n = value[0] >= '0' && value[0] <= '9' ? strtoull(value, &end, 10) : 0;
+	if (end != NULL && *end != '\0') {
+		switch (*end) {
+		case 'k':
+		case 'K':
+			unit = 1000;
+			break;
+		case 'm':
+		case 'M':
+			unit = 1000000;
+			break;
+		case 'g':
+		case 'G':
+			unit = 1000000000;
+			break;
+		default:
+			end = NULL;
+		}
+		if (end != NULL)
+			end++;
+	}
+	if (end == NULL || *end != '\0' || errno != 0 || n > max / unit || n * unit < min)
+		return port_fail(spec->error, -EINVAL,
+			"port %s: %s=%s is not a number from %llu to %llu", spec->kind,
+			spec->keys[key], value, (unsigned long long)min, (unsigned long long)max);
+	*number = n * unit;
+	return 0;
+}
+
+#define NSEC_PER_SEC UINT64_C(1000000000)
+
+unsigned int
+port_pacer_due(struct port_pacer *pacer, unsigned int n)
+{
+	uint64_t now, credit, most = HOST_PORT_BURST * NSEC_PER_SEC;
+
+	if (pacer->rate == 0)
+		return n;
+	now = port_now();
+	if (pacer->last == 0) {
+		pacer->owed = NSEC_PER_SEC;
+	} else {
+		/* A guest that was away is not owed a flood: one burst, or a millisecond's worth.
+		 */
+		uint64_t cap = pacer->rate * 1000000 > most ? pacer->rate * 1000000 : most;
+		uint64_t gap = now - pacer->last;
+
+		credit = gap > cap / pacer->rate ? cap : gap * pacer->rate;
+		pacer->owed = pacer->owed + credit > cap ? cap : pacer->owed + credit;
+	}
+	pacer->last = now;
+	return pacer->owed / NSEC_PER_SEC < n ? (unsigned int)(pacer->owed / NSEC_PER_SEC) : n;
+}
+
+void
+port_pacer_spend(struct port_pacer *pacer, unsigned int n)
+{
+	if (pacer->rate != 0)
+		pacer->owed -= n * NSEC_PER_SEC;
+}
+
+uint64_t
+port_pacer_wait(const struct port_pacer *pacer)
+{
+	uint64_t missing, gap, wait;
+
+	if (pacer->rate == 0 || pacer->last == 0 || pacer->owed >= NSEC_PER_SEC)
+		return 0;
+	missing = NSEC_PER_SEC - pacer->owed;
+	wait = (missing + pacer->rate - 1) / pacer->rate;
+	gap = port_now() - pacer->last;
+	return gap >= wait ? 0 : wait - gap;
+}
+
+int
+host_port_open(const char *spec, const uint8_t mac[6], struct host_port **port, char *errbuf,
+	size_t errlen)
+{
+	static const struct {
+		const char *kind;
+		int (*open)(const char *args, const uint8_t mac[6], struct host_port **port,
+			const struct port_error *error);
+	} kinds[] = {
+		{"tap", port_tap_open},
+		{"pcap", port_pcap_open},
+		{"gen", port_gen_open},
+		{"sink", port_sink_open},
+		{"echo", port_echo_open},
+		{"switch", port_switch_open},
+	};
+	struct port_error error = {errbuf, errlen};
+	size_t kind_len = strcspn(spec, ":");
+
+	*port = NULL;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (strlen(kinds[i].kind) == kind_len &&
+			strncmp(kinds[i].kind, spec, kind_len) == 0)
+			return kinds[i].open(spec[kind_len] == ':' ? spec + kind_len + 1 : NULL,
+				mac, port, &error);
+	return port_fail(&error, -EINVAL,
+		"unknown port '%s'; valid ports: tap:NAME, pcap:in=FILE,out=FILE, gen:..., sink, echo, "
+		"switch:NAME",
+		spec);
+}

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Port "gen": seeded frames for the guest, verified when they come back. Frame number i of a seed
+ * has the same bytes in every run; its flow is i modulo flows.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/host/port_spec.h"
+#include "lib/host/verify.h"
+
+#define GEN_FOREIGN_FLOWS 8192u
+
+struct port_gen {
+	struct host_port port;
+	struct host_port_stats stats;
+	struct verifier *verifier;
+	struct port_pacer pacer;
+	uint64_t count;	    /* frames in all, 0 = no end */
+	uint64_t generated; /* frames made, delivered or not */
+	uint64_t random;    /* state of the size generator */
+	uint64_t sequence;  /* of every flow below next_flow it is one more */
+	uint32_t flows, next_flow;
+	uint32_t size_min, size_max;
+	bool imix;
+	uint16_t stream;
+	uint8_t dst[6], src[6];
+	uint8_t pattern[GEN_PATTERN_LEN];
+};
+
+/* Sizes of the "simple IMIX" 7:4:1, without FCS. */
+static const uint16_t imix_sizes[12] = {60, 590, 60, 60, 590, 60, 1514, 60, 590, 60, 60, 590};
+
+static uint32_t
+gen_size(struct port_gen *gen)
+{
+	if (gen->imix)
+		return imix_sizes[gen->generated % 12];
+	if (gen->size_min == gen->size_max)
+		return gen->size_min;
+	return gen->size_min +
+	       (uint32_t)(gen_random(&gen->random) % (gen->size_max - gen->size_min + 1));
+}
+
+static unsigned int
+gen_receive(struct host_port *port, struct host_frame *frames, unsigned int n)
+{
+	struct port_gen *gen = (struct port_gen *)port;
+	unsigned int due = port_pacer_due(&gen->pacer, n), done = 0, made;
+
+	if (gen->count != 0 && due > gen->count - gen->generated)
+		due = (unsigned int)(gen->count - gen->generated);
+	for (made = 0; made < due; made++) {
+		struct gen_tag tag = {gen->stream, (uint16_t)gen->next_flow, gen->sequence};
+		uint32_t size = gen_size(gen);
+
+		gen->generated++;
+		if (++gen->next_flow == gen->flows) {
+			gen->next_flow = 0;
+			gen->sequence++;
+		}
+		/* Larger than the guest's receive sections: lost, as its number will show. */
+		if (size > frames[done].room) {
+			gen->stats.tx_dropped++;
+			continue;
+		}
+		gen_frame_write(frames[done].data, size, gen->dst, gen->src, &tag, gen->pattern);
+		frames[done++].len = size;
+		gen->stats.rx_bytes += size;
+	}
+	port_pacer_spend(&gen->pacer, made);
+	gen->stats.rx_frames += done;
+	return done;
+}
+
+static void
+gen_send(struct host_port *port, const struct host_frame *frames, unsigned int n)
+{
+	struct port_gen *gen = (struct port_gen *)port;
+
+	for (unsigned int i = 0; i < n; i++) {
+		gen->stats.tx_frames++;
+		gen->stats.tx_bytes += frames[i].len;
+		verifier_frame(gen->verifier, frames[i].data, frames[i].len);
+	}
+}
+
+static int
+gen_fd(struct host_port *port)
+{
+	return -1;
+}
+
+static bool
+gen_finished(const struct port_gen *gen)
+{
+	return gen->count != 0 && gen->generated == gen->count;
+}
+
+static uint64_t
+gen_deadline(struct host_port *port)
+{
+	struct port_gen *gen = (struct port_gen *)port;
+
+	return gen_finished(gen) ? UINT64_MAX : port_pacer_wait(&gen->pacer);
+}
+
+static void
+gen_stats(struct host_port *port, struct host_port_stats *stats)
+{
+	struct port_gen *gen = (struct port_gen *)port;
+
+	*stats = gen->stats;
+	stats->finished = gen_finished(gen);
+	verifier_stats(gen->verifier, stats);
+}
+
+static void
+gen_close(struct host_port *port)
+{
+	struct port_gen *gen = (struct port_gen *)port;
+
+	verifier_destroy(gen->verifier);
+	free(gen);
+}
+
+static const struct host_port_ops gen_ops = {
+	.kind = "gen",
+	.receive = gen_receive,
+	.send = gen_send,
+	.fd = gen_fd,
+	.deadline = gen_deadline,
+	.stats = gen_stats,
+	.close = gen_close,
+	.on_demand = true,
+};
+
+/* "N", "A-B" or "imix". */
+static int
+gen_parse_size(struct port_gen *gen, const struct port_spec *spec, const char *value,
+	const struct port_error *error)
+{
+	char *end;
+	unsigned long a, b;
+
+	gen->imix = strcmp(value, "imix") == 0;
+	if (gen->imix)
+		return 0;
+	a = b = value[0] >= '0' && value[0] <= '9' ? strtoul(value, &end, 10) : 0;
+	if (a != 0 && *end == '-')
+		b = end[1] >= '0' && end[1] <= '9' ? strtoul(end + 1, &end, 10) : 0;
+	if (a < GEN_FRAME_MIN || b > GEN_FRAME_MAX || a > b || *end != '\0')
+		return port_fail(error, -EINVAL,
+			"port gen: size=%s is not a size in bytes without FCS from %u to %u, a range "
+			"A-B of them, or imix",
+			value, GEN_FRAME_MIN, GEN_FRAME_MAX);
+	gen->size_min = (uint32_t)a;
+	gen->size_max = (uint32_t)b;
+	return 0;
+}
+
+static int
+gen_parse(struct port_gen *gen, const char *args, uint64_t *seed, const struct port_error *error)
+{
+	static const char *const keys[] = {"size", "rate", "flows", "seed", "count", NULL};
+	uint64_t flows = 1;
+	struct port_spec spec;
+	const char *value;
+	int key, rc = port_spec_init(&spec, "gen", args, keys, error);
+
+	while (rc == 0 && (key = port_spec_next(&spec, &value)) != -ENODATA) {
+		if (key < 0)
+			return key;
+		if (key == 0)
+			rc = gen_parse_size(gen, &spec, value, error);
+		else if (key == 1)
+			rc = port_spec_number(&spec, key, value, 0, 1000000000, &gen->pacer.rate);
+		else if (key == 2)
+			rc = port_spec_number(&spec, key, value, 1, GEN_FLOWS_MAX, &flows);
+		else if (key == 3)
+			rc = port_spec_number(&spec, key, value, 0, UINT64_MAX, seed);
+		else
+			rc = port_spec_number(&spec, key, value, 0, UINT64_MAX, &gen->count);
+	}
+	gen->flows = (uint32_t)flows;
+	return rc;
+}
+
+int
+port_gen_open(const char *args, const uint8_t mac[6], struct host_port **port,
+	const struct port_error *error)
+{
+	struct port_gen *gen = calloc(1, sizeof(*gen));
+	uint64_t seed = 1, random;
+	int rc;
+
+	if (gen == NULL)
+		return port_fail(error, -ENOMEM, "port gen: out of memory");
+	gen->size_min = gen->size_max = GEN_FRAME_MIN;
+	rc = gen_parse(gen, args, &seed, error);
+	if (rc != 0) {
+		free(gen);
+		return rc;
+	}
+	/* Own flows always fit; what another generator sends here is followed as far as possible.
+	 */
+	gen->verifier = verifier_create(gen->flows + GEN_FOREIGN_FLOWS);
+	if (gen->verifier == NULL) {
+		free(gen);
+		return port_fail(error, -ENOMEM, "port gen: out of memory for its flows");
+	}
+	/* The stream tells two generators of one seed apart by the guest they send to. */
+	random = seed;
+	memcpy(gen->dst, mac, 6);
+	for (unsigned int i = 0; i < 6; i++)
+		random = gen_random(&random) ^ mac[i];
+	gen->stream = (uint16_t)gen_random(&random);
+	verifier_own_stream(gen->verifier, gen->stream);
+	random = seed;
+	for (unsigned int i = 0; i + 8 <= GEN_PATTERN_LEN; i += 8) {
+		uint64_t word = gen_random(&random);
+
+		memcpy(gen->pattern + i, &word, 8);
+	}
+	gen->random = gen_random(&random);
+	/* Locally administered, never equal to a guest's (hvsim's MACs start with 00:15:5d). */
+	const uint8_t src[6] = {0x02, 0x48, 0x50, mac[3], mac[4], mac[5]};
+
+	memcpy(gen->src, src, 6);
+	gen->port.ops = &gen_ops;
+	*port = &gen->port;
+	return 0;
+}

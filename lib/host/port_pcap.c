@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Port "pcap": plays a capture to the guest and records what the guest sends. The capture is read
+ * completely when the port opens, so that a damaged file is an error then and not in mid-traffic.
+ */
+#include <errno.h>
+#include <pcap/pcap.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+
+#include "lib/host/port_spec.h"
+
+#define PCAP_BYTES_MAX (UINT64_C(2) << 30)
+#define PCAP_FRAME_MIN 14u
+#define PCAP_SNAPLEN   262144
+#define PCAP_FLUSH_NS  UINT64_C(20000000)
+
+struct pcap_record {
+	uint64_t at; /* in struct port_pcap.bytes */
+	uint32_t len;
+};
+
+struct port_pcap {
+	struct host_port port;
+	struct host_port_stats stats;
+	struct port_pacer pacer;
+
+	uint8_t *bytes;
+	struct pcap_record *records;
+	uint64_t n, next;
+	uint64_t loops; /* rounds to play, 0 = for ever */
+
+	pcap_t *dead;
+	pcap_dumper_t *dumper;
+	bool failed;	  /* the file could not be written: stop trying */
+	bool dirty;	  /* written to the dumper, not yet to the file */
+	bool dirty_again; /* ... since the last flush call */
+	uint64_t dirty_since;
+};
+
+static bool
+pcap_finished(const struct port_pcap *p)
+{
+	return p->n == 0 || (p->next == p->n && p->loops == 1);
+}
+
+static unsigned int
+pcap_receive(struct host_port *port, struct host_frame *frames, unsigned int n)
+{
+	struct port_pcap *p = (struct port_pcap *)port;
+	unsigned int due, made, done = 0;
+
+	if (pcap_finished(p))
+		return 0;
+	due = port_pacer_due(&p->pacer, n);
+	for (made = 0; made < due; made++) {
+		const struct pcap_record *r;
+
+		if (p->next == p->n) {
+			if (p->loops == 1)
+				break;
+			if (p->loops != 0)
+				p->loops--;
+			p->next = 0;
+		}
+		r = &p->records[p->next++];
+		if (r->len > frames[done].room) {
+			p->stats.tx_dropped++;
+			continue;
+		}
+		memcpy(frames[done].data, p->bytes + r->at, r->len);
+		frames[done++].len = r->len;
+		p->stats.rx_frames++;
+		p->stats.rx_bytes += r->len;
+	}
+	port_pacer_spend(&p->pacer, made);
+	return done;
+}
+
+static void
+pcap_send(struct host_port *port, const struct host_frame *frames, unsigned int n)
+{
+	struct port_pcap *p = (struct port_pcap *)port;
+	struct pcap_pkthdr header;
+	unsigned int i;
+
+	gettimeofday(&header.ts, NULL);
+	for (i = 0; i < n; i++) {
+		p->stats.tx_frames++;
+		p->stats.tx_bytes += frames[i].len;
+		if (p->dumper == NULL)
+			continue;
+		if (p->failed || frames[i].len > PCAP_SNAPLEN) {
+			p->stats.tx_dropped++;
+			continue;
+		}
+		header.caplen = header.len = frames[i].len;
+		pcap_dump((u_char *)p->dumper, &header, frames[i].data);
+	}
+	if (p->dumper == NULL || n == 0)
+		return;
+	if (!p->dirty)
+		p->dirty_since = port_now();
+	p->dirty = p->dirty_again = true;
+}
+
+/* To the file when traffic pauses, and every 20 ms while it does not. */
+static void
+pcap_flush(struct host_port *port)
+{
+	struct port_pcap *p = (struct port_pcap *)port;
+
+	if (!p->dirty)
+		return;
+	if (p->dirty_again && port_now() - p->dirty_since < PCAP_FLUSH_NS) {
+		p->dirty_again = false;
+		return;
+	}
+	p->dirty = p->dirty_again = false;
+	if (pcap_dump_flush(p->dumper) != 0 && !p->failed) {
+		p->failed = true;
+		p->stats.tx_dropped++;
+	}
+}
+
+static int
+pcap_port_fd(struct host_port *port)
+{
+	return -1;
+}
+
+static uint64_t
+pcap_deadline(struct host_port *port)
+{
+	struct port_pcap *p = (struct port_pcap *)port;
+	uint64_t play = pcap_finished(p) ? UINT64_MAX : port_pacer_wait(&p->pacer);
+
+	return p->dirty && play > PCAP_FLUSH_NS ? PCAP_FLUSH_NS : play;
+}
+
+static void
+pcap_port_stats(struct host_port *port, struct host_port_stats *stats)
+{
+	struct port_pcap *p = (struct port_pcap *)port;
+
+	*stats = p->stats;
+	stats->finished = pcap_finished(p);
+}
+
+static void
+pcap_port_close(struct host_port *port)
+{
+	struct port_pcap *p = (struct port_pcap *)port;
+
+	if (p->dumper != NULL)
+		pcap_dump_close(p->dumper);
+	if (p->dead != NULL)
+		pcap_close(p->dead);
+	free(p->records);
+	free(p->bytes);
+	free(p);
+}
+
+static const struct host_port_ops pcap_ops = {
+	.kind = "pcap",
+	.receive = pcap_receive,
+	.send = pcap_send,
+	.flush = pcap_flush,
+	.fd = pcap_port_fd,
+	.deadline = pcap_deadline,
+	.stats = pcap_port_stats,
+	.close = pcap_port_close,
+	.on_demand = true,
+};
+
+static int
+pcap_add(struct port_pcap *p, uint64_t *used, uint64_t *room, uint64_t *slots,
+	const struct pcap_pkthdr *header, const u_char *data, const char *file,
+	const struct port_error *error)
+{
+	void *grown;
+
+	if (header->caplen != header->len)
+		return port_fail(error, -EINVAL,
+			"port pcap: frame %llu of %s was cut short when it was captured (%u of %u "
+			"bytes); capture again with a larger snapshot length",
+			(unsigned long long)p->n + 1, file, header->caplen, header->len);
+	if (header->caplen < PCAP_FRAME_MIN)
+		return port_fail(error, -EINVAL,
+			"port pcap: frame %llu of %s has %u bytes, less than an Ethernet header",
+			(unsigned long long)p->n + 1, file, header->caplen);
+	if (*used + header->caplen > PCAP_BYTES_MAX)
+		return port_fail(error, -EFBIG,
+			"port pcap: %s holds more than 2 GiB of frames; split it", file);
+	if (p->n == *slots) {
+		*slots = *slots != 0 ? 2 * *slots : 1024;
+		grown = realloc(p->records, *slots * sizeof(p->records[0]));
+		if (grown == NULL)
+			return port_fail(error, -ENOMEM, "port pcap: no memory for %s", file);
+		p->records = grown;
+	}
+	if (*room - *used < header->caplen) {
+		*room = 2 * *room + header->caplen + (1u << 20);
+		grown = realloc(p->bytes, *room);
+		if (grown == NULL)
+			return port_fail(error, -ENOMEM, "port pcap: no memory for %s", file);
+		p->bytes = grown;
+	}
+	memcpy(p->bytes + *used, data, header->caplen);
+	p->records[p->n].at = *used;
+	p->records[p->n++].len = header->caplen;
+	*used += header->caplen;
+	return 0;
+}
+
+static int
+pcap_load(struct port_pcap *p, const char *file, const struct port_error *error)
+{
+	char why[PCAP_ERRBUF_SIZE] = "";
+	uint64_t used = 0, room = 0, slots = 0;
+	struct pcap_pkthdr *header;
+	const u_char *data;
+	int rc = 0, got = 0;
+	pcap_t *in = pcap_open_offline(file, why);
+
+	if (in == NULL)
+		return port_fail(
+			error, -EINVAL, "port pcap: cannot read the capture in=%s: %s", file, why);
+	if (pcap_datalink(in) != DLT_EN10MB)
+		rc = port_fail(error, -EINVAL,
+			"port pcap: in=%s was captured on link type %s, only Ethernet can be played",
+			file, pcap_datalink_val_to_name(pcap_datalink(in)) ?: "(unknown)");
+	while (rc == 0 && (got = pcap_next_ex(in, &header, &data)) == 1)
+		rc = pcap_add(p, &used, &room, &slots, header, data, file, error);
+	if (rc == 0 && got != PCAP_ERROR_BREAK)
+		rc = port_fail(error, -EINVAL, "port pcap: in=%s is damaged after frame %llu: %s",
+			file, (unsigned long long)p->n, pcap_geterr(in));
+	pcap_close(in);
+	return rc;
+}
+
+static int
+pcap_record(struct port_pcap *p, const char *file, const struct port_error *error)
+{
+	p->dead = pcap_open_dead(DLT_EN10MB, PCAP_SNAPLEN);
+	if (p->dead == NULL)
+		return port_fail(error, -ENOMEM, "port pcap: out of memory");
+	p->dumper = pcap_dump_open(p->dead, file);
+	if (p->dumper == NULL || pcap_dump_flush(p->dumper) != 0)
+		return port_fail(error, -EACCES, "port pcap: cannot write the capture out=%s: %s",
+			file, p->dumper == NULL ? pcap_geterr(p->dead) : strerror(errno));
+	return 0;
+}
+
+static bool
+pcap_same_file(const char *a, const char *b)
+{
+	struct stat sa, sb;
+
+	if (stat(a, &sa) != 0 || stat(b, &sb) != 0)
+		return strcmp(a, b) == 0;
+	return sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino && S_ISREG(sa.st_mode);
+}
+
+static int
+pcap_setup(struct port_pcap *p, const char *args, const struct port_error *error)
+{
+	static const char *const keys[] = {"in", "out", "loop", "rate", NULL};
+	const char *value, *in = NULL, *out = NULL;
+	struct port_spec spec;
+	int key, rc = port_spec_init(&spec, "pcap", args, keys, error);
+
+	p->loops = 1;
+	while (rc == 0 && (key = port_spec_next(&spec, &value)) != -ENODATA) {
+		if (key < 0)
+			return key;
+		if (key == 0)
+			in = value;
+		else if (key == 1)
+			out = value;
+		else if (key == 2)
+			rc = port_spec_number(&spec, key, value, 0, UINT32_MAX, &p->loops);
+		else
+			rc = port_spec_number(&spec, key, value, 0, 1000000000, &p->pacer.rate);
+	}
+	if (rc != 0)
+		return rc;
+	if (in == NULL && out == NULL)
+		return port_fail(error, -EINVAL, "port pcap: needs in=FILE, out=FILE or both");
+	if (in == NULL && spec.seen != 1u << 1)
+		return port_fail(
+			error, -EINVAL, "port pcap: loop= and rate= mean nothing without in=FILE");
+	if (in != NULL && out != NULL && pcap_same_file(in, out))
+		return port_fail(
+			error, -EINVAL, "port pcap: in= and out= are the same file, %s", in);
+	if (in != NULL)
+		rc = pcap_load(p, in, error);
+	if (rc == 0 && out != NULL)
+		rc = pcap_record(p, out, error);
+	return rc;
+}
+
+int
+port_pcap_open(const char *args, const uint8_t mac[6], struct host_port **port,
+	const struct port_error *error)
+{
+	struct port_pcap *p = calloc(1, sizeof(*p));
+	int rc;
+
+	if (p == NULL)
+		return port_fail(error, -ENOMEM, "port pcap: out of memory");
+	rc = pcap_setup(p, args, error);
+	if (rc != 0) {
+		pcap_port_close(&p->port);
+		return rc;
+	}
+	p->port.ops = &pcap_ops;
+	*port = &p->port;
+	return 0;
+}

@@ -1,0 +1,333 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Starts hvsim and stock DPDK programs, talks to them, and never leaves anything behind.
+
+Every child dies with this process (PR_SET_PDEATHSIG); every wait has a limit.
+"""
+import ctypes
+import json
+import os
+import pty
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+import tty
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.path.join(ROOT, os.environ.get("HYPERPOLL_BUILD", "build"))
+HVSIM = os.path.join(BUILD, "app/hvsim/hvsim")
+PLUGIN = os.path.join(BUILD, "drivers/librte_hyperpoll.so")
+HUGEPAGES = "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages"
+HUGEPAGES_NEEDED = 160
+PROMPT = "testpmd> "
+ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|\r")
+
+
+def wait_until(condition, timeout, what):
+    """Poll until condition() is true and return its value."""
+    end = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise TimeoutError(f"after {timeout} s still not: {what}")
+        time.sleep(0.02)
+
+
+def memory_args():
+    """EAL options for shared memory with what this machine has."""
+    try:
+        with open(HUGEPAGES) as file:
+            if int(file.read()) >= HUGEPAGES_NEEDED:
+                return ["--in-memory"]
+    except OSError:
+        pass
+    return ["--no-huge", "-m", "256"]
+
+
+def lcore_args(workers=1):
+    """A main lcore and workers, on whatever CPUs we may use."""
+    cpus = sorted(os.sched_getaffinity(0))
+    return ["--lcores", ",".join(f"{i}@{cpus[i % len(cpus)]}" for i in range(workers + 1))]
+
+
+def die_with_parent():
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+class Program:
+    """A child on a pseudo-terminal; a thread gathers what it prints."""
+
+    def __init__(self, name, argv, env=None, prefix=()):
+        self.name = name
+        self.argv = [str(arg) for arg in (*prefix, *argv)]
+        self.text = ""
+        self.changed = threading.Condition()
+        self.fd, slave = pty.openpty()
+        tty.setraw(slave)
+        self.child = subprocess.Popen(
+            self.argv, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+            preexec_fn=die_with_parent, env={**os.environ, "TERM": "dumb", **(env or {})})
+        os.close(slave)
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self):
+        while True:
+            try:
+                data = os.read(self.fd, 65536)
+            except OSError:
+                data = b""
+            with self.changed:
+                if data:
+                    self.text += ESCAPES.sub("", data.decode("utf-8", "replace"))
+                self.changed.notify_all()
+            if not data:
+                return
+
+    def expect(self, pattern, timeout=15, start=0):
+        """Wait for a regular expression in the output after position start."""
+        regex = re.compile(pattern, re.M)
+        end = time.monotonic() + timeout
+        with self.changed:
+            while True:
+                match = regex.search(self.text, start)
+                if match:
+                    return match
+                left = end - time.monotonic()
+                if left <= 0 or not self.reader.is_alive():
+                    raise TimeoutError(f"{self.name} did not print '{pattern}' in {timeout} s" +
+                                       ("" if self.reader.is_alive() else " (it ended)"))
+                self.changed.wait(min(left, 0.5))
+
+    def send(self, text):
+        os.write(self.fd, text.encode())
+
+    def alive(self):
+        return self.child.poll() is None
+
+    def signal(self, number):
+        self.child.send_signal(number)
+
+    def wait(self, timeout=15):
+        """Wait for the end; the exit status."""
+        try:
+            status = self.child.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise TimeoutError(f"{self.name} still runs after {timeout} s") from None
+        self.reader.join(2)
+        return status
+
+    def close(self):
+        if self.alive():
+            self.child.kill()
+            self.child.wait()
+        self.reader.join(2)
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def tail(self, lines=40):
+        shown = self.text.splitlines()[-lines:]
+        return "\n".join([f"--- {self.name}: {' '.join(self.argv)}"] + shown)
+
+
+class Host(Program):
+    """hvsim with one NIC per port specification. A NIC is a port, or (settings, port)."""
+
+    def __init__(self, directory, *nics, args=(), prefix=()):
+        self.dir = directory
+        self.guids, argv = [], [HVSIM, "--dir", self.dir]
+        for number, nic in enumerate(nics, 1):
+            settings, port = nic if isinstance(nic, tuple) else ("", nic)
+            guid = f"48795065-7230-4000-8000-0000000000{number:02x}"
+            self.guids.append(guid)
+            argv += ["--nic", f"guid={guid},mac=00:15:5d:48:00:{number:02x}," +
+                     (settings + "," if settings else "") + f"port={port}"]
+        super().__init__("hvsim", [*argv, *args], prefix=prefix)
+
+    def ready(self):
+        """Wait until every NIC is served."""
+        for number in range(len(self.guids)):
+            wait_until(lambda n=number: os.path.exists(self.socket(n)) or not self.alive(), 10,
+                       f"hvsim serves {self.socket(number)}")
+        if not self.alive():
+            raise RuntimeError("hvsim ended at its start")
+        return self
+
+    def socket(self, number=0):
+        return f"{self.dir}/{self.guids[number]}.sock"
+
+    def device(self, number=0, options=""):
+        """The EAL -a argument of a NIC."""
+        return f"vmbus:{self.guids[number]},vfio-user={self.socket(number)}{options}"
+
+    def request(self, cmd, nic=None, **members):
+        """One request on the control socket; the answer, which must be ok."""
+        line = {"cmd": cmd, **({} if nic is None else {"nic": nic}), **members}
+        with socket.socket(socket.AF_UNIX) as control:
+            control.settimeout(10)
+            control.connect(f"{self.dir}/control.sock")
+            control.sendall(json.dumps(line).encode() + b"\n")
+            answer = json.loads(control.makefile().readline())
+        if not answer["ok"]:
+            raise RuntimeError(f"{line}: {answer['error']}")
+        return answer
+
+    def set(self, name, value, nic=0):
+        """Turn a knob (hvsim ctl SOCKET knobs lists them)."""
+        self.request("set", nic, name=name, value=str(value))
+
+    def stats(self, number=0):
+        """Counters of one NIC; its port's are under "port_stats"."""
+        return self.request("stats", number)["stats"]
+
+    def port(self, number=0):
+        return self.stats(number)["port_stats"]
+
+    def stop(self, timeout=10):
+        self.signal(signal.SIGINT)
+        return self.wait(timeout)
+
+
+class Testpmd(Program):
+    """The distribution's dpdk-testpmd at its prompt."""
+
+    def __init__(self, devices, mode="io", queues=1, eal=(), args=(), memory=None, env=None,
+                 prefix=(), telemetry=False):
+        devices = [devices.device(n) for n in range(len(devices.guids))] \
+            if isinstance(devices, Host) else devices
+        argv = ["dpdk-testpmd", *lcore_args(), "-n", "1", "--no-pci",
+                *([] if telemetry else ["--no-telemetry"]),
+                *(memory_args() if memory is None else memory), "-d", PLUGIN]
+        for device in devices:
+            argv += ["-a", device]
+        argv += [*eal, "--", "-i", f"--forward-mode={mode}", f"--rxq={queues}", f"--txq={queues}",
+                 "--total-num-mbufs=16384", "--nb-cores=1", *args]
+        super().__init__("testpmd", argv, env=env, prefix=prefix)
+        self.devices = devices
+
+    def ready(self):
+        """Wait for the prompt; every device must have become a port."""
+        self.expect(PROMPT, 40)
+        if self.text.count("Configuring Port") != len(self.devices):
+            raise RuntimeError("testpmd has no port for some device")
+        return self
+
+    def cmd(self, line, timeout=15):
+        """Type a command; what it printed."""
+        with self.changed:
+            start = len(self.text)
+        self.send(line + "\n")
+        end = self.expect(re.escape(line) + r"[^\0]*?" + PROMPT, timeout, start)
+        return end.group(0)[len(line):-len(PROMPT)]
+
+    def stats(self, port=0):
+        """show port stats, as a dictionary such as {"RX-packets": 1, ...}."""
+        text = self.cmd(f"show port stats {port}")
+        return {key: int(value) for key, value in re.findall(r"([RT]X-[\w-]+): +(\d+)", text)}
+
+    def xstats(self, port=0):
+        text = self.cmd(f"show port xstats {port}")
+        return {key: int(value) for key, value in re.findall(r"^(\w+): (\d+)$", text, re.M)}
+
+    def start(self):
+        text = self.cmd("start")
+        if "Packet forwarding not started" in text or "not start" in text.lower():
+            raise RuntimeError(text)
+        return text
+
+    def stop(self):
+        return self.cmd("stop")
+
+    def quit(self, timeout=15):
+        """Leave; the exit status."""
+        self.send("quit\n")
+        return self.wait(timeout)
+
+
+class Namespace:
+    """A network namespace; close() removes it with all that is in it."""
+
+    serial = 0
+
+    def __init__(self):
+        Namespace.serial += 1
+        self.name = f"hyperpoll-{os.getpid()}-{Namespace.serial}"
+        subprocess.run(["ip", "netns", "add", self.name], check=True)
+        self.prefix = ["ip", "netns", "exec", self.name]
+        self.run("ip", "link", "set", "lo", "up")
+
+    def run(self, *argv, timeout=30):
+        done = subprocess.run([*self.prefix, *map(str, argv)], capture_output=True, text=True,
+                              timeout=timeout)
+        if done.returncode != 0:
+            raise RuntimeError(f"{argv}: {done.stderr or done.stdout}")
+        return done.stdout
+
+    def close(self):
+        subprocess.run(["ip", "netns", "del", self.name], check=False)
+
+
+class Case(unittest.TestCase):
+    """A test with programs and folders of its own."""
+
+    limit = 60  # seconds for one test
+
+    def setUp(self):
+        self.programs = []
+        self.dir = self.mkdtemp()
+        previous = signal.signal(signal.SIGALRM, self._alarm)
+        signal.alarm(self.limit)
+        self.addCleanup(signal.signal, signal.SIGALRM, previous)
+        self.addCleanup(signal.alarm, 0)
+
+    def _alarm(self, *_):
+        raise TimeoutError(f"the test took more than {self.limit} s")
+
+    def mkdtemp(self):
+        path = tempfile.mkdtemp(prefix="hyperpoll-")
+        self.addCleanup(shutil.rmtree, path, ignore_errors=True)
+        return path
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def own(self, program):
+        self.programs.append(program)
+        self.addCleanup(program.close)
+        return program
+
+    def program(self, name, argv, **keys):
+        return Program(name, argv, **keys)
+
+    def run_program(self, name, argv, timeout=30, **keys):
+        """Run to the end; (exit status, output)."""
+        program = self.own(Program(name, argv, **keys))
+        return program.wait(timeout), program.text
+
+    def host(self, *nics, directory=None, **keys):
+        return self.own(Host(directory or self.mkdtemp(), *nics, **keys)).ready()
+
+    def testpmd(self, devices, **keys):
+        return self.own(Testpmd(devices, **keys)).ready()
+
+    def assert_intact(self, port, count):
+        """A generator's count frames all came back, once each and unchanged."""
+        self.assertEqual((port["verified"], port["corrupt"], port["lost"], port["duplicate"]),
+                         (count, 0, 0, 0), port)
+
+    def assert_same_frames(self, got, expected, ordered=True):
+        """Every byte of every frame, without printing thousands of them."""
+        if not ordered:
+            got, expected = sorted(got), sorted(expected)
+        for n, (a, b) in enumerate(zip(got, expected)):
+            if a != b:
+                self.fail(f"frame {n} differs:\n got      {a.hex()}\n expected {b.hex()}")
+        self.assertEqual(len(got), len(expected), "number of frames")

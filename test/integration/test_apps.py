@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Other applications than testpmd, and a real Linux network stack on the other side."""
+import os
+import re
+import signal
+import subprocess
+
+import frames
+from harness import BUILD, PLUGIN, Case, Namespace, memory_args, wait_until
+
+EXAMPLES = "/usr/share/dpdk/examples"
+
+
+def example(name):
+    """DPDK's own example, built from the distribution's sources."""
+    out = os.path.join(BUILD, "examples", name)
+    source = os.path.join(EXAMPLES, name, "main.c")
+    if not os.path.exists(out) or os.path.getmtime(out) < os.path.getmtime(source):
+        os.makedirs(os.path.dirname(out), exist_ok=True)
+        flags = subprocess.run(["pkg-config", "--cflags", "--libs", "libdpdk"], check=True,
+                               capture_output=True, text=True).stdout.split()
+        subprocess.run(["cc", "-O2", "-DALLOW_EXPERIMENTAL_API", "-o", out, source, *flags],
+                       check=True)
+    return out
+
+
+class Apps(Case):
+    def l2fwd_mac(self, frame, port):
+        """l2fwd's rewriting: from the port it leaves through, to 02:00:00:00:00:PORT."""
+        source = frames.GUEST_MAC[:5] + bytes([port + 1])
+        return bytes([2, 0, 0, 0, 0, port]) + source + frame[12:]
+
+    def check_l2fwd(self, option, change):
+        sent = [frames.every_size(seed=20), frames.every_size(seed=21)]
+        ports = []
+        for n in range(2):
+            frames.pcap_write(self.path(f"in{n}.pcap"), sent[n])
+            ports.append(f"pcap:in={self.path(f'in{n}.pcap')},out={self.path(f'out{n}.pcap')}")
+        host = self.host(*ports)
+        argv = [example("l2fwd"), "-l", "0", "--no-pci", "--no-telemetry", *memory_args(),
+                "-d", PLUGIN, "-a", host.device(0), "-a", host.device(1), "--",
+                "-p", "3", "-q", "2", "-T", "0", option]
+        app = self.own(self.program("l2fwd", argv))
+        for n in range(2):
+            wait_until(lambda: host.port(n)["tx_frames"] >= len(sent[1 - n]), 20,
+                       f"NIC {n} has the frames of the other")
+        app.signal(signal.SIGINT)
+        self.assertEqual(app.wait(), 0)
+        host.stop()
+        for n in range(2):
+            self.assert_same_frames(frames.pcap_read(self.path(f"out{n}.pcap")),
+                                    [change(frame, n) for frame in sent[1 - n]])
+
+    def test_l2fwd(self):
+        self.check_l2fwd("--no-mac-updating", lambda frame, port: frame)
+
+    def test_l2fwd_mac_updating(self):
+        self.check_l2fwd("--mac-updating", self.l2fwd_mac)
+
+    def test_ping_through_tap(self):
+        """The Linux stack on a TAP pings testpmd's icmpecho, with every payload size."""
+        net = Namespace()
+        self.addCleanup(net.close)
+        host = self.host("tap:hp0", prefix=net.prefix)
+        net.run("ip", "addr", "add", "192.0.2.1/24", "dev", "hp0")
+        net.run("ip", "link", "set", "hp0", "up")
+        pmd = self.testpmd(host, mode="icmpecho")
+        pmd.start()
+        for size in (0, 56, 1000, 1472):
+            out = net.run("ping", "-c", "5", "-i", "0.05", "-W", "2", "-s", size, "192.0.2.2")
+            self.assertRegex(out, "5 packets transmitted, 5 received, 0% packet loss")
+            self.assertNotIn("wrong data", out)
+        self.assertTrue(re.search(r"rtt|round-trip|64 bytes|1480 bytes", out))
+        self.assertEqual(pmd.quit(), 0)
+
+    def test_example_application(self):
+        """The application that links the driver instead of loading it."""
+        app = os.path.join(BUILD, "drivers/example/hyperpoll-example")
+        if not os.path.exists(app):
+            self.skipTest("not built")
+        host = self.host("gen:count=5000")
+        program = self.own(self.program("example", [
+            app, "-l", "0", "--no-pci", *memory_args(), "-a", host.device()]))
+        wait_until(lambda: host.port()["verified"] >= 5000, 15, "5000 frames are back")
+        program.signal(signal.SIGINT)
+        self.assertEqual(program.wait(), 0)

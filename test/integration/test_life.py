@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Starting, stopping, dying and starving, under traffic."""
+import re
+import signal
+import time
+
+from harness import Case, wait_until
+
+
+class Life(Case):
+    def grows(self, host, field, by, timeout=10, number=0):
+        """Wait until a counter of a port has grown."""
+        before = host.port(number)[field]
+        wait_until(lambda: host.port(number)[field] >= before + by, timeout, f"{by} more {field}")
+
+    def mempool_is_whole(self, pmd):
+        """With the port stopped, every mbuf is back in testpmd's pools."""
+        text = pmd.cmd("dump_mempool")
+        pools = re.findall(r"mempool <mb_pool.*?\n  size=(\d+).*?total_cache_count=(\d+)"
+                           r".*?common_pool_count=(\d+)", text, re.S)
+        self.assertTrue(pools, text)
+        for size, cached, pooled in pools:
+            self.assertEqual(int(size), int(cached) + int(pooled))
+
+    def test_start_stop_cycles_under_traffic(self):
+        host = self.host("gen:size=60-1514,flows=64,rate=100K")
+        pmd = self.testpmd(host, queues=2)
+        for _ in range(20):
+            pmd.start()
+            self.grows(host, "verified", 200)
+            pmd.stop()
+            pmd.cmd("port stop 0")
+            self.assertIn("Done", pmd.cmd("port start 0"))
+        pmd.start()
+        self.grows(host, "verified", 20000)
+        port = host.port()
+        self.assertEqual((port["corrupt"], port["duplicate"]), (0, 0))
+        # No receive section may have been lost on the way.
+        dropped = host.stats()["rx_dropped_no_section"]
+        self.grows(host, "verified", 20000)
+        self.assertEqual(host.stats()["rx_dropped_no_section"], dropped)
+        pmd.stop()
+        pmd.cmd("port stop 0")
+        self.mempool_is_whole(pmd)
+
+    def test_other_queue_counts_after_stop(self):
+        host = self.host("gen:flows=64,rate=50K")
+        pmd = self.testpmd(host, queues=4)
+        for queues in (1, 4, 2, 3):
+            pmd.cmd("port stop 0")
+            pmd.cmd(f"port config all rxq {queues}")
+            pmd.cmd(f"port config all txq {queues}")
+            self.assertIn("Done", pmd.cmd("port start 0"))
+            pmd.cmd("clear port xstats 0")
+            pmd.start()
+            self.grows(host, "verified", 5000)
+            pmd.stop()
+            xstats = pmd.xstats()
+            for n in range(queues):
+                self.assertGreater(xstats[f"rx_q{n}_packets"], 0, f"queue {n} of {queues}")
+        self.assertEqual(host.port()["corrupt"], 0)
+
+    def test_guest_killed_and_restarted(self):
+        host = self.host("gen:size=60-1514,flows=64,rate=100K")
+        for _ in range(3):
+            pmd = self.testpmd(host, queues=4)
+            pmd.start()
+            self.grows(host, "verified", 5000)
+            pmd.signal(signal.SIGKILL)
+            pmd.wait()
+        self.assertEqual(host.port()["corrupt"], 0)
+        self.assertEqual(host.stop(), 0)
+
+    def test_host_killed(self):
+        host = self.host("gen:rate=100K", "gen:rate=100K")
+        pmd = self.testpmd(host)
+        pmd.start()
+        self.grows(host, "verified", 1000)
+        host.signal(signal.SIGKILL)
+        host.wait()
+        # testpmd's own handler of the event closes and detaches the port.
+        pmd.expect("device removal event|[Rr]emov", 5)
+        time.sleep(0.5)
+        self.assertTrue(pmd.alive())
+        pmd.cmd("show port summary all")
+        self.assertEqual(pmd.quit(), 0)
+
+    def test_host_stops_and_another_takes_its_place(self):
+        host = self.host("gen:rate=50K")
+        pmd = self.testpmd(host)
+        pmd.start()
+        self.grows(host, "verified", 1000)
+        self.assertEqual(host.stop(), 0)
+        pmd.expect("device removal event|[Rr]emov", 5)
+        again = self.host("gen:rate=50K", directory=host.dir)
+        wait_until(lambda: "vmbus" not in pmd.cmd("show port summary all"), 5, "the port is gone")
+        self.assertIn("is attached", pmd.cmd(f"port attach {again.device()}"))
+        port = re.search(r"Port (\d+) is attached", pmd.text).group(1)
+        pmd.cmd("stop")
+        pmd.cmd(f"port start {port}")
+        pmd.cmd(f"set portlist {port}")
+        pmd.start()
+        self.grows(again, "verified", 1000)
+
+    def test_link_down_and_up(self):
+        host = self.host("gen:rate=50K")
+        pmd = self.testpmd(host)
+        pmd.start()
+        host.request("link", 0, up=False)
+        wait_until(lambda: "Link status: down" in pmd.cmd("show port info 0"), 5, "link is down")
+        host.request("link", 0, up=True)
+        wait_until(lambda: "Link status: up" in pmd.cmd("show port info 0"), 5, "link is up")
+        self.grows(host, "verified", 1000)
+
+
+class Starve(Life):
+    def check_send_without_receive(self, settings):
+        """Pitfall X1: txonly never polls the receive queue, where the send completions arrive."""
+        host = self.host((settings, "gen:rate=300K,flows=64"))
+        pmd = self.testpmd(host, mode="txonly")
+        pmd.start()
+        for _ in range(6):
+            self.grows(host, "tx_frames", 50000, timeout=3)
+            time.sleep(0.3)
+        pmd.stop()
+        # Receiving works again afterwards, and what arrives is sound.
+        pmd.cmd("set fwd io")
+        pmd.start()
+        self.grows(host, "verified", 20000)
+        port = host.port()
+        self.assertEqual((port["corrupt"], port["duplicate"]), (0, 0), port)
+        pmd.stop()
+        pmd.cmd("port stop 0")
+        self.mempool_is_whole(pmd)
+
+    def test_send_without_receive(self):
+        self.check_send_without_receive("")
+
+    def test_send_without_receive_in_small_rings(self):
+        self.check_send_without_receive("ring=64K")
+
+    def check_host_stall(self, settings, devargs="", size="60-1514"):
+        """Pitfalls T1, T2: every frame is sent or returned, exactly once, however full the ring."""
+        count = 60000
+        host = self.host((settings, f"gen:size={size},flows=16,rate=40K,count={count}"))
+        host.set("rx_wait", 1)
+        pmd = self.testpmd([host.device(options=devargs)])
+        pmd.start()
+        for _ in range(4):
+            self.grows(host, "verified", 3000)
+            host.set("stall", 1)
+            time.sleep(0.15)
+            host.set("stall", 0)
+        wait_until(lambda: host.port()["finished"], 20, "everything is generated")
+        wait_until(lambda: pmd.stats()["RX-packets"] >= count, 10, "everything is received")
+        time.sleep(0.1)
+        summary = pmd.stop()
+        sent = pmd.stats()["TX-packets"]
+        wait_until(lambda: host.port()["tx_frames"] >= sent, 5, "the host has what was sent")
+        refused = sum(map(int, re.findall(r"TX-dropped: (\d+)", summary.split("forward stats")[1])))
+        port = host.port()
+        self.assertEqual((port["corrupt"], port["duplicate"]), (0, 0), port)
+        self.assertEqual((port["tx_frames"], port["verified"], sent + refused),
+                         (sent, sent, count), port)
+        pmd.cmd("port stop 0")
+        self.mempool_is_whole(pmd)
+
+    def test_host_stalls(self):
+        self.check_host_stall("")
+
+    def test_host_stalls_small_frames(self):
+        self.check_host_stall("", size="60")
+
+    def test_host_stalls_in_small_rings(self):
+        self.check_host_stall("ring=64K")
+
+    def test_host_stalls_in_rings_of_two_pages(self):
+        self.check_host_stall("ring=8K")
+
+    def test_host_stalls_with_page_ranges_only(self):
+        self.check_host_stall("ring=64K", ",tx_copybreak=0")
+
+    def test_host_withholds_completions(self):
+        """Pitfall T3: no send section is free; sending goes on when completions come again."""
+        host = self.host("gen:size=60-1514,rate=100K,flows=16")
+        pmd = self.testpmd(host)
+        pmd.start()
+        self.grows(host, "verified", 3000)
+        host.set("no_complete", 1)
+        time.sleep(1)
+        host.set("no_complete", 0)
+        self.grows(host, "verified", 20000)
+        port = host.port()
+        self.assertEqual((port["corrupt"], port["duplicate"]), (0, 0), port)
+        pmd.stop()
+        pmd.cmd("port stop 0")
+        self.mempool_is_whole(pmd)
+
+    def test_one_broken_ring_leaves_the_other_port(self):
+        """Pitfall R6: a corrupt ring stops its port only."""
+        host = self.host("gen:rate=50K", "gen:rate=50K")
+        pmd = self.testpmd(host, args=["--port-topology=loop"])
+        pmd.start()
+        self.grows(host, "verified", 1000)
+        host.set("corrupt_ring", 0)
+        pmd.expect("reset|error|broken", 5)
+        self.grows(host, "verified", 5000, number=1)
+        self.assertTrue(pmd.alive())

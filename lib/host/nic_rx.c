@@ -252,7 +252,7 @@ rx_malform(struct host_nic *nic, uint8_t *message, uint32_t *offset, uint32_t *c
 		{offsetof(struct rndis_packet, data_length), 0},
 		{offsetof(struct rndis_packet, data_length), UINT32_MAX},
 		{offsetof(struct rndis_packet, ppi_length), 0xffff},
-		{offsetof(struct rndis_packet, ppi_offset), 2},
+		{offsetof(struct rndis_packet, data_length), RNDIS_MIN_FRAME - 1},
 	};
 	uint32_t way = nic->malform_kind++ % (sizeof(ways) / sizeof(ways[0]) + 3);
 	const struct rndis_ppi endless = {0};

@@ -1,0 +1,571 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <stdlib.h>
+
+#include "test/unit/host_nic_guest.h"
+
+/* ---- port ---- */
+
+static unsigned int
+port_receive(struct host_port *port, struct host_frame *frames, unsigned int n)
+{
+	struct test_port *p = (struct test_port *)port;
+	unsigned int i;
+	uint32_t slot;
+
+	p->receives++;
+	for (i = 0; i < n && (p->endless || p->in_head != p->in_tail); i++) {
+		slot = p->endless ? 0 : p->in_head++ % GUEST_FRAMES;
+		if (p->in[slot].len > frames[i].room)
+			CU_FAIL("no room for the frame");
+		memcpy(frames[i].data, p->in[slot].data, p->in[slot].len);
+		frames[i].len = p->in[slot].len;
+	}
+	return i;
+}
+
+static void
+port_send(struct host_port *port, const struct host_frame *frames, unsigned int n)
+{
+	struct test_port *p = (struct test_port *)port;
+	unsigned int i;
+
+	p->sends++;
+	for (i = 0; i < n && p->out_n < GUEST_FRAMES; i++, p->out_n++) {
+		uint32_t len = frames[i].len < GUEST_FRAME ? frames[i].len : GUEST_FRAME;
+
+		memcpy(p->out[p->out_n].data, frames[i].data, len);
+		p->out[p->out_n].len = frames[i].len;
+	}
+}
+
+static void
+port_close(struct host_port *port)
+{
+	(void)port;
+}
+
+static const struct host_port_ops port_ops = {
+	.kind = "test",
+	.receive = port_receive,
+	.send = port_send,
+	.close = port_close,
+};
+
+/* ---- transport ---- */
+
+static void
+transport_signal(void *ctx, unsigned int channel)
+{
+	((struct guest *)ctx)->signals++;
+}
+
+static const void *
+transport_page(void *ctx, uint64_t pfn)
+{
+	struct guest *g = ctx;
+
+	if (pfn < GUEST_PFN || pfn - GUEST_PFN >= GUEST_PAGES)
+		return NULL;
+	return g->pages + (pfn - GUEST_PFN) * VMBUS_PAGE_SIZE;
+}
+
+static int
+transport_buffer(void *ctx, uint32_t handle, struct host_buffer *buffer)
+{
+	struct guest *g = ctx;
+
+	if (handle != GUEST_RECV && handle != GUEST_SEND)
+		return -ENOENT;
+	buffer->base = handle == GUEST_RECV ? g->recv : g->send;
+	buffer->len = handle == GUEST_RECV ? g->recv_len : g->send_len;
+	return 0;
+}
+
+static int
+transport_subchannels(void *ctx, unsigned int count)
+{
+	struct guest *g = ctx;
+	unsigned int i;
+
+	g->granted = count;
+	if (g->subchannels_rc != 0)
+		return g->subchannels_rc;
+	for (i = 1; g->open_at_once && i <= count; i++)
+		guest_open(g, i);
+	return (int)count;
+}
+
+static void
+transport_offer(void *ctx, unsigned int count)
+{
+	((struct guest *)ctx)->offers = count;
+}
+
+static void
+transport_broken(void *ctx, unsigned int channel, const char *why)
+{
+	struct guest *g = ctx;
+
+	g->broken[channel]++;
+	g->why = why;
+}
+
+/* ---- life ---- */
+
+void
+guest_start(struct guest *g, const char *nic, uint32_t ring_pages)
+{
+	const struct host_transport transport = {
+		.ctx = g,
+		.signal = transport_signal,
+		.page = transport_page,
+		.buffer = transport_buffer,
+		.subchannels = transport_subchannels,
+		.offer = transport_offer,
+		.broken = transport_broken,
+	};
+	char err[200];
+
+	memset(g, 0, sizeof(*g));
+	g->ring_pages = ring_pages;
+	g->next_tid = 1;
+	g->ack = true;
+	g->port.port.ops = &port_ops;
+	g->port.in = calloc(GUEST_FRAMES, sizeof(*g->port.in));
+	g->port.out = calloc(GUEST_FRAMES, sizeof(*g->port.out));
+	g->packets = calloc(GUEST_PACKETS, sizeof(*g->packets));
+	g->pages = aligned_alloc(VMBUS_PAGE_SIZE, GUEST_PAGES * VMBUS_PAGE_SIZE);
+	memset(g->pages, 0, GUEST_PAGES * VMBUS_PAGE_SIZE);
+	if (host_nic_config_parse(nic, 1, &g->config, err, sizeof(err)) != 0) {
+		CU_FAIL_FATAL("the configuration is refused");
+	}
+	g->recv_len = g->config.recv_bytes;
+	g->send_len = g->config.send_bytes;
+	g->recv = calloc(1, g->recv_len);
+	g->send = calloc(1, g->send_len);
+	CU_ASSERT_EQUAL_FATAL(
+		host_nic_create_with_port(&g->config, &transport, &g->port.port, &g->nic), 0);
+	guest_open(g, 0);
+}
+
+void
+guest_stop(struct guest *g)
+{
+	unsigned int i;
+
+	host_nic_destroy(g->nic);
+	for (i = 0; i < GUEST_CHANNELS; i++)
+		free(g->ring_mem[i]);
+	free(g->recv);
+	free(g->send);
+	free(g->pages);
+	free(g->packets);
+	free(g->port.in);
+	free(g->port.out);
+}
+
+void
+guest_open(struct guest *g, unsigned int channel)
+{
+	size_t one = (size_t)(g->ring_pages + 1) * VMBUS_PAGE_SIZE;
+	struct vmbus_ring tx, rx;
+	uint8_t *mem = g->ring_mem[channel];
+
+	if (mem == NULL)
+		mem = g->ring_mem[channel] = aligned_alloc(VMBUS_PAGE_SIZE, 2 * one);
+	memset(mem, 0, 2 * one);
+	tx = (struct vmbus_ring){.ctl = (void *)mem,
+		.data = mem + VMBUS_PAGE_SIZE,
+		.size = g->ring_pages * VMBUS_PAGE_SIZE};
+	rx = (struct vmbus_ring){.ctl = (void *)(mem + one),
+		.data = mem + one + VMBUS_PAGE_SIZE,
+		.size = g->ring_pages * VMBUS_PAGE_SIZE};
+	CU_ASSERT_EQUAL_FATAL(vmbus_ring_writer_init(&g->out[channel], &tx), 0);
+	CU_ASSERT_EQUAL_FATAL(vmbus_ring_reader_init(&g->in[channel], &rx), 0);
+	CU_ASSERT_EQUAL_FATAL(host_nic_channel_open(g->nic, channel, &tx, &rx), 0);
+}
+
+/* ---- sending ---- */
+
+int
+guest_send(struct guest *g, unsigned int channel, uint16_t type, uint64_t tid, uint16_t flags,
+	const void *header, uint32_t header_len, const void *payload, uint32_t payload_len)
+{
+	uint8_t buf[NIC_PACKET_MAX + 256] = {0};
+	struct vmbus_packet desc;
+	uint32_t start = (uint32_t)sizeof(desc) + header_len;
+	int rc;
+
+	vmbus_packet_init(&desc, type, start, start + payload_len, flags, tid);
+	memcpy(buf, &desc, sizeof(desc));
+	if (header_len != 0)
+		memcpy(buf + sizeof(desc), header, header_len);
+	if (payload_len != 0)
+		memcpy(buf + start, payload, payload_len);
+	rc = vmbus_ring_write(&g->out[channel], buf, start + payload_len, 0);
+	vmbus_ring_writer_publish(&g->out[channel]);
+	return rc;
+}
+
+int
+guest_nvsp(struct guest *g, const struct nvsp_message *msg, uint64_t tid, bool completion)
+{
+	return guest_send(g, 0, VMBUS_PACKET_INBAND, tid, completion, NULL, 0, msg, sizeof(*msg));
+}
+
+int
+guest_send_section(
+	struct guest *g, unsigned int channel, uint32_t section, uint32_t bytes, uint64_t tid)
+{
+	struct nvsp_message msg;
+
+	nvsp_build_rndis(&msg, NVSP_CHANNEL_DATA, section, bytes);
+	return guest_send(g, channel, VMBUS_PACKET_INBAND, tid, 1, NULL, 0, &msg, sizeof(msg));
+}
+
+int
+guest_send_pages(struct guest *g, unsigned int channel, uint32_t channel_type,
+	const struct guest_range *ranges, uint32_t n, uint64_t tid)
+{
+	struct vmbus_gpa_header gpa = {.range_count = n};
+	uint8_t header[4096];
+	uint32_t len = sizeof(gpa), i, k, pages;
+	struct nvsp_message msg;
+	uint64_t pfn;
+
+	memcpy(header, &gpa, sizeof(gpa));
+	for (i = 0; i < n; i++) {
+		memcpy(header + len, &ranges[i].count, 4);
+		memcpy(header + len + 4, &ranges[i].offset, 4);
+		len += 8;
+		pages = (uint32_t)vmbus_gpa_pages(ranges[i].offset, ranges[i].count);
+		for (k = 0; k < pages; k++, len += 8) {
+			pfn = GUEST_PFN + ranges[i].page + k;
+			memcpy(header + len, &pfn, 8);
+		}
+	}
+	nvsp_build_rndis(&msg, channel_type, NVSP_SECTION_NONE, 0);
+	return guest_send(
+		g, channel, VMBUS_PACKET_GPA_DIRECT, tid, 1, header, len, &msg, sizeof(msg));
+}
+
+int
+guest_ack(struct guest *g, unsigned int channel, uint64_t tid)
+{
+	struct nvsp_message msg;
+
+	nvsp_build_rndis_complete(&msg, NVSP_STATUS_SUCCESS);
+	return guest_send(g, channel, VMBUS_PACKET_COMPLETION, tid, 0, NULL, 0, &msg, 8);
+}
+
+/* ---- receiving ---- */
+
+static void
+packet_take(struct guest *g, unsigned int channel, const struct vmbus_packet *desc)
+{
+	uint8_t buf[NIC_PACKET_MAX];
+	struct guest_packet *p;
+	uint32_t len = (uint32_t)desc->len8 * 8, start = (uint32_t)desc->offset8 * 8, i;
+	struct vmbus_xfer_header xfer;
+
+	if (g->packets_n == GUEST_PACKETS)
+		return;
+	p = &g->packets[g->packets_n++];
+	memset(p, 0, offsetof(struct guest_packet, range));
+	vmbus_ring_copy_out(&g->in[channel].ring, g->in[channel].next_r, buf, len);
+	p->desc = *desc;
+	p->channel = channel;
+	p->payload_len = len - start;
+	memcpy(&p->msg, buf + start,
+		p->payload_len < sizeof(p->msg) ? p->payload_len : sizeof(p->msg));
+	if (desc->type != VMBUS_PACKET_XFER_PAGES)
+		return;
+	memcpy(&xfer, buf + sizeof(*desc), sizeof(xfer));
+	CU_ASSERT_EQUAL(xfer.set_id, NVSP_RECV_BUF_ID);
+	CU_ASSERT_EQUAL(start, 24 + 8 * xfer.range_count);
+	CU_ASSERT_EQUAL(p->msg.type, NVSP_TYPE_RNDIS);
+	p->ranges = xfer.range_count;
+	for (i = 0; i < p->ranges && i < NVSP_MAX_XFER_RANGES; i++)
+		p->range[i] = nvsp_xfer_range(buf + sizeof(*desc), i);
+	if (g->ack)
+		CU_ASSERT_EQUAL(guest_ack(g, channel, desc->trans_id), 0);
+}
+
+unsigned int
+guest_poll(struct guest *g)
+{
+	unsigned int work = host_nic_poll(g->nic, 64), i;
+	struct vmbus_packet desc;
+	int total;
+
+	g->packets_n = 0;
+	for (i = 0; i < GUEST_CHANNELS; i++) {
+		if (!host_nic_channel_is_open(g->nic, i))
+			continue;
+		while ((total = vmbus_ring_peek(&g->in[i], &desc)) > 0) {
+			packet_take(g, i, &desc);
+			vmbus_ring_consume(&g->in[i], (uint32_t)total);
+		}
+		vmbus_ring_reader_publish(&g->in[i], true);
+	}
+	return work;
+}
+
+const struct guest_packet *
+guest_completion(const struct guest *g, uint64_t tid)
+{
+	uint32_t i;
+
+	for (i = 0; i < g->packets_n; i++)
+		if (g->packets[i].desc.type == VMBUS_PACKET_COMPLETION &&
+			g->packets[i].desc.trans_id == tid)
+			return &g->packets[i];
+	return NULL;
+}
+
+const struct guest_packet *
+guest_transfer(const struct guest *g, uint32_t n)
+{
+	uint32_t i;
+
+	for (i = 0; i < g->packets_n; i++)
+		if (g->packets[i].desc.type == VMBUS_PACKET_XFER_PAGES && n-- == 0)
+			return &g->packets[i];
+	return NULL;
+}
+
+const struct guest_packet *
+guest_inband(const struct guest *g, uint32_t type)
+{
+	uint32_t i;
+
+	for (i = 0; i < g->packets_n; i++)
+		if (g->packets[i].desc.type == VMBUS_PACKET_INBAND &&
+			g->packets[i].msg.type == type)
+			return &g->packets[i];
+	return NULL;
+}
+
+const uint8_t *
+guest_message(const struct guest *g, const struct guest_packet *p, uint32_t range)
+{
+	struct vmbus_xfer_range r = p->range[range];
+
+	if (!nvsp_xfer_range_ok(r, (uint32_t)g->recv_len, g->section))
+		return NULL;
+	return g->recv + r.byte_offset;
+}
+
+const uint8_t *
+guest_control(const struct guest *g, uint32_t type, uint32_t *len)
+{
+	const struct guest_packet *p;
+	const uint8_t *m;
+	uint32_t n;
+
+	for (n = 0; (p = guest_transfer(g, n)) != NULL; n++) {
+		if (p->msg.rndis.channel_type != NVSP_CHANNEL_CONTROL)
+			continue;
+		m = guest_message(g, p, 0);
+		if (m == NULL || rndis_message_type(m) != type)
+			continue;
+		CU_ASSERT_EQUAL(p->channel, 0);
+		*len = p->range[0].byte_count;
+		return m;
+	}
+	return NULL;
+}
+
+/* ---- ladder ---- */
+
+void
+guest_nvsp_up(struct guest *g, uint32_t version, uint64_t capabilities, uint32_t ip_mtu)
+{
+	const struct guest_packet *p;
+	struct nvsp_message msg;
+
+	nvsp_build_init(&msg, version);
+	guest_nvsp(g, &msg, g->next_tid, true);
+	guest_poll(g);
+	p = guest_completion(g, g->next_tid++);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+	CU_ASSERT_EQUAL_FATAL(p->msg.init_complete.status, NVSP_STATUS_SUCCESS);
+	if (version >= NVSP_VERSION_2) {
+		nvsp_build_ndis_config(&msg, ip_mtu, capabilities);
+		guest_nvsp(g, &msg, VMBUS_NO_TRANS_ID, false);
+	}
+	nvsp_build_ndis_version(&msg, version);
+	guest_nvsp(g, &msg, VMBUS_NO_TRANS_ID, false);
+	nvsp_build_send_recv_buf(&msg, GUEST_RECV, NVSP_RECV_BUF_ID);
+	guest_nvsp(g, &msg, g->next_tid, true);
+	guest_poll(g);
+	p = guest_completion(g, g->next_tid++);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+	CU_ASSERT_EQUAL_FATAL(nvsp_check_recv_buf_complete(&p->msg, (uint32_t)g->recv_len), 0);
+	g->section = p->msg.recv_buf_complete.sub_alloc_size;
+	g->sections = p->msg.recv_buf_complete.count;
+	nvsp_build_send_send_buf(&msg, GUEST_SEND, NVSP_SEND_BUF_ID);
+	guest_nvsp(g, &msg, g->next_tid, true);
+	guest_poll(g);
+	p = guest_completion(g, g->next_tid++);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+	CU_ASSERT_EQUAL(p->msg.send_buf_complete.status, NVSP_STATUS_SUCCESS);
+	g->send_section = p->msg.send_buf_complete.section_size;
+}
+
+const uint8_t *
+guest_request(struct guest *g, const void *msg, uint32_t len, uint32_t type, uint32_t *answer_len)
+{
+	struct guest_range range = {len, 16, 0};
+	const struct guest_packet *p;
+
+	memcpy(g->pages + 16, msg, len);
+	guest_send_pages(g, 0, NVSP_CHANNEL_CONTROL, &range, 1, g->next_tid);
+	guest_poll(g);
+	p = guest_completion(g, g->next_tid++);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+	CU_ASSERT_EQUAL(p->msg.type, NVSP_TYPE_RNDIS_COMPLETE);
+	if (p->msg.rndis_complete.status != NVSP_STATUS_SUCCESS)
+		return NULL;
+	return guest_control(g, type, answer_len);
+}
+
+uint32_t
+guest_set(struct guest *g, uint32_t oid, const void *info, uint32_t len)
+{
+	uint8_t msg[RNDIS_MAX_REQUEST];
+	struct rndis_completion c;
+	const uint8_t *answer;
+	uint32_t answer_len = 0, id = (uint32_t)g->next_tid;
+	int n = rndis_build_set(msg, sizeof(msg), id, oid, info, len);
+
+	answer = guest_request(g, msg, (uint32_t)n, RNDIS_TYPE_SET_CMPLT, &answer_len);
+	if (answer == NULL)
+		return UINT32_MAX;
+	CU_ASSERT_EQUAL(rndis_parse_completion(answer, answer_len, &c), 0);
+	CU_ASSERT_EQUAL(c.request_id, id);
+	return c.status;
+}
+
+uint32_t
+guest_query(struct guest *g, uint32_t oid, void *out, uint32_t size, uint32_t *len)
+{
+	uint8_t msg[256];
+	struct rndis_completion c;
+	const uint8_t *answer;
+	uint32_t answer_len = 0, id = (uint32_t)g->next_tid;
+	int n = rndis_build_query(msg, sizeof(msg), id, oid, NULL, 0);
+
+	*len = 0;
+	answer = guest_request(g, msg, (uint32_t)n, RNDIS_TYPE_QUERY_CMPLT, &answer_len);
+	if (answer == NULL)
+		return UINT32_MAX;
+	CU_ASSERT_EQUAL(rndis_parse_completion(answer, answer_len, &c), 0);
+	CU_ASSERT_EQUAL(c.request_id, id);
+	if (c.info_length <= size) {
+		memcpy(out, answer + c.info_abs, c.info_length);
+		*len = c.info_length;
+	}
+	return c.status;
+}
+
+uint32_t
+guest_query_word(struct guest *g, uint32_t oid)
+{
+	uint32_t word = 0xdeadbeef, len;
+
+	CU_ASSERT_EQUAL(guest_query(g, oid, &word, sizeof(word), &len), RNDIS_STATUS_SUCCESS);
+	CU_ASSERT_EQUAL(len, 4);
+	return word;
+}
+
+void
+guest_rndis_up(struct guest *g, uint32_t filter)
+{
+	struct rndis_completion c;
+	const uint8_t *answer;
+	uint8_t msg[64];
+	uint32_t len = 0;
+	int n = rndis_build_initialize(msg, sizeof(msg), 1, 0x4000);
+
+	answer = guest_request(g, msg, (uint32_t)n, RNDIS_TYPE_INITIALIZE_CMPLT, &len);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(answer);
+	CU_ASSERT_EQUAL(rndis_parse_completion(answer, len, &c), 0);
+	CU_ASSERT_EQUAL(c.status, RNDIS_STATUS_SUCCESS);
+	CU_ASSERT_EQUAL(guest_set(g, OID_GEN_CURRENT_PACKET_FILTER, &filter, sizeof(filter)),
+		RNDIS_STATUS_SUCCESS);
+}
+
+void
+guest_up(struct guest *g, uint32_t filter)
+{
+	guest_nvsp_up(g, NVSP_VERSION_61, NVSP_CAP_8021Q | NVSP_CAP_SRIOV | NVSP_CAP_TEAMING, 1500);
+	guest_rndis_up(g, filter);
+}
+
+void
+guest_subchannels(struct guest *g, uint32_t n)
+{
+	const struct guest_packet *p;
+	struct nvsp_message msg;
+	uint32_t i;
+
+	nvsp_build_subchannel(&msg, n);
+	guest_nvsp(g, &msg, g->next_tid, true);
+	guest_poll(g);
+	p = guest_completion(g, g->next_tid++);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+	CU_ASSERT_EQUAL(p->msg.subchannel_complete.status, NVSP_STATUS_SUCCESS);
+	CU_ASSERT_EQUAL(p->msg.subchannel_complete.granted, n);
+	CU_ASSERT_EQUAL(g->offers, n);
+	for (i = 1; i <= n && !g->open_at_once; i++)
+		guest_open(g, i);
+}
+
+/* ---- frames ---- */
+
+void
+guest_port_put(struct guest *g, const void *frame, uint32_t len)
+{
+	uint32_t slot = g->port.in_tail++ % GUEST_FRAMES;
+
+	memcpy(g->port.in[slot].data, frame, len);
+	g->port.in[slot].len = len;
+}
+
+uint32_t
+guest_make_udp(struct guest *g, uint8_t *frame, uint32_t len, uint32_t flow)
+{
+	const struct offload_checksum all = {.ipv4 = true, .ip_header = true, .udp = true};
+	uint32_t i;
+
+	memset(frame, 0, len);
+	memcpy(frame, g->config.mac, 6);
+	memcpy(frame + 6, "\x02\x00\x00\x00\x00\x01\x08\x00\x45\x00", 10);
+	frame[16] = (uint8_t)((len - 14) >> 8);
+	frame[17] = (uint8_t)(len - 14);
+	memcpy(frame + 22, "\x40\x11", 2);
+	memcpy(frame + 26, "\x0a\x00\x00\x02\x0a\x00\x00\x01", 8);
+	frame[34] = (uint8_t)(flow >> 8);
+	frame[35] = (uint8_t)flow;
+	frame[36] = 0x12;
+	frame[37] = 0x34;
+	frame[38] = (uint8_t)((len - 34) >> 8);
+	frame[39] = (uint8_t)(len - 34);
+	for (i = 42; i < len; i++)
+		frame[i] = (uint8_t)(i * 7 + flow);
+	CU_ASSERT_EQUAL(offload_fill(frame, len, &all), 0);
+	return len;
+}
+
+uint32_t
+guest_make_packet(uint8_t *dst, const void *frame, uint32_t len)
+{
+	struct rndis_packet_builder b;
+	uint32_t header;
+
+	rndis_packet_begin(&b, dst);
+	header = rndis_packet_end(&b, len);
+	memcpy(dst + header, frame, len);
+	return header + len;
+}

@@ -10,7 +10,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "app/hvsim-vm/control.h"
 #include "app/hvsim-vm/nics.h"
 
 /* Packets and frames per NIC and turn: short enough that a vCPU never waits long for the lock. */
@@ -24,6 +23,7 @@
 #define BUSY_FOR_NS  UINT64_C(10000000)
 /* A longest sleep, should anything ever be missed. */
 #define TICK_MAX_NS UINT64_C(100000000)
+#define PAUSE_NS    UINT64_C(50000)
 #define EPOLL_EVERY 16u
 
 static uint64_t
@@ -82,8 +82,8 @@ sleep_time(struct nics *nics, uint64_t last_work)
 		if (tick < ns)
 			ns = tick;
 	}
-	/* A NIC that wants its poll at once still lets others have the lock and the CPU. */
-	return ns == 0 ? 1 : ns;
+	/* A NIC that found no work now finds none in a moment: others may have the CPU. */
+	return ns < PAUSE_NS ? PAUSE_NS : ns;
 }
 
 /* Wait for events, at most @p ns; 0 = only look. */
@@ -106,7 +106,7 @@ wait_events(struct nics *nics, uint64_t ns)
 			drain(fd);
 	}
 	if (nics->control != NULL)
-		vm_control_poll(nics->control);
+		host_control_poll(nics->control);
 }
 
 static void *
@@ -178,7 +178,7 @@ nics_start(struct nics *nics)
 			rc = watch(nics, fd, EPOLLIN | EPOLLET, false);
 	}
 	if (rc == 0 && nics->control != NULL)
-		rc = watch(nics, vm_control_fd(nics->control), EPOLLIN, false);
+		rc = watch(nics, host_control_fd(nics->control), EPOLLIN, false);
 	if (rc != 0)
 		goto fail;
 	rc = -pthread_create(&nics->thread, NULL, bus_thread, nics);

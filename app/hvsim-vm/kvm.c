@@ -94,7 +94,7 @@ open_kvm(int *kvm_fd, int *vm_fd, char *errbuf, size_t errlen)
 int
 vm_check(bool verbose, char *errbuf, size_t errlen)
 {
-	int kvm_fd, vm_fd, rc = open_kvm(&kvm_fd, &vm_fd, errbuf, errlen);
+	int kvm_fd = -1, vm_fd = -1, rc = open_kvm(&kvm_fd, &vm_fd, errbuf, errlen);
 
 	if (rc != 0)
 		return rc;

@@ -11,7 +11,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "app/hvsim-vm/control.h"
 #include "app/hvsim-vm/kvm.h"
 #include "app/hvsim-vm/nics.h"
 
@@ -24,6 +23,7 @@ usage(FILE *f)
 	fprintf(f,
 		"Usage: hvsim-vm --kernel BZIMAGE [--initrd FILE] [--nic KEY=VALUE,...,port=SPEC]...\n"
 		"       hvsim-vm --check\n"
+		"       hvsim-vm ctl SOCKET COMMAND [NIC] [KEY=VALUE]...\n"
 		"Boot Linux on KVM with Hyper-V's synthetic NICs on a VMBus; its serial console is\n"
 		"standard input and output. Ctrl-A x quits.\n\n"
 		"  --kernel FILE         bzImage to boot\n"
@@ -46,8 +46,8 @@ usage(FILE *f)
 		"  --help                this text\n\n"
 		"Exit status: 0 powered off, 1 failed, 2 wrong usage, 3 guest rebooted, 4 guest\n"
 		"crashed, 5 timed out.\n\n"
-		"Keys of --nic:\n%s\nPorts:\n%s",
-		SYNIC_MAX_VPS, host_nic_config_help, host_port_help);
+		"Keys of --nic:\n%s\nPorts:\n%s\nCommands of ctl:\n%s",
+		SYNIC_MAX_VPS, host_nic_config_help, host_port_help, host_control_help);
 }
 
 static int
@@ -339,8 +339,11 @@ main(int argc, char **argv)
 	static struct vm vm;
 	static struct nics nics;
 	sigset_t set;
-	int signal_fd, rc = parse_arguments(&a, argc, argv);
+	int signal_fd, rc;
 
+	if (argc >= 3 && strcmp(argv[1], "ctl") == 0)
+		return host_control_client(argv[2], argc - 3, argv + 3);
+	rc = parse_arguments(&a, argc, argv);
 	if (rc >= 0)
 		return rc;
 	/* Blocked in all threads; the main thread reads them from a descriptor. */
@@ -358,7 +361,7 @@ main(int argc, char **argv)
 	if (rc == 0)
 		rc = nics_create(&nics, &vm, a.nic, a.n_nics);
 	if (rc == 0 && a.control != NULL)
-		rc = vm_control_open(&nics.control, a.control, &nics);
+		rc = nics_control(&nics, a.control);
 	if (rc == 0)
 		rc = nics_start(&nics);
 	if (rc == 0) {
@@ -373,7 +376,7 @@ main(int argc, char **argv)
 	rc = atomic_load(&vm.exit_reason);
 	vm_stop_vcpus(&vm);
 	nics_destroy(&nics);
-	vm_control_close(nics.control);
+	host_control_close(nics.control);
 	vm_destroy(&vm);
 	return rc;
 }

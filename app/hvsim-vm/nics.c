@@ -141,3 +141,79 @@ nics_create(
 	}
 	return 0;
 }
+
+/* ---- control socket ---- */
+
+static void
+control_lock(void *ctx)
+{
+	struct nics *nics = ctx;
+
+	vm_bus_lock(nics->vm);
+}
+
+static void
+control_unlock(void *ctx)
+{
+	struct nics *nics = ctx;
+
+	vm_bus_unlock(nics->vm);
+}
+
+static unsigned int
+control_nics(void *ctx)
+{
+	struct nics *nics = ctx;
+
+	return nics->count;
+}
+
+static struct host_nic *
+control_nic(void *ctx, unsigned int number)
+{
+	struct nics *nics = ctx;
+
+	return number < nics->count ? nics->nic[number].nic : NULL;
+}
+
+static int
+control_command(void *ctx, const char *cmd, unsigned int number, char *errbuf, size_t errlen)
+{
+	struct nics *nics = ctx;
+	struct vbus_device *device = &nics->nic[number].device;
+
+	if (strcmp(cmd, "rescind") == 0) {
+		if (!device->present) {
+			snprintf(errbuf, errlen, "the NIC has been rescinded already");
+			return -EALREADY;
+		}
+		vbus_device_rescind(&nics->vm->bus, device);
+		return 0;
+	}
+	if (strcmp(cmd, "offer") == 0) {
+		if (device->present) {
+			snprintf(errbuf, errlen, "the NIC is offered already");
+			return -EALREADY;
+		}
+		vbus_device_present(&nics->vm->bus, device);
+		return 0;
+	}
+	return -ENOSYS;
+}
+
+int
+nics_control(struct nics *nics, const char *path)
+{
+	const struct host_control_ops ops = {.ctx = nics,
+		.lock = control_lock,
+		.unlock = control_unlock,
+		.nics = control_nics,
+		.nic = control_nic,
+		.command = control_command};
+	char errbuf[512];
+	int rc = host_control_open(&nics->control, path, &ops, errbuf, sizeof(errbuf));
+
+	if (rc != 0)
+		fprintf(stderr, "hvsim-vm: %s\n", errbuf);
+	return rc;
+}

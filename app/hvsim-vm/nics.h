@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "app/hvsim-vm/kvm.h"
+#include "lib/host/control.h"
 #include "lib/host/nic.h"
 
 #define NICS_MAX 16u
@@ -39,7 +40,7 @@ struct nics {
 	pthread_t thread;
 	bool started;
 	atomic_bool stop;
-	struct vm_control *control; /**< the control socket, or NULL */
+	struct host_control *control; /**< the control socket, or NULL */
 };
 
 /**
@@ -48,6 +49,8 @@ struct nics {
  */
 int nics_create(struct nics *nics, struct vm *vm, const struct host_nic_config *configs,
 	unsigned int count);
+/** Serve the control socket @p path; call before nics_start(). */
+int nics_control(struct nics *nics, const char *path);
 /** Start the bus thread. */
 int nics_start(struct nics *nics);
 /** Stop the bus thread and free the NICs. The vCPUs may still run: the bus is reset first. */

@@ -32,6 +32,9 @@ def base(version, modules, init):
     archive.file("bin/busybox", "/bin/busybox", 0o755)
     archive.link("bin/sh", "busybox")
     archive.file("init", os.path.join(HERE, init), 0o755)
+    for merged in ("/lib", "/lib64"):
+        if os.path.islink(merged):
+            archive.link(merged[1:], os.readlink(merged))
     for name in modules:
         archive.module(name, module_path(version, name))
     archive.data("modules/order", "\n".join(modules) + "\n")

@@ -11,6 +11,8 @@ mkdir -p /dev/pts /dev/shm
 mount -t devpts devpts /dev/pts
 mount -t tmpfs tmpfs /dev/shm
 mount -t tmpfs tmpfs /run
+# busybox prefers its own applet to a program of the same name.
+ip() { /bin/ip "$@"; }
 ip link set lo up
 load= shell=
 for word in $(cat /proc/cmdline); do

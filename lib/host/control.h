@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * The control socket of a host: one JSON object per line in, one per line out, over a UNIX stream
+ * socket (mode 0600). Both hosts, hvsim and hvsim-vm, serve it and share its client.
+ *
+ * Request: {"cmd":"link","nic":0,"up":false}. Answer: {"ok":true,...} or
+ * {"ok":false,"error":"one sentence"}. Commands: see host_control_help.
+ *
+ * Threads: a server object belongs to the thread that polls it; around each command it takes the
+ * lock of its owner, so the NICs may be polled elsewhere.
+ */
+#ifndef HP_HOST_CONTROL_H
+#define HP_HOST_CONTROL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "lib/host/nic.h"
+
+/** What a command can reach. @a ctx is the owner's. */
+struct host_control_ops {
+	void *ctx;
+	/** Taken around every command; both may be NULL. */
+	void (*lock)(void *ctx);
+	void (*unlock)(void *ctx);
+	unsigned int (*nics)(void *ctx);
+	/** NIC @p number, or NULL. */
+	struct host_nic *(*nic)(void *ctx, unsigned int number);
+	/**
+	 * The owner's own command on a NIC ("rescind", "offer"). May be NULL.
+	 * @return 0, -ENOSYS for an unknown command, another negative errno with a sentence
+	 */
+	int (*command)(void *ctx, const char *cmd, unsigned int nic, char *errbuf, size_t errlen);
+};
+
+struct host_control;
+
+/** Commands, one line each, for --help. */
+extern const char *const host_control_help;
+
+/**
+ * Listen on @p path. A socket nobody serves any more is replaced; one that is served is refused.
+ * @return 0 and *control, or a negative errno with a sentence in @p errbuf
+ */
+int host_control_open(struct host_control **control, const char *path,
+	const struct host_control_ops *ops, char *errbuf, size_t errlen);
+/** Close all connections and remove the socket. NULL is allowed. */
+void host_control_close(struct host_control *control);
+/** Readable when host_control_poll() has something to do. */
+int host_control_fd(const struct host_control *control);
+/** Accept, read, answer; never blocks. */
+void host_control_poll(struct host_control *control);
+
+/**
+ * Client: send the command of the words argv[0..argc), "CMD [NIC] [KEY=VALUE]...", and print the
+ * answer. Values true, false and numbers are sent as such.
+ * @return exit status: 0 when the answer says ok
+ */
+int host_control_client(const char *path, int argc, char **argv);
+
+#endif

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Client of the control socket: "hvsim ctl SOCKET CMD [NIC] [KEY=VALUE]...". */
+#include <ctype.h>
+#include <errno.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lib/host/control_internal.h"
+
+static bool
+is_number(const char *text)
+{
+	if (*text == '-')
+		text++;
+	if (*text == '\0')
+		return false;
+	for (; *text != '\0'; text++)
+		if (!isdigit((unsigned char)*text))
+			return false;
+	return true;
+}
+
+static struct json_object *
+value_of(const char *text)
+{
+	if (strcmp(text, "true") == 0 || strcmp(text, "false") == 0)
+		return json_object_new_boolean(text[0] == 't');
+	if (is_number(text))
+		return json_object_new_int64(strtoll(text, NULL, 10));
+	return json_object_new_string(text);
+}
+
+/* @return the request, or NULL for words that make none */
+static struct json_object *
+request_of(int argc, char **argv)
+{
+	struct json_object *request;
+	int i = 1;
+
+	if (argc < 1)
+		return NULL;
+	request = json_object_new_object();
+	json_object_object_add(request, "cmd", json_object_new_string(argv[0]));
+	if (argc > 1 && is_number(argv[1]))
+		json_object_object_add(request, "nic", value_of(argv[i++]));
+	for (; i < argc; i++) {
+		char *equals = strchr(argv[i], '=');
+		char key[64];
+
+		if (equals == NULL || equals == argv[i] ||
+			(size_t)(equals - argv[i]) >= sizeof(key)) {
+			json_object_put(request);
+			return NULL;
+		}
+		memcpy(key, argv[i], (size_t)(equals - argv[i]));
+		key[equals - argv[i]] = '\0';
+		json_object_object_add(request, key, value_of(equals + 1));
+	}
+	return request;
+}
+
+static int
+transact(const char *path, const char *request, char **answer)
+{
+	struct sockaddr_un address;
+	size_t size = 0;
+	FILE *f;
+	int fd, rc = control_address(&address, path);
+
+	if (rc != 0)
+		return rc;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0 ||
+		(f = fdopen(fd, "r+")) == NULL) {
+		rc = -errno;
+		close(fd);
+		return rc;
+	}
+	if (fprintf(f, "%s\n", request) < 0 || fflush(f) != 0 || getline(answer, &size, f) <= 0)
+		rc = -EPIPE;
+	fclose(f);
+	return rc;
+}
+
+int
+host_control_client(const char *path, int argc, char **argv)
+{
+	struct json_object *request = request_of(argc, argv), *reply, *ok, *o;
+	char *answer = NULL;
+	int rc, status = EXIT_FAILURE;
+
+	if (request == NULL) {
+		fprintf(stderr, "ctl: CMD [NIC] [KEY=VALUE]... expected. Commands:\n%s",
+			host_control_help);
+		return 2;
+	}
+	rc = transact(
+		path, json_object_to_json_string_ext(request, JSON_C_TO_STRING_PLAIN), &answer);
+	json_object_put(request);
+	if (rc != 0) {
+		fprintf(stderr, "ctl: no answer from %s: %s; is the host running?\n", path,
+			strerror(-rc));
+		free(answer);
+		return EXIT_FAILURE;
+	}
+	reply = json_tokener_parse(answer);
+	free(answer);
+	if (reply != NULL && json_object_object_get_ex(reply, "ok", &ok)) {
+		if (json_object_get_boolean(ok))
+			status = EXIT_SUCCESS;
+		else if (json_object_object_get_ex(reply, "error", &o))
+			fprintf(stderr, "ctl: %s\n", json_object_get_string(o));
+		if (json_object_object_get_ex(reply, "knobs", &o))
+			printf("%s", json_object_get_string(o));
+		else if (status == EXIT_SUCCESS)
+			printf("%s\n", json_object_to_json_string_ext(reply,
+					       JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED));
+	} else {
+		fprintf(stderr, "ctl: %s does not speak the control protocol\n", path);
+	}
+	json_object_put(reply);
+	return status;
+}

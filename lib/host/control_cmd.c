@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The commands of the control socket. */
+#include <errno.h>
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/host/control_internal.h"
+#include "lib/vmbus/guid.h"
+
+const char *const host_control_help =
+	"stats [NIC]              counters, state and port of one NIC or all\n"
+	"link NIC up=true|false   connect or disconnect the cable\n"
+	"vf NIC present=true|false [serial=N]  tell the guest of a virtual function\n"
+	"rings NIC                indices and masks of all open channels\n"
+	"set NIC name=KNOB value=V  behaviour and faults of the host (hvsim ctl SOCKET knobs)\n"
+	"knobs                    list of the knobs\n"
+	"rescind NIC              take the device away from the guest\n"
+	"offer NIC                give it back\n";
+
+static void
+put_u64(struct json_object *o, const char *key, uint64_t value)
+{
+	json_object_object_add(o, key, json_object_new_uint64(value));
+}
+
+static void
+put_text(struct json_object *o, const char *key, const char *value)
+{
+	json_object_object_add(o, key, json_object_new_string(value));
+}
+
+static struct json_object *
+nic_stats(struct host_nic *nic)
+{
+	struct json_object *o = json_object_new_object(), *p = json_object_new_object();
+	const struct host_nic_config *config = host_nic_config(nic);
+	struct host_port_stats port = {0};
+	struct host_nic_stats s = {0};
+	char text[VMBUS_GUID_LEN + 1];
+	unsigned int i, open = 0;
+
+	host_nic_get_stats(nic, &s, &port);
+	for (i = 0; i < config->channels; i++)
+		open += host_nic_channel_is_open(nic, i);
+	vmbus_guid_format(config->instance, text);
+	text[VMBUS_GUID_LEN] = '\0';
+	put_text(o, "guid", text);
+	snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", config->mac[0],
+		config->mac[1], config->mac[2], config->mac[3], config->mac[4], config->mac[5]);
+	put_text(o, "mac", text);
+	put_text(o, "port", config->port);
+	put_text(o, "state", host_nic_state_name(nic));
+	put_u64(o, "channels", open);
+	json_object_object_add(o, "path_is_vf", json_object_new_boolean(host_nic_path_is_vf(nic)));
+	put_u64(o, "rx_frames", s.rx_frames);
+	put_u64(o, "rx_bytes", s.rx_bytes);
+	put_u64(o, "tx_frames", s.tx_frames);
+	put_u64(o, "tx_bytes", s.tx_bytes);
+	put_u64(o, "rx_packets", s.rx_packets);
+	put_u64(o, "tx_packets", s.tx_packets);
+	put_u64(o, "rx_dropped_no_section", s.rx_dropped_no_section);
+	put_u64(o, "rx_dropped_ring_full", s.rx_dropped_ring_full);
+	put_u64(o, "rx_dropped_filter", s.rx_dropped_filter);
+	put_u64(o, "rx_dropped_link", s.rx_dropped_link);
+	put_u64(o, "rx_dropped_size", s.rx_dropped_size);
+	put_u64(o, "tx_errors", s.tx_errors);
+	put_u64(o, "signals", s.signals);
+	put_u64(o, "protocol_errors", s.protocol_errors);
+	put_u64(p, "rx_frames", port.rx_frames);
+	put_u64(p, "rx_bytes", port.rx_bytes);
+	put_u64(p, "tx_frames", port.tx_frames);
+	put_u64(p, "tx_bytes", port.tx_bytes);
+	put_u64(p, "tx_dropped", port.tx_dropped);
+	if (port.verifies) {
+		put_u64(p, "verified", port.verified);
+		put_u64(p, "corrupt", port.corrupt);
+		put_u64(p, "lost", port.lost);
+		put_u64(p, "duplicate", port.duplicate);
+		put_u64(p, "reordered", port.reordered);
+	}
+	json_object_object_add(p, "finished", json_object_new_boolean(port.finished));
+	json_object_object_add(o, "port_stats", p);
+	return o;
+}
+
+static struct json_object *
+ring(const struct host_ring_state *r)
+{
+	struct json_object *o = json_object_new_object();
+
+	put_u64(o, "size", r->size);
+	put_u64(o, "write_index", r->write_index);
+	put_u64(o, "read_index", r->read_index);
+	put_u64(o, "interrupt_mask", r->interrupt_mask);
+	put_u64(o, "pending_send_sz", r->pending_send_sz);
+	put_u64(o, "feature_bits", r->feature_bits);
+	put_u64(o, "private_index", r->private_index);
+	return o;
+}
+
+static struct json_object *
+nic_rings(struct host_nic *nic)
+{
+	struct json_object *list = json_object_new_array();
+	unsigned int i;
+
+	for (i = 0; i < host_nic_config(nic)->channels; i++) {
+		struct host_channel_state state;
+		struct json_object *o;
+
+		if (host_nic_channel_state(nic, i, &state) != 0 || !state.open)
+			continue;
+		o = json_object_new_object();
+		put_u64(o, "channel", i);
+		json_object_object_add(o, "tx", ring(&state.tx));
+		json_object_object_add(o, "rx", ring(&state.rx));
+		json_object_array_add(list, o);
+	}
+	return list;
+}
+
+/* Text of a string or number member, or NULL. */
+static const char *
+member(struct json_object *request, const char *key)
+{
+	struct json_object *o;
+
+	return json_object_object_get_ex(request, key, &o) ? json_object_get_string(o) : NULL;
+}
+
+static bool
+truth(struct json_object *request, const char *key, bool *value)
+{
+	struct json_object *o;
+
+	if (!json_object_object_get_ex(request, key, &o) ||
+		!(json_object_is_type(o, json_type_boolean) ||
+			json_object_is_type(o, json_type_int)))
+		return false;
+	*value = json_object_get_boolean(o);
+	return true;
+}
+
+static int
+fail(char *errbuf, size_t errlen, int rc, const char *text)
+{
+	snprintf(errbuf, errlen, "%s", text);
+	return rc;
+}
+
+static int
+cmd_set(struct json_object *request, struct host_nic *nic, char *errbuf, size_t errlen)
+{
+	const char *name = member(request, "name"), *value = member(request, "value");
+	int rc;
+
+	if (name == NULL || value == NULL)
+		return fail(errbuf, errlen, -EINVAL, "set needs name and value");
+	rc = host_nic_knob(nic, name, value);
+	if (rc != 0)
+		snprintf(errbuf, errlen,
+			rc == -ENOENT ? "there is no knob %s" : "bad value for knob %s", name);
+	return rc;
+}
+
+/* Commands on one NIC. */
+static int
+nic_command(const struct host_control_ops *ops, struct json_object *request,
+	struct json_object *answer, const char *cmd, unsigned int number, char *errbuf,
+	size_t errlen)
+{
+	struct host_nic *nic = ops->nic(ops->ctx, number);
+	struct json_object *o;
+	bool on = false;
+	int rc = -ENOSYS;
+
+	if (nic == NULL)
+		return fail(errbuf, errlen, -ENOENT, "there is no such NIC");
+	if (strcmp(cmd, "stats") == 0) {
+		json_object_object_add(answer, "stats", nic_stats(nic));
+		return 0;
+	}
+	if (strcmp(cmd, "rings") == 0) {
+		json_object_object_add(answer, "rings", nic_rings(nic));
+		return 0;
+	}
+	if (strcmp(cmd, "link") == 0) {
+		if (!truth(request, "up", &on))
+			return fail(errbuf, errlen, -EINVAL, "link needs up=true or up=false");
+		rc = host_nic_set_link(nic, on);
+	} else if (strcmp(cmd, "vf") == 0) {
+		if (!truth(request, "present", &on))
+			return fail(
+				errbuf, errlen, -EINVAL, "vf needs present=true or present=false");
+		rc = host_nic_set_vf(nic, on,
+			json_object_object_get_ex(request, "serial", &o)
+				? (uint32_t)json_object_get_int64(o)
+				: 1);
+	} else if (strcmp(cmd, "set") == 0) {
+		return cmd_set(request, nic, errbuf, errlen);
+	} else if (ops->command != NULL) {
+		rc = ops->command(ops->ctx, cmd, number, errbuf, errlen);
+	}
+	if (rc == -ENOSYS)
+		return fail(errbuf, errlen, rc, "there is no such command");
+	if (rc != 0 && errbuf[0] == '\0')
+		snprintf(errbuf, errlen, "%s: %s", cmd, strerror(-rc));
+	return rc;
+}
+
+static int
+execute(const struct host_control_ops *ops, struct json_object *request, struct json_object *answer,
+	char *errbuf, size_t errlen)
+{
+	struct json_object *o, *list;
+	const char *cmd;
+	unsigned int i, n = ops->nics(ops->ctx);
+	int64_t number;
+
+	if (!json_object_is_type(request, json_type_object) ||
+		(cmd = member(request, "cmd")) == NULL)
+		return fail(
+			errbuf, errlen, -EINVAL, "a request is a JSON object with a member cmd");
+	if (strcmp(cmd, "knobs") == 0) {
+		put_text(answer, "knobs", host_nic_knob_help);
+		return 0;
+	}
+	if (json_object_object_get_ex(request, "nic", &o)) {
+		number = json_object_get_int64(o);
+		if (!json_object_is_type(o, json_type_int) || number < 0 || number >= n)
+			return fail(errbuf, errlen, -ENOENT, "there is no such NIC");
+		return nic_command(ops, request, answer, cmd, (unsigned int)number, errbuf, errlen);
+	}
+	if (strcmp(cmd, "stats") != 0)
+		return fail(errbuf, errlen, -EINVAL, "this command needs nic, the NIC's number");
+	list = json_object_new_array();
+	for (i = 0; i < n; i++) {
+		struct host_nic *nic = ops->nic(ops->ctx, i);
+
+		json_object_array_add(list, nic == NULL ? NULL : nic_stats(nic));
+	}
+	json_object_object_add(answer, "nics", list);
+	return 0;
+}
+
+char *
+control_execute(const struct host_control_ops *ops, const char *line)
+{
+	struct json_object *request = json_tokener_parse(line), *answer = json_object_new_object();
+	char errbuf[256] = "", *text = NULL;
+	int rc;
+
+	rc = execute(ops, request, answer, errbuf, sizeof(errbuf));
+	json_object_object_add(answer, "ok", json_object_new_boolean(rc == 0));
+	if (rc != 0)
+		put_text(answer, "error", errbuf);
+	if (asprintf(&text, "%s\n",
+		    json_object_to_json_string_ext(answer, JSON_C_TO_STRING_PLAIN)) < 0)
+		text = NULL;
+	json_object_put(answer);
+	json_object_put(request);
+	return text;
+}

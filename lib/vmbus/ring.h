@@ -140,10 +140,10 @@ vmbus_ring_writer_init(struct vmbus_ring_writer *w, const struct vmbus_ring *rin
 {
 	int rc = vmbus_ring_check(ring);
 
-	w->corrupt = true; /* until all has been checked: a failed init leaves no usable object */
+	/* Corrupt until all has been checked: a failed init leaves no usable object. */
+	*w = (struct vmbus_ring_writer){.ring = *ring, .corrupt = true};
 	if (rc != 0)
 		return rc;
-	w->ring = *ring;
 	w->next_w = w->published_w = atomic_load(&ring->ctl->write_index);
 	w->cached_r = atomic_load(&ring->ctl->read_index);
 	w->corrupt = !vmbus_ring_index_ok(ring->size, w->next_w) ||
@@ -161,10 +161,10 @@ vmbus_ring_reader_init(struct vmbus_ring_reader *r, const struct vmbus_ring *rin
 {
 	int rc = vmbus_ring_check(ring);
 
-	r->corrupt = true; /* until all has been checked: a failed init leaves no usable object */
+	/* Corrupt until all has been checked: a failed init leaves no usable object. */
+	*r = (struct vmbus_ring_reader){.ring = *ring, .corrupt = true};
 	if (rc != 0)
 		return rc;
-	r->ring = *ring;
 	r->next_r = r->published_r = atomic_load(&ring->ctl->read_index);
 	r->cached_w = r->next_r;
 	r->corrupt = !vmbus_ring_index_ok(ring->size, r->next_r);

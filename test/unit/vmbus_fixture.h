@@ -142,4 +142,51 @@ test_packet(uint8_t *buf, uint32_t len, uint64_t seed)
 		buf[i] = (uint8_t)(rnd_next(&state) >> 40);
 }
 
+/** A ring with both ends in one thread; each packet takes END_PACKET bytes of it. */
+struct ends {
+	struct test_ring t;
+	struct vmbus_ring_writer w;
+	struct vmbus_ring_reader r;
+	_Alignas(8) uint8_t pkt[56];
+};
+
+#define END_PACKET 64u
+
+static inline bool
+ends_open(struct ends *e, uint32_t size, uint32_t at)
+{
+	memset(e, 0, sizeof(*e));
+	test_packet(e->pkt, sizeof(e->pkt), 1);
+	if (!test_ring_heap(&e->t, size))
+		return false;
+	test_ring_place(&e->t, at, at);
+	return vmbus_ring_writer_init(&e->w, &e->t.ring) == 0 &&
+	       vmbus_ring_reader_init(&e->r, &e->t.ring) == 0;
+}
+
+/** Write up to @p max packets without publishing. The ring's size bounds a writer that errs. */
+static inline uint32_t
+ends_write(struct ends *e, uint32_t max)
+{
+	uint32_t n = 0;
+
+	while (n < max && n <= e->t.ring.size &&
+		vmbus_ring_write(&e->w, e->pkt, sizeof(e->pkt), 0) == 0)
+		n++;
+	return n;
+}
+
+/** Consume up to @p max packets without publishing. */
+static inline uint32_t
+ends_read(struct ends *e, uint32_t max)
+{
+	struct vmbus_packet p;
+	uint32_t n = 0;
+	int total;
+
+	for (; n < max && (total = vmbus_ring_peek(&e->r, &p)) > 0; n++)
+		vmbus_ring_consume(&e->r, (uint32_t)total);
+	return n;
+}
+
 #endif

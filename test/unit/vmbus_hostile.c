@@ -11,47 +11,12 @@
 
 #define SIZE 4096u
 
-struct ends {
-	struct test_ring t;
-	struct vmbus_ring_writer w;
-	struct vmbus_ring_reader r;
-	_Alignas(8) uint8_t pkt[56];
-};
-
-#define END_PACKET 64u
-
-static bool
-ends_open(struct ends *e, uint32_t at)
-{
-	memset(e, 0, sizeof(*e));
-	test_packet(e->pkt, sizeof(e->pkt), 1);
-	if (!test_ring_heap(&e->t, SIZE))
-		return false;
-	test_ring_place(&e->t, at, at);
-	return vmbus_ring_writer_init(&e->w, &e->t.ring) == 0 &&
-	       vmbus_ring_reader_init(&e->r, &e->t.ring) == 0;
-}
-
 static uint32_t
-ends_write(struct ends *e, uint32_t max)
+ends_send(struct ends *e, uint32_t max)
 {
-	uint32_t n = 0;
+	uint32_t n = ends_write(e, max);
 
-	while (n < max && vmbus_ring_write(&e->w, e->pkt, sizeof(e->pkt), 0) == 0)
-		n++;
 	vmbus_ring_writer_publish(&e->w);
-	return n;
-}
-
-static uint32_t
-ends_read(struct ends *e, uint32_t max)
-{
-	struct vmbus_packet p;
-	uint32_t n = 0;
-	int total;
-
-	for (; n < max && (total = vmbus_ring_peek(&e->r, &p)) > 0; n++)
-		vmbus_ring_consume(&e->r, (uint32_t)total);
 	return n;
 }
 
@@ -113,15 +78,15 @@ reader_refuses_bad_write_index(void)
 
 	for (i = 0; i < ARRAY_SIZE(bad_index); i++) {
 		/* Found by peek. */
-		REQUIRE(ends_open(&e, 0));
+		REQUIRE(ends_open(&e, SIZE, 0));
 		atomic_store(&e.t.ring.ctl->write_index, bad_index[i]);
 		CU_ASSERT_EQUAL(vmbus_ring_peek(&e.r, &p), -EIO);
 		reader_is_dead(&e);
 		test_ring_free(&e.t);
 
 		/* Found by the space check: no signal comes of it. */
-		REQUIRE(ends_open(&e, 0));
-		CU_ASSERT_EQUAL(ends_write(&e, UINT32_MAX), SIZE / END_PACKET - 1);
+		REQUIRE(ends_open(&e, SIZE, 0));
+		CU_ASSERT_EQUAL(ends_send(&e, UINT32_MAX), SIZE / END_PACKET - 1);
 		CU_ASSERT_FALSE(vmbus_ring_writer_wait_room(&e.w, END_PACKET));
 		CU_ASSERT_EQUAL(ends_read(&e, 1), 1);
 		atomic_store(&e.t.ring.ctl->write_index, bad_index[i]);
@@ -130,7 +95,7 @@ reader_refuses_bad_write_index(void)
 		test_ring_free(&e.t);
 
 		/* Found going to sleep: go on polling, then the peek says it. */
-		REQUIRE(ends_open(&e, 0));
+		REQUIRE(ends_open(&e, SIZE, 0));
 		atomic_store(&e.t.ring.ctl->write_index, bad_index[i]);
 		CU_ASSERT_TRUE(vmbus_ring_reader_unmask(&e.r));
 		CU_ASSERT_EQUAL(vmbus_ring_peek(&e.r, &p), -EIO);
@@ -165,9 +130,9 @@ reader_refuses_write_index_going_backwards(void)
 	for (i = 0; i < ARRAY_SIZE(start); i++)
 		for (back = 1; back <= 6; back++)
 			for (read = 0; read <= 6; read += 3) {
-				REQUIRE(ends_open(&e, start[i]));
+				REQUIRE(ends_open(&e, SIZE, start[i]));
 				fill_with_good_packets(&e, start[i]);
-				CU_ASSERT_EQUAL(ends_write(&e, 6), 6);
+				CU_ASSERT_EQUAL(ends_send(&e, 6), 6);
 				CU_ASSERT_TRUE(vmbus_ring_peek(&e.r, &p) > 0); /* w seen */
 				CU_ASSERT_EQUAL(ends_read(&e, read), read);
 				atomic_store(&e.t.ring.ctl->write_index,
@@ -189,15 +154,15 @@ writer_refuses_bad_read_index(void)
 
 	for (i = 0; i < ARRAY_SIZE(bad_index); i++) {
 		/* Found looking for room. */
-		REQUIRE(ends_open(&e, 0));
-		CU_ASSERT_EQUAL(ends_write(&e, UINT32_MAX), SIZE / END_PACKET - 1);
+		REQUIRE(ends_open(&e, SIZE, 0));
+		CU_ASSERT_EQUAL(ends_send(&e, UINT32_MAX), SIZE / END_PACKET - 1);
 		atomic_store(&e.t.ring.ctl->read_index, bad_index[i]);
 		CU_ASSERT_EQUAL(vmbus_ring_write(&e.w, e.pkt, sizeof(e.pkt), 0), -EIO);
 		writer_is_dead(&e);
 		test_ring_free(&e.t);
 
 		/* Found publishing, with plenty of cached room: still the end of it. */
-		REQUIRE(ends_open(&e, 0));
+		REQUIRE(ends_open(&e, SIZE, 0));
 		CU_ASSERT_EQUAL(vmbus_ring_write(&e.w, e.pkt, sizeof(e.pkt), 0), 0);
 		atomic_store(&e.t.ring.ctl->read_index, bad_index[i]);
 		CU_ASSERT_FALSE(vmbus_ring_writer_publish(&e.w));
@@ -206,8 +171,8 @@ writer_refuses_bad_read_index(void)
 		test_ring_free(&e.t);
 
 		/* Found going to wait: no wait, no request left behind. */
-		REQUIRE(ends_open(&e, 0));
-		CU_ASSERT_EQUAL(ends_write(&e, UINT32_MAX), SIZE / END_PACKET - 1);
+		REQUIRE(ends_open(&e, SIZE, 0));
+		CU_ASSERT_EQUAL(ends_send(&e, UINT32_MAX), SIZE / END_PACKET - 1);
 		atomic_store(&e.t.ring.ctl->read_index, bad_index[i]);
 		CU_ASSERT_TRUE(vmbus_ring_writer_wait_room(&e.w, END_PACKET));
 		writer_is_dead(&e);
@@ -230,8 +195,8 @@ writer_refuses_read_index_outside_what_it_published(void)
 			uint32_t from = vmbus_ring_advance(SIZE, start[i], SIZE - back);
 			bool bad = step < 3 || step > 8;
 
-			REQUIRE(ends_open(&e, start[i]));
-			CU_ASSERT_EQUAL(ends_write(&e, 8), 8);
+			REQUIRE(ends_open(&e, SIZE, start[i]));
+			CU_ASSERT_EQUAL(ends_send(&e, 8), 8);
 			CU_ASSERT_EQUAL(ends_read(&e, 3), 3);
 			vmbus_ring_reader_publish(&e.r, false);
 			CU_ASSERT_TRUE(vmbus_ring_writer_refresh(&e.w));
@@ -283,8 +248,8 @@ reader_refuses_bad_descriptor(void)
 
 	for (i = 0; i < ARRAY_SIZE(row); i++)
 		for (j = 0; j < ARRAY_SIZE(at); j++) {
-			REQUIRE(ends_open(&e, at[j]));
-			CU_ASSERT_EQUAL(ends_write(&e, 1), 1);
+			REQUIRE(ends_open(&e, SIZE, at[j]));
+			CU_ASSERT_EQUAL(ends_send(&e, 1), 1);
 			vmbus_ring_copy_in(&e.t.ring, at[j] + 2, &row[i].offset8, 2);
 			vmbus_ring_copy_in(&e.t.ring, at[j] + 4, &row[i].len8, 2);
 			if (row[i].ok) {
@@ -307,7 +272,7 @@ reader_refuses_less_than_a_packet(void)
 	uint32_t used;
 
 	for (used = 8; used <= 24; used += 8) {
-		REQUIRE(ends_open(&e, SIZE - 8));
+		REQUIRE(ends_open(&e, SIZE, SIZE - 8));
 		CU_ASSERT_EQUAL(vmbus_ring_write(&e.w, e.pkt, 16, 0), 0);
 		vmbus_packet_init(&p, VMBUS_PACKET_INBAND, 16, 16, 0, 7);
 		vmbus_ring_copy_in(&e.t.ring, SIZE - 8, &p, sizeof(p));
@@ -373,7 +338,7 @@ any_pending_and_any_mask_are_legal(void)
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(odd); i++) {
-		REQUIRE(ends_open(&e, 512));
+		REQUIRE(ends_open(&e, SIZE, 512));
 		atomic_store(&e.t.ring.ctl->pending_send_sz, odd[i]);
 		atomic_store(&e.t.ring.ctl->interrupt_mask, odd[i]);
 		atomic_store(&e.t.ring.ctl->feature_bits, odd[i]);
@@ -399,7 +364,7 @@ random_damage_never_leaves_the_ring(void)
 	struct ends e;
 	int total;
 
-	REQUIRE(out != NULL && ends_open(&e, 0));
+	REQUIRE(out != NULL && ends_open(&e, SIZE, 0));
 	for (i = 0; i < 200000; i++) {
 		uint32_t value = rnd_below(&rnd, 3) ? rnd_below(&rnd, SIZE + 64) & ~7u
 						    : (uint32_t)rnd_next(&rnd);

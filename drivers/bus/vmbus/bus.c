@@ -16,6 +16,7 @@
 #include <rte_version.h>
 
 #include "drivers/bus/vmbus/bus_private.h"
+#include "drivers/bus/vmbus/mappings.h"
 
 #define BUS_NAME "vmbus"
 
@@ -78,7 +79,8 @@ hpbus_device_free(struct hpbus_device *dev)
 void
 hpbus_device_gone(struct hpbus_device *dev, const char *why)
 {
-	if (atomic_exchange(&dev->gone, true))
+	atomic_store(&dev->gone, true);
+	if (atomic_exchange(&dev->told, true))
 		return;
 	HPBUS_LOG(WARNING, "%s: %s; the port stays until it is detached", dev->name, why);
 	if (dev->on_gone != NULL)
@@ -208,6 +210,7 @@ hpbus_scan(void)
 		scanned = true;
 		hpbus_replace_peer();
 	}
+	hpbus_uio_scan();
 	hpbus_vfio_scan();
 	hpbus_scan_devargs();
 	TAILQ_FOREACH(dev, &devices, next)
@@ -362,12 +365,25 @@ hpbus_dma_unmap(struct rte_device *device, void *addr, uint64_t iova, size_t len
 static enum rte_iova_mode
 hpbus_iommu_class(void)
 {
+	bool uio = false, vfio = false;
 	struct hpbus_device *dev;
 
-	TAILQ_FOREACH(dev, &devices, next)
-		if (dev->backend == &hpbus_vfio_backend && hpbus_wanted(dev))
-			return RTE_IOVA_VA;
-	return RTE_IOVA_DC;
+	TAILQ_FOREACH(dev, &devices, next) {
+		if (!hpbus_wanted(dev))
+			continue;
+		uio |= dev->backend == &hpbus_uio_backend;
+		vfio |= dev->backend == &hpbus_vfio_backend;
+	}
+	/* Asking for physical addresses where there are none would end EAL's start (§11). */
+	if (uio)
+		return rte_eal_using_phys_addrs() ? RTE_IOVA_PA : RTE_IOVA_DC;
+	return vfio ? RTE_IOVA_VA : RTE_IOVA_DC;
+}
+
+static int
+hpbus_sigbus(const void *addr)
+{
+	return hpbus_sigbus_handle(addr);
 }
 
 static void *
@@ -421,6 +437,7 @@ static struct rte_bus hpbus = {
 	.dma_unmap = hpbus_dma_unmap,
 	.get_iommu_class = hpbus_iommu_class,
 	.dev_iterate = hpbus_iterate,
+	.sigbus_handler = hpbus_sigbus,
 	.cleanup = hpbus_cleanup,
 };
 

@@ -9,6 +9,7 @@
 #include "drivers/bus/vmbus/bus.h"
 
 extern const struct hpbus_backend hpbus_vfio_backend;
+extern const struct hpbus_backend hpbus_uio_backend;
 
 /**
  * Find a device by memory-order GUID or make one. EAL's scan thread only.
@@ -20,6 +21,9 @@ struct hpbus_device *hpbus_device_get(const uint8_t instance[16]);
 void hpbus_vfio_scan(void);
 /** Attach the vfio-user backend at socket @p path to a device. @return 0 or negative errno. */
 int hpbus_vfio_attach(struct hpbus_device *dev, const char *path);
+
+/** Make a device for every NIC bound to uio_hv_generic. */
+void hpbus_uio_scan(void);
 
 /** The host is gone: mark the device and tell its driver, once. Interrupt thread. */
 void hpbus_device_gone(struct hpbus_device *dev, const char *why);

@@ -271,6 +271,7 @@ vfio_open(struct hpbus_device *dev)
 		goto fail;
 	}
 	atomic_store(&dev->gone, false);
+	atomic_store(&dev->told, false);
 	rc = vfio_dma_start(v);
 	if (rc == 0)
 		rc = vfio_watch(vfu_client_fd(v->client), vfio_on_hup, v, &v->hup_intr);

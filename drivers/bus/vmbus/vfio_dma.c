@@ -219,7 +219,10 @@ vfio_dma_start(struct vfio_device *v)
 	struct hpbus_device *dev = v->dev;
 
 	dev->has_nodma = false;
+	dev->copy_only = dev->want_copy_only;
 	v->n_dma = 0;
+	if (dev->want_copy_only)
+		return 0; /* nothing is shared */
 	/* Register first, then walk: what comes in between is seen twice, never missed. */
 	if (rte_mem_event_callback_register(MEM_EVENT_NAME, dma_event, v) == 0) {
 		v->dma_active = true;

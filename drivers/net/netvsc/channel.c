@@ -20,6 +20,9 @@
 void
 netvsc_port_broken(struct netvsc_port *port, const char *why)
 {
+	/* A device that vanished leaves zeroed rings behind: that is not the host's fault. */
+	if (atomic_load(&port->bus->gone))
+		return;
 	if (atomic_fetch_or(&port->state, NETVSC_STATE_BROKEN) & NETVSC_STATE_BROKEN)
 		return;
 	NETVSC_LOG(ERR, port,
@@ -322,6 +325,8 @@ netvsc_channel_open(struct netvsc_port *port, unsigned int index)
 	}
 	/* Kernels differ in whether they mask: we poll, so say so before anything else (R10). */
 	vmbus_ring_reader_mask(&ch->in);
+	if (ch->bus.signal == HPBUS_SIGNAL_MONITOR)
+		vmbus_monitor_set_latency(port->bus->monitor, ch->bus.monitor_id, port->latency_ns);
 	ch->consumed = ch->scanned = 0;
 	ch->scan_at = ch->in.next_r;
 	ch->n_handled = 0;

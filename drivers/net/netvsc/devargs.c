@@ -14,10 +14,11 @@
 
 #define KEYS                                                                                       \
 	"vfio-user=PATH (socket), tx_copybreak=BYTES, rx_copybreak=BYTES, latency=US, "            \
-	"rx_extmbuf_enable=0, driver=NAME"
+	"copy_only=0|1, rx_extmbuf_enable=0, driver=NAME"
 
 static const char *const netvsc_keys[] = {
-	"vfio-user", "driver", "latency", "rx_copybreak", "tx_copybreak", "rx_extmbuf_enable", NULL};
+	"vfio-user", "driver", "latency", "rx_copybreak", "tx_copybreak", "copy_only", "rx_extmbuf_enable",
+	NULL};
 
 struct devarg_range {
 	struct netvsc_port *port;
@@ -59,7 +60,7 @@ devargs_get(struct netvsc_port *port, struct rte_kvargs *kv, const char *key, un
 int
 netvsc_devargs_parse(struct netvsc_port *port, const struct rte_devargs *devargs)
 {
-	uint32_t latency_us = 50, rx_copybreak = 0, extmbuf = 0;
+	uint32_t latency_us = 50, rx_copybreak = 0, copy_only = 0, extmbuf = 0;
 	struct rte_kvargs *kv;
 	int rc;
 
@@ -79,6 +80,9 @@ netvsc_devargs_parse(struct netvsc_port *port, const struct rte_devargs *devargs
 	/* 16 bits of 100 ns (spec/vmbus-ring.md §9.2). */
 	if (rc == 0)
 		rc = devargs_get(port, kv, "latency", 6553, &latency_us);
+	if (rc == 0)
+		rc = devargs_get(port, kv, "copy_only", 1, &copy_only);
+	port->bus->want_copy_only = copy_only != 0;
 	if (rc == 0)
 		rc = devargs_get(port, kv, "rx_extmbuf_enable", 1, &extmbuf);
 	if (rc == 0 && extmbuf != 0)

@@ -218,7 +218,7 @@ netvsc_priv_dump(struct rte_eth_dev *eth, FILE *f)
 		"device %s (%s) over %s, NVSP %#x, %s, state %#x, MTU %u\n"
 		"receive buffer %zu bytes in %u sections of %u; send sections %u of %u\n",
 		port->bus->name, port->bus->where, port->bus->backend->name, port->nvsp_version,
-		port->bus->copy_only ? "copy-only" : "pages by reference",
+		port->bus->copy_only ? "copy-only" : "large frames by reference",
 		atomic_load(&port->state), port->mtu, port->bus->recv.len, port->recv_count,
 		port->recv_section, port->send_count, port->send_section);
 	for (i = 0; i < port->n_channels; i++) {

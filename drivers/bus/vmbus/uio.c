@@ -1,0 +1,503 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Backend "uio": a NIC bound to uio_hv_generic in a Linux guest (spec/linux-uio-vmbus.md §5-§7).
+ * Opening /dev/uioN opens the channel with the host; the last close, with all mappings gone, closes
+ * it. What must not happen is that a mapping outlives its pages: subchannel rings are unmapped
+ * before the descriptor is closed, and when the device vanishes all mappings are replaced.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <rte_cycles.h>
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_interrupts.h>
+#include <rte_memory.h>
+
+#include "drivers/bus/vmbus/bus_private.h"
+#include "drivers/bus/vmbus/mappings.h"
+#include "drivers/bus/vmbus/sysfs.h"
+#include "lib/vmbus/ring_map.h"
+
+struct uio_device {
+	struct hpbus_device *dev;
+	struct vmbus_sysfs fs;
+	char name[VMBUS_SYSFS_NAME_MAX]; /* folder in sysfs */
+	struct vmbus_sysfs_uio uio;
+	uint16_t relid;
+	int monitor_id;
+	int fd;
+	void *int_page;
+	struct rte_intr_handle *intr;
+	struct hpbus_channel *channels[HPBUS_MAX_CHANNELS]; /* open ones, for masks */
+};
+
+static void
+uio_log(void *opaque, enum vmbus_sysfs_level level, const char *device, const char *sentence)
+{
+	switch (level) {
+	case VMBUS_SYSFS_ERROR:
+		HPBUS_LOG(ERR, "%s: %s", device, sentence);
+		break;
+	case VMBUS_SYSFS_WARN:
+		HPBUS_LOG(WARNING, "%s: %s", device, sentence);
+		break;
+	default:
+		HPBUS_LOG(DEBUG, "%s: %s", device, sentence);
+		break;
+	}
+}
+
+/* ---- events ---- */
+
+static void
+uio_gone(struct uio_device *u, const char *why)
+{
+	/* The flag first: who sees zeroed rings must know why. */
+	atomic_store(&u->dev->gone, true);
+	hpbus_mappings_replace(u->dev);
+	hpbus_device_gone(u->dev, why);
+}
+
+static void
+uio_on_event(void *arg)
+{
+	struct uio_device *u = arg;
+	int32_t count;
+
+	if (read(u->fd, &count, sizeof(count)) == sizeof(count)) {
+		/* An interrupt although every ring is masked: say so again (pitfall R10). */
+		unsigned int i;
+
+		for (i = 0; i < HPBUS_MAX_CHANNELS; i++)
+			if (u->channels[i] != NULL)
+				atomic_store(&u->channels[i]->rx.ctl->interrupt_mask, 1);
+		if (!atomic_load(&u->dev->gone))
+			return;
+	} else if ((errno == EAGAIN || errno == EINTR) && !atomic_load(&u->dev->gone)) {
+		return;
+	}
+	/* Ready for ever from now on: stop listening before anything else. */
+	rte_intr_callback_unregister_pending(u->intr, uio_on_event, u, NULL);
+	uio_gone(u, "the host withdrew the device");
+}
+
+static int
+uio_watch(struct uio_device *u)
+{
+	u->intr = rte_intr_instance_alloc(RTE_INTR_INSTANCE_F_PRIVATE);
+	if (u->intr == NULL)
+		return -ENOMEM;
+	if (rte_intr_fd_set(u->intr, u->fd) == 0 &&
+		rte_intr_type_set(u->intr, RTE_INTR_HANDLE_EXT) == 0 &&
+		rte_intr_callback_register(u->intr, uio_on_event, u) == 0)
+		return 0;
+	rte_intr_instance_free(u->intr);
+	u->intr = NULL;
+	return -EIO;
+}
+
+/* ---- mapping ---- */
+
+static int
+uio_map(struct uio_device *u, unsigned int map, void **base)
+{
+	size_t len = u->uio.maps[map].size;
+	void *p;
+
+	/* The offset selects the map, in system pages (§5). Touch it all now, not in the data path. */
+	p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, u->fd,
+		(off_t)map * sysconf(_SC_PAGESIZE));
+	if (p == MAP_FAILED)
+		return -errno;
+	if (hpbus_mapping_add(u->dev, p, len) != 0) {
+		munmap(p, len);
+		return -ENOSPC;
+	}
+	*base = p;
+	return 0;
+}
+
+static void
+uio_unmap(void *base, size_t len)
+{
+	if (base == NULL)
+		return;
+	hpbus_mapping_remove(base);
+	munmap(base, len);
+}
+
+/*
+ * Rings of map 0: every mmap starts at its first page, so the second view of the data area is
+ * what shows of a mapping laid one page earlier over the end of another (vmbus-ring.md §3).
+ */
+static int
+uio_overlay(int fd, uint32_t pages, uint32_t first, struct vmbus_ring *ring)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), ring_pages = pages - first;
+	size_t len = pages * page, total = len + (ring_pages - 1) * page;
+	uint8_t *base;
+
+	base = mmap(NULL, total, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (base == MAP_FAILED)
+		return -errno;
+	if (mmap(base + total - len, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) ==
+			MAP_FAILED ||
+		mmap(base, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) ==
+			MAP_FAILED) {
+		int rc = -errno;
+
+		munmap(base, total);
+		return rc;
+	}
+	/* The other ring's pages in front are of no use here. */
+	munmap(base, first * page);
+	ring->ctl = (struct vmbus_ring_control *)(base + first * page);
+	ring->data = (uint8_t *)ring->ctl + page;
+	ring->size = (uint32_t)((ring_pages - 1) * page);
+	ring->mirrored = true;
+	return 0;
+}
+
+static size_t
+uio_ring_span(const struct vmbus_ring *ring)
+{
+	return (size_t)(ring->data - (uint8_t *)ring->ctl) + 2 * (size_t)ring->size;
+}
+
+static void
+uio_unmap_ring(struct vmbus_ring *ring)
+{
+	if (ring->ctl != NULL)
+		hpbus_mapping_remove(ring->ctl);
+	vmbus_ring_unmap(ring);
+}
+
+/* ---- address mode ---- */
+
+/* GPA-direct packets carry physical addresses here; never a virtual one (pitfall A3). */
+static void
+uio_choose_mode(struct hpbus_device *dev)
+{
+	const char *why = NULL;
+
+	if (dev->want_copy_only)
+		why = "copy_only=1";
+	else if (rte_eal_iova_mode() != RTE_IOVA_PA)
+		why = "EAL uses virtual addresses";
+	else if (!rte_eal_has_hugepages())
+		why = "without hugepages memory may move";
+	dev->copy_only = why != NULL;
+	if (why != NULL)
+		HPBUS_LOG(NOTICE, "%s: copy-only mode (%s)", dev->name, why);
+}
+
+static bool
+uio_dma_usable(struct hpbus_device *dev, const void *addr, size_t len)
+{
+	uintptr_t va = (uintptr_t)addr, end = va + len;
+	const struct rte_memseg_list *msl = rte_mem_virt2memseg_list(addr);
+
+	if (msl == NULL || msl->external)
+		return false;
+	while (va < end) {
+		const struct rte_memseg *ms = rte_mem_virt2memseg((void *)va, msl);
+
+		if (ms == NULL || ms->iova == RTE_BAD_IOVA || ms->iova == 0)
+			return false;
+		va = (uintptr_t)ms->addr + ms->len;
+	}
+	return true;
+}
+
+/* ---- open and close ---- */
+
+static void
+uio_close(struct hpbus_device *dev)
+{
+	struct uio_device *u = dev->backend_data;
+
+	if (u->intr != NULL) {
+		rte_intr_callback_unregister_sync(u->intr, uio_on_event, u);
+		rte_intr_instance_free(u->intr);
+		u->intr = NULL;
+	}
+	if (u->fd < 0)
+		return;
+	uio_unmap(u->int_page, u->uio.maps[VMBUS_MAP_INTERRUPT].size);
+	uio_unmap(dev->monitor, u->uio.maps[VMBUS_MAP_MONITOR].size);
+	uio_unmap(dev->recv.base, dev->recv.len);
+	uio_unmap(dev->send.base, dev->send.len);
+	u->int_page = NULL;
+	dev->monitor = NULL;
+	memset(&dev->recv, 0, sizeof(dev->recv));
+	memset(&dev->send, 0, sizeof(dev->send));
+	close(u->fd);
+	u->fd = -1;
+	hpbus_sigbus_restore();
+}
+
+static int
+uio_take(struct uio_device *u)
+{
+	struct hpbus_device *dev = u->dev;
+	int state = vmbus_sysfs_state(&u->fs, u->name);
+	int rc;
+
+	if (state == VMBUS_STATE_OPEN || state == VMBUS_STATE_OPENING) {
+		HPBUS_LOG(ERR,
+			"%s: the channel is open already: another process uses the device, or the "
+			"kernel is older than 4.20; 'vmbusctl status' tells which process",
+			dev->name);
+		return -EBUSY;
+	}
+	if (state < 0)
+		return state;
+	rc = vmbus_sysfs_uio_read(&u->fs, u->name, (size_t)sysconf(_SC_PAGESIZE), &u->uio);
+	if (rc != 0)
+		return rc;
+	u->fd = vmbus_sysfs_uio_open(&u->fs, u->name, &u->uio);
+	if (u->fd < 0)
+		return u->fd;
+	hpbus_sigbus_install();
+	if (flock(u->fd, LOCK_EX | LOCK_NB) != 0) {
+		HPBUS_LOG(ERR, "%s: %s is in use by another process", dev->name, u->uio.path);
+		return -EBUSY;
+	}
+	return 0;
+}
+
+static int
+uio_open(struct hpbus_device *dev)
+{
+	struct uio_device *u = dev->backend_data;
+	struct vmbus_sysfs_device sysfs;
+	void *monitor = NULL;
+	int rc;
+
+	rc = vmbus_sysfs_device_read(&u->fs, u->name, vmbus_nic_class, &sysfs);
+	if (rc != 0) {
+		HPBUS_LOG(ERR, "%s: not in sysfs any more: %s", dev->name, strerror(-rc));
+		return rc;
+	}
+	u->relid = sysfs.relid;
+	u->monitor_id = sysfs.monitor_id;
+	dev->device.numa_node = sysfs.numa_node < 0 ? SOCKET_ID_ANY : sysfs.numa_node;
+	vmbus_sysfs_device_clear(&sysfs);
+
+	atomic_store(&dev->gone, false);
+	atomic_store(&dev->told, false);
+	rc = uio_take(u);
+	if (rc == 0)
+		rc = uio_map(u, VMBUS_MAP_INTERRUPT, &u->int_page);
+	if (rc == 0)
+		rc = uio_map(u, VMBUS_MAP_MONITOR, &monitor);
+	dev->monitor = monitor;
+	if (rc == 0) {
+		dev->recv.len = u->uio.maps[VMBUS_MAP_RECV].size;
+		dev->recv.gpadl = u->uio.recv_gpadl;
+		rc = uio_map(u, VMBUS_MAP_RECV, (void **)&dev->recv.base);
+	}
+	if (rc == 0) {
+		dev->send.len = u->uio.maps[VMBUS_MAP_SEND].size;
+		dev->send.gpadl = u->uio.send_gpadl;
+		rc = uio_map(u, VMBUS_MAP_SEND, (void **)&dev->send.base);
+	}
+	if (rc == 0)
+		rc = uio_watch(u);
+	if (rc != 0) {
+		HPBUS_LOG(ERR, "%s: cannot use uio%d: %s", dev->name, u->uio.number, strerror(-rc));
+		uio_close(dev);
+		return rc;
+	}
+	dev->max_channels = HPBUS_MAX_CHANNELS;
+	uio_choose_mode(dev);
+	return 0;
+}
+
+static int
+uio_reset(struct hpbus_device *dev)
+{
+	struct uio_device *u = dev->backend_data;
+
+	uio_close(dev);
+	/* Subchannels of the closed session vanish some time later; a new one must not meet them. */
+	vmbus_sysfs_primary_wait(&u->fs, u->name, u->relid, VMBUS_SYSFS_WAIT_MS);
+	return uio_open(dev);
+}
+
+/* ---- channels ---- */
+
+static int
+uio_map_ring_file(const char *path, struct vmbus_ring *tx, struct vmbus_ring *rx, uint64_t bytes)
+{
+	uint32_t page = (uint32_t)sysconf(_SC_PAGESIZE);
+	int fd, rc;
+
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	rc = vmbus_ring_map(fd, 0, bytes / 2, page, tx);
+	if (rc == 0) {
+		rc = vmbus_ring_map(fd, bytes / 2, bytes / 2, page, rx);
+		if (rc != 0)
+			vmbus_ring_unmap(tx);
+	}
+	close(fd);
+	return rc;
+}
+
+static int
+uio_map_primary(struct uio_device *u, struct vmbus_ring *tx, struct vmbus_ring *rx)
+{
+	uint32_t pages = u->uio.ring_bytes / (uint32_t)sysconf(_SC_PAGESIZE);
+	int rc;
+
+	rc = uio_overlay(u->fd, pages, 0, tx);
+	if (rc != 0)
+		return rc;
+	rc = uio_overlay(u->fd, 2 * pages, pages, rx);
+	if (rc != 0)
+		vmbus_ring_unmap(tx);
+	return rc;
+}
+
+static void
+uio_choose_signal(struct uio_device *u, struct hpbus_channel *ch, int monitor_id)
+{
+	ch->signal_fd = -1;
+	ch->monitor_id = monitor_id < 0 ? VMBUS_MONITOR_NONE : (uint8_t)monitor_id;
+	/* Without a monitor the kernel must make the call for us; 6.10 and later can (§7.1). */
+	ch->signal = monitor_id < 0 ? HPBUS_SIGNAL_CALL : HPBUS_SIGNAL_MONITOR;
+}
+
+static int
+uio_channel_open(struct hpbus_device *dev, unsigned int index, struct hpbus_channel *ch)
+{
+	struct uio_device *u = dev->backend_data;
+	struct vmbus_sysfs_channel sub = {.relid = u->relid, .monitor_id = u->monitor_id};
+	char path[VMBUS_SYSFS_PATH_MAX];
+	int rc;
+
+	if (index >= HPBUS_MAX_CHANNELS || u->fd < 0)
+		return -EINVAL;
+	memset(ch, 0, sizeof(*ch));
+	if (index == 0) {
+		rc = uio_map_primary(u, &ch->tx, &ch->rx);
+	} else {
+		rc = vmbus_sysfs_ring_wait(&u->fs, u->name, u->relid, HPBUS_MAX_CHANNELS,
+			(uint16_t)index, VMBUS_SYSFS_WAIT_MS, &sub, path);
+		if (rc == 0)
+			rc = uio_map_ring_file(path, &ch->tx, &ch->rx, sub.ring_size);
+	}
+	if (rc != 0)
+		return rc;
+	/* At once: some kernels cannot take an interrupt of a subchannel (§8 "bad window"). */
+	atomic_store(&ch->rx.ctl->interrupt_mask, 1);
+	if (hpbus_mapping_add(dev, ch->tx.ctl, uio_ring_span(&ch->tx)) != 0 ||
+		hpbus_mapping_add(dev, ch->rx.ctl, uio_ring_span(&ch->rx)) != 0) {
+		uio_unmap_ring(&ch->tx);
+		uio_unmap_ring(&ch->rx);
+		return -ENOSPC;
+	}
+	ch->dev = dev;
+	ch->index = (uint16_t)index;
+	ch->relid = sub.relid;
+	uio_choose_signal(u, ch, sub.monitor_id);
+	u->channels[index] = ch;
+	return 0;
+}
+
+static void
+uio_channel_close(struct hpbus_device *dev, struct hpbus_channel *ch)
+{
+	struct uio_device *u = dev->backend_data;
+
+	u->channels[ch->index] = NULL;
+	uio_unmap_ring(&ch->tx);
+	uio_unmap_ring(&ch->rx);
+	memset(ch, 0, sizeof(*ch));
+}
+
+static void
+uio_signal(struct hpbus_channel *ch)
+{
+	struct uio_device *u = ch->dev->backend_data;
+	int32_t one = 1;
+	unsigned int i;
+
+	if (atomic_load(&ch->dev->gone))
+		return;
+	vmbus_int_page_signal(u->int_page, ch->relid);
+	if (write(u->fd, &one, sizeof(one)) < 0 && errno == EIO)
+		return; /* withdrawn: the event thread hears of it */
+	/* That write also unmasked interrupts; we poll (pitfall R9). */
+	for (i = 0; i < HPBUS_MAX_CHANNELS; i++)
+		if (u->channels[i] != NULL)
+			atomic_store(&u->channels[i]->rx.ctl->interrupt_mask, 1);
+}
+
+/* ---- discovery ---- */
+
+static void
+uio_release(struct hpbus_device *dev)
+{
+	free(dev->backend_data);
+	dev->backend_data = NULL;
+	dev->backend = NULL;
+}
+
+static void
+uio_found(const struct vmbus_sysfs *fs, const struct vmbus_sysfs_device *found)
+{
+	struct hpbus_device *dev = hpbus_device_get(found->instance);
+	struct uio_device *u;
+
+	if (dev == NULL || dev->backend != NULL)
+		return;
+	u = calloc(1, sizeof(*u));
+	if (u == NULL)
+		return;
+	u->dev = dev;
+	u->fs = *fs;
+	u->fd = -1;
+	snprintf(u->name, sizeof(u->name), "%s", found->name);
+	dev->backend_data = u;
+	dev->backend = &hpbus_uio_backend;
+	dev->device.numa_node = found->numa_node < 0 ? SOCKET_ID_ANY : found->numa_node;
+	snprintf(dev->where, sizeof(dev->where), "uio%d", found->uio);
+}
+
+void
+hpbus_uio_scan(void)
+{
+	struct vmbus_sysfs_device *found;
+	struct vmbus_sysfs fs;
+	size_t i, n;
+
+	if (vmbus_sysfs_init(&fs, uio_log, NULL) != 0 ||
+		vmbus_sysfs_scan(&fs, vmbus_nic_class, &found, &n) != 0)
+		return; /* no VMBus here */
+	for (i = 0; i < n; i++)
+		if (found[i].uio >= 0 && strcmp(found[i].driver, VMBUS_UIO_DRIVER) == 0)
+			uio_found(&fs, &found[i]);
+	vmbus_sysfs_free(found, n);
+}
+
+const struct hpbus_backend hpbus_uio_backend = {
+	.name = "uio",
+	.open = uio_open,
+	.close = uio_close,
+	.reset = uio_reset,
+	.channel_open = uio_channel_open,
+	.channel_close = uio_channel_close,
+	.signal = uio_signal,
+	.dma_usable = uio_dma_usable,
+	.release = uio_release,
+};

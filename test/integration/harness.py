@@ -4,6 +4,7 @@
 Every child dies with this process (PR_SET_PDEATHSIG); every wait has a limit.
 """
 import ctypes
+import itertools
 import json
 import os
 import pty
@@ -25,6 +26,7 @@ PLUGIN = os.path.join(BUILD, "drivers/librte_hyperpoll.so")
 HUGEPAGES = "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages"
 HUGEPAGES_NEEDED = 160
 PROMPT = "testpmd> "
+SERIAL = itertools.count(os.getpid() * 1000)  # EAL instances of their own
 ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|\r")
 
 
@@ -210,6 +212,8 @@ class Testpmd(Program):
             argv += ["-a", device]
         argv += [*eal, "--", "-i", f"--forward-mode={mode}", f"--rxq={queues}", f"--txq={queues}",
                  "--total-num-mbufs=16384", "--nb-cores=1", *args]
+        if "--file-prefix" not in argv:
+            argv[1:1] = ["--file-prefix", f"hyperpoll{next(SERIAL)}"]
         super().__init__("testpmd", argv, env=env, prefix=prefix)
         self.devices = devices
 
@@ -283,6 +287,7 @@ class Case(unittest.TestCase):
     def setUp(self):
         self.programs = []
         self.dir = self.mkdtemp()
+        os.environ["RUNTIME_DIRECTORY"] = self.dir
         previous = signal.signal(signal.SIGALRM, self._alarm)
         signal.alarm(self.limit)
         self.addCleanup(signal.signal, signal.SIGALRM, previous)

@@ -2,7 +2,6 @@
 """Every way EAL can lay out memory either works, by sharing or by copying, or is refused clearly
 (spec/vmbus-over-vfio-user.md §11)."""
 import os
-import shutil
 import unittest
 
 from harness import HUGEPAGES, HUGEPAGES_NEEDED, Case, wait_until
@@ -37,11 +36,9 @@ class Memory(Case):
 
     def mounted(self, *eal):
         """With a hugetlbfs of its own, in a mount namespace that ends with testpmd."""
-        name = os.path.basename(self.dir)
         mount = self.path("huge")
         os.mkdir(mount)
-        self.addCleanup(shutil.rmtree, f"/var/run/dpdk/{name}", ignore_errors=True)
-        return self.forward("--huge-dir", mount, "--file-prefix", name, *eal, prefix=[
+        return self.forward("--huge-dir", mount, *eal, prefix=[
             "unshare", "-m", "sh", "-c", 'mount -t hugetlbfs none "$0" && exec "$@"', mount])
 
     def test_no_huge(self):

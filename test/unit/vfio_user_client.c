@@ -333,6 +333,34 @@ io_fds_reply(uint32_t count, uint32_t stride, uint32_t fd_index, int fd, struct 
 	return ret;
 }
 
+/* Entries that are announced but not there: far outside, had they been looked for. */
+static void
+test_io_fds_cut(void)
+{
+	static const char *const replies[] = {
+		"id 0600 48000000 01000000 00000000 60000000 00000000 06000000 02000000",
+		"id 0600 48000000 01000000 00000000 f0ffffff 00000000 06000000 02000000",
+	};
+	int efd = eventfd(0, EFD_CLOEXEC);
+
+	for (size_t i = 0; i < N(replies); i++) {
+		char reply[400];
+		struct rig_step steps[] = {HELLO, {.reply = reply, .fds = {efd}, .reply_n_fds = 1}};
+		struct vfu_client *client;
+		struct vfu_io_fds io;
+		struct rig_script s;
+
+		/* One whole entry of zeroes. */
+		snprintf(reply, sizeof(reply), "%s %080d", replies[i], 0);
+		client = attach(&s, steps, N(steps));
+		CU_ASSERT_EQUAL(vfu_client_io_fds(client, 6, &io), -EPROTO);
+		CU_ASSERT_EQUAL(io.count, 0);
+		vfu_client_close(client);
+		rig_script_end(&s);
+	}
+	close(efd);
+}
+
 static void
 test_io_fds_replies(void)
 {
@@ -612,6 +640,7 @@ main(void)
 		{"region info, good and bad", test_region_replies},
 		{"region info that needs more room", test_region_argsz_retry},
 		{"IO_FDS, good and bad", test_io_fds_replies},
+		{"IO_FDS that is cut short", test_io_fds_cut},
 		{"error replies and a server's commands", test_errors_and_server_commands},
 		{"lost connections", test_lost_connections},
 		{"SET_IRQS in pieces", test_set_irqs_in_chunks},

@@ -5,8 +5,8 @@
  * by the owner's poll loop (spec/vmbus-over-vfio-user.md §1-§5, §12 first paragraph, §13).
  *
  * Everything here belongs to the owner and is called on one thread, or with one lock held; nothing
- * starts a thread, blocks or logs. The callbacks run inside vfu_session_process() on that thread and
- * must not close the session.
+ * starts a thread, blocks or logs. The callbacks run inside vfu_session_process() on that thread
+ * and must not close the session.
  *
  * Division of work. The library does framing, VERSION, argument checks, descriptor passing, keeps
  * the eventfds of SET_IRQS, and checks the file behind a DMA_MAP. The device does what needs its

@@ -67,6 +67,21 @@ hpbus_device_get(const uint8_t instance[16])
 	return dev;
 }
 
+struct hpbus_device *
+hpbus_device_by_folder(const char *folder)
+{
+	size_t len = strlen(folder);
+	struct hpbus_device *dev;
+	uint8_t guid[16];
+
+	if (len < VMBUS_GUID_LEN || vmbus_guid_parse(folder + len - VMBUS_GUID_LEN, guid) != 0)
+		return NULL;
+	TAILQ_FOREACH(dev, &devices, next)
+		if (memcmp(dev->instance, guid, sizeof(guid)) == 0)
+			return dev;
+	return NULL;
+}
+
 static void
 hpbus_device_free(struct hpbus_device *dev)
 {
@@ -85,6 +100,7 @@ hpbus_device_gone(struct hpbus_device *dev, const char *why)
 	HPBUS_LOG(WARNING, "%s: %s; the port stays until it is detached", dev->name, why);
 	if (dev->on_gone != NULL)
 		dev->on_gone(dev);
+	rte_dev_event_callback_process(dev->name, RTE_DEV_EVENT_REMOVE);
 }
 
 void
@@ -416,6 +432,7 @@ hpbus_cleanup(void)
 	struct hpbus_device *dev;
 	int error = 0;
 
+	hpbus_hotplug_stop();
 	while ((dev = TAILQ_FIRST(&devices)) != NULL) {
 		if (dev->device.driver != NULL && the_driver->remove(dev) != 0)
 			error = -1;

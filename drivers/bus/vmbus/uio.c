@@ -103,6 +103,15 @@ uio_watch(struct uio_device *u)
 	return -EIO;
 }
 
+void
+hpbus_uio_removed(struct hpbus_device *dev)
+{
+	struct uio_device *u = dev->backend_data;
+
+	if (dev->backend == &hpbus_uio_backend && u->fd >= 0)
+		uio_gone(u, "the kernel removed the device");
+}
+
 /* ---- mapping ---- */
 
 static int
@@ -484,6 +493,7 @@ hpbus_uio_scan(void)
 	if (vmbus_sysfs_init(&fs, uio_log, NULL) != 0 ||
 		vmbus_sysfs_scan(&fs, vmbus_nic_class, &found, &n) != 0)
 		return; /* no VMBus here */
+	hpbus_hotplug_start();
 	for (i = 0; i < n; i++)
 		if (found[i].uio >= 0 && strcmp(found[i].driver, VMBUS_UIO_DRIVER) == 0)
 			uio_found(&fs, &found[i]);

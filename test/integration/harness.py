@@ -320,7 +320,7 @@ class Case(unittest.TestCase):
     def host(self, *nics, directory=None, **keys):
         return self.own(Host(directory or self.mkdtemp(), *nics, **keys)).ready()
 
-    def testpmd(self, devices, **keys):
+    def guest(self, devices, **keys):
         return self.own(Testpmd(devices, **keys)).ready()
 
     def assert_intact(self, port, count):

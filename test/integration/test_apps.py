@@ -64,7 +64,7 @@ class Apps(Case):
         host = self.host("tap:hp0", prefix=net.prefix)
         net.run("ip", "addr", "add", "192.0.2.1/24", "dev", "hp0")
         net.run("ip", "link", "set", "hp0", "up")
-        pmd = self.testpmd(host, mode="icmpecho")
+        pmd = self.guest(host, mode="icmpecho")
         pmd.start()
         for size in (0, 56, 1000, 1472):
             out = net.run("ping", "-c", "5", "-i", "0.05", "-W", "2", "-s", size, "192.0.2.2")
@@ -75,12 +75,10 @@ class Apps(Case):
 
     def test_example_application(self):
         """The application that links the driver instead of loading it."""
-        app = os.path.join(BUILD, "drivers/example/hyperpoll-example")
-        if not os.path.exists(app):
-            self.skipTest("not built")
+        app = os.path.join(BUILD, "app/example/hyperpoll-forward")
         host = self.host("gen:count=5000")
         program = self.own(self.program("example", [
-            app, "-l", "0", "--no-pci", *memory_args(), "-a", host.device()]))
+            app, "-l", "0", "--no-pci", "--no-telemetry", *memory_args(), "-a", host.device()]))
         wait_until(lambda: host.port()["verified"] >= 5000, 15, "5000 frames are back")
         program.signal(signal.SIGINT)
         self.assertEqual(program.wait(), 0)

@@ -27,7 +27,7 @@ class Forward(Case):
         """Forward a capture; (frames recorded, per-queue receive counts)."""
         frames.pcap_write(self.path("in.pcap"), sent)
         host = self.host(f"pcap:in={self.path('in.pcap')},out={self.path('out.pcap')}")
-        pmd = self.testpmd([host.device(options=devargs)], mode=mode, queues=queues, **keys)
+        pmd = self.guest([host.device(options=devargs)], mode=mode, queues=queues, **keys)
         pmd.start()
         wait_until(lambda: host.port()["tx_frames"] >= len(sent), 15,
                    f"{len(sent)} frames are back")
@@ -68,7 +68,7 @@ class Forward(Case):
         count = 40000
         host = self.host(f"gen:size=60-1514,flows=64,seed=5,count={count}")
         host.set("rx_wait", 1)
-        pmd = self.testpmd(host, queues=queues)
+        pmd = self.guest(host, queues=queues)
         pmd.cmd("set fwd io retry")
         pmd.cmd("set burst tx delay 10 retry 10000")
         pmd.start()
@@ -85,7 +85,7 @@ class Forward(Case):
         count = 30000
         host = self.host(f"gen:size=60-1514,flows=64,count={count}")
         host.set("rx_wait", 1)
-        pmd = self.testpmd(host, mode="rxonly", queues=queues)
+        pmd = self.guest(host, mode="rxonly", queues=queues)
         pmd.start()
         wait_until(lambda: pmd.stats()["RX-packets"] >= count, 20, f"{count} frames are received")
         stats, port = pmd.stats(), host.port()
@@ -94,7 +94,7 @@ class Forward(Case):
 
     def check_txonly(self, queues, lengths="60"):
         host = self.host(f"pcap:out={self.path('out.pcap')}")
-        pmd = self.testpmd(host, mode="txonly", queues=queues)
+        pmd = self.guest(host, mode="txonly", queues=queues)
         pmd.cmd(f"set txpkts {lengths}")
         pmd.start()
         time.sleep(0.1)
@@ -127,7 +127,7 @@ class Forward(Case):
             frames.pcap_write(self.path(f"in{n}.pcap"), sent[n])
             ports.append(f"pcap:in={self.path(f'in{n}.pcap')},out={self.path(f'out{n}.pcap')}")
         host = self.host(*ports)
-        pmd = self.testpmd(host, queues=2)
+        pmd = self.guest(host, queues=2)
         pmd.start()
         for n in range(2):
             wait_until(lambda: host.port(n)["tx_frames"] >= len(sent[1 - n]), 15,

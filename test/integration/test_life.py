@@ -24,7 +24,7 @@ class Life(Case):
 
     def test_start_stop_cycles_under_traffic(self):
         host = self.host("gen:size=60-1514,flows=64,rate=100K")
-        pmd = self.testpmd(host, queues=2)
+        pmd = self.guest(host, queues=2)
         for _ in range(20):
             pmd.start()
             self.grows(host, "verified", 200)
@@ -45,7 +45,7 @@ class Life(Case):
 
     def test_other_queue_counts_after_stop(self):
         host = self.host("gen:flows=64,rate=50K")
-        pmd = self.testpmd(host, queues=4)
+        pmd = self.guest(host, queues=4)
         for queues in (1, 4, 2, 3):
             pmd.cmd("port stop 0")
             pmd.cmd(f"port config all rxq {queues}")
@@ -63,7 +63,7 @@ class Life(Case):
     def test_guest_killed_and_restarted(self):
         host = self.host("gen:size=60-1514,flows=64,rate=100K")
         for _ in range(3):
-            pmd = self.testpmd(host, queues=4)
+            pmd = self.guest(host, queues=4)
             pmd.start()
             self.grows(host, "verified", 5000)
             pmd.signal(signal.SIGKILL)
@@ -73,7 +73,7 @@ class Life(Case):
 
     def test_host_killed(self):
         host = self.host("gen:rate=100K", "gen:rate=100K")
-        pmd = self.testpmd(host)
+        pmd = self.guest(host)
         pmd.start()
         self.grows(host, "verified", 1000)
         host.signal(signal.SIGKILL)
@@ -87,7 +87,7 @@ class Life(Case):
 
     def test_host_stops_and_another_takes_its_place(self):
         host = self.host("gen:rate=50K")
-        pmd = self.testpmd(host)
+        pmd = self.guest(host)
         pmd.start()
         self.grows(host, "verified", 1000)
         self.assertEqual(host.stop(), 0)
@@ -104,7 +104,7 @@ class Life(Case):
 
     def test_link_down_and_up(self):
         host = self.host("gen:rate=50K")
-        pmd = self.testpmd(host)
+        pmd = self.guest(host)
         pmd.start()
         host.request("link", 0, up=False)
         wait_until(lambda: "Link status: down" in pmd.cmd("show port info 0"), 5, "link is down")
@@ -117,7 +117,7 @@ class Starve(Life):
     def check_send_without_receive(self, settings):
         """Pitfall X1: txonly never polls the receive queue, where the send completions arrive."""
         host = self.host((settings, "gen:rate=300K,flows=64"))
-        pmd = self.testpmd(host, mode="txonly")
+        pmd = self.guest(host, mode="txonly")
         pmd.start()
         for _ in range(6):
             self.grows(host, "tx_frames", 50000, timeout=3)
@@ -144,7 +144,7 @@ class Starve(Life):
         count = 60000
         host = self.host((settings, f"gen:size={size},flows=16,rate=40K,count={count}"))
         host.set("rx_wait", 1)
-        pmd = self.testpmd([host.device(options=devargs)])
+        pmd = self.guest([host.device(options=devargs)])
         pmd.start()
         for _ in range(4):
             self.grows(host, "verified", 3000)
@@ -183,7 +183,7 @@ class Starve(Life):
     def test_host_withholds_completions(self):
         """Pitfall T3: no send section is free; sending goes on when completions come again."""
         host = self.host("gen:size=60-1514,rate=100K,flows=16")
-        pmd = self.testpmd(host)
+        pmd = self.guest(host)
         pmd.start()
         self.grows(host, "verified", 3000)
         host.set("no_complete", 1)
@@ -199,7 +199,7 @@ class Starve(Life):
     def test_one_broken_ring_leaves_the_other_port(self):
         """Pitfall R6: a corrupt ring stops its port only."""
         host = self.host("gen:rate=50K", "gen:rate=50K")
-        pmd = self.testpmd(host, args=["--port-topology=loop"])
+        pmd = self.guest(host, args=["--port-topology=loop"])
         pmd.start()
         self.grows(host, "verified", 1000)
         host.set("corrupt_ring", 0)

@@ -24,7 +24,7 @@ class Memory(Case):
     def forward(self, *eal, prefix=(), **keys):
         host = self.host(f"gen:size=60-1514,flows=16,count={COUNT}")
         host.set("rx_wait", 1)
-        pmd = self.testpmd(host, memory=list(eal), prefix=prefix, **keys)
+        pmd = self.guest(host, memory=list(eal), prefix=prefix, **keys)
         pmd.cmd("set fwd io retry")
         pmd.cmd("set burst tx delay 10 retry 10000")
         pmd.start()

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* vmbusctl bind and unbind: checks first, then the writes, then a look at what came of them. */
+#include "app/vmbusctl/ctl.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+/* Probing is synchronous but for deferrals. */
+#define SETTLE_STEPS 200
+#define SETTLE_MS    10
+
+struct job {
+	struct ctl *ctl;
+	const struct vmbus_sysfs_device *device;
+	const char *driver; /* where to */
+	const char *undo_verb;
+	struct ctl_plan plan;
+};
+
+/* New state of the device; the caller clears it when 0 is returned. */
+static int
+look_again(const struct job *job, struct vmbus_sysfs_device *now)
+{
+	return vmbus_sysfs_device_read(&job->ctl->fs, job->device->name, NULL, now);
+}
+
+static bool
+arrived(const struct job *job, struct vmbus_sysfs_device *now)
+{
+	const struct timespec step = {.tv_nsec = SETTLE_MS * 1000000L};
+	bool to_uio = strcmp(job->driver, VMBUS_UIO_DRIVER) == 0;
+	unsigned int i;
+
+	for (i = 0; i < SETTLE_STEPS; i++) {
+		if (look_again(job, now) != 0)
+			return false;
+		if (strcmp(now->driver, job->driver) == 0 && (!to_uio || now->uio >= 0))
+			return true;
+		vmbus_sysfs_device_clear(now);
+		nanosleep(&step, NULL);
+	}
+	return false;
+}
+
+/* Back to where the device was. */
+static void
+undo(struct job *job)
+{
+	const struct vmbus_sysfs_device *was = job->device;
+	struct vmbus_sysfs_device now;
+	char command[CTL_COMMAND_MAX];
+	struct ctl_plan plan;
+	unsigned int i;
+	int rc;
+
+	if (look_again(job, &now) != 0) {
+		ctl_error("%s is gone: nothing to undo", was->name);
+		return;
+	}
+	if (strcmp(was->driver, VMBUS_UIO_DRIVER) == 0)
+		ctl_plan_uio(job->ctl, &now, &plan);
+	else
+		ctl_plan_kernel(job->ctl, &now, was->driver, was->driver_override,
+			job->plan.added_id, &plan);
+	vmbus_sysfs_device_clear(&now);
+	ctl_plan_links_up(&job->plan, &plan);
+	if (plan.n == 0) {
+		ctl_error("nothing was changed");
+		return;
+	}
+	rc = ctl_plan_run(&plan, true);
+	if (look_again(job, &now) == 0) {
+		if (strcmp(now.driver, was->driver) != 0)
+			rc = CTL_FAILED;
+		vmbus_sysfs_device_clear(&now);
+	}
+	if (rc == CTL_OK) {
+		ctl_error("undone: %s is back as it was (driver %s)", was->name,
+			was->driver[0] == '\0' ? "none" : was->driver);
+	} else {
+		ctl_error("not all could be undone; the whole undo is:");
+		for (i = 0; i < plan.n; i++) {
+			ctl_step_command(&plan.steps[i], command);
+			ctl_error("  %s", command);
+		}
+	}
+}
+
+static void
+print_result(const struct job *job, const struct vmbus_sysfs_device *now, bool changed)
+{
+	char where[64] = "";
+	struct json_object *o;
+
+	if (now->uio >= 0)
+		snprintf(where, sizeof(where), "/dev/uio%d", now->uio);
+	else if (now->n_netdevs > 0)
+		strcpy(where, now->netdevs[0]);
+	if (job->ctl->json) {
+		o = json_object_new_object();
+		json_object_object_add(o, "device", json_object_new_string(now->name));
+		json_object_object_add(o, "driver", json_object_new_string(now->driver));
+		json_object_object_add(
+			o, "node", where[0] == '\0' ? NULL : json_object_new_string(where));
+		json_object_object_add(o, "changed", json_object_new_boolean(changed));
+		json_object_object_add(o, "persistent",
+			json_object_new_boolean(ctl_persist_exists(job->ctl, now)));
+		ctl_print_json(o);
+		return;
+	}
+	printf("%s is %s to %s%s%s\n", now->name, changed ? "bound" : "already bound", now->driver,
+		where[0] == '\0' ? "" : " as ", where);
+	if (changed)
+		printf("undo: vmbusctl %s %s%s\n", job->undo_verb, now->name,
+			job->ctl->persist ? " --persist" : "");
+}
+
+static void
+print_dry_run(struct job *job)
+{
+	struct json_object *o, *list;
+	char command[CTL_COMMAND_MAX];
+	unsigned int i;
+
+	if (job->ctl->json) {
+		o = json_object_new_object();
+		list = json_object_new_array();
+		json_object_object_add(o, "device", json_object_new_string(job->device->name));
+		json_object_object_add(o, "dry_run", json_object_new_boolean(true));
+		json_object_object_add(o, "commands", list);
+		for (i = 0; i < job->plan.n; i++) {
+			ctl_step_command(&job->plan.steps[i], command);
+			json_object_array_add(list, json_object_new_string(command));
+		}
+		ctl_print_json(o);
+		return;
+	}
+	if (job->plan.n == 0)
+		printf("# nothing to do: %s is already bound to %s\n", job->device->name,
+			job->device->driver);
+	for (i = 0; i < job->plan.n; i++) {
+		ctl_step_command(&job->plan.steps[i], command);
+		puts(command);
+	}
+	if (job->ctl->persist)
+		ctl_persist_show(job->ctl, job->device, strcmp(job->driver, VMBUS_UIO_DRIVER) == 0);
+}
+
+static int
+run_job(struct job *job)
+{
+	bool to_uio = strcmp(job->driver, VMBUS_UIO_DRIVER) == 0;
+	struct vmbus_sysfs_device now;
+	struct ctl *ctl = job->ctl;
+
+	if (ctl->dry_run) {
+		print_dry_run(job);
+		return CTL_OK;
+	}
+	if (ctl_plan_run(&job->plan, false) != CTL_OK) {
+		undo(job);
+		return CTL_FAILED;
+	}
+	if (!arrived(job, &now)) {
+		ctl_error("%s did not come to %s: see dmesg", job->device->name, job->driver);
+		undo(job);
+		return CTL_FAILED;
+	}
+	if (ctl->persist &&
+		(to_uio ? ctl_persist_write(ctl, &now) : ctl_persist_remove(ctl, &now))) {
+		ctl_error("%s is bound to %s, but only until the next boot", now.name, now.driver);
+		vmbus_sysfs_device_clear(&now);
+		return CTL_FAILED;
+	}
+	print_result(job, &now, job->plan.n > 0);
+	if (!to_uio && !ctl->persist && !ctl->json && ctl_persist_exists(ctl, &now))
+		printf("note: a rule binds it again at the next boot; vmbusctl unbind %s --persist "
+		       "removes it\n",
+			now.name);
+	vmbus_sysfs_device_clear(&now);
+	return CTL_OK;
+}
+
+static const struct vmbus_sysfs_device *
+find_nic(struct ctl *ctl)
+{
+	const struct vmbus_sysfs_device *device;
+
+	if (ctl_scan(ctl) != CTL_OK || (device = ctl_find(ctl, ctl->device)) == NULL)
+		return NULL;
+	if (!ctl_is_nic(device)) {
+		ctl_error("%s is no network adapter but '%s': only network adapters are bound",
+			device->name, vmbus_class_name(device->class_guid));
+		return NULL;
+	}
+	return device;
+}
+
+/* Would the user be cut off? */
+static bool
+is_lifeline(const struct ctl *ctl, const struct vmbus_sysfs_device *device)
+{
+	struct ctl_interfaces set;
+	char which[16];
+
+	ctl_interfaces(ctl, device, &set);
+	if (ctl_has_ssh(ctl, &set, which)) {
+		ctl_error(
+			"%s (%s) carries this SSH connection: it would be cut; --force does it all "
+			"the same",
+			device->name, which);
+		return true;
+	}
+	if (ctl_has_default_route(ctl, &set, which)) {
+		ctl_error("%s (%s) carries the default route: the machine would lose its network; "
+			  "--force does it all the same",
+			device->name, which);
+		return true;
+	}
+	return false;
+}
+
+/* new_id binds every NIC without a driver, not only the one that was asked for. */
+static void
+warn_others(const struct ctl *ctl, const struct vmbus_sysfs_device *device)
+{
+	size_t i;
+
+	for (i = 0; i < ctl->n_devices && !device->has_override; i++)
+		if (&ctl->devices[i] != device && ctl_is_nic(&ctl->devices[i]) &&
+			ctl->devices[i].driver[0] == '\0')
+			ctl_error("note: this kernel has no driver_override, so %s, which has no "
+				  "driver, is bound too",
+				ctl->devices[i].name);
+}
+
+int
+ctl_bind(struct ctl *ctl)
+{
+	struct job job = {.ctl = ctl, .driver = VMBUS_UIO_DRIVER, .undo_verb = "unbind"};
+
+	job.device = find_nic(ctl);
+	if (job.device == NULL)
+		return CTL_FAILED;
+	if (strcmp(job.device->driver, VMBUS_UIO_DRIVER) != 0 && !ctl->force) {
+		if (is_lifeline(ctl, job.device))
+			return CTL_FAILED;
+		if (ctl_isolation() != 0) {
+			ctl_error("this is an isolated VM: user space cannot share memory with the "
+				  "host here, the adapter would not work; --force does it all the "
+				  "same");
+			return CTL_FAILED;
+		}
+	}
+	ctl_plan_uio(ctl, job.device, &job.plan);
+	if (job.plan.n > 0)
+		warn_others(ctl, job.device);
+	return run_job(&job);
+}
+
+/* The kernel lets go of memory that the host still writes to (§7.2): no --force against that. */
+static bool
+is_open(const struct ctl *ctl, const struct vmbus_sysfs_device *device)
+{
+	struct ctl_user users[CTL_USERS_MAX];
+	unsigned int n = ctl_users(ctl, device, users);
+
+	if (n > 0) {
+		ctl_error("/dev/uio%d is in use by %s (pid %d)%s: end it first, unbinding an open "
+			  "device corrupts memory",
+			device->uio, users[0].command, users[0].pid, n > 1 ? " and others" : "");
+		return true;
+	}
+	if (device->state == VMBUS_STATE_OPEN && !ctl->force) {
+		ctl_error(
+			"the channel of %s is open although no process with /dev/uio%d was found: "
+			"run as root outside containers to see them all; on kernels before 4.20 it "
+			"is always open, there use --force",
+			device->name, device->uio);
+		return true;
+	}
+	return false;
+}
+
+static bool
+others_on_uio(const struct ctl *ctl, const struct vmbus_sysfs_device *device)
+{
+	size_t i;
+
+	for (i = 0; i < ctl->n_devices; i++)
+		if (&ctl->devices[i] != device && ctl_is_nic(&ctl->devices[i]) &&
+			strcmp(ctl->devices[i].driver, VMBUS_UIO_DRIVER) == 0)
+			return true;
+	return false;
+}
+
+int
+ctl_unbind(struct ctl *ctl)
+{
+	struct job job = {.ctl = ctl, .driver = VMBUS_NETVSC_DRIVER, .undo_verb = "bind"};
+	const struct vmbus_sysfs_device *device = find_nic(ctl);
+	bool on_uio;
+
+	if (device == NULL)
+		return CTL_FAILED;
+	job.device = device;
+	on_uio = strcmp(device->driver, VMBUS_UIO_DRIVER) == 0;
+	if (device->driver[0] != '\0' && !on_uio && strcmp(device->driver, job.driver) != 0) {
+		ctl_error("%s is bound to %s, not to uio_hv_generic: left alone", device->name,
+			device->driver);
+		return CTL_FAILED;
+	}
+	if (on_uio && is_open(ctl, device))
+		return CTL_FAILED;
+	ctl_plan_kernel(ctl, device, job.driver, "",
+		on_uio && !device->has_override && !others_on_uio(ctl, device), &job.plan);
+	return run_job(&job);
+}

@@ -69,6 +69,7 @@ test_ring_heap(struct test_ring *t, uint32_t size)
 static inline bool
 test_ring_mirrored(struct test_ring *t, uint32_t size)
 {
+	memset(t, 0, sizeof(*t));
 	t->fd = memfd_create("ring", MFD_CLOEXEC);
 	if (t->fd < 0)
 		return false;

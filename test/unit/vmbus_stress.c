@@ -20,7 +20,7 @@
 #endif
 #endif
 #ifndef STRESS_PACKETS
-#define STRESS_PACKETS 2000000u
+#define STRESS_PACKETS 1000000u
 #endif
 
 #define STRESS_WAIT_MS 10000

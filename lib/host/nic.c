@@ -462,32 +462,23 @@ host_nic_set_link(struct host_nic *nic, bool up)
 	if (nic->link_up == up)
 		return 0;
 	nic->link_up = up;
-	nic_rndis_indicate(
-		nic, up ? RNDIS_STATUS_MEDIA_CONNECT : RNDIS_STATUS_MEDIA_DISCONNECT, NULL, 0);
+	nic->link_notice = true;
+	nic_rndis_notify(nic);
 	return 0;
 }
 
 int
 host_nic_set_vf(struct host_nic *nic, bool present, uint32_t serial)
 {
-	struct nvsp_message msg;
-
 	if (present) {
-		nic->vf_present = true;
 		nic->vf_serial = serial;
-		nic_nvsp_announce_vf(nic);
-		return 0;
-	}
-	if (!nic->vf_present)
-		return 0;
-	nic->vf_present = false;
-	if (nic->path_vf) {
+	} else if (nic->path_vf) {
+		/* The path goes back first (spec/nvsp.md §9). */
 		nic->path_vf = false;
-		nvsp_build_switch_data_path(&msg, NVSP_DATA_PATH_SYNTHETIC);
-		if (nic->vf_announced)
-			nic_control_notify(nic, &msg, 0, NIC_TID_SWITCH);
+		nic->path_notice = nic->vf_announced;
 	}
-	nic_nvsp_announce_vf(nic);
+	nic->vf_present = present;
+	nic_rndis_notify(nic);
 	return 0;
 }
 

@@ -169,7 +169,7 @@ const struct host_nic_config *host_nic_config(const struct host_nic *nic);
 
 /**
  * Fault and behaviour knobs for tests ("ctl set NAME VALUE"); see nic_knobs.c for the list:
- * stall (stop reading the guest's rings), stall_rx (stop delivering), complete_pct, batch, ...
+ * stall (stop reading the guest's rings), stall_rx (stop delivering), no_complete, refuse_pct, batch, ...
  * @return 0, -ENOENT for an unknown name, -EINVAL for a bad value
  */
 int host_nic_knob(struct host_nic *nic, const char *name, const char *value);

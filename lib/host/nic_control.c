@@ -102,6 +102,7 @@ nic_control_flush(struct host_nic *nic)
 	struct nic_control *c;
 	unsigned int n = 0;
 
+	nic_rndis_notify(nic);
 	if (nic->control_head == nic->control_tail)
 		return 0;
 	if (!nic->channels[0].open || nic->channels[0].dead) {

@@ -139,7 +139,7 @@ struct host_nic {
 	struct host_nic_stats stats;
 	struct nic_oid_stats oid_stats;
 	struct nic_knobs knobs;
-	bool link_up;
+	bool link_up, link_notice;
 
 	enum nic_state state;
 	uint32_t version, ndis_version, message_size;
@@ -159,7 +159,7 @@ struct host_nic {
 	/* Subchannels and VF. */
 	bool subchannels_asked, subchannels_answered, table_sent, offer_now;
 	uint32_t granted;
-	bool vf_present, vf_announced, path_vf;
+	bool vf_present, vf_announced, path_vf, path_notice;
 	uint32_t vf_serial;
 
 	/* RNDIS. */
@@ -257,6 +257,11 @@ void nic_nvsp_announce_vf(struct host_nic *nic);
  */
 int nic_rndis_control(struct host_nic *nic, const uint8_t *msg, uint32_t len);
 void nic_rndis_reset(struct host_nic *nic);
+/*
+ * Tell the guest of link and VF changes. Kept for later while the control queue is short of room:
+ * of many changes the last is never lost.
+ */
+void nic_rndis_notify(struct host_nic *nic);
 void nic_rndis_indicate(struct host_nic *nic, uint32_t status, const void *buf, uint32_t len);
 /* Notices that may come before any answer, for the knob "inject". */
 void nic_nvsp_inject(struct host_nic *nic);

@@ -26,7 +26,7 @@ nic_nvsp_reset(struct host_nic *nic)
 	nic->table_sent = nic->offer_now = false;
 	nic->granted = 0;
 	/* The VF stays, its announcement and the path do not outlive the channel. */
-	nic->vf_announced = nic->path_vf = false;
+	nic->vf_announced = nic->path_vf = nic->path_notice = false;
 	nic->control_head = nic->control_tail;
 	nic->pending_n = 0;
 	nic_rndis_reset(nic);
@@ -299,6 +299,11 @@ nic_nvsp_announce_vf(struct host_nic *nic)
 {
 	struct nvsp_message msg;
 
+	if (nic->path_notice) {
+		nic->path_notice = false;
+		nvsp_build_switch_data_path(&msg, NVSP_DATA_PATH_SYNTHETIC);
+		nic_control_notify(nic, &msg, 0, NIC_TID_SWITCH);
+	}
 	if (nic->version < NVSP_VERSION_4 || !(nic->capabilities & NVSP_CAP_SRIOV) ||
 		!nic->rndis_up || nic->vf_present == nic->vf_announced)
 		return;

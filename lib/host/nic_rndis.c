@@ -13,6 +13,7 @@ void
 nic_rndis_reset(struct host_nic *nic)
 {
 	nic->rndis_up = false;
+	nic->link_notice = false; /* the guest will ask */
 	nic->filter = 0;
 	nic->multicast_n = 0;
 	nic->offloads_on = 0;
@@ -42,6 +43,24 @@ nic_rndis_indicate(struct host_nic *nic, uint32_t status, const void *buf, uint3
 	reply(nic, RNDIS_TYPE_INDICATE_STATUS, msg, n);
 }
 
+void
+nic_rndis_notify(struct host_nic *nic)
+{
+	if (!nic->rndis_up) {
+		nic->link_notice = false;
+		return;
+	}
+	if (nic_control_room(nic) < NIC_CONTROL_QUEUE / 2)
+		return;
+	if (nic->link_notice) {
+		nic->link_notice = false;
+		nic_rndis_indicate(nic,
+			nic->link_up ? RNDIS_STATUS_MEDIA_CONNECT : RNDIS_STATUS_MEDIA_DISCONNECT,
+			NULL, 0);
+	}
+	nic_nvsp_announce_vf(nic);
+}
+
 static int
 initialize(struct host_nic *nic, const struct rndis_control *c)
 {
@@ -58,7 +77,7 @@ initialize(struct host_nic *nic, const struct rndis_control *c)
 		return 0;
 	nic_rndis_reset(nic);
 	nic->rndis_up = true;
-	nic_nvsp_announce_vf(nic);
+	nic_rndis_notify(nic);
 	return 0;
 }
 

@@ -358,6 +358,32 @@ link_is_indicated(void)
 	guest_stop(&g);
 }
 
+/* pitfalls K5: flaps faster than the guest reads; the last state is never lost. */
+static void
+many_flaps_end_in_the_last_state(void)
+{
+	struct rndis_indication in = {0};
+	const struct guest_packet *p;
+	struct guest g;
+	uint32_t i, n;
+
+	guest_start(&g, small, 1);
+	guest_up(&g, 13);
+	for (i = 0; i < 1001; i++) {
+		host_nic_set_link(g.nic, i % 2);
+		host_nic_poll(g.nic, 8);
+	}
+	for (i = 0; i < 20; i++) {
+		guest_poll(&g);
+		for (n = 0; (p = guest_transfer(&g, n)) != NULL; n++)
+			CU_ASSERT_EQUAL(rndis_parse_indicate(guest_message(&g, p, 0),
+						p->range[0].byte_count, &in),
+				0);
+	}
+	CU_ASSERT_EQUAL(in.status, RNDIS_STATUS_MEDIA_DISCONNECT);
+	guest_stop(&g);
+}
+
 static void
 revoke_close_and_reopen(void)
 {
@@ -515,6 +541,7 @@ main(void)
 		{"subchannels, then the table", subchannels_then_table},
 		{"VF and data path", vf_and_data_path},
 		{"link is indicated", link_is_indicated},
+		{"many flaps end in the last state", many_flaps_end_in_the_last_state},
 		{"revoke, close and reopen", revoke_close_and_reopen},
 		{"broken ring closes that channel only", broken_ring_closes_that_channel_only},
 		{"sleep asks for signals", sleep_asks_for_signals},

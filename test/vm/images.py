@@ -11,7 +11,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 
 # In the order in which they are loaded.
 L1_MODULES = ("virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci netfs fscache "
-              "9pnet 9p 9pnet_virtio irqbypass kvm ccp kvm-amd tun").split()
+              "9pnet 9p 9pnet_virtio irqbypass kvm ccp kvm-amd tun llc mrp stp garp 8021q").split()
 L2_MODULES = "hv_vmbus hv_netvsc uio uio_hv_generic llc mrp stp garp 8021q".split()
 L2_PROGRAMS = ("/usr/sbin/ethtool", "/usr/sbin/tc", "/bin/ip", "/usr/bin/socat", "/usr/bin/iperf3")
 

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Runs scenarios where hvsim-vm works (see machine.py): inside.py FOLDER SCENARIO..."""
+import json
+import os
+import subprocess
+import sys
+import time
+
+sys.dont_write_bytecode = True
+
+# pylint: disable=wrong-import-position
+import checks_netvsc
+import images
+from guest import Guest, GuestError
+from network import sh
+from report import Aborted, Report
+
+try:
+    import checks_uio
+except ImportError:
+    checks_uio = None
+
+
+class Machine:
+    """Boots guests, one at a time, with a TAP between them and the checks."""
+    tap = "hp0"
+
+    def __init__(self, folder, scenario):
+        with open(os.path.join(folder, "settings.json"), encoding="utf-8") as f:
+            self.settings = json.load(f)
+        self.folder, self.scenario = folder, scenario
+        self.socket = "/tmp/hvsim-vm-%d.sock" % os.getpid()
+        self.guest = None
+        self.children = []
+        sh("ip link del %s 2>/dev/null; ip tuntap add %s mode tap && "
+           "ip addr add 10.9.0.1/24 dev %s && ip link set %s up" % ((self.tap,) * 4))
+
+    def boot(self, append, nic="", options=(), cpus=2, mem="512M", image="l2.gz"):
+        command = [self.settings["hvsim_vm"], "--kernel", images.kernel()[1],
+                   "--initrd", os.path.join(self.folder, image), "--append", append, "--mem", mem,
+                   "--cpus", str(cpus), "--control", self.socket, "--verbose",
+                   "--nic", nic + "port=tap:" + self.tap] + list(options)
+        log = os.path.join(self.folder, self.scenario + ".log")
+        if os.path.exists(log):
+            os.rename(log, log.replace(".log", "-first.log"))
+        self.guest = Guest(command, log)
+        return self.guest
+
+    def control(self, *words):
+        run = subprocess.run([self.settings["hvsim_vm"], "ctl", self.socket] + list(words),
+                             capture_output=True, text=True, timeout=20, check=False)
+        if run.returncode != 0:
+            raise RuntimeError("ctl %s: %s" % (" ".join(words), run.stderr.strip()))
+        return json.loads(run.stdout)
+
+    def stats(self):
+        return self.control("stats", "0")["stats"]
+
+    def background(self, command):
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                 stderr=subprocess.DEVNULL)
+        self.children.append(child)
+        return child
+
+    def trouble(self, guest, report):
+        """Anything the kernel complained about fails the scenario."""
+        def quiet():
+            if guest.trouble:
+                raise AssertionError("; ".join(guest.trouble[:3]))
+            bad = guest.run("dmesg | grep -E 'WARNING: CPU|BUG:|Oops|Call Trace|blocked for more'")[1]
+            if bad.strip():
+                raise AssertionError(bad.strip()[:300])
+        report.check("no oops, warning or hang in the guest's log", quiet)
+
+    def end(self, guest, report):
+        self.trouble(guest, report)
+
+        def off():
+            status = guest.power_off()
+            if status != 0:
+                raise AssertionError("exit status %d" % status)
+        report.check("power-off ends the machine", off)
+
+    def close(self):
+        for child in self.children:
+            if child.poll() is None:
+                child.terminate()
+        if self.guest is not None:
+            self.guest.kill()
+
+
+def main():
+    folder, names = sys.argv[1], sys.argv[2:]
+    scenarios = dict(checks_netvsc.SCENARIOS)
+    if checks_uio is not None:
+        scenarios.update(checks_uio.SCENARIOS)
+    for name in names:
+        report = Report(os.path.join(folder, "results"), name)
+        report.line("begin", "")
+        began = time.monotonic()
+        machine = Machine(folder, name)
+        try:
+            scenarios[name](machine, report)
+        except Aborted as reason:
+            report.line("abort", str(reason))
+            return 1
+        except GuestError as reason:
+            report.line("abort", str(reason))
+            return 1
+        finally:
+            machine.close()
+        report.line("end", "%.0f s" % (time.monotonic() - began))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The outside of a TAP: addresses, pings, TCP transfers, and a look at the frames."""
+import hashlib
+import os
+import re
+import select
+import socket
+import struct
+import subprocess
+import threading
+import time
+
+
+def sh(command, seconds=30, check=True):
+    run = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=seconds, check=False)
+    if check and run.returncode != 0:
+        raise RuntimeError("%s: %s" % (command, (run.stderr or run.stdout).strip()[-300:]))
+    return run.stdout
+
+
+def ping(address, count=3, options="", seconds=30):
+    """Every ping must be answered, once the neighbour is known."""
+    out = sh("ping -i 0.2 -W 5 -c %d %s %s" % (count, options, address), seconds, check=False)
+    if not re.search(r"\b%d received" % count, out):
+        raise RuntimeError("ping %s %s: %s" % (options, address, out.strip().splitlines()[-2:]))
+
+
+def csum_errors(text=None):
+    """Checksum errors of TCP, UDP and ICMP in the text of /proc/net/snmp."""
+    if text is None:
+        with open("/proc/net/snmp", encoding="ascii") as f:
+            text = f.read()
+    total = 0
+    lines = text.strip().splitlines()
+    for names, values in zip(lines[::2], lines[1::2]):
+        total += sum(int(v) for n, v in zip(names.split()[1:], values.split()[1:]) if n == "InCsumErrors")
+    return total
+
+
+class Receiver(threading.Thread):
+    """Takes one TCP connection and hashes what comes."""
+
+    def __init__(self, port):
+        super().__init__(daemon=True)
+        self.socket = socket.create_server(("", port))
+        self.socket.settimeout(60)
+        self.digest = None
+        self.length = 0
+        self.start()
+
+    def run(self):
+        digest = hashlib.sha256()
+        connection, _ = self.socket.accept()
+        with connection, self.socket:
+            connection.settimeout(60)
+            while True:
+                data = connection.recv(1 << 16)
+                if not data:
+                    break
+                digest.update(data)
+                self.length += len(data)
+        self.digest = digest.hexdigest()
+
+
+def send_blob(address, port, length, seed=1):
+    """@return hash of `length` pseudo-random bytes sent over one TCP connection"""
+    blob = hashlib.shake_256(b"%d" % seed).digest(length)
+    with socket.create_connection((address, port), timeout=30) as s:
+        s.settimeout(60)
+        s.sendall(blob)
+    return hashlib.sha256(blob).hexdigest()
+
+
+class Sniffer(threading.Thread):
+    """Counts frames that come in from a TAP, by length, and TCP flags of large ones."""
+
+    def __init__(self, interface):
+        super().__init__(daemon=True)
+        self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+        self.socket.bind((interface, 0))
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+        self.socket.setblocking(False)
+        self.longest = 0
+        self.tcp = 0
+        self.full = 0
+        self.bad_checksums = 0
+        self.stop = False
+        self.start()
+
+    def run(self):
+        while not self.stop:
+            if not select.select([self.socket], [], [], 0.1)[0]:
+                continue
+            frame, address = self.socket.recvfrom(1 << 16)
+            if address[2] == socket.PACKET_OUTGOING:
+                continue
+            self.longest = max(self.longest, len(frame))
+            if frame[12:14] == b"\x08\x00" and frame[23] == 6:
+                self.tcp += 1
+                self.full += len(frame) == 1514
+                self.bad_checksums += not tcp_checksum_ok(frame[14:])
+
+    def end(self):
+        self.stop = True
+        self.join(2)
+        self.socket.close()
+
+
+def checksum(data):
+    if len(data) % 2:
+        data += b"\0"
+    total = sum(struct.unpack(">%dH" % (len(data) // 2), data))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return total
+
+
+def tcp_checksum_ok(packet):
+    """Are the checksums of this IPv4 header and its TCP segment right?"""
+    head = (packet[0] & 15) * 4
+    length = struct.unpack(">H", packet[2:4])[0]
+    segment = packet[head:length]
+    pseudo = packet[12:20] + struct.pack(">BBH", 0, 6, len(segment))
+    return checksum(packet[:head]) == 0xffff and checksum(pseudo + segment) == 0xffff
+
+
+class Flood(threading.Thread):
+    """UDP to the guest at a bounded rate until stopped; needs a permanent neighbour entry."""
+
+    def __init__(self, address, per_millisecond=10):
+        super().__init__(daemon=True)
+        self.target = (address, 9)
+        self.burst = per_millisecond
+        self.sent = 0
+        self.stop = False
+        self.start()
+
+    def run(self):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.setblocking(False)
+            payload = os.urandom(600)
+            while not self.stop:
+                for _ in range(self.burst):
+                    try:
+                        s.sendto(payload, self.target)
+                        self.sent += 1
+                    except OSError:
+                        pass
+                time.sleep(0.001)
+
+    def end(self):
+        self.stop = True
+        self.join(2)

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * hvsim's parts: options, devices (a NIC served over vfio-user), workers (threads that poll NICs).
+ *
+ * Threads: the control thread (main) owns sockets, sessions, memory and signals; each worker polls
+ * the NICs given to it. The control thread touches a NIC, its session or its memory only while the
+ * NIC's worker is paused (worker_pause(), worker_resume()), so nothing here has a lock of its own.
+ */
+#ifndef HVSIM_HVSIM_H
+#define HVSIM_HVSIM_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "lib/host/memmap.h"
+#include "lib/host/nic.h"
+#include "lib/vfio_user/server.h"
+#include "lib/vfio_user/sockets.h"
+#include "lib/vfio_user/vmbus_device.h"
+
+#define HVSIM_MAX_NICS	  64u
+#define HVSIM_MAX_WORKERS 64u
+#define HVSIM_ERRLEN	  512u
+
+struct hvsim_worker;
+
+/** Monotonic clock in nanoseconds. */
+static inline uint64_t
+now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * UINT64_C(1000000000) + (uint64_t)ts.tv_nsec;
+}
+
+/* ---- options ---- */
+
+struct hvsim_options {
+	char dir[VFU_PATH_MAX];
+	char control[VFU_PATH_MAX];
+	unsigned int threads;
+	bool busy;			 /**< --poll busy: never sleep */
+	bool rings;			 /**< --rings: show the rings with the statistics */
+	uint32_t duration_s, interval_s; /**< 0 = none */
+	unsigned int n_nics;
+	struct host_nic_config nics[HVSIM_MAX_NICS];
+};
+
+/**
+ * Parse the command line.
+ * @return -1 go on; otherwise the exit status, everything has been printed
+ */
+int options_parse(struct hvsim_options *options, int argc, char **argv);
+
+/* ---- devices ---- */
+
+/** One region of a session. */
+struct hvsim_region {
+	int fd; /**< -1: not present */
+	void *map;
+	size_t len;
+};
+
+/** Rings of one channel as we see them. */
+struct hvsim_rings {
+	int fd; /**< of the region; -1: not granted */
+	struct vmbus_ring tx, rx;
+};
+
+/** Everything that is new for each client (§10 "open"). */
+struct hvsim_session_memory {
+	struct hvsim_region region[VMBUS_REGION_DOORBELL]; /**< 0 is in rings[0] */
+	struct hvsim_rings rings[HOST_MAX_CHANNELS];
+	struct host_memmap *map;
+	int doorbell; /**< eventfd of all channels */
+};
+
+struct hvsim_device {
+	unsigned int number;
+	struct host_nic_config config;
+	char guid[40];
+	char path[VFU_PATH_MAX];
+	bool busy;
+	int node; /**< NUMA node of the worker, -1 unknown */
+
+	struct hvsim_worker *worker;
+	struct host_nic *nic;
+	struct vfu_device vfu;
+	struct vfu_server *server;
+	struct vfu_session *session;
+	struct hvsim_session_memory *memory; /**< of the session, or made for the next one */
+	bool attached;			     /**< the NIC uses @a memory */
+	struct host_memmap_reader reader;
+	struct vmbus_device_info info;
+
+	/** Worker to control thread: the session must end. Set once per session. */
+	_Atomic(const char *) ended;
+	bool reported; /**< worker's: ended has been announced */
+	bool rescinded, reset_seen;
+	uint64_t rescind_deadline; /**< monotonic ns */
+	uint32_t epoch;
+	uint64_t sessions;
+	unsigned int complaints; /**< lines printed about the guest, bounded */
+
+	/* Worker's own: what is in its epoll set for this device. */
+	int port_fd;
+};
+
+/**
+ * Make NIC @p number and open its port; not served yet.
+ * @return 0 or a negative errno with a sentence
+ */
+int device_create(struct hvsim_device *device, unsigned int number,
+	const struct host_nic_config *config, const char *dir, char *errbuf, size_t errlen);
+/** Put the socket into the directory. */
+int device_serve(struct hvsim_device *device, char *errbuf, size_t errlen);
+/** End the session and close everything. No worker may run. */
+void device_destroy(struct hvsim_device *device);
+
+/** Descriptors the control thread waits for; -1 = none. */
+int device_listen_fd(const struct hvsim_device *device);
+int device_session_fd(const struct hvsim_device *device);
+/** The listening descriptor is readable. Control thread, worker running. */
+void device_accept(struct hvsim_device *device);
+/** The session's descriptor is readable, or the worker asked for its end. */
+void device_process(struct hvsim_device *device);
+/** Hot-remove, §10. Worker paused. */
+int device_rescind(struct hvsim_device *device, char *errbuf, size_t errlen);
+/** Hot-add after a rescind. Worker paused. */
+int device_offer(struct hvsim_device *device, char *errbuf, size_t errlen);
+/** A rescinded device whose client does not leave: monotonic ns, UINT64_MAX = none. */
+uint64_t device_deadline(const struct hvsim_device *device);
+
+/** One round on the worker. @return units of work done */
+unsigned int device_poll(struct hvsim_device *device, unsigned int budget);
+
+/* ---- session memory (memory.c) ---- */
+
+/** @return the memory for one session, or NULL with errno */
+struct hvsim_session_memory *memory_create(const struct hvsim_device *device);
+void memory_destroy(struct hvsim_session_memory *memory);
+/** Make and map the rings of a channel. @return 0 or a negative errno */
+int memory_rings_create(
+	const struct hvsim_device *device, struct hvsim_rings *rings, unsigned int channel);
+void memory_rings_destroy(struct hvsim_rings *rings);
+/** Control pages as a guest finds them: all zero but feature_bits (§10). */
+void memory_rings_reset(struct hvsim_rings *rings);
+/** The ops behind vfu_device (vfu_ops.c). */
+extern const struct vfu_device_ops hvsim_vfu_ops;
+
+/* Called by vfu_ops.c, worker paused. */
+int device_opened(struct hvsim_device *device);
+int device_reset(struct hvsim_device *device);
+/** Publish the descriptor; with @p event the client's device interrupt is fired. */
+void device_publish(struct hvsim_device *device, bool event);
+
+/* ---- workers ---- */
+
+struct hvsim_worker {
+	unsigned int number;
+	int node; /**< NUMA node, -1 unknown */
+	bool busy;
+	pthread_t thread;
+	bool started;
+	int epoll_fd;
+	int wake_fd; /**< eventfd of the control thread */
+	int main_fd; /**< eventfd to the control thread */
+	struct hvsim_device *devices[HVSIM_MAX_NICS];
+	unsigned int n_devices;
+
+	_Atomic bool attention; /**< look at the fields below before the next round */
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	unsigned int pauses; /**< nested requests */
+	bool paused, stop;
+	_Atomic uint64_t sleeps;
+};
+
+/**
+ * @param node    NUMA node to run on, -1 = anywhere
+ * @param main_fd written when a device's session must end
+ */
+int worker_create(
+	struct hvsim_worker *worker, unsigned int number, int node, bool busy, int main_fd);
+/** Before worker_start() only. */
+void worker_add(struct hvsim_worker *worker, struct hvsim_device *device);
+int worker_start(struct hvsim_worker *worker);
+/** Stop the thread; its devices may be touched freely afterwards. */
+void worker_stop(struct hvsim_worker *worker);
+void worker_destroy(struct hvsim_worker *worker);
+
+/**
+ * Stop the worker between two rounds and wait until it stands (microseconds). Control thread only;
+ * nests. The worker always makes at least one round between two pauses, so neither side starves.
+ */
+void worker_pause(struct hvsim_worker *worker);
+void worker_resume(struct hvsim_worker *worker);
+/** Add or remove a doorbell (paused, or on the worker itself). */
+void worker_watch(struct hvsim_worker *worker, int fd);
+void worker_unwatch(struct hvsim_worker *worker, int fd);
+
+/* ---- reports ---- */
+
+/** Lines per second of --stats-interval. @p previous holds the counters of the last call. */
+struct hvsim_rates {
+	struct host_nic_stats nic[HVSIM_MAX_NICS];
+	struct host_port_stats port[HVSIM_MAX_NICS];
+	uint64_t at;
+};
+
+void report_rates(struct hvsim_device *devices, unsigned int n, struct hvsim_rates *previous,
+	uint64_t since_start_ns);
+void report_totals(struct hvsim_device *devices, unsigned int n);
+void report_rings(struct hvsim_device *devices, unsigned int n);
+
+#endif

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * hvsim: a user-space Hyper-V network host. This is its control thread: sockets, sessions, signals,
+ * the control socket, reports. The NICs are polled by workers (worker.c).
+ */
+#include <errno.h>
+#include <numa.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "app/hvsim/hvsim.h"
+#include "lib/host/control.h"
+
+#define NSEC UINT64_C(1000000000)
+
+struct hvsim {
+	struct hvsim_options options;
+	struct hvsim_device devices[HVSIM_MAX_NICS];
+	unsigned int n_devices;
+	struct hvsim_worker workers[HVSIM_MAX_WORKERS];
+	unsigned int n_workers;
+	struct host_control *control;
+	int signal_fd, event_fd;
+	uint64_t started, next_report;
+	struct hvsim_rates rates;
+};
+
+static int
+fail(const char *why)
+{
+	fprintf(stderr, "hvsim: %s\n", why);
+	return EXIT_FAILURE;
+}
+
+static void
+pause_all(struct hvsim *h)
+{
+	for (unsigned int i = 0; i < h->n_workers; i++)
+		worker_pause(&h->workers[i]);
+}
+
+static void
+resume_all(struct hvsim *h)
+{
+	for (unsigned int i = 0; i < h->n_workers; i++)
+		worker_resume(&h->workers[i]);
+}
+
+/* ---- control socket ---- */
+
+static void
+control_lock(void *ctx)
+{
+	pause_all(ctx);
+}
+
+static void
+control_unlock(void *ctx)
+{
+	resume_all(ctx);
+}
+
+static unsigned int
+control_nics(void *ctx)
+{
+	return ((struct hvsim *)ctx)->n_devices;
+}
+
+static struct host_nic *
+control_nic(void *ctx, unsigned int number)
+{
+	struct hvsim *h = ctx;
+
+	return number < h->n_devices ? h->devices[number].nic : NULL;
+}
+
+static int
+control_command(void *ctx, const char *cmd, unsigned int nic, char *errbuf, size_t errlen)
+{
+	struct hvsim *h = ctx;
+
+	if (strcmp(cmd, "rescind") == 0)
+		return device_rescind(&h->devices[nic], errbuf, errlen);
+	if (strcmp(cmd, "offer") == 0)
+		return device_offer(&h->devices[nic], errbuf, errlen);
+	return -ENOSYS;
+}
+
+/* ---- set-up ---- */
+
+static int
+make_devices(struct hvsim *h)
+{
+	char why[HVSIM_ERRLEN] = "";
+
+	for (unsigned int i = 0; i < h->options.n_nics; i++) {
+		if (device_create(&h->devices[i], i, &h->options.nics[i], h->options.dir, why,
+			    sizeof(why)) != 0)
+			return fail(why);
+		h->n_devices++;
+	}
+	return EXIT_SUCCESS;
+}
+
+/* Workers round the NUMA nodes, NICs round the workers. */
+static int
+make_workers(struct hvsim *h)
+{
+	int nodes = numa_available() >= 0 ? numa_num_configured_nodes() : 1;
+	unsigned int i;
+
+	for (i = 0; i < h->options.threads; i++) {
+		int node = nodes > 1 ? (int)i % nodes : -1;
+
+		if (worker_create(&h->workers[i], i, node, h->options.busy, h->event_fd) != 0)
+			return fail("cannot make a polling thread: out of descriptors");
+		h->n_workers++;
+	}
+	for (i = 0; i < h->n_devices; i++)
+		worker_add(&h->workers[i % h->n_workers], &h->devices[i]);
+	for (i = 0; i < h->n_workers; i++)
+		if (worker_start(&h->workers[i]) != 0)
+			return fail("cannot start a polling thread");
+	return EXIT_SUCCESS;
+}
+
+static int
+serve(struct hvsim *h)
+{
+	const struct host_control_ops ops = {
+		.ctx = h,
+		.lock = control_lock,
+		.unlock = control_unlock,
+		.nics = control_nics,
+		.nic = control_nic,
+		.command = control_command,
+	};
+	char why[HVSIM_ERRLEN] = "";
+
+	/* The sockets come last: who sees the last one can connect and command. */
+	if (host_control_open(&h->control, h->options.control, &ops, why, sizeof(why)) != 0)
+		return fail(why);
+	for (unsigned int i = 0; i < h->n_devices; i++)
+		if (device_serve(&h->devices[i], why, sizeof(why)) != 0)
+			return fail(why);
+	for (unsigned int i = 0; i < h->n_devices; i++)
+		printf("NIC %u at %s port=%s\n", i, h->devices[i].path, h->devices[i].config.port);
+	fflush(stdout);
+	return EXIT_SUCCESS;
+}
+
+static int
+set_up(struct hvsim *h)
+{
+	char why[HVSIM_ERRLEN];
+	sigset_t signals;
+	int rc;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	/* Blocked in all threads; main reads them from a descriptor. */
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	h->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	h->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (h->signal_fd < 0 || h->event_fd < 0)
+		return fail("out of file descriptors");
+	if (host_memmap_sigbus_install() != 0)
+		return fail("cannot install the handler of SIGBUS");
+	rc = vfu_dir_create(h->options.dir);
+	if (rc == 0 && access(h->options.dir, W_OK | X_OK) != 0)
+		rc = -errno;
+	if (rc != 0) {
+		snprintf(why, sizeof(why),
+			"cannot use the directory %s: %s; give another with --dir", h->options.dir,
+			strerror(-rc));
+		return fail(why);
+	}
+	rc = make_devices(h);
+	if (rc == EXIT_SUCCESS)
+		rc = make_workers(h);
+	return rc == EXIT_SUCCESS ? serve(h) : rc;
+}
+
+static void
+tear_down(struct hvsim *h)
+{
+	unsigned int i;
+
+	host_control_close(h->control);
+	for (i = 0; i < h->n_workers; i++)
+		worker_stop(&h->workers[i]);
+	for (i = 0; i < h->n_devices; i++)
+		device_destroy(&h->devices[i]);
+	for (i = 0; i < h->n_workers; i++)
+		worker_destroy(&h->workers[i]);
+	close(h->signal_fd);
+	close(h->event_fd);
+}
+
+/* ---- the loop ---- */
+
+static uint64_t
+until_next(const struct hvsim *h)
+{
+	uint64_t next = UINT64_MAX;
+
+	if (h->options.duration_s != 0)
+		next = h->started + h->options.duration_s * NSEC;
+	if (h->options.interval_s != 0 && h->next_report < next)
+		next = h->next_report;
+	for (unsigned int i = 0; i < h->n_devices; i++)
+		if (device_deadline(&h->devices[i]) < next)
+			next = device_deadline(&h->devices[i]);
+	return next;
+}
+
+static int
+timeout_ms(const struct hvsim *h)
+{
+	uint64_t next = until_next(h), now = now_ns();
+
+	if (next == UINT64_MAX)
+		return -1;
+	if (next <= now)
+		return 0;
+	next = (next - now + 999999) / 1000000;
+	return next > 3600000 ? 3600000 : (int)next;
+}
+
+static void
+show(struct hvsim *h)
+{
+	pause_all(h);
+	report_rates(h->devices, h->n_devices, &h->rates, now_ns() - h->started);
+	if (h->options.rings)
+		report_rings(h->devices, h->n_devices);
+	resume_all(h);
+	do {
+		h->next_report += h->options.interval_s * NSEC;
+	} while (h->next_report <= now_ns());
+}
+
+static void
+run(struct hvsim *h)
+{
+	enum { SIGNALS, EVENTS, CONTROL, DEVICES };
+	struct pollfd p[DEVICES + 2 * HVSIM_MAX_NICS];
+	uint64_t count;
+	unsigned int i;
+
+	h->started = h->rates.at = now_ns();
+	h->next_report = h->started + h->options.interval_s * NSEC;
+	for (;;) {
+		p[SIGNALS] = (struct pollfd){h->signal_fd, POLLIN, 0};
+		p[EVENTS] = (struct pollfd){h->event_fd, POLLIN, 0};
+		p[CONTROL] = (struct pollfd){host_control_fd(h->control), POLLIN, 0};
+		for (i = 0; i < h->n_devices; i++) {
+			struct pollfd *d = &p[DEVICES + 2 * i];
+
+			d[0] = (struct pollfd){device_listen_fd(&h->devices[i]), POLLIN, 0};
+			d[1] = (struct pollfd){device_session_fd(&h->devices[i]), POLLIN, 0};
+		}
+		if (poll(p, DEVICES + 2 * h->n_devices, timeout_ms(h)) < 0 && errno != EINTR)
+			return;
+		if (p[SIGNALS].revents != 0)
+			return;
+		if (p[EVENTS].revents != 0 && read(h->event_fd, &count, sizeof(count)) < 0)
+			return;
+		for (i = 0; i < h->n_devices; i++) {
+			struct hvsim_device *d = &h->devices[i];
+
+			if (p[DEVICES + 2 * i + 1].revents != 0 || atomic_load(&d->ended) != NULL ||
+				device_deadline(d) <= now_ns())
+				device_process(d);
+			if (p[DEVICES + 2 * i].revents != 0)
+				device_accept(d);
+		}
+		if (p[CONTROL].revents != 0)
+			host_control_poll(h->control);
+		if (h->options.interval_s != 0 && h->next_report <= now_ns())
+			show(h);
+		if (h->options.duration_s != 0 &&
+			now_ns() - h->started >= h->options.duration_s * NSEC)
+			return;
+	}
+}
+
+int
+main(int argc, char **argv)
+{
+	static struct hvsim h;
+	int rc;
+
+	if (argc >= 2 && strcmp(argv[1], "ctl") == 0) {
+		if (argc < 3) {
+			fprintf(stderr, "Usage: hvsim ctl SOCKET COMMAND [NIC] [KEY=VALUE]...\n%s",
+				host_control_help);
+			return 2;
+		}
+		return host_control_client(argv[2], argc - 3, argv + 3);
+	}
+	rc = options_parse(&h.options, argc, argv);
+	if (rc >= 0)
+		return rc;
+	rc = set_up(&h);
+	if (rc == EXIT_SUCCESS) {
+		run(&h);
+		pause_all(&h);
+		if (h.options.rings)
+			report_rings(h.devices, h.n_devices);
+		report_totals(h.devices, h.n_devices);
+		resume_all(&h);
+	}
+	tear_down(&h);
+	return rc;
+}

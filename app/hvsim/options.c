@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Command line of hvsim. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app/hvsim/hvsim.h"
+#include "lib/host/control.h"
+#include "lib/vmbus/guid.h"
+
+#define USAGE_STATUS 2
+
+static void
+help(FILE *f)
+{
+	fprintf(f,
+		"Usage: hvsim [--dir DIR] --nic KEY=VALUE,...,port=SPEC [--nic ...] [OPTION]...\n"
+		"       hvsim ctl SOCKET COMMAND [NIC] [KEY=VALUE]...\n"
+		"Serve simulated Hyper-V NICs to DPDK programs, one vfio-user socket each.\n\n"
+		"  --dir DIR            where the sockets are (/run/hyperpoll as root, else\n"
+		"                       $XDG_RUNTIME_DIR/hyperpoll); made if missing\n"
+		"  --nic SPEC           one NIC; repeat for more\n"
+		"  --threads N          polling threads, the NICs are spread over them (1)\n"
+		"  --control PATH       control socket (DIR/control.sock)\n"
+		"  --poll busy|adaptive never sleep, or sleep after 100 us without work (adaptive)\n"
+		"  --duration S         end after S seconds\n"
+		"  --stats-interval S   print rates every S seconds\n"
+		"  --rings              print the rings' indices and masks with the rates and at the end\n"
+		"  --help, --version\n\n"
+		"Keys of --nic:\n%s\nPorts:\n%s\nCommands of ctl:\n%s\n"
+		"SIGINT and SIGTERM end hvsim; it prints the totals of each NIC.\n",
+		host_nic_config_help, host_port_help, host_control_help);
+}
+
+static int
+complain(const char *option, const char *value, const char *what)
+{
+	fprintf(stderr, "hvsim: --%s %s: %s\n", option, value, what);
+	return USAGE_STATUS;
+}
+
+static int
+parse_number(const char *option, const char *text, uint32_t min, uint32_t max, uint32_t *number)
+{
+	char *end = NULL, why[64];
+	unsigned long n;
+
+	errno = 0;
+	n = text[0] >= '0' && text[0] <= '9' ? strtoul(text, &end, 10) : 0;
+	if (end == NULL || *end != '\0' || errno != 0 || n < min || n > max) {
+		snprintf(why, sizeof(why), "not a number from %u to %u", min, max);
+		return complain(option, text, why);
+	}
+	*number = (uint32_t)n;
+	return -1;
+}
+
+static int
+parse_path(const char *option, const char *text, char path[VFU_PATH_MAX])
+{
+	if (text[0] == '\0' || strlen(text) >= VFU_PATH_MAX)
+		return complain(option, text, "empty, or too long for a socket address");
+	strcpy(path, text);
+	return -1;
+}
+
+static int
+parse_nic(struct hvsim_options *o, const char *text)
+{
+	char why[HVSIM_ERRLEN] = "";
+
+	if (o->n_nics == HVSIM_MAX_NICS)
+		return complain("nic", text, "that is one NIC too many");
+	if (host_nic_config_parse(text, o->n_nics, &o->nics[o->n_nics], why, sizeof(why)) != 0)
+		return complain("nic", text, why);
+	o->n_nics++;
+	return -1;
+}
+
+static int
+parse_poll(struct hvsim_options *o, const char *text)
+{
+	o->busy = strcmp(text, "busy") == 0;
+	if (!o->busy && strcmp(text, "adaptive") != 0)
+		return complain("poll", text, "must be busy or adaptive");
+	return -1;
+}
+
+static int
+parse_one(struct hvsim_options *o, int option, const char *value)
+{
+	switch (option) {
+	case 'd':
+		return parse_path("dir", value, o->dir);
+	case 'n':
+		return parse_nic(o, value);
+	case 't':
+		return parse_number("threads", value, 1, HVSIM_MAX_WORKERS, &o->threads);
+	case 'c':
+		return parse_path("control", value, o->control);
+	case 'p':
+		return parse_poll(o, value);
+	case 'D':
+		return parse_number("duration", value, 1, UINT32_MAX, &o->duration_s);
+	case 'i':
+		return parse_number("stats-interval", value, 1, 86400, &o->interval_s);
+	case 'r':
+		o->rings = true;
+		return -1;
+	case 'h':
+		help(stdout);
+		return EXIT_SUCCESS;
+	case 'V':
+		printf("hvsim %s\n", HVSIM_VERSION);
+		return EXIT_SUCCESS;
+	default: /* getopt has said what is wrong */
+		fprintf(stderr, "Try 'hvsim --help'.\n");
+		return USAGE_STATUS;
+	}
+}
+
+static int
+check(struct hvsim_options *o)
+{
+	if (o->n_nics == 0) {
+		fprintf(stderr, "hvsim: no NIC given; add --nic port=SPEC (see hvsim --help)\n");
+		return USAGE_STATUS;
+	}
+	if (o->dir[0] == '\0' && vfu_server_dir(o->dir) != 0) {
+		fprintf(stderr,
+			"hvsim: give --dir DIR: not root, and XDG_RUNTIME_DIR is not set\n");
+		return USAGE_STATUS;
+	}
+	if (o->control[0] == '\0' && snprintf(o->control, sizeof(o->control), "%s/control.sock",
+					     o->dir) >= (int)sizeof(o->control))
+		return complain("dir", o->dir, "too long for socket addresses");
+	for (unsigned int i = 0; i < o->n_nics; i++)
+		for (unsigned int k = 0; k < i; k++)
+			if (memcmp(o->nics[i].instance, o->nics[k].instance, 16) == 0) {
+				char guid[VMBUS_GUID_LEN + 1] = "";
+
+				vmbus_guid_format(o->nics[i].instance, guid);
+				return complain("nic", guid, "two NICs have this guid=");
+			}
+	if (o->threads > o->n_nics)
+		o->threads = o->n_nics;
+	return -1;
+}
+
+int
+options_parse(struct hvsim_options *options, int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{"dir", required_argument, NULL, 'd'},
+		{"nic", required_argument, NULL, 'n'},
+		{"threads", required_argument, NULL, 't'},
+		{"control", required_argument, NULL, 'c'},
+		{"poll", required_argument, NULL, 'p'},
+		{"duration", required_argument, NULL, 'D'},
+		{"stats-interval", required_argument, NULL, 'i'},
+		{"rings", no_argument, NULL, 'r'},
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'V'},
+		{NULL, 0, NULL, 0},
+	};
+	int option, rc;
+
+	memset(options, 0, sizeof(*options));
+	options->threads = 1;
+	while ((option = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
+		rc = parse_one(options, option, optarg);
+		if (rc >= 0)
+			return rc;
+	}
+	if (optind < argc) {
+		fprintf(stderr, "hvsim: what is '%s'? Try 'hvsim --help'.\n", argv[optind]);
+		return USAGE_STATUS;
+	}
+	return check(options);
+}

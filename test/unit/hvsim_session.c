@@ -1,0 +1,529 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * hvsim's device and worker with a raw vfio-user client: discovery, NVSP over ring 0, reset,
+ * subchannels, rescind, client death (spec/vmbus-over-vfio-user.md §8-§10, §13).
+ */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "app/hvsim/hvsim.h"
+#include "lib/netvsp/nvsp.h"
+#include "lib/vfio_user/client.h"
+#include "lib/vmbus/ring_map.h"
+#include "test/unit/unit.h"
+
+static char dir[] = "/tmp/hvsim_session.XXXXXX";
+
+/* ---- the host: what main.c does, for one NIC ---- */
+
+static struct hvsim_device device;
+static struct hvsim_worker worker;
+static int event_fd;
+static pthread_t control;
+static pthread_mutex_t control_lock = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic bool control_stop;
+
+static void *
+control_run(void *arg)
+{
+	while (!atomic_load(&control_stop)) {
+		struct pollfd p[3] = {{event_fd, POLLIN, 0}};
+		uint64_t count;
+
+		pthread_mutex_lock(&control_lock);
+		p[1] = (struct pollfd){device_listen_fd(&device), POLLIN, 0};
+		p[2] = (struct pollfd){device_session_fd(&device), POLLIN, 0};
+		pthread_mutex_unlock(&control_lock);
+		poll(p, 3, 20);
+		pthread_mutex_lock(&control_lock);
+		if (p[0].revents != 0 && read(event_fd, &count, sizeof(count)) < 0)
+			count = 0;
+		if (p[2].revents != 0 || atomic_load(&device.ended) != NULL)
+			device_process(&device);
+		if (p[1].revents != 0)
+			device_accept(&device);
+		pthread_mutex_unlock(&control_lock);
+	}
+	return NULL;
+}
+
+static void
+host_start(bool busy)
+{
+	struct host_nic_config config;
+	char err[HVSIM_ERRLEN] = "";
+
+	CU_ASSERT_EQUAL_FATAL(host_nic_config_parse("channels=4,ring=64K,recv=1M,send=1M,port=echo",
+				      0, &config, err, sizeof(err)),
+		0);
+	CU_ASSERT_EQUAL_FATAL(device_create(&device, 0, &config, dir, err, sizeof(err)), 0);
+	event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	CU_ASSERT_EQUAL_FATAL(worker_create(&worker, 0, -1, busy, event_fd), 0);
+	worker_add(&worker, &device);
+	CU_ASSERT_EQUAL_FATAL(worker_start(&worker), 0);
+	CU_ASSERT_EQUAL_FATAL(device_serve(&device, err, sizeof(err)), 0);
+	atomic_store(&control_stop, false);
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&control, NULL, control_run, NULL), 0);
+}
+
+static void
+host_stop(void)
+{
+	atomic_store(&control_stop, true);
+	pthread_join(control, NULL);
+	worker_stop(&worker);
+	device_destroy(&device);
+	worker_destroy(&worker);
+	close(event_fd);
+	CU_ASSERT_NOT_EQUAL(access(device.path, F_OK), 0);
+}
+
+/* ---- the guest ---- */
+
+struct guest {
+	struct vfu_client *client;
+	struct vmbus_device_info info;
+	struct vfu_io_fds io;
+	int irq[5]; /* four channels and the device event */
+	struct vmbus_ring tx, rx;
+	struct vmbus_ring_writer out;
+	struct vmbus_ring_reader in;
+};
+
+static int
+read_descriptor(struct guest *g)
+{
+	struct vmbus_device_expect expect = {.instance = device.config.instance,
+		.region_size = {128 << 10, 4096, 4096, 1 << 20, 1 << 20, 8192, 4096},
+		.num_regions = 20,
+		.irq_count = 4};
+	uint8_t bytes[VMBUS_DEVICE_DESCRIPTOR_SIZE];
+	char err[VFU_ERRLEN] = "";
+	int rc;
+
+	rc = vfu_client_region_read(g->client, VMBUS_REGION_DESCRIPTOR, 0, bytes, sizeof(bytes));
+	if (rc == 0)
+		rc = vmbus_device_describe(
+			bytes, sizeof(bytes), &expect, &g->info, err, sizeof(err));
+	if (rc != 0)
+		printf("descriptor: %s\n", err);
+	return rc;
+}
+
+static int
+map_rings(struct guest *g, uint32_t index, struct vmbus_ring *tx, struct vmbus_ring *rx)
+{
+	struct vfu_region region;
+	int rc = vfu_client_region_info(g->client, index, &region);
+
+	if (rc != 0 || region.fd < 0)
+		return rc != 0 ? rc : -ENOENT;
+	rc = vmbus_ring_map(region.fd, 0, region.size / 2, 4096, tx);
+	if (rc == 0)
+		rc = vmbus_ring_map(region.fd, region.size / 2, region.size / 2, 4096, rx);
+	close(region.fd);
+	return rc;
+}
+
+static void
+guest_rings_open(struct guest *g)
+{
+	CU_ASSERT_EQUAL_FATAL(vmbus_ring_writer_init(&g->out, &g->tx), 0);
+	CU_ASSERT_EQUAL_FATAL(vmbus_ring_reader_init(&g->in, &g->rx), 0);
+}
+
+static void
+guest_open(struct guest *g)
+{
+	struct vfu_device_info info;
+	char err[VFU_ERRLEN] = "";
+
+	memset(g, 0, sizeof(*g));
+	CU_ASSERT_EQUAL_FATAL(vfu_client_connect(device.path, &g->client, err, sizeof(err)), 0);
+	CU_ASSERT_EQUAL_FATAL(vfu_client_device_info(g->client, &info), 0);
+	CU_ASSERT_EQUAL(info.flags, VFIO_USER_DEVICE_RESET_CAP);
+	CU_ASSERT_EQUAL(info.num_regions, 20);
+	CU_ASSERT_EQUAL(info.num_irqs, 2);
+	CU_ASSERT_EQUAL_FATAL(read_descriptor(g), 0);
+	CU_ASSERT_EQUAL_FATAL(map_rings(g, 0, &g->tx, &g->rx), 0);
+	for (unsigned int i = 0; i < 5; i++)
+		g->irq[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	CU_ASSERT_EQUAL(vfu_client_set_irqs(g->client, VMBUS_IRQ_DEVICE, 0, 1, &g->irq[4]), 0);
+	CU_ASSERT_EQUAL(vfu_client_set_irqs(g->client, VMBUS_IRQ_CHANNEL, 0, 4, g->irq), 0);
+	CU_ASSERT_EQUAL_FATAL(vfu_client_io_fds(g->client, VMBUS_REGION_DOORBELL, &g->io), 0);
+	CU_ASSERT_EQUAL(g->io.count, 4);
+	guest_rings_open(g);
+}
+
+static void
+guest_close(struct guest *g)
+{
+	vmbus_ring_unmap(&g->tx);
+	vmbus_ring_unmap(&g->rx);
+	vfu_io_fds_close(&g->io);
+	for (unsigned int i = 0; i < 5; i++)
+		close(g->irq[i]);
+	vfu_client_close(g->client);
+}
+
+static void
+guest_send(struct guest *g, const struct nvsp_message *msg, uint64_t tid)
+{
+	struct {
+		struct vmbus_packet desc;
+		uint8_t payload[NVSP_MESSAGE_SIZE];
+	} pkt;
+	uint64_t one = 1;
+
+	memset(&pkt, 0, sizeof(pkt));
+	memcpy(pkt.payload, msg, NVSP_MESSAGE_SIZE);
+	vmbus_packet_init(&pkt.desc, VMBUS_PACKET_INBAND, sizeof(pkt.desc), sizeof(pkt),
+		VMBUS_FLAG_COMPLETION, tid);
+	CU_ASSERT_EQUAL_FATAL(vmbus_ring_write(&g->out, &pkt, sizeof(pkt), 0), 0);
+	/* The normal producer rule: the doorbell only if the host asked for it. */
+	if (vmbus_ring_writer_publish(&g->out))
+		CU_ASSERT_EQUAL(write(g->io.fds[g->io.entry[0].fd_index], &one, sizeof(one)), 8);
+}
+
+/* The next completion, by interrupt; false when none comes within seconds. */
+static bool
+guest_wait(struct guest *g, uint64_t *tid, struct nvsp_message *msg)
+{
+	struct pollfd p = {g->irq[0], POLLIN, 0};
+	struct vmbus_packet pkt;
+	uint64_t count;
+	int total;
+
+	for (unsigned int i = 0; i < 10; i++) {
+		while ((total = vmbus_ring_peek(&g->in, &pkt)) > 0) {
+			uint32_t start = pkt.offset8 * 8u, len = pkt.len8 * 8u - start;
+
+			memset(msg, 0, sizeof(*msg));
+			vmbus_ring_copy_out(&g->rx,
+				vmbus_ring_advance(g->rx.size, g->in.next_r, start), msg,
+				len < sizeof(*msg) ? len : (uint32_t)sizeof(*msg));
+			vmbus_ring_consume(&g->in, (uint32_t)total);
+			vmbus_ring_reader_publish(&g->in, true);
+			if (pkt.type != VMBUS_PACKET_COMPLETION)
+				continue;
+			*tid = pkt.trans_id;
+			return true;
+		}
+		CU_ASSERT_EQUAL_FATAL(total, 0);
+		if (vmbus_ring_reader_unmask(&g->in))
+			continue;
+		if (poll(&p, 1, 1000) == 1 && read(g->irq[0], &count, sizeof(count)) != 8)
+			return false;
+		vmbus_ring_reader_mask(&g->in);
+	}
+	return false;
+}
+
+static void
+guest_ask(struct guest *g, const struct nvsp_message *msg, struct nvsp_message *answer)
+{
+	static uint64_t next = 0x1234;
+	uint64_t tid = 0;
+
+	guest_send(g, msg, ++next);
+	CU_ASSERT_FATAL(guest_wait(g, &tid, answer));
+	CU_ASSERT_EQUAL(tid, next);
+}
+
+static void
+guest_init(struct guest *g)
+{
+	struct nvsp_message msg, answer;
+
+	nvsp_build_init(&msg, NVSP_VERSION_61);
+	guest_ask(g, &msg, &answer);
+	CU_ASSERT_EQUAL(answer.type, NVSP_TYPE_INIT_COMPLETE);
+	CU_ASSERT_EQUAL(answer.init_complete.status, NVSP_STATUS_SUCCESS);
+}
+
+/* ---- tests ---- */
+
+static void
+check_init(bool busy)
+{
+	struct guest g;
+
+	host_start(busy);
+	guest_open(&g);
+	CU_ASSERT_EQUAL(g.info.state, VMBUS_DEVICE_OFFERED);
+	CU_ASSERT_EQUAL(g.info.max_channels, 4);
+	CU_ASSERT_EQUAL(g.info.num_channels, 1);
+	CU_ASSERT_EQUAL(g.info.channel[0].ring_bytes, 64 << 10);
+	CU_ASSERT_EQUAL((g.info.flags & VMBUS_DEVICE_FLAG_BUSY) != 0, busy);
+	usleep(20000); /* the host is asleep now, unless it never sleeps */
+	CU_ASSERT_EQUAL(atomic_load(&worker.sleeps) != 0, !busy);
+	guest_init(&g);
+	guest_close(&g);
+	host_stop();
+}
+
+static void
+test_init_adaptive(void)
+{
+	check_init(false);
+}
+
+static void
+test_init_busy(void)
+{
+	check_init(true);
+}
+
+static void
+test_regions(void)
+{
+	static const uint64_t sizes[7] = {128 << 10, 4096, 4096, 1 << 20, 1 << 20, 8192, 4096};
+	struct vfu_region r;
+	uint32_t word = 0;
+	struct guest g;
+
+	host_start(false);
+	guest_open(&g);
+	for (uint32_t i = 0; i < 7; i++) {
+		CU_ASSERT_EQUAL_FATAL(vfu_client_region_info(g.client, i, &r), 0);
+		CU_ASSERT_EQUAL(r.size, sizes[i]);
+		CU_ASSERT_EQUAL(r.type, VMBUS_REGION_TYPE);
+		CU_ASSERT_EQUAL(r.subtype, i + 1);
+		CU_ASSERT_EQUAL(r.fd >= 0, i != VMBUS_REGION_DOORBELL);
+		if (r.fd < 0)
+			continue;
+		/* Sealed: a guest cannot take the file away under the host. */
+		CU_ASSERT_EQUAL(ftruncate(r.fd, 0), -1);
+		CU_ASSERT_EQUAL(errno, EPERM);
+		if (i == VMBUS_REGION_DESCRIPTOR)
+			CU_ASSERT_PTR_EQUAL(
+				mmap(NULL, r.size, PROT_READ | PROT_WRITE, MAP_SHARED, r.fd, 0),
+				MAP_FAILED);
+		close(r.fd);
+	}
+	for (uint32_t i = 7; i < 20; i++) {
+		CU_ASSERT_EQUAL(vfu_client_region_info(g.client, i, &r), 0);
+		CU_ASSERT_EQUAL(r.size, 0);
+	}
+	CU_ASSERT_EQUAL(vfu_client_region_info(g.client, 20, &r), -EINVAL);
+	CU_ASSERT_EQUAL(vfu_client_region_write(g.client, 6, 12, &word, 4), 0);
+	CU_ASSERT_EQUAL(vfu_client_region_write(g.client, 6, 16, &word, 4), -EINVAL);
+	CU_ASSERT_EQUAL(vfu_client_region_write(g.client, 6, 2, &word, 4), -EINVAL);
+	CU_ASSERT_EQUAL(vfu_client_region_write(g.client, 6, 0, &word, 2), -EINVAL);
+	CU_ASSERT_EQUAL(vfu_client_region_write(g.client, 5, 0, &word, 4), -EPERM);
+	guest_close(&g);
+	host_stop();
+}
+
+/* A client that leaves in the middle: the next one finds new rings, zeroed, and a new epoch. */
+static void
+test_next_client(void)
+{
+	struct guest g, h;
+	char err[VFU_ERRLEN];
+
+	host_start(false);
+	guest_open(&g);
+	guest_init(&g);
+	CU_ASSERT_EQUAL(vfu_client_connect(device.path, &h.client, err, sizeof(err)), -EBUSY);
+	vfu_client_close(g.client);
+	g.client = NULL;
+	usleep(50000);
+	guest_open(&h);
+	CU_ASSERT_EQUAL(h.info.epoch, g.info.epoch + 1);
+	CU_ASSERT_EQUAL(atomic_load(&h.tx.ctl->write_index), 0);
+	CU_ASSERT_EQUAL(atomic_load(&h.rx.ctl->write_index), 0);
+	/* The old client's memory is still there and no longer the host's. */
+	CU_ASSERT_NOT_EQUAL(atomic_load(&g.tx.ctl->write_index), 0);
+	guest_init(&h);
+	guest_close(&h);
+	guest_close(&g);
+	host_stop();
+}
+
+/* Up to subchannels, then reset, and all of it again. */
+static void
+bring_up(struct guest *g)
+{
+	struct nvsp_message msg, answer;
+
+	guest_init(g);
+	nvsp_build_ndis_config(&msg, 1500, 0);
+	guest_send(g, &msg, 1);
+	nvsp_build_ndis_version(&msg, NVSP_VERSION_61);
+	guest_send(g, &msg, 2);
+	nvsp_build_send_recv_buf(&msg, g->info.recv_gpadl, 0xcafe);
+	guest_send(g, &msg, 3);
+	for (uint64_t tid = 0; tid != 3;)
+		CU_ASSERT_FATAL(guest_wait(g, &tid, &answer));
+	CU_ASSERT_EQUAL(answer.type, NVSP_TYPE_RECV_BUF_COMPLETE);
+	CU_ASSERT_EQUAL(answer.recv_buf_complete.status, NVSP_STATUS_SUCCESS);
+	nvsp_build_send_send_buf(&msg, g->info.send_gpadl, 0);
+	guest_ask(g, &msg, &answer);
+	CU_ASSERT_EQUAL(answer.type, NVSP_TYPE_SEND_BUF_COMPLETE);
+}
+
+static void
+test_subchannels_and_reset(void)
+{
+	struct vmbus_ring tx = {0}, rx = {0};
+	struct nvsp_message msg, answer;
+	uint32_t generation;
+	uint64_t count;
+	struct guest g;
+
+	host_start(false);
+	guest_open(&g);
+	for (unsigned int round = 0; round < 3; round++) {
+		uint32_t epoch = g.info.epoch;
+
+		bring_up(&g);
+		generation = g.info.generation;
+		while (read(g.irq[4], &count, sizeof(count)) == 8)
+			;
+		nvsp_build_subchannel(&msg, 3);
+		guest_ask(&g, &msg, &answer);
+		CU_ASSERT_EQUAL(answer.type, NVSP_TYPE_SUBCHANNEL);
+		CU_ASSERT_EQUAL(answer.subchannel_complete.granted, 3);
+		/* With the answer everything is there, and the device event has fired. */
+		CU_ASSERT_EQUAL(read(g.irq[4], &count, sizeof(count)), 8);
+		CU_ASSERT_EQUAL_FATAL(read_descriptor(&g), 0);
+		CU_ASSERT(g.info.generation - generation >= 2);
+		CU_ASSERT_EQUAL(g.info.num_channels, 4);
+		for (uint32_t k = 1; k < 4; k++) {
+			CU_ASSERT_EQUAL(g.info.channel[k].state, VMBUS_CHANNEL_OPEN);
+			CU_ASSERT_EQUAL(g.info.channel[k].region, 16 + k);
+			CU_ASSERT_EQUAL(g.info.channel[k].doorbell, 4 * k);
+			CU_ASSERT_EQUAL_FATAL(map_rings(&g, 16 + k, &tx, &rx), 0);
+			CU_ASSERT_EQUAL(atomic_load(&tx.ctl->feature_bits), 1);
+			vmbus_ring_unmap(&tx);
+			vmbus_ring_unmap(&rx);
+		}
+		CU_ASSERT_EQUAL_FATAL(vfu_client_reset(g.client), 0);
+		CU_ASSERT_EQUAL_FATAL(read_descriptor(&g), 0);
+		CU_ASSERT_EQUAL(g.info.epoch, epoch + 1);
+		CU_ASSERT_EQUAL(g.info.num_channels, 1);
+		CU_ASSERT_EQUAL(g.info.channel[1].state, VMBUS_CHANNEL_NONE);
+		CU_ASSERT_EQUAL(map_rings(&g, 17, &tx, &rx), -ENOENT);
+		/* The same ring memory, empty again. */
+		CU_ASSERT_EQUAL(atomic_load(&g.tx.ctl->write_index), 0);
+		CU_ASSERT_EQUAL(atomic_load(&g.rx.ctl->write_index), 0);
+		guest_rings_open(&g);
+	}
+	guest_close(&g);
+	host_stop();
+}
+
+static void
+test_memory(void)
+{
+	int fd = memfd_create("guest", MFD_CLOEXEC | MFD_ALLOW_SEALING), ro;
+	struct guest g;
+
+	CU_ASSERT_EQUAL_FATAL(ftruncate(fd, 4 << 20), 0);
+	ro = vfu_reopen_read_only(fd);
+	host_start(false);
+	guest_open(&g);
+	for (uint64_t i = 0; i < 512; i++)
+		CU_ASSERT_EQUAL_FATAL(vfu_client_dma_map(g.client, ro, VFIO_USER_DMA_READ_FLAG,
+					      i * 8192, UINT64_C(0x7f0000000000) + i * 8192, 8192),
+			0);
+	CU_ASSERT_EQUAL(vfu_client_dma_map(g.client, ro, VFIO_USER_DMA_READ_FLAG, 0,
+				UINT64_C(0x7f0000001000), 4096),
+		-EEXIST);
+	CU_ASSERT_EQUAL(vfu_client_dma_unmap(g.client, UINT64_C(0x7f0000000000), 4096), -ENOENT);
+	CU_ASSERT_EQUAL(vfu_client_dma_unmap(g.client, UINT64_C(0x7f0000000000), 8192), 0);
+	CU_ASSERT_EQUAL(host_memmap_count(device.memory->map, NULL), 511);
+	guest_init(&g);
+	guest_close(&g);
+	host_stop();
+	close(ro);
+	close(fd);
+}
+
+static void
+test_rescind_and_offer(void)
+{
+	char err[HVSIM_ERRLEN] = "";
+	uint64_t count;
+	struct guest g;
+
+	host_start(false);
+	guest_open(&g);
+	guest_init(&g);
+	pthread_mutex_lock(&control_lock);
+	worker_pause(&worker);
+	CU_ASSERT_EQUAL(device_rescind(&device, err, sizeof(err)), 0);
+	CU_ASSERT_EQUAL(device_rescind(&device, err, sizeof(err)), -EALREADY);
+	worker_resume(&worker);
+	pthread_mutex_unlock(&control_lock);
+	CU_ASSERT_EQUAL(read(g.irq[4], &count, sizeof(count)), 8);
+	CU_ASSERT_EQUAL(read_descriptor(&g), 0);
+	CU_ASSERT_EQUAL(g.info.state, VMBUS_DEVICE_RESCINDED);
+	CU_ASSERT_NOT_EQUAL(access(device.path, F_OK), 0);
+	/* The client agrees by a reset; the host hangs up. */
+	CU_ASSERT_EQUAL(vfu_client_reset(g.client), 0);
+	for (unsigned int i = 0; i < 200 && vfu_client_alive(g.client) == 0; i++)
+		usleep(10000);
+	CU_ASSERT_NOT_EQUAL(vfu_client_alive(g.client), 0);
+	guest_close(&g);
+	pthread_mutex_lock(&control_lock);
+	worker_pause(&worker);
+	CU_ASSERT_EQUAL(device_offer(&device, err, sizeof(err)), 0);
+	worker_resume(&worker);
+	pthread_mutex_unlock(&control_lock);
+	guest_open(&g);
+	CU_ASSERT_EQUAL(g.info.state, VMBUS_DEVICE_OFFERED);
+	guest_init(&g);
+	guest_close(&g);
+	host_stop();
+}
+
+static void
+test_two_servers(void)
+{
+	struct hvsim_device other;
+	char err[HVSIM_ERRLEN] = "";
+	struct stat st;
+
+	host_start(false);
+	CU_ASSERT_EQUAL(stat(device.path, &st), 0);
+	CU_ASSERT_EQUAL(st.st_mode & 0777, 0600);
+	CU_ASSERT_EQUAL_FATAL(device_create(&other, 1, &device.config, dir, err, sizeof(err)), 0);
+	CU_ASSERT_EQUAL(device_serve(&other, err, sizeof(err)), -EBUSY);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err, device.guid));
+	device_destroy(&other);
+	/* The first server's socket is untouched. */
+	CU_ASSERT_EQUAL(access(device.path, F_OK), 0);
+	host_stop();
+}
+
+int
+main(void)
+{
+	static const struct unit_test tests[] = {
+		{"NVSP INIT to a sleeping host", test_init_adaptive},
+		{"NVSP INIT to a busy host", test_init_busy},
+		{"regions", test_regions},
+		{"next client", test_next_client},
+		{"subchannels and reset", test_subchannels_and_reset},
+		{"memory", test_memory},
+		{"rescind and offer", test_rescind_and_offer},
+		{"two servers", test_two_servers},
+	};
+	char remove[64];
+	int rc;
+
+	if (mkdtemp(dir) == NULL)
+		return EXIT_FAILURE;
+	rc = UNIT_RUN("hvsim_session", tests);
+	snprintf(remove, sizeof(remove), "rm -rf %s", dir);
+	return system(remove) == 0 ? rc : EXIT_FAILURE;
+}

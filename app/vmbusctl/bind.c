@@ -27,16 +27,16 @@ look_again(const struct job *job, struct vmbus_sysfs_device *now)
 }
 
 static bool
-arrived(const struct job *job, struct vmbus_sysfs_device *now)
+arrived(const struct job *job, const char *driver, struct vmbus_sysfs_device *now)
 {
 	const struct timespec step = {.tv_nsec = SETTLE_MS * 1000000L};
-	bool to_uio = strcmp(job->driver, VMBUS_UIO_DRIVER) == 0;
+	bool to_uio = strcmp(driver, VMBUS_UIO_DRIVER) == 0;
 	unsigned int i;
 
 	for (i = 0; i < SETTLE_STEPS; i++) {
 		if (look_again(job, now) != 0)
 			return false;
-		if (strcmp(now->driver, job->driver) == 0 && (!to_uio || now->uio >= 0))
+		if (strcmp(now->driver, driver) == 0 && (!to_uio || now->uio >= 0))
 			return true;
 		vmbus_sysfs_device_clear(now);
 		nanosleep(&step, NULL);
@@ -59,6 +59,8 @@ undo(struct job *job)
 		ctl_error("%s is gone: nothing to undo", was->name);
 		return;
 	}
+	if (job->plan.released)
+		now.driver[0] = '\0';
 	if (strcmp(was->driver, VMBUS_UIO_DRIVER) == 0)
 		ctl_plan_uio(job->ctl, &now, &plan);
 	else
@@ -71,11 +73,10 @@ undo(struct job *job)
 		return;
 	}
 	rc = ctl_plan_run(&plan, true);
-	if (look_again(job, &now) == 0) {
-		if (strcmp(now.driver, was->driver) != 0)
-			rc = CTL_FAILED;
+	if (!arrived(job, was->driver, &now))
+		rc = CTL_FAILED;
+	else
 		vmbus_sysfs_device_clear(&now);
-	}
 	if (rc == CTL_OK) {
 		ctl_error("undone: %s is back as it was (driver %s)", was->name,
 			was->driver[0] == '\0' ? "none" : was->driver);
@@ -163,7 +164,7 @@ run_job(struct job *job)
 		undo(job);
 		return CTL_FAILED;
 	}
-	if (!arrived(job, &now)) {
+	if (!arrived(job, job->driver, &now)) {
 		ctl_error("%s did not come to %s: see dmesg", job->device->name, job->driver);
 		undo(job);
 		return CTL_FAILED;

@@ -114,7 +114,7 @@ struct ctl_step {
 	char value[VMBUS_SYSFS_NAME_MAX];
 	char before[32]; /**< what to write to undo; "" when that is another plan's work */
 	int already;	 /**< errno that means nothing had to be done; 0 none */
-	bool adds_id;
+	bool adds_id, releases, gives;
 };
 
 struct ctl_plan {
@@ -122,6 +122,7 @@ struct ctl_plan {
 	struct ctl_step steps[CTL_STEPS_MAX];
 	unsigned int done; /**< steps that ran without failing */
 	bool added_id;	   /**< new_id was accepted: an undo takes it back */
+	bool released;	   /**< the old driver let go, no other was asked yet */
 };
 
 /** Steps from where the device is now to uio_hv_generic. */

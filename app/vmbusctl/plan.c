@@ -95,7 +95,8 @@ release(const struct ctl *ctl, const struct vmbus_sysfs_device *device, struct c
 		return;
 	snprintf(what, sizeof(what), "release the device from %.32s", device->driver);
 	add_step(plan, device->name, 0, what, "%s/bus/vmbus/drivers/%s/unbind", ctl->fs.sys,
-		device->driver);
+		device->driver)
+		->releases = true;
 }
 
 void
@@ -106,7 +107,7 @@ ctl_plan_uio(const struct ctl *ctl, const struct vmbus_sysfs_device *device, str
 
 	plan->n = 0;
 	plan->done = 0;
-	plan->added_id = false;
+	plan->added_id = plan->released = false;
 	need_driver(ctl, VMBUS_UIO_DRIVER, plan);
 	if (strcmp(device->driver, VMBUS_UIO_DRIVER) == 0)
 		return;
@@ -116,7 +117,8 @@ ctl_plan_uio(const struct ctl *ctl, const struct vmbus_sysfs_device *device, str
 			"%s/bus/vmbus/devices/%s/driver_override", sys, device->name);
 		release(ctl, device, plan);
 		add_step(plan, device->name, 0, "give the device to uio_hv_generic",
-			"%s/bus/vmbus/drivers_probe", sys);
+			"%s/bus/vmbus/drivers_probe", sys)
+			->gives = true;
 		return;
 	}
 	step = add_step(plan, VMBUS_NIC_CLASS, EEXIST, "add the NIC class to uio_hv_generic",
@@ -139,7 +141,7 @@ ctl_plan_kernel(const struct ctl *ctl, const struct vmbus_sysfs_device *device, 
 
 	plan->n = 0;
 	plan->done = 0;
-	plan->added_id = false;
+	plan->added_id = plan->released = false;
 	if (driver[0] != '\0')
 		need_driver(ctl, driver, plan);
 	/* Before the bind: an override keeps every other driver away. */
@@ -157,7 +159,8 @@ ctl_plan_kernel(const struct ctl *ctl, const struct vmbus_sysfs_device *device, 
 	if (driver[0] == '\0')
 		return;
 	snprintf(what, sizeof(what), "give the device to %.32s", driver);
-	add_step(plan, device->name, 0, what, "%s/bus/vmbus/drivers/%s/bind", sys, driver);
+	add_step(plan, device->name, 0, what, "%s/bus/vmbus/drivers/%s/bind", sys, driver)->gives =
+		true;
 }
 
 static const char *
@@ -256,6 +259,7 @@ ctl_plan_run(struct ctl_plan *plan, bool keep_going)
 			plan->added_id = true;
 		if (rc == 0 || (step->already != 0 && rc == -step->already)) {
 			plan->done++;
+			plan->released = step->releases || (plan->released && !step->gives);
 			continue;
 		}
 		explain(step, -rc);

@@ -440,7 +440,9 @@ test_memory(void)
 		-EEXIST);
 	CU_ASSERT_EQUAL(vfu_client_dma_unmap(g.client, UINT64_C(0x7f0000000000), 4096), -ENOENT);
 	CU_ASSERT_EQUAL(vfu_client_dma_unmap(g.client, UINT64_C(0x7f0000000000), 8192), 0);
+	pthread_mutex_lock(&control_lock);
 	CU_ASSERT_EQUAL(host_memmap_count(device.memory->map, NULL), 511);
+	pthread_mutex_unlock(&control_lock);
 	guest_init(&g);
 	guest_close(&g);
 	host_stop();

@@ -413,6 +413,16 @@ rx_rings_have_room(struct host_nic *nic, uint32_t n)
 	return true;
 }
 
+/*
+ * Does the port hold its frames until there is a place for them? A generator or a capture can
+ * wait, a network cannot.
+ */
+static bool
+rx_port_waits(const struct host_nic *nic)
+{
+	return nic->knobs.rx_wait || nic->port->ops->on_demand;
+}
+
 unsigned int
 nic_rx_poll(struct host_nic *nic, unsigned int budget)
 {
@@ -430,10 +440,10 @@ nic_rx_poll(struct host_nic *nic, unsigned int budget)
 		n = budget - got < HOST_PORT_BURST ? budget - got : HOST_PORT_BURST;
 		if (n > nic->free_n)
 			n = nic->free_n;
-		if (nic->knobs.rx_wait && !rx_rings_have_room(nic, n))
+		if (rx_port_waits(nic) && !rx_rings_have_room(nic, n))
 			break;
 		if (n == 0) {
-			if (!nic->knobs.rx_wait)
+			if (!rx_port_waits(nic))
 				got += rx_discard(
 					nic, budget - got, &nic->stats.rx_dropped_no_section);
 			break;

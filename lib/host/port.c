@@ -13,9 +13,10 @@ const char *const host_port_help =
 	"  tap:NAME             a Linux TAP in the current network namespace (created if missing)\n"
 	"  pcap:in=FILE,out=FILE[,loop=N][,rate=PPS]\n"
 	"                       play a capture to the guest (loop=0: for ever), record what it sends\n"
-	"  gen[:size=N|A-B|imix][,rate=PPS][,flows=N][,seed=N][,count=N]\n"
+	"  gen[:size=N|A-B|imix][,rate=PPS][,flows=N][,seed=N][,count=N][,window=N]\n"
 	"                       generated UDP frames, verified when they come back; size without FCS,\n"
-	"                       60..9014 (default 60); rate 0 = as fast as the guest takes them\n"
+	"                       60..9014 (default 60); rate 0 = as fast as the guest takes them;\n"
+	"                       window=N: at most N on their way, so that a guest that keeps up loses none\n"
 	"  sink[:flows=N]       takes everything, verifies generated frames\n"
 	"  echo                 returns the guest's frames to it\n"
 	"  switch:NAME[,vlan=N] learning switch between all NICs with the same NAME\n";

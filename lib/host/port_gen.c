@@ -11,6 +11,8 @@
 #include "lib/host/verify.h"
 
 #define GEN_FOREIGN_FLOWS 8192u
+/* With window=, what has not come back after this long is lost. */
+#define GEN_GIVE_UP_NS 200000000u
 
 struct port_gen {
 	struct host_port port;
@@ -21,6 +23,9 @@ struct port_gen {
 	uint64_t generated; /* frames made, delivered or not */
 	uint64_t random;    /* state of the size generator */
 	uint64_t sequence;  /* of every flow below next_flow it is one more */
+	uint64_t window;    /* most frames on their way, 0 = no limit */
+	uint64_t returned;  /* frames that came back, or were given up */
+	uint64_t last_back_ns;
 	uint32_t flows, next_flow;
 	uint32_t size_min, size_max;
 	bool imix;
@@ -43,14 +48,38 @@ gen_size(struct port_gen *gen)
 	       (uint32_t)(gen_random(&gen->random) % (gen->size_max - gen->size_min + 1));
 }
 
+/* With window=: how many more may be on their way. Frames that do not come back are given up. */
+static uint64_t
+gen_window_left(struct port_gen *gen)
+{
+	uint64_t out = gen->stats.rx_frames - gen->returned, now;
+
+	if (gen->window == 0)
+		return UINT64_MAX;
+	if (out < gen->window)
+		return gen->window - out;
+	now = port_now();
+	if (gen->last_back_ns == 0)
+		gen->last_back_ns = now;
+	if (now - gen->last_back_ns < GEN_GIVE_UP_NS)
+		return 0;
+	gen->returned = gen->stats.rx_frames;
+	gen->last_back_ns = 0;
+	return gen->window;
+}
+
 static unsigned int
 gen_receive(struct host_port *port, struct host_frame *frames, unsigned int n)
 {
 	struct port_gen *gen = (struct port_gen *)port;
 	unsigned int due = port_pacer_due(&gen->pacer, n), done = 0, made;
 
+	uint64_t left = gen_window_left(gen);
+
 	if (gen->count != 0 && due > gen->count - gen->generated)
 		due = (unsigned int)(gen->count - gen->generated);
+	if (due > left)
+		due = (unsigned int)left;
 	for (made = 0; made < due; made++) {
 		struct gen_tag tag = {gen->stream, (uint16_t)gen->next_flow, gen->sequence};
 		uint32_t size = gen_size(gen);
@@ -78,7 +107,10 @@ static void
 gen_send(struct host_port *port, const struct host_frame *frames, unsigned int n)
 {
 	struct port_gen *gen = (struct port_gen *)port;
+	uint64_t out = gen->stats.rx_frames - gen->returned;
 
+	gen->returned += n < out ? n : out;
+	gen->last_back_ns = 0;
 	for (unsigned int i = 0; i < n; i++) {
 		gen->stats.tx_frames++;
 		gen->stats.tx_bytes += frames[i].len;
@@ -163,7 +195,7 @@ gen_parse_size(struct port_gen *gen, const struct port_spec *spec, const char *v
 static int
 gen_parse(struct port_gen *gen, const char *args, uint64_t *seed, const struct port_error *error)
 {
-	static const char *const keys[] = {"size", "rate", "flows", "seed", "count", NULL};
+	static const char *const keys[] = {"size", "rate", "flows", "seed", "count", "window", NULL};
 	uint64_t flows = 1;
 	struct port_spec spec;
 	const char *value;
@@ -180,8 +212,10 @@ gen_parse(struct port_gen *gen, const char *args, uint64_t *seed, const struct p
 			rc = port_spec_number(&spec, key, value, 1, GEN_FLOWS_MAX, &flows);
 		else if (key == 3)
 			rc = port_spec_number(&spec, key, value, 0, UINT64_MAX, seed);
-		else
+		else if (key == 4)
 			rc = port_spec_number(&spec, key, value, 0, UINT64_MAX, &gen->count);
+		else
+			rc = port_spec_number(&spec, key, value, 0, 1000000000, &gen->window);
 	}
 	gen->flows = (uint32_t)flows;
 	return rc;

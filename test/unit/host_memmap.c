@@ -272,6 +272,16 @@ race_reader(void *arg)
 	return NULL;
 }
 
+/* One whole poll of the reader begins and ends after this call. */
+static void
+race_let_it_poll(struct race *race)
+{
+	uint64_t from = atomic_load(&race->reader.polls);
+
+	while (atomic_load(&race->reader.polls) < from + 4)
+		usleep(100);
+}
+
 static void
 test_unmap_waits_for_readers(void)
 {
@@ -281,11 +291,14 @@ test_unmap_waits_for_readers(void)
 
 	host_memmap_reader_add(race.map, &race.reader);
 	CU_ASSERT_EQUAL_FATAL(pthread_create(&t, NULL, race_reader, &race), 0);
+	race_let_it_poll(&race);
 	for (unsigned int round = 0; round < 300; round++) {
 		for (uint64_t i = 0; i < 4; i++)
 			CU_ASSERT_EQUAL(host_memmap_map(race.map, fd, 0, i * 16 * PAGE, 16 * PAGE,
 						HOST_MEMMAP_READ),
 				0);
+		if (round == 0)
+			race_let_it_poll(&race);
 		for (uint64_t i = 0; i < 4; i++)
 			CU_ASSERT_EQUAL(host_memmap_unmap(race.map, i * 16 * PAGE, 16 * PAGE), 0);
 	}
@@ -293,6 +306,7 @@ test_unmap_waits_for_readers(void)
 	pthread_join(t, NULL);
 	CU_ASSERT_EQUAL(race.wrong, 0);
 	CU_ASSERT(race.misses > 0);
+	CU_ASSERT(race.hits > 0);
 	host_memmap_reader_remove(race.map, &race.reader);
 	host_memmap_destroy(race.map);
 	close(fd);

@@ -411,6 +411,10 @@ test_open_checks_device_number(void)
 	tree_put("dev/uio0", "a file\n");
 	CU_ASSERT_EQUAL(vmbus_sysfs_uio_open(&fs, TREE_NIC, &uio), -ENODEV);
 	CU_ASSERT_PTR_NOT_NULL(strstr(messages, "not the device with number 245:0"));
+	/* Files that are no devices have number 0:0. */
+	tree_put(TREE_NIC_DIR "/uio/uio0/dev", "0:0\n");
+	CU_ASSERT_EQUAL(vmbus_sysfs_uio_open(&fs, TREE_NIC, &uio), -ENODEV);
+	tree_put(TREE_NIC_DIR "/uio/uio0/dev", "245:0\n");
 	tree_delete("dev/uio0");
 	/* /dev/null stands in for the device. */
 	tree_link("dev/uio0", "/dev/null");

@@ -5,15 +5,13 @@ Usage: vmbusctl.py VMBUSCTL"""
 import json
 import os
 import stat
-import subprocess
 import sys
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from vmbusctl_tree import (FREE_NIC, NIC_CLASS, ROUTE_HEADER, ROUTE_NIC, SCSI, UIO_NIC, Kernel, Tree,
+from vmbusctl_tree import (FREE_NIC, NIC_CLASS, ROUTE_HEADER, ROUTE_NIC, SCSI, UIO_NIC, Case, Kernel, Tree,
                            example)
 
-PROGRAM = None
 DEVICES = "@/sys/bus/vmbus/devices"
 DRIVERS = "@/sys/bus/vmbus/drivers"
 
@@ -66,32 +64,6 @@ note  nic {FREE_NIC}  bound to hv_netvsc as eth1, free for hyperpoll
 ok    vf          virtual function 0001:00:02.0 (serial 2) with driver mlx5_core
 7 ok, 3 notes, 0 warnings, 0 failures
 """
-
-
-class Case(unittest.TestCase):
-    maxDiff = None
-
-    def tree(self, tree=None, **kwargs):
-        self.t = example(**kwargs) if tree is None else tree
-        self.addCleanup(self.t.close)
-        return self.t
-
-    def run_ctl(self, *arguments, **more):
-        t = self.t
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(("HYPERPOLL", "SSH"))}
-        environment.update(HYPERPOLL_SYSFS_ROOT=t.path("sys"), HYPERPOLL_DEV_ROOT=t.path("dev"),
-                           HYPERPOLL_PROC_ROOT=t.path("proc"), HYPERPOLL_ROOT=t.root,
-                           HYPERPOLL_ISOLATION="0", HYPERPOLL_MODPROBE="/bin/false", LC_ALL="C")
-        environment.update(more)
-        done = subprocess.run([PROGRAM, *arguments], env=environment, capture_output=True, text=True,
-                              timeout=60, check=False)
-        clean = lambda text: text.replace(t.root, "@").replace(PROGRAM, "vmbusctl")
-        return done.returncode, clean(done.stdout), clean(done.stderr)
-
-    def check(self, arguments, code, out="", err="", **more):
-        """Exact result; `err` without the program's name in front of each line."""
-        lines = "".join(f"vmbusctl: {line}\n" for line in err.splitlines())
-        self.assertEqual(self.run_ctl(*arguments, **more), (code, out, lines))
 
 
 class Status(Case):
@@ -432,7 +404,7 @@ class Bind(Case):
                 f'ACTION=="add", SUBSYSTEM=="vmbus", KERNEL=="{FREE_NIC}", TAG+="systemd", '
                 f'ENV{{SYSTEMD_WANTS}}+="hyperpoll-bind-{FREE_NIC}.service"\n'))
             text = t.get(unit)
-            self.assertTrue(text.endswith(f"[Service]\nType=oneshot\nExecStart={PROGRAM} bind --force {FREE_NIC}\n"))
+            self.assertTrue(text.endswith(f"[Service]\nType=oneshot\nExecStart={self.program} bind --force {FREE_NIC}\n"))
             self.assertIn("Before=network-pre.target\n", text)
             self.check(["unbind", FREE_NIC], 0, f"{FREE_NIC} is bound to hv_netvsc as eth9\n"
                        f"undo: vmbusctl bind {FREE_NIC}\n"
@@ -651,5 +623,5 @@ class Doctor(Case):
 if __name__ == "__main__":
     if len(sys.argv) < 2:
         sys.exit(__doc__)
-    PROGRAM = os.path.realpath(sys.argv.pop(1))
+    Case.program = os.path.realpath(sys.argv.pop(1))
     unittest.main(verbosity=1)

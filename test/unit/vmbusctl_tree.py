@@ -4,9 +4,11 @@ for the kernel that answers writes to bind, unbind, new_id and drivers_probe (th
 and the errors are those of spec/linux-uio-vmbus.md §3)."""
 import os
 import shutil
+import subprocess
 import tempfile
 import threading
 import time
+import unittest
 
 NIC_CLASS = "f8615163-df3e-46c5-913f-f2d2f965ed0e"
 SCSI_CLASS = "ba6163d9-04a1-4d29-b605-72e2ffb1dc7f"
@@ -239,3 +241,30 @@ class Kernel:
             self.tree.make_uio(name, self.uio)
         else:
             self.tree.make_netdev(name, "eth9")
+
+
+class Case(unittest.TestCase):
+    maxDiff = None
+    program = None  # path of vmbusctl
+
+    def tree(self, tree=None, **kwargs):
+        self.t = example(**kwargs) if tree is None else tree
+        self.addCleanup(self.t.close)
+        return self.t
+
+    def run_ctl(self, *arguments, **more):
+        t = self.t
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("HYPERPOLL", "SSH"))}
+        environment.update(HYPERPOLL_SYSFS_ROOT=t.path("sys"), HYPERPOLL_DEV_ROOT=t.path("dev"),
+                           HYPERPOLL_PROC_ROOT=t.path("proc"), HYPERPOLL_ROOT=t.root,
+                           HYPERPOLL_ISOLATION="0", HYPERPOLL_MODPROBE="/bin/false", LC_ALL="C")
+        environment.update(more)
+        done = subprocess.run([self.program, *arguments], env=environment, capture_output=True, text=True,
+                              timeout=60, check=False)
+        clean = lambda text: text.replace(t.root, "@").replace(self.program, "vmbusctl")
+        return done.returncode, clean(done.stdout), clean(done.stderr)
+
+    def check(self, arguments, code, out="", err="", **more):
+        """Exact result; `err` without the program's name in front of each line."""
+        lines = "".join(f"vmbusctl: {line}\n" for line in err.splitlines())
+        self.assertEqual(self.run_ctl(*arguments, **more), (code, out, lines))

@@ -28,6 +28,8 @@ def start(stack, port, mode, queues=1, prefix=()):
     host = Host(directory, port, prefix=prefix)
     stack.callback(host.close)
     host.ready()
+    # The generator waits for room instead of dropping.
+    host.set("rx_wait", 1)
     print("host:  " + " ".join(host.argv))
     pmd = Testpmd(host, mode=mode, queues=queues, telemetry=True,
                   env={"RUNTIME_DIRECTORY": directory})
@@ -73,8 +75,7 @@ def demo_generator(stack, args):
     """Generated frames, forwarded by testpmd and verified when they come back."""
     host, pmd = start(stack, f"gen:size={args.size},flows=64", "io", args.queues)
     # The generator waits for room, and testpmd tries again when the host is behind: whatever is
-    # missing in the end was lost by somebody's mistake.
-    host.set("rx_wait", 1)
+    # missing in the end was lost by a mistake.
     pmd.cmd("set fwd io retry")
     pmd.cmd("set burst tx delay 10 retry 100000")
     pmd.start()

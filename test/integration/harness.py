@@ -211,7 +211,7 @@ class Testpmd(Program):
         for device in devices:
             argv += ["-a", device]
         argv += [*eal, "--", "-i", f"--forward-mode={mode}", f"--rxq={queues}", f"--txq={queues}",
-                 "--total-num-mbufs=16384", "--nb-cores=1", *args]
+                 "--total-num-mbufs=16384", "--nb-cores=1", "--no-flush-rx", *args]
         if "--file-prefix" not in argv:
             argv[1:1] = ["--file-prefix", f"hyperpoll{next(SERIAL)}"]
         super().__init__("testpmd", argv, env=env, prefix=prefix)

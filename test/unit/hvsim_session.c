@@ -450,6 +450,52 @@ test_memory(void)
 	close(fd);
 }
 
+/* §12: the client truncates its file under a send; the host lives and ends that session only. */
+static void
+test_truncated_memory(void)
+{
+	struct {
+		struct vmbus_packet desc;
+		struct vmbus_gpa_header header;
+		struct vmbus_gpa_range range;
+		uint64_t pfn;
+		struct nvsp_message msg;
+	} pkt;
+	int fd = memfd_create("guest", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	struct guest g;
+	uint64_t one = 1;
+
+	CU_ASSERT_EQUAL_FATAL(host_memmap_sigbus_install(), 0);
+	CU_ASSERT_EQUAL_FATAL(ftruncate(fd, 1 << 20), 0);
+	host_start(false);
+	guest_open(&g);
+	bring_up(&g);
+	CU_ASSERT_EQUAL_FATAL(vfu_client_dma_map(g.client, fd, VFIO_USER_DMA_READ_FLAG, 0,
+				      UINT64_C(0x7f0000000000), 1 << 20),
+		0);
+	CU_ASSERT_EQUAL_FATAL(ftruncate(fd, 0), 0);
+	memset(&pkt, 0, sizeof(pkt));
+	pkt.header.range_count = 1;
+	pkt.range.byte_count = 100;
+	pkt.pfn = UINT64_C(0x7f0000000000) >> 12;
+	nvsp_build_rndis(&pkt.msg, 0, UINT32_MAX, 0);
+	vmbus_packet_init(
+		&pkt.desc, VMBUS_PACKET_GPA_DIRECT, 40, sizeof(pkt), VMBUS_FLAG_COMPLETION, 77);
+	CU_ASSERT_EQUAL_FATAL(vmbus_ring_write(&g.out, &pkt, sizeof(pkt) & ~7u, 0), 0);
+	if (vmbus_ring_writer_publish(&g.out))
+		CU_ASSERT_EQUAL(write(g.io.fds[0], &one, sizeof(one)), 8);
+	for (unsigned int i = 0; i < 200 && vfu_client_alive(g.client) == 0; i++)
+		usleep(10000);
+	CU_ASSERT_NOT_EQUAL(vfu_client_alive(g.client), 0);
+	guest_close(&g);
+	close(fd);
+	/* The next client is served. */
+	guest_open(&g);
+	guest_init(&g);
+	guest_close(&g);
+	host_stop();
+}
+
 static void
 test_rescind_and_offer(void)
 {
@@ -517,6 +563,7 @@ main(void)
 		{"next client", test_next_client},
 		{"subchannels and reset", test_subchannels_and_reset},
 		{"memory", test_memory},
+		{"truncated memory", test_truncated_memory},
 		{"rescind and offer", test_rescind_and_offer},
 		{"two servers", test_two_servers},
 	};

@@ -1,0 +1,625 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The part that the kernel plays: devices that come and go, channels that open, interrupts. One
+ * vfio-user connection per NIC stands for one offer of it; the first open() of /dev/uioN opens the
+ * channel, and the last close with all mappings gone is a reset (spec/linux-uio-vmbus.md §7).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/vfio_user/sockets.h"
+#include "lib/vmbus/guid.h"
+#include "lib/vmbus/monitor.h"
+#include "lib/vmbus/packet.h"
+#include "lib/vmbus/ring.h"
+#include "test/uio/rig.h"
+
+#define MS	      UINT64_C(1000000)
+#define CONNECT_MS    3000
+#define RING_LATE_NS  (20 * MS) /* the folder of a subchannel comes first, its ring file later */
+#define CLEAN_LATE_NS (30 * MS) /* folders of closed subchannels vanish later */
+#define SCAN_NS	      100000	/* of the monitor page, when the host sleeps */
+#define LOOK_AGAIN_NS (20 * MS) /* for a socket that comes back */
+
+struct rig_slot rig_slots[RIG_MAX_SLOTS];
+
+static pthread_t thread;
+static int wake_fd = -1, next_number;
+static bool stopping;
+
+static uint64_t
+now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * UINT64_C(1000000000) + (uint64_t)ts.tv_nsec;
+}
+
+static void
+close_fd(int *fd)
+{
+	if (*fd >= 0)
+		syscall(SYS_close, *fd);
+	*fd = -1;
+}
+
+static void
+poke(int fd)
+{
+	uint64_t one = 1;
+
+	syscall(SYS_write, fd, &one, sizeof(one));
+}
+
+/* Not through our own mmap(): these views are the kernel's, not the process's. */
+static void *
+own_view(int fd, uint64_t offset)
+{
+	void *p = (void *)syscall(
+		SYS_mmap, NULL, VMBUS_DEVICE_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+/* ---- connecting ---- */
+
+static int
+read_descriptor(struct rig_device *device)
+{
+	uint8_t bytes[VMBUS_DEVICE_DESCRIPTOR_SIZE];
+	char err[VFU_ERRLEN] = "";
+	int rc;
+
+	rc = vfu_client_region_read(
+		device->client, VMBUS_REGION_DESCRIPTOR, 0, bytes, sizeof(bytes));
+	if (rc == 0)
+		rc = vmbus_device_describe(
+			bytes, sizeof(bytes), &device->expect, &device->info, err, sizeof(err));
+	if (err[0] != '\0')
+		rig_log("%s: %s", device->slot->path, err);
+	return rc;
+}
+
+/* Regions 0-4 are kept; of the others only the size. */
+static int
+learn_regions(struct rig_device *device)
+{
+	struct vfu_device_info info;
+	struct vfu_region region;
+	struct vfu_irq_info irq;
+	unsigned int i;
+	int rc;
+
+	rc = vfu_client_device_info(device->client, &info);
+	if (rc == 0)
+		rc = vfu_client_irq_info(device->client, VMBUS_IRQ_CHANNEL, &irq);
+	for (i = 0; rc == 0 && i < VMBUS_REGION_FIXED_COUNT; i++) {
+		rc = vfu_client_region_info(device->client, i, &region);
+		if (rc != 0)
+			break;
+		device->expect.region_size[i] = region.size;
+		if (i < RIG_MAPS) {
+			device->region_fd[i] = region.fd;
+			device->region_size[i] = region.size;
+			device->region_offset[i] = region.offset;
+			rc = region.fd < 0 ? -ENXIO : 0;
+		} else {
+			close_fd(&region.fd);
+		}
+	}
+	if (rc != 0)
+		return rc;
+	device->expect.instance = device->slot->guid;
+	device->expect.num_regions = info.num_regions;
+	device->expect.irq_count = irq.count;
+	return 0;
+}
+
+/* The channel's memory is there: take our view of the inbound ring. */
+static void
+adopt_channel(struct rig_device *device, unsigned int k, int fd, uint64_t offset)
+{
+	struct rig_channel *ch = &device->channel[k];
+
+	ch->fd = fd;
+	ch->offset = offset;
+	ch->relid = device->info.channel[k].relid;
+	ch->ring_bytes = device->info.channel[k].ring_bytes;
+	ch->rx_control = own_view(fd, offset + ch->ring_bytes);
+}
+
+static int
+discover(struct rig_device *device)
+{
+	int rc = learn_regions(device);
+
+	if (rc == 0)
+		rc = read_descriptor(device);
+	if (rc == 0 && device->info.state != VMBUS_DEVICE_OFFERED)
+		rc = -ENODEV;
+	if (rc != 0)
+		return rc;
+	device->monitor = own_view(device->region_fd[VMBUS_REGION_MONITOR],
+		device->region_offset[VMBUS_REGION_MONITOR]);
+	adopt_channel(device, 0, device->region_fd[VMBUS_REGION_RINGS],
+		device->region_offset[VMBUS_REGION_RINGS]);
+	if (vfu_client_io_fds(device->client, VMBUS_REGION_DOORBELL, &device->doorbells) != 0)
+		memset(&device->doorbells, 0, sizeof(device->doorbells));
+	device->interrupt_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	device->change_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	rc = vfu_client_set_irqs(device->client, VMBUS_IRQ_DEVICE, 0, 1, &device->change_fd);
+	if (rc == 0)
+		rc = vfu_client_set_irqs(
+			device->client, VMBUS_IRQ_CHANNEL, 0, 1, &device->interrupt_fd);
+	return rc;
+}
+
+static void
+disconnect(struct rig_device *device)
+{
+	struct vfu_client *client = device->client;
+	unsigned int i;
+
+	device->client = NULL;
+	rig_memory_unshared(device->slot);
+	vfu_client_close(client);
+	for (i = 0; i < VMBUS_DEVICE_MAX_CHANNELS; i++) {
+		if (device->channel[i].rx_control != NULL)
+			syscall(SYS_munmap, device->channel[i].rx_control, VMBUS_DEVICE_PAGE);
+		device->channel[i].rx_control = NULL;
+		if (i > 0)
+			close_fd(&device->channel[i].fd);
+	}
+	if (device->monitor != NULL)
+		syscall(SYS_munmap, device->monitor, VMBUS_DEVICE_PAGE);
+	device->monitor = NULL;
+	for (i = 0; i < RIG_MAPS; i++)
+		close_fd(&device->region_fd[i]);
+	vfu_io_fds_close(&device->doorbells);
+	close_fd(&device->interrupt_fd);
+	close_fd(&device->change_fd);
+}
+
+static struct rig_device *
+device_new(struct rig_slot *slot)
+{
+	struct rig_device *device = calloc(1, sizeof(*device));
+	unsigned int i;
+
+	if (device == NULL)
+		return NULL;
+	device->slot = slot;
+	for (i = 0; i < VMBUS_DEVICE_MAX_CHANNELS; i++)
+		device->channel[i].fd = -1;
+	for (i = 0; i < RIG_MAPS; i++)
+		device->region_fd[i] = -1;
+	device->interrupt_fd = device->change_fd = -1;
+	return device;
+}
+
+/* Tell other processes with this folder which uioN the NIC is. */
+static void
+publish_number(struct rig_slot *slot, int number)
+{
+	char text[16];
+	int n = snprintf(text, sizeof(text), "%d\n", number);
+
+	if (pwrite(slot->owner_fd, text, (size_t)n, 0) != n)
+		rig_log("%s: cannot write the owner file", slot->name);
+}
+
+/* The NIC is offered. @return 0 or a negative errno, all undone */
+static int
+slot_connect(struct rig_slot *slot, char *err, size_t errlen)
+{
+	struct rig_device *device = device_new(slot);
+	int rc;
+
+	if (device == NULL)
+		return -ENOMEM;
+	rc = vfu_client_connect(slot->path, &device->client, err, errlen);
+	if (rc != 0) {
+		free(device);
+		return rc;
+	}
+	rc = discover(device);
+	if (rc != 0) {
+		snprintf(err, errlen, "%s", vfu_client_error(device->client));
+		disconnect(device);
+		free(device);
+		return rc;
+	}
+	device->number = next_number++;
+	slot->device = device;
+	publish_number(slot, device->number);
+	rig_memory_share(slot);
+	rc = rig_tree_build(device);
+	rig_tree_uevent(device, "add");
+	rig_tree_uevent(device, "bind");
+	if (rig_options.verbose)
+		rig_log("%s is uio%d", slot->name, device->number);
+	return rc;
+}
+
+/* ---- leaving ---- */
+
+static void
+device_free_if_unused(struct rig_device *device)
+{
+	if (device->gone && device->opens == 0 && device->maps == 0 && device->ring_files == 0)
+		free(device);
+}
+
+/* Rescind, or the end of the host: the kernel unregisters the device at once (§7.2). */
+static void
+device_remove(struct rig_device *device, const char *why)
+{
+	if (rig_options.verbose)
+		rig_log("%s: %s", device->slot->name, why);
+	device->gone = true;
+	/* Before anything else lets the process know: what it touches must be a SIGBUS already. */
+	rig_revoke_rings(device);
+	rig_tree_remove(device);
+	rig_files_hang_up(device);
+	rig_tree_uevent(device, "remove");
+	disconnect(device);
+	device->slot->device = NULL;
+	device_free_if_unused(device);
+}
+
+/* ---- open and last close ---- */
+
+struct rig_device *
+rig_device_by_number(int number)
+{
+	unsigned int i;
+
+	for (i = 0; i < rig_options.n_sockets; i++)
+		if (rig_slots[i].device != NULL && rig_slots[i].device->number == number)
+			return rig_slots[i].device;
+	return NULL;
+}
+
+static void
+set_mask(struct rig_channel *ch, uint32_t mask)
+{
+	struct vmbus_ring_control *ctl = ch->rx_control;
+
+	if (ctl != NULL)
+		atomic_store(&ctl->interrupt_mask, mask);
+}
+
+void
+rig_device_open(struct rig_device *device)
+{
+	device->open = true;
+	if (device->foreign)
+		return;
+	rig_tree_state(device, 3);
+	if (rig_options.mask_at_open)
+		set_mask(&device->channel[0], 1);
+	poke(wake_fd);
+}
+
+void
+rig_device_control(struct rig_device *device, bool on)
+{
+	unsigned int k;
+
+	for (k = 0; k < VMBUS_DEVICE_MAX_CHANNELS; k++)
+		set_mask(&device->channel[k], !on);
+	/* Without monitors the write also makes the call that the process cannot (§7.1). */
+	if (on && rig_monitor_id(device, 0) < 0)
+		for (k = 0; k < device->doorbells.n_fds; k++)
+			poke(device->doorbells.fds[k]);
+}
+
+static void
+forget_subchannels(struct rig_device *device)
+{
+	unsigned int k;
+
+	for (k = 1; k < VMBUS_DEVICE_MAX_CHANNELS; k++) {
+		struct rig_channel *ch = &device->channel[k];
+
+		if (ch->rx_control != NULL)
+			syscall(SYS_munmap, ch->rx_control, VMBUS_DEVICE_PAGE);
+		ch->rx_control = NULL;
+		ch->ring_at = 0;
+		close_fd(&ch->fd);
+	}
+}
+
+void
+rig_device_released(struct rig_device *device)
+{
+	if (device->gone) {
+		device_free_if_unused(device);
+		return;
+	}
+	if (!device->open || device->opens > 0 || device->maps > 0)
+		return;
+	device->open = false;
+	if (device->foreign)
+		return;
+	rig_revoke_rings(device);
+	forget_subchannels(device);
+	if (vfu_client_reset(device->client) != 0 || read_descriptor(device) != 0) {
+		device_remove(device, vfu_client_error(device->client));
+		return;
+	}
+	rig_tree_state(device, 2);
+	device->clean_at = now_ns() + CLEAN_LATE_NS;
+	poke(wake_fd);
+}
+
+/* ---- the thread ---- */
+
+static void
+clean_subchannels(struct rig_device *device)
+{
+	unsigned int k;
+
+	for (k = 1; k < VMBUS_DEVICE_MAX_CHANNELS; k++)
+		if (device->channel[k].listed && device->channel[k].fd < 0)
+			rig_tree_channel_remove(device, k);
+	device->clean_at = 0;
+}
+
+static void
+offer_channel(struct rig_device *device, unsigned int k)
+{
+	struct vfu_region region;
+
+	if (vfu_client_region_info(device->client, device->info.channel[k].region, &region) != 0 ||
+		region.fd < 0)
+		return;
+	adopt_channel(device, k, region.fd, region.offset);
+	if (rig_options.mask_at_open)
+		set_mask(&device->channel[k], 1);
+	rig_tree_channel(device, k);
+	device->channel[k].ring_at = now_ns() + RING_LATE_NS;
+}
+
+/* The descriptor has changed: channels granted, or the NIC withdrawn. */
+static void
+device_changed(struct rig_device *device)
+{
+	unsigned int k;
+
+	if (read_descriptor(device) != 0) {
+		device_remove(device, vfu_client_error(device->client));
+		return;
+	}
+	if (device->info.state != VMBUS_DEVICE_OFFERED) {
+		device_remove(device, "withdrawn by the host");
+		return;
+	}
+	if (device->clean_at != 0)
+		clean_subchannels(device);
+	for (k = 1; device->open && k < VMBUS_DEVICE_MAX_CHANNELS; k++)
+		if (device->info.channel[k].state == VMBUS_CHANNEL_OPEN &&
+			device->channel[k].fd < 0)
+			offer_channel(device, k);
+}
+
+/* What the hypervisor does for a host that sleeps: bits of the monitor page become signals. */
+static void
+scan_monitor(struct rig_device *device)
+{
+	unsigned int g, i;
+
+	for (g = 0; g < 4; g++) {
+		_Atomic uint32_t *pending = (_Atomic uint32_t *)(device->monitor + 8 + 8 * g);
+
+		if (atomic_load(pending) == 0 || atomic_exchange(pending, 0) == 0)
+			continue;
+		for (i = 0; i < device->doorbells.n_fds; i++)
+			poke(device->doorbells.fds[i]);
+	}
+}
+
+static bool
+scans(const struct rig_device *device)
+{
+	return device->open && device->monitor != NULL && !rig_options.no_monitor &&
+	       !(device->info.flags & VMBUS_DEVICE_FLAG_BUSY);
+}
+
+/* Everything that is due; lock held. @return ns until something else is, UINT64_MAX = nothing */
+static uint64_t
+device_due(struct rig_device *device)
+{
+	uint64_t now = now_ns(), wait = UINT64_MAX, count;
+	unsigned int k;
+
+	if (syscall(SYS_read, device->interrupt_fd, &count, sizeof(count)) == sizeof(count)) {
+		device->events++;
+		rig_files_wake(device);
+	}
+	if (device->clean_at != 0 && device->clean_at <= now)
+		clean_subchannels(device);
+	else if (device->clean_at != 0)
+		wait = device->clean_at - now;
+	for (k = 1; k < VMBUS_DEVICE_MAX_CHANNELS; k++) {
+		struct rig_channel *ch = &device->channel[k];
+
+		if (ch->ring_at != 0 && ch->ring_at <= now) {
+			ch->ring_at = 0;
+			rig_tree_ring(device, k);
+		} else if (ch->ring_at != 0 && ch->ring_at - now < wait) {
+			wait = ch->ring_at - now;
+		}
+	}
+	if (scans(device)) {
+		scan_monitor(device);
+		wait = wait < SCAN_NS ? wait : SCAN_NS;
+	}
+	if (syscall(SYS_read, device->change_fd, &count, sizeof(count)) == sizeof(count))
+		device_changed(device);
+	else if (vfu_client_alive(device->client) != 0)
+		device_remove(device, "the host is gone");
+	return wait;
+}
+
+static void *
+rig_run(void *arg)
+{
+	struct pollfd fds[1 + 3 * RIG_MAX_SLOTS];
+	char err[VFU_ERRLEN];
+
+	pthread_mutex_lock(&rig_lock);
+	while (!stopping) {
+		uint64_t wait = UINT64_MAX, due, count;
+		unsigned int i, n = 0;
+		struct timespec ts;
+
+		fds[n++] = (struct pollfd){.fd = wake_fd, .events = POLLIN};
+		for (i = 0; i < rig_options.n_sockets; i++) {
+			struct rig_slot *slot = &rig_slots[i];
+
+			if (slot->device == NULL && slot->owner_fd >= 0)
+				slot_connect(slot, err, sizeof(err));
+			if (slot->device != NULL && !slot->device->foreign) {
+				due = device_due(slot->device);
+				wait = due < wait ? due : wait;
+			}
+			if (slot->device == NULL) {
+				wait = wait < LOOK_AGAIN_NS ? wait : LOOK_AGAIN_NS;
+			} else if (!slot->device->foreign) {
+				fds[n++] = (struct pollfd){
+					.fd = slot->device->interrupt_fd, .events = POLLIN};
+				fds[n++] = (struct pollfd){
+					.fd = slot->device->change_fd, .events = POLLIN};
+				fds[n++] =
+					(struct pollfd){.fd = vfu_client_fd(slot->device->client),
+						.events = POLLRDHUP};
+			}
+		}
+		pthread_mutex_unlock(&rig_lock);
+		ts = (struct timespec){.tv_sec = (time_t)(wait / 1000000000),
+			.tv_nsec = (long)(wait % 1000000000)};
+		ppoll(fds, n, wait == UINT64_MAX ? NULL : &ts, NULL);
+		pthread_mutex_lock(&rig_lock);
+		if (fds[0].revents != 0 &&
+			syscall(SYS_read, wake_fd, &count, sizeof(count)) != sizeof(count))
+			continue;
+	}
+	pthread_mutex_unlock(&rig_lock);
+	return NULL;
+}
+
+/* ---- start and stop ---- */
+
+/* Is this the process that talks to the host? Another one may have been first. */
+static void
+slot_claim(struct rig_slot *slot)
+{
+	char path[RIG_PATH], text[16] = "";
+	int fd;
+
+	snprintf(path, sizeof(path), "%.255s/%s.owner", rig_options.dir, slot->name);
+	fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	slot->owner_fd = fd;
+	if (fd >= 0 && syscall(SYS_flock, fd, LOCK_EX | LOCK_NB) == 0)
+		return;
+	slot->device = device_new(slot);
+	if (slot->device != NULL && pread(fd, text, sizeof(text) - 1, 0) > 0) {
+		slot->device->foreign = true;
+		slot->device->number = atoi(text);
+	} else {
+		free(slot->device);
+		slot->device = NULL;
+	}
+	close_fd(&slot->owner_fd);
+}
+
+static void
+slot_start(struct rig_slot *slot, const char *socket)
+{
+	const char *file = strrchr(socket, '/');
+	uint64_t deadline = now_ns() + CONNECT_MS * MS;
+	char err[VFU_ERRLEN] = "";
+	int rc;
+
+	snprintf(slot->path, sizeof(slot->path), "%s", socket);
+	slot->owner_fd = -1;
+	if (vfu_socket_name_parse(file == NULL ? socket : file + 1, slot->guid) != 0) {
+		rig_log("%s: the name of the socket must be the GUID of the NIC", socket);
+		return;
+	}
+	vmbus_guid_format(slot->guid, slot->name);
+	slot->name[VMBUS_GUID_LEN] = '\0';
+	slot_claim(slot);
+	if (slot->device != NULL)
+		return;
+	/* The host may still be busy with a process that has just ended. */
+	do {
+		rc = slot_connect(slot, err, sizeof(err));
+		if (rc == 0)
+			return;
+		poll(NULL, 0, 20);
+	} while (rc == -EBUSY && now_ns() < deadline);
+	rig_log("%s: %s", socket, err);
+}
+
+void
+rig_start(void)
+{
+	sigset_t all, before;
+	unsigned int i;
+
+	rig_options.own_dir = rig_options.dir[0] == '\0';
+	if (rig_options.own_dir) {
+		snprintf(rig_options.dir, sizeof(rig_options.dir), "/tmp/hyperpoll-rig-XXXXXX");
+		if (mkdtemp(rig_options.dir) == NULL)
+			rig_log("%s: %s", rig_options.dir, strerror(errno));
+	}
+	wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	pthread_mutex_lock(&rig_lock);
+	for (i = 0; i < rig_options.n_sockets; i++)
+		slot_start(&rig_slots[i], rig_options.sockets[i]);
+	pthread_mutex_unlock(&rig_lock);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	if (pthread_create(&thread, NULL, rig_run, NULL) == 0) {
+		pthread_setname_np(thread, "rig");
+		pthread_detach(thread);
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+void
+rig_stop(void)
+{
+	unsigned int i;
+
+	pthread_mutex_lock(&rig_lock);
+	stopping = true;
+	for (i = 0; i < rig_options.n_sockets; i++) {
+		struct rig_device *device = rig_slots[i].device;
+
+		if (device != NULL && !device->foreign) {
+			rig_slots[i].device = NULL;
+			disconnect(device);
+		}
+	}
+	if (rig_options.own_dir)
+		rig_remove_all(rig_options.dir);
+	if (wake_fd >= 0)
+		poke(wake_fd);
+	pthread_mutex_unlock(&rig_lock);
+}

@@ -27,7 +27,7 @@ struct host_frame {
 struct host_port_stats {
 	uint64_t rx_frames, rx_bytes; /**< handed to the NIC for the guest */
 	uint64_t tx_frames, tx_bytes; /**< taken from the NIC, sent by the guest */
-	uint64_t tx_dropped;          /**< taken but lost by the port (full, error) */
+	uint64_t tx_dropped;	      /**< taken but lost by the port (full, error) */
 	/** Of generated frames that came back (gen, sink): */
 	uint64_t verified, corrupt, lost, duplicate, reordered;
 	bool verifies; /**< the fields of the line above mean something */

@@ -195,7 +195,8 @@ gen_parse_size(struct port_gen *gen, const struct port_spec *spec, const char *v
 static int
 gen_parse(struct port_gen *gen, const char *args, uint64_t *seed, const struct port_error *error)
 {
-	static const char *const keys[] = {"size", "rate", "flows", "seed", "count", "window", NULL};
+	static const char *const keys[] = {
+		"size", "rate", "flows", "seed", "count", "window", NULL};
 	uint64_t flows = 1;
 	struct port_spec spec;
 	const char *value;

@@ -457,7 +457,7 @@ test_truncated_memory(void)
 	struct {
 		struct vmbus_packet desc;
 		struct vmbus_gpa_header header;
-		struct vmbus_gpa_range range;
+		uint32_t byte_count, byte_offset; /* struct vmbus_gpa_range with one page */
 		uint64_t pfn;
 		struct nvsp_message msg;
 	} pkt;
@@ -476,7 +476,7 @@ test_truncated_memory(void)
 	CU_ASSERT_EQUAL_FATAL(ftruncate(fd, 0), 0);
 	memset(&pkt, 0, sizeof(pkt));
 	pkt.header.range_count = 1;
-	pkt.range.byte_count = 100;
+	pkt.byte_count = 100;
 	pkt.pfn = UINT64_C(0x7f0000000000) >> 12;
 	nvsp_build_rndis(&pkt.msg, 0, UINT32_MAX, 0);
 	vmbus_packet_init(

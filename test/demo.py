@@ -76,9 +76,7 @@ def demo_generator(stack, args):
     host, pmd = start(stack, f"gen:size={args.size},flows=64", "io", args.queues)
     # The generator waits for room, and testpmd tries again when the host is behind: whatever is
     # missing in the end was lost by a mistake.
-    pmd.cmd("set fwd io retry")
-    pmd.cmd("set burst tx delay 10 retry 100000")
-    pmd.start()
+    pmd.start(patient="io")
     print(f"{args.size}-byte frames (without FCS), frames per second:\n"
           "   s  host->guest     guest rx     guest tx  guest->host     verified  dropped or bad")
     before, then = None, 0

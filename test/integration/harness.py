@@ -186,6 +186,11 @@ class Host(Program):
         """Turn a knob (hvsim ctl SOCKET knobs lists them)."""
         self.request("set", nic, name=name, value=str(value))
 
+    def hold(self, on=True):
+        """Keep the ports' frames back, so that none comes before the guest is as it shall be."""
+        for number in range(len(self.guids)):
+            self.set("stall_rx", int(on), number)
+
     def stats(self, number=0):
         """Counters of one NIC; its port's are under "port_stats"."""
         return self.request("stats", number)["stats"]
@@ -241,11 +246,12 @@ class Testpmd(Program):
         text = self.cmd(f"show port xstats {port}")
         return {key: int(value) for key, value in re.findall(r"^(\w+): (\d+)$", text, re.M)}
 
-    def start(self):
-        text = self.cmd("start")
-        if "Packet forwarding not started" in text or "not start" in text.lower():
-            raise RuntimeError(text)
-        return text
+    def start(self, patient=None):
+        """Start forwarding; in mode patient, what a full queue refuses is tried again."""
+        if patient:
+            self.cmd(f"set fwd {patient} retry")
+            self.cmd("set burst tx delay 10 retry 100000")
+        return self.cmd("start")
 
     def stop(self):
         return self.cmd("stop")

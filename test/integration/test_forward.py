@@ -27,8 +27,10 @@ class Forward(Case):
         """Forward a capture; (frames recorded, per-queue receive counts)."""
         frames.pcap_write(self.path("in.pcap"), sent)
         host = self.host(f"pcap:in={self.path('in.pcap')},out={self.path('out.pcap')}")
+        host.hold()
         pmd = self.guest([host.device(options=devargs)], mode=mode, queues=queues, **keys)
-        pmd.start()
+        pmd.start(patient=mode)
+        host.hold(False)
         wait_until(lambda: host.port()["tx_frames"] >= len(sent), 15,
                    f"{len(sent)} frames are back")
         pmd.stop()
@@ -69,9 +71,7 @@ class Forward(Case):
         host = self.host(f"gen:size=60-1514,flows=64,seed=5,count={count}")
         host.set("rx_wait", 1)
         pmd = self.guest(host, queues=queues)
-        pmd.cmd("set fwd io retry")
-        pmd.cmd("set burst tx delay 10 retry 10000")
-        pmd.start()
+        pmd.start(patient="io")
         wait_until(lambda: host.port()["tx_frames"] >= count, 20, f"{count} frames are back")
         port = host.port()
         self.assert_intact(port, count)
@@ -127,8 +127,10 @@ class Forward(Case):
             frames.pcap_write(self.path(f"in{n}.pcap"), sent[n])
             ports.append(f"pcap:in={self.path(f'in{n}.pcap')},out={self.path(f'out{n}.pcap')}")
         host = self.host(*ports)
+        host.hold()
         pmd = self.guest(host, queues=2)
-        pmd.start()
+        pmd.start(patient="io")
+        host.hold(False)
         for n in range(2):
             wait_until(lambda: host.port(n)["tx_frames"] >= len(sent[1 - n]), 15,
                        f"NIC {n} has the frames of the other")

@@ -343,6 +343,9 @@ uio_reset(struct hpbus_device *dev)
 
 /* ---- channels ---- */
 
+static bool uio_call_reaches(struct uio_device *u, struct hpbus_channel *ch);
+static void uio_channel_close(struct hpbus_device *dev, struct hpbus_channel *ch);
+
 static int
 uio_map_ring_file(const char *path, struct vmbus_ring *tx, struct vmbus_ring *rx, uint64_t bytes)
 {
@@ -420,6 +423,14 @@ uio_channel_open(struct hpbus_device *dev, unsigned int index, struct hpbus_chan
 	ch->relid = sub.relid;
 	uio_choose_signal(u, ch, sub.monitor_id);
 	u->channels[index] = ch;
+	if (index != 0 && ch->signal == HPBUS_SIGNAL_CALL && !uio_call_reaches(u, ch)) {
+		HPBUS_LOG(ERR,
+			"%s: channel %u has no monitor and this kernel cannot signal it: use one "
+			"queue, or kernel 6.17 and later",
+			dev->name, index);
+		uio_channel_close(dev, ch);
+		return -ENOTSUP;
+	}
 	return 0;
 }
 
@@ -450,6 +461,23 @@ uio_signal(struct hpbus_channel *ch)
 	for (i = 0; i < HPBUS_MAX_CHANNELS; i++)
 		if (u->channels[i] != NULL)
 			atomic_store(&u->channels[i]->rx.ctl->interrupt_mask, 1);
+}
+
+/*
+ * Kernels 6.10 to 6.16 take a subchannel without a monitor but cannot signal it; only the counter
+ * of the kernel's own signals tells (spec/vmbus-ring.md §9.1 (f)).
+ */
+static bool
+uio_call_reaches(struct uio_device *u, struct hpbus_channel *ch)
+{
+	char path[VMBUS_SYSFS_PATH_MAX], before[32], after[32];
+
+	snprintf(path, sizeof(path), "bus/vmbus/devices/%s/channels/%u/events", u->name, ch->relid);
+	if (vmbus_sysfs_read(&u->fs, path, before, sizeof(before)) < 0)
+		return false;
+	uio_signal(ch);
+	return vmbus_sysfs_read(&u->fs, path, after, sizeof(after)) >= 0 &&
+	       strcmp(before, after) != 0;
 }
 
 /* ---- discovery ---- */

@@ -109,7 +109,8 @@ xstat_port_value(struct netvsc_port *port, size_t offset)
 static unsigned int
 xstats_count(const struct rte_eth_dev *eth)
 {
-	return RTE_DIM(port_xstats) + eth->data->nb_tx_queues * RTE_DIM(txq_xstats);
+	/* One more: the address mode. */
+	return RTE_DIM(port_xstats) + 1 + eth->data->nb_tx_queues * RTE_DIM(txq_xstats);
 }
 
 int
@@ -124,6 +125,8 @@ netvsc_xstats_get(struct rte_eth_dev *eth, struct rte_eth_xstat *xstats, unsigne
 		xstats[at].id = at;
 		xstats[at].value = xstat_port_value(port, port_xstats[i].offset);
 	}
+	xstats[at].id = at;
+	xstats[at++].value = port->bus->copy_only;
 	for (q = 0; q < eth->data->nb_tx_queues; q++) {
 		const struct netvsc_txq *txq = stats_txq(eth, q);
 
@@ -151,6 +154,7 @@ netvsc_xstats_get_names(struct rte_eth_dev *eth, struct rte_eth_xstat_name *name
 		return (int)count;
 	for (i = 0; i < RTE_DIM(port_xstats); i++)
 		snprintf(names[at++].name, RTE_ETH_XSTATS_NAME_SIZE, "%s", port_xstats[i].name);
+	snprintf(names[at++].name, RTE_ETH_XSTATS_NAME_SIZE, "copy_only");
 	for (q = 0; q < eth->data->nb_tx_queues; q++)
 		for (i = 0; i < RTE_DIM(txq_xstats); i++)
 			snprintf(names[at++].name, RTE_ETH_XSTATS_NAME_SIZE, "tx_q%u_%s", q,

@@ -7,14 +7,17 @@ import time
 from harness import Case, wait_until
 
 
-class Life(Case):
+class Traffic(Case):
     def grows(self, host, field, by, timeout=10, number=0):
         """Wait until a counter of a port has grown."""
         before = host.port(number)[field]
         wait_until(lambda: host.port(number)[field] >= before + by, timeout, f"{by} more {field}")
 
     def mempool_is_whole(self, pmd):
-        """With the port stopped, every mbuf is back in testpmd's pools."""
+        """With the port closed, every mbuf is back in testpmd's pools."""
+        pmd.cmd("stop")
+        pmd.cmd("port stop 0")
+        pmd.cmd("port close 0")
         text = pmd.cmd("dump_mempool")
         pools = re.findall(r"mempool <mb_pool.*?\n  size=(\d+).*?total_cache_count=(\d+)"
                            r".*?common_pool_count=(\d+)", text, re.S)
@@ -22,6 +25,8 @@ class Life(Case):
         for size, cached, pooled in pools:
             self.assertEqual(int(size), int(cached) + int(pooled))
 
+
+class Life(Traffic):
     def test_start_stop_cycles_under_traffic(self):
         host = self.host("gen:size=60-1514,flows=64,rate=100K")
         pmd = self.guest(host, queues=2)
@@ -39,8 +44,6 @@ class Life(Case):
         dropped = host.stats()["rx_dropped_no_section"]
         self.grows(host, "verified", 20000)
         self.assertEqual(host.stats()["rx_dropped_no_section"], dropped)
-        pmd.stop()
-        pmd.cmd("port stop 0")
         self.mempool_is_whole(pmd)
 
     def test_other_queue_counts_after_stop(self):
@@ -80,9 +83,8 @@ class Life(Case):
         host.wait()
         # testpmd's own handler of the event closes and detaches the port.
         pmd.expect("device removal event|[Rr]emov", 5)
-        time.sleep(0.5)
-        self.assertTrue(pmd.alive())
-        pmd.cmd("show port summary all")
+        wait_until(lambda: "available ports: 0" in pmd.cmd("show port summary all"), 10,
+                   "testpmd detached both ports")
         self.assertEqual(pmd.quit(), 0)
 
     def test_host_stops_and_another_takes_its_place(self):
@@ -93,7 +95,8 @@ class Life(Case):
         self.assertEqual(host.stop(), 0)
         pmd.expect("device removal event|[Rr]emov", 5)
         again = self.host("gen:rate=50K", directory=host.dir)
-        wait_until(lambda: "vmbus" not in pmd.cmd("show port summary all"), 5, "the port is gone")
+        wait_until(lambda: "net_netvsc" not in pmd.cmd("show port summary all"), 5,
+                   "the port is gone")
         self.assertIn("is attached", pmd.cmd(f"port attach {again.device()}"))
         port = re.search(r"Port (\d+) is attached", pmd.text).group(1)
         pmd.cmd("stop")
@@ -113,7 +116,7 @@ class Life(Case):
         self.grows(host, "verified", 1000)
 
 
-class Starve(Life):
+class Starve(Traffic):
     def check_send_without_receive(self, settings):
         """Pitfall X1: txonly never polls the receive queue, where the send completions arrive."""
         host = self.host((settings, "gen:rate=300K,flows=64"))
@@ -129,8 +132,6 @@ class Starve(Life):
         self.grows(host, "verified", 20000)
         port = host.port()
         self.assertEqual((port["corrupt"], port["duplicate"]), (0, 0), port)
-        pmd.stop()
-        pmd.cmd("port stop 0")
         self.mempool_is_whole(pmd)
 
     def test_send_without_receive(self):
@@ -152,17 +153,24 @@ class Starve(Life):
             time.sleep(0.15)
             host.set("stall", 0)
         wait_until(lambda: host.port()["finished"], 20, "everything is generated")
-        wait_until(lambda: pmd.stats()["RX-packets"] >= count, 10, "everything is received")
-        time.sleep(0.1)
-        summary = pmd.stop()
-        sent = pmd.stats()["TX-packets"]
+
+        def received():
+            stats = pmd.stats()
+            return stats["RX-packets"] + stats["RX-missed"] >= count
+
+        wait_until(received, 10, "everything is received or counted as missed")
+        summary, stats = pmd.stop(), pmd.stats()
+        sent = stats["TX-packets"]
         wait_until(lambda: host.port()["tx_frames"] >= sent, 5, "the host has what was sent")
-        refused = sum(map(int, re.findall(r"TX-dropped: (\d+)", summary.split("forward stats")[1])))
+        refused = sum(map(int, re.findall(r"TX-dropped: (\d+)", summary.split("Accumulated")[1])))
         port = host.port()
         self.assertEqual((port["corrupt"], port["duplicate"]), (0, 0), port)
-        self.assertEqual((port["tx_frames"], port["verified"], sent + refused),
-                         (sent, sent, count), port)
-        pmd.cmd("port stop 0")
+        self.assertEqual((port["tx_frames"], port["verified"]), (sent, sent), port)
+        self.assertEqual(sent + refused, stats["RX-packets"])
+        self.assertEqual(stats["RX-packets"] + stats["RX-missed"], count)
+        if not settings:
+            # Only small rings fill so far that receive packets must make room for completions.
+            self.assertEqual(stats["RX-missed"], 0)
         self.mempool_is_whole(pmd)
 
     def test_host_stalls(self):
@@ -192,8 +200,6 @@ class Starve(Life):
         self.grows(host, "verified", 20000)
         port = host.port()
         self.assertEqual((port["corrupt"], port["duplicate"]), (0, 0), port)
-        pmd.stop()
-        pmd.cmd("port stop 0")
         self.mempool_is_whole(pmd)
 
     def test_one_broken_ring_leaves_the_other_port(self):

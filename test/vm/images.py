@@ -3,6 +3,7 @@
 import glob
 import os
 import re
+import subprocess
 
 from cpio import Archive, module_path
 
@@ -31,6 +32,7 @@ def base(version, modules, init):
         archive.directory(d)
     archive.file("bin/busybox", "/bin/busybox", 0o755)
     archive.link("bin/sh", "busybox")
+    archive.link("var/run", "../run")
     archive.file("init", os.path.join(HERE, init), 0o755)
     for merged in ("/lib", "/lib64"):
         if os.path.islink(merged):
@@ -66,10 +68,20 @@ def add_dpdk(archive, build):
     ours = os.path.join(build, "drivers", "librte_hyperpoll.so")
     if os.path.exists(ours):
         archive.program(ours, "opt/librte_hyperpoll.so")
-    for name in ("app/vmbusctl/vmbusctl", "test/vm/l2fwd"):
-        source = os.path.join(build, name)
-        if os.path.exists(source):
-            archive.program(source, "opt/" + os.path.basename(name))
+    archive.program(example("l2fwd", build), "opt/l2fwd")
+    archive.program(os.path.join(build, "app", "vmbusctl", "vmbusctl"), "opt/vmbusctl")
+
+
+def example(name, build):
+    """DPDK's own example, built from the distribution's sources as is."""
+    source = "/usr/share/dpdk/examples/%s/main.c" % name
+    out = os.path.join(build, "examples", name)
+    if not os.path.exists(out) or os.path.getmtime(out) < os.path.getmtime(source):
+        os.makedirs(os.path.dirname(out), exist_ok=True)
+        flags = subprocess.run(["pkg-config", "--cflags", "--libs", "libdpdk"], check=True,
+                               capture_output=True, text=True).stdout.split()
+        subprocess.run(["cc", "-O2", "-DALLOW_EXPERIMENTAL_API", "-o", out, source] + flags, check=True)
+    return out
 
 
 def l2(path, build=None):

@@ -63,7 +63,7 @@ class Results:
         self.pending.append((kind, rest))
         print("  %-4s %s" % (kind, rest), flush=True)
 
-    def settle(self, drop_last_failure=False):
+    def settle(self):
         """Count the lines of the scenario that ended."""
         for kind, text in self.pending:
             self.passed += kind == "ok"
@@ -119,7 +119,7 @@ def main():
     if not os.path.exists(os.path.join(images.HERE, "checks_uio.py")):
         names = [n for n in names if not n.startswith("uio")]
     began = time.monotonic()
-    retried = None
+    retried = {}
     with machine.work_folder() as work:
         hvsim_vm = settings(build, work)
         print("vm: guests run %s" % ("on this machine's KVM" if machine.direct(hvsim_vm) else
@@ -128,18 +128,21 @@ def main():
         if any(n.startswith("uio") for n in names):
             images.l2(os.path.join(work, "l2-dpdk.gz"), build)
         results = Results(os.path.join(work, "results"))
-        reason = attempt(names, work, hvsim_vm, results)
-        if reason is not None:
-            # Nested emulation hangs now and then: once, and never silently.
-            retried = "%s: %s" % (results.current or names[0], reason)
-            print("vm: RETRY of %s" % retried, flush=True)
-            results.pending = []
-            rest = [n for n in names if n not in results.done]
-            reason = attempt(rest, work, hvsim_vm, results)
-            if reason is not None:
+        while names:
+            reason = attempt(names, work, hvsim_vm, results)
+            names = [n for n in names if n not in results.done]
+            if reason is None or not names:
+                break
+            # Nested emulation fails now and then: each scenario gets one more try, never silently.
+            if names[0] in retried:
                 results.settle()
                 results.failed += 1
-                results.failures.append("%s: aborted: %s" % (results.current or rest[0], reason))
+                results.failures.append("%s: aborted twice: %s" % (names[0], reason))
+                names = names[1:]
+                continue
+            retried[names[0]] = reason
+            results.pending = []
+            print("vm: RETRY of %s: %s" % (names[0], reason), flush=True)
         keep = os.path.join(build, "vm-logs")
         os.makedirs(keep, exist_ok=True)
         for name in os.listdir(work):
@@ -147,10 +150,10 @@ def main():
                 shutil.copy(os.path.join(work, name), keep)
     if results.skipped:
         print("vm: %d skipped" % results.skipped)
-    if retried:
-        print("vm: 1 retry: %s" % retried)
+    for name, reason in retried.items():
+        print("vm: 1 retry of %s: %s" % (name, reason))
     for text in results.failures:
-        print("vm: failed: %s" % text)
+        print("vm: failed: %s" % text[:160])
     if results.failed:
         print("vm: logs are in %s" % keep)
     print("vm: %.0f s" % (time.monotonic() - began))

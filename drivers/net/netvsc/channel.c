@@ -51,7 +51,11 @@ netvsc_channel_control_packet(struct netvsc_channel *ch, const struct vmbus_pack
 		return;
 	}
 	if (pkt->trans_id & NETVSC_TID_CONTROL) {
-		netvsc_control_completion(ch->port, pkt->trans_id, payload, len);
+		/* Answers come where requests go; the request is under the primary's rx_lock. */
+		if (ch->index == 0)
+			netvsc_control_completion(ch->port, pkt->trans_id, payload, len);
+		else
+			ch->stats.tx_bad_completions++;
 		return;
 	}
 	txq = atomic_load_explicit(&ch->txq, memory_order_acquire);
@@ -179,16 +183,34 @@ netvsc_channel_flush(struct netvsc_channel *ch)
 
 /* ---- scanning ahead of receive ---- */
 
-/* Complete the oldest packets unread until at most @keep bytes are left in the ring. */
+/* A packet that no scan has looked at yet: what is not a frame must not be lost. @return handled */
+static bool
+channel_drop_control(struct netvsc_channel *ch, const struct vmbus_packet *pkt)
+{
+	if (ch->consumed < ch->scanned)
+		return pkt->type != VMBUS_PACKET_XFER_PAGES || netvsc_channel_was_handled(ch);
+	if (pkt->type == VMBUS_PACKET_XFER_PAGES)
+		return netvsc_channel_control_transfer(ch, pkt, ch->in.next_r);
+	if (pkt->type == VMBUS_PACKET_COMPLETION || pkt->type == VMBUS_PACKET_INBAND)
+		netvsc_channel_control_packet(ch, pkt, ch->in.next_r);
+	return true;
+}
+
+/*
+ * Complete the oldest packets unread until at most @keep bytes are left in the ring and a scan can
+ * remember what it handles.
+ */
 static void
 channel_drop(struct netvsc_channel *ch, uint32_t keep, uint64_t *counter)
 {
-	uint32_t size = ch->in.ring.size, first;
+	uint32_t size = ch->in.ring.size, used, first;
 	struct vmbus_packet pkt;
 	int total, ranges;
 
-	while (vmbus_ring_used(size, ch->in.cached_w, ch->in.next_r) > keep &&
-		netvsc_channel_done_room(ch)) {
+	while (netvsc_channel_done_room(ch)) {
+		used = vmbus_ring_used(size, ch->in.cached_w, ch->in.next_r);
+		if (used == 0 || (used <= keep && ch->n_handled < NETVSC_HANDLED_MAX))
+			break;
 		total = vmbus_ring_peek(&ch->in, &pkt);
 		if (total <= 0)
 			break;
@@ -196,7 +218,8 @@ channel_drop(struct netvsc_channel *ch, uint32_t keep, uint64_t *counter)
 			*counter += ch->cursor.left;
 			netvsc_channel_done(ch, ch->cursor.trans_id, !ch->cursor.bad);
 			ch->cursor.active = false;
-		} else if (pkt.type == VMBUS_PACKET_XFER_PAGES && !netvsc_channel_was_handled(ch)) {
+			total = (int)ch->cursor.total;
+		} else if (!channel_drop_control(ch, &pkt)) {
 			ranges = netvsc_transfer_header(ch, &pkt, ch->in.next_r, &first);
 			*counter += ranges > 0 ? (unsigned int)ranges : 1;
 			netvsc_channel_done(ch, pkt.trans_id, ranges > 0);
@@ -222,7 +245,9 @@ channel_check_unpolled(struct netvsc_channel *ch)
 	uint32_t size = ch->in.ring.size;
 	uint64_t now;
 
-	if (vmbus_ring_used(size, ch->in.cached_w, ch->in.next_r) <= size / 8 * HIGH_MARK_EIGHTHS)
+	/* A scan that cannot go on for want of memory for what it handled starves sends, too. */
+	if (vmbus_ring_used(size, ch->in.cached_w, ch->in.next_r) <= size / 8 * HIGH_MARK_EIGHTHS &&
+		ch->n_handled < NETVSC_HANDLED_MAX)
 		return;
 	now = rte_get_timer_cycles();
 	if (ch->high_polls != ch->polls || ch->high_since == 0) {
@@ -245,11 +270,18 @@ netvsc_channel_scan(struct netvsc_channel *ch)
 		netvsc_port_broken(ch->port, "the host broke the inbound ring");
 		return;
 	}
+	if (ch->scanned == ch->consumed)
+		ch->n_handled = 0;
 	while (ch->n_handled < NETVSC_HANDLED_MAX && netvsc_channel_done_room(ch)) {
 		left = vmbus_ring_used(size, in->cached_w, in->next_r) -
 		       (uint32_t)(ch->scanned - ch->consumed);
 		if (left == 0)
 			break;
+		if (ch->cursor.active && ch->scanned == ch->consumed) {
+			/* Half-taken: receive's, whatever the host makes of it meanwhile. */
+			total = (int)ch->cursor.total;
+			goto next;
+		}
 		total = vmbus_ring_peek_at(&in->ring, ch->scan_at, left, &pkt);
 		if (total < 0) {
 			in->corrupt = true;
@@ -259,9 +291,7 @@ netvsc_channel_scan(struct netvsc_channel *ch)
 		if (pkt.type == VMBUS_PACKET_COMPLETION || pkt.type == VMBUS_PACKET_INBAND) {
 			netvsc_channel_control_packet(ch, &pkt, ch->scan_at);
 		} else if (pkt.type == VMBUS_PACKET_XFER_PAGES) {
-			/* A half-taken packet at the head is receive's. */
-			if (!(ch->cursor.active && ch->scanned == ch->consumed) &&
-				netvsc_channel_control_transfer(ch, &pkt, ch->scan_at)) {
+			if (netvsc_channel_control_transfer(ch, &pkt, ch->scan_at)) {
 				if (ch->scanned != ch->consumed)
 					ch->handled[ch->n_handled++] = ch->scanned;
 			} else {

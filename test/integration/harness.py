@@ -234,8 +234,9 @@ class Testpmd(Program):
         with self.changed:
             start = len(self.text)
         self.send(line + "\n")
-        end = self.expect(re.escape(line) + r"[^\0]*?" + PROMPT, timeout, start)
-        return end.group(0)[len(line):-len(PROMPT)]
+        # Events may be printed into the echo of the command, so only the prompt is looked for.
+        end = self.expect(PROMPT, timeout, start).start()
+        return self.text[start:end]
 
     def stats(self, port=0):
         """show port stats, as a dictionary such as {"RX-packets": 1, ...}."""

@@ -34,7 +34,7 @@ run_suites() {
 		log=$(mktemp)
 		status=0
 		timeout -k 15 "${suites[$name]}" ./run _suite "$name" 2>&1 | tee "$log" || status=$?
-		counts=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$log" | tail -n 1 | tr -dc '0-9 ') || counts=
+		counts=$(sed -nE 's/^([0-9]+) passed, ([0-9]+) failed$/\1 \2/p' "$log" | tail -n 1)
 		rm -f "$log"
 		if [ -z "$counts" ] || { [ $status != 0 ] && [ "${counts##* }" = 0 ]; }; then
 			echo "$name: ended with status $status" \

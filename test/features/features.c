@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Prints the feature table of the first port as the driver advertises it, in the form and order of
+ * DPDK's features/default.ini. Compared with doc/features/netvsc.ini.
+ */
+#include <stdbool.h>
+#include <stdio.h>
+
+#include <rte_eal.h>
+#include <rte_ethdev.h>
+#include <ethdev_driver.h>
+
+static void
+feature(const char *name, bool has)
+{
+	if (has)
+		printf("%-20s = Y\n", name);
+}
+
+static void
+print_features(const struct rte_eth_dev *eth, const struct rte_eth_dev_info *info)
+{
+	const struct eth_dev_ops *ops = eth->dev_ops;
+	uint64_t rx = info->rx_offload_capa, tx = info->tx_offload_capa;
+	uint32_t flags = eth->data->dev_flags;
+
+	printf("[Features]\n");
+	feature("Speed capabilities", info->speed_capa != 0);
+	feature("Link status", ops->link_update != NULL);
+	feature("Link status event", flags & RTE_ETH_DEV_INTR_LSC);
+	feature("Removal event", flags & RTE_ETH_DEV_INTR_RMV);
+	feature("Rx interrupt", ops->rx_queue_intr_enable != NULL);
+	feature("Fast mbuf free", tx & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE);
+	feature("Free Tx mbuf on demand", ops->tx_done_cleanup != NULL);
+	feature("Queue start/stop", ops->rx_queue_start != NULL && ops->tx_queue_stop != NULL);
+	feature("Burst mode info", ops->rx_burst_mode_get != NULL);
+	feature("Power mgmt address monitor", ops->get_monitor_addr != NULL);
+	/* With one MTU only there is nothing to update. */
+	feature("MTU update", ops->mtu_set != NULL && info->max_mtu > RTE_ETHER_MTU);
+	feature("Scattered Rx", rx & RTE_ETH_RX_OFFLOAD_SCATTER);
+	feature("LRO", rx & RTE_ETH_RX_OFFLOAD_TCP_LRO);
+	feature("TSO", tx & RTE_ETH_TX_OFFLOAD_TCP_TSO);
+	feature("Promiscuous mode", ops->promiscuous_enable != NULL);
+	feature("Allmulticast mode", ops->allmulticast_enable != NULL);
+	feature("Unicast MAC filter", ops->mac_addr_add != NULL);
+	feature("Multicast MAC filter", ops->set_mc_addr_list != NULL);
+	feature("RSS hash", info->flow_type_rss_offloads != 0);
+	feature("RSS key update", ops->rss_hash_update != NULL && info->hash_key_size != 0);
+	feature("RSS reta update", ops->reta_update != NULL && info->reta_size != 0);
+	feature("VLAN filter", ops->vlan_filter_set != NULL);
+	feature("VLAN offload", rx & RTE_ETH_RX_OFFLOAD_VLAN_STRIP);
+	feature("L3 checksum offload", rx & RTE_ETH_RX_OFFLOAD_IPV4_CKSUM);
+	feature("L4 checksum offload", rx & RTE_ETH_RX_OFFLOAD_TCP_CKSUM);
+	feature("Packet type parsing", ops->dev_supported_ptypes_get != NULL);
+	feature("Rx descriptor status", eth->rx_descriptor_status != NULL);
+	feature("Tx descriptor status", eth->tx_descriptor_status != NULL);
+	feature("Basic stats", ops->stats_get != NULL);
+	feature("Extended stats", ops->xstats_get != NULL);
+	feature("Stats per queue", flags & RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS);
+	feature("FW version", ops->fw_version_get != NULL);
+	feature("Registers dump", ops->get_reg != NULL);
+	feature("Linux", true);
+#if defined(__x86_64__)
+	feature("x86-64", true);
+#elif defined(__aarch64__)
+	feature("ARMv8", true);
+#endif
+	feature("Usage doc", true);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct rte_eth_dev_info info;
+
+	if (rte_eal_init(argc, argv) < 0)
+		return 1;
+	if (rte_eth_dev_count_avail() == 0 || rte_eth_dev_info_get(0, &info) != 0) {
+		fprintf(stderr, "no port\n");
+		rte_eal_cleanup();
+		return 1;
+	}
+	print_features(&rte_eth_devices[0], &info);
+	rte_eth_dev_close(0);
+	rte_eal_cleanup();
+	return 0;
+}

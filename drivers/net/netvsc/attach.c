@@ -159,9 +159,10 @@ netvsc_attach(struct netvsc_port *port, unsigned int channels, uint32_t mtu)
 {
 	int rc;
 
-	atomic_fetch_and(&port->state, ~(NETVSC_STATE_BROKEN | NETVSC_STATE_GONE));
+	/* GONE stays: a device that went away never comes back as this port. */
 	if (atomic_load(&port->bus->gone))
 		return -ENODEV;
+	atomic_fetch_and(&port->state, ~NETVSC_STATE_BROKEN);
 	attach_forget(port);
 	rc = netvsc_channel_open(port, 0);
 	if (rc != 0) {

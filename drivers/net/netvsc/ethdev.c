@@ -92,6 +92,9 @@ port_attach(struct netvsc_port *port, unsigned int channels)
 		return 0;
 	port_detach(port);
 	rc = netvsc_attach(port, channels, mtu);
+	/* In every case: the sections of the send buffer may have another size and number now. */
+	if (rc == 0)
+		rc = port_divide_sections(port, data->nb_tx_queues);
 	if (rc != 0)
 		return rc;
 	if (port->n_channels < channels) {
@@ -102,7 +105,7 @@ port_attach(struct netvsc_port *port, unsigned int channels)
 		port->max_queues = port->n_channels;
 		return -ENOSPC;
 	}
-	return port_divide_sections(port, data->nb_tx_queues);
+	return 0;
 }
 
 /* ---- configure, start, stop, close ---- */
@@ -112,12 +115,18 @@ netvsc_configure(struct rte_eth_dev *eth)
 {
 	struct netvsc_port *port = netvsc_port_of(eth);
 	struct rte_eth_dev_data *data = eth->data;
+	const struct rte_eth_rss_conf *rss = &data->dev_conf.rx_adv_conf.rss_conf;
 	unsigned int channels = RTE_MAX(data->nb_rx_queues, data->nb_tx_queues);
 	int rc;
 
 	if (channels > port->max_queues) {
 		NETVSC_LOG(ERR, port, "%u queues asked for, the host allows %u", channels,
 			port->max_queues);
+		return -EINVAL;
+	}
+	if (rss->rss_key != NULL && rss->rss_key_len != NETVSC_RSS_KEY_LEN) {
+		NETVSC_LOG(ERR, port, "an RSS key has %u bytes, not %u", NETVSC_RSS_KEY_LEN,
+			rss->rss_key_len);
 		return -EINVAL;
 	}
 	if (data->dev_conf.intr_conf.rxq != 0) {
@@ -155,6 +164,17 @@ port_queue_states(struct rte_eth_dev_data *data, uint8_t state)
 		data->tx_queue_state[q] = state;
 }
 
+/* No send can complete any more: the queues may be released. */
+static void
+port_unlink_sends(struct rte_eth_dev_data *data)
+{
+	uint16_t q;
+
+	for (q = 0; q < data->nb_tx_queues; q++)
+		if (data->tx_queues[q] != NULL)
+			atomic_store(&((struct netvsc_txq *)data->tx_queues[q])->ch->txq, NULL);
+}
+
 static int
 netvsc_start(struct rte_eth_dev *eth)
 {
@@ -184,6 +204,7 @@ netvsc_start(struct rte_eth_dev *eth)
 		netvsc_link_update(eth, 0);
 	} else {
 		atomic_fetch_and(&port->state, ~NETVSC_STATE_RUNNING);
+		port_unlink_sends(data);
 		NETVSC_LOG(ERR, port, "cannot start: %s", strerror(-rc));
 	}
 	port_unlock(port);
@@ -238,16 +259,13 @@ netvsc_stop(struct rte_eth_dev *eth)
 {
 	struct netvsc_port *port = netvsc_port_of(eth);
 	struct rte_eth_dev_data *data = eth->data;
-	unsigned int q;
 
 	port_lock(port);
 	atomic_fetch_and(&port->state, ~NETVSC_STATE_RUNNING);
-	if (port->attached && netvsc_set_filter(port, 0) != 0)
+	if (port->attached && netvsc_set_filter(port, 0) != 0 && !atomic_load(&port->bus->gone))
 		NETVSC_LOG(WARNING, port, "the host did not take filter 0");
 	port_drain(port);
-	for (q = 0; q < data->nb_tx_queues; q++)
-		if (data->tx_queues[q] != NULL)
-			atomic_store(&((struct netvsc_txq *)data->tx_queues[q])->ch->txq, NULL);
+	port_unlink_sends(data);
 	port_queue_states(data, RTE_ETH_QUEUE_STATE_STOPPED);
 	netvsc_link_update(eth, 0);
 	port_unlock(port);
@@ -553,6 +571,9 @@ port_bring_up(struct netvsc_port *port, struct rte_eth_dev *eth, struct hpbus_de
 	eth->data->mac_addrs[0] = port->mac;
 	bus->driver_data = port;
 	bus->on_gone = netvsc_on_gone;
+	/* Gone before anybody listened: the queues must know. */
+	if (atomic_load(&bus->gone))
+		netvsc_on_gone(bus);
 	rc = netvsc_events_start(port);
 	if (rc == 0)
 		return 0;

@@ -49,14 +49,16 @@ vfio_on_event(void *arg)
 	struct vfio_device *v = arg;
 	char err[VFU_ERRLEN];
 	uint64_t count;
+	bool rescinded;
 	int rc;
 
 	if (read(v->event_fd, &count, sizeof(count)) < 0 && errno == EAGAIN)
 		return;
 	pthread_mutex_lock(&v->lock);
 	rc = v->client == NULL ? -ENOTCONN : vfio_read_descriptor(v, err, sizeof(err));
+	rescinded = rc == 0 && v->info.state == VMBUS_DEVICE_RESCINDED;
 	pthread_mutex_unlock(&v->lock);
-	if (rc == 0 && v->info.state == VMBUS_DEVICE_RESCINDED)
+	if (rescinded)
 		hpbus_device_gone(v->dev, "the host withdrew the device");
 }
 
@@ -104,13 +106,32 @@ vfio_read_descriptor(struct vfio_device *v, char *err, size_t errlen)
 	return vmbus_device_describe(bytes, sizeof(bytes), &v->expect, &v->info, err, errlen);
 }
 
+/*
+ * May all of a region be mapped? An access behind the end of its file would be a SIGBUS: the file
+ * must hold it (the client has looked), in one piece, and be sealed so that it stays so (§7).
+ */
 static int
-vfio_map_region(const struct vfu_region *region, int prot, void **base)
+vfio_check_region(const struct vfu_region *region)
 {
-	void *p;
+	int seals;
 
 	if (region->fd < 0 || region->size == 0)
 		return -ENXIO;
+	if (region->n_areas != 0 && (region->n_areas != 1 || region->areas[0].offset != 0 ||
+					    region->areas[0].size != region->size))
+		return -ENXIO;
+	seals = fcntl(region->fd, F_GET_SEALS);
+	return seals < 0 || !(seals & F_SEAL_SHRINK) ? -EPERM : 0;
+}
+
+static int
+vfio_map_region(const struct vfu_region *region, int prot, void **base)
+{
+	int rc = vfio_check_region(region);
+	void *p;
+
+	if (rc != 0)
+		return rc;
 	p = mmap(NULL, region->size, prot, MAP_SHARED | MAP_POPULATE, region->fd,
 		(off_t)region->offset);
 	if (p == MAP_FAILED)
@@ -126,11 +147,14 @@ vfio_map_fixed_regions(struct vfio_device *v, struct vfu_region *regions)
 	void *monitor = NULL;
 	int rc;
 
+	rc = vfio_check_region(&regions[VMBUS_REGION_RINGS]);
+	if (rc == 0 && regions[VMBUS_REGION_MONITOR].size != sizeof(*dev->monitor))
+		rc = -EPROTO;
+	if (rc != 0)
+		return rc;
 	v->rings_fd = regions[VMBUS_REGION_RINGS].fd;
 	v->rings_offset = regions[VMBUS_REGION_RINGS].offset;
 	regions[VMBUS_REGION_RINGS].fd = -1;
-	if (v->rings_fd < 0)
-		return -ENXIO;
 	rc = vfio_map_region(&regions[VMBUS_REGION_RECV], PROT_READ | PROT_WRITE,
 		(void **)&dev->recv.base);
 	if (rc == 0) {
@@ -306,9 +330,9 @@ vfio_reset(struct hpbus_device *dev)
 
 /* Lock held. Fills *fd, which the caller closes unless it is region 0's. */
 static int
-vfio_channel_region(struct vfio_device *v, unsigned int index, int *fd, uint64_t *offset)
+vfio_channel_region(struct vfio_device *v, unsigned int index,
+	const struct vmbus_device_channel *c, int *fd, uint64_t *offset)
 {
-	const struct vmbus_device_channel *c = &v->info.channel[index];
 	struct vfu_region region;
 	int rc;
 
@@ -320,19 +344,22 @@ vfio_channel_region(struct vfio_device *v, unsigned int index, int *fd, uint64_t
 	rc = vfu_client_region_info(v->client, c->region, &region);
 	if (rc != 0)
 		return rc;
-	if (region.fd < 0)
-		return -ENXIO;
-	if (region.size != 2 * (uint64_t)c->ring_bytes) {
-		close(region.fd);
-		return -EPROTO;
+	rc = vfio_check_region(&region);
+	if (rc == 0 && region.size != 2 * (uint64_t)c->ring_bytes)
+		rc = -EPROTO;
+	if (rc != 0) {
+		if (region.fd >= 0)
+			close(region.fd);
+		return rc;
 	}
 	*fd = region.fd;
 	*offset = region.offset;
 	return 0;
 }
 
+/* Fills *c: the event thread may read another descriptor into v->info at any time. */
 static int
-vfio_wait_channel(struct vfio_device *v, unsigned int index)
+vfio_wait_channel(struct vfio_device *v, unsigned int index, struct vmbus_device_channel *c)
 {
 	char err[VFU_ERRLEN] = "";
 	unsigned int waited;
@@ -341,12 +368,13 @@ vfio_wait_channel(struct vfio_device *v, unsigned int index)
 	for (waited = 0;; waited += CHANNEL_STEP_MS) {
 		pthread_mutex_lock(&v->lock);
 		rc = v->client == NULL ? -ENOTCONN : vfio_read_descriptor(v, err, sizeof(err));
+		*c = v->info.channel[index];
 		pthread_mutex_unlock(&v->lock);
 		if (rc != 0) {
 			HPBUS_LOG(ERR, "%s: %s", v->dev->name, err);
 			return rc;
 		}
-		if (v->info.channel[index].state == VMBUS_CHANNEL_OPEN)
+		if (c->state == VMBUS_CHANNEL_OPEN)
 			return 0;
 		if (waited >= CHANNEL_LIMIT_MS)
 			return -ETIMEDOUT;
@@ -355,9 +383,9 @@ vfio_wait_channel(struct vfio_device *v, unsigned int index)
 }
 
 static void
-vfio_choose_signal(struct vfio_device *v, struct hpbus_channel *ch)
+vfio_choose_signal(struct vfio_device *v, const struct vmbus_device_channel *c,
+	struct hpbus_channel *ch)
 {
-	const struct vmbus_device_channel *c = &v->info.channel[ch->index];
 	unsigned int i;
 
 	ch->monitor_id = c->monitor_id;
@@ -377,21 +405,22 @@ static int
 vfio_channel_open(struct hpbus_device *dev, unsigned int index, struct hpbus_channel *ch)
 {
 	struct vfio_device *v = dev->backend_data;
+	struct vmbus_device_channel c;
 	uint64_t offset, bytes;
 	int rc, fd = -1;
 
 	if (index >= dev->max_channels)
 		return -EINVAL;
-	rc = vfio_wait_channel(v, index);
+	rc = vfio_wait_channel(v, index, &c);
 	if (rc != 0)
 		return rc;
 	memset(ch, 0, sizeof(*ch));
 	pthread_mutex_lock(&v->lock);
-	rc = v->client == NULL ? -ENOTCONN : vfio_channel_region(v, index, &fd, &offset);
+	rc = v->client == NULL ? -ENOTCONN : vfio_channel_region(v, index, &c, &fd, &offset);
 	pthread_mutex_unlock(&v->lock);
 	if (rc != 0)
 		return rc;
-	bytes = v->info.channel[index].ring_bytes;
+	bytes = c.ring_bytes;
 	rc = vmbus_ring_map(fd, offset, bytes, VMBUS_PAGE_SIZE, &ch->tx);
 	if (rc == 0) {
 		rc = vmbus_ring_map(fd, offset + bytes, bytes, VMBUS_PAGE_SIZE, &ch->rx);
@@ -404,8 +433,8 @@ vfio_channel_open(struct hpbus_device *dev, unsigned int index, struct hpbus_cha
 		return rc;
 	ch->dev = dev;
 	ch->index = (uint16_t)index;
-	ch->relid = (uint16_t)v->info.channel[index].relid;
-	vfio_choose_signal(v, ch);
+	ch->relid = (uint16_t)c.relid;
+	vfio_choose_signal(v, &c, ch);
 	return 0;
 }
 

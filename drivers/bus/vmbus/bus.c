@@ -94,12 +94,16 @@ hpbus_device_free(struct hpbus_device *dev)
 void
 hpbus_device_gone(struct hpbus_device *dev, const char *why)
 {
+	void (*on_gone)(struct hpbus_device *);
+
 	atomic_store(&dev->gone, true);
 	if (atomic_exchange(&dev->told, true))
 		return;
 	HPBUS_LOG(WARNING, "%s: %s; the port stays until it is detached", dev->name, why);
-	if (dev->on_gone != NULL)
-		dev->on_gone(dev);
+	/* Once: a port that is being closed takes it away meanwhile. */
+	on_gone = __atomic_load_n(&dev->on_gone, __ATOMIC_RELAXED);
+	if (on_gone != NULL)
+		on_gone(dev);
 	rte_dev_event_callback_process(dev->name, RTE_DEV_EVENT_REMOVE);
 }
 
@@ -211,10 +215,17 @@ hpbus_match_devargs(struct hpbus_device *dev)
 	uint8_t guid[16];
 
 	dev->device.devargs = NULL;
-	RTE_EAL_DEVARGS_FOREACH(BUS_NAME, da)
-		if (hpbus_parse_guid(da->name, guid) == 0 &&
-			memcmp(guid, dev->instance, sizeof(guid)) == 0)
-			dev->device.devargs = da;
+	RTE_EAL_DEVARGS_FOREACH(BUS_NAME, da) {
+		if (hpbus_parse_guid(da->name, guid) != 0 ||
+			memcmp(guid, dev->instance, sizeof(guid)) != 0)
+			continue;
+		/*
+		 * EAL finds the device to attach by comparing names, and frees the devargs when it
+		 * finds none: another spelling of the GUID becomes ours.
+		 */
+		snprintf(da->name, sizeof(da->name), "%s", dev->name);
+		dev->device.devargs = da;
+	}
 }
 
 static int

@@ -493,7 +493,8 @@ netvsc_rndis_init(struct netvsc_port *port)
 		NETVSC_LOG(ERR, port, "RNDIS INITIALIZE failed with status %#x", done.status);
 		return -EIO;
 	}
-	port->max_messages = done.max_packets;
+	/* A slot counts the frames of a send in a byte. */
+	port->max_messages = RTE_MIN(done.max_packets, (uint32_t)UINT8_MAX);
 	port->max_transfer = done.max_transfer_size;
 	port->alignment = done.alignment;
 	return 0;

@@ -66,6 +66,7 @@ netvsc_devargs_parse(struct netvsc_port *port, const struct rte_devargs *devargs
 
 	port->tx_copybreak = NETVSC_TX_COPYBREAK;
 	port->latency_ns = latency_us * 1000;
+	port->bus->want_copy_only = false; /* not what an earlier attach asked for */
 	if (devargs == NULL || devargs->args == NULL || devargs->args[0] == '\0')
 		return 0;
 	kv = rte_kvargs_parse(devargs->args, netvsc_keys);

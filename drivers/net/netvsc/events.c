@@ -92,11 +92,11 @@ events_tick(void *arg)
 	if (events & (NETVSC_EVENT_LINK | NETVSC_EVENT_FLAP | NETVSC_EVENT_GONE))
 		events_link(port, (events & NETVSC_EVENT_FLAP) != 0);
 	rte_eal_alarm_set(TICK_US, events_tick, port);
-	/* Last, because the application may close the port from within. */
-	if (events & NETVSC_EVENT_RESET)
-		rte_eth_dev_callback_process(eth, RTE_ETH_EVENT_INTR_RESET, NULL);
+	/* Last and only one, because the application may close the port from within. */
 	if ((events & NETVSC_EVENT_GONE) && eth->data->dev_conf.intr_conf.rmv)
 		rte_eth_dev_callback_process(eth, RTE_ETH_EVENT_INTR_RMV, NULL);
+	else if (events & NETVSC_EVENT_RESET)
+		rte_eth_dev_callback_process(eth, RTE_ETH_EVENT_INTR_RESET, NULL);
 }
 
 int

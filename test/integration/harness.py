@@ -202,6 +202,17 @@ class Host(Program):
         self.signal(signal.SIGINT)
         return self.wait(timeout)
 
+    def tail(self, lines=40):
+        shown = [super().tail(lines)]
+        if self.alive():
+            try:
+                for number in range(len(self.guids)):
+                    shown += [f"NIC {number}: {self.stats(number)}"]
+                    shown += [str(c) for c in self.request("rings", number)["rings"]]
+            except (OSError, RuntimeError, ValueError) as error:
+                shown.append(f"no statistics: {error}")
+        return "\n".join(shown)
+
 
 class Testpmd(Program):
     """The distribution's dpdk-testpmd at its prompt."""
@@ -256,6 +267,14 @@ class Testpmd(Program):
 
     def stop(self):
         return self.cmd("stop")
+
+    def tail(self, lines=70):
+        try:
+            if self.alive():
+                self.cmd("show port xstats all", 5)
+        except (OSError, TimeoutError):
+            pass
+        return super().tail(lines)
 
     def quit(self, timeout=15):
         """Leave; the exit status."""

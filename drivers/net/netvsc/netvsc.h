@@ -143,6 +143,7 @@ struct netvsc_rxq {
 	uint16_t nb_desc;
 	uint16_t lock_misses;
 	uint16_t n_mbufs;
+	uint32_t data_hint; /**< where the last frame was in its message */
 	struct rte_mbuf *mbufs[NETVSC_RX_BURST]; /**< fetched, not used yet */
 	struct netvsc_queue_stats stats, base; /**< base: as of the last reset */
 	uint64_t no_mbuf, base_no_mbuf;	       /**< frames dropped because the pool was empty */

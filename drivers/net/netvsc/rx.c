@@ -14,8 +14,8 @@
 
 #include "drivers/net/netvsc/netvsc.h"
 
-/* Header, PPIs and usually the first bytes of the frame: copied before anything is believed. */
-#define RX_HEADER_COPY 128u
+/* One cache line holds the header and one PPI: copied before anything is believed. */
+#define RX_HEADER_COPY 64u
 /* Ring packets that one burst looks at: a host that never stops must not hold the lcore. */
 #define RX_BUDGET 1024u
 
@@ -128,6 +128,7 @@ rx_range(struct netvsc_rxq *rxq, struct vmbus_xfer_range range, struct rte_mbuf 
 		rxq->too_long++;
 		return RX_NOTHING;
 	}
+	rxq->data_hint = info.data_abs;
 	m->ol_flags = 0;
 	m->packet_type = 0;
 	rx_copy(m, msg + info.data_abs, &info);
@@ -164,8 +165,9 @@ rx_transfer(struct netvsc_rxq *rxq, struct rte_mbuf **pkts, uint16_t n)
 		if (cursor->left != 0) {
 			vmbus_ring_copy_out(ring, cursor->next_range, &next, sizeof(next));
 			if (likely(next.byte_offset < buffer)) {
+				/* Hosts put the frame at the same place in every section. */
 				rte_prefetch0(base + next.byte_offset);
-				rte_prefetch0(base + next.byte_offset + RTE_CACHE_LINE_SIZE);
+				rte_prefetch0(base + next.byte_offset + rxq->data_hint);
 			}
 		}
 		switch (rx_range(rxq, range, &pkts[got])) {

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The bus: registration, scan, probe, plug and unplug (spec/dpdk-driver-api.md §2-§4). The device
- * list is touched by EAL's control paths only, which EAL serialises.
+ * list is changed by EAL's control paths only, which EAL serialises; hot-plug events look at it on
+ * the interrupt thread, so changes and those looks take devices_lock.
  */
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +24,7 @@
 
 TAILQ_HEAD(hpbus_device_list, hpbus_device);
 static struct hpbus_device_list devices = TAILQ_HEAD_INITIALIZER(devices);
+static pthread_mutex_t devices_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct hpbus_driver *the_driver;
 static bool scanned;
 
@@ -36,6 +39,18 @@ hpbus_register_driver(struct hpbus_driver *driver)
 }
 
 /* ---- devices ---- */
+
+void
+hpbus_devices_lock(void)
+{
+	pthread_mutex_lock(&devices_lock);
+}
+
+void
+hpbus_devices_unlock(void)
+{
+	pthread_mutex_unlock(&devices_lock);
+}
 
 static int
 hpbus_parse_guid(const char *name, uint8_t guid[16])
@@ -63,7 +78,9 @@ hpbus_device_get(const uint8_t instance[16])
 	dev->device.name = dev->name;
 	dev->device.bus = &hpbus;
 	dev->device.numa_node = SOCKET_ID_ANY;
+	hpbus_devices_lock();
 	TAILQ_INSERT_TAIL(&devices, dev, next);
+	hpbus_devices_unlock();
 	return dev;
 }
 
@@ -85,26 +102,45 @@ hpbus_device_by_folder(const char *folder)
 static void
 hpbus_device_free(struct hpbus_device *dev)
 {
+	hpbus_devices_lock();
 	TAILQ_REMOVE(&devices, dev, next);
+	hpbus_devices_unlock();
 	if (dev->backend != NULL && dev->backend->release != NULL)
 		dev->backend->release(dev);
 	free(dev);
 }
 
 void
-hpbus_device_gone(struct hpbus_device *dev, const char *why)
+hpbus_device_set_driver_data(
+	struct hpbus_device *dev, void *data, void (*on_gone)(struct hpbus_device *dev))
+{
+	hpbus_devices_lock();
+	dev->driver_data = data;
+	__atomic_store_n(&dev->on_gone, on_gone, __ATOMIC_RELEASE);
+	hpbus_devices_unlock();
+}
+
+bool
+hpbus_device_mark_gone(struct hpbus_device *dev, const char *why)
 {
 	void (*on_gone)(struct hpbus_device *);
 
 	atomic_store(&dev->gone, true);
 	if (atomic_exchange(&dev->told, true))
-		return;
+		return false;
 	HPBUS_LOG(WARNING, "%s: %s; the port stays until it is detached", dev->name, why);
 	/* Once: a port that is being closed takes it away meanwhile. */
-	on_gone = __atomic_load_n(&dev->on_gone, __ATOMIC_RELAXED);
+	on_gone = __atomic_load_n(&dev->on_gone, __ATOMIC_ACQUIRE);
 	if (on_gone != NULL)
 		on_gone(dev);
-	rte_dev_event_callback_process(dev->name, RTE_DEV_EVENT_REMOVE);
+	return true;
+}
+
+void
+hpbus_device_gone(struct hpbus_device *dev, const char *why)
+{
+	if (hpbus_device_mark_gone(dev, why))
+		rte_dev_event_callback_process(dev->name, RTE_DEV_EVENT_REMOVE);
 }
 
 void

@@ -133,6 +133,13 @@ hpbus_device_of(struct rte_device *dev)
 	return (struct hpbus_device *)((char *)dev - offsetof(struct hpbus_device, device));
 }
 
+/**
+ * Set or (with NULLs) take back what the driver keeps with the device. After it was taken back,
+ * on_gone runs at most until backend->close() returns, and not from hot-plug events any more.
+ */
+void hpbus_device_set_driver_data(
+	struct hpbus_device *dev, void *data, void (*on_gone)(struct hpbus_device *dev));
+
 /** Tell the host that a channel has work for it. Call only when the ring rules say so. */
 void hpbus_channel_signal(struct hpbus_channel *ch);
 

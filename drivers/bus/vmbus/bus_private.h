@@ -25,16 +25,27 @@ int hpbus_vfio_attach(struct hpbus_device *dev, const char *path);
 /** Make a device for every NIC bound to uio_hv_generic. */
 void hpbus_uio_scan(void);
 
-/** The kernel removed the device or its uio node. Interrupt thread. */
-void hpbus_uio_removed(struct hpbus_device *dev);
-/** Device whose sysfs folder (its GUID, in some kernels with a prefix) is @p folder, or NULL. */
+/**
+ * The kernel removed the device or its uio node. Interrupt thread, device list locked.
+ * @return whether EAL's device event callbacks are to be told, with the list unlocked
+ */
+bool hpbus_uio_removed(struct hpbus_device *dev);
+/** Nobody frees a device until hpbus_devices_unlock(); not around callbacks of the application. */
+void hpbus_devices_lock(void);
+void hpbus_devices_unlock(void);
+/**
+ * Device whose sysfs folder (its GUID, in some kernels with a prefix) is @p folder, or NULL. The
+ * device list is locked.
+ */
 struct hpbus_device *hpbus_device_by_folder(const char *folder);
 
 /** Listen to the kernel's device events (hotplug.c). Failing costs only the events. */
 void hpbus_hotplug_start(void);
 void hpbus_hotplug_stop(void);
 
-/** The host is gone: mark the device and tell its driver, once. Interrupt thread. */
+/** The host is gone: mark the device and tell its driver. @return true the first time */
+bool hpbus_device_mark_gone(struct hpbus_device *dev, const char *why);
+/** The same, and tell EAL's device event callbacks. Interrupt thread. */
 void hpbus_device_gone(struct hpbus_device *dev, const char *why);
 
 #endif

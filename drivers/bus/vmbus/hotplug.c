@@ -5,6 +5,7 @@
  * callbacks. Runs on EAL's interrupt thread; touches no device list but through the bus functions.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -23,7 +24,8 @@ static struct rte_intr_handle *uevent_intr;
 static void
 hotplug_event(const struct vmbus_uevent *ev)
 {
-	struct hpbus_device *dev = hpbus_device_by_folder(ev->device);
+	char name[VMBUS_GUID_LEN + 1] = "";
+	struct hpbus_device *dev;
 
 	switch (ev->action) {
 	case VMBUS_UEVENT_BIND:
@@ -36,9 +38,15 @@ hotplug_event(const struct vmbus_uevent *ev)
 		rte_dev_event_callback_process(ev->device, RTE_DEV_EVENT_ADD);
 		return;
 	case VMBUS_UEVENT_REMOVE:
-		if (ev->subsystem == VMBUS_UEVENT_CHANNELS || dev == NULL)
+		if (ev->subsystem == VMBUS_UEVENT_CHANNELS)
 			return;
-		hpbus_uio_removed(dev);
+		hpbus_devices_lock();
+		dev = hpbus_device_by_folder(ev->device);
+		if (dev != NULL && hpbus_uio_removed(dev))
+			snprintf(name, sizeof(name), "%s", dev->name);
+		hpbus_devices_unlock();
+		if (name[0] != '\0')
+			rte_dev_event_callback_process(name, RTE_DEV_EVENT_REMOVE);
 		return;
 	default:
 		return;

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,7 @@ struct uio_device {
 	int fd;
 	void *int_page;
 	struct rte_intr_handle *intr;
+	pthread_mutex_t channels_lock;			     /* nobody unmaps a ring being masked */
 	struct hpbus_channel *channels[HPBUS_MAX_CHANNELS]; /* open ones, for masks */
 };
 
@@ -56,13 +58,25 @@ uio_log(void *opaque, enum vmbus_sysfs_level level, const char *device, const ch
 
 /* ---- events ---- */
 
+/* Interrupts are on although we poll: say again that we want none. */
 static void
-uio_gone(struct uio_device *u, const char *why)
+uio_mask_all(struct uio_device *u)
 {
-	/* The flag first: who sees zeroed rings must know why. */
+	unsigned int i;
+
+	pthread_mutex_lock(&u->channels_lock);
+	for (i = 0; i < HPBUS_MAX_CHANNELS; i++)
+		if (u->channels[i] != NULL)
+			atomic_store(&u->channels[i]->rx.ctl->interrupt_mask, 1);
+	pthread_mutex_unlock(&u->channels_lock);
+}
+
+/* The flag first: who sees zeroed rings must know why. */
+static void
+uio_replace(struct uio_device *u)
+{
 	atomic_store(&u->dev->gone, true);
 	hpbus_mappings_replace(u->dev);
-	hpbus_device_gone(u->dev, why);
 }
 
 static void
@@ -72,12 +86,8 @@ uio_on_event(void *arg)
 	int32_t count;
 
 	if (read(u->fd, &count, sizeof(count)) == sizeof(count)) {
-		/* An interrupt although every ring is masked: say so again (pitfall R10). */
-		unsigned int i;
-
-		for (i = 0; i < HPBUS_MAX_CHANNELS; i++)
-			if (u->channels[i] != NULL)
-				atomic_store(&u->channels[i]->rx.ctl->interrupt_mask, 1);
+		/* An interrupt although every ring is masked (pitfall R10). */
+		uio_mask_all(u);
 		if (!atomic_load(&u->dev->gone))
 			return;
 	} else if ((errno == EAGAIN || errno == EINTR) && !atomic_load(&u->dev->gone)) {
@@ -85,7 +95,8 @@ uio_on_event(void *arg)
 	}
 	/* Ready for ever from now on: stop listening before anything else. */
 	rte_intr_callback_unregister_pending(u->intr, uio_on_event, u, NULL);
-	uio_gone(u, "the host withdrew the device");
+	uio_replace(u);
+	hpbus_device_gone(u->dev, "the host withdrew the device");
 }
 
 static int
@@ -103,13 +114,15 @@ uio_watch(struct uio_device *u)
 	return -EIO;
 }
 
-void
+bool
 hpbus_uio_removed(struct hpbus_device *dev)
 {
 	struct uio_device *u = dev->backend_data;
 
-	if (dev->backend == &hpbus_uio_backend && u->fd >= 0)
-		uio_gone(u, "the kernel removed the device");
+	if (dev->backend != &hpbus_uio_backend || u->fd < 0)
+		return false;
+	uio_replace(u);
+	return hpbus_device_mark_gone(dev, "the kernel removed the device");
 }
 
 /* ---- mapping ---- */
@@ -389,6 +402,14 @@ uio_choose_signal(struct uio_device *u, struct hpbus_channel *ch, int monitor_id
 	ch->signal = monitor_id < 0 ? HPBUS_SIGNAL_CALL : HPBUS_SIGNAL_MONITOR;
 }
 
+static void
+uio_set_channel(struct uio_device *u, unsigned int index, struct hpbus_channel *ch)
+{
+	pthread_mutex_lock(&u->channels_lock);
+	u->channels[index] = ch;
+	pthread_mutex_unlock(&u->channels_lock);
+}
+
 static int
 uio_channel_open(struct hpbus_device *dev, unsigned int index, struct hpbus_channel *ch)
 {
@@ -439,7 +460,7 @@ uio_channel_close(struct hpbus_device *dev, struct hpbus_channel *ch)
 {
 	struct uio_device *u = dev->backend_data;
 
-	u->channels[ch->index] = NULL;
+	uio_set_channel(u, ch->index, NULL);
 	uio_unmap_ring(&ch->tx);
 	uio_unmap_ring(&ch->rx);
 	memset(ch, 0, sizeof(*ch));
@@ -450,7 +471,6 @@ uio_signal(struct hpbus_channel *ch)
 {
 	struct uio_device *u = ch->dev->backend_data;
 	int32_t one = 1;
-	unsigned int i;
 
 	if (atomic_load(&ch->dev->gone))
 		return;
@@ -458,9 +478,7 @@ uio_signal(struct hpbus_channel *ch)
 	if (write(u->fd, &one, sizeof(one)) < 0 && errno == EIO)
 		return; /* withdrawn: the event thread hears of it */
 	/* That write also unmasked interrupts; we poll (pitfall R9). */
-	for (i = 0; i < HPBUS_MAX_CHANNELS; i++)
-		if (u->channels[i] != NULL)
-			atomic_store(&u->channels[i]->rx.ctl->interrupt_mask, 1);
+	uio_mask_all(u);
 }
 
 /*
@@ -485,7 +503,10 @@ uio_call_reaches(struct uio_device *u, struct hpbus_channel *ch)
 static void
 uio_release(struct hpbus_device *dev)
 {
-	free(dev->backend_data);
+	struct uio_device *u = dev->backend_data;
+
+	pthread_mutex_destroy(&u->channels_lock);
+	free(u);
 	dev->backend_data = NULL;
 	dev->backend = NULL;
 }
@@ -504,6 +525,7 @@ uio_found(const struct vmbus_sysfs *fs, const struct vmbus_sysfs_device *found)
 	u->dev = dev;
 	u->fs = *fs;
 	u->fd = -1;
+	pthread_mutex_init(&u->channels_lock, NULL);
 	snprintf(u->name, sizeof(u->name), "%s", found->name);
 	dev->backend_data = u;
 	dev->backend = &hpbus_uio_backend;

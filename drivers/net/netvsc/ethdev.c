@@ -309,8 +309,7 @@ netvsc_close(struct rte_eth_dev *eth)
 		netvsc_rx_queue_release(eth, q);
 	for (q = 0; q < data->nb_tx_queues; q++)
 		netvsc_tx_queue_release(eth, q);
-	port->bus->on_gone = NULL;
-	port->bus->driver_data = NULL;
+	hpbus_device_set_driver_data(port->bus, NULL, NULL);
 	port->bus->backend->close(port->bus);
 	port_unlock(port);
 	port_free(port);
@@ -569,16 +568,14 @@ port_bring_up(struct netvsc_port *port, struct rte_eth_dev *eth, struct hpbus_de
 		goto detach;
 	}
 	eth->data->mac_addrs[0] = port->mac;
-	bus->driver_data = port;
-	bus->on_gone = netvsc_on_gone;
+	hpbus_device_set_driver_data(bus, port, netvsc_on_gone);
 	/* Gone before anybody listened: the queues must know. */
 	if (atomic_load(&bus->gone))
 		netvsc_on_gone(bus);
 	rc = netvsc_events_start(port);
 	if (rc == 0)
 		return 0;
-	bus->on_gone = NULL;
-	bus->driver_data = NULL;
+	hpbus_device_set_driver_data(bus, NULL, NULL);
 detach:
 	netvsc_detach(port);
 close:

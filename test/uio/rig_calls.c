@@ -362,13 +362,27 @@ fstat64(int fd, struct stat64 *st)
 
 /* ---- descriptors ---- */
 
+/* Those that may block go through the C library: they are points where a thread is cancelled. */
+static ssize_t (*next_read)(int, void *, size_t);
+static ssize_t (*next_write)(int, const void *, size_t);
+static ssize_t (*next_recvmsg)(int, struct msghdr *, int);
+
+__attribute__((constructor)) static void
+resolve(void)
+{
+	next_read = next_symbol("read");
+	next_write = next_symbol("write");
+	next_recvmsg = next_symbol("recvmsg");
+}
+
 EXPORT ssize_t
 read(int fd, void *buf, size_t len)
 {
 	struct rig_file *file = rig_file_of(fd);
 
 	if (file == NULL || file->kind == RIG_FILE_UEVENT)
-		return syscall(SYS_read, fd, buf, len);
+		return next_read == NULL ? syscall(SYS_read, fd, buf, len)
+					 : next_read(fd, buf, len);
 	if (file->kind == RIG_FILE_RING) {
 		errno = EIO; /* mmap only (§6) */
 		return -1;
@@ -390,7 +404,8 @@ write(int fd, const void *buf, size_t len)
 	struct rig_file *file = rig_file_of(fd);
 
 	if (file == NULL)
-		return syscall(SYS_write, fd, buf, len);
+		return next_write == NULL ? syscall(SYS_write, fd, buf, len)
+					  : next_write(fd, buf, len);
 	if (file->kind != RIG_FILE_UIO) {
 		errno = EIO;
 		return -1;
@@ -443,7 +458,8 @@ recvmsg(int fd, struct msghdr *msg, int flags)
 	ssize_t n;
 
 	if (file == NULL || file->kind != RIG_FILE_UEVENT)
-		return syscall(SYS_recvmsg, fd, msg, flags);
+		return next_recvmsg == NULL ? syscall(SYS_recvmsg, fd, msg, flags)
+					    : next_recvmsg(fd, msg, flags);
 	msg->msg_name = NULL;
 	msg->msg_namelen = 0;
 	n = syscall(SYS_recvmsg, fd, msg, flags);

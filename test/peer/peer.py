@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""DPDK's l2fwd with the distribution's own netvsc driver, unmodified, on the rig.
+
+Two things it needs: EAL memory below 16 TiB, because it cuts page numbers to 32 bits, and a host
+that does not wait for an eventfd, because it only ever sets the monitor bit.
+"""
+import os
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(os.path.dirname(HERE), "uio"),
+                os.path.join(os.path.dirname(HERE), "integration")]
+
+import rig  # noqa: E402  before any test module
+import harness  # noqa: E402
+from test_apps import example  # noqa: E402
+
+rig.mode = "copy"  # virtual addresses
+LOW_MEMORY = "--base-virtaddr=0x100000000"
+OURS = ("rx_malformed", "tx_q0_aggregated")  # extended statistics that only one of them has
+INTREE = ("tx_q0_size_64_packets",)
+
+
+def l2fwd_args(*options, ports=3, queues=2):
+    """l2fwd on one lcore: two ports forward to each other, one to itself."""
+    portmap = [] if ports == 3 else ["--portmap", "(0,0)"]
+    return ["--", "-p", str(ports), "-P", "-q", str(queues), "-T", "0", *portmap, *options]
+
+
+def intree(host, *options, eal=(), env=None, **keys):
+    """l2fwd with the in-tree driver on all NICs of the host; an EAL that finds it by itself."""
+    argv = [example("l2fwd"), "--file-prefix", f"peer{next(harness.SERIAL)}", "-l", "0", "--no-pci",
+            "--no-telemetry", *harness.memory_args(), LOW_MEMORY, *eal, *l2fwd_args(*options)]
+    return harness.Program("l2fwd (in-tree)", argv,
+                           env={**rig.environment(host.guids), **(env or {})}, **keys)

@@ -1,0 +1,31 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""The in-tree driver on the rig: run.py [PATTERN...]. Ends with "N passed, N failed"."""
+import importlib.util
+import os
+import sys
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+
+import peer  # noqa: E402,F401  before any test module
+
+
+def main():
+    spec = importlib.util.spec_from_file_location(
+        "integration_run", os.path.join(os.path.dirname(HERE), "integration", "run.py"))
+    runner = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(runner)
+    result = runner.Result()
+    wanted = [test for module in ("test_intree", "test_coexist")
+              for test in runner.tests_in(unittest.defaultTestLoader.loadTestsFromName(module))
+              if not sys.argv[1:] or any(word in test.id() for word in sys.argv[1:])]
+    unittest.TestSuite(wanted).run(result)
+    failed = len({str(test) for test, _ in result.failures + result.errors})
+    print(f"{result.passed} passed, {failed} failed")
+    return failed != 0 or result.passed == 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What only the rig can show: masks, late files, a second process, removal, the kernel's events."""
+import os
+import re
+import time
+
+import rig
+from harness import Case, Program, lcore_args, memory_args, wait_until
+
+REMOVALS = 200
+
+
+def resident_kib(program):
+    with open(f"/proc/{program.child.pid}/status") as file:
+        return int(re.search(r"VmRSS:\s+(\d+)", file.read()).group(1))
+
+
+def descriptors(program):
+    return len(os.listdir(f"/proc/{program.child.pid}/fd"))
+
+
+class Rig(Case):
+    limit = 240
+
+    def grows(self, host, field, by, timeout=10, number=0):
+        before = host.port(number)[field]
+        wait_until(lambda: host.port(number)[field] >= before + by, timeout, f"{by} more {field}")
+
+    def masks(self, host):
+        return [channel["rx"]["interrupt_mask"] for channel in host.request("rings", 0)["rings"]]
+
+    def check_masks(self, **env):
+        """Pitfall R10: no interrupt on any channel while we poll, whatever the kernel did."""
+        host = self.host("gen:size=60-1514,flows=64,rate=20K")
+        pmd = self.guest(host, queues=4, env=env)
+        self.assertEqual(self.masks(host), [1] * 4)
+        signals = host.stats()["signals"]
+        pmd.start()
+        self.grows(host, "verified", 5000)
+        self.assertEqual(self.masks(host), [1] * 4)
+        self.assertEqual(host.stats()["signals"], signals)
+        self.assertEqual(pmd.quit(), 0)
+
+    def test_masks(self):
+        self.check_masks()
+
+    def test_masks_of_a_kernel_that_masks_at_open(self):
+        self.check_masks(RIG_MASK_AT_OPEN="1")
+
+    def test_no_monitor(self):
+        """The host is called by a write to the device, which also unmasks: we mask again."""
+        host = self.host("gen:size=60-1514,flows=64,rate=5K,count=10000")
+        host.hold()
+        pmd = self.guest(host, queues=4, env={"RIG_MONITOR": "none"})
+        pmd.start()
+        host.hold(False)
+        wait_until(lambda: host.port()["verified"] >= 10000, 20, "all frames are back")
+        self.assert_intact(host.port(), 10000)
+        self.assertEqual(self.masks(host), [1] * 4)
+        self.assertEqual(pmd.quit(), 0)
+
+    def test_monitor_wakes_a_sleeping_host(self):
+        """One frame now and then: each is signalled through the monitor page."""
+        host = self.host("gen:rate=20,count=40")
+        pmd = self.guest(host)
+        pmd.start()
+        wait_until(lambda: host.port()["finished"], 10, "everything is generated")
+        wait_until(lambda: host.port()["verified"] >= 40, 2, "all frames are back")
+        self.assertEqual(pmd.quit(), 0)
+
+    def second(self, host, **env):
+        """The device is in use: another process is refused and the first one goes on."""
+        tree = self.mkdtemp()
+        first = self.guest(host, env={"RIG_DIR": tree, **env})
+        first.start()
+        self.grows(host, "verified", 1000)
+        second = self.own(Program("second", [
+            "dpdk-testpmd", *lcore_args(), "--file-prefix", f"second{os.getpid()}", "--no-pci",
+            "--no-telemetry", *memory_args(), "-d", os.path.join(rig.harness.PLUGIN), "-a",
+            host.device(), "--", "-i"], env={"RIG_DIR": tree, **env}))
+        second.expect("No probed ethernet devices", 20)
+        second.send("quit\n")
+        self.assertEqual(second.wait(), 0)
+        self.grows(host, "verified", 1000)
+        port = host.port()
+        self.assertEqual((port["corrupt"], port["duplicate"]), (0, 0), port)
+        self.assertEqual(first.quit(), 0)
+        return second.text
+
+    def test_second_process_sees_that_the_channel_is_open(self):
+        text = self.second(self.host("gen:rate=20K"))
+        self.assertRegex(text, "open already: another process uses the device")
+
+    def test_second_process_is_locked_out(self):
+        """Before the first has opened the channel only the lock on the device tells."""
+        text = self.second(self.host("gen:rate=20K"), RIG_STATE="2")
+        self.assertRegex(text, "in use by another process")
+
+    # ---- removal ----
+
+    def remove(self, host, pmd, number=0, running=True):
+        """Withdraw the NIC and wait until testpmd has detached it."""
+        with pmd.changed:
+            start = len(pmd.text)
+        host.request("rescind", number)
+        pmd.expect("device removal event", 5, start)
+        # testpmd detaches it a little later, on EAL's interrupt thread, and says a lot meanwhile.
+        pmd.expect("Device is detached", 10, start)
+        pmd.expect(r"nb forwarding cores=\d+ - nb forwarding ports=\d+" if running else
+                   r"Now total ports is \d+\nDone", 5, start)
+
+    def attach(self, host, pmd, number=0):
+        """The host offers the NIC again: attach and forward."""
+        host.request("offer", number)
+        time.sleep(0.05)
+        end = time.monotonic() + 5
+        while True:
+            text = pmd.cmd(f"port attach {host.device(number)}")
+            if "is attached" in text or time.monotonic() > end:
+                break
+            time.sleep(0.05)
+        self.assertIn("is attached", text)
+        port = re.search(r"Port (\d+) is attached", text).group(1)
+        self.assertIn("Done", pmd.cmd(f"port start {port}"))
+        self.forward(pmd, port)
+
+    def forward(self, pmd, port):
+        """testpmd goes on with the ports it has left, which it takes to be none."""
+        pmd.cmd("stop")
+        pmd.cmd(f"set portlist {port}")
+        pmd.start()
+
+    def test_removal_under_full_traffic(self):
+        host = self.host("gen:size=60-1514,flows=64")
+        pmd = self.guest(host, queues=2)
+        pmd.start()
+        before = None
+        for n in range(REMOVALS):
+            self.grows(host, "verified", 500)
+            self.remove(host, pmd)
+            if n == REMOVALS // 4:
+                before = resident_kib(pmd), descriptors(pmd)
+            self.attach(host, pmd)
+            # The log of 200 removals is of no use to anyone, and searching it takes time.
+            with pmd.changed:
+                pmd.text = pmd.text[-20000:]
+        self.grows(host, "verified", 20000)
+        self.remove(host, pmd)
+        grown = resident_kib(pmd) - before[0]
+        self.assertEqual(descriptors(pmd), before[1], "descriptors leak")
+        self.assertLess(grown, 4096, f"{grown} KiB more after {REMOVALS * 3 // 4} removals")
+        self.assertEqual(pmd.quit(), 0)
+
+    def test_removal_leaves_the_other_port(self):
+        host = self.host("gen:rate=50K", "gen:rate=50K")
+        pmd = self.guest(host, queues=2, args=["--port-topology=loop"])
+        pmd.start()
+        for _ in range(3):
+            self.grows(host, "verified", 500)
+            self.remove(host, pmd, 0)
+            self.forward(pmd, "1")
+            self.grows(host, "verified", 5000, number=1)
+            self.attach(host, pmd, 0)
+        self.assertEqual(pmd.quit(), 0)
+
+    def test_removal_before_and_between_starts(self):
+        """Withdrawn while nobody polls."""
+        host = self.host("gen:rate=50K")
+        pmd = self.guest(host, queues=2)
+        self.remove(host, pmd, running=False)
+        self.attach(host, pmd)
+        self.grows(host, "verified", 500)
+        pmd.stop()
+        self.remove(host, pmd, running=False)
+        self.assertEqual(pmd.quit(), 0)
+
+    def test_hot_add_is_announced(self):
+        """Our own listener hears the kernel's events, and EAL's callbacks hear of the device."""
+        host = self.host("gen:rate=50K", "gen:rate=50K")
+        pmd = self.guest(host, eal=["--log-level=bus.hyperpoll:info"],
+                         args=["--port-topology=loop"])
+        host.request("rescind", 1)
+        pmd.expect("device removal event", 5)
+        host.request("offer", 1)
+        pmd.expect(re.escape(host.guids[1]) + ": bound to uio_hv_generic", 5)

@@ -320,7 +320,9 @@ netvsc_channel_try_scan(struct netvsc_channel *ch, uint16_t *misses)
 		rte_spinlock_lock(&ch->rx_lock);
 	}
 	*misses = 0;
-	netvsc_channel_scan(ch);
+	/* A stop that fenced the host off closed it, and the application may still clean up. */
+	if (ch->open)
+		netvsc_channel_scan(ch);
 	rte_spinlock_unlock(&ch->rx_lock);
 }
 

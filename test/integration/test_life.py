@@ -83,8 +83,7 @@ class Life(Traffic):
         host.wait()
         # testpmd's own handler of the event closes and detaches the port.
         pmd.expect("device removal event|[Rr]emov", 5)
-        wait_until(lambda: "available ports: 0" in pmd.cmd("show port summary all"), 10,
-                   "testpmd detached both ports")
+        pmd.expect("Now total ports is 0", 15)
         self.assertEqual(pmd.quit(), 0)
 
     def test_host_stops_and_another_takes_its_place(self):
@@ -95,8 +94,8 @@ class Life(Traffic):
         self.assertEqual(host.stop(), 0)
         pmd.expect("device removal event|[Rr]emov", 5)
         again = self.host("gen:rate=50K", directory=host.dir)
-        wait_until(lambda: "net_netvsc" not in pmd.cmd("show port summary all"), 5,
-                   "the port is gone")
+        pmd.expect("Now total ports is 0", 15)
+        time.sleep(0.3)  # it prints on, across the prompt
         self.assertIn("is attached", pmd.cmd(f"port attach {again.device()}"))
         port = re.search(r"Port (\d+) is attached", pmd.text).group(1)
         pmd.cmd("stop")

@@ -34,7 +34,10 @@ def start(stack, port, mode, queues=1, prefix=()):
     pmd = Testpmd(host, mode=mode, queues=queues, telemetry=True,
                   env={"RUNTIME_DIRECTORY": directory})
     stack.callback(pmd.close)
-    pmd.ready()
+    try:
+        pmd.ready()
+    except (TimeoutError, RuntimeError) as error:
+        raise RuntimeError(f"{error}\n{pmd.tail()}") from None
     print("guest: " + " ".join(pmd.argv) + "\n")
     return host, pmd
 

@@ -218,7 +218,7 @@ class Testpmd(Program):
     """The distribution's dpdk-testpmd at its prompt."""
 
     def __init__(self, devices, mode="io", queues=1, eal=(), args=(), memory=None, env=None,
-                 prefix=(), telemetry=False):
+                 prefix=(), telemetry=False, ports=None):
         devices = [devices.device(n) for n in range(len(devices.guids))] \
             if isinstance(devices, Host) else devices
         argv = ["dpdk-testpmd", *lcore_args(), "-n", "1", "--no-pci",
@@ -231,13 +231,14 @@ class Testpmd(Program):
         if "--file-prefix" not in argv:
             argv[1:1] = ["--file-prefix", f"hyperpoll{next(SERIAL)}"]
         super().__init__("testpmd", argv, env=env, prefix=prefix)
-        self.devices = devices
+        self.ports = len(devices) if ports is None else ports
 
     def ready(self):
         """Wait for the prompt; every device must have become a port."""
         self.expect(PROMPT, 40)
-        if self.text.count("Configuring Port") != len(self.devices):
-            raise RuntimeError("testpmd has no port for some device")
+        found = self.text.count("Configuring Port")
+        if found != self.ports:
+            raise RuntimeError(f"testpmd has {found} ports instead of {self.ports}")
         return self
 
     def cmd(self, line, timeout=15):
@@ -303,6 +304,9 @@ class Namespace:
 
     def close(self):
         subprocess.run(["ip", "netns", "del", self.name], check=False)
+
+
+needs_root = unittest.skipUnless(os.geteuid() == 0, "needs root")
 
 
 class Case(unittest.TestCase):

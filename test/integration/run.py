@@ -69,6 +69,8 @@ def main():
     result = Result()
     unittest.TestSuite(wanted).run(result)
     failed = len({str(test) for test, _ in result.failures + result.errors})
+    if result.skipped:
+        print(f"{len(result.skipped)} skipped")
     print(f"{result.passed} passed, {failed} failed")
     return failed != 0 or result.passed == 0
 

@@ -6,7 +6,7 @@ import signal
 import subprocess
 
 import frames
-from harness import BUILD, PLUGIN, Case, Namespace, memory_args, wait_until
+from harness import BUILD, PLUGIN, Case, Namespace, memory_args, needs_root, wait_until
 
 EXAMPLES = "/usr/share/dpdk/examples"
 
@@ -62,6 +62,7 @@ class Apps(Case):
     def test_l2fwd_mac_updating(self):
         self.check_l2fwd([], self.l2fwd_mac)
 
+    @needs_root
     def test_ping_through_tap(self):
         """The Linux stack on a TAP pings testpmd's icmpecho, with every payload size."""
         net = Namespace()

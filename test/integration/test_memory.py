@@ -4,7 +4,7 @@
 import os
 import unittest
 
-from harness import HUGEPAGES, HUGEPAGES_NEEDED, Case, wait_until
+from harness import HUGEPAGES, HUGEPAGES_NEEDED, Case, needs_root, wait_until
 
 COUNT = 20000
 
@@ -54,22 +54,27 @@ class Memory(Case):
     def test_in_memory_allocated_at_start(self):
         self.forward("--in-memory", "-m", "200")
 
+    @needs_root
     @needs_hugepages
     def test_in_memory_physical_addresses(self):
         self.forward("--in-memory", "--iova-mode=pa")
 
+    @needs_root
     @needs_hugepages
     def test_hugetlbfs(self):
         self.mounted()
 
+    @needs_root
     @needs_hugepages
     def test_hugetlbfs_single_file_segments(self):
         self.mounted("--single-file-segments")
 
+    @needs_root
     @needs_hugepages
     def test_hugetlbfs_legacy(self):
         self.mounted("--legacy-mem", "-m", "200")
 
+    @needs_root
     @needs_hugepages
     def test_hugetlbfs_legacy_single_file_segments(self):
         """No memory has a file descriptor: everything is copied, and the log says why."""

@@ -4,8 +4,8 @@
 #
 # A suite is a function suite_NAME; its output ends with a line "N passed, N failed". To add one:
 # the function, and a line with its time limit in seconds below.
-declare -A suites=([unit]=600 [integration]=600)
-suite_order=(unit integration)
+declare -A suites=([unit]=600 [integration]=600 [uio]=900 [peer]=300)
+suite_order=(unit integration uio peer)
 
 # Everything in C, as built (gcc) and again by clang with the sanitizers.
 suite_unit() {
@@ -22,7 +22,17 @@ suite_unit() {
 
 # The simulated host and the distribution's DPDK applications.
 suite_integration() {
-	python3 test/integration/run.py
+	as_root_if_possible python3 -B test/integration/run.py
+}
+
+# The UIO backend: the same tests on a rig that plays the kernel, and what only it can show.
+suite_uio() {
+	python3 test/uio/run.py
+}
+
+# The distribution's in-tree driver on the same rig, alone and beside our plugin.
+suite_peer() {
+	python3 test/peer/run.py
 }
 
 # Run suites under their time limits, print the sum and fail unless everything passed.

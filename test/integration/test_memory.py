@@ -81,6 +81,7 @@ class Memory(Case):
         pmd = self.mounted("--legacy-mem", "--single-file-segments", "-m", "200")
         self.assertRegex(pmd.text, "single-file-segments")
 
+    @needs_root  # testpmd locks this memory
     @needs_hugepages
     def test_anonymous_mbufs(self):
         """Memory that EAL did not allocate cannot be shared: its mbufs are copied."""

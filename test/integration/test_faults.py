@@ -75,7 +75,7 @@ class Faults(Case):
         pmd.cmd("port stop 0")
         pmd.cmd("port reset 0")
         host.set("grant", 1)
-        host.set("send_section", 16384)
+        host.set("send_section", 32768)
         pmd.cmd("port start 0")
         pmd.expect("granted 2 of the 4 channels")
         pmd.cmd("port config all rxq 2")

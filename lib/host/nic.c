@@ -248,13 +248,16 @@ channel_read(struct host_nic *nic, unsigned int index, unsigned int budget)
 	int total;
 
 	for (n = 0; n < budget; n++) {
-		/* Back-pressure is not reading on (spec/nvsp.md §7): completions and answers fit.
-		 */
-		if (nic_done_room(ch) <= nic->pending_n ||
-			(index == 0 && nic_control_room(nic) < NIC_CONTROL_BURST))
-			break;
 		total = vmbus_ring_peek(&ch->in, &pkt);
 		if (total == 0)
+			break;
+		/*
+		 * Back-pressure is not reading on (spec/nvsp.md §7): completions and answers fit. But
+		 * what the guest gives back is always taken, for that is what makes room again.
+		 */
+		if (total > 0 && pkt.type != VMBUS_PACKET_COMPLETION &&
+			(nic_done_room(ch) <= nic->pending_n ||
+				(index == 0 && nic_control_room(nic) < NIC_CONTROL_BURST)))
 			break;
 		why = total < 0 ? "the guest's ring is corrupt" : packet_dispatch(nic, index, &pkt);
 		if (why != NULL) {

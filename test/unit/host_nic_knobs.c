@@ -354,6 +354,29 @@ inject_comes_before_each_answer(void)
 	guest_stop(&g);
 }
 
+/*
+ * More notices than there are places for them: the host once stopped reading the ring in which the
+ * guest gave those places back, for good.
+ */
+static void
+notices_without_end_do_not_stop_the_host(void)
+{
+	uint32_t value = 0, len = 0, i;
+	struct guest g;
+
+	guest_start(&g, small, 16);
+	guest_up(&g, 13);
+	for (i = 0; i < 200; i++) {
+		host_nic_knob(g.nic, "network_change", "2");
+		host_nic_poll(g.nic, 8);
+	}
+	for (i = 0; i < 200; i++)
+		guest_poll(&g);
+	CU_ASSERT_EQUAL(
+		guest_query(&g, OID_GEN_MEDIA_CONNECT_STATUS, &value, sizeof(value), &len), 0);
+	guest_stop(&g);
+}
+
 static void
 legacy_size_and_link_notices(void)
 {
@@ -403,6 +426,8 @@ main(void)
 		{"corrupt ring stays corrupt", corrupt_ring_stays_corrupt},
 		{"inject comes before each answer", inject_comes_before_each_answer},
 		{"legacy size and link notices", legacy_size_and_link_notices},
+		{"notices without end do not stop the host",
+			notices_without_end_do_not_stop_the_host},
 	};
 
 	return UNIT_RUN("host_nic_knobs", tests);

@@ -418,8 +418,12 @@ uio_channel_open(struct hpbus_device *dev, unsigned int index, struct hpbus_chan
 	char path[VMBUS_SYSFS_PATH_MAX];
 	int rc;
 
-	if (index >= HPBUS_MAX_CHANNELS || u->fd < 0)
+	if (index >= HPBUS_MAX_CHANNELS || (index != 0 && u->fd < 0))
 		return -EINVAL;
+	/* A reset that could not open the device again is made good here. */
+	rc = u->fd < 0 ? uio_open(dev) : 0;
+	if (rc != 0)
+		return rc;
 	memset(ch, 0, sizeof(*ch));
 	if (index == 0) {
 		rc = uio_map_primary(u, &ch->tx, &ch->rx);

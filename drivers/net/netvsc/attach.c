@@ -73,7 +73,7 @@ attach_mtu(struct netvsc_port *port, uint32_t mtu)
 {
 	uint32_t frame = 0, got = 0;
 
-	port->mtu = mtu;
+	port->mtu = port->asked_mtu = mtu;
 	if (netvsc_query(port, OID_GEN_MAXIMUM_FRAME_SIZE, NULL, 0, &frame, sizeof(frame), &got) ==
 			0 &&
 		got == sizeof(frame) && frame >= RTE_ETHER_MIN_MTU && frame < mtu) {
@@ -173,13 +173,13 @@ netvsc_attach(struct netvsc_port *port, unsigned int channels, uint32_t mtu)
 	port->attached = true;
 	if (rc != 0) {
 		NETVSC_LOG(ERR, port, "bring-up failed: %s", strerror(-rc));
-		netvsc_detach(port);
+		netvsc_detach(port, true);
 	}
 	return rc;
 }
 
 void
-netvsc_detach(struct netvsc_port *port)
+netvsc_detach(struct netvsc_port *port, bool reset)
 {
 	bool talk = !atomic_load(&port->bus->gone) &&
 		    !(atomic_load(&port->state) & NETVSC_STATE_BROKEN);
@@ -196,7 +196,7 @@ netvsc_detach(struct netvsc_port *port)
 	for (i = HPBUS_MAX_CHANNELS; i > 0; i--)
 		netvsc_channel_close(port->channels[i - 1]);
 	/* The fence: behind it the host touches no memory of ours (spec/nvsp.md §10). */
-	if (!atomic_load(&port->bus->gone))
+	if (reset && !atomic_load(&port->bus->gone))
 		port->bus->backend->reset(port->bus);
 	attach_forget(port);
 }

@@ -15,7 +15,7 @@
 /* Occupancy above which an unpolled ring is emptied, in eighths (pitfall X1). */
 #define HIGH_MARK_EIGHTHS 7
 /* Nobody has received for this long while the ring was that full: nobody will. */
-#define UNPOLLED_US 1000
+#define UNPOLLED_US 10000
 
 void
 netvsc_port_broken(struct netvsc_port *port, const char *why)

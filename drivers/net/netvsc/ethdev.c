@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The ethdev life cycle: probe, configure, start, stop, close, and the operations that only look or
- * set a value (spec/dpdk-driver-api.md §5-§7). Every operation may be called in any state; each
+ * The ethdev life cycle: probe, configure, start, stop, close (spec/dpdk-driver-api.md §5).
+ * Every operation may be called in any state; each
  * returns a negative errno.
  */
 #include <errno.h>
@@ -77,7 +77,7 @@ port_forget_sends(struct netvsc_port *port)
 static void
 port_detach(struct netvsc_port *port)
 {
-	netvsc_detach(port);
+	netvsc_detach(port, true);
 	port_forget_sends(port);
 }
 
@@ -88,7 +88,7 @@ port_attach(struct netvsc_port *port, unsigned int channels)
 	uint32_t mtu = RTE_MAX((uint32_t)data->mtu, NETVSC_DEFAULT_MTU);
 	int rc;
 
-	if (port->attached && port->n_channels >= channels && port->mtu >= mtu)
+	if (port->attached && port->n_channels >= channels && port->asked_mtu >= mtu)
 		return 0;
 	port_detach(port);
 	rc = netvsc_attach(port, channels, mtu);
@@ -143,16 +143,6 @@ netvsc_configure(struct rte_eth_dev *eth)
 	return rc;
 }
 
-static uint32_t
-port_filter(const struct rte_eth_dev_data *data)
-{
-	/* One function decides from all flags (pitfall N14). */
-	if (data->promiscuous)
-		return RNDIS_FILTER_PROMISCUOUS;
-	return RNDIS_FILTER_DIRECTED | RNDIS_FILTER_BROADCAST |
-	       (data->all_multicast ? RNDIS_FILTER_ALL_MULTICAST : 0);
-}
-
 static void
 port_queue_states(struct rte_eth_dev_data *data, uint8_t state)
 {
@@ -188,7 +178,7 @@ netvsc_start(struct rte_eth_dev *eth)
 	for (q = 0; rc == 0 && q < data->nb_tx_queues; q++) {
 		struct netvsc_txq *txq = data->tx_queues[q];
 
-		txq->known_pool = NULL;
+		memset(txq->known, 0, sizeof(txq->known));
 		atomic_store(&txq->ch->txq, txq);
 	}
 	if (rc == 0)
@@ -197,7 +187,7 @@ netvsc_start(struct rte_eth_dev *eth)
 		rc = netvsc_query_link(port);
 	if (rc == 0) {
 		atomic_fetch_or(&port->state, NETVSC_STATE_RUNNING);
-		rc = netvsc_set_filter(port, port_filter(data));
+		rc = netvsc_set_filter(port, netvsc_filter_of(data));
 	}
 	if (rc == 0) {
 		port_queue_states(data, RTE_ETH_QUEUE_STATE_STARTED);
@@ -245,8 +235,7 @@ port_drain(struct netvsc_port *port)
 		return;
 	for (waited = 0; port_busy(port); waited++) {
 		if (waited == DRAIN_MS ||
-			(atomic_load(&port->state) &
-				(NETVSC_STATE_GONE | NETVSC_STATE_BROKEN))) {
+			(atomic_load(&port->state) & (NETVSC_STATE_GONE | NETVSC_STATE_BROKEN))) {
 			port_detach(port);
 			return;
 		}
@@ -304,13 +293,14 @@ netvsc_close(struct rte_eth_dev *eth)
 	}
 	netvsc_events_stop(port);
 	port_lock(port);
-	port_detach(port);
+	netvsc_detach(port, false);
+	hpbus_device_set_driver_data(port->bus, NULL, NULL);
+	/* The fence for what is still in flight; then its memory may go. */
+	port->bus->backend->close(port->bus);
 	for (q = 0; q < data->nb_rx_queues; q++)
 		netvsc_rx_queue_release(eth, q);
 	for (q = 0; q < data->nb_tx_queues; q++)
 		netvsc_tx_queue_release(eth, q);
-	hpbus_device_set_driver_data(port->bus, NULL, NULL);
-	port->bus->backend->close(port->bus);
 	port_unlock(port);
 	port_free(port);
 	return 0;
@@ -335,143 +325,6 @@ static int
 netvsc_is_removed(struct rte_eth_dev *eth)
 {
 	return (atomic_load(&netvsc_port_of(eth)->state) & NETVSC_STATE_GONE) != 0;
-}
-
-/* ---- looking and setting ---- */
-
-static int
-netvsc_infos_get(struct rte_eth_dev *eth, struct rte_eth_dev_info *info)
-{
-	struct netvsc_port *port = netvsc_port_of(eth);
-	uint64_t mbps = atomic_load(&port->link_speed) / 10000;
-	const struct rte_eth_desc_lim lim = {
-		.nb_max = NETVSC_MAX_DESC,
-		.nb_min = NETVSC_MIN_DESC,
-		.nb_align = 1,
-		.nb_seg_max = UINT16_MAX, /* above NETVSC_TX_MAX_SEGS a frame is copied */
-		.nb_mtu_seg_max = UINT16_MAX,
-	};
-
-	/* Cached answers only: no round trip to the host (pitfall N13). */
-	info->max_rx_queues = info->max_tx_queues = (uint16_t)port->max_queues;
-	info->max_mac_addrs = 1;
-	info->min_rx_bufsize = RTE_ETHER_MIN_LEN;
-	info->min_mtu = RTE_ETHER_MIN_MTU;
-	info->max_mtu = (uint16_t)port->mtu;
-	info->max_rx_pktlen = port->mtu + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN;
-	info->tx_offload_capa = info->tx_queue_offload_capa = RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
-	info->rx_offload_capa = RTE_ETH_RX_OFFLOAD_RSS_HASH;
-	info->rx_desc_lim = info->tx_desc_lim = lim;
-	info->default_rxportconf.ring_size = info->default_txportconf.ring_size =
-		NETVSC_DEFAULT_DESC;
-	info->default_rxportconf.nb_queues = info->default_txportconf.nb_queues = 1;
-	info->default_rxportconf.burst_size = info->default_txportconf.burst_size = 32;
-	info->speed_capa = rte_eth_speed_bitflag((uint32_t)mbps, RTE_ETH_LINK_FULL_DUPLEX);
-	info->err_handle_mode = RTE_ETH_ERROR_HANDLE_MODE_PASSIVE;
-	if (port->rss_caps != 0) {
-		info->reta_size = (uint16_t)port->reta_size;
-		info->hash_key_size = NETVSC_RSS_KEY_LEN;
-		info->flow_type_rss_offloads = netvsc_rss_offloads(port);
-	}
-#if RTE_VERSION >= RTE_VERSION_NUM(23, 11, 0, 0)
-	info->rss_algo_capa |= RTE_ETH_HASH_ALGO_CAPA_MASK(TOEPLITZ);
-#endif
-	return 0;
-}
-
-static int
-port_refilter(struct rte_eth_dev *eth, uint32_t filter)
-{
-	struct netvsc_port *port = netvsc_port_of(eth);
-	int rc = 0;
-
-	port_lock(port);
-	if (eth->data->dev_started && port->attached && filter != port->filter)
-		rc = netvsc_set_filter(port, filter);
-	port_unlock(port);
-	return rc;
-}
-
-/* ethdev stores the new flag before or after the call by version: say which one is meant. */
-static int
-port_refilter_with(struct rte_eth_dev *eth, bool promiscuous, bool all_multicast)
-{
-	struct rte_eth_dev_data want = {
-		.promiscuous = promiscuous,
-		.all_multicast = all_multicast,
-	};
-
-	return port_refilter(eth, port_filter(&want));
-}
-
-static int
-netvsc_promiscuous_enable(struct rte_eth_dev *eth)
-{
-	return port_refilter_with(eth, true, eth->data->all_multicast);
-}
-
-static int
-netvsc_promiscuous_disable(struct rte_eth_dev *eth)
-{
-	return port_refilter_with(eth, false, eth->data->all_multicast);
-}
-
-static int
-netvsc_allmulticast_enable(struct rte_eth_dev *eth)
-{
-	return port_refilter_with(eth, eth->data->promiscuous, true);
-}
-
-static int
-netvsc_allmulticast_disable(struct rte_eth_dev *eth)
-{
-	return port_refilter_with(eth, eth->data->promiscuous, false);
-}
-
-static int
-netvsc_mac_addr_set(struct rte_eth_dev *eth, struct rte_ether_addr *mac)
-{
-	struct netvsc_port *port = netvsc_port_of(eth);
-	uint8_t info[128];
-	int rc;
-
-	if (rte_is_same_ether_addr(mac, &port->mac))
-		return 0;
-	port_lock(port);
-	rc = ndis_build_config_mac(info, sizeof(info), mac->addr_bytes);
-	if (rc > 0)
-		rc = netvsc_set(port, OID_GEN_RNDIS_CONFIG_PARAMETER, info, (uint32_t)rc);
-	if (rc == 0)
-		port->mac = *mac;
-	else
-		NETVSC_LOG(ERR, port, "the host refused the new MAC address; does the virtual "
-				      "switch allow MAC spoofing?");
-	port_unlock(port);
-	return rc;
-}
-
-static int
-netvsc_mtu_set(struct rte_eth_dev *eth, uint16_t mtu)
-{
-	/* ethdev has checked the limits of dev_info; what the host sends is never longer. */
-	return mtu <= netvsc_port_of(eth)->mtu ? 0 : -EINVAL;
-}
-
-static int
-netvsc_burst_mode(struct rte_eth_dev *eth, uint16_t queue, struct rte_eth_burst_mode *mode)
-{
-	snprintf(mode->info, sizeof(mode->info), "Scalar, copy");
-	return 0;
-}
-
-static int
-netvsc_fw_version(struct rte_eth_dev *eth, char *text, size_t size)
-{
-	struct netvsc_port *port = netvsc_port_of(eth);
-	int n = snprintf(text, size, "NVSP %u.%u", port->nvsp_version >> 16,
-		port->nvsp_version & 0xffff);
-
-	return n < 0 ? -EINVAL : (size_t)n < size ? 0 : n + 1;
 }
 
 static const struct eth_dev_ops netvsc_ops = {
@@ -577,7 +430,7 @@ port_bring_up(struct netvsc_port *port, struct rte_eth_dev *eth, struct hpbus_de
 		return 0;
 	hpbus_device_set_driver_data(bus, NULL, NULL);
 detach:
-	netvsc_detach(port);
+	netvsc_detach(port, false);
 close:
 	bus->backend->close(bus);
 	port_free(port);
@@ -615,8 +468,8 @@ netvsc_probe(struct hpbus_device *bus)
 		return rc;
 	}
 	eth->data->numa_node = bus->device.numa_node;
-	eth->data->dev_flags |= RTE_ETH_DEV_INTR_LSC | RTE_ETH_DEV_INTR_RMV |
-				RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS;
+	eth->data->dev_flags |=
+		RTE_ETH_DEV_INTR_LSC | RTE_ETH_DEV_INTR_RMV | RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS;
 	eth->dev_ops = &netvsc_ops;
 	eth->rx_pkt_burst = netvsc_rx_burst;
 	eth->tx_pkt_burst = netvsc_tx_burst;

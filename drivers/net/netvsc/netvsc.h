@@ -37,20 +37,21 @@
 extern int netvsc_logtype;
 #define NETVSC_LOG(level, port, ...)                                                               \
 	rte_log(RTE_LOG_##level, netvsc_logtype,                                                   \
-		RTE_FMT("hyperpoll: %s: " RTE_FMT_HEAD(__VA_ARGS__,) "\n", (port)->bus->name,      \
-			RTE_FMT_TAIL(__VA_ARGS__,)))
+		RTE_FMT("hyperpoll: %s: " RTE_FMT_HEAD(__VA_ARGS__, ) "\n", (port)->bus->name,     \
+			RTE_FMT_TAIL(__VA_ARGS__, )))
 
-#define NETVSC_DEFAULT_MTU   1500u
-#define NETVSC_DEFAULT_DESC  1024u
-#define NETVSC_MIN_DESC	     64u
-#define NETVSC_MAX_DESC	     8192u
-#define NETVSC_TX_COPYBREAK  512u /**< larger frames go by reference */
-#define NETVSC_TX_MAX_SEGS   24u  /**< segments a send by reference may have; more are copied */
-#define NETVSC_RX_BURST	     32u  /**< mbufs fetched from the pool at a time */
-#define NETVSC_HANDLED_MAX   32u  /**< control messages handled ahead of receive */
-#define NETVSC_MAX_TRANSFER  0x4000u
-#define NETVSC_RETA_MAX	     NDIS_RSS_TABLE_ENTRIES
-#define NETVSC_RSS_KEY_LEN   40u
+#define NETVSC_DEFAULT_MTU  1500u
+#define NETVSC_DEFAULT_DESC 1024u
+#define NETVSC_MIN_DESC	    64u
+#define NETVSC_MAX_DESC	    8192u
+#define NETVSC_TX_COPYBREAK 512u /**< larger frames go by reference */
+#define NETVSC_TX_MAX_SEGS  24u	 /**< segments a send by reference may have; more are copied */
+#define NETVSC_RX_BURST	    32u	 /**< mbufs fetched from the pool at a time */
+#define NETVSC_KNOWN_POOLS  8u	 /**< mempools whose usability a send queue remembers */
+#define NETVSC_HANDLED_MAX  32u	 /**< control messages handled ahead of receive */
+#define NETVSC_MAX_TRANSFER 0x4000u
+#define NETVSC_RETA_MAX	    NDIS_RSS_TABLE_ENTRIES
+#define NETVSC_RSS_KEY_LEN  40u
 /** Ring bytes that transmit leaves to receive completions (spec/nvsp.md §6). */
 #define NETVSC_RING_RESERVE (64u * 32u)
 /** Failed try-locks in a row before a burst waits for the lock (pitfall T20). */
@@ -80,10 +81,10 @@ struct netvsc_txq;
 /** A transfer packet of which a burst has taken some ranges but not all. */
 struct netvsc_rx_cursor {
 	bool active;
-	bool bad;            /**< a range was malformed: complete with failure */
-	uint32_t total;      /**< bytes of the packet in the ring */
+	bool bad;	     /**< a range was malformed: complete with failure */
+	uint32_t total;	     /**< bytes of the packet in the ring */
 	uint32_t next_range; /**< ring index of the next range */
-	uint32_t left;       /**< ranges not taken */
+	uint32_t left;	     /**< ranges not taken */
 	uint64_t trans_id;
 };
 
@@ -123,7 +124,7 @@ struct netvsc_channel {
 	uint64_t polls; /**< receive bursts so far */
 	uint64_t high_polls, high_since;
 	struct netvsc_channel_stats stats, base; /**< base: as of the last reset */
-	uint64_t tick_polls; /**< polls as of the last housekeeping tick */
+	uint64_t tick_polls;			 /**< polls as of the last housekeeping tick */
 
 	/* Outbound, under tx_lock. */
 	rte_spinlock_t tx_lock __rte_cache_aligned;
@@ -143,11 +144,11 @@ struct netvsc_rxq {
 	uint16_t nb_desc;
 	uint16_t lock_misses;
 	uint16_t n_mbufs;
-	uint32_t data_hint; /**< where the last frame was in its message */
+	uint32_t data_hint;			 /**< where the last frame was in its message */
 	struct rte_mbuf *mbufs[NETVSC_RX_BURST]; /**< fetched, not used yet */
-	struct netvsc_queue_stats stats, base; /**< base: as of the last reset */
-	uint64_t no_mbuf, base_no_mbuf;	       /**< frames dropped because the pool was empty */
-	uint64_t too_long, base_too_long;      /**< ... because they do not fit one mbuf */
+	struct netvsc_queue_stats stats, base;	 /**< base: as of the last reset */
+	uint64_t no_mbuf, base_no_mbuf;		 /**< frames dropped because the pool was empty */
+	uint64_t too_long, base_too_long;	 /**< ... because they do not fit one mbuf */
 	struct rte_eth_rxconf conf;
 };
 
@@ -157,7 +158,7 @@ enum netvsc_slot_state { NETVSC_SLOT_FREE, NETVSC_SLOT_INFLIGHT, NETVSC_SLOT_DON
 struct netvsc_tx_slot {
 	atomic_uchar state; /**< enum netvsc_slot_state */
 	uint8_t frames;
-	bool failed; /**< the host refused it */
+	bool failed;	  /**< the host refused it */
 	uint32_t section; /**< NETVSC_SECTION_NONE when sent by reference */
 	uint32_t generation;
 	uint32_t bytes;
@@ -165,10 +166,10 @@ struct netvsc_tx_slot {
 };
 
 struct netvsc_tx_drops {
-	uint64_t ring_full;   /**< bursts cut short: no room in the ring */
-	uint64_t no_slot;     /**< ... every descriptor is in flight */
-	uint64_t no_section;  /**< ... no send-buffer section and not sendable by reference */
-	uint64_t oversize;    /**< frames dropped: can be sent neither by copy nor by reference */
+	uint64_t ring_full;  /**< bursts cut short: no room in the ring */
+	uint64_t no_slot;    /**< ... every descriptor is in flight */
+	uint64_t no_section; /**< ... no send-buffer section and not sendable by reference */
+	uint64_t oversize;   /**< frames dropped: can be sent neither by copy nor by reference */
 	uint64_t by_reference, aggregated; /**< frames sent each way */
 	uint64_t doorbells;		   /**< signals sent to the host */
 };
@@ -186,8 +187,11 @@ struct netvsc_txq {
 	const struct rte_memzone *headers; /**< NETVSC_HEADER_ROOM per slot */
 	rte_iova_t headers_iova;
 	bool headers_usable; /**< the host can read them: sends by reference are possible */
-	const struct rte_mempool *known_pool; /**< last pool looked at */
-	bool known_usable;                    /**< ... and whether the host can read it */
+	/** Pools looked at, and whether the host can read them; by a hash of the address. */
+	struct {
+		const struct rte_mempool *pool;
+		bool usable;
+	} known[NETVSC_KNOWN_POOLS];
 	struct netvsc_queue_stats stats, base; /**< base: as of the last reset */
 	struct netvsc_tx_drops drops, base_drops;
 	struct rte_eth_txconf conf;
@@ -202,7 +206,7 @@ struct netvsc_txq {
 /** The one request that may be outstanding on the control path (spec/nvsp.md §2). */
 struct netvsc_request {
 	_Atomic uint64_t trans_id; /**< VMBus completion waited for, 0 none */
-	uint32_t expect;           /**< NVSP type of the answer, 0 = an empty completion */
+	uint32_t expect;	   /**< NVSP type of the answer, 0 = an empty completion */
 	_Atomic uint32_t answered;
 	uint32_t answer_len;
 	struct nvsp_message answer;
@@ -227,18 +231,18 @@ struct netvsc_port {
 	uint32_t nvsp_version;
 	uint32_t recv_section, recv_count; /**< bytes of a section, sections */
 	uint32_t send_section, send_count;
-	uint32_t max_messages;	/**< RNDIS messages per send */
-	uint32_t max_transfer;	/**< bytes of RNDIS per send */
-	uint32_t alignment;	/**< of messages in one send */
-	uint32_t host_mtu;	/**< largest IP MTU that goes with what was negotiated */
-	uint32_t mtu;		/**< negotiated */
+	uint32_t max_messages;	 /**< RNDIS messages per send */
+	uint32_t max_transfer;	 /**< bytes of RNDIS per send */
+	uint32_t alignment;	 /**< of messages in one send */
+	uint32_t host_mtu;	 /**< largest IP MTU that goes with what was negotiated */
+	uint32_t asked_mtu, mtu; /**< what we asked for, and what the host allows of it */
 	uint32_t max_queues;
 	uint32_t n_channels; /**< open, including the primary */
 	uint32_t filter;     /**< packet filter as last set */
 	bool recv_connected, send_connected;
 	struct rte_ether_addr mac;
 	struct netvsc_section_pool sections;
-	uint32_t section_queues; /**< queues the pool is divided for */
+	uint32_t section_queues;  /**< queues the pool is divided for */
 	uint32_t control_section; /**< section kept for control messages in copy-only mode */
 	_Atomic uint32_t link_up;
 	_Atomic uint32_t link_speed; /**< units of 100 bit/s */
@@ -325,8 +329,11 @@ int netvsc_transfer_header(
 
 /** Bring the device up: NVSP and RNDIS negotiation with @p channels channels. */
 int netvsc_attach(struct netvsc_port *port, unsigned int channels, uint32_t mtu);
-/** Take it down (spec/nvsp.md §10) and close all channels; idempotent, bounded. */
-void netvsc_detach(struct netvsc_port *port);
+/**
+ * Take it down (spec/nvsp.md §10) and close all channels; idempotent, bounded.
+ * @param reset fence off what is in flight and stay open; false: backend->close() follows and does
+ */
+void netvsc_detach(struct netvsc_port *port, bool reset);
 int netvsc_set_filter(struct netvsc_port *port, uint32_t filter);
 /** Switch every offload of the host off that was not asked for (NDIS_CAN_*). */
 int netvsc_set_offloads(struct netvsc_port *port, uint32_t want);
@@ -394,6 +401,20 @@ unsigned int netvsc_tx_inflight(const struct netvsc_txq *txq);
 void netvsc_tx_forget(struct netvsc_txq *txq);
 /** Dispatcher: a send completed; rx_lock held. @return false for an id that is not in flight */
 bool netvsc_tx_complete(struct netvsc_txq *txq, uint64_t trans_id, bool ok);
+
+/* ---- info.c: ethdev operations that look or set one value ---- */
+
+/** Packet filter for the promiscuous and all-multicast flags of a port. */
+uint32_t netvsc_filter_of(const struct rte_eth_dev_data *data);
+int netvsc_infos_get(struct rte_eth_dev *eth, struct rte_eth_dev_info *info);
+int netvsc_promiscuous_enable(struct rte_eth_dev *eth);
+int netvsc_promiscuous_disable(struct rte_eth_dev *eth);
+int netvsc_allmulticast_enable(struct rte_eth_dev *eth);
+int netvsc_allmulticast_disable(struct rte_eth_dev *eth);
+int netvsc_mac_addr_set(struct rte_eth_dev *eth, struct rte_ether_addr *mac);
+int netvsc_mtu_set(struct rte_eth_dev *eth, uint16_t mtu);
+int netvsc_burst_mode(struct rte_eth_dev *eth, uint16_t queue, struct rte_eth_burst_mode *mode);
+int netvsc_fw_version(struct rte_eth_dev *eth, char *text, size_t size);
 
 /* ---- events.c ---- */
 

@@ -33,7 +33,6 @@ netvsc_stats_get(struct rte_eth_dev *eth, struct rte_eth_stats *stats)
 			continue;
 		stats->ipackets += rxq->stats.packets - rxq->base.packets;
 		stats->ibytes += rxq->stats.bytes - rxq->base.bytes;
-		stats->ierrors += rxq->stats.errors - rxq->base.errors;
 		stats->imissed += rxq->too_long - rxq->base_too_long;
 		stats->rx_nombuf += rxq->no_mbuf - rxq->base_no_mbuf;
 		if (q < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
@@ -41,9 +40,11 @@ netvsc_stats_get(struct rte_eth_dev *eth, struct rte_eth_stats *stats)
 			stats->q_ibytes[q] = rxq->stats.bytes - rxq->base.bytes;
 			stats->q_errors[q] = rxq->stats.errors - rxq->base.errors;
 		}
-		if (rxq->ch != NULL)
+		if (rxq->ch != NULL) {
+			stats->ierrors += rxq->ch->stats.rx_malformed - rxq->ch->base.rx_malformed;
 			stats->imissed += rxq->ch->stats.rx_dropped_unpolled -
 					  rxq->ch->base.rx_dropped_unpolled;
+		}
 	}
 	for (q = 0; q < eth->data->nb_tx_queues; q++) {
 		const struct netvsc_txq *txq = stats_txq(eth, q);
@@ -135,11 +136,12 @@ netvsc_xstats_get(struct rte_eth_dev *eth, struct rte_eth_xstat *xstats, unsigne
 
 			xstats[at].id = at;
 			xstats[at].value =
-				txq == NULL ? 0 :
-					      *(const uint64_t *)((const char *)&txq->drops + offset) -
-						      *(const uint64_t *)((const char *)&txq
-										  ->base_drops +
-							      offset);
+				txq == NULL
+					? 0
+					: *(const uint64_t *)((const char *)&txq->drops + offset) -
+						  *(const uint64_t *)((const char *)&txq
+									      ->base_drops +
+								      offset);
 		}
 	}
 	return (int)count;
@@ -201,12 +203,13 @@ netvsc_xstats_reset(struct rte_eth_dev *eth)
 /* ---- rings, for people looking at a hang ---- */
 
 static void
-dump_ring(FILE *f, const char *name, const struct vmbus_ring *ring, const char *ours, uint32_t index)
+dump_ring(
+	FILE *f, const char *name, const struct vmbus_ring *ring, const char *ours, uint32_t index)
 {
 	const struct vmbus_ring_control *c = ring->ctl;
 
-	fprintf(f, "  %s size %u write %u read %u mask %u pending %u features %#x; our %s %u\n", name,
-		ring->size, atomic_load(&c->write_index), atomic_load(&c->read_index),
+	fprintf(f, "  %s size %u write %u read %u mask %u pending %u features %#x; our %s %u\n",
+		name, ring->size, atomic_load(&c->write_index), atomic_load(&c->read_index),
 		atomic_load(&c->interrupt_mask), atomic_load(&c->pending_send_sz),
 		atomic_load(&c->feature_bits), ours, index);
 }

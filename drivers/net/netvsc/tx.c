@@ -106,8 +106,8 @@ netvsc_tx_forget(struct netvsc_txq *txq)
 
 /* The section being filled in this burst. */
 struct tx_open {
-	uint8_t *base;	      /* start of the section, NULL = none open */
-	uint32_t used;	      /* bytes of complete messages */
+	uint8_t *base;		 /* start of the section, NULL = none open */
+	uint32_t used;		 /* bytes of complete messages */
 	uint32_t last, last_len; /* where the last message starts, its bytes */
 	uint32_t frames, bytes;
 	uint16_t slot;
@@ -262,14 +262,16 @@ static bool
 tx_pool_usable(struct netvsc_txq *txq, const struct rte_mempool *mp)
 {
 	struct rte_mempool_memhdr *hdr;
+	unsigned int at = ((uintptr_t)mp >> 7) % NETVSC_KNOWN_POOLS;
+	bool usable = true;
 
-	if (mp == txq->known_pool)
-		return txq->known_usable;
-	txq->known_pool = mp;
-	txq->known_usable = true;
+	if (mp == txq->known[at].pool)
+		return txq->known[at].usable;
 	STAILQ_FOREACH(hdr, &mp->mem_list, next)
-		txq->known_usable &= hpbus_dma_usable(txq->port->bus, hdr->addr, hdr->len);
-	return txq->known_usable;
+	usable &= hpbus_dma_usable(txq->port->bus, hdr->addr, hdr->len);
+	txq->known[at].pool = mp;
+	txq->known[at].usable = usable;
+	return usable;
 }
 
 static bool

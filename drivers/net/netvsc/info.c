@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Ethdev operations that look at a port or set one value (spec/dpdk-driver-api.md §6, §7).
+ */
+#include <errno.h>
+#include <string.h>
+
+#include <rte_version.h>
+
+#include "drivers/net/netvsc/netvsc.h"
+
+uint32_t
+netvsc_filter_of(const struct rte_eth_dev_data *data)
+{
+	/* One function decides from all flags (pitfall N14). */
+	if (data->promiscuous)
+		return RNDIS_FILTER_PROMISCUOUS;
+	return RNDIS_FILTER_DIRECTED | RNDIS_FILTER_BROADCAST |
+	       (data->all_multicast ? RNDIS_FILTER_ALL_MULTICAST : 0);
+}
+
+int
+netvsc_infos_get(struct rte_eth_dev *eth, struct rte_eth_dev_info *info)
+{
+	struct netvsc_port *port = netvsc_port_of(eth);
+	uint64_t mbps = atomic_load(&port->link_speed) / 10000;
+	const struct rte_eth_desc_lim lim = {
+		.nb_max = NETVSC_MAX_DESC,
+		.nb_min = NETVSC_MIN_DESC,
+		.nb_align = 1,
+		.nb_seg_max = UINT16_MAX, /* above NETVSC_TX_MAX_SEGS a frame is copied */
+		.nb_mtu_seg_max = UINT16_MAX,
+	};
+
+	/* Cached answers only: no round trip to the host (pitfall N13). */
+	info->max_rx_queues = info->max_tx_queues = (uint16_t)port->max_queues;
+	info->max_mac_addrs = 1;
+	info->min_rx_bufsize = RTE_ETHER_MIN_LEN;
+	info->min_mtu = RTE_ETHER_MIN_MTU;
+	info->max_mtu = (uint16_t)port->mtu;
+	info->max_rx_pktlen = port->mtu + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN;
+	info->tx_offload_capa = info->tx_queue_offload_capa = RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	info->rx_offload_capa = RTE_ETH_RX_OFFLOAD_RSS_HASH;
+	info->rx_desc_lim = info->tx_desc_lim = lim;
+	info->default_rxportconf.ring_size = info->default_txportconf.ring_size =
+		NETVSC_DEFAULT_DESC;
+	info->default_rxportconf.nb_queues = info->default_txportconf.nb_queues = 1;
+	info->default_rxportconf.burst_size = info->default_txportconf.burst_size = 32;
+	info->speed_capa = rte_eth_speed_bitflag((uint32_t)mbps, RTE_ETH_LINK_FULL_DUPLEX);
+	info->err_handle_mode = RTE_ETH_ERROR_HANDLE_MODE_PASSIVE;
+	if (port->rss_caps != 0) {
+		info->reta_size = (uint16_t)port->reta_size;
+		info->hash_key_size = NETVSC_RSS_KEY_LEN;
+		info->flow_type_rss_offloads = netvsc_rss_offloads(port);
+	}
+#if RTE_VERSION >= RTE_VERSION_NUM(23, 11, 0, 0)
+	info->rss_algo_capa |= RTE_ETH_HASH_ALGO_CAPA_MASK(TOEPLITZ);
+#endif
+	return 0;
+}
+
+static int
+port_refilter(struct rte_eth_dev *eth, uint32_t filter)
+{
+	struct netvsc_port *port = netvsc_port_of(eth);
+	int rc = 0;
+
+	pthread_mutex_lock(&port->control_lock);
+	if (eth->data->dev_started && port->attached && filter != port->filter)
+		rc = netvsc_set_filter(port, filter);
+	pthread_mutex_unlock(&port->control_lock);
+	return rc;
+}
+
+/* ethdev stores the new flag before or after the call by version: say which one is meant. */
+static int
+port_refilter_with(struct rte_eth_dev *eth, bool promiscuous, bool all_multicast)
+{
+	struct rte_eth_dev_data want = {
+		.promiscuous = promiscuous,
+		.all_multicast = all_multicast,
+	};
+
+	return port_refilter(eth, netvsc_filter_of(&want));
+}
+
+int
+netvsc_promiscuous_enable(struct rte_eth_dev *eth)
+{
+	return port_refilter_with(eth, true, eth->data->all_multicast);
+}
+
+int
+netvsc_promiscuous_disable(struct rte_eth_dev *eth)
+{
+	return port_refilter_with(eth, false, eth->data->all_multicast);
+}
+
+int
+netvsc_allmulticast_enable(struct rte_eth_dev *eth)
+{
+	return port_refilter_with(eth, eth->data->promiscuous, true);
+}
+
+int
+netvsc_allmulticast_disable(struct rte_eth_dev *eth)
+{
+	return port_refilter_with(eth, eth->data->promiscuous, false);
+}
+
+int
+netvsc_mac_addr_set(struct rte_eth_dev *eth, struct rte_ether_addr *mac)
+{
+	struct netvsc_port *port = netvsc_port_of(eth);
+	uint8_t info[128];
+	int rc;
+
+	if (rte_is_same_ether_addr(mac, &port->mac))
+		return 0;
+	pthread_mutex_lock(&port->control_lock);
+	rc = ndis_build_config_mac(info, sizeof(info), mac->addr_bytes);
+	if (rc > 0)
+		rc = netvsc_set(port, OID_GEN_RNDIS_CONFIG_PARAMETER, info, (uint32_t)rc);
+	if (rc == 0)
+		port->mac = *mac;
+	else
+		NETVSC_LOG(ERR, port, "the host refused the new MAC address; does the virtual "
+				      "switch allow MAC spoofing?");
+	pthread_mutex_unlock(&port->control_lock);
+	return rc;
+}
+
+int
+netvsc_mtu_set(struct rte_eth_dev *eth, uint16_t mtu)
+{
+	/* ethdev has checked the limits of dev_info; what the host sends is never longer. */
+	return mtu <= netvsc_port_of(eth)->mtu ? 0 : -EINVAL;
+}
+
+int
+netvsc_burst_mode(struct rte_eth_dev *eth, uint16_t queue, struct rte_eth_burst_mode *mode)
+{
+	snprintf(mode->info, sizeof(mode->info), "Scalar, copy");
+	return 0;
+}
+
+int
+netvsc_fw_version(struct rte_eth_dev *eth, char *text, size_t size)
+{
+	struct netvsc_port *port = netvsc_port_of(eth);
+	int n = snprintf(text, size, "NVSP %u.%u", port->nvsp_version >> 16,
+		port->nvsp_version & 0xffff);
+
+	return n < 0 ? -EINVAL : (size_t)n < size ? 0 : n + 1;
+}

@@ -42,9 +42,15 @@ class Archive:
             self.library(library)
 
     def library(self, path):
-        """One shared library under the name by which it is looked for."""
+        """One shared library and the links that lead to it: one file must stay one file."""
         inside = os.path.realpath(os.path.dirname(path)).lstrip("/") + "/" + os.path.basename(path)
-        if inside not in self.entries:
+        if inside in self.entries:
+            return
+        if os.path.islink(path):
+            target = os.readlink(path)
+            self.link(inside, target)
+            self.library(os.path.join(os.path.dirname("/" + inside), target))
+        else:
             self.file(inside, path, 0o755)
 
     def module(self, name, source):

@@ -76,7 +76,10 @@ class Guest:
         """Send a command without waiting for its end; finish() waits."""
         assert "\n" not in command and len(command) < 4000
         self.log.write("%7.2f >>> %s\n" % (time.monotonic() - self.started, command))
-        self.process.stdin.write(command.encode() + b"\n")
+        try:
+            self.process.stdin.write(command.encode() + b"\n")
+        except BrokenPipeError:
+            raise GuestError("%s: the machine ended before" % command[:60]) from None
 
     def finish(self, seconds=30, what="command"):
         """@return exit status and output of the command that start() sent"""

@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 
-from cpio import Archive, module_path
+from cpio import Archive, libraries, module_path
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -54,16 +54,13 @@ def add_dpdk(archive, build):
     archive.program("/usr/bin/dpdk-testpmd")
     for plugin in ("librte_bus_vdev.so*", "librte_bus_vmbus.so*", "librte_bus_pci.so*",
                    "librte_net_netvsc.so*", "librte_mempool_ring.so*", "librte_net_tap.so*"):
-        for source in glob.glob(os.path.join(libdir, plugin)):
-            if os.path.islink(source):
-                continue
-            name = os.path.basename(source)
-            archive.program(source)
-            soname = re.sub(r"(\.so\.\d+).*", r"\1", name)
-            archive.link("%s/%s" % (libdir.lstrip("/"), soname), name)
-            # Links, as in the package: a copy would run constructors twice.
-            for directory in glob.glob(libdir + "/dpdk/pmds-*"):
-                archive.link("%s/%s" % (directory.lstrip("/"), soname), "../../" + soname)
+        for source in glob.glob(os.path.join(libdir, "dpdk", "pmds-*", plugin)):
+            archive.library(source)
+            for needed in libraries(source):
+                archive.library(needed)
+    # Plugins need one another under the names the package has in the library folder.
+    for entry in [e for e in archive.entries if "/dpdk/pmds-" in e and e.startswith(libdir[1:])]:
+        archive.link("%s/%s" % (libdir[1:], os.path.basename(entry)), os.path.relpath(entry, libdir[1:]))
     archive.library(libdir + "/libgcc_s.so.1")
     ours = os.path.join(build, "drivers", "librte_hyperpoll.so")
     if os.path.exists(ours):

@@ -6,7 +6,17 @@ B=/bin/busybox
 $B mount -t proc proc /proc
 $B mount -t sysfs sysfs /sys
 $B mount -t devtmpfs dev /dev
-while read -r m; do $B insmod "/modules/$m.ko" || echo "init-l1: cannot load $m"; done </modules/order
+npt=1
+for word in $($B cat /proc/cmdline); do
+	case $word in
+	npt=*) npt=${word#npt=} ;;
+	esac
+done
+while read -r m; do
+	o=
+	[ "$m" != kvm-amd ] || o=npt=$npt
+	$B insmod "/modules/$m.ko" $o || echo "init-l1: cannot load $m"
+done </modules/order
 $B mkdir -p /host
 o=trans=virtio,version=9p2000.L,msize=262144
 $B mount -t 9p -o "$o,ro,cache=loose" root /host || echo "init-l1: cannot mount the host"

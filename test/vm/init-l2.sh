@@ -14,6 +14,8 @@ mount -t tmpfs tmpfs /run
 # busybox prefers its own applet to a program of the same name.
 ip() { /bin/ip "$@"; }
 ip link set lo up
+# The root of an initramfs is writable by all, and EAL loads no plugins below such a folder.
+chmod 755 /
 load= shell=
 for word in $(cat /proc/cmdline); do
 	case $word in

@@ -16,10 +16,11 @@ def direct(hvsim_vm):
                           check=False).returncode == 0
 
 
-def job_command(command, hvsim_vm, seconds, work, interactive=False):
+def job_command(command, hvsim_vm, seconds, work, interactive=False, npt=True):
     """
     Command line that runs shell command `command` where hvsim-vm works. `work` is a folder that
-    `command` sees as $JOB and may write to; status and output of `command` must go there.
+    `command` sees as $JOB and may write to; status and output of `command` must go there. Without
+    `npt` the emulated machine's KVM keeps shadow page tables instead of nested ones: slower.
     """
     # Everything is ended by force in the end: nested emulation has been seen to hang for good.
     # In the foreground, or the terminal would be out of reach.
@@ -36,7 +37,7 @@ def job_command(command, hvsim_vm, seconds, work, interactive=False):
     return limit + [
         QEMU, "-accel", "tcg,thread=multi", "-cpu", "max", "-m", "4096", "-smp", "2", "-nographic",
         "-no-reboot", "-kernel", images.kernel()[1], "-initrd", image,
-        "-append", "console=ttyS0 panic=-1 quiet",
+        "-append", "console=ttyS0 panic=-1 quiet npt=%d" % npt,
         "-virtfs", share + ",path=/,mount_tag=root,readonly=on",
         "-virtfs", share + ",path=%s,mount_tag=job" % work] + ([] if interactive else ["-monitor", "none"])
 

@@ -74,13 +74,13 @@ class Results:
         self.pending = []
 
 
-def attempt(names, work, hvsim_vm, results):
+def attempt(names, work, hvsim_vm, results, npt):
     """One run of the machine over some scenarios. @return why it did not finish, or None"""
     seconds = START_SECONDS + sum(SECONDS[n] for n in names)
     command = machine.job_command(
         "timeout -k 5 %d /usr/bin/python3 -B %s $JOB %s > $JOB/inside.log 2>&1"
         % (seconds - 20, os.path.join(images.HERE, "inside.py"), " ".join(names)),
-        hvsim_vm, seconds, work)
+        hvsim_vm, seconds, work, npt=npt)
     with open(os.path.join(work, "console.log"), "ab") as console:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=console,
                                    stderr=subprocess.STDOUT)
@@ -109,6 +109,8 @@ def settings(build, work):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", default=os.path.join(images.ROOT, "build"))
+    parser.add_argument("--shadow", action="store_true",
+                        help="shadow page tables in the emulated machine")
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=" ".join(ORDER))
     arguments = parser.parse_args()
     build = os.path.realpath(arguments.build)
@@ -129,7 +131,7 @@ def main():
             images.l2(os.path.join(work, "l2-dpdk.gz"), build)
         results = Results(os.path.join(work, "results"))
         while names:
-            reason = attempt(names, work, hvsim_vm, results)
+            reason = attempt(names, work, hvsim_vm, results, not arguments.shadow)
             names = [n for n in names if n not in results.done]
             if reason is None or not names:
                 break

@@ -211,6 +211,19 @@ nic_command(const struct host_control_ops *ops, struct json_object *request,
 	return rc;
 }
 
+static bool
+is_command(const char *cmd)
+{
+	static const char *const commands[] = {
+		"stats", "rings", "link", "vf", "set", "rescind", "offer"};
+	size_t i;
+
+	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (strcmp(cmd, commands[i]) == 0)
+			return true;
+	return false;
+}
+
 static int
 execute(const struct host_control_ops *ops, struct json_object *request, struct json_object *answer,
 	char *errbuf, size_t errlen)
@@ -234,6 +247,12 @@ execute(const struct host_control_ops *ops, struct json_object *request, struct 
 			return fail(errbuf, errlen, -ENOENT, "there is no such NIC");
 		return nic_command(ops, request, answer, cmd, (unsigned int)number, errbuf, errlen);
 	}
+	if (!is_command(cmd))
+		return fail(errbuf, errlen, -ENOSYS,
+			"there is no such command; there are stats, rings, link, vf, set, knobs, "
+			"rescind and offer");
+	if (strcmp(cmd, "stats") != 0 && n == 1)
+		return nic_command(ops, request, answer, cmd, 0, errbuf, errlen);
 	if (strcmp(cmd, "stats") != 0)
 		return fail(errbuf, errlen, -EINVAL, "this command needs nic, the NIC's number");
 	list = json_object_new_array();

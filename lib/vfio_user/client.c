@@ -182,7 +182,8 @@ receive_reply(struct vfu_client *client, const struct vfio_user_header *request,
 	}
 	if ((h.flags & VFIO_USER_TYPE_MASK) != VFIO_USER_TYPE_REPLY ||
 		h.msg_id != request->msg_id || h.command != request->command)
-		return vfu_client_end(client, -EPROTO, "the server answered something else");
+		return vfu_client_end(client, -EPROTO,
+			"the server answered something else: does it serve vfio-user?");
 	if (h.size < sizeof(h) || h.size - sizeof(h) > call->reply_max)
 		return vfu_client_end(client, -EPROTO, "the server's reply has a bad size");
 	call->reply_len = h.size - sizeof(h);

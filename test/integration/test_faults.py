@@ -34,7 +34,7 @@ class Faults(Case):
         host = self.host("gen:size=60-1514,flows=64,rate=20K,count=20000")
         host.set("refuse_pct", 20)
         pmd = self.guest(host, queues=2)
-        pmd.start()
+        pmd.start(patient="io")
         wait_until(lambda: pmd.stats()["RX-packets"] == 20000, 10, "all frames received")
         pmd.stop()
         pmd.cmd("port stop 0")

@@ -33,3 +33,12 @@ def intree(host, *options, eal=(), env=None, **keys):
             "--no-telemetry", *harness.memory_args(), LOW_MEMORY, *eal, *l2fwd_args(*options)]
     return harness.Program("l2fwd (in-tree)", argv,
                            env={**rig.environment(host.guids), **(env or {})}, **keys)
+
+
+def forwarder(host, queues, mode="io", eal=(), env=None):
+    """Our own small forwarder (forward.c) with the in-tree driver on all NICs of the host."""
+    argv = [os.path.join(harness.BUILD, "test/peer/peer-forward"), "--file-prefix",
+            f"peer{next(harness.SERIAL)}", "-l", "0", "--no-pci", "--no-telemetry",
+            *harness.memory_args(), LOW_MEMORY, *eal, "--", queues, mode]
+    return harness.Program("forwarder (in-tree)", argv,
+                           env={**rig.environment(host.guids), **(env or {})})

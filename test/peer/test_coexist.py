@@ -55,7 +55,7 @@ class Coexist(Case):
         self.assertEqual(pmd.quit(), 0)
 
     def check_l2fwd(self, count, *eal, env=None):
-        nic = f"gen:size=60-1514,rate=20K,window=512,count={count}"
+        nic = f"gen:size=60-1514,rate=20K,window=256,count={count}"
         host = self.host(nic, nic, args=["--poll", "busy"])
         host.hold()
         app = self.own(peer.intree(host, "--no-mac-updating", eal=["-d", PLUGIN, *eal], env=env))

@@ -34,13 +34,14 @@
 struct rig_options {
 	char sockets[RIG_MAX_SLOTS][108];
 	unsigned int n_sockets;
-	char dir[256];	   /**< holds the tree; private unless the user named it */
-	bool own_dir;	   /**< ours to remove */
-	bool physical;	   /**< RIG_IOVA=pa: hvsim knows memory by physical address */
-	bool mask_at_open; /**< RIG_MASK_AT_OPEN=1: as kernels before 6.18 */
-	bool no_monitor;   /**< RIG_MONITOR=none */
-	int state;	   /**< RIG_STATE: what "state" always says; -1 = the truth */
-	bool verbose;	   /**< RIG_VERBOSE=1 */
+	char dir[256];	      /**< holds the tree; private unless the user named it */
+	bool own_dir;	      /**< ours to remove */
+	bool physical;	      /**< RIG_IOVA=pa: hvsim knows memory by physical address */
+	bool mask_at_open;    /**< RIG_MASK_AT_OPEN=1: as kernels before 6.18 */
+	bool no_monitor;      /**< RIG_MONITOR=none */
+	unsigned int late_ms; /**< RIG_RING_LATE_MS: the "ring" file after its folder; 20 */
+	int state;	      /**< RIG_STATE: what "state" always says; -1 = the truth */
+	bool verbose;	      /**< RIG_VERBOSE=1 */
 };
 extern struct rig_options rig_options;
 extern pthread_mutex_t rig_lock;
@@ -161,7 +162,8 @@ void rig_files_hang_up(struct rig_device *device);
 int rig_tree_build(struct rig_device *device);
 void rig_tree_remove(struct rig_device *device);
 void rig_tree_state(struct rig_device *device, int state);
-void rig_tree_channel(struct rig_device *device, unsigned int k);
+/** The folder of channel k, and with @p ring its file "ring" too. */
+void rig_tree_channel(struct rig_device *device, unsigned int k, bool ring);
 void rig_tree_ring(struct rig_device *device, unsigned int k);
 void rig_tree_channel_remove(struct rig_device *device, unsigned int k);
 /** Tell of the device as the kernel does: "add", "bind", "remove". */

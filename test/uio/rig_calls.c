@@ -73,7 +73,7 @@ __attribute__((constructor)) static void
 rig_init(void)
 {
 	const char *sockets = getenv("RIG_SOCKETS"), *dir = getenv("RIG_DIR"),
-		   *state = getenv("RIG_STATE");
+		   *state = getenv("RIG_STATE"), *late = getenv("RIG_RING_LATE_MS");
 	pthread_mutexattr_t attr;
 
 	if (sockets == NULL || sockets[0] == '\0')
@@ -87,6 +87,7 @@ rig_init(void)
 	rig_options.mask_at_open = option_is("RIG_MASK_AT_OPEN", "1");
 	rig_options.no_monitor = option_is("RIG_MONITOR", "none");
 	rig_options.verbose = option_is("RIG_VERBOSE", "1");
+	rig_options.late_ms = late == NULL ? 20 : (unsigned int)atoi(late);
 	rig_options.state = state == NULL ? -1 : atoi(state);
 	enabled = true;
 }

@@ -28,7 +28,6 @@
 
 #define MS	      UINT64_C(1000000)
 #define CONNECT_MS    3000
-#define RING_LATE_NS  (20 * MS) /* the folder of a subchannel comes first, its ring file later */
 #define CLEAN_LATE_NS (30 * MS) /* folders of closed subchannels vanish later */
 #define SCAN_NS	      100000	/* of the monitor page, when the host sleeps */
 #define LOOK_AGAIN_NS (20 * MS) /* for a socket that comes back */
@@ -390,8 +389,10 @@ offer_channel(struct rig_device *device, unsigned int k)
 	adopt_channel(device, k, region.fd, region.offset);
 	if (rig_options.mask_at_open)
 		set_mask(&device->channel[k], 1);
-	rig_tree_channel(device, k);
-	device->channel[k].ring_at = now_ns() + RING_LATE_NS;
+	/* First the folder, later and without any event the file (§4). */
+	rig_tree_channel(device, k, rig_options.late_ms == 0);
+	if (rig_options.late_ms != 0)
+		device->channel[k].ring_at = now_ns() + rig_options.late_ms * MS;
 }
 
 /* The descriptor has changed: channels granted, or the NIC withdrawn. */
@@ -439,17 +440,13 @@ scans(const struct rig_device *device)
 	       !(device->info.flags & VMBUS_DEVICE_FLAG_BUSY);
 }
 
-/* Everything that is due; lock held. @return ns until something else is, UINT64_MAX = nothing */
+/* Files that come or go later than the event; lock held. @return ns until more is due */
 static uint64_t
-device_due(struct rig_device *device)
+files_due(struct rig_device *device)
 {
-	uint64_t now = now_ns(), wait = UINT64_MAX, count;
+	uint64_t now = now_ns(), wait = UINT64_MAX;
 	unsigned int k;
 
-	if (syscall(SYS_read, device->interrupt_fd, &count, sizeof(count)) == sizeof(count)) {
-		device->events++;
-		rig_files_wake(device);
-	}
 	if (device->clean_at != 0 && device->clean_at <= now)
 		clean_subchannels(device);
 	else if (device->clean_at != 0)
@@ -464,14 +461,32 @@ device_due(struct rig_device *device)
 			wait = ch->ring_at - now;
 		}
 	}
-	if (scans(device)) {
-		scan_monitor(device);
-		wait = wait < SCAN_NS ? wait : SCAN_NS;
+	return wait;
+}
+
+/* Everything that is due; lock held. @return ns until something else is, UINT64_MAX = nothing */
+static uint64_t
+device_due(struct rig_slot *slot)
+{
+	struct rig_device *device = slot->device;
+	uint64_t wait, count;
+
+	if (syscall(SYS_read, device->interrupt_fd, &count, sizeof(count)) == sizeof(count)) {
+		device->events++;
+		rig_files_wake(device);
 	}
 	if (syscall(SYS_read, device->change_fd, &count, sizeof(count)) == sizeof(count))
 		device_changed(device);
 	else if (vfu_client_alive(device->client) != 0)
 		device_remove(device, "the host is gone");
+	if (slot->device == NULL)
+		return UINT64_MAX;
+	/* Behind the change, which may have put more on the list. */
+	wait = files_due(device);
+	if (scans(device)) {
+		scan_monitor(device);
+		wait = wait < SCAN_NS ? wait : SCAN_NS;
+	}
 	return wait;
 }
 
@@ -494,7 +509,7 @@ rig_run(void *arg)
 			if (slot->device == NULL && slot->owner_fd >= 0)
 				slot_connect(slot, err, sizeof(err));
 			if (slot->device != NULL && !slot->device->foreign) {
-				due = device_due(slot->device);
+				due = device_due(slot);
 				wait = due < wait ? due : wait;
 			}
 			if (slot->device == NULL) {

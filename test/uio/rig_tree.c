@@ -199,8 +199,7 @@ rig_tree_build(struct rig_device *device)
 	rig_remove_all(path);
 	put_device(device);
 	put_uio(device);
-	rig_tree_channel(device, 0);
-	rig_tree_ring(device, 0);
+	rig_tree_channel(device, 0, true);
 	put_link("../../../../bus/vmbus/drivers/uio_hv_generic", "/sys/" BUS_FOLDER "/%s/driver",
 		name);
 	snprintf(path, sizeof(path), "%.255s/sys/bus/vmbus/drivers/uio_hv_generic/",
@@ -237,16 +236,27 @@ channel_put(struct rig_device *device, unsigned int k, const char *attr, const c
 {
 	char name[64];
 
-	snprintf(name, sizeof(name), "channels/%u/%s", device->channel[k].relid, attr);
+	/* Not below channels/ yet: the folder appears with all that is in it. */
+	snprintf(name, sizeof(name), "new-%u/%s", k, attr);
 	put(device, name, "%s", value);
 }
 
+static void
+make_ring(const char *path, uint32_t ring_bytes)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd < 0 || ftruncate(fd, 2 * (off_t)ring_bytes) != 0)
+		rig_log("%s: %s", path, strerror(errno));
+	close(fd);
+}
+
 void
-rig_tree_channel(struct rig_device *device, unsigned int k)
+rig_tree_channel(struct rig_device *device, unsigned int k, bool ring)
 {
 	static const char *const zeroes[] = {"out_mask", "read_avail", "pending", "interrupts",
 		"events", "intr_in_full", "intr_out_empty", "out_full_first", "out_full_total"};
-	char text[32];
+	char text[32], path[RIG_PATH], hidden[RIG_PATH];
 	size_t i;
 
 	for (i = 0; i < sizeof(zeroes) / sizeof(zeroes[0]); i++)
@@ -263,6 +273,15 @@ rig_tree_channel(struct rig_device *device, unsigned int k)
 	}
 	snprintf(text, sizeof(text), "%u", k);
 	channel_put(device, k, "subchannel_id", text);
+	if (ring) {
+		device_path(device, hidden, "new-%u/ring", k);
+		make_ring(hidden, device->channel[k].ring_bytes);
+	}
+	device_path(device, hidden, "new-%u", k);
+	device_path(device, path, "channels/%u", device->channel[k].relid);
+	make_folders(path);
+	if (rename(hidden, path) != 0)
+		rig_log("%s: %s", path, strerror(errno));
 	device->channel[k].listed = true;
 }
 
@@ -274,9 +293,8 @@ rig_tree_ring(struct rig_device *device, unsigned int k)
 	/* The file appears with its size, not before. */
 	device_path(device, hidden, "ring-%u", k);
 	device_path(device, path, "channels/%u/ring", device->channel[k].relid);
-	close(open(hidden, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
-	if (truncate(hidden, 2 * (off_t)device->channel[k].ring_bytes) != 0 ||
-		rename(hidden, path) != 0)
+	make_ring(hidden, device->channel[k].ring_bytes);
+	if (rename(hidden, path) != 0)
 		rig_log("%s: %s", path, strerror(errno));
 }
 

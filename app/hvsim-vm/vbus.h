@@ -76,7 +76,7 @@ struct vbus_device {
 	/* Ours. */
 	struct vbus_device *next;
 	struct vbus_channel *channel[HOST_MAX_CHANNELS]; /**< current offer by index */
-	unsigned int unreleased; /**< rescinded relids the guest has not released yet */
+	unsigned int unreleased; /**< rescinded primaries the guest has not released yet */
 	bool present;		 /**< shall be offered */
 };
 

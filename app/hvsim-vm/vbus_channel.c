@@ -181,10 +181,12 @@ rescind(struct vbus *bus, struct vbus_channel *channel)
 {
 	struct vbus_relid msg = {.h = {.type = VBUS_RESCIND_CHANNELOFFER}, .relid = channel->relid};
 
+	vbus_log(bus, "channel %u (number %u of its device) rescinded", channel->relid,
+		channel->index);
 	vbus_channel_stop(bus, channel);
 	channel->state = VBUS_RESCINDED;
 	channel->device->channel[channel->index] = NULL;
-	channel->device->unreleased++;
+	channel->device->unreleased += channel->index == 0;
 	synic_post(bus->synic, &msg, sizeof(msg));
 }
 
@@ -356,8 +358,10 @@ vbus_channel_released(struct vbus *bus, uint32_t relid)
 	}
 	device = channel->device;
 	primary = channel->index == 0;
+	vbus_log(bus, "the guest has released channel %u (number %u of its device)", relid,
+		channel->index);
 	if (channel->state == VBUS_RESCINDED) {
-		device->unreleased--;
+		device->unreleased -= primary;
 	} else {
 		vbus_channel_stop(bus, channel);
 		/* A guest that lets go of a primary has no use for its subchannels. */
@@ -365,6 +369,16 @@ vbus_channel_released(struct vbus *bus, uint32_t relid)
 			rescind_subchannels(bus, device);
 	}
 	vbus_gpadls_free(bus, relid);
+	/*
+	 * Linux never releases a subchannel that was open through uio_hv_generic when the host
+	 * rescinded it. Its pages at least are not kept, and the device is not held back.
+	 */
+	for (relid = 1; primary && relid <= SYNIC_MAX_RELID; relid++) {
+		struct vbus_channel *other = bus->by_relid[relid];
+
+		if (other != NULL && other->device == device && other->state == VBUS_RESCINDED)
+			vbus_gpadls_free(bus, relid);
+	}
 	channel_free(bus, channel);
 	offer_primary(bus, device);
 }

@@ -10,7 +10,7 @@ from report import Skip
 
 PLUGIN = "/opt/librte_hyperpoll.so"
 EAL = "-l 0-1 -n 1 --no-pci --no-telemetry --file-prefix=vm --log-level=pmd,7"
-GUID = "$(basename $(ls -d /sys/bus/vmbus/devices/* | head -1))"
+GUID = "$(ls /sys/bus/vmbus/devices | head -n 1)"
 # What the guest needs for DPDK beside the modules.
 APPEND = "load=hv_vmbus,hv_netvsc,uio,uio_hv_generic default_hugepagesz=2M hugepages=112"
 FRAMES = 600
@@ -152,12 +152,13 @@ class Uio:
         self.machine.control("rescind", "0")
         time.sleep(2)
         need(program.alive(), "the process died: " + program.tail())
+        program.wait_for("device removal event", 10)
         program.say("show port info all")
         time.sleep(1)
         need(program.alive(), "the process died: " + program.tail())
         program.end("quit")
         self.machine.control("offer", "0")
-        self.guest.poll("ls -d /sys/bus/vmbus/devices/*")
+        self.guest.poll("test -n %s && readlink /sys/bus/vmbus/devices/*/driver" % GUID)
 
     def back(self):
         """Back to hv_netvsc; the device works as if nothing had happened."""

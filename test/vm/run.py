@@ -109,8 +109,8 @@ def settings(build, work):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", default=os.path.join(images.ROOT, "build"))
-    parser.add_argument("--shadow", action="store_true",
-                        help="shadow page tables in the emulated machine")
+    parser.add_argument("--npt", action="store_true",
+                        help="nested page tables in the emulated machine: boots faster, less reliable")
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=" ".join(ORDER))
     arguments = parser.parse_args()
     build = os.path.realpath(arguments.build)
@@ -131,7 +131,7 @@ def main():
             images.l2(os.path.join(work, "l2-dpdk.gz"), build)
         results = Results(os.path.join(work, "results"))
         while names:
-            reason = attempt(names, work, hvsim_vm, results, not arguments.shadow)
+            reason = attempt(names, work, hvsim_vm, results, arguments.npt)
             names = [n for n in names if n not in results.done]
             if reason is None or not names:
                 break

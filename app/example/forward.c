@@ -92,7 +92,7 @@ main(int argc, char **argv)
 		rte_eal_cleanup();
 		return 1;
 	}
-	RTE_ETH_FOREACH_DEV(port) {
+	RTE_ETH_FOREACH_DEV (port) {
 		rc = port_start(port, pool);
 		if (rc != 0) {
 			fprintf(stderr, "port %u does not start: %s\n", port, strerror(-rc));
@@ -105,9 +105,9 @@ main(int argc, char **argv)
 	printf("forwarding\n");
 	fflush(stdout);
 	while (!stop)
-		RTE_ETH_FOREACH_DEV(port)
+		RTE_ETH_FOREACH_DEV (port)
 			forward(port);
-	RTE_ETH_FOREACH_DEV(port) {
+	RTE_ETH_FOREACH_DEV (port) {
 		if (rte_eth_stats_get(port, &stats) == 0)
 			printf("port %u: received %" PRIu64 ", sent %" PRIu64 "\n", port,
 				stats.ipackets, stats.opackets);

@@ -252,8 +252,8 @@ channel_read(struct host_nic *nic, unsigned int index, unsigned int budget)
 		if (total == 0)
 			break;
 		/*
-		 * Back-pressure is not reading on (spec/nvsp.md §7): completions and answers fit. But
-		 * what the guest gives back is always taken, for that is what makes room again.
+		 * Back-pressure is not reading on (spec/nvsp.md §7): completions and answers fit.
+		 * But what the guest gives back is always taken, for that is what makes room again.
 		 */
 		if (total > 0 && pkt.type != VMBUS_PACKET_COMPLETION &&
 			(nic_done_room(ch) <= nic->pending_n ||

@@ -29,16 +29,17 @@ struct host_nic_config {
 	uint32_t channels;   /**< most channels including the primary, 1..64 */
 	uint32_t ring_bytes; /**< one ring with its control page, page multiple */
 	uint32_t recv_bytes, send_bytes;
-	uint32_t section_bytes; /**< receive section; the default depends on nothing: 1728 */
+	uint32_t section_bytes;	     /**< receive section; the default depends on nothing: 1728 */
 	uint32_t send_section_bytes; /**< 6144 */
-	uint32_t mtu;           /**< largest IP MTU a guest may ask for */
-	uint32_t nvsp_max;      /**< newest NVSP version offered */
-	char port[256];         /**< SPEC of port= */
+	uint32_t mtu;		     /**< largest IP MTU a guest may ask for */
+	uint32_t nvsp_max;	     /**< newest NVSP version offered */
+	char port[256];		     /**< SPEC of port= */
 };
 
 /**
  * Parse one --nic argument. Everything but port= has a default; GUID and MAC are derived from
- * @p number so that they are stable between runs. port= comes last and takes the rest of the string.
+ * @p number so that they are stable between runs. port= comes last and takes the rest of the
+ * string.
  * @return 0, or a negative errno with one sentence in @p errbuf
  */
 int host_nic_config_parse(const char *arg, unsigned int number, struct host_nic_config *config,
@@ -87,10 +88,10 @@ struct host_nic_stats {
 	uint64_t rx_dropped_ring_full;
 	uint64_t rx_dropped_filter; /**< packet filter 0 or not for this guest */
 	uint64_t rx_dropped_link;   /**< link down or guest not ready */
-	uint64_t tx_errors;         /**< malformed sends, answered with a failure */
-	uint64_t tx_packets;        /**< VMBus packets with RNDIS data taken from rings */
-	uint64_t rx_packets;        /**< VMBus packets with RNDIS data written to rings */
-	uint64_t signals;           /**< signals sent to the guest */
+	uint64_t tx_errors;	    /**< malformed sends, answered with a failure */
+	uint64_t tx_packets;	    /**< VMBus packets with RNDIS data taken from rings */
+	uint64_t rx_packets;	    /**< VMBus packets with RNDIS data written to rings */
+	uint64_t signals;	    /**< signals sent to the guest */
 	uint64_t protocol_errors;
 	uint64_t rx_dropped_size; /**< frame shorter than a header or longer than the guest's MTU */
 };
@@ -148,8 +149,8 @@ int host_nic_set_link(struct host_nic *nic, bool up);
 int host_nic_set_vf(struct host_nic *nic, bool present, uint32_t serial);
 /** Has the guest switched its data path to the VF? */
 bool host_nic_path_is_vf(const struct host_nic *nic);
-void host_nic_get_stats(struct host_nic *nic, struct host_nic_stats *stats,
-	struct host_port_stats *port);
+void host_nic_get_stats(
+	struct host_nic *nic, struct host_nic_stats *stats, struct host_port_stats *port);
 
 /** State of one channel for "ctl rings" and --rings: both rings' shared and private indices. */
 struct host_ring_state {
@@ -169,7 +170,8 @@ const struct host_nic_config *host_nic_config(const struct host_nic *nic);
 
 /**
  * Fault and behaviour knobs for tests ("ctl set NAME VALUE"); see nic_knobs.c for the list:
- * stall (stop reading the guest's rings), stall_rx (stop delivering), no_complete, refuse_pct, batch, ...
+ * stall (stop reading the guest's rings), stall_rx (stop delivering), no_complete, refuse_pct,
+ * batch, ...
  * @return 0, -ENOENT for an unknown name, -EINVAL for a bad value
  */
 int host_nic_knob(struct host_nic *nic, const char *name, const char *value);

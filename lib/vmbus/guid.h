@@ -22,8 +22,7 @@ static const uint8_t vmbus_nic_class[16] = {0x63, 0x51, 0x61, 0xf8, 0x3e, 0xdf, 
 	0x3f, 0xf2, 0xd2, 0xf9, 0x65, 0xed, 0x0e};
 
 /* Text order of the bytes in memory order. */
-static const uint8_t vmbus_guid_order[16] = {
-	3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15};
+static const uint8_t vmbus_guid_order[16] = {3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15};
 
 static inline int
 vmbus_guid_nibble(char c)

@@ -52,7 +52,8 @@ static_assert(offsetof(struct vmbus_monitor_page, parameter) == 0x440, "paramete
 static inline void
 vmbus_monitor_signal(struct vmbus_monitor_page *page, unsigned int id)
 {
-	/* Release: pairs with the acquire in vmbus_monitor_take(); the ring's own fences come first. */
+	/* Release: pairs with the acquire in vmbus_monitor_take(); the ring's own fences come
+	 * first. */
 	atomic_fetch_or_explicit(
 		&page->group[id / 32].pending, UINT32_C(1) << (id % 32), memory_order_release);
 }
@@ -85,7 +86,8 @@ vmbus_monitor_set_latency(struct vmbus_monitor_page *page, unsigned int id, uint
 static inline void
 vmbus_int_page_signal(void *int_page, unsigned int relid)
 {
-	_Atomic uint32_t *word = (_Atomic uint32_t *)((uint8_t *)int_page + 2048 + 4 * (relid / 32));
+	_Atomic uint32_t *word =
+		(_Atomic uint32_t *)((uint8_t *)int_page + 2048 + 4 * (relid / 32));
 
 	atomic_fetch_or_explicit(word, UINT32_C(1) << (relid % 32), memory_order_release);
 }

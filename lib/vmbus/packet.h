@@ -32,7 +32,7 @@ enum vmbus_packet_type {
 struct vmbus_packet {
 	uint16_t type;
 	uint16_t offset8; /**< payload offset from the start of the descriptor, >= 2 */
-	uint16_t len8;    /**< whole packet without trailer, >= offset8 */
+	uint16_t len8;	  /**< whole packet without trailer, >= offset8 */
 	uint16_t flags;
 	uint64_t trans_id; /**< opaque to the peer, echoed in the completion */
 };
@@ -74,7 +74,8 @@ static_assert(sizeof(struct vmbus_gpa_range) == 8, "gpa range");
 /** Bytes that follow a packet in the ring: the trailer with its own start offset. */
 #define VMBUS_TRAILER_SIZE 8u
 
-/** Pages touched by @p count bytes at @p offset < 4096 of the first page. 64-bit maths on purpose. */
+/** Pages touched by @p count bytes at @p offset < 4096 of the first page. 64-bit maths on purpose.
+ */
 static inline uint64_t
 vmbus_gpa_pages(uint32_t offset, uint32_t count)
 {

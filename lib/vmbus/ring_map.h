@@ -29,8 +29,8 @@ vmbus_ring_map(int fd, uint64_t offset, uint64_t bytes, uint32_t header, struct 
 	if (bytes < (uint64_t)header + VMBUS_RING_DATA_MIN || data > VMBUS_RING_DATA_MAX ||
 		(bytes & (header - 1)) != 0)
 		return -EINVAL;
-	base = mmap(NULL, bytes + data, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
-		0);
+	base = mmap(
+		NULL, bytes + data, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (base == MAP_FAILED)
 		return -errno;
 	if (mmap(base, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, (off_t)offset) ==
@@ -56,7 +56,8 @@ static inline void
 vmbus_ring_unmap(struct vmbus_ring *ring)
 {
 	if (ring->ctl != NULL)
-		munmap(ring->ctl, (size_t)(ring->data - (uint8_t *)ring->ctl) + 2 * (size_t)ring->size);
+		munmap(ring->ctl,
+			(size_t)(ring->data - (uint8_t *)ring->ctl) + 2 * (size_t)ring->size);
 	memset(ring, 0, sizeof(*ring));
 }
 

@@ -67,7 +67,7 @@ hpbus_device_get(const uint8_t instance[16])
 {
 	struct hpbus_device *dev;
 
-	TAILQ_FOREACH(dev, &devices, next)
+	TAILQ_FOREACH (dev, &devices, next)
 		if (memcmp(dev->instance, instance, 16) == 0)
 			return dev;
 	dev = calloc(1, sizeof(*dev));
@@ -93,7 +93,7 @@ hpbus_device_by_folder(const char *folder)
 
 	if (len < VMBUS_GUID_LEN || vmbus_guid_parse(folder + len - VMBUS_GUID_LEN, guid) != 0)
 		return NULL;
-	TAILQ_FOREACH(dev, &devices, next)
+	TAILQ_FOREACH (dev, &devices, next)
 		if (memcmp(dev->instance, guid, sizeof(guid)) == 0)
 			return dev;
 	return NULL;
@@ -222,7 +222,7 @@ hpbus_scan_devargs(void)
 {
 	struct rte_devargs *da;
 
-	RTE_EAL_DEVARGS_FOREACH(BUS_NAME, da) {
+	RTE_EAL_DEVARGS_FOREACH (BUS_NAME, da) {
 		char path[108] = "";
 		struct vfio_user_key out = {path, sizeof(path)};
 		struct rte_kvargs *kv = NULL;
@@ -251,7 +251,7 @@ hpbus_match_devargs(struct hpbus_device *dev)
 	uint8_t guid[16];
 
 	dev->device.devargs = NULL;
-	RTE_EAL_DEVARGS_FOREACH(BUS_NAME, da) {
+	RTE_EAL_DEVARGS_FOREACH (BUS_NAME, da) {
 		if (hpbus_parse_guid(da->name, guid) != 0 ||
 			memcmp(guid, dev->instance, sizeof(guid)) != 0)
 			continue;
@@ -276,7 +276,7 @@ hpbus_scan(void)
 	hpbus_uio_scan();
 	hpbus_vfio_scan();
 	hpbus_scan_devargs();
-	TAILQ_FOREACH(dev, &devices, next)
+	TAILQ_FOREACH (dev, &devices, next)
 		hpbus_match_devargs(dev);
 	return 0;
 }
@@ -320,7 +320,7 @@ hpbus_probe(void)
 	struct rte_devargs *da;
 	uint8_t guid[16];
 
-	TAILQ_FOREACH(dev, &devices, next) {
+	TAILQ_FOREACH (dev, &devices, next) {
 		if (dev->device.driver != NULL || !hpbus_wanted(dev))
 			continue;
 		tried++;
@@ -330,12 +330,12 @@ hpbus_probe(void)
 		}
 	}
 	/* A device asked for by name but found nowhere deserves a word. */
-	RTE_EAL_DEVARGS_FOREACH(BUS_NAME, da) {
+	RTE_EAL_DEVARGS_FOREACH (BUS_NAME, da) {
 		bool found = false;
 
 		if (da->policy != RTE_DEV_ALLOWED || hpbus_parse_guid(da->name, guid) != 0)
 			continue;
-		TAILQ_FOREACH(dev, &devices, next)
+		TAILQ_FOREACH (dev, &devices, next)
 			found |= memcmp(guid, dev->instance, sizeof(guid)) == 0;
 		if (!found) {
 			HPBUS_LOG(ERR,
@@ -359,8 +359,9 @@ hpbus_find_device(const struct rte_device *start, rte_dev_cmp_t cmp, const void 
 {
 	struct hpbus_device *dev;
 
-	dev = start == NULL ? TAILQ_FIRST(&devices) :
-			      TAILQ_NEXT(hpbus_device_of((struct rte_device *)(uintptr_t)start), next);
+	dev = start == NULL
+		      ? TAILQ_FIRST(&devices)
+		      : TAILQ_NEXT(hpbus_device_of((struct rte_device *)(uintptr_t)start), next);
 	for (; dev != NULL; dev = TAILQ_NEXT(dev, next))
 		if (cmp(&dev->device, data) == 0)
 			return &dev->device;
@@ -431,7 +432,7 @@ hpbus_iommu_class(void)
 	bool uio = false, vfio = false;
 	struct hpbus_device *dev;
 
-	TAILQ_FOREACH(dev, &devices, next) {
+	TAILQ_FOREACH (dev, &devices, next) {
 		if (!hpbus_wanted(dev))
 			continue;
 		uio |= dev->backend == &hpbus_uio_backend;
@@ -465,8 +466,9 @@ hpbus_iterate(const void *start, const char *str, const struct rte_dev_iterator 
 		}
 		name = rte_kvargs_get(kv, "name");
 	}
-	dev = start == NULL ? TAILQ_FIRST(&devices) :
-			      TAILQ_NEXT(hpbus_device_of((struct rte_device *)(uintptr_t)start), next);
+	dev = start == NULL
+		      ? TAILQ_FIRST(&devices)
+		      : TAILQ_NEXT(hpbus_device_of((struct rte_device *)(uintptr_t)start), next);
 	while (dev != NULL && name != NULL && strcasecmp(name, dev->name) != 0)
 		dev = TAILQ_NEXT(dev, next);
 	rte_kvargs_free(kv);
@@ -514,8 +516,8 @@ hpbus_version_ok(void)
 {
 	unsigned int year = 0, month = 0;
 
-	return sscanf(rte_version(), "%*[^0-9]%u.%u", &year, &month) == 2 &&
-	       year == RTE_VER_YEAR && month == RTE_VER_MONTH;
+	return sscanf(rte_version(), "%*[^0-9]%u.%u", &year, &month) == 2 && year == RTE_VER_YEAR &&
+	       month == RTE_VER_MONTH;
 }
 
 RTE_INIT_PRIO(hpbus_init, BUS)

@@ -32,8 +32,9 @@
 
 extern int hpbus_logtype;
 #define HPBUS_LOG(level, ...)                                                                      \
-	rte_log(RTE_LOG_##level, hpbus_logtype, RTE_FMT("hyperpoll: vmbus: " RTE_FMT_HEAD(         \
-		__VA_ARGS__,) "\n", RTE_FMT_TAIL(__VA_ARGS__,)))
+	rte_log(RTE_LOG_##level, hpbus_logtype,                                                    \
+		RTE_FMT("hyperpoll: vmbus: " RTE_FMT_HEAD(__VA_ARGS__, ) "\n",                     \
+			RTE_FMT_TAIL(__VA_ARGS__, )))
 
 #define HPBUS_MAX_CHANNELS 64u
 
@@ -93,7 +94,7 @@ struct hpbus_device {
 	TAILQ_ENTRY(hpbus_device) next;
 	struct rte_device device;
 	char name[VMBUS_GUID_LEN + 1]; /**< instance GUID, lower case */
-	uint8_t instance[16];          /**< the same in memory order */
+	uint8_t instance[16];	       /**< the same in memory order */
 	const struct hpbus_backend *backend;
 	void *backend_data;
 	char where[128]; /**< socket path or sysfs folder, for messages */
@@ -102,8 +103,8 @@ struct hpbus_device {
 	struct hpbus_buffer recv, send;
 	struct vmbus_monitor_page *monitor; /**< NULL when there is none */
 	unsigned int max_channels;
-	bool copy_only;    /**< no guest memory can be named in packets */
-	bool has_nodma;    /**< some DPDK memory is not shared with the host */
+	bool copy_only;	     /**< no guest memory can be named in packets */
+	bool has_nodma;	     /**< some DPDK memory is not shared with the host */
 	bool want_copy_only; /**< devarg copy_only=1; set before backend->open() */
 	/**
 	 * The host or the device went away: rings are silent, memory stays valid. Set once by the

@@ -105,7 +105,8 @@ on_uevent(void *arg)
 		if (rc == 1)
 			hotplug_event(&ev);
 		else if (rc == -ENOBUFS)
-			HPBUS_LOG(WARNING, "device events were lost; the next scan finds what is new");
+			HPBUS_LOG(WARNING,
+				"device events were lost; the next scan finds what is new");
 		else if (rc < 0 && rc != -EINTR)
 			return;
 	}
@@ -131,7 +132,8 @@ hpbus_hotplug_start(void)
 		rte_intr_type_set(uevent_intr, RTE_INTR_HANDLE_EXT) == 0 &&
 		rte_intr_callback_register(uevent_intr, on_uevent, NULL) == 0)
 		return;
-	HPBUS_LOG(NOTICE, "no device events: %s; NICs that come or go are seen at the next scan only",
+	HPBUS_LOG(NOTICE,
+		"no device events: %s; NICs that come or go are seen at the next scan only",
 		strerror(errno));
 	rte_intr_instance_free(uevent_intr);
 	uevent_intr = NULL;

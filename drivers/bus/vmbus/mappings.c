@@ -61,9 +61,9 @@ mapping_replace(struct mapping *m, uintptr_t base)
 {
 	/* One system call: other threads see the old pages or zero pages, never a hole. */
 	return mmap((void *)base, m->len, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED ?
-		       -1 :
-		       0;
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED
+		       ? -1
+		       : 0;
 }
 
 void

@@ -36,7 +36,7 @@ struct uio_device {
 	int fd;
 	void *int_page;
 	struct rte_intr_handle *intr;
-	pthread_mutex_t channels_lock;			     /* nobody unmaps a ring being masked */
+	pthread_mutex_t channels_lock;			    /* nobody unmaps a ring being masked */
 	struct hpbus_channel *channels[HPBUS_MAX_CHANNELS]; /* open ones, for masks */
 };
 
@@ -133,7 +133,8 @@ uio_map(struct uio_device *u, unsigned int map, void **base)
 	size_t len = u->uio.maps[map].size;
 	void *p;
 
-	/* The offset selects the map, in system pages (§5). Touch it all now, not in the data path. */
+	/* The offset selects the map, in system pages (§5). Touch it all now, not in the data path.
+	 */
 	p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, u->fd,
 		(off_t)map * sysconf(_SC_PAGESIZE));
 	if (p == MAP_FAILED)
@@ -349,7 +350,8 @@ uio_reset(struct hpbus_device *dev)
 	struct uio_device *u = dev->backend_data;
 
 	uio_close(dev);
-	/* Subchannels of the closed session vanish some time later; a new one must not meet them. */
+	/* Subchannels of the closed session vanish some time later; a new one must not meet them.
+	 */
 	vmbus_sysfs_primary_wait(&u->fs, u->name, u->relid, VMBUS_SYSFS_WAIT_MS);
 	return uio_open(dev);
 }

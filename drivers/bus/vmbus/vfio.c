@@ -19,7 +19,7 @@
 #include "lib/vmbus/ring_map.h"
 
 /* Subchannels may be late: steps and limit of §10. */
-#define CHANNEL_STEP_MS  10
+#define CHANNEL_STEP_MS	 10
 #define CHANNEL_LIMIT_MS 10000
 
 static int vfio_read_descriptor(struct vfio_device *v, char *err, size_t errlen);
@@ -69,8 +69,7 @@ vfio_watch(int fd, void (*cb)(void *), struct vfio_device *v, struct rte_intr_ha
 
 	if (intr == NULL)
 		return -ENOMEM;
-	if (rte_intr_fd_set(intr, fd) != 0 ||
-		rte_intr_type_set(intr, RTE_INTR_HANDLE_EXT) != 0 ||
+	if (rte_intr_fd_set(intr, fd) != 0 || rte_intr_type_set(intr, RTE_INTR_HANDLE_EXT) != 0 ||
 		rte_intr_callback_register(intr, cb, v) != 0) {
 		rte_intr_instance_free(intr);
 		return -EIO;
@@ -155,8 +154,8 @@ vfio_map_fixed_regions(struct vfio_device *v, struct vfu_region *regions)
 	v->rings_fd = regions[VMBUS_REGION_RINGS].fd;
 	v->rings_offset = regions[VMBUS_REGION_RINGS].offset;
 	regions[VMBUS_REGION_RINGS].fd = -1;
-	rc = vfio_map_region(&regions[VMBUS_REGION_RECV], PROT_READ | PROT_WRITE,
-		(void **)&dev->recv.base);
+	rc = vfio_map_region(
+		&regions[VMBUS_REGION_RECV], PROT_READ | PROT_WRITE, (void **)&dev->recv.base);
 	if (rc == 0) {
 		dev->recv.len = regions[VMBUS_REGION_RECV].size;
 		rc = vfio_map_region(&regions[VMBUS_REGION_SEND], PROT_READ | PROT_WRITE,
@@ -164,7 +163,8 @@ vfio_map_fixed_regions(struct vfio_device *v, struct vfu_region *regions)
 	}
 	if (rc == 0) {
 		dev->send.len = regions[VMBUS_REGION_SEND].size;
-		rc = vfio_map_region(&regions[VMBUS_REGION_MONITOR], PROT_READ | PROT_WRITE, &monitor);
+		rc = vfio_map_region(
+			&regions[VMBUS_REGION_MONITOR], PROT_READ | PROT_WRITE, &monitor);
 		dev->monitor = monitor;
 	}
 	return rc;
@@ -217,8 +217,8 @@ vfio_discover(struct vfio_device *v, char *err, size_t errlen)
 		v->doorbells.n_fds = 0;
 	}
 	v->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	rc = v->event_fd < 0 ? -errno :
-			       vfu_client_set_irqs(v->client, VMBUS_IRQ_DEVICE, 0, 1, &v->event_fd);
+	rc = v->event_fd < 0 ? -errno
+			     : vfu_client_set_irqs(v->client, VMBUS_IRQ_DEVICE, 0, 1, &v->event_fd);
 	if (rc != 0)
 		snprintf(err, errlen, "cannot install the device event: %s", strerror(-rc));
 	dev->recv.gpadl = v->info.recv_gpadl;
@@ -330,8 +330,8 @@ vfio_reset(struct hpbus_device *dev)
 
 /* Lock held. Fills *fd, which the caller closes unless it is region 0's. */
 static int
-vfio_channel_region(struct vfio_device *v, unsigned int index,
-	const struct vmbus_device_channel *c, int *fd, uint64_t *offset)
+vfio_channel_region(struct vfio_device *v, unsigned int index, const struct vmbus_device_channel *c,
+	int *fd, uint64_t *offset)
 {
 	struct vfu_region region;
 	int rc;
@@ -383,8 +383,8 @@ vfio_wait_channel(struct vfio_device *v, unsigned int index, struct vmbus_device
 }
 
 static void
-vfio_choose_signal(struct vfio_device *v, const struct vmbus_device_channel *c,
-	struct hpbus_channel *ch)
+vfio_choose_signal(
+	struct vfio_device *v, const struct vmbus_device_channel *c, struct hpbus_channel *ch)
 {
 	unsigned int i;
 

@@ -35,7 +35,7 @@ struct vfio_device {
 	struct vmbus_device_expect expect;
 	int rings_fd; /**< region 0 */
 	uint64_t rings_offset;
-	int event_fd;      /**< irq 1: the descriptor changed */
+	int event_fd; /**< irq 1: the descriptor changed */
 	struct vfu_io_fds doorbells;
 	struct rte_intr_handle *hup_intr, *event_intr;
 

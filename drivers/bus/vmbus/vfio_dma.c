@@ -142,7 +142,8 @@ dma_event(enum rte_mem_event event, const void *addr, size_t len, void *arg)
 		range = v->dma[at];
 		dma_remove(v, at);
 		/* Waits for the reply: EAL gives the pages away when we return. */
-		if (v->client != NULL && vfu_client_dma_unmap(v->client, range.iova, range.len) != 0)
+		if (v->client != NULL &&
+			vfu_client_dma_unmap(v->client, range.iova, range.len) != 0)
 			break; /* the connection is over, and with it the host's mappings */
 	}
 	pthread_mutex_unlock(&v->lock);

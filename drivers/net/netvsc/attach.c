@@ -26,8 +26,7 @@ netvsc_query_link(struct netvsc_port *port)
 	uint32_t value = 0, got = 0;
 	int rc;
 
-	rc = netvsc_query(
-		port, OID_GEN_MEDIA_CONNECT_STATUS, NULL, 0, &value, sizeof(value), &got);
+	rc = netvsc_query(port, OID_GEN_MEDIA_CONNECT_STATUS, NULL, 0, &value, sizeof(value), &got);
 	if (rc == 0 && got == sizeof(value))
 		atomic_store(&port->link_up, value == RNDIS_MEDIA_CONNECTED);
 	else if (rc == -ENOTSUP)
@@ -47,8 +46,7 @@ netvsc_set_offloads(struct netvsc_port *port, uint32_t want)
 	int len = ndis_build_offload_params(
 		info, sizeof(info), nvsp_ndis_version(port->nvsp_version), want);
 
-	return len < 0 ? len :
-			 netvsc_set(port, OID_TCP_OFFLOAD_PARAMETERS, info, (uint32_t)len);
+	return len < 0 ? len : netvsc_set(port, OID_TCP_OFFLOAD_PARAMETERS, info, (uint32_t)len);
 }
 
 static int

@@ -35,7 +35,8 @@ netvsc_port_broken(struct netvsc_port *port, const char *why)
 /* ---- dispatch ---- */
 
 void
-netvsc_channel_control_packet(struct netvsc_channel *ch, const struct vmbus_packet *pkt, uint32_t at)
+netvsc_channel_control_packet(
+	struct netvsc_channel *ch, const struct vmbus_packet *pkt, uint32_t at)
 {
 	uint32_t offset = (uint32_t)pkt->offset8 * 8, len = (uint32_t)pkt->len8 * 8 - offset;
 	uint8_t payload[NVSP_SEND_TABLE_MAX_LEN + 8];
@@ -91,7 +92,8 @@ netvsc_channel_control_transfer(
 	struct netvsc_port *port = ch->port;
 	struct vmbus_xfer_range range;
 	uint32_t first, type;
-	/* Not on the stack of a receiving lcore's deepest call, and one control channel per port. */
+	/* Not on the stack of a receiving lcore's deepest call, and one control channel per port.
+	 */
 	uint8_t msg[2048];
 
 	/* Control comes alone, on the primary channel (spec/rndis.md §1). */

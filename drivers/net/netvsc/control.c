@@ -158,8 +158,8 @@ control_pause(struct netvsc_port *port, struct control_clock *clock, const char 
 		clock->start = rte_get_timer_cycles();
 	waited = rte_get_timer_cycles() - clock->start;
 	if (waited > DEADLINE_S * hz) {
-		NETVSC_LOG(ERR, port, "no answer to %s for %u s: the host is stuck", what,
-			DEADLINE_S);
+		NETVSC_LOG(
+			ERR, port, "no answer to %s for %u s: the host is stuck", what, DEADLINE_S);
 		return -ETIMEDOUT;
 	}
 	if (waited > PROGRESS_S * hz && !clock->told) {
@@ -433,8 +433,9 @@ rndis_send(struct netvsc_port *port, uint32_t len, const char *what)
 		nvsp_build_rndis(&s.msg, NVSP_CHANNEL_CONTROL, port->control_section, len);
 		rc = control_write(port, &s, sizeof(s), what);
 	} else {
-		NETVSC_LOG(ERR, port, "no way to send %s: DPDK's memory is not shared with the "
-				      "host and the host gave no send buffer",
+		NETVSC_LOG(ERR, port,
+			"no way to send %s: DPDK's memory is not shared with the "
+			"host and the host gave no send buffer",
 			what);
 		rc = -EOPNOTSUPP;
 	}
@@ -518,8 +519,8 @@ netvsc_query(struct netvsc_port *port, uint32_t oid, const void *in, uint32_t in
 	int rc;
 
 	pthread_mutex_lock(&port->control_lock);
-	rc = rndis_build_query(port->control_zone->addr, RNDIS_MAX_REQUEST, rndis_next_id(port), oid,
-		in, in_len);
+	rc = rndis_build_query(
+		port->control_zone->addr, RNDIS_MAX_REQUEST, rndis_next_id(port), oid, in, in_len);
 	rc = rndis_request(port, rc, RNDIS_TYPE_QUERY, &done);
 	if (rc == 0 && done.status != RNDIS_STATUS_SUCCESS) {
 		NETVSC_LOG(DEBUG, port, "query of OID %#x: status %#x", oid, done.status);

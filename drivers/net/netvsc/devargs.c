@@ -16,9 +16,8 @@
 	"vfio-user=PATH (socket), tx_copybreak=BYTES, rx_copybreak=BYTES, latency=US, "            \
 	"copy_only=0|1, rx_extmbuf_enable=0, driver=NAME"
 
-static const char *const netvsc_keys[] = {
-	"vfio-user", "driver", "latency", "rx_copybreak", "tx_copybreak", "copy_only", "rx_extmbuf_enable",
-	NULL};
+static const char *const netvsc_keys[] = {"vfio-user", "driver", "latency", "rx_copybreak",
+	"tx_copybreak", "copy_only", "rx_extmbuf_enable", NULL};
 
 struct devarg_range {
 	struct netvsc_port *port;
@@ -87,8 +86,8 @@ netvsc_devargs_parse(struct netvsc_port *port, const struct rte_devargs *devargs
 	if (rc == 0)
 		rc = devargs_get(port, kv, "rx_extmbuf_enable", 1, &extmbuf);
 	if (rc == 0 && extmbuf != 0)
-		NETVSC_LOG(NOTICE, port,
-			"rx_extmbuf_enable=1: every frame is copied in this version");
+		NETVSC_LOG(
+			NOTICE, port, "rx_extmbuf_enable=1: every frame is copied in this version");
 	port->latency_ns = latency_us * 1000;
 	rte_kvargs_free(kv);
 	return rc;

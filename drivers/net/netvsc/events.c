@@ -22,9 +22,8 @@ netvsc_link_update(struct rte_eth_dev *eth, int wait)
 	memset(&link, 0, sizeof(link));
 	link.link_duplex = RTE_ETH_LINK_FULL_DUPLEX;
 	link.link_autoneg = RTE_ETH_LINK_AUTONEG;
-	link.link_status = running && atomic_load(&port->link_up) ?
-				   RTE_ETH_LINK_UP :
-				   RTE_ETH_LINK_DOWN;
+	link.link_status =
+		running && atomic_load(&port->link_up) ? RTE_ETH_LINK_UP : RTE_ETH_LINK_DOWN;
 	link.link_speed = mbps == 0 ? RTE_ETH_SPEED_NUM_UNKNOWN : (uint32_t)mbps;
 	return rte_eth_linkstatus_set(eth, &link);
 }
@@ -83,8 +82,8 @@ events_tick(void *arg)
 		return;
 	/* A control operation in progress drives the channel itself. */
 	if (pthread_mutex_trylock(&port->control_lock) == 0) {
-		if (port->attached && !(atomic_load(&port->state) &
-					      (NETVSC_STATE_GONE | NETVSC_STATE_BROKEN)))
+		if (port->attached &&
+			!(atomic_load(&port->state) & (NETVSC_STATE_GONE | NETVSC_STATE_BROKEN)))
 			events_keep_moving(port);
 		pthread_mutex_unlock(&port->control_lock);
 	}

@@ -124,8 +124,9 @@ netvsc_mac_addr_set(struct rte_eth_dev *eth, struct rte_ether_addr *mac)
 	if (rc == 0)
 		port->mac = *mac;
 	else
-		NETVSC_LOG(ERR, port, "the host refused the new MAC address; does the virtual "
-				      "switch allow MAC spoofing?");
+		NETVSC_LOG(ERR, port,
+			"the host refused the new MAC address; does the virtual "
+			"switch allow MAC spoofing?");
 	pthread_mutex_unlock(&port->control_lock);
 	return rc;
 }
@@ -148,8 +149,8 @@ int
 netvsc_fw_version(struct rte_eth_dev *eth, char *text, size_t size)
 {
 	struct netvsc_port *port = netvsc_port_of(eth);
-	int n = snprintf(text, size, "NVSP %u.%u", port->nvsp_version >> 16,
-		port->nvsp_version & 0xffff);
+	int n = snprintf(
+		text, size, "NVSP %u.%u", port->nvsp_version >> 16, port->nvsp_version & 0xffff);
 
 	return n < 0 ? -EINVAL : (size_t)n < size ? 0 : n + 1;
 }

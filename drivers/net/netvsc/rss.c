@@ -66,8 +66,8 @@ netvsc_rss_query(struct netvsc_port *port)
 	rc = ndis_build_rss_query(in, sizeof(in), nvsp_ndis_version(port->nvsp_version));
 	if (rc < 0)
 		return rc;
-	rc = netvsc_query(port, OID_GEN_RECEIVE_SCALE_CAPABILITIES, in, (uint32_t)rc, out,
-		sizeof(out), &got);
+	rc = netvsc_query(
+		port, OID_GEN_RECEIVE_SCALE_CAPABILITIES, in, (uint32_t)rc, out, sizeof(out), &got);
 	if (rc == -ENOTSUP || rc == -EIO || rc == -ENODATA)
 		return 0; /* one queue */
 	if (rc != 0)
@@ -92,9 +92,9 @@ netvsc_rss_default(struct netvsc_port *port)
 
 	if (conf->rss_key != NULL)
 		memcpy(port->rss_key, conf->rss_key, NETVSC_RSS_KEY_LEN);
-	port->rss_hf = data->dev_conf.rxmode.mq_mode & RTE_ETH_MQ_RX_RSS_FLAG ?
-			       conf->rss_hf & netvsc_rss_offloads(port) :
-			       0;
+	port->rss_hf = data->dev_conf.rxmode.mq_mode & RTE_ETH_MQ_RX_RSS_FLAG
+			       ? conf->rss_hf & netvsc_rss_offloads(port)
+			       : 0;
 	/* The user's table survives as long as its queues exist (pitfalls C3, H7). */
 	for (i = 0; i < NETVSC_RETA_MAX; i++)
 		valid = valid && port->reta[i] < n;
@@ -119,8 +119,7 @@ netvsc_rss_apply(struct netvsc_port *port)
 	if (rc != 0 || port->eth->data->nb_rx_queues <= 1 || hash == 0)
 		return rc;
 	rc = ndis_build_rss_params(info, sizeof(info), hash, port->reta, port->rss_key);
-	return rc < 0 ? rc :
-			netvsc_set(port, OID_GEN_RECEIVE_SCALE_PARAMETERS, info, (uint32_t)rc);
+	return rc < 0 ? rc : netvsc_set(port, OID_GEN_RECEIVE_SCALE_PARAMETERS, info, (uint32_t)rc);
 }
 
 static int
@@ -178,7 +177,8 @@ netvsc_reta_update(struct rte_eth_dev *eth, struct rte_eth_rss_reta_entry64 *ret
 	int rc;
 
 	if (size != port->reta_size) {
-		NETVSC_LOG(ERR, port, "the RSS table has %u entries, not %u", port->reta_size, size);
+		NETVSC_LOG(
+			ERR, port, "the RSS table has %u entries, not %u", port->reta_size, size);
 		return -EINVAL;
 	}
 	memcpy(table, port->reta, sizeof(table));

@@ -53,13 +53,13 @@ rx_checksum(struct rte_mbuf *m, uint32_t word)
 	if (word & RNDIS_RX_CSUM_IP_FAILED)
 		flags |= RTE_MBUF_F_RX_IP_CKSUM_BAD;
 	else if (word & RNDIS_RX_CSUM_IP_OK)
-		flags |= word & RNDIS_RX_CSUM_IP_VALUE_INVALID ? RTE_MBUF_F_RX_IP_CKSUM_NONE :
-								 RTE_MBUF_F_RX_IP_CKSUM_GOOD;
+		flags |= word & RNDIS_RX_CSUM_IP_VALUE_INVALID ? RTE_MBUF_F_RX_IP_CKSUM_NONE
+							       : RTE_MBUF_F_RX_IP_CKSUM_GOOD;
 	if (word & (RNDIS_RX_CSUM_TCP_FAILED | RNDIS_RX_CSUM_UDP_FAILED))
 		flags |= RTE_MBUF_F_RX_L4_CKSUM_BAD;
 	else if (word & (RNDIS_RX_CSUM_TCP_OK | RNDIS_RX_CSUM_UDP_OK))
-		flags |= word & RNDIS_RX_CSUM_TCP_VALUE_INVALID ? RTE_MBUF_F_RX_L4_CKSUM_NONE :
-								  RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+		flags |= word & RNDIS_RX_CSUM_TCP_VALUE_INVALID ? RTE_MBUF_F_RX_L4_CKSUM_NONE
+								: RTE_MBUF_F_RX_L4_CKSUM_GOOD;
 	m->ol_flags |= flags;
 }
 
@@ -71,8 +71,8 @@ rx_copy(struct rte_mbuf *m, const uint8_t *frame, const struct rndis_packet_info
 	uint32_t len = info->data_length;
 
 	if (unlikely(info->present & RNDIS_HAS_VLAN)) {
-		const uint16_t tag[2] = {rte_cpu_to_be_16(RTE_ETHER_TYPE_VLAN),
-			rte_cpu_to_be_16(info->vlan_tci)};
+		const uint16_t tag[2] = {
+			rte_cpu_to_be_16(RTE_ETHER_TYPE_VLAN), rte_cpu_to_be_16(info->vlan_tci)};
 
 		memcpy(dst, frame, 2 * RTE_ETHER_ADDR_LEN);
 		memcpy(dst + 2 * RTE_ETHER_ADDR_LEN, tag, sizeof(tag));
@@ -100,8 +100,7 @@ rx_range(struct netvsc_rxq *rxq, struct vmbus_xfer_range range, struct rte_mbuf 
 	uint32_t avail, room;
 	int rc;
 
-	if (unlikely(!nvsp_xfer_range_ok(
-		    range, (uint32_t)port->bus->recv.len, port->recv_section)))
+	if (unlikely(!nvsp_xfer_range_ok(range, (uint32_t)port->bus->recv.len, port->recv_section)))
 		return RX_MALFORMED;
 	msg = port->bus->recv.base + range.byte_offset;
 	avail = range.byte_count;
@@ -253,7 +252,8 @@ netvsc_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 		     NETVSC_STATE_RUNNING))
 		return 0;
 	if (unlikely(!rte_spinlock_trylock(&ch->rx_lock))) {
-		/* A sender is scanning for completions; wait only if that happens again and again. */
+		/* A sender is scanning for completions; wait only if that happens again and again.
+		 */
 		if (++rxq->lock_misses < NETVSC_TRYLOCK_LIMIT)
 			return 0;
 		rte_spinlock_lock(&ch->rx_lock);

@@ -21,9 +21,9 @@
 
 struct netvsc_section_pool {
 	atomic_flag lock;
-	uint32_t count;      /**< sections in the send buffer */
-	uint32_t size;       /**< bytes of one */
-	uint32_t share;      /**< sections that each queue owns */
+	uint32_t count; /**< sections in the send buffer */
+	uint32_t size;	/**< bytes of one */
+	uint32_t share; /**< sections that each queue owns */
 	uint32_t n_free;
 	uint32_t *free; /**< stack of common sections */
 };

@@ -13,7 +13,7 @@ packages_base=(
 	tshark iproute2 iputils-ping procps util-linux
 )
 # A Linux guest for the vm suite.
-packages_vm=(qemu-system-x86 linux-image-amd64 busybox-static cpio kmod ethtool iperf3)
+packages_vm=(qemu-system-x86 linux-image-amd64 busybox-static cpio kmod ethtool socat)
 
 hugepages_wanted=512
 hugepages_dir=/sys/kernel/mm/hugepages/hugepages-2048kB

@@ -4,8 +4,8 @@
 #
 # A suite is a function suite_NAME; its output ends with a line "N passed, N failed". To add one:
 # the function, and a line with its time limit in seconds below.
-declare -A suites=([unit]=600 [integration]=600 [uio]=900 [peer]=300)
-suite_order=(unit integration uio peer)
+declare -A suites=([unit]=600 [integration]=600 [uio]=900 [peer]=300 [vm]=1800)
+suite_order=(unit integration uio peer vm)
 
 # Everything in C, as built (gcc) and again by clang with the sanitizers.
 suite_unit() {
@@ -33,6 +33,11 @@ suite_uio() {
 # The distribution's in-tree driver on the same rig, alone and beside our plugin.
 suite_peer() {
 	python3 test/peer/run.py
+}
+
+# Real Linux guests in hvsim-vm, on this machine's KVM or in an emulated machine.
+suite_vm() {
+	python3 -B test/vm/run.py
 }
 
 # Run suites under their time limits, print the sum and fail unless everything passed.

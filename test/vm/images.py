@@ -14,7 +14,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 L1_MODULES = ("virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci netfs fscache "
               "9pnet 9p 9pnet_virtio irqbypass kvm ccp kvm-amd tun llc mrp stp garp 8021q").split()
 L2_MODULES = "hv_vmbus hv_netvsc uio uio_hv_generic llc mrp stp garp 8021q".split()
-L2_PROGRAMS = ("/usr/sbin/ethtool", "/usr/sbin/tc", "/bin/ip", "/usr/bin/socat", "/usr/bin/iperf3")
+L2_PROGRAMS = ("/usr/sbin/ethtool", "/bin/ip", "/usr/bin/socat")
 
 
 def kernel():
@@ -81,11 +81,13 @@ def example(name, build):
     return out
 
 
-def l2(path, build=None):
-    """The guest; with `build` also testpmd and our plugin."""
+def l2(path, build=None, autorun=None):
+    """The guest; with `build` also testpmd and our plugin; `autorun` is run before its shell."""
     archive = base(kernel()[0], L2_MODULES, "init-l2.sh")
     for program in L2_PROGRAMS:
         archive.program(os.path.realpath(program), "bin/" + os.path.basename(program))
     if build is not None:
         add_dpdk(archive, build)
+    if autorun is not None:
+        archive.data("autorun", autorun + "\n")
     archive.write(path)

@@ -26,6 +26,7 @@ done
 for m in $load; do insmod "/modules/$m.ko" || echo "init-l2: cannot load $m"; done
 if [ "$shell" ]; then
 	echo "Type 'poweroff -f' to end, or Ctrl-A x."
+	[ ! -e /autorun ] || setsid cttyhack sh /autorun
 	setsid cttyhack sh
 	poweroff -f
 fi

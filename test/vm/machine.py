@@ -36,11 +36,13 @@ def job_command(command, hvsim_vm, seconds, work, interactive=False, npt=False):
     images.l1(image)
     share = "local,security_model=none,multidevs=remap"
     return limit + [
-        QEMU, "-accel", "tcg,thread=multi", "-cpu", "max", "-m", "4096", "-smp", "2", "-nographic",
+        QEMU, "-accel", "tcg,thread=multi", "-cpu", "max", "-m", "4096", "-smp", "2", "-nographic", "-monitor", "none",
         "-no-reboot", "-kernel", images.kernel()[1], "-initrd", image,
         "-append", "console=ttyS0 panic=-1 quiet npt=%d" % npt,
         "-virtfs", share + ",path=/,mount_tag=root,readonly=on",
-        "-virtfs", share + ",path=%s,mount_tag=job" % work] + ([] if interactive else ["-monitor", "none"])
+        "-virtfs", share + ",path=%s,mount_tag=job" % work] + (
+            # Ctrl-A belongs to hvsim-vm, and QEMU must not show its own monitor there.
+            ["-serial", "chardev:c", "-chardev", "stdio,id=c,signal=off"] if interactive else [])
 
 
 def work_folder():

@@ -39,6 +39,7 @@ struct rig_options {
 	bool physical;	      /**< RIG_IOVA=pa: hvsim knows memory by physical address */
 	bool mask_at_open;    /**< RIG_MASK_AT_OPEN=1: as kernels before 6.18 */
 	bool no_monitor;      /**< RIG_MONITOR=none */
+	bool call_primary;    /**< RIG_CALL=primary: a write reaches only the primary, as in 6.10 */
 	unsigned int late_ms; /**< RIG_RING_LATE_MS: the "ring" file after its folder; 20 */
 	int state;	      /**< RIG_STATE: what "state" always says; -1 = the truth */
 	bool verbose;	      /**< RIG_VERBOSE=1 */
@@ -55,6 +56,7 @@ struct rig_channel {
 	uint64_t ring_at; /**< when the file "ring" appears, monotonic ns; 0 = it is there */
 	uint32_t relid;
 	uint32_t ring_bytes;
+	uint64_t calls;	  /**< signals by the kernel: the attribute "events" */
 	int fd;		  /**< of the region; -1 = none */
 	uint64_t offset;  /**< in @a fd */
 	void *rx_control; /**< our own view of the inbound ring's control page */
@@ -150,6 +152,21 @@ int rig_file_backing(struct rig_file *file, size_t len, off_t *offset);
 /** Mappings or descriptors of the device have become fewer; lock held. */
 void rig_device_released(struct rig_device *device);
 
+/* ---- the connection (rig_connect.c); lock held ---- */
+
+struct rig_device *rig_device_new(struct rig_slot *slot);
+/** Learn everything about a connected device, install the interrupts. @return negative errno */
+int rig_discover(struct rig_device *device);
+/** Read the descriptor into device->info. @return negative errno */
+int rig_read_descriptor(struct rig_device *device);
+/** The memory of channel k is there: take our view of the inbound ring. Takes @p fd. */
+void rig_adopt_channel(struct rig_device *device, unsigned int k, int fd, uint64_t offset);
+/** Close the connection and everything that belongs to it. */
+void rig_disconnect(struct rig_device *device);
+void rig_close_fd(int *fd);
+/** Add one to an eventfd. */
+void rig_poke(int fd);
+
 /* ---- open files (rig_file.c); lock held ---- */
 
 /** The device has counted another interrupt: wake who waits for it. */
@@ -166,6 +183,8 @@ void rig_tree_state(struct rig_device *device, int state);
 void rig_tree_channel(struct rig_device *device, unsigned int k, bool ring);
 void rig_tree_ring(struct rig_device *device, unsigned int k);
 void rig_tree_channel_remove(struct rig_device *device, unsigned int k);
+/** Write the count of the kernel's signals. */
+void rig_tree_calls(struct rig_device *device, unsigned int k);
 /** Tell of the device as the kernel does: "add", "bind", "remove". */
 void rig_tree_uevent(struct rig_device *device, const char *action);
 /** Monitor of channel k: the host's, or one of our own numbering when it has none; -1 = none. */

@@ -86,6 +86,7 @@ rig_init(void)
 	rig_options.physical = option_is("RIG_IOVA", "pa");
 	rig_options.mask_at_open = option_is("RIG_MASK_AT_OPEN", "1");
 	rig_options.no_monitor = option_is("RIG_MONITOR", "none");
+	rig_options.call_primary = option_is("RIG_CALL", "primary");
 	rig_options.verbose = option_is("RIG_VERBOSE", "1");
 	rig_options.late_ms = late == NULL ? 20 : (unsigned int)atoi(late);
 	rig_options.state = state == NULL ? -1 : atoi(state);

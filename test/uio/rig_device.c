@@ -47,168 +47,6 @@ now_ns(void)
 	return (uint64_t)ts.tv_sec * UINT64_C(1000000000) + (uint64_t)ts.tv_nsec;
 }
 
-static void
-close_fd(int *fd)
-{
-	if (*fd >= 0)
-		syscall(SYS_close, *fd);
-	*fd = -1;
-}
-
-static void
-poke(int fd)
-{
-	uint64_t one = 1;
-
-	syscall(SYS_write, fd, &one, sizeof(one));
-}
-
-/* Not through our own mmap(): these views are the kernel's, not the process's. */
-static void *
-own_view(int fd, uint64_t offset)
-{
-	void *p = (void *)syscall(
-		SYS_mmap, NULL, VMBUS_DEVICE_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset);
-
-	return p == MAP_FAILED ? NULL : p;
-}
-
-/* ---- connecting ---- */
-
-static int
-read_descriptor(struct rig_device *device)
-{
-	uint8_t bytes[VMBUS_DEVICE_DESCRIPTOR_SIZE];
-	char err[VFU_ERRLEN] = "";
-	int rc;
-
-	rc = vfu_client_region_read(
-		device->client, VMBUS_REGION_DESCRIPTOR, 0, bytes, sizeof(bytes));
-	if (rc == 0)
-		rc = vmbus_device_describe(
-			bytes, sizeof(bytes), &device->expect, &device->info, err, sizeof(err));
-	if (err[0] != '\0')
-		rig_log("%s: %s", device->slot->path, err);
-	return rc;
-}
-
-/* Regions 0-4 are kept; of the others only the size. */
-static int
-learn_regions(struct rig_device *device)
-{
-	struct vfu_device_info info;
-	struct vfu_region region;
-	struct vfu_irq_info irq;
-	unsigned int i;
-	int rc;
-
-	rc = vfu_client_device_info(device->client, &info);
-	if (rc == 0)
-		rc = vfu_client_irq_info(device->client, VMBUS_IRQ_CHANNEL, &irq);
-	for (i = 0; rc == 0 && i < VMBUS_REGION_FIXED_COUNT; i++) {
-		rc = vfu_client_region_info(device->client, i, &region);
-		if (rc != 0)
-			break;
-		device->expect.region_size[i] = region.size;
-		if (i < RIG_MAPS) {
-			device->region_fd[i] = region.fd;
-			device->region_size[i] = region.size;
-			device->region_offset[i] = region.offset;
-			rc = region.fd < 0 ? -ENXIO : 0;
-		} else {
-			close_fd(&region.fd);
-		}
-	}
-	if (rc != 0)
-		return rc;
-	device->expect.instance = device->slot->guid;
-	device->expect.num_regions = info.num_regions;
-	device->expect.irq_count = irq.count;
-	return 0;
-}
-
-/* The channel's memory is there: take our view of the inbound ring. */
-static void
-adopt_channel(struct rig_device *device, unsigned int k, int fd, uint64_t offset)
-{
-	struct rig_channel *ch = &device->channel[k];
-
-	ch->fd = fd;
-	ch->offset = offset;
-	ch->relid = device->info.channel[k].relid;
-	ch->ring_bytes = device->info.channel[k].ring_bytes;
-	ch->rx_control = own_view(fd, offset + ch->ring_bytes);
-}
-
-static int
-discover(struct rig_device *device)
-{
-	int rc = learn_regions(device);
-
-	if (rc == 0)
-		rc = read_descriptor(device);
-	if (rc == 0 && device->info.state != VMBUS_DEVICE_OFFERED)
-		rc = -ENODEV;
-	if (rc != 0)
-		return rc;
-	device->monitor = own_view(device->region_fd[VMBUS_REGION_MONITOR],
-		device->region_offset[VMBUS_REGION_MONITOR]);
-	adopt_channel(device, 0, device->region_fd[VMBUS_REGION_RINGS],
-		device->region_offset[VMBUS_REGION_RINGS]);
-	if (vfu_client_io_fds(device->client, VMBUS_REGION_DOORBELL, &device->doorbells) != 0)
-		memset(&device->doorbells, 0, sizeof(device->doorbells));
-	device->interrupt_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	device->change_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	rc = vfu_client_set_irqs(device->client, VMBUS_IRQ_DEVICE, 0, 1, &device->change_fd);
-	if (rc == 0)
-		rc = vfu_client_set_irqs(
-			device->client, VMBUS_IRQ_CHANNEL, 0, 1, &device->interrupt_fd);
-	return rc;
-}
-
-static void
-disconnect(struct rig_device *device)
-{
-	struct vfu_client *client = device->client;
-	unsigned int i;
-
-	device->client = NULL;
-	rig_memory_unshared(device->slot);
-	vfu_client_close(client);
-	for (i = 0; i < VMBUS_DEVICE_MAX_CHANNELS; i++) {
-		if (device->channel[i].rx_control != NULL)
-			syscall(SYS_munmap, device->channel[i].rx_control, VMBUS_DEVICE_PAGE);
-		device->channel[i].rx_control = NULL;
-		if (i > 0)
-			close_fd(&device->channel[i].fd);
-	}
-	if (device->monitor != NULL)
-		syscall(SYS_munmap, device->monitor, VMBUS_DEVICE_PAGE);
-	device->monitor = NULL;
-	for (i = 0; i < RIG_MAPS; i++)
-		close_fd(&device->region_fd[i]);
-	vfu_io_fds_close(&device->doorbells);
-	close_fd(&device->interrupt_fd);
-	close_fd(&device->change_fd);
-}
-
-static struct rig_device *
-device_new(struct rig_slot *slot)
-{
-	struct rig_device *device = calloc(1, sizeof(*device));
-	unsigned int i;
-
-	if (device == NULL)
-		return NULL;
-	device->slot = slot;
-	for (i = 0; i < VMBUS_DEVICE_MAX_CHANNELS; i++)
-		device->channel[i].fd = -1;
-	for (i = 0; i < RIG_MAPS; i++)
-		device->region_fd[i] = -1;
-	device->interrupt_fd = device->change_fd = -1;
-	return device;
-}
-
 /* Tell other processes with this folder which uioN the NIC is. */
 static void
 publish_number(struct rig_slot *slot, int number)
@@ -224,7 +62,7 @@ publish_number(struct rig_slot *slot, int number)
 static int
 slot_connect(struct rig_slot *slot, char *err, size_t errlen)
 {
-	struct rig_device *device = device_new(slot);
+	struct rig_device *device = rig_device_new(slot);
 	int rc;
 
 	if (device == NULL)
@@ -234,10 +72,10 @@ slot_connect(struct rig_slot *slot, char *err, size_t errlen)
 		free(device);
 		return rc;
 	}
-	rc = discover(device);
+	rc = rig_discover(device);
 	if (rc != 0) {
 		snprintf(err, errlen, "%s", vfu_client_error(device->client));
-		disconnect(device);
+		rig_disconnect(device);
 		free(device);
 		return rc;
 	}
@@ -274,7 +112,7 @@ device_remove(struct rig_device *device, const char *why)
 	rig_tree_remove(device);
 	rig_files_hang_up(device);
 	rig_tree_uevent(device, "remove");
-	disconnect(device);
+	rig_disconnect(device);
 	device->slot->device = NULL;
 	device_free_if_unused(device);
 }
@@ -310,20 +148,26 @@ rig_device_open(struct rig_device *device)
 	rig_tree_state(device, 3);
 	if (rig_options.mask_at_open)
 		set_mask(&device->channel[0], 1);
-	poke(wake_fd);
+	rig_poke(wake_fd);
 }
 
 void
 rig_device_control(struct rig_device *device, bool on)
 {
-	unsigned int k;
+	unsigned int k, reached = rig_options.call_primary ? 1 : VMBUS_DEVICE_MAX_CHANNELS;
 
-	for (k = 0; k < VMBUS_DEVICE_MAX_CHANNELS; k++)
+	for (k = 0; k < reached; k++)
 		set_mask(&device->channel[k], !on);
+	if (!on || rig_monitor_id(device, 0) >= 0)
+		return;
 	/* Without monitors the write also makes the call that the process cannot (§7.1). */
-	if (on && rig_monitor_id(device, 0) < 0)
-		for (k = 0; k < device->doorbells.n_fds; k++)
-			poke(device->doorbells.fds[k]);
+	for (k = 0; k < reached; k++)
+		if (device->channel[k].rx_control != NULL) {
+			device->channel[k].calls++;
+			rig_tree_calls(device, k);
+		}
+	for (k = 0; k < device->doorbells.n_fds; k++)
+		rig_poke(device->doorbells.fds[k]);
 }
 
 static void
@@ -338,7 +182,7 @@ forget_subchannels(struct rig_device *device)
 			syscall(SYS_munmap, ch->rx_control, VMBUS_DEVICE_PAGE);
 		ch->rx_control = NULL;
 		ch->ring_at = 0;
-		close_fd(&ch->fd);
+		rig_close_fd(&ch->fd);
 	}
 }
 
@@ -356,13 +200,13 @@ rig_device_released(struct rig_device *device)
 		return;
 	rig_revoke_rings(device);
 	forget_subchannels(device);
-	if (vfu_client_reset(device->client) != 0 || read_descriptor(device) != 0) {
+	if (vfu_client_reset(device->client) != 0 || rig_read_descriptor(device) != 0) {
 		device_remove(device, vfu_client_error(device->client));
 		return;
 	}
 	rig_tree_state(device, 2);
 	device->clean_at = now_ns() + CLEAN_LATE_NS;
-	poke(wake_fd);
+	rig_poke(wake_fd);
 }
 
 /* ---- the thread ---- */
@@ -386,7 +230,7 @@ offer_channel(struct rig_device *device, unsigned int k)
 	if (vfu_client_region_info(device->client, device->info.channel[k].region, &region) != 0 ||
 		region.fd < 0)
 		return;
-	adopt_channel(device, k, region.fd, region.offset);
+	rig_adopt_channel(device, k, region.fd, region.offset);
 	if (rig_options.mask_at_open)
 		set_mask(&device->channel[k], 1);
 	/* First the folder, later and without any event the file (§4). */
@@ -401,7 +245,7 @@ device_changed(struct rig_device *device)
 {
 	unsigned int k;
 
-	if (read_descriptor(device) != 0) {
+	if (rig_read_descriptor(device) != 0) {
 		device_remove(device, vfu_client_error(device->client));
 		return;
 	}
@@ -429,7 +273,7 @@ scan_monitor(struct rig_device *device)
 		if (atomic_load(pending) == 0 || atomic_exchange(pending, 0) == 0)
 			continue;
 		for (i = 0; i < device->doorbells.n_fds; i++)
-			poke(device->doorbells.fds[i]);
+			rig_poke(device->doorbells.fds[i]);
 	}
 }
 
@@ -551,7 +395,7 @@ slot_claim(struct rig_slot *slot)
 	slot->owner_fd = fd;
 	if (fd >= 0 && syscall(SYS_flock, fd, LOCK_EX | LOCK_NB) == 0)
 		return;
-	slot->device = device_new(slot);
+	slot->device = rig_device_new(slot);
 	if (slot->device != NULL && pread(fd, text, sizeof(text) - 1, 0) > 0) {
 		slot->device->foreign = true;
 		slot->device->number = atoi(text);
@@ -559,7 +403,7 @@ slot_claim(struct rig_slot *slot)
 		free(slot->device);
 		slot->device = NULL;
 	}
-	close_fd(&slot->owner_fd);
+	rig_close_fd(&slot->owner_fd);
 }
 
 static void
@@ -629,12 +473,12 @@ rig_stop(void)
 
 		if (device != NULL && !device->foreign) {
 			rig_slots[i].device = NULL;
-			disconnect(device);
+			rig_disconnect(device);
 		}
 	}
 	if (rig_options.own_dir)
 		rig_remove_all(rig_options.dir);
 	if (wake_fd >= 0)
-		poke(wake_fd);
+		rig_poke(wake_fd);
 	pthread_mutex_unlock(&rig_lock);
 }

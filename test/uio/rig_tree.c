@@ -299,6 +299,20 @@ rig_tree_ring(struct rig_device *device, unsigned int k)
 }
 
 void
+rig_tree_calls(struct rig_device *device, unsigned int k)
+{
+	char path[RIG_PATH], text[32];
+	int fd, n;
+
+	device_path(device, path, "channels/%u/events", device->channel[k].relid);
+	n = snprintf(text, sizeof(text), "%llu\n", (unsigned long long)device->channel[k].calls);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || pwrite(fd, text, (size_t)n, 0) != n)
+		rig_log("%s: %s", path, strerror(errno));
+	close(fd);
+}
+
+void
 rig_tree_channel_remove(struct rig_device *device, unsigned int k)
 {
 	char path[RIG_PATH];

@@ -5,7 +5,7 @@ import re
 import time
 
 import rig
-from harness import Case, Program, lcore_args, memory_args, wait_until
+from harness import Case, Program, Testpmd, lcore_args, memory_args, wait_until
 
 REMOVALS = 200
 
@@ -58,6 +58,19 @@ class Rig(Case):
         self.assert_intact(host.port(), 10000)
         self.assertEqual(self.masks(host), [1] * 4)
         self.assertEqual(pmd.quit(), 0)
+
+    def test_no_monitor_and_a_kernel_that_calls_for_the_primary_only(self):
+        """One queue works; a second one that nobody could signal is refused with a reason."""
+        env = {"RIG_MONITOR": "none", "RIG_CALL": "primary"}
+        host = self.host("gen:size=60-1514,flows=64,rate=5K,count=5000")
+        host.hold()
+        pmd = self.guest(host, env=env)
+        pmd.start()
+        host.hold(False)
+        wait_until(lambda: host.port()["verified"] >= 5000, 20, "all frames are back")
+        self.assertEqual(pmd.quit(), 0)
+        pmd = self.own(Testpmd(self.host("sink"), queues=2, env=env))
+        pmd.expect("this kernel cannot signal it: use one queue", 20)
 
     def test_monitor_wakes_a_sleeping_host(self):
         """One frame now and then: each is signalled through the monitor page."""

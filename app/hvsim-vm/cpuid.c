@@ -19,19 +19,14 @@
 #define HV_HINTS	0x00000228u
 #define HV_HINTS_PV_IPI 0x00000e2cu
 
-struct leaves {
-	struct kvm_cpuid2 head;
-	struct kvm_cpuid_entry2 entry[MAX_LEAVES];
-};
-
 static void
-add(struct leaves *l, uint32_t function, uint32_t eax, uint32_t ebx, uint32_t ecx, uint32_t edx)
+add(struct kvm_cpuid2 *l, uint32_t function, uint32_t eax, uint32_t ebx, uint32_t ecx, uint32_t edx)
 {
 	struct kvm_cpuid_entry2 *e;
 
-	if (l->head.nent == MAX_LEAVES)
+	if (l->nent == MAX_LEAVES)
 		return;
-	e = &l->entry[l->head.nent++];
+	e = &l->entries[l->nent++];
 	memset(e, 0, sizeof(*e));
 	e->function = function;
 	e->eax = eax;
@@ -101,7 +96,7 @@ edit(struct kvm_cpuid_entry2 *e, unsigned int apic_id, bool no_xsave)
 }
 
 static void
-add_hyperv(struct leaves *l, bool pv_ipi)
+add_hyperv(struct kvm_cpuid2 *l, bool pv_ipi)
 {
 	add(l, 0x40000000, 0x40000005, 0x7263694d, 0x666f736f, 0x76482074); /* "Microsoft Hv" */
 	add(l, 0x40000001, 0x31237648, 0, 0, 0);			    /* "Hv#1" */
@@ -116,27 +111,27 @@ vm_cpuid_set(struct vm *vm, struct vcpu *vcpu)
 {
 	int xsave = vm->options->xsave;
 	bool no_xsave = xsave == 0 || (xsave < 0 && host_is_emulated());
-	struct leaves *l = calloc(1, sizeof(*l));
+	struct kvm_cpuid2 *l = calloc(1, sizeof(*l) + MAX_LEAVES * sizeof(l->entries[0]));
 	unsigned int i, n = 0;
 	int rc = 0;
 
 	if (l == NULL)
 		return -ENOMEM;
-	l->head.nent = MAX_LEAVES - 8;
-	if (ioctl(vm->kvm_fd, KVM_GET_SUPPORTED_CPUID, &l->head) != 0) {
+	l->nent = MAX_LEAVES - 8;
+	if (ioctl(vm->kvm_fd, KVM_GET_SUPPORTED_CPUID, l) != 0) {
 		rc = -errno;
 		goto out;
 	}
-	for (i = 0; i < l->head.nent; i++) {
+	for (i = 0; i < l->nent; i++) {
 		/* A KVM signature at any base makes Linux prefer KVM to Hyper-V. */
-		if (l->entry[i].function >> 16 == 0x4000)
+		if (l->entries[i].function >> 16 == 0x4000)
 			continue;
-		l->entry[n] = l->entry[i];
-		edit(&l->entry[n++], vcpu->index, no_xsave);
+		l->entries[n] = l->entries[i];
+		edit(&l->entries[n++], vcpu->index, no_xsave);
 	}
-	l->head.nent = n;
+	l->nent = n;
 	add_hyperv(l, vm->options->pv_ipi);
-	if (ioctl(vcpu->fd, KVM_SET_CPUID2, &l->head) != 0)
+	if (ioctl(vcpu->fd, KVM_SET_CPUID2, l) != 0)
 		rc = -errno;
 out:
 	free(l);

@@ -93,19 +93,20 @@ exit_io(struct vcpu *vcpu)
 static void
 report_crash(struct vcpu *vcpu)
 {
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entry[5];
-	} msrs = {.head = {.nmsrs = 5}};
+	union {
+		struct kvm_msrs msrs;
+		uint8_t room[sizeof(struct kvm_msrs) + 5 * sizeof(struct kvm_msr_entry)];
+	} u = {0};
+	struct kvm_msr_entry *e = u.msrs.entries;
 
+	u.msrs.nmsrs = 5;
 	for (unsigned int i = 0; i < 5; i++)
-		msrs.entry[i].index = MSR_CRASH_P0 + i;
+		e[i].index = MSR_CRASH_P0 + i;
 	atomic_store(&vcpu->vm->crashed, true);
-	if (ioctl(vcpu->fd, KVM_GET_MSRS, &msrs) != 5)
-		memset(msrs.entry, 0, sizeof(msrs.entry));
+	if (ioctl(vcpu->fd, KVM_GET_MSRS, &u.msrs) != 5)
+		memset(&u, 0, sizeof(u));
 	fprintf(stderr, "hvsim-vm: the guest reported a crash: %llx %llx %llx %llx %llx\n",
-		msrs.entry[0].data, msrs.entry[1].data, msrs.entry[2].data, msrs.entry[3].data,
-		msrs.entry[4].data);
+		e[0].data, e[1].data, e[2].data, e[3].data, e[4].data);
 }
 
 /* One exit. @return false when this vCPU must not go on */

@@ -38,8 +38,8 @@ brackets the slowest and fastest round.
 |---|{dashes}---|
 {rows}
 
-- Ours over the rig uses physical addresses, as on Hyper-V; the in-tree driver uses virtual ones,
-  because the rig can give it no others below 16 TiB. On the wire this makes no difference.
+- Ours over the rig uses physical addresses, as on Hyper-V; the in-tree driver uses virtual ones, kept
+  below 16 TiB because it cuts page numbers to 32 bits. On the wire this makes no difference.
 - The rig plays a kernel that masks interrupts when the device is opened. The in-tree driver never
   does it itself (pitfall R10): on kernels that leave the mask alone it would be slower than here.
 - hvsim never sleeps here (`--poll busy`). Where it is the slower end, all drivers look alike; a
@@ -100,7 +100,7 @@ class Run:
         shutil.rmtree(self.dir, ignore_errors=True)
 
 
-def machine():
+def machine(load):
     """What the figures were measured on."""
     model = platform.machine()
     with open("/proc/cpuinfo") as file:
@@ -109,7 +109,7 @@ def machine():
                 model = line.split(":", 1)[1].strip()
                 break
     return (f"{model}, {os.cpu_count()} CPUs, Linux {platform.release()}, "
-            f"load before the run {os.getloadavg()[0]:.1f}")
+            f"load before the run {load:.1f}")
 
 
 def spread(values):
@@ -117,15 +117,18 @@ def spread(values):
     return f"{statistics.median(values):.2f} ({min(values):.2f}–{max(values):.2f})"
 
 
-def report(results, lost, options, where):
+def report(results, lost, options, where, load):
     rows = []
     for size in SIZES:
         cells = [spread(results[driver, size]) for driver in TITLES]
         rounds = [a / b for a, b in zip(results["uio", size], results["intree", size])]
         rows.append(f"| {size} | {' | '.join(cells)} | {statistics.median(rounds):.2f} "
                     f"({min(rounds):.2f}–{max(rounds):.2f}) |")
-    notes = "".join(f"- {TITLES[driver]}, {size} bytes: {count} frames were lost.\n"
+    notes = "".join(f"- Frames lost, {TITLES[driver]}, {size} bytes: {count}.\n"
                     for (driver, size), count in lost.items() if count)
+    if load > 0.5:
+        notes += ("- The machine was busy with other work: look at the ratios of rounds, not at the"
+                  " figures.\n")
     return TEXT.format(window=WINDOW, rounds=options.rounds, seconds=options.seconds,
                        titles=" | ".join(TITLES.values()), dashes="---|" * len(TITLES),
                        rows="\n".join(rows), machine=where, notes=notes)
@@ -140,7 +143,8 @@ def main():
     cpus = sorted(os.sched_getaffinity(0))
     if len(cpus) < 2:
         sys.exit("bench: needs two CPUs, one for hvsim and one for l2fwd")
-    where = machine()
+    load = os.getloadavg()[0]
+    where = machine(load)
     results = {(driver, size): [] for driver in TITLES for size in SIZES}
     lost = dict.fromkeys(results, 0)
     order = list(TITLES)
@@ -157,7 +161,7 @@ def main():
                 print(f"round {number + 1}: {size:4} bytes, {TITLES[driver]:19} "
                       f"{rate / 1e6:6.3f} M frames/s", flush=True)
         order = order[1:] + order[:1]
-    text = report(results, lost, options, where)
+    text = report(results, lost, options, where, load)
     with open(options.out, "w") as file:
         file.write(text)
     print("\n" + "\n".join(line for line in text.splitlines() if line.startswith("|")))

@@ -16,6 +16,7 @@ import harness  # noqa: E402
 from test_apps import example  # noqa: E402
 
 rig.mode = "copy"  # virtual addresses
+FORWARD = os.path.join(harness.BUILD, "test/peer/peer-forward")
 LOW_MEMORY = "--base-virtaddr=0x100000000"
 OURS = ("rx_malformed", "tx_q0_aggregated")  # extended statistics that only one of them has
 INTREE = ("tx_q0_size_64_packets",)
@@ -37,7 +38,7 @@ def intree(host, *options, eal=(), env=None, **keys):
 
 def forwarder(host, queues, mode="io", eal=(), env=None):
     """Our own small forwarder (forward.c) with the in-tree driver on all NICs of the host."""
-    argv = [os.path.join(harness.BUILD, "test/peer/peer-forward"), "--file-prefix",
+    argv = [FORWARD, "--file-prefix",
             f"peer{next(harness.SERIAL)}", "-l", "0", "--no-pci", "--no-telemetry",
             *harness.memory_args(), LOW_MEMORY, *eal, "--", queues, mode]
     return harness.Program("forwarder (in-tree)", argv,

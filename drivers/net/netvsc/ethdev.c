@@ -179,6 +179,7 @@ netvsc_start(struct rte_eth_dev *eth)
 		struct netvsc_txq *txq = data->tx_queues[q];
 
 		memset(txq->known, 0, sizeof(txq->known));
+		netvsc_tx_template(txq);
 		atomic_store(&txq->ch->txq, txq);
 	}
 	if (rc == 0)

@@ -58,6 +58,8 @@ extern int netvsc_logtype;
 #define NETVSC_TRYLOCK_LIMIT 8u
 /** Room for an RNDIS header with its PPIs; never crosses a page (spec/nvsp.md §7). */
 #define NETVSC_HEADER_ROOM 256u
+/** Header as copied: 44 + 16, rounded up; what is behind the header is overwritten by the frame. */
+#define NETVSC_HEADER_TEMPLATE 64u
 /** Most an RNDIS header and PPIs of ours take: 44 + 4 * 16, kept 8-aligned. */
 #define NETVSC_HEADER_MAX 112u
 
@@ -182,7 +184,9 @@ struct netvsc_txq {
 	uint16_t free_thresh;
 	uint16_t lock_misses;
 	uint16_t n_free;
-	uint16_t *free; /**< stack of free slots */
+	uint32_t header_len;			  /**< of @a template */
+	uint8_t template[NETVSC_HEADER_TEMPLATE]; /**< RNDIS header, lengths to be filled in */
+	uint16_t *free;				  /**< stack of free slots */
 	struct netvsc_tx_slot *slots;
 	const struct rte_memzone *headers; /**< NETVSC_HEADER_ROOM per slot */
 	rte_iova_t headers_iova;
@@ -393,6 +397,8 @@ int netvsc_tx_queue_setup(struct rte_eth_dev *eth, uint16_t queue, uint16_t nb_d
 void netvsc_tx_queue_release(struct rte_eth_dev *eth, uint16_t queue);
 void netvsc_txq_info_get(struct rte_eth_dev *eth, uint16_t queue, struct rte_eth_txq_info *info);
 int netvsc_tx_done_cleanup(void *txq, uint32_t count);
+/** Make the header of this queue's sends; after attach, before start. */
+void netvsc_tx_template(struct netvsc_txq *txq);
 /** Free what the host has completed. The queue's lcore, or a control thread while stopped. */
 unsigned int netvsc_tx_reap(struct netvsc_txq *txq);
 /** Slots in flight; the queue is stopped. */

@@ -3,6 +3,7 @@
 
 Every child dies with this process (PR_SET_PDEATHSIG); every wait has a limit.
 """
+import atexit
 import ctypes
 import itertools
 import json
@@ -12,17 +13,37 @@ import re
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import tempfile
 import threading
 import time
 import tty
 import unittest
+import zlib
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(ROOT, os.environ.get("HYPERPOLL_BUILD", "build"))
 HVSIM = os.path.join(BUILD, "app/hvsim/hvsim")
-PLUGIN = os.path.join(BUILD, "drivers/librte_hyperpoll.so")
+
+
+def loadable(plugin):
+    """A place EAL loads the plugin from: it refuses folders below one that everyone may write."""
+    folder = os.path.dirname(os.path.realpath(plugin))
+    while folder != "/" and not os.stat(folder).st_mode & stat.S_IWOTH:
+        folder = os.path.dirname(folder)
+    if folder == "/" or not os.path.exists(plugin):
+        return plugin
+    base = "/run" if os.geteuid() == 0 else os.environ.get("XDG_RUNTIME_DIR", os.path.expanduser("~"))
+    private = os.path.join(base, f"hyperpoll-plugin-{zlib.crc32(BUILD.encode()):08x}")
+    os.makedirs(private, mode=0o700, exist_ok=True)
+    copy = os.path.join(private, f"{os.getpid()}.so")
+    shutil.copy2(plugin, copy)
+    atexit.register(os.unlink, copy)
+    return copy
+
+
+PLUGIN = loadable(os.path.join(BUILD, "drivers/librte_hyperpoll.so"))
 HUGEPAGES = "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages"
 HUGEPAGES_NEEDED = 160
 PROMPT = "testpmd> "

@@ -43,16 +43,6 @@ as_root_if_possible() {
 	fi
 }
 
-# DPDK loads no plugin from a folder that everyone could have put it into.
-check_folder() {
-	local dir=$PWD
-	while [ "$dir" != / ]; do
-		[ -z "$(find "$dir" -maxdepth 0 -perm -o+w)" ] || die "everyone may write to $dir, and" \
-			"DPDK refuses plugins from below such a folder: move this checkout elsewhere"
-		dir=$(dirname "$dir")
-	done
-}
-
 # Run a command with its output in a log that is shown only when the command fails.
 quiet() {
 	local log=$1

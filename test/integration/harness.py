@@ -20,7 +20,6 @@ import threading
 import time
 import tty
 import unittest
-import zlib
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(ROOT, os.environ.get("HYPERPOLL_BUILD", "build"))
@@ -35,12 +34,9 @@ def loadable(plugin):
     if folder == "/" or not os.path.exists(plugin):
         return plugin
     base = "/run" if os.geteuid() == 0 else os.environ.get("XDG_RUNTIME_DIR", os.path.expanduser("~"))
-    private = os.path.join(base, f"hyperpoll-plugin-{zlib.crc32(BUILD.encode()):08x}")
-    os.makedirs(private, mode=0o700, exist_ok=True)
-    copy = os.path.join(private, f"{os.getpid()}.so")
-    shutil.copy2(plugin, copy)
-    atexit.register(os.unlink, copy)
-    return copy
+    private = tempfile.mkdtemp(prefix="hyperpoll-plugin-", dir=base)
+    atexit.register(shutil.rmtree, private, ignore_errors=True)
+    return shutil.copy2(plugin, private)
 
 
 PLUGIN = loadable(os.path.join(BUILD, "drivers/librte_hyperpoll.so"))

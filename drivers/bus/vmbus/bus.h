@@ -104,7 +104,6 @@ struct hpbus_device {
 	struct vmbus_monitor_page *monitor; /**< NULL when there is none */
 	unsigned int max_channels;
 	bool copy_only;	     /**< no guest memory can be named in packets */
-	bool has_nodma;	     /**< some DPDK memory is not shared with the host */
 	bool want_copy_only; /**< devarg copy_only=1; set before backend->open() */
 	/**
 	 * The host or the device went away: rings are silent, memory stays valid. Set once by the

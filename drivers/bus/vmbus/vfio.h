@@ -42,8 +42,7 @@ struct vfio_device {
 	/* Shared memory, sorted by va; under lock. */
 	struct vfio_dma_range *dma;
 	unsigned int n_dma, cap_dma;
-	bool static_memory; /**< EAL never adds or frees memory: neighbours are merged */
-	bool dma_active;    /**< memory event callback is registered */
+	bool dma_active; /**< memory event callback is registered */
 };
 
 /** Share all DPDK memory that has a file, now and as it comes and goes (spec §11). */

@@ -93,10 +93,8 @@ dma_map_seg(struct vfio_device *v, const struct rte_memseg *ms)
 
 	fd = rte_memseg_get_fd_thread_unsafe(ms);
 	if (fd < 0 || ms->iova == RTE_BAD_IOVA ||
-		rte_memseg_get_fd_offset_thread_unsafe(ms, &offset) != 0) {
-		v->dev->has_nodma = true;
-		return;
-	}
+		rte_memseg_get_fd_offset_thread_unsafe(ms, &offset) != 0)
+		return; /* what is not in the table is copied */
 	pthread_mutex_lock(&v->lock);
 	if (dma_find(v, range.va) < v->n_dma && v->dma[dma_find(v, range.va)].va <= range.va) {
 		pthread_mutex_unlock(&v->lock);
@@ -109,7 +107,6 @@ dma_map_seg(struct vfio_device *v, const struct rte_memseg *ms)
 			"%s: the host cannot map %zu bytes of memory at %p (%s): "
 			"packets in it will be copied",
 			v->dev->name, (size_t)ms->len, ms->addr, strerror(-rc));
-		v->dev->has_nodma = true;
 	}
 }
 
@@ -181,7 +178,6 @@ dma_merge_flush(struct dma_merge *m)
 			"%s: the host cannot map %zu bytes of memory at %#zx (%s): "
 			"packets in it will be copied",
 			m->v->dev->name, (size_t)m->range.len, (size_t)m->range.va, strerror(-rc));
-		m->v->dev->has_nodma = true;
 	}
 	m->range.len = 0;
 }
@@ -197,10 +193,8 @@ dma_walk_merge(const struct rte_memseg_list *msl, const struct rte_memseg *ms, v
 		return 0;
 	fd = rte_memseg_get_fd_thread_unsafe(ms);
 	if (fd < 0 || ms->iova == RTE_BAD_IOVA ||
-		rte_memseg_get_fd_offset_thread_unsafe(ms, &offset) != 0) {
-		m->v->dev->has_nodma = true;
+		rte_memseg_get_fd_offset_thread_unsafe(ms, &offset) != 0)
 		return 0;
-	}
 	if (m->range.len != 0 && fd == m->fd && m->offset + m->range.len == offset &&
 		m->range.va + m->range.len == (uintptr_t)ms->addr &&
 		m->range.iova + m->range.len == ms->iova) {
@@ -219,7 +213,6 @@ vfio_dma_start(struct vfio_device *v)
 {
 	struct hpbus_device *dev = v->dev;
 
-	dev->has_nodma = false;
 	dev->copy_only = dev->want_copy_only;
 	v->n_dma = 0;
 	if (dev->want_copy_only)
@@ -227,12 +220,10 @@ vfio_dma_start(struct vfio_device *v)
 	/* Register first, then walk: what comes in between is seen twice, never missed. */
 	if (rte_mem_event_callback_register(MEM_EVENT_NAME, dma_event, v) == 0) {
 		v->dma_active = true;
-		v->static_memory = false;
 		rte_memseg_walk(dma_walk_one, v);
 	} else if (rte_errno == ENOTSUP) {
 		struct dma_merge merge = {.v = v};
 
-		v->static_memory = true;
 		rte_memseg_walk(dma_walk_merge, &merge);
 		dma_merge_flush(&merge);
 	} else {

@@ -238,7 +238,6 @@ struct netvsc_port {
 	uint32_t max_messages;	 /**< RNDIS messages per send */
 	uint32_t max_transfer;	 /**< bytes of RNDIS per send */
 	uint32_t alignment;	 /**< of messages in one send */
-	uint32_t host_mtu;	 /**< largest IP MTU that goes with what was negotiated */
 	uint32_t asked_mtu, mtu; /**< what we asked for, and what the host allows of it */
 	uint32_t max_queues;
 	uint32_t n_channels; /**< open, including the primary */

@@ -267,6 +267,18 @@ class Testpmd(Program):
         end = self.expect(PROMPT, timeout, start).start()
         return self.text[start:end]
 
+    def any_of(self, *lines):
+        """Type a command whose spelling differs between releases: the first that testpmd knows."""
+        for line in lines:
+            text = self.cmd(line)
+            if not re.search("Command not found|Bad arguments|Ambiguous command", text):
+                return text
+        raise AssertionError(f"testpmd knows none of {lines}: {text}")
+
+    def dump_mempool(self):
+        # With an underscore before DPDK 25.11, with a space since.
+        return self.any_of("dump_mempool", "dump mempool")
+
     def stats(self, port=0):
         """show port stats, as a dictionary such as {"RX-packets": 1, ...}."""
         text = self.cmd(f"show port stats {port}")

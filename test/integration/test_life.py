@@ -18,7 +18,7 @@ class Traffic(Case):
         pmd.cmd("stop")
         pmd.cmd("port stop 0")
         pmd.cmd("port close 0")
-        text = pmd.cmd("dump_mempool")
+        text = pmd.dump_mempool()
         pools = re.findall(r"mempool <mb_pool.*?\n  size=(\d+).*?total_cache_count=(\d+)"
                            r".*?common_pool_count=(\d+)", text, re.S)
         self.assertTrue(pools, text)

@@ -7,6 +7,7 @@ import os
 import stat
 import sys
 import unittest
+from unittest import mock
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from vmbusctl_tree import (FREE_NIC, NIC_CLASS, ROUTE_HEADER, ROUTE_NIC, SCSI, UIO_NIC, Case, Kernel, Tree,
@@ -618,6 +619,15 @@ class Doctor(Case):
         t.remove("sys/bus/vmbus")
         self.assertEqual(self.lines("vmbus")[0],
                          "fail  vmbus       no VMBus: @/sys/bus/vmbus/devices is missing")
+
+
+class CrossBuild(Case):
+    def test_runs_under_the_exe_wrapper(self):
+        t = self.tree()
+        wrapper = f"sh -c 'echo \"$1\" >{t.path('ran')}; exec \"$@\"' wrapper"
+        with mock.patch.dict(os.environ, MESON_EXE_WRAPPER=wrapper):
+            self.check(["status", "uio0"], 0, UIO_STATUS)
+        self.assertEqual(t.get("ran"), self.program + "\n")
 
 
 if __name__ == "__main__":

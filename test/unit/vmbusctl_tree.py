@@ -3,6 +3,7 @@
 for the kernel that answers writes to bind, unbind, new_id and drivers_probe (the order of events
 and the errors are those of spec/linux-uio-vmbus.md §3)."""
 import os
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -259,8 +260,10 @@ class Case(unittest.TestCase):
                            HYPERPOLL_PROC_ROOT=t.path("proc"), HYPERPOLL_ROOT=t.root,
                            HYPERPOLL_ISOLATION="0", HYPERPOLL_MODPROBE="/bin/false", LC_ALL="C")
         environment.update(more)
-        done = subprocess.run([self.program, *arguments], env=environment, capture_output=True, text=True,
-                              timeout=60, check=False)
+        # meson sets this in cross builds whose programs do not run here by themselves.
+        wrapper = shlex.split(os.environ.get("MESON_EXE_WRAPPER", ""))
+        done = subprocess.run([*wrapper, self.program, *arguments], env=environment, capture_output=True,
+                              text=True, timeout=60, check=False)
         clean = lambda text: text.replace(t.root, "@").replace(self.program, "vmbusctl")
         return done.returncode, clean(done.stdout), clean(done.stderr)
 

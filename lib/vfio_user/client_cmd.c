@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "lib/vfio_user/client_priv.h"
+#include "lib/vfio_user/signal.h"
 
 /* More than this many bytes of entries of any dialect are not asked for. */
 #define IO_FDS_ARGSZ (sizeof(struct vfio_user_io_fds) + VFU_MAX_IO_FDS * 64u)

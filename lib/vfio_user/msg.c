@@ -4,7 +4,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -129,18 +128,6 @@ vfu_fds_close(struct vfu_fds *fds)
 		if (fds->fd[i] >= 0)
 			close(fds->fd[i]);
 	fds->n = 0;
-}
-
-bool
-vfu_fd_is_eventfd(int fd)
-{
-	static const char want[] = "anon_inode:[eventfd]";
-	char link[32], target[sizeof(want)];
-	ssize_t n;
-
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = readlink(link, target, sizeof(target));
-	return n == (ssize_t)sizeof(want) - 1 && memcmp(target, want, sizeof(want) - 1) == 0;
 }
 
 void

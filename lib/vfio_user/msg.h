@@ -9,7 +9,6 @@
 #ifndef HP_VFIO_USER_MSG_H
 #define HP_VFIO_USER_MSG_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
@@ -41,9 +40,6 @@ ssize_t vfu_msg_recv_body(int sock, void *data, size_t len);
 
 /** Close what is left (entries < 0 were taken over) and forget it. */
 void vfu_fds_close(struct vfu_fds *fds);
-
-/** Is it an eventfd, as far as /proc can tell (§9)? */
-bool vfu_fd_is_eventfd(int fd);
 
 /** Write to an eventfd that the peer may have made blocking, without ever waiting (§9). */
 void vfu_eventfd_signal(int fd);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "lib/vfio_user/session.h"
+#include "lib/vfio_user/signal.h"
 #include "lib/vfio_user/version.h"
 
 /* Guest addresses end here, §12. */

@@ -204,7 +204,8 @@ static bool
 is_lifeline(const struct ctl *ctl, const struct vmbus_sysfs_device *device)
 {
 	struct ctl_interfaces set;
-	char which[16];
+	struct ctl_default route;
+	char which[16], text[96];
 
 	ctl_interfaces(ctl, device, &set);
 	if (ctl_has_ssh(ctl, &set, which)) {
@@ -214,12 +215,38 @@ is_lifeline(const struct ctl *ctl, const struct vmbus_sysfs_device *device)
 			device->name, which);
 		return true;
 	}
-	if (ctl_has_default_route(ctl, &set, which)) {
-		ctl_error("%s (%s) carries the default route: the machine would lose its network; "
-			  "--force does it all the same",
-			device->name, which);
+	if (ctl_has_default_route(ctl, &set, &route)) {
+		ctl_default_text(&route, text, sizeof(text));
+		ctl_error("%s (%s) carries %s: the machine would lose its network; --force does it "
+			  "all the same",
+			device->name, route.interface, text);
 		return true;
 	}
+	/* What cannot be seen may be just that. */
+	if (ctl->network.error != 0) {
+		ctl_error("the routes of this machine cannot be read (rtnetlink: %s), so %s may "
+			  "carry the default route; --force does it all the same",
+			strerror(ctl->network.error), device->name);
+		return true;
+	}
+	if (set.more) {
+		ctl_error("%s has more than %d interfaces on it, too many to look for a default "
+			  "route on each; --force does it all the same",
+			device->name, CTL_INTERFACES_MAX);
+		return true;
+	}
+	if (device->n_netdevs == 0 && strcmp(device->driver, VMBUS_NETVSC_DRIVER) == 0) {
+		ctl_error(
+			"%s has its interface in another network namespace, where it may carry "
+			"the default route: give it back first, or run this there; --force does it "
+			"all the same",
+			device->name);
+		return true;
+	}
+	if (ctl_has_only_address(ctl, &set))
+		ctl_error("note: no interface but those of %s has an address: nobody will reach "
+			  "this machine over the network",
+			device->name);
 	return false;
 }
 

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "app/vmbusctl/network.h"
 #include "drivers/bus/vmbus/sysfs.h"
 
 /** Exit status. */
@@ -28,6 +29,7 @@ struct ctl {
 	const char *device; /**< as the user named it; NULL */
 	struct vmbus_sysfs_device *devices;
 	size_t n_devices;
+	struct ctl_network network;
 	char last_error[1024]; /**< newest message of the sysfs reader, for doctor */
 	bool keep_errors;      /**< into last_error only */
 };
@@ -52,21 +54,47 @@ void ctl_print_json(struct json_object *object);
 /** First line of a file below `root`; @return false when it cannot be read. */
 bool ctl_read_line(const char *root, const char *path, char *line, size_t size);
 
+/** Looks at a tree that a test made, not at this machine. */
+bool ctl_is_fixture(const struct ctl *ctl);
+
 /* net.c: what would be lost with an interface. */
 
-/** Interfaces that stop working with the device: its own and all stacked on them. */
-#define CTL_INTERFACES_MAX 32
+/** Interfaces that stop working with the device: its own, its virtual function, all on them. */
+#define CTL_INTERFACES_MAX 1024
 struct ctl_interfaces {
 	unsigned int n;
+	bool more; /**< there are more than that */
 	char names[CTL_INTERFACES_MAX][16];
 };
 
 void ctl_interfaces(
 	const struct ctl *ctl, const struct vmbus_sysfs_device *device, struct ctl_interfaces *set);
-/** One of them carries a default route (IPv4 or IPv6); `which` is its name, 16 bytes. */
-bool ctl_has_default_route(const struct ctl *ctl, const struct ctl_interfaces *set, char *which);
-/** One of them carries the SSH connection this command was started from. */
+bool ctl_interfaces_contain(const struct ctl_interfaces *set, const char *name);
+/** The interface that `name` is enslaved to. */
+bool ctl_master(const struct ctl *ctl, const char *name, char master[16]);
+
+struct ctl_default {
+	char interface[16];
+	uint32_t table;
+};
+
+/** One of them carries a default route: IPv4 or IPv6, any table. */
+bool ctl_has_default_route(
+	const struct ctl *ctl, const struct ctl_interfaces *set, struct ctl_default *found);
+/** "the default route", "the default route of table 77 (VRF or policy routing)" */
+void ctl_default_text(const struct ctl_default *found, char *text, size_t size);
+/** They have an address, and no other interface has one. */
+bool ctl_has_only_address(const struct ctl *ctl, const struct ctl_interfaces *set);
+
+/* ssh.c */
+
+/** One of them carries the SSH connection this command was started from; `which`: 16 bytes. */
 bool ctl_has_ssh(const struct ctl *ctl, const struct ctl_interfaces *set, char *which);
+
+/** Shells between a command and what started it, sudo among them. */
+#define CTL_PARENTS_MAX 32
+/** @return parent of a process, 0 when unknown */
+int ctl_parent_of(const char *proc, int pid);
 
 /* users.c: who has a uio device open. */
 

@@ -339,15 +339,17 @@ static void
 check_kernel_nic(struct report *r, const struct vmbus_sysfs_device *d, const char *check)
 {
 	struct ctl_interfaces set;
-	char which[16], fix[128];
+	struct ctl_default route;
+	char which[16], fix[128], text[96];
 
 	ctl_interfaces(r->ctl, d, &set);
 	if (ctl_has_ssh(r->ctl, &set, which)) {
 		find(r, NOTE, check, NULL, "bound to %s, carries this SSH connection (%s): keep it",
 			d->driver, which);
-	} else if (ctl_has_default_route(r->ctl, &set, which)) {
-		find(r, NOTE, check, NULL, "bound to %s, carries the default route (%s): keep it",
-			d->driver, which);
+	} else if (ctl_has_default_route(r->ctl, &set, &route)) {
+		ctl_default_text(&route, text, sizeof(text));
+		find(r, NOTE, check, NULL, "bound to %s, carries %s (%s): keep it", d->driver, text,
+			route.interface);
 	} else {
 		snprintf(fix, sizeof(fix), "vmbusctl bind %s", d->name);
 		find(r, NOTE, check, fix, "bound to %s%s%s, free for hyperpoll",

@@ -107,6 +107,12 @@ ctl_find(struct ctl *ctl, const char *text)
 }
 
 bool
+ctl_is_fixture(const struct ctl *ctl)
+{
+	return strcmp(ctl->fs.proc, "/proc") != 0;
+}
+
+bool
 ctl_is_nic(const struct vmbus_sysfs_device *device)
 {
 	return memcmp(device->class_guid, vmbus_nic_class, 16) == 0;
@@ -194,6 +200,7 @@ run(struct ctl *ctl, int argc, char **argv)
 		strcpy(ctl->root, root);
 	if (vmbus_sysfs_init(&ctl->fs, sysfs_message, ctl) < 0)
 		return CTL_FAILED;
+	ctl_network_read(&ctl->network, ctl->fs.proc);
 	return command->run(ctl);
 }
 
@@ -239,6 +246,7 @@ main(int argc, char **argv)
 	}
 	status = run(&ctl, argc - optind, argv + optind);
 	vmbus_sysfs_free(ctl.devices, ctl.n_devices);
+	ctl_network_free(&ctl.network);
 	if (fflush(stdout) != 0) {
 		ctl_error("cannot write the output: %s", strerror(errno));
 		return CTL_FAILED;

@@ -13,7 +13,8 @@ struct view {
 	unsigned int n_users;
 	struct ctl_user users[CTL_USERS_MAX];
 	bool default_route, ssh;
-	char route_interface[16], ssh_interface[16];
+	struct ctl_default route;
+	char ssh_interface[16];
 	char cpus[128];
 };
 
@@ -32,7 +33,7 @@ look(struct ctl *ctl, const struct vmbus_sysfs_device *device, struct view *view
 	}
 	view->n_users = ctl_users(ctl, device, view->users);
 	ctl_interfaces(ctl, device, &set);
-	view->default_route = ctl_has_default_route(ctl, &set, view->route_interface);
+	view->default_route = ctl_has_default_route(ctl, &set, &view->route);
 	view->ssh = ctl_has_ssh(ctl, &set, view->ssh_interface);
 	ctl_numa_cpus(ctl, device->numa_node, view->cpus, sizeof(view->cpus));
 }
@@ -87,8 +88,11 @@ print_device(const struct vmbus_sysfs_device *device, const struct view *view)
 	putchar('\n');
 	for (i = 0; i < device->n_netdevs; i++)
 		printf("    %-12s %s\n", i == 0 ? "interface" : "", device->netdevs[i]);
-	if (view->default_route)
-		printf("    %-12s default route (%s)\n", "carries", view->route_interface);
+	if (view->default_route && view->route.table == CTL_TABLE_MAIN)
+		printf("    %-12s default route (%s)\n", "carries", view->route.interface);
+	else if (view->default_route)
+		printf("    %-12s default route of table %u (%s)\n", "carries", view->route.table,
+			view->route.interface);
 	if (view->ssh)
 		printf("    %-12s this SSH connection (%s)\n", "carries", view->ssh_interface);
 	if (device->uio >= 0)
@@ -166,7 +170,7 @@ json_device(const struct vmbus_sysfs_device *device, const struct view *view)
 	for (i = 0; i < device->n_netdevs; i++)
 		json_object_array_add(list, json_object_new_string(device->netdevs[i]));
 	json_object_object_add(o, "interfaces", list);
-	add_string(o, "default_route", view->route_interface);
+	add_string(o, "default_route", view->route.interface);
 	add_string(o, "ssh", view->ssh_interface);
 	path[0] = '\0';
 	if (device->uio >= 0)

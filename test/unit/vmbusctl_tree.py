@@ -6,6 +6,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -63,6 +64,10 @@ class Tree:
         with open(new, "w", encoding="ascii") as f:
             f.write(text)
         os.rename(new, full)
+
+    def put_bytes(self, relative, data):
+        with open(self.path(relative), "wb") as f:
+            f.write(data)
 
     def get(self, relative):
         with open(self.path(relative), encoding="ascii") as f:
@@ -253,7 +258,7 @@ class Case(unittest.TestCase):
         self.addCleanup(self.t.close)
         return self.t
 
-    def run_ctl(self, *arguments, **more):
+    def run_ctl(self, *arguments, wrap=(), **more):
         t = self.t
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("HYPERPOLL", "SSH"))}
         environment.update(HYPERPOLL_SYSFS_ROOT=t.path("sys"), HYPERPOLL_DEV_ROOT=t.path("dev"),
@@ -262,7 +267,7 @@ class Case(unittest.TestCase):
         environment.update(more)
         # meson sets this in cross builds whose programs do not run here by themselves.
         wrapper = shlex.split(os.environ.get("MESON_EXE_WRAPPER", ""))
-        done = subprocess.run([*wrapper, self.program, *arguments], env=environment, capture_output=True,
+        done = subprocess.run([*wrap, *wrapper, self.program, *arguments], env=environment, capture_output=True,
                               text=True, timeout=60, check=False)
         clean = lambda text: text.replace(t.root, "@").replace(self.program, "vmbusctl")
         return done.returncode, clean(done.stdout), clean(done.stderr)
@@ -271,3 +276,10 @@ class Case(unittest.TestCase):
         """Exact result; `err` without the program's name in front of each line."""
         lines = "".join(f"vmbusctl: {line}\n" for line in err.splitlines())
         self.assertEqual(self.run_ctl(*arguments, **more), (code, out, lines))
+
+
+def main(doc):
+    if len(sys.argv) < 2:
+        sys.exit(doc)
+    Case.program = os.path.realpath(sys.argv.pop(1))
+    unittest.main(verbosity=1)

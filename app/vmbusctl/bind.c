@@ -282,6 +282,8 @@ ctl_bind(struct ctl *ctl)
 			return CTL_FAILED;
 		}
 	}
+	if (ctl->persist && ctl_persist_check(ctl, job.device) != CTL_OK)
+		return CTL_FAILED;
 	ctl_plan_uio(ctl, job.device, &job.plan);
 	if (job.plan.n > 0)
 		warn_others(ctl, job.device);

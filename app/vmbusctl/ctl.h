@@ -127,6 +127,9 @@ uint64_t ctl_hugepages(const struct ctl *ctl, int node);
 
 /* persist.c: the rule that binds a device again at boot and when it is offered again. */
 
+/** May --persist write what it writes? Asked before anything is changed. @return CTL_OK, or
+ * reported */
+int ctl_persist_check(const struct ctl *ctl, const struct vmbus_sysfs_device *device);
 int ctl_persist_write(const struct ctl *ctl, const struct vmbus_sysfs_device *device);
 int ctl_persist_remove(const struct ctl *ctl, const struct vmbus_sysfs_device *device);
 bool ctl_persist_exists(const struct ctl *ctl, const struct vmbus_sysfs_device *device);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The machine around the devices: kernel version, isolation, NUMA nodes, huge pages. */
 #include "app/vmbusctl/ctl.h"
+#include "lib/vmbus/number.h"
 
 #include <dirent.h>
 #include <numa.h>
@@ -40,11 +41,12 @@ ctl_kernel(const struct ctl *ctl, char release[128], struct ctl_version *version
 unsigned int
 ctl_isolation(void)
 {
-	const char *given = getenv("HYPERPOLL_ISOLATION");
+	const char *given = secure_getenv("HYPERPOLL_ISOLATION");
+	uint64_t type;
 
 	/* For tests: CPUID does not follow the roots. */
 	if (given != NULL)
-		return (unsigned int)atoi(given) & 3;
+		return number_parse(given, NUMBER_PLAIN, 0, 3, &type) == 0 ? (unsigned int)type : 0;
 #if defined(__x86_64__) || defined(__i386__)
 	unsigned int a, b, c, d;
 

@@ -178,7 +178,7 @@ static int
 run(struct ctl *ctl, int argc, char **argv)
 {
 	const struct command *command = NULL;
-	const char *root = getenv("HYPERPOLL_ROOT");
+	const char *root = secure_getenv("HYPERPOLL_ROOT");
 	size_t i;
 
 	if (argc == 0)

@@ -163,12 +163,24 @@ ctl_plan_kernel(const struct ctl *ctl, const struct vmbus_sysfs_device *device, 
 		true;
 }
 
+/*
+ * Not by PATH, which is the user's own when root came by su, and not with the rest of the
+ * environment, where MODPROBE_OPTIONS is as good as an argument.
+ */
 static const char *
 modprobe(void)
 {
-	const char *given = getenv("HYPERPOLL_MODPROBE");
+	static const char *const places[] = {
+		"/sbin/modprobe", "/usr/sbin/modprobe", "/usr/bin/modprobe", "/bin/modprobe"};
+	const char *given = secure_getenv("HYPERPOLL_MODPROBE");
+	size_t i;
 
-	return given != NULL && given[0] != '\0' ? given : "modprobe";
+	if (given != NULL && given[0] != '\0' && secure_getenv("HYPERPOLL_SYSFS_ROOT") != NULL)
+		return given;
+	for (i = 0; i + 1 < sizeof(places) / sizeof(places[0]); i++)
+		if (access(places[i], X_OK) == 0)
+			break;
+	return places[i];
 }
 
 void
@@ -186,6 +198,8 @@ ctl_step_command(const struct ctl_step *step, char command[CTL_COMMAND_MAX])
 static int
 run_modprobe(const char *module)
 {
+	static char *const environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
+	char *const arguments[] = {"modprobe", (char *)module, NULL};
 	int status;
 	pid_t pid;
 
@@ -194,7 +208,7 @@ run_modprobe(const char *module)
 	if (pid < 0)
 		return -errno;
 	if (pid == 0) {
-		execlp(modprobe(), "modprobe", module, (char *)NULL);
+		execve(modprobe(), arguments, environment);
 		_exit(127);
 	}
 	if (waitpid(pid, &status, 0) != pid)

@@ -6,6 +6,7 @@ import json
 import os
 import stat
 import sys
+import unittest
 from unittest import mock
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -224,10 +225,10 @@ class Bind(Case):
     def test_json(self):
         t = self.tree()
         with Kernel(t):
-            code, out, err = self.run_ctl("bind", "eth1", "--json", "--persist")
+            code, out, err = self.run_ctl("bind", "eth1", "--json")
         self.assertEqual((code, err), (0, ""))
         self.assertEqual(json.loads(out), {"device": FREE_NIC, "driver": "uio_hv_generic",
-                                           "node": "/dev/uio5", "changed": True, "persistent": True})
+                                           "node": "/dev/uio5", "changed": True, "persistent": False})
 
     def test_loads_the_module(self):
         t = self.tree()
@@ -239,6 +240,29 @@ class Bind(Case):
         with Kernel(t):
             code, _, err = self.run_ctl("bind", "eth1", HYPERPOLL_MODPROBE=script)
         self.assertEqual((code, err), (0, ""))
+
+    def test_modprobe_took_options_from_the_environment(self):
+        t = self.tree()
+        t.remove("sys/bus/vmbus/drivers/uio_hv_generic")
+        t.put("modprobe", f"#!/bin/sh\nenv >{t.path('environment')}\n")
+        os.chmod(t.path("modprobe"), stat.S_IRWXU)
+        self.run_ctl("bind", "eth1", HYPERPOLL_MODPROBE=t.path("modprobe"),
+                     MODPROBE_OPTIONS="-C /home/user", LD_LIBRARY_PATH="/home/user")
+        seen = t.get("environment")
+        self.assertIn("PATH=/usr/sbin:/usr/bin:/sbin:/bin\n", seen)
+        for name in ("MODPROBE_OPTIONS", "LD_LIBRARY_PATH", "HYPERPOLL"):
+            self.assertNotIn(name, seen)
+
+    @unittest.skipIf(os.path.exists("/sys/bus/vmbus"), "would load the module on this machine")
+    def test_modprobe_was_looked_for_in_the_users_path(self):
+        t = self.tree()
+        t.remove("sys/bus/vmbus/drivers/uio_hv_generic")
+        t.put("bin/modprobe", f"#!/bin/sh\n: >{t.path('ran')}\n")
+        os.chmod(t.path("bin/modprobe"), stat.S_IRWXU)
+        code, _, _ = self.run_ctl("bind", "eth1", HYPERPOLL_MODPROBE="",
+                                  PATH=t.path("bin") + ":" + os.environ["PATH"])
+        self.assertEqual(code, 1)
+        self.assertFalse(os.path.exists(t.path("ran")))
 
     def test_module_that_cannot_be_loaded_changes_nothing(self):
         t = self.tree()

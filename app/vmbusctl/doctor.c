@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* vmbusctl doctor: what stands between this guest and hyperpoll, and what to run about it. */
-#include "app/vmbusctl/ctl.h"
+#include "app/vmbusctl/doctor.h"
 
 #include <glob.h>
 #include <stdarg.h>
@@ -11,21 +11,11 @@
 
 #define CAP_SYS_ADMIN_BIT 21
 
-enum verdict { OK, NOTE, WARN, FAIL };
 static const char *const verdict_names[] = {"ok", "note", "warn", "fail"};
 
-struct report {
-	struct ctl *ctl;
-	struct json_object *checks; /* NULL: text */
-	unsigned int count[FAIL + 1];
-	struct ctl_version kernel;
-	bool has_kernel;
-	char release[128];
-};
-
-/* One finding; `fix` is a command or advice, NULL when there is nothing to do. */
-static void __attribute__((format(printf, 5, 6))) find(struct report *r, enum verdict verdict,
-	const char *check, const char *fix, const char *fmt, ...)
+void
+doctor_find(struct report *r, enum verdict verdict, const char *check, const char *fix,
+	const char *fmt, ...)
 {
 	struct json_object *o;
 	char text[1280];
@@ -49,67 +39,6 @@ static void __attribute__((format(printf, 5, 6))) find(struct report *r, enum ve
 	json_object_array_add(r->checks, o);
 }
 
-static bool
-before(const struct report *r, unsigned int major_number, unsigned int minor_number)
-{
-	return r->has_kernel &&
-	       (r->kernel.major < major_number ||
-		       (r->kernel.major == major_number && r->kernel.minor < minor_number));
-}
-
-static bool
-is_series(const struct report *r, unsigned int major_number, unsigned int minor_number)
-{
-	return r->has_kernel && r->kernel.major == major_number && r->kernel.minor == minor_number;
-}
-
-static void
-check_kernel(struct report *r)
-{
-	static const char newer[] = "install a newer kernel and reboot";
-	const struct ctl_version *k = &r->kernel;
-	unsigned int worse;
-
-	if (!r->has_kernel) {
-		find(r, WARN, "kernel", NULL,
-			"version unknown: %s/sys/kernel/osrelease cannot be read", r->ctl->fs.proc);
-		return;
-	}
-	worse = r->count[WARN] + r->count[FAIL];
-	if (before(r, 4, 16))
-		find(r, FAIL, "kernel", newer,
-			"Linux %u.%u has no uio_hv_generic with receive and send buffers: 4.16 is the "
-			"first",
-			k->major, k->minor);
-	else if (before(r, 4, 20))
-		find(r, WARN, "kernel", newer,
-			"Linux %u.%u opens the channel at bind and not at open: an application can use "
-			"the adapter once per bind",
-			k->major, k->minor);
-	/* The fix is in 6.11 and in stable trees since September 2024; 6.1.112 is known to have it.
-	 */
-	if (!before(r, 4, 20) && before(r, 6, 11) && !(is_series(r, 6, 1) && k->patch >= 112))
-		find(r, is_series(r, 6, 1) ? FAIL : WARN, "kernel", newer,
-			"Linux %u.%u.%u %s CVE-2024-46739: the kernel crashes when the host removes an "
-			"adapter that is in use",
-			k->major, k->minor, k->patch,
-			is_series(r, 6, 1) ? "has"
-					   : "may have (fixed in 6.11 and stable kernels "
-					     "since September 2024)");
-	if ((is_series(r, 6, 1) && k->patch == 158) || (is_series(r, 6, 12) && k->patch == 57))
-		find(r, FAIL, "kernel", newer,
-			"Linux %u.%u.%u crashes on an interrupt of a subchannel: use one queue only, or "
-			"not this kernel",
-			k->major, k->minor, k->patch);
-	else if (is_series(r, 6, 17) && k->patch < 7)
-		find(r, WARN, "kernel", newer,
-			"Linux 6.17.%u may crash on an interrupt of a subchannel: 6.17.7 is known good",
-			k->patch);
-	if (r->count[WARN] + r->count[FAIL] == worse)
-		find(r, OK, "kernel", NULL, "Linux %u.%u.%u (%s), no known bugs in uio_hv_generic",
-			k->major, k->minor, k->patch, r->release);
-}
-
 static void
 check_isolation(struct report *r)
 {
@@ -117,7 +46,7 @@ check_isolation(struct report *r)
 	unsigned int type = ctl_isolation();
 
 	if (type != 0)
-		find(r, FAIL, "isolation",
+		doctor_find(r, FAIL, "isolation",
 			"use a VM without memory isolation, or the kernel's hv_netvsc",
 			"this is an isolated VM (%s): user space cannot share memory with the host",
 			type < 4 ? names[type] : "unknown type");
@@ -150,26 +79,26 @@ check_module(struct report *r)
 
 	snprintf(path, sizeof(path), "%s/bus/vmbus/drivers/" VMBUS_UIO_DRIVER, ctl->fs.sys);
 	if (access(path, F_OK) == 0) {
-		find(r, OK, "module", NULL, "uio_hv_generic is loaded");
+		doctor_find(r, OK, "module", NULL, "uio_hv_generic is loaded");
 		return;
 	}
 	snprintf(path, sizeof(path), "lib/modules/%s/modules.dep", r->release);
 	if (file_has(ctl, path, "/uio_hv_generic.ko")) {
-		find(r, NOTE, "module", "modprobe uio_hv_generic",
+		doctor_find(r, NOTE, "module", "modprobe uio_hv_generic",
 			"uio_hv_generic is installed and not loaded; vmbusctl bind loads it");
 		return;
 	}
 	snprintf(path, sizeof(path), "boot/config-%s", r->release);
 	if (file_has(ctl, path, "CONFIG_UIO_HV_GENERIC=m"))
-		find(r, FAIL, "module",
+		doctor_find(r, FAIL, "module",
 			"install the rest of the kernel's modules (Ubuntu: linux-modules-extra-$(uname -r)), "
 			"or depmod",
 			"the kernel was built with uio_hv_generic but the module is not installed");
 	else if (file_has(ctl, path, "# CONFIG_UIO_HV_GENERIC is not set"))
-		find(r, FAIL, "module", "install a kernel with CONFIG_UIO_HV_GENERIC=m",
+		doctor_find(r, FAIL, "module", "install a kernel with CONFIG_UIO_HV_GENERIC=m",
 			"the kernel %s was built without uio_hv_generic", r->release);
 	else
-		find(r, FAIL, "module", "install a kernel with CONFIG_UIO_HV_GENERIC=m",
+		doctor_find(r, FAIL, "module", "install a kernel with CONFIG_UIO_HV_GENERIC=m",
 			"no module uio_hv_generic for kernel %s", r->release);
 }
 
@@ -195,16 +124,16 @@ check_hugepages(struct report *r)
 	uint64_t mib = ctl_hugepages(r->ctl, -1) >> 20;
 
 	if (mib == 0)
-		find(r, WARN, "hugepages",
+		doctor_find(r, WARN, "hugepages",
 			"echo 512 > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages",
 			"no free huge pages: sending without a copy needs them");
 	else if (!has_hugetlbfs(r->ctl))
-		find(r, WARN, "hugepages",
+		doctor_find(r, WARN, "hugepages",
 			"mount -t hugetlbfs none /dev/hugepages (or --in-memory)",
 			"%llu MiB of free huge pages, but no hugetlbfs is mounted",
 			(unsigned long long)mib);
 	else
-		find(r, OK, "hugepages", NULL, "%llu MiB free", (unsigned long long)mib);
+		doctor_find(r, OK, "hugepages", NULL, "%llu MiB free", (unsigned long long)mib);
 }
 
 static void
@@ -222,10 +151,11 @@ check_privileges(struct report *r)
 	if (f != NULL)
 		fclose(f);
 	if ((caps >> CAP_SYS_ADMIN_BIT & 1) != 0)
-		find(r, OK, "privileges", NULL,
+		doctor_find(r, OK, "privileges", NULL,
 			"CAP_SYS_ADMIN: physical addresses can be read from pagemap");
 	else
-		find(r, NOTE, "privileges", "run the application as root to send without a copy",
+		doctor_find(r, NOTE, "privileges",
+			"run the application as root to send without a copy",
 			"no CAP_SYS_ADMIN: pagemap hides physical addresses, packets are copied "
 			"(copy-only mode)");
 }
@@ -248,9 +178,9 @@ check_plugin(struct report *r)
 		glob(pattern, GLOB_APPEND, NULL, &found);
 	}
 	if (found.gl_pathc > 0)
-		find(r, OK, "plugin", NULL, "%s", found.gl_pathv[0] + strlen(r->ctl->root));
+		doctor_find(r, OK, "plugin", NULL, "%s", found.gl_pathv[0] + strlen(r->ctl->root));
 	else
-		find(r, NOTE, "plugin",
+		doctor_find(r, NOTE, "plugin",
 			"meson install, or give the application -d PATH/librte_hyperpoll.so",
 			"librte_hyperpoll.so is not installed in the usual places");
 	globfree(&found);
@@ -264,11 +194,11 @@ check_access(struct report *r, const struct vmbus_sysfs_device *d, const char *c
 	unsigned int i;
 
 	if (access(uio->path, F_OK) != 0) {
-		find(r, FAIL, check, "udevadm trigger -c add -s uio", "%s does not exist",
+		doctor_find(r, FAIL, check, "udevadm trigger -c add -s uio", "%s does not exist",
 			uio->path);
 	} else if (access(uio->path, R_OK | W_OK) != 0) {
 		snprintf(fix, sizeof(fix), "chown $USER %s, or run as root", uio->path);
-		find(r, WARN, check, fix, "no permission to open %s", uio->path);
+		doctor_find(r, WARN, check, fix, "no permission to open %s", uio->path);
 	}
 	for (i = 0; i < d->n_channels; i++) {
 		snprintf(path, sizeof(path), "%s/bus/vmbus/devices/%s/channels/%u/ring",
@@ -276,7 +206,7 @@ check_access(struct report *r, const struct vmbus_sysfs_device *d, const char *c
 		if (!d->channels[i].has_ring || access(path, R_OK | W_OK) == 0)
 			continue;
 		snprintf(fix, sizeof(fix), "chown $USER %s, or run as root", path);
-		find(r, WARN, check, fix, "no permission to map the rings of channel %u",
+		doctor_find(r, WARN, check, fix, "no permission to map the rings of channel %u",
 			d->channels[i].relid);
 	}
 }
@@ -290,15 +220,15 @@ check_memory_of_node(struct report *r, const struct vmbus_sysfs_device *d, const
 		return;
 	ctl_numa_cpus(r->ctl, d->numa_node, cpus, sizeof(cpus));
 	if (ctl_hugepages(r->ctl, d->numa_node) != 0) {
-		find(r, NOTE, check, NULL, "is on NUMA node %d: use its CPUs (%s)", d->numa_node,
-			cpus);
+		doctor_find(r, NOTE, check, NULL, "is on NUMA node %d: use its CPUs (%s)",
+			d->numa_node, cpus);
 		return;
 	}
 	snprintf(fix, sizeof(fix),
 		"echo 256 > /sys/devices/system/node/node%d/hugepages/hugepages-2048kB/nr_hugepages",
 		d->numa_node);
-	find(r, WARN, check, fix, "is on NUMA node %d (CPUs %s), which has no free huge pages",
-		d->numa_node, cpus);
+	doctor_find(r, WARN, check, fix,
+		"is on NUMA node %d (CPUs %s), which has no free huge pages", d->numa_node, cpus);
 }
 
 static void
@@ -316,21 +246,21 @@ check_uio_nic(struct report *r, const struct vmbus_sysfs_device *d, const char *
 	rc = vmbus_sysfs_uio_read(&ctl->fs, d->name, (size_t)sysconf(_SC_PAGESIZE), &uio);
 	ctl->keep_errors = false;
 	if (rc < 0) {
-		find(r, FAIL, check, "install a newer kernel, or vmbusctl unbind and bind again",
-			"%s",
+		doctor_find(r, FAIL, check,
+			"install a newer kernel, or vmbusctl unbind and bind again", "%s",
 			ctl->last_error[0] != '\0' ? ctl->last_error
 						   : "its uio device is not readable");
 		return;
 	}
 	n = ctl_users(ctl, d, users);
 	snprintf(node, sizeof(node), "/dev/uio%d", uio.number);
-	find(r, OK, check, NULL, "bound to uio_hv_generic as %s, %s%s%s", node,
+	doctor_find(r, OK, check, NULL, "bound to uio_hv_generic as %s, %s%s%s", node,
 		n > 0			       ? "in use by "
 		: d->state == VMBUS_STATE_OPEN ? "open"
 					       : "free",
 		n > 0 ? users[0].command : "", n > 1 ? " and others" : "");
-	if (n == 0 && d->state == VMBUS_STATE_OPEN && !before(r, 4, 20))
-		find(r, WARN, check, "run as root, outside containers",
+	if (n == 0 && d->state == VMBUS_STATE_OPEN && !doctor_before(r, 4, 20))
+		doctor_find(r, WARN, check, "run as root, outside containers",
 			"is open, but by no process that can be seen from here");
 	check_access(r, d, check, &uio);
 }
@@ -344,15 +274,15 @@ check_kernel_nic(struct report *r, const struct vmbus_sysfs_device *d, const cha
 
 	ctl_interfaces(r->ctl, d, &set);
 	if (ctl_has_ssh(r->ctl, &set, which)) {
-		find(r, NOTE, check, NULL, "bound to %s, carries this SSH connection (%s): keep it",
-			d->driver, which);
+		doctor_find(r, NOTE, check, NULL,
+			"bound to %s, carries this SSH connection (%s): keep it", d->driver, which);
 	} else if (ctl_has_default_route(r->ctl, &set, &route)) {
 		ctl_default_text(&route, text, sizeof(text));
-		find(r, NOTE, check, NULL, "bound to %s, carries %s (%s): keep it", d->driver, text,
-			route.interface);
+		doctor_find(r, NOTE, check, NULL, "bound to %s, carries %s (%s): keep it",
+			d->driver, text, route.interface);
 	} else {
 		snprintf(fix, sizeof(fix), "vmbusctl bind %s", d->name);
-		find(r, NOTE, check, fix, "bound to %s%s%s, free for hyperpoll",
+		doctor_find(r, NOTE, check, fix, "bound to %s%s%s, free for hyperpoll",
 			d->driver[0] == '\0' ? "no driver" : d->driver,
 			d->n_netdevs > 0 ? " as " : "", d->n_netdevs > 0 ? d->netdevs[0] : "");
 	}
@@ -368,54 +298,19 @@ check_nic(struct report *r, const struct vmbus_sysfs_device *d)
 		check_uio_nic(r, d, check);
 	else
 		check_kernel_nic(r, d, check);
-	if (d->monitor_id < 0 && before(r, 6, 10))
-		find(r, FAIL, check, "install Linux 6.10 or later",
+	if (d->monitor_id < 0 && doctor_before(r, 6, 10))
+		doctor_find(r, FAIL, check, "install Linux 6.10 or later",
 			"has no monitor bit, and kernels before 6.10 refuse such a device");
-	else if (d->monitor_id < 0 && before(r, 6, 17))
-		find(r, WARN, check, "use one queue, or install Linux 6.17 or later",
+	else if (d->monitor_id < 0 && doctor_before(r, 6, 17))
+		doctor_find(r, WARN, check, "use one queue, or install Linux 6.17 or later",
 			"has no monitor bit, and kernels before 6.17 cannot signal its subchannels");
 	check_memory_of_node(r, d, check);
 }
 
-/* Virtual functions are found by the serial number that names their slot (§10). */
-static void
-check_vfs(struct report *r)
+static const char *
+plural(unsigned int n)
 {
-	char pattern[VMBUS_SYSFS_PATH_MAX], link[VMBUS_SYSFS_PATH_MAX], target[512], pci[32];
-	struct vmbus_pci_address a;
-	const char *driver;
-	glob_t found;
-	uint32_t serial;
-	unsigned int n = 0;
-	ssize_t length;
-	size_t i;
-
-	snprintf(pattern, sizeof(pattern), "%s/bus/pci/slots/*", r->ctl->fs.sys);
-	if (glob(pattern, 0, NULL, &found) != 0)
-		found.gl_pathc = 0;
-	for (i = 0; i < found.gl_pathc; i++) {
-		if (vmbus_parse_slot(strrchr(found.gl_pathv[i], '/') + 1, &serial) < 0)
-			continue;
-		if (vmbus_sysfs_vf(&r->ctl->fs, serial, &a) < 0)
-			continue;
-		n++;
-		snprintf(pci, sizeof(pci), "%04x:%02x:%02x.0", a.domain, a.bus, a.device);
-		snprintf(link, sizeof(link), "%s/bus/pci/devices/%s/driver", r->ctl->fs.sys, pci);
-		length = readlink(link, target, sizeof(target) - 1);
-		if (length <= 0) {
-			find(r, WARN, "vf",
-				"modprobe mlx5_ib, mana_ib or vfio-pci, as the function needs",
-				"virtual function %s (serial %u) has no driver", pci, serial);
-			continue;
-		}
-		target[length] = '\0';
-		driver = strrchr(target, '/') == NULL ? target : strrchr(target, '/') + 1;
-		find(r, OK, "vf", NULL, "virtual function %s (serial %u) with driver %s", pci,
-			serial, driver);
-	}
-	if (n == 0)
-		find(r, NOTE, "vf", NULL, "no virtual function: packets take the synthetic path");
-	globfree(&found);
+	return n == 1 ? "" : "s";
 }
 
 int
@@ -432,18 +327,20 @@ ctl_doctor(struct ctl *ctl)
 	r.has_kernel = ctl_kernel(ctl, r.release, &r.kernel);
 	snprintf(path, sizeof(path), "%s/bus/vmbus/devices", ctl->fs.sys);
 	if (access(path, F_OK) != 0) {
-		find(&r, FAIL, "vmbus", "run this in a Hyper-V guest, with hv_vmbus loaded",
+		doctor_find(&r, FAIL, "vmbus", "run this in a Hyper-V guest, with hv_vmbus loaded",
 			"no VMBus: %s is missing", path);
 	} else if (ctl_scan(ctl) == CTL_OK) {
 		for (i = 0; i < ctl->n_devices; i++)
 			nics += ctl_is_nic(&ctl->devices[i]);
-		find(&r, nics > 0 ? OK : FAIL, "vmbus",
+		doctor_find(&r, nics > 0 ? OK : FAIL, "vmbus",
 			nics > 0 ? NULL : "add a network adapter to the VM",
-			"%zu devices, %u of them network adapters", ctl->n_devices, nics);
+			"%zu device%s, %u of them %s", ctl->n_devices,
+			plural((unsigned int)ctl->n_devices), nics,
+			nics == 1 ? "a network adapter" : "network adapters");
 	} else {
-		find(&r, FAIL, "vmbus", "run as root", "%s cannot be read", path);
+		doctor_find(&r, FAIL, "vmbus", "run as root", "%s cannot be read", path);
 	}
-	check_kernel(&r);
+	doctor_check_kernel(&r);
 	check_isolation(&r);
 	check_module(&r);
 	check_hugepages(&r);
@@ -452,7 +349,7 @@ ctl_doctor(struct ctl *ctl)
 	for (i = 0; i < ctl->n_devices; i++)
 		if (ctl_is_nic(&ctl->devices[i]))
 			check_nic(&r, &ctl->devices[i]);
-	check_vfs(&r);
+	doctor_check_functions(&r);
 	if (ctl->json) {
 		out = json_object_new_object();
 		json_object_object_add(out, "checks", r.checks);
@@ -460,8 +357,9 @@ ctl_doctor(struct ctl *ctl)
 		json_object_object_add(out, "failures", json_object_new_int((int)r.count[FAIL]));
 		ctl_print_json(out);
 	} else {
-		printf("%u ok, %u notes, %u warnings, %u failures\n", r.count[OK], r.count[NOTE],
-			r.count[WARN], r.count[FAIL]);
+		printf("%u ok, %u note%s, %u warning%s, %u failure%s\n", r.count[OK], r.count[NOTE],
+			plural(r.count[NOTE]), r.count[WARN], plural(r.count[WARN]), r.count[FAIL],
+			plural(r.count[FAIL]));
 	}
 	return r.count[FAIL] == 0 ? CTL_OK : CTL_FAILED;
 }

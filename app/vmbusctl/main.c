@@ -27,7 +27,8 @@ static const char usage[] =
 	"  -h, --help     this text\n"
 	"  -V, --version  version\n"
 	"\n"
-	"Exit status: 0 done, 1 failed or refused (doctor: something must be fixed), 2 usage.\n";
+	"Exit status: 0 done, 1 failed or refused (doctor: something must be fixed), 2 wrong usage\n"
+	"(options or arguments; nothing was looked at).\n";
 
 void
 ctl_error(const char *fmt, ...)
@@ -204,6 +205,16 @@ run(struct ctl *ctl, int argc, char **argv)
 	return command->run(ctl);
 }
 
+/* Output that did not arrive is a failure. */
+static int
+flushed(int status)
+{
+	if (fflush(stdout) == 0)
+		return status;
+	ctl_error("cannot write the output: %s", strerror(errno));
+	return CTL_FAILED;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -235,10 +246,10 @@ main(int argc, char **argv)
 			break;
 		case 'h':
 			fputs(usage, stdout);
-			return CTL_OK;
+			return flushed(CTL_OK);
 		case 'V':
 			puts("vmbusctl " VMBUSCTL_VERSION);
-			return CTL_OK;
+			return flushed(CTL_OK);
 		default:
 			fputs("vmbusctl: see vmbusctl --help\n", stderr);
 			return CTL_USAGE;
@@ -247,9 +258,5 @@ main(int argc, char **argv)
 	status = run(&ctl, argc - optind, argv + optind);
 	vmbus_sysfs_free(ctl.devices, ctl.n_devices);
 	ctl_network_free(&ctl.network);
-	if (fflush(stdout) != 0) {
-		ctl_error("cannot write the output: %s", strerror(errno));
-		return CTL_FAILED;
-	}
-	return status;
+	return flushed(status);
 }

@@ -132,6 +132,12 @@ class Usage(Case):
         code, out, _ = self.run_ctl("--version")
         self.assertRegex(out, r"^vmbusctl \d+\.\d+\.\d+\n$")
 
+    def test_output_that_is_lost_is_a_failure(self):
+        self.tree()
+        for arguments in (["--help"], ["--version"], ["status"], ["status", "--json"]):
+            self.assertEqual(self.run_ctl(*arguments, wrap=["sh", "-c", 'exec "$@" >/dev/full', "sh"]),
+                             (1, "", "vmbusctl: cannot write the output: No space left on device\n"))
+
 
 class DryRun(Case):
     def test_with_override(self):

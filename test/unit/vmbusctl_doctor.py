@@ -9,6 +9,11 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from vmbusctl_tree import FREE_NIC, ROUTE_NIC, UIO_NIC, Case, main
 
+UNUSED = "hyperpoll does not use virtual functions yet"
+IN_TREE = " " * 18 + ("fix: to use it: DPDK's own netvsc driver (HYPERPOLL_YIELD=1) with the PMD of the function, "
+                      "mlx5 for instance, and rdma-core")
+MANA = " " * 18 + ("fix: to use it: DPDK's own netvsc driver (HYPERPOLL_YIELD=1) with the mana PMD, rdma-core, and "
+                   "Linux 6.14 or later (or back-ported drivers)")
 DOCTOR_HEAD = """\
 ok    vmbus       4 devices, 3 of them network adapters
 ok    kernel      Linux 6.1.192 (6.1.192), no known bugs in uio_hv_generic
@@ -23,8 +28,11 @@ ok    nic {UIO_NIC}  bound to uio_hv_generic as /dev/uio0, in use by dpdk-testpm
 note  nic {ROUTE_NIC}  bound to hv_netvsc, carries the default route (eth0): keep it
 note  nic {FREE_NIC}  bound to hv_netvsc as eth1, free for hyperpoll
                   fix: vmbusctl bind {FREE_NIC}
-ok    vf          virtual function 0001:00:02.0 (serial 2) with driver mlx5_core
-7 ok, 3 notes, 0 warnings, 0 failures
+note  vf          virtual function 0001:00:02.0 (serial 2) with driver mlx5_core: {UNUSED}, \
+packets of its adapter take the synthetic path when that is bound to uio_hv_generic, and this one's only \
+under hv_netvsc
+{IN_TREE}
+6 ok, 4 notes, 0 warnings, 0 failures
 """
 
 
@@ -76,11 +84,33 @@ class Doctor(Case):
             t.kernel(version, f"Linux version {version} (gcc)")
             self.assertEqual(self.lines("kernel", code=1 if verdict == "fail" else 0),
                              [f"{verdict}  kernel      {text}", newer])
-        for version in ("6.1.112", "6.1.159", "6.11.0", "6.12.58", "6.17.7", "6.18.0", "7.0.1"):
+        for version in ("5.4.284", "5.10.247", "5.15.167", "5.15.194", "5.15.197", "6.1.112", "6.1.155", "6.1.159",
+                        "6.6.51", "6.6.111", "6.6.118", "6.10.10", "6.11.0", "6.12.52", "6.12.64", "6.17.7", "6.18.0",
+                        "7.0.1"):
             t = self.tree()
             t.kernel(version, f"Linux version {version} (gcc)")
             self.assertEqual(self.lines("kernel", code=0), [
                 f"ok    kernel      Linux {version} ({version}), no known bugs in uio_hv_generic"])
+
+    def test_stable_kernels_with_the_same_back_ports_were_not_judged(self):
+        for version in ("5.4.301", "5.10.246", "5.15.195", "5.15.196", "6.1.156", "6.1.157", "6.6.112", "6.6.117"):
+            t = self.tree()
+            t.kernel(version, f"Linux version {version} (gcc)")
+            self.assertEqual(self.lines("kernel")[0], f"fail  kernel      Linux {version} crashes on an interrupt "
+                             "of a subchannel: use one queue only, or not this kernel")
+        for version in ("6.12.53", "6.12.58", "6.12.61"):
+            t = self.tree()
+            t.kernel(version, f"Linux version {version} (gcc)")
+            self.assertEqual(self.lines("kernel", code=0)[0], f"warn  kernel      Linux {version} may crash on an "
+                             "interrupt of a subchannel: 6.12.57 does, which release of 6.12 is the first "
+                             "without is not known here")
+
+    def test_rescind_fixes_of_stable_kernels(self):
+        for version in ("5.4.283", "5.10.225", "5.15.166", "6.6.50", "6.8.12", "6.10.9"):
+            t = self.tree()
+            t.kernel(version, f"Linux version {version} (gcc)")
+            self.assertIn(f"warn  kernel      Linux {version} may have (fixed in 6.11 and stable kernels since "
+                          "September 2024) CVE-2024-46739", self.lines("kernel", code=0)[0])
 
     def test_numbers_of_distributions(self):
         t = self.tree()
@@ -155,14 +185,93 @@ class Doctor(Case):
         t.kernel("6.18.1", "Linux version 6.18.1")
         self.assertEqual(len(self.lines(f"nic {FREE_NIC}", code=0)), 2)
 
-    def test_vf(self):
+    def function(self, pci="0001:00:02.0", interface=None, driver="mlx5_core", ids=("0x15b3", "0x1016"), mac=None):
+        t = self.t
+        t.put(f"sys/bus/pci/devices/{pci}/vendor", ids[0] + "\n")
+        t.put(f"sys/bus/pci/devices/{pci}/device", ids[1] + "\n")
+        t.remove(f"sys/bus/pci/devices/{pci}/driver")
+        if driver:
+            t.link(f"sys/bus/pci/devices/{pci}/driver", f"../../drivers/{driver}")
+        if interface:
+            t.put(f"sys/bus/pci/devices/{pci}/net/{interface}/address", (mac or "02:00:00:00:00:01") + "\n")
+
+    def test_virtual_function_that_is_not_used_was_ok(self):
         t = self.tree()
-        t.remove("sys/bus/pci/devices/0001:00:02.0/driver")
+        what = "virtual function 0001:00:02.0 (serial 2) as enP1s2 with driver mlx5_core"
+        self.function(interface="enP1s2")
+        t.link("sys/class/net/enP1s2/master", "../eth1")
+        self.assertEqual(self.lines("vf", code=0), [
+            f"note  vf          {what} carries the packets of eth1 while hv_netvsc has that; bound to "
+            f"uio_hv_generic, they all take the slower synthetic path: {UNUSED}", IN_TREE])
+        t.remove("sys/class/net/enP1s2")
+        # By MAC address: the GUID's, when the adapter has no interface, else the interface's.
+        uio = (f"note  vf          {what} belongs to {UIO_NIC}, which is bound to uio_hv_generic: all its "
+               f"packets take the synthetic path, expect none here; {UNUSED}")
+        self.function(interface="enP1s2", mac="00:0D:3A:11:22:33")
+        self.assertEqual(self.lines("vf", code=0), [uio, IN_TREE])
+        self.function(interface="enP1s2", mac="7c:1e:52:aa:bb:cc")
+        t.put(t.device(FREE_NIC, "net/eth1/address"), "7c:1e:52:aa:bb:cc\n")
+        self.assertIn("carries the packets of eth1", self.lines("vf", code=0)[0])
+
+    def test_virtual_function_for_vfio(self):
+        self.tree()
+        self.function(driver="vfio-pci")
         self.assertEqual(self.lines("vf", code=0)[0],
-                         "warn  vf          virtual function 0001:00:02.0 (serial 2) has no driver")
+                         "note  vf          virtual function 0001:00:02.0 (serial 2) is bound to vfio-pci: packets "
+                         f"take the synthetic path, nothing moves them to it; {UNUSED}")
+
+    def test_virtual_function_without_driver(self):
+        t = self.tree()
+        self.function(driver=None)
+        self.assertEqual(self.lines("vf", code=0), [
+            "warn  vf          virtual function 0001:00:02.0 (serial 2) has no driver: all packets take the "
+            f"synthetic path, under hv_netvsc too; {UNUSED}", IN_TREE])
         t.remove("sys/bus/pci/slots/2")
         self.assertEqual(self.lines("vf", code=0),
                          ["note  vf          no virtual function: packets take the synthetic path"])
+
+    def test_mana_was_not_recognised(self):
+        t = self.tree()
+        t.remove("sys/bus/pci/slots/2")
+        explained = ("note  mana        PCI 1414:00ba is the Microsoft Azure Network Adapter: DPDK's fast path on it "
+                     "needs Linux 6.14 or later (or back-ported Ethernet and InfiniBand drivers), rdma-core and "
+                     "the mana PMD; without them all packets of DPDK take the synthetic path, as they do with "
+                     "hyperpoll")
+        old = "; this is Linux 6.1, so only back-ported drivers would do"
+        self.function("7870:00:00.0", driver=None, ids=("0x1414", "0x00ba"))
+        self.assertEqual(self.lines("vf", "mana", code=0), [
+            "warn  vf          MANA function 7870:00:00.0 has no driver: all packets take the synthetic path, "
+            f"under hv_netvsc too; {UNUSED}", MANA, explained + old])
+        self.function("7870:00:00.0", "enP30832s1", "mana", ids=("0x1414", "0x00ba"))
+        self.function("7870:00:00.0", "enP30832s1d1", "mana", ids=("0x1414", "0x00ba"))
+        t.link("sys/class/net/enP30832s1/master", "../eth0")
+        t.link("sys/class/net/enP30832s1d1/master", "../eth1")
+        t.kernel("6.14.2", "Linux version 6.14.2")
+        what = "note  vf          MANA function 7870:00:00.0 as %s with driver mana carries the packets of %s "
+        self.assertEqual([line[:len(what % ("enP30832s1d1", "eth1"))] for line in self.lines("vf", "mana", code=0)],
+                         [line[:len(what % ("enP30832s1d1", "eth1"))] for line in
+                          (what % ("enP30832s1", "eth0") + "while hv_netvsc", MANA,
+                           what % ("enP30832s1d1", "eth1"), MANA, explained)])
+        self.assertEqual(self.lines("mana", code=0), [explained])
+
+    def test_other_functions_of_microsoft_are_not_mana(self):
+        t = self.tree()
+        t.remove("sys/bus/pci/slots/2")
+        self.function("c05b:00:00.0", driver="nvme", ids=("0x1414", "0xb111"))
+        self.assertEqual(self.lines("vf", "mana", code=0),
+                         ["note  vf          no virtual function: packets take the synthetic path"])
+
+    def test_one_warning_was_plural(self):
+        t = self.tree()
+        t.remove(t.device(FREE_NIC))
+        t.remove("sys/bus/pci/slots/2/address")
+        t.kernel("6.12.58", "Linux version 6.12.58")
+        t.remove("dev/uio0")
+        out = self.run_ctl("doctor")[1]
+        self.assertTrue(out.endswith("5 ok, 3 notes, 1 warning, 1 failure\n"), out)
+        t.remove(t.device(ROUTE_NIC))
+        t.remove("sys/bus/vmbus/devices/f8b3781a-1e82-4818-a1c3-63d806ec15bb")
+        self.assertTrue(self.run_ctl("doctor")[1].startswith("ok    vmbus       1 device, 1 of them a network adapter\n"))
 
     def test_isolation(self):
         self.tree()

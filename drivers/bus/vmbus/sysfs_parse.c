@@ -1,15 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Pure functions on text and words that the kernel prints (spec/linux-uio-vmbus.md). */
 #include "drivers/bus/vmbus/sysfs.h"
+#include "lib/vmbus/number.h"
 
 #include <errno.h>
 #include <string.h>
-
-static bool
-is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
 
 /* n hex digits at text, no more than 16. */
 static int
@@ -29,23 +24,13 @@ parse_hex(const char *text, unsigned int n, uint64_t *value)
 	return 0;
 }
 
+/* The kernel pads nothing. */
 static int
 parse_u64(const char *text, uint64_t max, uint64_t *value)
 {
-	uint64_t v = 0;
-	size_t i;
-
-	if (!is_digit(text[0]) || (text[0] == '0' && text[1] != '\0'))
+	if (text[0] == '0' && text[1] != '\0')
 		return -EINVAL;
-	for (i = 0; text[i] != '\0'; i++) {
-		if (!is_digit(text[i]) || v > (UINT64_MAX - 9) / 10)
-			return -EINVAL;
-		v = v * 10 + (unsigned int)(text[i] - '0');
-		if (v > max)
-			return -EINVAL;
-	}
-	*value = v;
-	return 0;
+	return number_parse(text, NUMBER_PLAIN, 0, max, value) == 0 ? 0 : -EINVAL;
 }
 
 int

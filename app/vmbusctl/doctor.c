@@ -280,6 +280,14 @@ check_kernel_nic(struct report *r, const struct vmbus_sysfs_device *d, const cha
 		ctl_default_text(&route, text, sizeof(text));
 		doctor_find(r, NOTE, check, NULL, "bound to %s, carries %s (%s): keep it",
 			d->driver, text, route.interface);
+	} else if (r->ctl->network.error != 0) {
+		doctor_find(r, WARN, check, "run as root, outside containers",
+			"bound to %s; whether it carries the default route cannot be found out "
+			"(rtnetlink: %s)",
+			d->driver, strerror(r->ctl->network.error));
+	} else if (d->n_netdevs == 0 && strcmp(d->driver, VMBUS_NETVSC_DRIVER) == 0) {
+		doctor_find(r, NOTE, check, NULL,
+			"bound to %s, its interface is in another network namespace", d->driver);
 	} else {
 		snprintf(fix, sizeof(fix), "vmbusctl bind %s", d->name);
 		doctor_find(r, NOTE, check, fix, "bound to %s%s%s, free for hyperpoll",

@@ -186,6 +186,8 @@ class Captured(Case):
             self.capture(damage)
             self.check(["bind", "eth1"], 1, "", "the routes of this machine cannot be read (rtnetlink: Bad "
                        f"message), so {FREE_NIC} may carry the default route; --force does it all the same")
+        self.assertIn(f"warn  nic {FREE_NIC}  bound to hv_netvsc; whether it carries the default route cannot be "
+                      "found out (rtnetlink: Bad message)\n", self.run_ctl("doctor")[1])
 
     def test_hostile_attributes(self):
         whole = link(4, "enP1s1", master=3) + nexthop(9, 3) + group(20, 9) + route(several(2, 3), table=77)
@@ -218,6 +220,8 @@ class Captured(Case):
         self.check(["bind", FREE_NIC], 1, "", f"{FREE_NIC} has its interface in another network namespace, "
                    "where it may carry the default route: give it back first, or run this there; --force "
                    "does it all the same")
+        self.assertIn(f"note  nic {FREE_NIC}  bound to hv_netvsc, its interface is in another network namespace\n",
+                      self.run_ctl("doctor")[1])
 
 
 class FilesOfProc(Case):

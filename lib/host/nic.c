@@ -168,8 +168,8 @@ void
 host_nic_buffers_revoked(struct host_nic *nic)
 {
 	nic_rx_release(nic);
-	memset(&nic->recv, 0, sizeof(nic->recv));
-	memset(&nic->send, 0, sizeof(nic->send));
+	nic_nvsp_drop_buffer(nic, &nic->recv);
+	nic_nvsp_drop_buffer(nic, &nic->send);
 	nic->send_sections = 0;
 	if (nic->state == NIC_READY || nic->state == NIC_NEGOTIATED)
 		nic->state = nic->have_recv ? NIC_REVOKED : nic->state;

@@ -52,6 +52,7 @@ extern const char *const host_nic_config_help;
 struct host_buffer {
 	uint8_t *base;
 	size_t len;
+	void *owner; /**< the transport's own */
 };
 
 /** How the NIC reaches its guest. @a ctx is the transport's own. */
@@ -66,6 +67,8 @@ struct host_transport {
 	const void *(*page)(void *ctx, uint64_t pfn);
 	/** Map the buffer of GPADL @p handle. @return 0, -ENOENT for an unknown handle. */
 	int (*buffer)(void *ctx, uint32_t handle, struct host_buffer *buffer);
+	/** The NIC is done with what buffer() gave: called once for each success. May be NULL. */
+	void (*release)(void *ctx, const struct host_buffer *buffer);
 	/**
 	 * The guest asked for @p count subchannels (1..count). Prepare them; called before the
 	 * answer is written. A transport whose regions must be valid with the answer opens the
@@ -118,7 +121,7 @@ int host_nic_channel_open(struct host_nic *nic, unsigned int index, const struct
 void host_nic_channel_close(struct host_nic *nic, unsigned int index);
 bool host_nic_channel_is_open(const struct host_nic *nic, unsigned int index);
 
-/** The GPADL or mapping behind a buffer goes away: stop using both buffers at once. */
+/** The GPADL or mapping behind a buffer goes away: stop using both at once, and release them. */
 void host_nic_buffers_revoked(struct host_nic *nic);
 
 /**

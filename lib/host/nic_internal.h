@@ -245,6 +245,8 @@ const char *nic_nvsp_message(
 /* May data and RNDIS control flow? A first 107 counts as "no send buffer" (spec/nvsp.md §4). */
 bool nic_nvsp_rndis_allowed(struct host_nic *nic);
 void nic_nvsp_reset(struct host_nic *nic);
+/* Stop using a buffer of the guest and tell the transport. */
+void nic_nvsp_drop_buffer(struct host_nic *nic, struct host_buffer *buffer);
 void nic_nvsp_channel_opened(struct host_nic *nic);
 /* VF state changed or RNDIS came up: tell the guest what it may know. */
 void nic_nvsp_announce_vf(struct host_nic *nic);

@@ -9,6 +9,14 @@
 #define SEND_BUF_MAX NVSP_MAX_RECV_BUF
 
 void
+nic_nvsp_drop_buffer(struct host_nic *nic, struct host_buffer *buffer)
+{
+	if (buffer->base != NULL && nic->transport.release != NULL)
+		nic->transport.release(nic->transport.ctx, buffer);
+	memset(buffer, 0, sizeof(*buffer));
+}
+
+void
 nic_nvsp_reset(struct host_nic *nic)
 {
 	nic_rx_release(nic);
@@ -19,8 +27,8 @@ nic_nvsp_reset(struct host_nic *nic)
 	nic->have_recv = nic->have_send = false;
 	nic->mtu_field = NVSP_MTU_MIN;
 	nic->capabilities = 0;
-	memset(&nic->recv, 0, sizeof(nic->recv));
-	memset(&nic->send, 0, sizeof(nic->send));
+	nic_nvsp_drop_buffer(nic, &nic->recv);
+	nic_nvsp_drop_buffer(nic, &nic->send);
 	nic->send_sections = 0;
 	nic->subchannels_asked = nic->subchannels_answered = false;
 	nic->table_sent = nic->offer_now = false;
@@ -125,8 +133,10 @@ map_buffer(struct host_nic *nic, const struct nvsp_message *msg, size_t max, str
 	if (rc != 0)
 		return rc;
 	if (mapped.base == NULL || mapped.len == 0 || mapped.len % VMBUS_PAGE_SIZE != 0 ||
-		mapped.len > max)
+		mapped.len > max) {
+		nic_nvsp_drop_buffer(nic, &mapped);
 		return -EINVAL;
+	}
 	*b = mapped;
 	return 0;
 }
@@ -149,7 +159,7 @@ recv_buffer(struct host_nic *nic, const struct vmbus_packet *pkt, const struct n
 		if (nic_rx_sections(nic) == 0)
 			status = NVSP_STATUS_SUCCESS;
 		else
-			memset(&nic->recv, 0, sizeof(nic->recv));
+			nic_nvsp_drop_buffer(nic, &nic->recv);
 	}
 	if (status == NVSP_STATUS_SUCCESS) {
 		nic->have_recv = true;
@@ -331,9 +341,9 @@ revoke(struct host_nic *nic, const struct vmbus_packet *pkt, uint32_t type)
 {
 	if (type == NVSP_TYPE_REVOKE_RECV_BUF) {
 		nic_rx_release(nic);
-		memset(&nic->recv, 0, sizeof(nic->recv));
+		nic_nvsp_drop_buffer(nic, &nic->recv);
 	} else {
-		memset(&nic->send, 0, sizeof(nic->send));
+		nic_nvsp_drop_buffer(nic, &nic->send);
 		nic->send_sections = 0;
 	}
 	nic->state = NIC_REVOKED;

@@ -11,7 +11,6 @@
 #include "app/hvsim-vm/kvm.h"
 
 #define CMDLINE_AT     0x20000u
-#define CMDLINE_MAX    2048u
 #define EBDA_AT	       0x9f000u
 #define E820_RAM       1u
 #define HEADER_AT      0x1f1u
@@ -30,7 +29,7 @@ file_open(struct file *f, const char *what, const char *path)
 	struct stat st;
 
 	f->path = path;
-	f->fd = open(path, O_RDONLY | O_CLOEXEC);
+	f->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (f->fd < 0 || fstat(f->fd, &st) != 0 || !S_ISREG(st.st_mode)) {
 		int rc = f->fd < 0 ? -errno : -EINVAL;
 
@@ -67,17 +66,13 @@ file_read(const struct file *f, void *dst, uint64_t offset, uint64_t len)
 	return 0;
 }
 
-/* Kernel into memory, header into boot_params; returns through *header what initrd needs. */
+/* The first bytes of a kernel, and that it is one we can boot. */
 static int
-load_kernel(struct ram *ram, const struct file *f, struct boot_params *params)
+read_header(const struct file *f, uint8_t first[1024], struct setup_header *h)
 {
-	uint8_t first[1024];
-	struct setup_header *h = &params->hdr;
-	uint64_t header_len, setup, len;
-	uint8_t *dst;
-	int rc;
+	uint64_t header_len;
 
-	if (f->size < sizeof(first) || file_read(f, first, 0, sizeof(first)) != 0 ||
+	if (f->size < 1024 || file_read(f, first, 0, 1024) != 0 ||
 		memcmp(first + 0x202, "HdrS", 4) != 0) {
 		fprintf(stderr, "hvsim-vm: %s is not a Linux bzImage\n", f->path);
 		return -EINVAL;
@@ -91,6 +86,21 @@ load_kernel(struct ram *ram, const struct file *f, struct boot_params *params)
 			h->version);
 		return -EINVAL;
 	}
+	return 0;
+}
+
+/* Kernel into memory, header into boot_params; returns through *header what initrd needs. */
+static int
+load_kernel(struct ram *ram, const struct file *f, struct boot_params *params)
+{
+	uint8_t first[1024];
+	struct setup_header *h = &params->hdr;
+	uint64_t setup, len;
+	uint8_t *dst;
+	int rc = read_header(f, first, h);
+
+	if (rc != 0)
+		return rc;
 	setup = (uint64_t)((h->setup_sects == 0 ? 4 : h->setup_sects) + 1) * SETUP_SECT;
 	len = f->size > setup ? f->size - setup : 0;
 	/* The kernel unpacks itself in place and needs init_size for that. */
@@ -138,6 +148,26 @@ add_e820(struct boot_params *params, uint64_t start, uint64_t end)
 }
 
 int
+vm_boot_check(const struct vm_options *options)
+{
+	struct setup_header header = {0};
+	uint8_t first[1024];
+	struct file f;
+	int rc = file_open(&f, "kernel", options->kernel);
+
+	if (rc != 0)
+		return rc;
+	rc = read_header(&f, first, &header);
+	close(f.fd);
+	if (rc != 0 || options->initrd == NULL)
+		return rc;
+	rc = file_open(&f, "initrd", options->initrd);
+	if (rc == 0)
+		close(f.fd);
+	return rc;
+}
+
+int
 vm_boot_load(struct ram *ram, const struct vm_options *options)
 {
 	struct boot_params *params = ram_at(ram, VM_BOOT_PARAMS, sizeof(*params));
@@ -145,11 +175,8 @@ vm_boot_load(struct ram *ram, const struct vm_options *options)
 	struct file f;
 	int rc;
 
-	if (params == NULL || cmdline >= CMDLINE_MAX) {
-		fprintf(stderr, "hvsim-vm: --append is longer than %u characters\n",
-			CMDLINE_MAX - 1);
+	if (params == NULL || cmdline >= VM_CMDLINE_MAX)
 		return -EINVAL;
-	}
 	memset(params, 0, sizeof(*params));
 	rc = file_open(&f, "kernel", options->kernel);
 	if (rc != 0)
@@ -165,7 +192,7 @@ vm_boot_load(struct ram *ram, const struct vm_options *options)
 	}
 	if (rc != 0)
 		return rc;
-	memcpy(ram_at(ram, CMDLINE_AT, CMDLINE_MAX), options->append, cmdline + 1);
+	memcpy(ram_at(ram, CMDLINE_AT, VM_CMDLINE_MAX), options->append, cmdline + 1);
 	params->hdr.cmd_line_ptr = CMDLINE_AT;
 	params->acpi_rsdp_addr = VM_ACPI_RSDP;
 	add_e820(params, 0, EBDA_AT);

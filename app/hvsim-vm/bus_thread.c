@@ -2,7 +2,6 @@
 /* The bus thread: NICs, monitor page, messages, control socket (spec/hyperv-host-on-kvm.md §2, §8).
  */
 #include <errno.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -10,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "app/hvsim-vm/log.h"
 #include "app/hvsim-vm/nics.h"
 
 /* Packets and frames per NIC and turn: short enough that a vCPU never waits long for the lock. */
@@ -25,6 +25,8 @@
 #define TICK_MAX_NS UINT64_C(100000000)
 #define PAUSE_NS    UINT64_C(50000)
 #define EPOLL_EVERY 16u
+/* How long the end of the machine waits for the bus thread. */
+#define JOIN_SECONDS 5
 
 static uint64_t
 now_ns(void)
@@ -49,12 +51,11 @@ drain(int fd)
 static unsigned int
 turn(struct nics *nics)
 {
-	struct vm *vm = nics->vm;
-	unsigned int i, work = vbus_monitor_poll(&vm->bus);
+	unsigned int i, work = vbus_monitor_poll(nics->bus);
 
 	for (i = 0; i < nics->count; i++)
 		work += host_nic_poll(nics->nic[i].nic, BUDGET);
-	synic_pump(&vm->synic);
+	synic_pump(nics->bus->synic);
 	return work;
 }
 
@@ -62,7 +63,6 @@ turn(struct nics *nics)
 static uint64_t
 sleep_time(struct nics *nics, uint64_t last_work)
 {
-	struct vm *vm = nics->vm;
 	uint64_t ns = TICK_MAX_NS, tick;
 	unsigned int i;
 	bool work = false;
@@ -77,7 +77,7 @@ sleep_time(struct nics *nics, uint64_t last_work)
 	}
 	if (work)
 		return 0;
-	if (vm->bus.monitor_page != NULL || vm->synic.queued > 0) {
+	if (nics->bus->monitor_page != NULL || nics->bus->synic->queued > 0) {
 		tick = now_ns() - last_work < BUSY_FOR_NS ? TICK_BUSY_NS : TICK_IDLE_NS;
 		if (tick < ns)
 			ns = tick;
@@ -113,7 +113,6 @@ static void *
 bus_thread(void *arg)
 {
 	struct nics *nics = arg;
-	struct vm *vm = nics->vm;
 	uint64_t last_work = now_ns();
 	unsigned int turns = 0, i;
 
@@ -121,26 +120,23 @@ bus_thread(void *arg)
 		uint64_t ns = 0;
 		unsigned int work;
 
-		/* The lock is not fair: let waiting vCPUs go first, but not for ever. */
-		for (i = 0; i < 1000 && atomic_load(&vm->bus_waiters) != 0; i++)
-			sched_yield();
-		pthread_mutex_lock(&vm->bus_lock);
+		bus_lock_take_turn(nics->lock);
 		work = turn(nics);
 		if (work == 0)
 			ns = sleep_time(nics, last_work);
 		else
 			last_work = now_ns();
-		pthread_mutex_unlock(&vm->bus_lock);
+		bus_lock_drop(nics->lock);
 
 		if (ns == 0 && ++turns % EPOLL_EVERY != 0)
 			continue;
 		wait_events(nics, ns);
 		if (ns == 0)
 			continue;
-		pthread_mutex_lock(&vm->bus_lock);
+		bus_lock_take_turn(nics->lock);
 		for (i = 0; i < nics->count; i++)
 			host_nic_wake(nics->nic[i].nic);
-		pthread_mutex_unlock(&vm->bus_lock);
+		bus_lock_drop(nics->lock);
 	}
 	return NULL;
 }
@@ -154,9 +150,8 @@ watch(struct nics *nics, int fd, uint32_t events, bool drained)
 }
 
 int
-nics_start(struct nics *nics)
+nics_start(struct nics *nics, const int *acks, unsigned int n_acks)
 {
-	struct vm *vm = nics->vm;
 	unsigned int i;
 	int rc;
 
@@ -168,9 +163,9 @@ nics_start(struct nics *nics)
 	}
 	rc = watch(nics, nics->timer_fd, EPOLLIN, true);
 	if (rc == 0)
-		rc = watch(nics, vm->kick_fd, EPOLLIN, true);
-	for (i = 0; rc == 0 && i < vm->options->cpus; i++)
-		rc = watch(nics, vm->vcpu[i].resample_fd, EPOLLIN, true);
+		rc = watch(nics, nics->kick_fd, EPOLLIN, true);
+	for (i = 0; rc == 0 && i < n_acks; i++)
+		rc = watch(nics, acks[i], EPOLLIN, true);
 	for (i = 0; rc == 0 && i < nics->count; i++) {
 		int fd = host_nic_port_fd(nics->nic[i].nic);
 
@@ -186,32 +181,49 @@ nics_start(struct nics *nics)
 	if (rc == 0)
 		return 0;
 fail:
-	fprintf(stderr, "hvsim-vm: cannot start the bus thread: %s\n", strerror(-rc));
+	log_line("cannot start the bus thread: %s", strerror(-rc));
 	return rc;
 }
 
-void
-nics_destroy(struct nics *nics)
+static bool
+join(struct nics *nics)
 {
-	struct vm *vm = nics->vm;
 	const uint64_t one = 1;
-	unsigned int i;
+	struct timespec until;
 
 	atomic_store(&nics->stop, true);
-	if (nics->started) {
-		if (write(vm->kick_fd, &one, sizeof(one)) < 0)
-			fprintf(stderr, "hvsim-vm: cannot wake the bus thread\n");
-		pthread_join(nics->thread, NULL);
+	/* An eventfd write fails only at 2^64-1: then the thread is awake anyway. */
+	if (write(nics->kick_fd, &one, sizeof(one)) < 0)
+		log_line("cannot wake the bus thread");
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += JOIN_SECONDS;
+	/* It may hang in a port: a file of the user's on a dead file system. */
+	return pthread_timedjoin_np(nics->thread, NULL, &until) == 0;
+}
+
+bool
+nics_destroy(struct nics *nics)
+{
+	unsigned int i;
+
+	if (nics->started && !join(nics)) {
+		log_line("the bus thread does not stop; giving up on it");
+		return false;
 	}
-	vm_bus_lock(vm);
-	vbus_reset(&vm->bus);
-	vm->bus.devices = NULL;
-	vm_bus_unlock(vm);
+	host_control_close(nics->control);
+	nics->control = NULL;
+	if (nics->count != 0) {
+		bus_lock_take(nics->lock);
+		vbus_reset(nics->bus);
+		nics->bus->devices = NULL;
+		bus_lock_drop(nics->lock);
+	}
 	for (i = 0; i < nics->count; i++)
-		if (nics->nic[i].nic != NULL)
-			host_nic_destroy(nics->nic[i].nic);
+		host_nic_destroy(nics->nic[i].nic);
+	nics->count = 0;
 	if (nics->epoll_fd >= 0)
 		close(nics->epoll_fd);
 	if (nics->timer_fd >= 0)
 		close(nics->timer_fd);
+	return true;
 }

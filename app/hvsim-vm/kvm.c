@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "app/hvsim-vm/kvm.h"
+#include "app/hvsim-vm/log.h"
 
 #define GSI_SYNIC	32u
 #define TSS_AT		0xfffbd000u
@@ -105,20 +106,6 @@ vm_check(bool verbose, char *errbuf, size_t errlen)
 }
 
 void
-vm_bus_lock(struct vm *vm)
-{
-	atomic_fetch_add(&vm->bus_waiters, 1);
-	pthread_mutex_lock(&vm->bus_lock);
-	atomic_fetch_sub(&vm->bus_waiters, 1);
-}
-
-void
-vm_bus_unlock(struct vm *vm)
-{
-	pthread_mutex_unlock(&vm->bus_lock);
-}
-
-void
 vm_stop(struct vm *vm, enum vm_exit reason)
 {
 	const uint64_t one = 1;
@@ -127,7 +114,7 @@ vm_stop(struct vm *vm, enum vm_exit reason)
 	if (!atomic_compare_exchange_strong(&vm->exit_reason, &running, reason))
 		return;
 	if (write(vm->exit_fd, &one, sizeof(one)) < 0)
-		fprintf(stderr, "hvsim-vm: cannot tell the main thread to stop\n");
+		log_line("cannot tell the main thread to stop");
 }
 
 void
@@ -299,22 +286,19 @@ connect_event(void *ctx, uint32_t id, bool on)
 }
 
 static void
-log_line(void *ctx, const char *text)
+bus_log(void *ctx, const char *text)
 {
 	struct vm *vm = ctx;
 
 	if (vm->options->verbose)
-		fprintf(stderr, "hvsim-vm: %s\n", text);
+		log_line("%s", text);
 }
 
 int
-vm_create(struct vm *vm, const struct vm_options *options)
+vm_init(struct vm *vm, const struct vm_options *options)
 {
-	struct vbus_hypervisor hypervisor = {.ctx = vm, .connect = connect_event, .log = log_line};
-	uint64_t identity = IDENTITY_MAP_AT;
-	char errbuf[512];
+	struct vbus_hypervisor hypervisor = {.ctx = vm, .connect = connect_event, .log = bus_log};
 	unsigned int i;
-	int rc;
 
 	memset(vm, 0, sizeof(*vm));
 	vm->options = options;
@@ -322,14 +306,25 @@ vm_create(struct vm *vm, const struct vm_options *options)
 	atomic_init(&vm->exit_reason, VM_RUNNING);
 	for (i = 0; i < SYNIC_MAX_VPS; i++)
 		vm->vcpu[i].fd = vm->vcpu[i].resample_fd = -1;
-	pthread_mutex_init(&vm->bus_lock, NULL);
+	bus_lock_init(&vm->bus_lock);
 	vm->exit_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	vm->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (vm->exit_fd < 0 || vm->kick_fd < 0)
 		return fail("cannot make an eventfd");
 	synic_init(&vm->synic, &vm->ram, options->cpus);
 	vbus_init(&vm->bus, &vm->ram, &vm->synic, &hypervisor, &options->vbus);
-	serial_init(&vm->serial, STDOUT_FILENO, serial_irq, vm);
+	serial_init(&vm->serial, &vm->console, serial_irq, vm);
+	return 0;
+}
+
+int
+vm_create(struct vm *vm)
+{
+	const struct vm_options *options = vm->options;
+	uint64_t identity = IDENTITY_MAP_AT;
+	char errbuf[512];
+	unsigned int i;
+	int rc;
 
 	rc = open_kvm(&vm->kvm_fd, &vm->fd, errbuf, sizeof(errbuf));
 	if (rc == 0)
@@ -375,6 +370,15 @@ close_fd(int fd)
 }
 
 void
+vm_abandon(struct vm *vm)
+{
+	console_restore();
+	output_stop(&vm->console);
+	log_stop();
+	_exit(atomic_load(&vm->exit_reason));
+}
+
+void
 vm_stop_vcpus(struct vm *vm)
 {
 	unsigned int i;
@@ -383,9 +387,8 @@ vm_stop_vcpus(struct vm *vm)
 	for (i = 0; i < SYNIC_MAX_VPS; i++) {
 		if (!vm->vcpu[i].started || vcpu_join(&vm->vcpu[i]))
 			continue;
-		fprintf(stderr, "hvsim-vm: vCPU %u does not stop; giving up on it\n", i);
-		console_restore();
-		_exit(atomic_load(&vm->exit_reason));
+		log_line("vCPU %u does not stop; giving up on it", i);
+		vm_abandon(vm);
 	}
 }
 

@@ -3,9 +3,10 @@
  * @file
  * The machine: KVM's VM, its vCPU threads and what they exit for (spec/hyperv-host-on-kvm.md §2).
  *
- * Threads: main makes and destroys it; one thread per vCPU runs the guest; the bus thread (bus.c)
- * serves VMBus and the NICs. The bus lock covers synic, vbus and NICs; the serial port has a lock
- * of its own and is never entered with the bus lock held.
+ * Threads: main makes and destroys it; one thread per vCPU runs the guest; the bus thread
+ * (bus_thread.c) serves VMBus and the NICs; two threads write standard output and error (output.h).
+ * The bus lock covers synic, vbus and NICs; the serial port has a lock of its own and is never
+ * entered with the bus lock held. No thread waits for the guest or for a reader of our output.
  */
 #ifndef HVSIM_VM_KVM_H
 #define HVSIM_VM_KVM_H
@@ -15,6 +16,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "app/hvsim-vm/bus_lock.h"
+#include "app/hvsim-vm/output.h"
 #include "app/hvsim-vm/ram.h"
 #include "app/hvsim-vm/serial.h"
 #include "app/hvsim-vm/synic.h"
@@ -60,12 +63,12 @@ struct vm {
 	int kvm_fd, fd;
 	size_t run_size;
 	struct ram ram;
+	struct output console; /**< standard output */
 	struct serial serial;
 	uint8_t cmos_index;
 	struct vcpu vcpu[SYNIC_MAX_VPS];
 
-	pthread_mutex_t bus_lock;
-	atomic_uint bus_waiters; /**< vCPUs that want the lock: the bus thread lets them go first */
+	struct bus_lock bus_lock;
 	struct synic synic;
 	struct vbus bus;
 	int kick_fd; /**< wakes the bus thread: event connections, work from other threads */
@@ -82,23 +85,26 @@ struct vm {
  */
 int vm_check(bool verbose, char *errbuf, size_t errlen);
 
+/**
+ * Prepare everything that needs no KVM: bus, lock, descriptors. Errors have been printed.
+ * @return 0 or -errno; vm_destroy() is due in any case
+ */
+int vm_init(struct vm *vm, const struct vm_options *options);
 /** Make VM, memory and vCPUs; load the guest. Errors have been printed. @return 0 or -errno */
-int vm_create(struct vm *vm, const struct vm_options *options);
+int vm_create(struct vm *vm);
 /** Start the vCPU threads. */
 int vm_start(struct vm *vm);
 /** Wait for a vCPU thread, about two seconds. @return false when it does not come back */
 bool vcpu_join(struct vcpu *vcpu);
 /** Stop the vCPU threads, or end the process when one does not stop within seconds. */
 void vm_stop_vcpus(struct vm *vm);
+/** End the process at once: some thread does not stop. */
+_Noreturn void vm_abandon(struct vm *vm);
 /** Free everything; the threads have been stopped. */
 void vm_destroy(struct vm *vm);
 
 /** Ask the machine to end; the first reason given stands. Any thread. */
 void vm_stop(struct vm *vm, enum vm_exit reason);
-
-/** Take the bus lock from a thread that is not the bus thread. */
-void vm_bus_lock(struct vm *vm);
-void vm_bus_unlock(struct vm *vm);
 
 /** Exits for port accesses (io.c); called on vCPU threads. */
 void vm_io_out(struct vm *vm, uint16_t port, uint32_t value, unsigned int size);
@@ -112,10 +118,14 @@ int vm_cpuid_set(struct vm *vm, struct vcpu *vcpu);
 /** Put ACPI tables and the reset stub into memory (acpi.c). */
 void vm_acpi_build(struct ram *ram, unsigned int cpus);
 #define VM_ACPI_RSDP 0xe0000u
+/** Can kernel and initrd be read, and is the one a kernel? Prints why not. @return 0 or -errno */
+int vm_boot_check(const struct vm_options *options);
 /** Load kernel and initrd (boot.c) and print why if that fails. @return 0 or -errno */
 int vm_boot_load(struct ram *ram, const struct vm_options *options);
 #define VM_BOOT_PARAMS 0x10000u
 #define VM_BOOT_ENTRY  0x100000u
+/** Kernel command line with its end. */
+#define VM_CMDLINE_MAX 2048u
 
 /* Ports (spec §3, §4). */
 #define VM_PORT_SERIAL	   0x3f8u

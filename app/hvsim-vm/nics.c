@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app/hvsim-vm/log.h"
 #include "app/hvsim-vm/nics.h"
 #include "lib/vmbus/guid.h"
 
@@ -22,19 +23,15 @@ device_close(void *ctx, unsigned int index)
 	struct nic_device *n = ctx;
 
 	host_nic_channel_close(n->nic, index);
-	if (index == 0)
-		n->buffer[0] = n->buffer[1] = 0;
 }
 
+/* One buffer takes the other along: a NIC without one of them is of no use (spec/nvsp.md §12). */
 static void
-device_revoked(void *ctx, uint32_t id)
+device_revoked(void *ctx, struct vbus_view *view)
 {
 	struct nic_device *n = ctx;
 
-	if (id == 0 || (id != n->buffer[0] && id != n->buffer[1]))
-		return;
 	host_nic_buffers_revoked(n->nic);
-	n->buffer[0] = n->buffer[1] = 0;
 }
 
 static const struct vbus_device_ops device_ops = {
@@ -47,7 +44,7 @@ transport_signal(void *ctx, unsigned int channel)
 {
 	struct nic_device *n = ctx;
 
-	vbus_device_signal(&n->vm->bus, &n->device, channel);
+	vbus_device_signal(n->bus, &n->device, channel);
 }
 
 static const void *
@@ -55,24 +52,30 @@ transport_page(void *ctx, uint64_t pfn)
 {
 	struct nic_device *n = ctx;
 
-	return ram_pfn_ok(&n->vm->ram, pfn) ? ram_at(&n->vm->ram, pfn << 12, 4096) : NULL;
+	return ram_pfn_ok(n->bus->ram, pfn) ? ram_at(n->bus->ram, pfn << 12, 4096) : NULL;
 }
 
 static int
 transport_buffer(void *ctx, uint32_t handle, struct host_buffer *buffer)
 {
 	struct nic_device *n = ctx;
-	struct vbus_channel *primary = n->device.channel[0];
-	int rc;
+	struct vbus_view *view;
+	int rc = vbus_view_get(n->bus, &n->device, handle, &view);
 
-	if (primary == NULL)
-		return -ENOENT;
-	rc = vbus_gpadl_map(&n->vm->bus, primary->relid, handle, buffer);
-	if (rc == 0 && handle != n->buffer[0] && handle != n->buffer[1]) {
-		n->buffer[1] = n->buffer[0];
-		n->buffer[0] = handle;
-	}
-	return rc;
+	if (rc != 0)
+		return rc;
+	buffer->base = view->base;
+	buffer->len = view->len;
+	buffer->owner = view;
+	return 0;
+}
+
+static void
+transport_release(void *ctx, const struct host_buffer *buffer)
+{
+	struct nic_device *n = ctx;
+
+	vbus_view_put(n->bus, buffer->owner);
 }
 
 static int
@@ -89,7 +92,7 @@ transport_offer(void *ctx, unsigned int count)
 {
 	struct nic_device *n = ctx;
 
-	vbus_device_offer_subchannels(&n->vm->bus, &n->device, count);
+	vbus_device_offer_subchannels(n->bus, &n->device, count);
 }
 
 static void
@@ -97,17 +100,19 @@ transport_broken(void *ctx, unsigned int channel, const char *why)
 {
 	struct nic_device *n = ctx;
 
-	fprintf(stderr, "hvsim-vm: NIC %u: channel %u stopped: %s\n", n->number, channel, why);
+	log_guest("NIC %u: channel %u stopped: %s", n->number, channel, why);
 }
 
 int
-nics_create(
-	struct nics *nics, struct vm *vm, const struct host_nic_config *configs, unsigned int count)
+nics_create(struct nics *nics, struct vbus *bus, struct bus_lock *lock, int kick_fd,
+	const struct host_nic_config *configs, unsigned int count)
 {
 	unsigned int i;
 
 	memset(nics, 0, sizeof(*nics));
-	nics->vm = vm;
+	nics->bus = bus;
+	nics->lock = lock;
+	nics->kick_fd = kick_fd;
 	nics->epoll_fd = nics->timer_fd = -1;
 	for (i = 0; i < count && i < NICS_MAX; i++) {
 		struct nic_device *n = &nics->nic[i];
@@ -115,19 +120,20 @@ nics_create(
 			.signal = transport_signal,
 			.page = transport_page,
 			.buffer = transport_buffer,
+			.release = transport_release,
 			.subchannels = transport_subchannels,
 			.offer = transport_offer,
 			.broken = transport_broken};
 		char errbuf[512];
 		int rc;
 
-		n->vm = vm;
+		n->bus = bus;
 		n->number = i;
 		n->config = configs[i];
 		nics->count = i + 1;
 		rc = host_nic_create(&n->config, &transport, &n->nic, errbuf, sizeof(errbuf));
 		if (rc != 0) {
-			fprintf(stderr, "hvsim-vm: --nic number %u: %s\n", i, errbuf);
+			log_line("--nic number %u: %s", i, errbuf);
 			n->nic = NULL;
 			return rc;
 		}
@@ -136,8 +142,7 @@ nics_create(
 		n->device.max_channels = n->config.channels;
 		n->device.ops = &device_ops;
 		n->device.ctx = n;
-		vbus_device_add(&vm->bus, &n->device);
-		n->added = true;
+		vbus_device_add(bus, &n->device);
 	}
 	return 0;
 }
@@ -149,7 +154,7 @@ control_lock(void *ctx)
 {
 	struct nics *nics = ctx;
 
-	vm_bus_lock(nics->vm);
+	bus_lock_take(nics->lock);
 }
 
 static void
@@ -157,7 +162,7 @@ control_unlock(void *ctx)
 {
 	struct nics *nics = ctx;
 
-	vm_bus_unlock(nics->vm);
+	bus_lock_drop(nics->lock);
 }
 
 static unsigned int
@@ -187,7 +192,7 @@ control_command(void *ctx, const char *cmd, unsigned int number, char *errbuf, s
 			snprintf(errbuf, errlen, "the NIC has been rescinded already");
 			return -EALREADY;
 		}
-		vbus_device_rescind(&nics->vm->bus, device);
+		vbus_device_rescind(nics->bus, device);
 		return 0;
 	}
 	if (strcmp(cmd, "offer") == 0) {
@@ -195,7 +200,7 @@ control_command(void *ctx, const char *cmd, unsigned int number, char *errbuf, s
 			snprintf(errbuf, errlen, "the NIC is offered already");
 			return -EALREADY;
 		}
-		vbus_device_present(&nics->vm->bus, device);
+		vbus_device_present(nics->bus, device);
 		return 0;
 	}
 	return -ENOSYS;
@@ -214,6 +219,6 @@ nics_control(struct nics *nics, const char *path)
 	int rc = host_control_open(&nics->control, path, &ops, errbuf, sizeof(errbuf));
 
 	if (rc != 0)
-		fprintf(stderr, "hvsim-vm: %s\n", errbuf);
+		log_line("%s", errbuf);
 	return rc;
 }

@@ -2,7 +2,8 @@
 /**
  * @file
  * lib/host's NICs as devices of the virtual bus, and the thread that serves both: it polls the
- * NICs and the monitor page, delivers messages, and sleeps when nothing moves.
+ * NICs and the monitor page, delivers messages, and sleeps when nothing moves. None of it knows
+ * KVM.
  *
  * NICs are touched only with the bus lock held: by the bus thread, and by vCPU threads when the
  * guest opens, closes or revokes something.
@@ -15,26 +16,27 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "app/hvsim-vm/kvm.h"
+#include "app/hvsim-vm/bus_lock.h"
+#include "app/hvsim-vm/vbus.h"
 #include "lib/host/control.h"
 #include "lib/host/nic.h"
 
 #define NICS_MAX 16u
 
 struct nic_device {
-	struct vm *vm;
+	struct vbus *bus;
 	unsigned int number; /**< as in the order of --nic */
 	struct vbus_device device;
 	struct host_nic_config config;
 	struct host_nic *nic;
-	uint32_t buffer[2]; /**< GPADLs the NIC has mapped, newest first; 0 none */
-	bool added;
 };
 
 struct nics {
-	struct vm *vm;
+	struct vbus *bus;
+	struct bus_lock *lock;
 	struct nic_device nic[NICS_MAX];
 	unsigned int count;
+	int kick_fd; /**< the guest has signalled; also wakes the bus thread */
 	int epoll_fd;
 	int timer_fd;
 	pthread_t thread;
@@ -45,15 +47,23 @@ struct nics {
 
 /**
  * Make the NICs of @p configs and put them on the bus.
- * @return 0 or a negative errno; the reason has been printed
+ * @param kick_fd eventfd that the hypervisor signals for the guest
+ * @return 0 or a negative errno; the reason has been printed. nics_destroy() is due in any case.
  */
-int nics_create(struct nics *nics, struct vm *vm, const struct host_nic_config *configs,
-	unsigned int count);
+int nics_create(struct nics *nics, struct vbus *bus, struct bus_lock *lock, int kick_fd,
+	const struct host_nic_config *configs, unsigned int count);
 /** Serve the control socket @p path; call before nics_start(). */
 int nics_control(struct nics *nics, const char *path);
-/** Start the bus thread. */
-int nics_start(struct nics *nics);
-/** Stop the bus thread and free the NICs. The vCPUs may still run: the bus is reset first. */
-void nics_destroy(struct nics *nics);
+/**
+ * Start the bus thread.
+ * @param acks eventfds that say a virtual processor has acknowledged its interrupt
+ */
+int nics_start(struct nics *nics, const int *acks, unsigned int n_acks);
+/**
+ * Stop the bus thread, reset the bus and free the NICs. The vCPUs have been stopped.
+ * @return false when the bus thread does not come back within seconds: then nothing is freed, and
+ *         the process should end
+ */
+bool nics_destroy(struct nics *nics);
 
 #endif

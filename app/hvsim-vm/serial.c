@@ -22,11 +22,12 @@ enum { REG_DATA, REG_IER, REG_IIR_FCR, REG_LCR, REG_MCR, REG_LSR, REG_MSR, REG_S
 #define MSR_READY    0xb0u /* carrier, data set ready, clear to send */
 
 void
-serial_init(struct serial *serial, int out_fd, void (*irq)(void *ctx, bool level), void *ctx)
+serial_init(
+	struct serial *serial, struct output *out, void (*irq)(void *ctx, bool level), void *ctx)
 {
 	memset(serial, 0, sizeof(*serial));
 	pthread_mutex_init(&serial->lock, NULL);
-	serial->out_fd = out_fd;
+	serial->out = out;
 	serial->irq = irq;
 	serial->ctx = ctx;
 }
@@ -59,8 +60,7 @@ transmit(struct serial *serial, uint8_t c)
 		return;
 	}
 	/* Console output nobody reads is lost; the guest must not hang for it. */
-	if (write(serial->out_fd, &c, 1) < 0)
-		return;
+	output_put(serial->out, &c, 1);
 }
 
 void

@@ -11,11 +11,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "app/hvsim-vm/output.h"
+
 struct serial {
 	pthread_mutex_t lock;
 	void (*irq)(void *ctx, bool level);
 	void *ctx;
-	int out_fd;
+	struct output *out;
 	uint8_t ier, fcr, lcr, mcr, scr, dll, dlm;
 	bool thr_pending; /**< "transmitter empty" has not been reported yet */
 	bool level;
@@ -23,7 +25,8 @@ struct serial {
 	unsigned int rx_head, rx_len;
 };
 
-void serial_init(struct serial *serial, int out_fd, void (*irq)(void *ctx, bool level), void *ctx);
+void serial_init(
+	struct serial *serial, struct output *out, void (*irq)(void *ctx, bool level), void *ctx);
 void serial_write(struct serial *serial, unsigned int reg, uint8_t value);
 uint8_t serial_read(struct serial *serial, unsigned int reg);
 /** Characters typed. @return how many were taken; the rest must be offered again later */

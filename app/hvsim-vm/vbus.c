@@ -43,9 +43,8 @@ vbus_reset(struct vbus *bus)
 	bus->state = VBUS_IDLE;
 }
 
-/* The versions we speak (spec §9); anything else is refused, whatever lies between. */
-static bool
-version_known(uint32_t version)
+bool
+vbus_version_known(uint32_t version)
 {
 	switch (version) {
 	case VBUS_VERSION(2, 4):
@@ -84,7 +83,7 @@ initiate_contact(struct vbus *bus, const struct vbus_initiate_contact *msg)
 	bus->synic->target = 0;
 	if (msg->version >= VBUS_VERSION(3, 0) && msg->target_vcpu < bus->synic->n_vps)
 		bus->synic->target = msg->target_vcpu;
-	if (version_known(msg->version) && msg->version <= bus->options.max_version) {
+	if (vbus_version_known(msg->version) && msg->version <= bus->options.max_version) {
 		response.supported = 1;
 		response.connection_or_version =
 			msg->version >= VBUS_VERSION(5, 0) ? VBUS_CONNECTION_NEW : msg->version;

@@ -31,13 +31,25 @@
 struct vbus;
 struct vbus_device;
 
+/**
+ * The pages of a GPADL as one contiguous piece, counted by its users: it is unmapped when the last
+ * of them is gone, whatever the guest has done with the GPADL meanwhile.
+ */
+struct vbus_view {
+	struct vbus_device *device; /**< whose buffer it is */
+	struct ram_view map;
+	unsigned int users; /**< the GPADL until its teardown, and each vbus_view_get() */
+	uint8_t *base;	    /**< first byte of the buffer, in the first page */
+	size_t len;	    /**< bytes of the buffer */
+};
+
 /** One GPADL: a list of guest pages the guest has shared for one channel. */
 struct vbus_gpadl {
 	struct vbus_gpadl *next;
 	uint32_t id, relid;
 	uint32_t byte_count, byte_offset;
 	uint32_t n_pages, have; /**< pages announced and received */
-	struct ram_view view;	/**< made when somebody asks for it */
+	struct vbus_view *view; /**< made when somebody asks for it, kept for the next time */
 	uint64_t pfn[];
 };
 
@@ -62,8 +74,11 @@ struct vbus_device_ops {
 		const struct vmbus_ring *rx);
 	/** Stop touching the channel's rings at once. Only for channels whose open succeeded. */
 	void (*close)(void *ctx, unsigned int index);
-	/** GPADL @p id goes away: stop touching it if it is one of yours. */
-	void (*revoked)(void *ctx, uint32_t id);
+	/**
+	 * The guest tears down the GPADL behind a view that the device uses: stop touching it
+	 * and put it, before the guest is answered (spec/nvsp.md §10).
+	 */
+	void (*revoked)(void *ctx, struct vbus_view *view);
 };
 
 /** A device on the bus. The owner fills in the first block before vbus_device_add(). */
@@ -110,10 +125,15 @@ struct vbus {
 	struct vbus_channel *by_monitor[VMBUS_MONITOR_IDS];
 	uint32_t next_relid;
 	struct vbus_gpadl *gpadls;
-	unsigned int n_gpadls, n_gpadl_pages, n_maps;
+	unsigned int n_gpadls, n_gpadl_pages;
+	unsigned int n_maps; /**< memory areas of all rings and views, also of orphaned ones */
+	unsigned int n_views;
 	uint64_t bad_messages; /**< refused or ignored because they made no sense */
 	uint64_t monitor_signals;
 };
+
+/** Versions we speak (spec §9); anything else is refused, whatever lies between. */
+bool vbus_version_known(uint32_t version);
 
 void vbus_init(struct vbus *bus, const struct ram *ram, struct synic *synic,
 	const struct vbus_hypervisor *hypervisor, const struct vbus_options *options);
@@ -166,10 +186,12 @@ void vbus_gpadl_teardown(struct vbus *bus, const struct vbus_gpadl_teardown *msg
 /** A complete GPADL of channel @p relid, or NULL. */
 struct vbus_gpadl *vbus_gpadl_find(struct vbus *bus, uint32_t relid, uint32_t id);
 /**
- * A contiguous view of a GPADL, valid until it is revoked.
+ * A view of GPADL @p id of the device's open primary channel, valid until vbus_view_put().
  * @return 0, -ENOENT when there is no such complete GPADL, -ENOMEM when it cannot be mapped
  */
-int vbus_gpadl_map(struct vbus *bus, uint32_t relid, uint32_t id, struct host_buffer *buffer);
+int vbus_view_get(
+	struct vbus *bus, struct vbus_device *device, uint32_t id, struct vbus_view **view);
+void vbus_view_put(struct vbus *bus, struct vbus_view *view);
 /** Free the GPADLs of one channel, or all of them (@p relid 0). */
 void vbus_gpadls_free(struct vbus *bus, uint32_t relid);
 

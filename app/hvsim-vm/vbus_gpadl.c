@@ -25,18 +25,37 @@ find_any(struct vbus *bus, uint32_t id)
 	return NULL;
 }
 
+void
+vbus_view_put(struct vbus *bus, struct vbus_view *view)
+{
+	if (--view->users != 0)
+		return;
+	bus->n_maps -= view->map.maps;
+	bus->n_views--;
+	ram_view_unmap(&view->map);
+	free(view);
+}
+
+/*
+ * Forget a GPADL. A device that uses it lets go first; should it not, the view outlives the GPADL
+ * and the guest has only lost the use of these pages for something else.
+ */
 static void
 gpadl_free(struct vbus *bus, struct vbus_gpadl *gpadl)
 {
 	struct vbus_gpadl **p = &bus->gpadls;
+	struct vbus_view *view = gpadl->view;
 
 	while (*p != gpadl)
 		p = &(*p)->next;
 	*p = gpadl->next;
 	bus->n_gpadls--;
 	bus->n_gpadl_pages -= gpadl->n_pages;
-	bus->n_maps -= gpadl->view.maps;
-	ram_view_unmap(&gpadl->view);
+	if (view != NULL) {
+		if (view->users > 1)
+			view->device->ops->revoked(view->device->ctx, view);
+		vbus_view_put(bus, view);
+	}
 	free(gpadl);
 }
 
@@ -135,12 +154,10 @@ vbus_gpadl_teardown(struct vbus *bus, const struct vbus_gpadl_teardown *msg)
 	if (gpadl != NULL && gpadl->relid == msg->relid) {
 		struct vbus_channel *channel = vbus_channel_find(bus, msg->relid);
 
-		if (channel != NULL && channel->state != VBUS_RESCINDED) {
-			/* A ring that is in use is closed first. */
-			if (channel->state == VBUS_OPEN && channel->ring_gpadl == gpadl->id)
-				vbus_channel_stop(bus, channel);
-			channel->device->ops->revoked(channel->device->ctx, gpadl->id);
-		}
+		/* A ring that is in use is closed first. */
+		if (channel != NULL && channel->state == VBUS_OPEN &&
+			channel->ring_gpadl == gpadl->id)
+			vbus_channel_close(bus, msg->relid);
 		gpadl_free(bus, gpadl);
 	}
 	/* Always answered: the guest waits without a time limit. */
@@ -156,26 +173,46 @@ vbus_gpadl_find(struct vbus *bus, uint32_t relid, uint32_t id)
 										       : NULL;
 }
 
-int
-vbus_gpadl_map(struct vbus *bus, uint32_t relid, uint32_t id, struct host_buffer *buffer)
+static struct vbus_view *
+view_make(struct vbus *bus, struct vbus_device *device, const struct vbus_gpadl *gpadl)
 {
-	struct vbus_gpadl *gpadl = vbus_gpadl_find(bus, relid, id);
+	struct vbus_view *view = calloc(1, sizeof(*view));
 
+	if (view == NULL)
+		return NULL;
+	if (ram_view_map(bus->ram, &view->map, gpadl->pfn, gpadl->n_pages, gpadl->n_pages) != 0) {
+		free(view);
+		return NULL;
+	}
+	view->device = device;
+	view->users = 1; /* the GPADL: asking again and again costs nothing */
+	view->base = view->map.base + gpadl->byte_offset;
+	view->len = gpadl->byte_count;
+	bus->n_maps += view->map.maps;
+	bus->n_views++;
+	return view;
+}
+
+int
+vbus_view_get(struct vbus *bus, struct vbus_device *device, uint32_t id, struct vbus_view **view)
+{
+	struct vbus_channel *primary = device->channel[0];
+	struct vbus_gpadl *gpadl;
+
+	if (primary == NULL || primary->state != VBUS_OPEN)
+		return -ENOENT;
+	gpadl = vbus_gpadl_find(bus, primary->relid, id);
 	if (gpadl == NULL)
 		return -ENOENT;
-	if (gpadl->view.base == NULL) {
-		int rc;
-
-		if (bus->n_maps + gpadl->n_pages > VBUS_MAX_MAPS)
+	if (gpadl->view == NULL) {
+		if (gpadl->n_pages > VBUS_MAX_MAPS - bus->n_maps)
 			return -ENOMEM;
-		rc = ram_view_map(
-			bus->ram, &gpadl->view, gpadl->pfn, gpadl->n_pages, gpadl->n_pages);
-		if (rc != 0)
-			return rc;
-		bus->n_maps += gpadl->view.maps;
+		gpadl->view = view_make(bus, device, gpadl);
+		if (gpadl->view == NULL)
+			return -ENOMEM;
 	}
-	buffer->base = gpadl->view.base + gpadl->byte_offset;
-	buffer->len = gpadl->byte_count;
+	gpadl->view->users++;
+	*view = gpadl->view;
 	return 0;
 }
 

@@ -3,12 +3,12 @@
 #include <errno.h>
 #include <linux/kvm.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <time.h>
 
 #include "app/hvsim-vm/kvm.h"
+#include "app/hvsim-vm/log.h"
 
 #define MSR_CRASH_P0 0x40000100u
 #define HCALL_POST   0x5cu
@@ -31,9 +31,9 @@ post_message(struct vm *vm, uint64_t gpa)
 		return HV_STATUS_BAD_PARAMETER;
 	/* Copied before anything of it is looked at: other vCPUs may write it meanwhile. */
 	memcpy(input, src, sizeof(input));
-	vm_bus_lock(vm);
+	bus_lock_take(&vm->bus_lock);
 	status = vbus_hypercall_post(&vm->bus, input);
-	vm_bus_unlock(vm);
+	bus_lock_drop(&vm->bus_lock);
 	return status;
 }
 
@@ -46,10 +46,10 @@ exit_hyperv(struct vcpu *vcpu)
 
 	switch (h->type) {
 	case KVM_EXIT_HYPERV_SYNIC:
-		vm_bus_lock(vm);
+		bus_lock_take(&vm->bus_lock);
 		synic_set_pages(&vm->synic, vcpu->index, h->u.synic.control, h->u.synic.evt_page,
 			h->u.synic.msg_page);
-		vm_bus_unlock(vm);
+		bus_lock_drop(&vm->bus_lock);
 		break;
 	case KVM_EXIT_HYPERV_HCALL:
 		input = h->u.hcall.input;
@@ -105,8 +105,8 @@ report_crash(struct vcpu *vcpu)
 	atomic_store(&vcpu->vm->crashed, true);
 	if (ioctl(vcpu->fd, KVM_GET_MSRS, &u.msrs) != 5)
 		memset(&u, 0, sizeof(u));
-	fprintf(stderr, "hvsim-vm: the guest reported a crash: %llx %llx %llx %llx %llx\n",
-		e[0].data, e[1].data, e[2].data, e[3].data, e[4].data);
+	log_guest("the guest reported a crash: %llx %llx %llx %llx %llx", e[0].data, e[1].data,
+		e[2].data, e[3].data, e[4].data);
 }
 
 /* One exit. @return false when this vCPU must not go on */
@@ -136,23 +136,21 @@ handle_exit(struct vcpu *vcpu)
 										: VM_RESET);
 		return false;
 	case KVM_EXIT_SHUTDOWN:
-		fprintf(stderr, "hvsim-vm: vCPU %u: triple fault\n", vcpu->index);
+		log_line("vCPU %u: triple fault", vcpu->index);
 		vm_stop(vm, atomic_load(&vm->crashed) ? VM_CRASHED : VM_RESET);
 		return false;
 	case KVM_EXIT_INTR:
 	case KVM_EXIT_IRQ_WINDOW_OPEN:
 		return true;
 	case KVM_EXIT_INTERNAL_ERROR:
-		fprintf(stderr, "hvsim-vm: vCPU %u: KVM internal error %u\n", vcpu->index,
-			run->internal.suberror);
+		log_line("vCPU %u: KVM internal error %u", vcpu->index, run->internal.suberror);
 		break;
 	case KVM_EXIT_FAIL_ENTRY:
-		fprintf(stderr, "hvsim-vm: vCPU %u: cannot enter the guest (0x%llx)\n", vcpu->index,
+		log_line("vCPU %u: cannot enter the guest (0x%llx)", vcpu->index,
 			run->fail_entry.hardware_entry_failure_reason);
 		break;
 	default:
-		fprintf(stderr, "hvsim-vm: vCPU %u: unexpected exit %u\n", vcpu->index,
-			run->exit_reason);
+		log_line("vCPU %u: unexpected exit %u", vcpu->index, run->exit_reason);
 	}
 	vm_stop(vm, VM_FAILED);
 	return false;
@@ -168,7 +166,7 @@ vcpu_thread(void *arg)
 		if (ioctl(vcpu->fd, KVM_RUN, 0) != 0) {
 			if (errno == EINTR || errno == EAGAIN)
 				continue;
-			fprintf(stderr, "hvsim-vm: vCPU %u: %s\n", vcpu->index, strerror(errno));
+			log_line("vCPU %u: %s", vcpu->index, strerror(errno));
 			vm_stop(vm, VM_FAILED);
 			break;
 		}
@@ -195,7 +193,7 @@ vm_start(struct vm *vm)
 		int rc = pthread_create(&vm->vcpu[i].thread, NULL, vcpu_thread, &vm->vcpu[i]);
 
 		if (rc != 0) {
-			fprintf(stderr, "hvsim-vm: cannot start a vCPU thread: %s\n", strerror(rc));
+			log_line("cannot start a vCPU thread: %s", strerror(rc));
 			vm_stop(vm, VM_FAILED);
 			return -rc;
 		}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "app/hvsim-vm/output.h"
+
+#define CHUNK	     4096u
+#define STOP_SECONDS 10u
+
+/* @return false: the other end is gone */
+static bool
+write_all(int fd, const uint8_t *data, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = write(fd, data, len);
+		struct pollfd writable = {.fd = fd, .events = POLLOUT};
+
+		if (n < 0 && errno == EAGAIN) {
+			/* Somebody else made the shared descriptor nonblocking. */
+			poll(&writable, 1, -1);
+			continue;
+		}
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return false;
+		data += n;
+		len -= (size_t)n;
+	}
+	return true;
+}
+
+/* The next piece to write, lock held: the notice of a gap stands where the gap is. */
+static size_t
+take(struct output *o, uint8_t chunk[CHUNK])
+{
+	size_t n, first;
+
+	if (o->lost != 0) {
+		n = (size_t)snprintf((char *)chunk, CHUNK,
+			"\r\nhvsim-vm: %llu bytes of output were dropped: nobody read them\r\n",
+			(unsigned long long)o->lost);
+		o->lost = 0;
+		return n;
+	}
+	n = o->len < CHUNK ? o->len : CHUNK;
+	first = OUTPUT_BYTES - o->head < n ? OUTPUT_BYTES - o->head : n;
+	memcpy(chunk, o->buffer + o->head, first);
+	memcpy(chunk + first, o->buffer, n - first);
+	o->head = (o->head + n) % OUTPUT_BYTES;
+	o->len -= n;
+	return n;
+}
+
+static void *
+writer(void *arg)
+{
+	struct output *o = arg;
+	uint8_t chunk[CHUNK];
+
+	pthread_mutex_lock(&o->lock);
+	for (;;) {
+		size_t n;
+		bool good;
+
+		while (o->len == 0 && !o->stop)
+			pthread_cond_wait(&o->more, &o->lock);
+		if (o->len == 0)
+			break;
+		n = take(o, chunk);
+		pthread_mutex_unlock(&o->lock);
+		good = write_all(o->fd, chunk, n);
+		pthread_mutex_lock(&o->lock);
+		if (!good) {
+			o->dead = true;
+			o->len = 0;
+		}
+		o->written += n;
+		pthread_cond_signal(&o->progress);
+	}
+	o->ended = true;
+	pthread_cond_signal(&o->progress);
+	pthread_mutex_unlock(&o->lock);
+	return NULL;
+}
+
+int
+output_start(struct output *o, int fd)
+{
+	pthread_condattr_t monotonic;
+	int rc;
+
+	memset(o, 0, sizeof(*o));
+	o->fd = fd;
+	pthread_mutex_init(&o->lock, NULL);
+	pthread_cond_init(&o->more, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&o->progress, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	rc = -pthread_create(&o->thread, NULL, writer, o);
+	o->running = rc == 0;
+	return rc;
+}
+
+void
+output_put(struct output *o, const void *data, size_t len)
+{
+	const uint8_t *from = data;
+	size_t drop, at, first;
+
+	pthread_mutex_lock(&o->lock);
+	if (!o->running || o->dead) {
+		pthread_mutex_unlock(&o->lock);
+		return;
+	}
+	if (len > OUTPUT_BYTES) {
+		o->lost += len - OUTPUT_BYTES;
+		o->dropped += len - OUTPUT_BYTES;
+		from += len - OUTPUT_BYTES;
+		len = OUTPUT_BYTES;
+	}
+	drop = o->len + len > OUTPUT_BYTES ? o->len + len - OUTPUT_BYTES : 0;
+	o->head = (o->head + drop) % OUTPUT_BYTES;
+	o->len -= drop;
+	o->lost += drop;
+	o->dropped += drop;
+	at = (o->head + o->len) % OUTPUT_BYTES;
+	first = OUTPUT_BYTES - at < len ? OUTPUT_BYTES - at : len;
+	memcpy(o->buffer + at, from, first);
+	memcpy(o->buffer, from + first, len - first);
+	if (o->len == 0)
+		pthread_cond_signal(&o->more);
+	o->len += len;
+	pthread_mutex_unlock(&o->lock);
+}
+
+bool
+output_stop(struct output *o)
+{
+	struct timespec until;
+	unsigned int i;
+	bool ended;
+
+	if (!o->running)
+		return true;
+	pthread_mutex_lock(&o->lock);
+	o->stop = true;
+	pthread_cond_signal(&o->more);
+	for (i = 0; i < STOP_SECONDS && !o->ended; i++) {
+		uint64_t before = o->written;
+		int rc = 0;
+
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_sec++;
+		while (!o->ended && rc == 0)
+			rc = pthread_cond_timedwait(&o->progress, &o->lock, &until);
+		if (o->written == before)
+			break;
+	}
+	ended = o->ended;
+	/* A writer that is left behind may wake up at any time: it finds nothing to do. */
+	o->running = false;
+	o->len = 0;
+	pthread_mutex_unlock(&o->lock);
+	if (ended)
+		pthread_join(o->thread, NULL);
+	else
+		pthread_detach(o->thread);
+	return ended;
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * hvsim-vm's bus thread against vCPU threads and the control socket: what one of them takes away
+ * while a NIC's turn runs is not touched afterwards. Made for the sanitizers; no KVM.
+ */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "test/unit/vm_guest.h"
+
+#define RECV	   0xe1e10u
+#define RECV_PFN   AREA_FREE
+#define RECV_BYTES (AREA_PAGES * 4096u)
+#define PATTERN	   0x5a
+
+static struct vm_guest g;
+
+static void
+start(const char *nic)
+{
+	vm_guest_start(&g, nic);
+	g.threaded = true;
+	CU_ASSERT_EQUAL_FATAL(nics_start(&g.nics, NULL, 0), 0);
+}
+
+static void
+run(void)
+{
+	vm_guest_connect(&g);
+	CU_ASSERT_TRUE_FATAL(vm_guest_open(&g, 0));
+	vm_guest_ladder(&g);
+	CU_ASSERT_EQUAL(vm_guest_gpadl(&g, 0, RECV, RECV_PFN, 0, RECV_BYTES), 0);
+	CU_ASSERT_EQUAL(vm_guest_recv_buf(&g, RECV), NVSP_STATUS_SUCCESS);
+	vm_guest_rndis(&g);
+}
+
+static bool
+frames_arrive(void)
+{
+	time_t end = time(NULL) + 20;
+
+	for (g.transfers = 0; g.transfers == 0 && time(NULL) < end;)
+		vm_guest_poll(&g);
+	return g.transfers > 0;
+}
+
+static bool
+untouched(uint64_t pfn, unsigned int pages)
+{
+	const uint8_t *p = vm_guest_page(&g, pfn);
+
+	return p[0] == PATTERN && memcmp(p, p + 1, pages * 4096u - 1) == 0;
+}
+
+/* In the middle of traffic, each way a guest can take its memory back. */
+static void
+test_memory_taken_under_traffic(void)
+{
+	unsigned int i;
+
+	start("channels=4,port=gen:size=60");
+	for (i = 0; i < 120; i++) {
+		run();
+		CU_ASSERT_TRUE_FATAL(frames_arrive());
+		switch (i % 4) {
+		case 0:
+			CU_ASSERT_TRUE(vm_guest_teardown(&g, 0, RECV));
+			break;
+		case 1:
+			vm_guest_close(&g, 0);
+			break;
+		case 2:
+			CU_ASSERT_TRUE(vm_guest_teardown(&g, 0, VM_GUEST_RING));
+			memset(vm_guest_page(&g, AREA_RING(0)), PATTERN, 8 * 4096);
+			break;
+		case 3:
+			vm_guest_released(&g, g.ch[0].relid);
+			break;
+		}
+		memset(vm_guest_page(&g, RECV_PFN), PATTERN, RECV_BYTES);
+		CU_ASSERT_TRUE_FATAL(vm_guest_wait_turn(&g));
+		CU_ASSERT_TRUE(untouched(RECV_PFN, AREA_PAGES));
+		if (i % 4 == 2)
+			CU_ASSERT_TRUE(untouched(AREA_RING(0), 8));
+		bus_lock_take(&g.lock);
+		vm_guest_check(&g);
+		bus_lock_drop(&g.lock);
+	}
+	vm_guest_stop(&g);
+}
+
+static atomic_bool stop;
+static atomic_uint posted;
+
+/* A vCPU that posts what it likes: ids and numbers that the other one uses too. */
+static void *
+hostile_vcpu(void *arg)
+{
+	uint64_t state = (uintptr_t)arg;
+	uint8_t input[256] = {4, 0, 0, 0, 0, 0, 0, 0, 1};
+
+	while (!atomic_load(&stop)) {
+		static const uint8_t types[] = {VBUS_OPENCHANNEL, VBUS_CLOSECHANNEL,
+			VBUS_GPADL_HEADER, VBUS_GPADL_BODY, VBUS_GPADL_TEARDOWN,
+			VBUS_GPADL_TEARDOWN, VBUS_RELID_RELEASED, VBUS_MODIFYCHANNEL};
+		uint32_t size = 240, relid, id, word;
+
+		state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+		relid = (uint32_t)(state >> 60);
+		id = state & 1 ? RECV : VM_GUEST_RING + (uint32_t)(state >> 40) % 4;
+		memset(input + 12, 0, sizeof(input) - 12);
+		memcpy(input + 12, &size, 4);
+		input[16] = types[(state >> 50) % 8];
+		memcpy(input + 24, &relid, 4);
+		memcpy(input + 28, &id, 4);
+		if (input[16] == VBUS_GPADL_HEADER) {
+			word = 8 + 8 * 2 + (1u << 16); /* one range of two pages */
+			memcpy(input + 32, &word, 4);
+			word = 8192;
+			memcpy(input + 36, &word, 4);
+		}
+		bus_lock_take(&g.lock);
+		vbus_hypercall_post(&g.bus, input);
+		bus_lock_drop(&g.lock);
+		atomic_fetch_add(&posted, 1);
+		sched_yield();
+	}
+	return NULL;
+}
+
+/* What the control socket does. */
+static void *
+operator(void *arg)
+{
+	struct vbus_device *device = &g.nics.nic[0].device;
+	unsigned int i;
+
+	for (i = 0; !atomic_load(&stop); i++) {
+		bus_lock_take(&g.lock);
+		if (device->present)
+			vbus_device_rescind(&g.bus, device);
+		else
+			vbus_device_present(&g.bus, device);
+		host_nic_set_link(vm_guest_nic(&g), i & 1);
+		bus_lock_drop(&g.lock);
+		usleep(500);
+	}
+	return NULL;
+}
+
+static void
+test_vcpus_against_bus_thread(void)
+{
+	pthread_t thread[3];
+	unsigned int i;
+
+	start("channels=4,port=gen:size=60");
+	atomic_store(&stop, false);
+	atomic_store(&posted, 0);
+	pthread_create(&thread[0], NULL, hostile_vcpu, (void *)1);
+	pthread_create(&thread[1], NULL, hostile_vcpu, (void *)2);
+	pthread_create(&thread[2], NULL, operator, NULL);
+	/* Nothing of this need succeed. */
+	for (i = 0; i < 300 || atomic_load(&posted) < 3000; i++) {
+		vm_guest_connect(&g);
+		vm_guest_open(&g, 0);
+		vm_guest_gpadl(&g, 0, RECV, RECV_PFN, 0, RECV_BYTES);
+		g.ch[0].open = false; /* the rings may have gone: no NVSP from here */
+		bus_lock_take(&g.lock);
+		vm_guest_check(&g);
+		bus_lock_drop(&g.lock);
+	}
+	atomic_store(&stop, true);
+	for (i = 0; i < 3; i++)
+		pthread_join(thread[i], NULL);
+	/* And the machine still works. */
+	bus_lock_take(&g.lock);
+	g.nics.nic[0].device.present = true;
+	host_nic_set_link(vm_guest_nic(&g), true);
+	bus_lock_drop(&g.lock);
+	run();
+	CU_ASSERT_TRUE(frames_arrive());
+	vm_guest_stop(&g);
+}
+
+int
+main(void)
+{
+	static const struct unit_test tests[] = {
+		{"memory taken back under traffic", test_memory_taken_under_traffic},
+		{"vCPUs and control against the bus thread", test_vcpus_against_bus_thread},
+	};
+
+	return UNIT_RUN("vm_bus_thread", tests);
+}

@@ -1,0 +1,718 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Guest memory under lib/host's NICs in hvsim-vm: whatever a guest does with its GPADLs and
+ * channels, and in whatever order, the host never touches pages after it has answered their
+ * teardown, and never an address that is no longer mapped (spec/nvsp.md §10, §12).
+ */
+#include <string.h>
+
+#include "test/unit/vm_guest.h"
+
+#define NIC "channels=4,port=gen:size=60"
+
+#define RECV	   0xe1e10u
+#define SEND	   0xe1e11u
+#define ODD	   0xe1e12u
+#define RECV_PFN   AREA_FREE
+#define SEND_PFN   (AREA_FREE + AREA_PAGES)
+#define ODD_PFN	   (AREA_FREE + 2 * AREA_PAGES)
+#define RECV_BYTES (AREA_PAGES * 4096u)
+#define SEND_BYTES (16 * 4096u)
+#define ODD_BYTES  4097u /* no multiple of a page: refused as a buffer */
+#define PATTERN	   0x5a
+
+static struct vm_guest g;
+
+/* The guest uses the pages of a GPADL that it has torn down for something else. */
+static void
+reuse_pages(uint64_t pfn, unsigned int pages)
+{
+	memset(vm_guest_page(&g, pfn), PATTERN, pages * 4096u);
+}
+
+static bool
+untouched(uint64_t pfn, unsigned int pages)
+{
+	const uint8_t *p = vm_guest_page(&g, pfn);
+
+	return p[0] == PATTERN && memcmp(p, p + 1, pages * 4096u - 1) == 0;
+}
+
+static void
+start(void)
+{
+	vm_guest_start(&g, NIC);
+	vm_guest_connect(&g);
+	CU_ASSERT_TRUE_FATAL(vm_guest_open(&g, 0));
+	vm_guest_ladder(&g);
+}
+
+/* Both buffers accepted, RNDIS up, frames arriving. */
+static void
+start_running(void)
+{
+	start();
+	CU_ASSERT_EQUAL(vm_guest_gpadl(&g, 0, RECV, RECV_PFN, 0, RECV_BYTES), 0);
+	CU_ASSERT_EQUAL(vm_guest_gpadl(&g, 0, SEND, SEND_PFN, 0, SEND_BYTES), 0);
+	CU_ASSERT_EQUAL(vm_guest_recv_buf(&g, RECV), NVSP_STATUS_SUCCESS);
+	CU_ASSERT_EQUAL(vm_guest_send_buf(&g, SEND), NVSP_STATUS_SUCCESS);
+	vm_guest_rndis(&g);
+	g.transfers = 0;
+	vm_guest_poll(&g);
+	CU_ASSERT(g.transfers > 0);
+}
+
+static bool
+frames_arrive(void)
+{
+	unsigned int i;
+
+	g.transfers = 0;
+	for (i = 0; i < 8; i++)
+		vm_guest_poll(&g);
+	return g.transfers > 0;
+}
+
+/* Give the host every reason to write into the receive buffer. */
+static void
+provoke(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < 4; i++) {
+		vm_guest_keepalive(&g);
+		vm_guest_poll(&g);
+	}
+}
+
+static void
+test_refused_buffers_push_out_the_live_one(void)
+{
+	start();
+	vm_guest_gpadl(&g, 0, RECV, RECV_PFN, 0, RECV_BYTES);
+	CU_ASSERT_EQUAL(vm_guest_recv_buf(&g, RECV), NVSP_STATUS_SUCCESS);
+	vm_guest_rndis(&g);
+	CU_ASSERT_TRUE(frames_arrive());
+	/* Refused ones say nothing about the live one. */
+	vm_guest_gpadl(&g, 0, ODD, ODD_PFN, 0, ODD_BYTES);
+	vm_guest_gpadl(&g, 0, ODD + 1, ODD_PFN + 2, 0, ODD_BYTES);
+	CU_ASSERT_EQUAL(vm_guest_send_buf(&g, ODD), NVSP_STATUS_FAILURE);
+	CU_ASSERT_EQUAL(vm_guest_send_buf(&g, ODD + 1), NVSP_STATUS_FAILURE);
+	vm_guest_check(&g);
+	CU_ASSERT_TRUE(vm_guest_teardown(&g, 0, RECV));
+	vm_guest_check(&g);
+	CU_ASSERT_PTR_NULL(vm_guest_nic(&g)->recv.base);
+	reuse_pages(RECV_PFN, AREA_PAGES);
+	provoke();
+	CU_ASSERT_TRUE(untouched(RECV_PFN, AREA_PAGES));
+	vm_guest_stop(&g);
+}
+
+static void
+test_refused_teardown_leaves_traffic(void)
+{
+	start_running();
+	vm_guest_gpadl(&g, 0, ODD, ODD_PFN, 0, ODD_BYTES);
+	CU_ASSERT_TRUE(vm_guest_teardown(&g, 0, ODD));
+	CU_ASSERT_TRUE(frames_arrive());
+	vm_guest_stop(&g);
+
+	/* Refused as a send buffer, then torn down: the receive buffer is another one. */
+	start();
+	vm_guest_gpadl(&g, 0, RECV, RECV_PFN, 0, RECV_BYTES);
+	vm_guest_gpadl(&g, 0, ODD, ODD_PFN, 0, ODD_BYTES);
+	CU_ASSERT_EQUAL(vm_guest_recv_buf(&g, RECV), NVSP_STATUS_SUCCESS);
+	CU_ASSERT_EQUAL(vm_guest_send_buf(&g, ODD), NVSP_STATUS_FAILURE);
+	vm_guest_rndis(&g);
+	CU_ASSERT_TRUE(vm_guest_teardown(&g, 0, ODD));
+	vm_guest_check(&g);
+	CU_ASSERT_TRUE(frames_arrive());
+	vm_guest_stop(&g);
+}
+
+static void
+test_gpadl_number_zero(void)
+{
+	start();
+	CU_ASSERT_EQUAL(vm_guest_gpadl(&g, 0, 0, RECV_PFN, 0, RECV_BYTES), 0);
+	CU_ASSERT_EQUAL(vm_guest_recv_buf(&g, 0), NVSP_STATUS_SUCCESS);
+	vm_guest_rndis(&g);
+	CU_ASSERT_TRUE(frames_arrive());
+	CU_ASSERT_TRUE(vm_guest_teardown(&g, 0, 0));
+	vm_guest_check(&g);
+	reuse_pages(RECV_PFN, AREA_PAGES);
+	provoke();
+	CU_ASSERT_TRUE(untouched(RECV_PFN, AREA_PAGES));
+	vm_guest_stop(&g);
+}
+
+static void
+test_one_gpadl_for_both_buffers(void)
+{
+	struct nvsp_message msg;
+
+	start();
+	vm_guest_gpadl(&g, 0, RECV, RECV_PFN, 0, RECV_BYTES);
+	CU_ASSERT_EQUAL(vm_guest_recv_buf(&g, RECV), NVSP_STATUS_SUCCESS);
+	CU_ASSERT_EQUAL(vm_guest_send_buf(&g, RECV), NVSP_STATUS_SUCCESS);
+	vm_guest_rndis(&g);
+	vm_guest_check(&g);
+	CU_ASSERT_TRUE(frames_arrive());
+	/* One of the two uses ends: the other one's view stays. */
+	nvsp_build_revoke(&msg, NVSP_TYPE_REVOKE_RECV_BUF, NVSP_RECV_BUF_ID);
+	vm_guest_nvsp(&g, &msg);
+	vm_guest_check(&g);
+	CU_ASSERT_PTR_NULL(vm_guest_nic(&g)->recv.base);
+	CU_ASSERT_PTR_NOT_NULL(vm_guest_nic(&g)->send.base);
+	CU_ASSERT_TRUE(vm_guest_teardown(&g, 0, RECV));
+	CU_ASSERT_PTR_NULL(vm_guest_nic(&g)->send.base);
+	vm_guest_check(&g);
+	reuse_pages(RECV_PFN, AREA_PAGES);
+	provoke();
+	CU_ASSERT_TRUE(untouched(RECV_PFN, AREA_PAGES));
+	vm_guest_stop(&g);
+}
+
+/* A view outlives its GPADL as long as somebody uses it, should a device ever not let go. */
+static void
+keep_it(void *ctx, struct vbus_view *view)
+{
+	++*(unsigned int *)ctx;
+}
+
+static void
+test_view_outlives_its_gpadl(void)
+{
+	struct vbus_device_ops ops;
+	struct vbus_device *device = &g.nics.nic[0].device;
+	struct vbus_view *view, *again;
+	const struct vbus_device_ops *real;
+	unsigned int told = 0;
+	void *ctx;
+
+	start();
+	real = device->ops;
+	ctx = device->ctx;
+	ops = *real;
+	ops.revoked = keep_it;
+	vm_guest_gpadl(&g, 0, RECV, RECV_PFN, 100, 4096);
+	CU_ASSERT_EQUAL(vbus_view_get(&g.bus, device, RECV, &view), 0);
+	CU_ASSERT_EQUAL(vbus_view_get(&g.bus, device, RECV, &again), 0);
+	CU_ASSERT_PTR_EQUAL(view, again);
+	CU_ASSERT_EQUAL(view->users, 3);
+	CU_ASSERT_EQUAL(view->len, 4096);
+	device->ops = &ops;
+	device->ctx = &told;
+	CU_ASSERT_TRUE(vm_guest_teardown(&g, 0, RECV));
+	device->ops = real;
+	device->ctx = ctx;
+	CU_ASSERT_EQUAL(told, 1);
+	CU_ASSERT_PTR_NULL(vm_guest_find(&g, RECV));
+	CU_ASSERT_EQUAL(g.bus.n_views, 1);
+	view->base[4095] = 0x77; /* mapped still */
+	vbus_view_put(&g.bus, view);
+	again->base[0] = 0x77;
+	CU_ASSERT_EQUAL(vm_guest_page(&g, RECV_PFN)[100], 0x77);
+	vbus_view_put(&g.bus, again);
+	CU_ASSERT_EQUAL(g.bus.n_views, 0);
+	vm_guest_check(&g);
+	vm_guest_stop(&g);
+}
+
+static void
+subchannels(unsigned int n)
+{
+	struct nvsp_message msg;
+
+	nvsp_build_subchannel(&msg, n);
+	vm_guest_nvsp(&g, &msg);
+	for (unsigned int i = 1; i <= n; i++)
+		CU_ASSERT_TRUE(vm_guest_open(&g, i));
+}
+
+static void
+test_ring_gpadl_torn_down_while_open(void)
+{
+	start_running();
+	subchannels(2);
+	CU_ASSERT_TRUE(host_nic_channel_is_open(vm_guest_nic(&g), 2));
+	/* A subchannel's: only that one ends. */
+	CU_ASSERT_TRUE(vm_guest_teardown(&g, 1, VM_GUEST_RING + 1));
+	CU_ASSERT_FALSE(host_nic_channel_is_open(vm_guest_nic(&g), 1));
+	CU_ASSERT_TRUE(host_nic_channel_is_open(vm_guest_nic(&g), 2));
+	reuse_pages(AREA_RING(1), 8);
+	provoke();
+	CU_ASSERT_TRUE(untouched(AREA_RING(1), 8));
+	/* The primary's: all end, and its subchannels go as after a close. */
+	g.rescinds = 0;
+	CU_ASSERT_TRUE(vm_guest_teardown(&g, 0, VM_GUEST_RING));
+	CU_ASSERT_FALSE(host_nic_channel_is_open(vm_guest_nic(&g), 0));
+	CU_ASSERT_FALSE(host_nic_channel_is_open(vm_guest_nic(&g), 2));
+	CU_ASSERT_EQUAL(g.rescinds, 2);
+	vm_guest_check(&g);
+	reuse_pages(AREA_RING(0), 8);
+	reuse_pages(AREA_RING(2), 8);
+	reuse_pages(RECV_PFN, AREA_PAGES);
+	provoke();
+	CU_ASSERT_TRUE(untouched(AREA_RING(0), 8));
+	CU_ASSERT_TRUE(untouched(AREA_RING(2), 8));
+	CU_ASSERT_TRUE(untouched(RECV_PFN, AREA_PAGES));
+	/* And it starts again. */
+	CU_ASSERT_TRUE(vm_guest_open(&g, 0));
+	vm_guest_ladder(&g);
+	CU_ASSERT_EQUAL(vm_guest_recv_buf(&g, RECV), NVSP_STATUS_SUCCESS);
+	vm_guest_rndis(&g);
+	CU_ASSERT_TRUE(frames_arrive());
+	vm_guest_stop(&g);
+}
+
+static void
+test_gpadl_of_another_channel(void)
+{
+	start_running();
+	subchannels(1);
+	/* The primary's GPADLs are no rings of a subchannel. */
+	vm_guest_close(&g, 1);
+	CU_ASSERT_FALSE(vm_guest_open_with(&g, 1, VM_GUEST_RING));
+	CU_ASSERT_FALSE(vm_guest_open_with(&g, 1, RECV));
+	/* Nor may it tear them down; the answer comes all the same. */
+	CU_ASSERT_TRUE(vm_guest_teardown(&g, 1, RECV));
+	CU_ASSERT_TRUE(vm_guest_teardown(&g, 1, VM_GUEST_RING));
+	CU_ASSERT_TRUE(frames_arrive());
+	vm_guest_check(&g);
+	/* A subchannel's GPADL is no buffer. */
+	vm_guest_close(&g, 0);
+	CU_ASSERT_TRUE(vm_guest_open(&g, 0));
+	vm_guest_ladder(&g);
+	CU_ASSERT_EQUAL(vm_guest_recv_buf(&g, VM_GUEST_RING + 1), NVSP_STATUS_FAILURE);
+	vm_guest_stop(&g);
+}
+
+/* Pages of one GPADL in another, in a ring, in the message page: it hurts the guest only. */
+static void
+test_overlapping_gpadls(void)
+{
+	start();
+	/* The buffers begin in the middle of the primary's rings and run on over everything. */
+	vm_guest_gpadl(&g, 0, RECV, AREA_RING(0) + 5, 0, RECV_BYTES);
+	vm_guest_gpadl(&g, 0, SEND, AREA_RING(0) + 4, 0, RECV_BYTES);
+	CU_ASSERT_EQUAL(vm_guest_recv_buf(&g, RECV), NVSP_STATUS_SUCCESS);
+	CU_ASSERT_EQUAL(vm_guest_send_buf(&g, SEND), NVSP_STATUS_SUCCESS);
+	vm_guest_rndis(&g);
+	vm_guest_check(&g);
+	for (unsigned int i = 0; i < 50; i++)
+		host_nic_poll(vm_guest_nic(&g), 64);
+	vm_guest_check(&g);
+	CU_ASSERT_TRUE(vm_guest_teardown(&g, 0, RECV));
+	vm_guest_check(&g);
+	vm_guest_stop(&g);
+
+	/* The ring's own GPADL as receive buffer; its teardown ends both uses. */
+	start();
+	vm_guest_gpadl(&g, 0, ODD, AREA_RING(1), 0, RECV_BYTES);
+	vm_guest_close(&g, 0);
+	CU_ASSERT_TRUE(vm_guest_open_with(&g, 0, ODD) || true);
+	vm_guest_check(&g);
+	CU_ASSERT_TRUE(vm_guest_teardown(&g, 0, ODD));
+	vm_guest_check(&g);
+	CU_ASSERT_FALSE(host_nic_channel_is_open(vm_guest_nic(&g), 0));
+	vm_guest_stop(&g);
+
+	/* SIMP, SIEFP and the monitor page as receive buffer. */
+	start();
+	vm_guest_gpadl(&g, 0, RECV, 0x10, 0, RECV_BYTES);
+	CU_ASSERT_EQUAL(vm_guest_recv_buf(&g, RECV), NVSP_STATUS_SUCCESS);
+	vm_guest_rndis(&g);
+	for (unsigned int i = 0; i < 50; i++) {
+		host_nic_poll(vm_guest_nic(&g), 64);
+		synic_pump(&g.synic);
+		vbus_monitor_poll(&g.bus);
+	}
+	vm_guest_check(&g);
+	vm_guest_stop(&g);
+}
+
+static void
+test_ids_that_are_not(void)
+{
+	struct vbus_gpadl_header h = {.h = {.type = VBUS_GPADL_HEADER},
+		.gpadl = SEND,
+		.range_buflen = 8 + 8 * 30,
+		.range_count = 1,
+		.byte_count = 30 * 4096};
+
+	start();
+	CU_ASSERT_EQUAL(vm_guest_recv_buf(&g, RECV), NVSP_STATUS_FAILURE);
+	CU_ASSERT_TRUE(vm_guest_teardown(&g, 0, RECV));
+	CU_ASSERT_TRUE(vm_guest_teardown(&g, 3, RECV)); /* no such channel */
+	/* Half a GPADL is none; its teardown forgets it. */
+	h.relid = g.ch[0].relid;
+	vm_guest_post(&g, &h, sizeof(h));
+	CU_ASSERT_PTR_NOT_NULL(vm_guest_find(&g, SEND));
+	CU_ASSERT_EQUAL(vm_guest_recv_buf(&g, SEND), NVSP_STATUS_FAILURE);
+	CU_ASSERT_FALSE(vm_guest_open_with(&g, 0, SEND));
+	CU_ASSERT_TRUE(vm_guest_teardown(&g, 0, SEND));
+	CU_ASSERT_PTR_NULL(vm_guest_find(&g, SEND));
+	/* Twice. */
+	vm_guest_gpadl(&g, 0, RECV, RECV_PFN, 0, RECV_BYTES);
+	CU_ASSERT_EQUAL(vm_guest_recv_buf(&g, RECV), NVSP_STATUS_SUCCESS);
+	CU_ASSERT_TRUE(vm_guest_teardown(&g, 0, RECV));
+	CU_ASSERT_TRUE(vm_guest_teardown(&g, 0, RECV));
+	vm_guest_check(&g);
+	provoke();
+	vm_guest_stop(&g);
+}
+
+static void
+test_limits(void)
+{
+	const uint32_t big = 8000 * 4096u;
+	unsigned int n, views;
+
+	start();
+	/* So many GPADLs and no more; those of the ring are among them. */
+	for (n = g.bus.n_gpadls; n < VBUS_MAX_GPADLS; n++)
+		CU_ASSERT_EQUAL(vm_guest_gpadl(&g, 0, 0x10000 + n, 0, 0, 4096), 0);
+	CU_ASSERT_EQUAL(vm_guest_gpadl(&g, 0, RECV, 0, 0, 4096), VBUS_STATUS_FAILED);
+	vm_guest_connect(&g);
+	CU_ASSERT_EQUAL(g.bus.n_gpadls, 0);
+	CU_ASSERT_EQUAL(g.bus.n_gpadl_pages, 0);
+	/* So many pages. */
+	for (n = 0; (n + 1) * 8000 <= VBUS_MAX_GPADL_PAGES; n++)
+		CU_ASSERT_EQUAL(vm_guest_gpadl(&g, 0, 0x10000 + n, 0, 0, big), 0);
+	CU_ASSERT_EQUAL(vm_guest_gpadl(&g, 0, RECV, 0, 0, big), VBUS_STATUS_FAILED);
+	vm_guest_connect(&g);
+	/* Mapping takes areas of the process; the same GPADL again takes no more. */
+	CU_ASSERT_TRUE(vm_guest_open(&g, 0));
+	vm_guest_ladder(&g);
+	for (n = 0; n < 20; n++) {
+		CU_ASSERT_EQUAL(vm_guest_gpadl(&g, 0, 0x10000 + n, n, 0, big + 1), 0);
+		CU_ASSERT_EQUAL(vm_guest_send_buf(&g, 0x10000 + n), NVSP_STATUS_FAILURE);
+		views = g.bus.n_views;
+		CU_ASSERT_EQUAL(vm_guest_send_buf(&g, 0x10000 + n), NVSP_STATUS_FAILURE);
+		CU_ASSERT_EQUAL(g.bus.n_views, views);
+		vm_guest_check(&g);
+	}
+	vm_guest_stop(&g);
+}
+
+/* Each page its own memory area: the budget holds, what does not fit is refused. */
+static void
+test_map_budget(void)
+{
+	unsigned int n, accepted = 0;
+	struct vbus_view *view;
+
+	start();
+	for (n = 0; n < 12; n++) {
+		struct vbus_gpadl *gpadl;
+
+		CU_ASSERT_EQUAL(vm_guest_gpadl(&g, 0, RECV + n, 0, 0, 8000 * 4096u), 0);
+		gpadl = vm_guest_find(&g, RECV + n);
+		for (unsigned int i = 0; i < gpadl->n_pages; i++)
+			gpadl->pfn[i] = i % 2 * 1000 + n; /* as a guest could have said */
+		accepted += vbus_view_get(&g.bus, &g.nics.nic[0].device, RECV + n, &view) == 0;
+		if (accepted == n + 1)
+			vbus_view_put(&g.bus, view);
+		CU_ASSERT(g.bus.n_maps <= VBUS_MAX_MAPS);
+		vm_guest_check(&g);
+	}
+	CU_ASSERT(accepted > 0 && accepted < n);
+	/* What was torn down is free again. */
+	CU_ASSERT_TRUE(vm_guest_teardown(&g, 0, RECV));
+	CU_ASSERT_EQUAL(vbus_view_get(&g.bus, &g.nics.nic[0].device, RECV + n - 1, &view), 0);
+	vbus_view_put(&g.bus, view);
+	vm_guest_stop(&g);
+}
+
+/* uio keeps both GPADLs over close and open of its device: the same handles come again. */
+static void
+test_reopen_with_the_same_gpadls(void)
+{
+	unsigned int i;
+
+	start_running();
+	for (i = 0; i < 20; i++) {
+		unsigned int views = g.bus.n_views;
+
+		vm_guest_close(&g, 0);
+		vm_guest_check(&g);
+		CU_ASSERT_EQUAL(g.bus.n_views, views); /* not mapped anew */
+		reuse_pages(RECV_PFN, AREA_PAGES);
+		provoke();
+		CU_ASSERT_TRUE(untouched(RECV_PFN, AREA_PAGES));
+		CU_ASSERT_TRUE(vm_guest_open(&g, 0));
+		vm_guest_ladder(&g);
+		CU_ASSERT_EQUAL(vm_guest_recv_buf(&g, RECV), NVSP_STATUS_SUCCESS);
+		CU_ASSERT_EQUAL(vm_guest_send_buf(&g, SEND), NVSP_STATUS_SUCCESS);
+		vm_guest_rndis(&g);
+		CU_ASSERT_TRUE(frames_arrive());
+	}
+	vm_guest_stop(&g);
+}
+
+/* ---- orders ---- */
+
+static void
+do_recv_gpadl(void)
+{
+	vm_guest_gpadl(&g, 0, RECV, RECV_PFN, 0, RECV_BYTES);
+}
+
+static void
+do_send_gpadl(void)
+{
+	vm_guest_gpadl(&g, 0, SEND, SEND_PFN, 0, SEND_BYTES);
+}
+
+static void
+do_odd_gpadl(void)
+{
+	vm_guest_gpadl(&g, 0, ODD, ODD_PFN, 0, ODD_BYTES);
+}
+
+static void
+do_recv(void)
+{
+	vm_guest_recv_buf(&g, RECV);
+}
+
+static void
+do_send(void)
+{
+	vm_guest_send_buf(&g, SEND);
+}
+
+static void
+do_send_same(void)
+{
+	vm_guest_send_buf(&g, RECV);
+}
+
+static void
+do_refused(void)
+{
+	vm_guest_send_buf(&g, ODD);
+	vm_guest_recv_buf(&g, ODD);
+}
+
+static void
+do_recv_teardown(void)
+{
+	CU_ASSERT_TRUE(vm_guest_teardown(&g, 0, RECV));
+}
+
+static void
+do_send_teardown(void)
+{
+	CU_ASSERT_TRUE(vm_guest_teardown(&g, 0, SEND));
+}
+
+static void
+do_odd_teardown(void)
+{
+	CU_ASSERT_TRUE(vm_guest_teardown(&g, 0, ODD));
+}
+
+static void
+do_ring_teardown(void)
+{
+	CU_ASSERT_TRUE(vm_guest_teardown(&g, 0, VM_GUEST_RING));
+}
+
+static void
+do_close(void)
+{
+	vm_guest_close(&g, 0);
+}
+
+static void
+do_open(void)
+{
+	if (!g.ch[0].open && vm_guest_open(&g, 0))
+		vm_guest_ladder(&g);
+}
+
+static void
+do_rndis(void)
+{
+	vm_guest_rndis(&g);
+}
+
+static void
+do_revoke(void)
+{
+	struct nvsp_message msg;
+
+	nvsp_build_revoke(&msg, NVSP_TYPE_REVOKE_RECV_BUF, NVSP_RECV_BUF_ID);
+	vm_guest_nvsp(&g, &msg);
+}
+
+static void
+do_reset(void)
+{
+	vm_guest_connect(&g);
+}
+
+static void
+do_rescind(void)
+{
+	vbus_device_rescind(&g.bus, &g.nics.nic[0].device);
+	/* A rescind during the guest's next step: it is not read before. */
+	do_recv_gpadl();
+	vbus_device_present(&g.bus, &g.nics.nic[0].device);
+	vm_guest_poll(&g);
+}
+
+static void
+do_release(void)
+{
+	vm_guest_released(&g, g.ch[0].relid);
+}
+
+static void
+do_subchannel(void)
+{
+	struct nvsp_message msg;
+
+	nvsp_build_subchannel(&msg, 1);
+	vm_guest_nvsp(&g, &msg);
+	if (!g.ch[1].open)
+		vm_guest_open(&g, 1);
+}
+
+static void
+do_subchannel_teardown(void)
+{
+	CU_ASSERT_TRUE(vm_guest_teardown(&g, 1, VM_GUEST_RING + 1));
+}
+
+static void
+do_subchannel_release(void)
+{
+	vm_guest_released(&g, g.ch[1].relid);
+}
+
+static void (*const steps[])(void) = {
+	do_recv_gpadl,
+	do_send_gpadl,
+	do_odd_gpadl,
+	do_recv,
+	do_send,
+	do_send_same,
+	do_refused,
+	do_recv_teardown,
+	do_send_teardown,
+	do_odd_teardown,
+	do_ring_teardown,
+	do_close,
+	do_open,
+	do_rndis,
+	do_revoke,
+	do_reset,
+	do_rescind,
+	do_release,
+	do_subchannel,
+	do_subchannel_teardown,
+	do_subchannel_release,
+};
+
+#define STEPS (sizeof(steps) / sizeof(steps[0]))
+
+/* One step; what the guest has back must stay as it is. */
+static void
+step(unsigned int which)
+{
+	bool had_recv = vm_guest_find(&g, RECV) != NULL;
+	bool had_ring = vm_guest_find(&g, VM_GUEST_RING) != NULL;
+	bool has_recv, has_ring;
+
+	steps[which]();
+	vm_guest_check(&g);
+	has_recv = vm_guest_find(&g, RECV) != NULL;
+	has_ring = vm_guest_find(&g, VM_GUEST_RING) != NULL;
+	if (had_recv && !has_recv)
+		reuse_pages(RECV_PFN, AREA_PAGES);
+	if (had_ring && !has_ring)
+		reuse_pages(AREA_RING(0), 8);
+	vm_guest_keepalive(&g);
+	vm_guest_poll(&g);
+	if (had_recv && !has_recv)
+		CU_ASSERT_TRUE(untouched(RECV_PFN, AREA_PAGES));
+	if (had_ring && !has_ring)
+		CU_ASSERT_TRUE(untouched(AREA_RING(0), 8));
+	vm_guest_check(&g);
+}
+
+/* Every three steps after one another, on an open channel and on a running NIC. */
+static void
+test_all_orders(void)
+{
+	unsigned int running, i;
+
+	for (running = 0; running < 2; running++) {
+		start();
+		for (i = 0; i < STEPS * STEPS * STEPS; i++) {
+			vm_guest_connect(&g);
+			do_open();
+			do_recv_gpadl();
+			if (running) {
+				do_send_gpadl();
+				do_recv();
+				do_send();
+				do_rndis();
+			}
+			step(i % STEPS);
+			step(i / STEPS % STEPS);
+			step(i / STEPS / STEPS);
+		}
+		vm_guest_stop(&g);
+	}
+}
+
+static void
+test_random_orders(void)
+{
+	uint64_t state = 20260101;
+	unsigned int walk, i;
+
+	start();
+	for (walk = 0; walk < 40; walk++) {
+		/* Mostly the way up to a running NIC, or random steps would not get far. */
+		vm_guest_connect(&g);
+		for (i = 0; i < 250; i++) {
+			static const unsigned int opening[] = {11, 12, 0, 3, 1, 4, 13, 18};
+
+			state = state * UINT64_C(6364136223846793005) +
+				UINT64_C(1442695040888963407);
+			step((state >> 33) % 3 == 0 ? (unsigned int)(state >> 40) % STEPS
+						    : opening[i % 8]);
+		}
+	}
+	vm_guest_stop(&g);
+}
+
+int
+main(void)
+{
+	static const struct unit_test tests[] = {
+		{"refused buffers push the live receive buffer out",
+			test_refused_buffers_push_out_the_live_one},
+		{"teardown of a refused buffer leaves traffic alone",
+			test_refused_teardown_leaves_traffic},
+		{"GPADL number 0", test_gpadl_number_zero},
+		{"one GPADL for both buffers", test_one_gpadl_for_both_buffers},
+		{"a view outlives its GPADL", test_view_outlives_its_gpadl},
+		{"ring's GPADL torn down while it is open", test_ring_gpadl_torn_down_while_open},
+		{"GPADLs of another channel", test_gpadl_of_another_channel},
+		{"overlapping GPADLs", test_overlapping_gpadls},
+		{"teardown and use of what is not there", test_ids_that_are_not},
+		{"limits of number and pages", test_limits},
+		{"budget of mappings", test_map_budget},
+		{"re-open with the same GPADLs", test_reopen_with_the_same_gpadls},
+		{"all orders of three steps", test_all_orders},
+		{"random orders", test_random_orders},
+	};
+
+	return UNIT_RUN("vm_nics", tests);
+}

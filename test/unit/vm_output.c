@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Nobody who reads hvsim-vm's output, or does not, can make it wait: console and log with a pipe
+ * that is full, closed, or read late (spec/hyperv-host-on-kvm.md §3).
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "app/hvsim-vm/log.h"
+#include "app/hvsim-vm/serial.h"
+#include "test/unit/unit.h"
+
+#define REG_DATA 0u
+#define REG_LSR	 5u
+
+/* Far more than the pipe and the buffer take. */
+#define FLOOD (4u * OUTPUT_BYTES)
+
+static int pipe_fd[2];
+static struct serial serial;
+/* A writer that is left behind keeps its object: one for each test. */
+static struct output outputs[8];
+static unsigned int n_outputs;
+
+static void
+irq(void *ctx, bool level)
+{
+}
+
+static struct output *
+set_up(void)
+{
+	struct output *o = &outputs[n_outputs++];
+
+	CU_ASSERT_EQUAL_FATAL(pipe2(pipe_fd, O_CLOEXEC), 0);
+	CU_ASSERT_EQUAL_FATAL(output_start(o, pipe_fd[1]), 0);
+	serial_init(&serial, o, irq, NULL);
+	return o;
+}
+
+/* Character @p i of what the guest prints: lines of 64. */
+static uint8_t
+printed(uint32_t i)
+{
+	return i % 64 == 63 ? '\n' : (uint8_t)('!' + i / 64 % 90);
+}
+
+static atomic_uint done_vcpus;
+
+/* A vCPU that prints, and polls the line status as a driver does. */
+static void *
+vcpu(void *arg)
+{
+	uint32_t i;
+
+	for (i = 0; i < FLOOD; i++) {
+		if (!(serial_read(&serial, REG_LSR) & 0x20))
+			break;
+		serial_write(&serial, REG_DATA, printed(i));
+	}
+	atomic_fetch_add(&done_vcpus, 1);
+	return arg;
+}
+
+/* @return true when it ended within @p seconds */
+static bool
+join(pthread_t thread, int seconds)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += seconds;
+	return pthread_timedjoin_np(thread, NULL, &until) == 0;
+}
+
+static void
+test_nobody_reads(void)
+{
+	struct output *o = set_up();
+	struct timespec before, after;
+	pthread_t thread[2];
+	uint8_t typed = 'x';
+	unsigned int i;
+
+	for (i = 0; i < 2; i++)
+		CU_ASSERT_EQUAL_FATAL(pthread_create(&thread[i], NULL, vcpu, NULL), 0);
+	for (i = 0; i < 2; i++)
+		if (!join(thread[i], 60)) {
+			close(pipe_fd[0]); /* lets it go on */
+			CU_FAIL_FATAL("a vCPU waits for whoever reads standard output");
+		}
+	/* Nor does who types. */
+	CU_ASSERT_EQUAL(serial_input(&serial, &typed, 1), 1);
+	CU_ASSERT(o->dropped > 2 * FLOOD - 2 * OUTPUT_BYTES);
+	CU_ASSERT(o->dropped < 2 * FLOOD);
+	/* Nor the end of the machine, for long. */
+	clock_gettime(CLOCK_MONOTONIC, &before);
+	CU_ASSERT_FALSE(output_stop(o));
+	clock_gettime(CLOCK_MONOTONIC, &after);
+	CU_ASSERT(after.tv_sec - before.tv_sec < 12);
+	/* What is printed after that goes nowhere, and is no crash. */
+	serial_write(&serial, REG_DATA, 'z');
+	/* The pipe stays open: a thread still writes to it. */
+}
+
+static char text[2 * FLOOD];
+
+/* Fill the pipe, then let the writer hang in it. @return bytes that were there before */
+static uint32_t
+block_writer(struct output *o)
+{
+	static const uint8_t junk[4096];
+	uint32_t filled = 0;
+	bool taken = false;
+	ssize_t n;
+
+	fcntl(pipe_fd[1], F_SETFL, O_NONBLOCK);
+	while ((n = write(pipe_fd[1], junk, sizeof(junk))) > 0)
+		filled += (uint32_t)n;
+	fcntl(pipe_fd[1], F_SETFL, 0);
+	serial_write(&serial, REG_DATA, printed(0));
+	while (!taken) {
+		pthread_mutex_lock(&o->lock);
+		taken = o->len == 0;
+		pthread_mutex_unlock(&o->lock);
+		sched_yield();
+	}
+	return filled;
+}
+
+static size_t
+read_all(int fd)
+{
+	size_t len = 0;
+	ssize_t n;
+
+	while (len < sizeof(text) - 1 && (n = read(fd, text + len, sizeof(text) - 1 - len)) > 0)
+		len += (size_t)n;
+	text[len] = '\0';
+	return len;
+}
+
+static void *
+reader(void *arg)
+{
+	*(size_t *)arg = read_all(pipe_fd[0]);
+	return NULL;
+}
+
+/* The newest output is there in order, the gap is where it is, and says how large it is. */
+static void
+test_late_reader(void)
+{
+	static const char notice[] = " bytes of output were dropped: nobody read them\r\n";
+	struct output *o = set_up();
+	unsigned long long said = 0;
+	char *gap, *end;
+	size_t len = 0;
+	pthread_t thread;
+	uint32_t i, wrong = 0, before, filled;
+
+	filled = block_writer(o);
+	for (i = 1; i < FLOOD; i++)
+		serial_write(&serial, REG_DATA, printed(i));
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, reader, &len), 0);
+	CU_ASSERT_TRUE(output_stop(o));
+	close(pipe_fd[1]);
+	CU_ASSERT_TRUE_FATAL(join(thread, 60));
+	close(pipe_fd[0]);
+	gap = strstr(text + filled, "\r\nhvsim-vm: ");
+	end = gap == NULL ? NULL : strstr(gap, notice);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(end);
+	CU_ASSERT_EQUAL(sscanf(gap + 2, "hvsim-vm: %llu", &said), 1);
+	CU_ASSERT_EQUAL(said, o->dropped);
+	before = (uint32_t)(gap - text) - filled;
+	CU_ASSERT_EQUAL(before, 1);
+	wrong += (uint8_t)text[filled] != printed(0);
+	end += sizeof(notice) - 1;
+	CU_ASSERT_EQUAL(before + said + (size_t)(text + len - end), FLOOD);
+	for (i = before + (uint32_t)said; i < FLOOD; i++)
+		wrong += (uint8_t)*end++ != printed(i);
+	CU_ASSERT_EQUAL(wrong, 0);
+}
+
+/* A reader that keeps up gets every byte and no notice. */
+static void
+test_reader_keeps_up(void)
+{
+	struct output *o = set_up();
+	pthread_t thread;
+	size_t len = 0;
+	uint32_t i, wrong = 0;
+
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, reader, &len), 0);
+	for (i = 0; i < OUTPUT_BYTES - 1; i++) /* never more than the buffer takes */
+		serial_write(&serial, REG_DATA, printed(i));
+	CU_ASSERT_TRUE(output_stop(o));
+	close(pipe_fd[1]);
+	CU_ASSERT_TRUE_FATAL(join(thread, 60));
+	close(pipe_fd[0]);
+	CU_ASSERT_EQUAL(len, OUTPUT_BYTES - 1);
+	for (i = 0; i < len; i++)
+		wrong += (uint8_t)text[i] != printed(i);
+	CU_ASSERT_EQUAL(wrong, 0);
+	CU_ASSERT_EQUAL(o->dropped, 0);
+}
+
+static void
+test_reader_is_gone(void)
+{
+	struct output *o = set_up();
+	uint32_t i;
+
+	close(pipe_fd[0]);
+	for (i = 0; i < FLOOD; i++)
+		serial_write(&serial, REG_DATA, 'x');
+	CU_ASSERT_TRUE(output_stop(o));
+	close(pipe_fd[1]);
+}
+
+/* The pipe is shared, and another process made it nonblocking: nothing is lost by that. */
+static void
+test_nonblocking_pipe(void)
+{
+	struct output *o = set_up();
+	pthread_t thread;
+	size_t len = 0;
+	uint32_t i, wrong = 0;
+
+	CU_ASSERT_EQUAL(fcntl(pipe_fd[1], F_SETFL, O_NONBLOCK), 0);
+	for (i = 0; i < OUTPUT_BYTES; i++)
+		serial_write(&serial, REG_DATA, printed(i));
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, reader, &len), 0);
+	CU_ASSERT_TRUE(output_stop(o));
+	close(pipe_fd[1]);
+	CU_ASSERT_TRUE_FATAL(join(thread, 60));
+	close(pipe_fd[0]);
+	CU_ASSERT_EQUAL(len, OUTPUT_BYTES);
+	for (i = 0; i < len; i++)
+		wrong += (uint8_t)text[i] != printed(i);
+	CU_ASSERT_EQUAL(wrong, 0);
+}
+
+static void *
+logger(void *arg)
+{
+	unsigned int i;
+
+	for (i = 0; i < 40000; i++)
+		log_line("%s %u", (const char *)arg, i);
+	return NULL;
+}
+
+/* Lines on standard error, as the holder of the bus lock writes them; a guest cannot flood it. */
+static void
+test_log(void)
+{
+	int saved = dup(STDERR_FILENO);
+	unsigned int i, lines = 0;
+	pthread_t thread;
+	size_t len = 0;
+	char *at;
+
+	CU_ASSERT_EQUAL_FATAL(pipe2(pipe_fd, O_CLOEXEC), 0);
+	dup2(pipe_fd[1], STDERR_FILENO);
+	CU_ASSERT_EQUAL(log_start(), 0);
+	CU_ASSERT_EQUAL_FATAL(
+		pthread_create(&thread, NULL, logger, "a line of some forty characters, number"),
+		0);
+	if (!join(thread, 60)) {
+		dup2(saved, STDERR_FILENO);
+		CU_FAIL_FATAL("who logs waits for whoever reads standard error");
+	}
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, reader, &len), 0);
+	for (i = 0; i < 1000; i++)
+		log_guest("the guest did it again");
+	log_stop();
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	close(pipe_fd[1]);
+	CU_ASSERT_TRUE_FATAL(join(thread, 60));
+	close(pipe_fd[0]);
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "characters, number 39999\n"));
+	for (at = text; (at = strstr(at, "hvsim-vm: the guest did it again\n")) != NULL; at++)
+		lines++;
+	CU_ASSERT(lines >= LOG_GUEST_LINES && lines <= 5 * LOG_GUEST_LINES);
+}
+
+int
+main(void)
+{
+	static const struct unit_test tests[] = {
+		{"a vCPU does not wait for a pipe nobody reads", test_nobody_reads},
+		{"a late reader gets the newest, and a notice", test_late_reader},
+		{"a reader that keeps up gets everything", test_reader_keeps_up},
+		{"the reader is gone", test_reader_is_gone},
+		{"the pipe is nonblocking", test_nonblocking_pipe},
+		{"log lines do not wait, and are limited for a guest", test_log},
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	return UNIT_RUN("vm_output", tests);
+}

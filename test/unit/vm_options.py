@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""
+hvsim-vm's command line: vm_options.py HVSIM_VM. What is wrong is said in one sentence, with the exit
+status of hvsim-vm(1), before /dev/kvm is touched: the same on a machine without it.
+"""
+import os
+import re
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+
+HVSIM_VM = None
+USAGE, FAILED = 2, 1
+
+
+def run(*arguments):
+    done = subprocess.run([HVSIM_VM, *arguments], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, timeout=60, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+class Options(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        # As much of a bzImage as is looked at without a machine.
+        image = bytearray(4096)
+        image[0x201] = 0x6a
+        image[0x202:0x206] = b"HdrS"
+        struct.pack_into("<H", image, 0x206, 0x20f)
+        image[0x211] = 1
+        self.kernel = self.file("kernel", image)
+
+    def file(self, name, content):
+        path = os.path.join(self.folder, name)
+        with open(path, "wb") as f:
+            f.write(content)
+        return path
+
+    def expect(self, status, sentence, *arguments):
+        got, out, err = run(*arguments)
+        self.assertEqual((got, out), (status, ""), err)
+        self.assertRegex(err, sentence)
+        self.assertNotIn("kvm", err.lower())
+        self.assertTrue(err.startswith("hvsim-vm: "), err)
+        self.assertEqual(err.count("\n"), 1, err)
+
+    def test_version_and_help(self):
+        got, out, err = run("--version")
+        self.assertEqual((got, err), (0, ""))
+        self.assertRegex(out, r"^hvsim-vm \d+\.\d+")
+        got, out, err = run("--help")
+        self.assertEqual((got, err), (0, ""))
+        self.assertIn("Exit status:", out)
+        self.assertIn("--version", out)
+
+    def test_wrong_usage_is_2(self):
+        kernel = ("--kernel", self.kernel)
+        for arguments, sentence in [
+                ((), "no kernel given"),
+                (("--nonsense",), "--nonsense is no option"),
+                (("-z",), "-z is no option"),
+                (("--kernel",), "--kernel needs a value"),
+                (("--check=1",), "--check=1 takes no value"),
+                ((*kernel, "word"), "what is 'word'"),
+                ((*kernel, "--mem", "12x"), "--mem 12x: give 64M"),
+                ((*kernel, "--mem", "63M"), "--mem 63M: give 64M"),
+                ((*kernel, "--mem", "-1"), "--mem -1: give 64M"),
+                ((*kernel, "--mem", " 128"), "--mem  128: give 64M"),
+                ((*kernel, "--mem", "99999999999999999999"), "--mem 9+: give 64M"),
+                ((*kernel, "--cpus", "0"), "--cpus 0: give a number from 1 to 32"),
+                ((*kernel, "--cpus", "+2"), "--cpus .2: give a number from 1 to 32"),
+                ((*kernel, "--cpus", "4294967297"), "--cpus 4294967297: give a number"),
+                ((*kernel, "--timeout", "1s"), "--timeout 1s: give a number"),
+                ((*kernel, "--vmbus-version", "3.5"), "--vmbus-version 3.5: give 2.4, 3.0"),
+                ((*kernel, "--vmbus-version", "5.3x"), "--vmbus-version 5.3x: give"),
+                ((*kernel, "--vmbus-version", " 5.3"), "--vmbus-version  5.3: give"),
+                ((*kernel, "--vmbus-version", ""), "--vmbus-version : give"),
+                ((*kernel, "--monitor", "trap"), "--monitor trap: give poll or none"),
+                ((*kernel, "--xsave", "yes"), "--xsave yes: give on or off"),
+                ((*kernel, "--append", "x" * 2048), "the kernel command line takes 2047"),
+                ((*kernel, "--nic", "nonsense=1"), "nonsense"),
+                ((*kernel, "--nic", "channels=65"), "channels=65"),
+                ((*kernel, "--nic", "guid=123"), "123"),
+                ((*kernel, *("--nic", "port=sink") * 17), "there can be 16 NICs"),
+                ((*kernel, "--nic", "guid=00000000-0000-4000-8000-000000000001", "--nic",
+                  "guid=00000000-0000-4000-8000-000000000001"), "two NICs have this guid="),
+                # What is wrong is said wherever it stands, and nothing is done before.
+                (("--check", "--cpus", "99"), "--cpus 99"),
+        ]:
+            with self.subTest(arguments=arguments):
+                self.expect(USAGE, sentence, *arguments)
+
+    def test_nic_errors_name_the_option_once(self):
+        got, _, err = run("--kernel", self.kernel, "--nic", "channels=65")
+        self.assertEqual(got, USAGE)
+        self.assertEqual(len(re.findall("--nic", err)), 1, err)
+
+    def test_what_cannot_be_opened_is_1(self):
+        missing = os.path.join(self.folder, "missing")
+        fifo = os.path.join(self.folder, "fifo")
+        os.mkfifo(fifo)
+        short = self.file("short", b"MZ")
+        text = self.file("text", b"no kernel\n" * 1000)
+        for arguments, sentence in [
+                (("--kernel", missing), "cannot open the kernel .*No such file"),
+                (("--kernel", self.folder), "cannot open the kernel .*not a regular file"),
+                (("--kernel", fifo), "cannot open the kernel .*not a regular file"),
+                (("--kernel", short), "is not a Linux bzImage"),
+                (("--kernel", text), "is not a Linux bzImage"),
+                (("--kernel", self.kernel, "--initrd", missing),
+                 "cannot open the initrd .*No such file"),
+                (("--kernel", self.kernel, "--nic", "port=pcap:in=" + missing),
+                 "No such file"),
+        ]:
+            with self.subTest(arguments=arguments):
+                self.expect(FAILED, sentence, *arguments)
+
+    def test_ctl_without_a_host(self):
+        got, _, err = run("ctl", os.path.join(self.folder, "missing"), "stats")
+        self.assertEqual(got, FAILED)
+        self.assertNotEqual(err, "")
+
+
+if __name__ == "__main__":
+    HVSIM_VM = os.path.abspath(sys.argv.pop(1))
+    unittest.main()

@@ -2,6 +2,7 @@
 /* Standard input, signals and the end of the machine. */
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,43 +58,59 @@ seconds_now(void)
 	return (uint64_t)t.tv_sec;
 }
 
-/* Serve input and signals until the machine ends. */
-static void
-wait_for_end(struct vm *vm, int signal_fd)
+/*
+ * Reads standard input, which is not ours alone: whoever shares it may take what poll() announced,
+ * and read() waits. So this thread is never waited for.
+ */
+static void *
+input_thread(void *arg)
 {
+	struct vm *vm = arg;
 	bool interactive = isatty(STDIN_FILENO), escaped = false;
-	uint64_t end = seconds_now() + vm->options->timeout;
-	struct pollfd fds[3] = {{.fd = vm->exit_fd, .events = POLLIN},
-		{.fd = signal_fd, .events = POLLIN}, {.fd = STDIN_FILENO, .events = POLLIN}};
+	struct pollfd readable = {.fd = STDIN_FILENO, .events = POLLIN};
 
-	for (;;) {
+	while (atomic_load(&vm->exit_reason) == VM_RUNNING) {
 		uint8_t in[64];
 		ssize_t n;
 
-		if (poll(fds, 3, 200) < 0 && errno != EINTR)
+		/*
+		 * The guest reads slowly: leave in the pipe what its UART has no room for. Not
+		 * with a user, who must be able to quit: there the UART overruns, as it would.
+		 */
+		if (!interactive && serial_room(&vm->serial) < sizeof(in)) {
+			usleep(1000);
+			continue;
+		}
+		n = read(STDIN_FILENO, in, sizeof(in));
+		if (n < 0 && errno == EAGAIN)
+			poll(&readable, 1, -1);
+		else if (n == 0 || (n < 0 && errno != EINTR))
+			break; /* end of input: the machine runs on */
+		else if (n > 0 && !interactive)
+			serial_input(&vm->serial, in, (unsigned int)n);
+		else if (n > 0 && !typed(vm, in, (size_t)n, &escaped))
+			vm_stop(vm, VM_POWER_OFF);
+	}
+	return NULL;
+}
+
+/* Wait for the machine's end, a signal or the time limit. */
+static void
+wait_for_end(struct vm *vm, int signal_fd)
+{
+	uint64_t end = seconds_now() + vm->options->timeout;
+	struct pollfd fds[2] = {
+		{.fd = vm->exit_fd, .events = POLLIN}, {.fd = signal_fd, .events = POLLIN}};
+
+	while (atomic_load(&vm->exit_reason) == VM_RUNNING) {
+		if (poll(fds, 2, 200) < 0 && errno != EINTR)
 			vm_stop(vm, VM_FAILED);
-		if (atomic_load(&vm->exit_reason) != VM_RUNNING)
-			return;
 		if (vm->options->timeout != 0 && seconds_now() >= end) {
 			log_line("the guest did not end within %u seconds", vm->options->timeout);
 			vm_stop(vm, VM_TIMEOUT);
 		}
 		if (fds[1].revents != 0)
 			vm_stop(vm, VM_FAILED);
-		if (fds[2].revents == 0)
-			continue;
-		/* The guest reads slowly: leave in the pipe what its UART has no room for. */
-		if (serial_room(&vm->serial) < sizeof(in)) {
-			usleep(1000);
-			continue;
-		}
-		n = read(STDIN_FILENO, in, sizeof(in));
-		if (n <= 0)
-			fds[2].fd = -1; /* end of input: the machine runs on */
-		else if (!interactive)
-			serial_input(&vm->serial, in, (unsigned int)n);
-		else if (!typed(vm, in, (size_t)n, &escaped))
-			vm_stop(vm, VM_POWER_OFF);
 	}
 }
 
@@ -116,6 +133,7 @@ static int
 start(struct vm *vm, struct nics *nics)
 {
 	int acks[SYNIC_MAX_VPS];
+	pthread_t input;
 	int rc = output_start(&vm->console, STDOUT_FILENO);
 
 	if (rc == 0)
@@ -130,6 +148,12 @@ start(struct vm *vm, struct nics *nics)
 	if (rc != 0)
 		return rc;
 	console_raw();
+	rc = -pthread_create(&input, NULL, input_thread, vm);
+	if (rc != 0) {
+		log_line("cannot start a thread: %s", strerror(-rc));
+		return rc;
+	}
+	pthread_detach(input);
 	return vm_start(vm);
 }
 
@@ -167,6 +191,7 @@ main(int argc, char **argv)
 		wait_for_end(&vm, signal_fd);
 	else
 		vm_stop(&vm, VM_FAILED);
+	serial_close(&vm.serial);
 	console_restore();
 	rc = atomic_load(&vm.exit_reason);
 	vm_stop_vcpus(&vm);

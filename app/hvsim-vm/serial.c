@@ -32,6 +32,14 @@ serial_init(
 	serial->ctx = ctx;
 }
 
+void
+serial_close(struct serial *serial)
+{
+	pthread_mutex_lock(&serial->lock);
+	serial->irq = NULL;
+	pthread_mutex_unlock(&serial->lock);
+}
+
 static void
 update_irq(struct serial *serial)
 {
@@ -41,7 +49,8 @@ update_irq(struct serial *serial)
 	if (level == serial->level)
 		return;
 	serial->level = level;
-	serial->irq(serial->ctx, level);
+	if (serial->irq != NULL)
+		serial->irq(serial->ctx, level);
 }
 
 static void

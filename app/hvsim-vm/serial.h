@@ -27,6 +27,8 @@ struct serial {
 
 void serial_init(
 	struct serial *serial, struct output *out, void (*irq)(void *ctx, bool level), void *ctx);
+/** From now on no interrupts: whoever still reads input finds nobody. */
+void serial_close(struct serial *serial);
 void serial_write(struct serial *serial, unsigned int reg, uint8_t value);
 uint8_t serial_read(struct serial *serial, unsigned int reg);
 /** Characters typed. @return how many were taken; the rest must be offered again later */

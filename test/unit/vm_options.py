@@ -5,6 +5,7 @@ status of hvsim-vm(1), before /dev/kvm is touched: the same on a machine without
 """
 import os
 import re
+import shlex
 import struct
 import subprocess
 import sys
@@ -16,7 +17,8 @@ USAGE, FAILED = 2, 1
 
 
 def run(*arguments):
-    done = subprocess.run([HVSIM_VM, *arguments], stdin=subprocess.DEVNULL, capture_output=True,
+    wrapper = shlex.split(os.environ.get("MESON_EXE_WRAPPER", ""))
+    done = subprocess.run([*wrapper, HVSIM_VM, *arguments], stdin=subprocess.DEVNULL, capture_output=True,
                           text=True, timeout=60, check=False)
     return done.returncode, done.stdout, done.stderr
 

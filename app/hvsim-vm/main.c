@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Standard input, signals and the end of the machine. */
+/* Start, signals and the end of the machine. */
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,10 +10,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "app/hvsim-vm/input.h"
 #include "app/hvsim-vm/log.h"
 #include "app/hvsim-vm/options.h"
-
-#define ESCAPE 0x01 /* Ctrl-A, then x: quit */
 
 static int
 check_only(void)
@@ -27,28 +25,6 @@ check_only(void)
 	return EXIT_FAILURE;
 }
 
-/* Typed characters; Ctrl-A x quits, Ctrl-A Ctrl-A is one Ctrl-A. @return false: quit */
-static bool
-typed(struct vm *vm, const uint8_t *in, size_t n, bool *escaped)
-{
-	uint8_t out[64];
-	unsigned int k = 0;
-	size_t i;
-
-	for (i = 0; i < n; i++) {
-		if (*escaped && (in[i] == 'x' || in[i] == 'X'))
-			return false;
-		if (!*escaped && in[i] == ESCAPE) {
-			*escaped = true;
-			continue;
-		}
-		*escaped = false;
-		out[k++] = in[i];
-	}
-	serial_input(&vm->serial, out, k);
-	return true;
-}
-
 static uint64_t
 seconds_now(void)
 {
@@ -58,40 +34,10 @@ seconds_now(void)
 	return (uint64_t)t.tv_sec;
 }
 
-/*
- * Reads standard input, which is not ours alone: whoever shares it may take what poll() announced,
- * and read() waits. So this thread is never waited for.
- */
-static void *
-input_thread(void *arg)
+static void
+quit(void *ctx)
 {
-	struct vm *vm = arg;
-	bool interactive = isatty(STDIN_FILENO), escaped = false;
-	struct pollfd readable = {.fd = STDIN_FILENO, .events = POLLIN};
-
-	while (atomic_load(&vm->exit_reason) == VM_RUNNING) {
-		uint8_t in[64];
-		ssize_t n;
-
-		/*
-		 * The guest reads slowly: leave in the pipe what its UART has no room for. Not
-		 * with a user, who must be able to quit: there the UART overruns, as it would.
-		 */
-		if (!interactive && serial_room(&vm->serial) < sizeof(in)) {
-			usleep(1000);
-			continue;
-		}
-		n = read(STDIN_FILENO, in, sizeof(in));
-		if (n < 0 && errno == EAGAIN)
-			poll(&readable, 1, -1);
-		else if (n == 0 || (n < 0 && errno != EINTR))
-			break; /* end of input: the machine runs on */
-		else if (n > 0 && !interactive)
-			serial_input(&vm->serial, in, (unsigned int)n);
-		else if (n > 0 && !typed(vm, in, (size_t)n, &escaped))
-			vm_stop(vm, VM_POWER_OFF);
-	}
-	return NULL;
+	vm_stop(ctx, VM_POWER_OFF);
 }
 
 /* Wait for the machine's end, a signal or the time limit. */
@@ -130,10 +76,9 @@ catch_signals(void)
 
 /* Everything that starts threads: errors have been printed. */
 static int
-start(struct vm *vm, struct nics *nics)
+start(struct vm *vm, struct nics *nics, struct input *input)
 {
 	int acks[SYNIC_MAX_VPS];
-	pthread_t input;
 	int rc = output_start(&vm->console, STDOUT_FILENO);
 
 	if (rc == 0)
@@ -148,12 +93,16 @@ start(struct vm *vm, struct nics *nics)
 	if (rc != 0)
 		return rc;
 	console_raw();
-	rc = -pthread_create(&input, NULL, input_thread, vm);
+	*input = (struct input){.fd = STDIN_FILENO,
+		.interactive = isatty(STDIN_FILENO),
+		.serial = &vm->serial,
+		.quit = quit,
+		.ctx = vm};
+	rc = input_start(input);
 	if (rc != 0) {
 		log_line("cannot start a thread: %s", strerror(-rc));
 		return rc;
 	}
-	pthread_detach(input);
 	return vm_start(vm);
 }
 
@@ -162,6 +111,7 @@ main(int argc, char **argv)
 {
 	static struct options o;
 	static struct vm vm;
+	static struct input input;
 	static struct nics nics = {.epoll_fd = -1, .timer_fd = -1};
 	int signal_fd = -1, rc;
 
@@ -185,13 +135,13 @@ main(int argc, char **argv)
 		rc = nics_control(&nics, o.control);
 	if (rc == 0) {
 		signal_fd = catch_signals();
-		rc = start(&vm, &nics);
+		rc = start(&vm, &nics, &input);
 	}
 	if (rc == 0)
 		wait_for_end(&vm, signal_fd);
 	else
 		vm_stop(&vm, VM_FAILED);
-	serial_close(&vm.serial);
+	input_stop(&input);
 	console_restore();
 	rc = atomic_load(&vm.exit_reason);
 	vm_stop_vcpus(&vm);

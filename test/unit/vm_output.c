@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "app/hvsim-vm/input.h"
 #include "app/hvsim-vm/log.h"
 #include "app/hvsim-vm/serial.h"
 #include "test/unit/unit.h"
@@ -26,7 +27,7 @@
 static int pipe_fd[2];
 static struct serial serial;
 /* A writer that is left behind keeps its object: one for each test. */
-static struct output outputs[8];
+static struct output outputs[16];
 static unsigned int n_outputs;
 
 static void
@@ -248,6 +249,92 @@ test_nonblocking_pipe(void)
 	CU_ASSERT_EQUAL(wrong, 0);
 }
 
+/* ---- input ---- */
+
+static atomic_bool has_quit;
+
+static void
+quit(void *ctx)
+{
+	atomic_store(&has_quit, true);
+}
+
+/* Inputs outlive their tests: their threads are not joined. */
+static struct input inputs[4];
+static unsigned int n_inputs;
+
+static struct input *
+start_input(bool interactive)
+{
+	struct input *input = &inputs[n_inputs++];
+
+	set_up();
+	*input = (struct input){
+		.fd = pipe_fd[0], .interactive = interactive, .serial = &serial, .quit = quit};
+	CU_ASSERT_EQUAL_FATAL(input_start(input), 0);
+	return input;
+}
+
+static bool
+within_a_minute(bool (*condition)(void))
+{
+	unsigned int i;
+
+	for (i = 0; i < 60000 && !condition(); i++)
+		usleep(1000);
+	return condition();
+}
+
+static bool
+quitted(void)
+{
+	return atomic_load(&has_quit);
+}
+
+static bool
+received(void)
+{
+	return serial_room(&serial) < sizeof(serial.rx);
+}
+
+/* The guest does not read its UART, which is full; the user quits all the same. */
+static void
+test_quit_with_a_deaf_guest(void)
+{
+	uint8_t junk[1024];
+	struct input *input = start_input(true);
+
+	memset(junk, 'j', sizeof(junk));
+	CU_ASSERT_EQUAL(write(pipe_fd[1], junk, sizeof(junk)), (ssize_t)sizeof(junk));
+	CU_ASSERT_EQUAL(write(pipe_fd[1], "\001\001\001x", 4), 4);
+	CU_ASSERT_TRUE(within_a_minute(quitted));
+	input_stop(input);
+}
+
+/* A script's input waits for the guest, none is lost, and a nonblocking pipe changes nothing. */
+static void
+test_script_waits_for_the_guest(void)
+{
+	struct input *input = start_input(false);
+	uint32_t i, wrong = 0;
+
+	fcntl(pipe_fd[0], F_SETFL, O_NONBLOCK);
+	for (i = 0; i < 8192; i++) {
+		uint8_t c = printed(i);
+
+		wrong += write(pipe_fd[1], &c, 1) != 1;
+	}
+	for (i = 0; i < 8192 && within_a_minute(received); i++)
+		wrong += serial_read(&serial, REG_DATA) != printed(i);
+	CU_ASSERT_EQUAL(i, 8192);
+	CU_ASSERT_EQUAL(wrong, 0);
+	/* After the end nothing is touched, though the thread still waits. */
+	input_stop(input);
+	CU_ASSERT_EQUAL(write(pipe_fd[1], "z", 1), 1);
+}
+
+/* ---- log ---- */
+
 static void *
 logger(void *arg)
 {
@@ -302,6 +389,8 @@ main(void)
 		{"a reader that keeps up gets everything", test_reader_keeps_up},
 		{"the reader is gone", test_reader_is_gone},
 		{"the pipe is nonblocking", test_nonblocking_pipe},
+		{"a user quits though the guest does not read", test_quit_with_a_deaf_guest},
+		{"a script's input waits for the guest", test_script_waits_for_the_guest},
 		{"log lines do not wait, and are limited for a guest", test_log},
 	};
 

@@ -319,6 +319,12 @@ test_script_waits_for_the_guest(void)
 	uint32_t i, wrong = 0;
 
 	fcntl(pipe_fd[0], F_SETFL, O_NONBLOCK);
+	/* One by one: between two of them the pipe is empty. */
+	for (i = 0; i < 200; i++) {
+		CU_ASSERT_EQUAL(write(pipe_fd[1], "a", 1), 1);
+		CU_ASSERT_TRUE_FATAL(within_a_minute(received));
+		wrong += serial_read(&serial, REG_DATA) != 'a';
+	}
 	for (i = 0; i < 8192; i++) {
 		uint8_t c = printed(i);
 

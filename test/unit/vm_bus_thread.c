@@ -4,6 +4,8 @@
  * while a NIC's turn runs is not touched afterwards. Made for the sanitizers; no KVM.
  */
 #include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <time.h>
@@ -186,12 +188,54 @@ test_vcpus_against_bus_thread(void)
 	vm_guest_stop(&g);
 }
 
+static sem_t entered, go_on;
+
+/* The hypervisor's part of an offer, which the bus thread asks for in its turn. */
+static int
+hanging_connect(void *ctx, uint32_t id, bool on)
+{
+	if (on) {
+		sem_post(&entered);
+		sem_wait(&go_on);
+	}
+	return 0;
+}
+
+/* The bus thread stands still in its turn: the end of the machine does not wait for ever. */
+static void
+test_end_with_a_hanging_bus_thread(void)
+{
+	struct nvsp_message msg;
+	time_t before;
+
+	sem_init(&entered, 0, 0);
+	sem_init(&go_on, 0, 0);
+	start("channels=4,port=sink");
+	run();
+	bus_lock_take(&g.lock);
+	g.bus.hypervisor.connect = hanging_connect;
+	bus_lock_drop(&g.lock);
+	nvsp_build_subchannel(&msg, 1);
+	vm_guest_post_nvsp(&g, &msg);
+	sem_wait(&entered);
+	before = time(NULL);
+	CU_ASSERT_FALSE(nics_destroy(&g.nics));
+	CU_ASSERT(time(NULL) - before < 20);
+	/* Nothing was freed under it. */
+	sem_post(&go_on);
+	vm_guest_stop(&g);
+	sem_destroy(&entered);
+	sem_destroy(&go_on);
+}
+
 int
 main(void)
 {
 	static const struct unit_test tests[] = {
 		{"memory taken back under traffic", test_memory_taken_under_traffic},
 		{"vCPUs and control against the bus thread", test_vcpus_against_bus_thread},
+		{"the end does not wait for a bus thread that hangs",
+			test_end_with_a_hanging_bus_thread},
 	};
 
 	return UNIT_RUN("vm_bus_thread", tests);

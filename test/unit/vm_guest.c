@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <poll.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -391,10 +392,16 @@ vm_guest_wait_turn(struct vm_guest *g)
 }
 
 int
+vm_guest_post_nvsp(struct vm_guest *g, const struct nvsp_message *msg)
+{
+	return send(g, 0, VMBUS_PACKET_INBAND, ++g->tid, VMBUS_FLAG_COMPLETION, NULL, 0, msg,
+		sizeof(*msg));
+}
+
+int
 vm_guest_nvsp(struct vm_guest *g, const struct nvsp_message *msg)
 {
-	int rc = send(g, 0, VMBUS_PACKET_INBAND, ++g->tid, VMBUS_FLAG_COMPLETION, NULL, 0, msg,
-		sizeof(*msg));
+	int rc = vm_guest_post_nvsp(g, msg);
 
 	return rc == 0 ? complete(g, g->tid) : rc;
 }

@@ -73,6 +73,8 @@ void vm_guest_released(struct vm_guest *g, uint32_t relid);
 
 /* One bus turn without the bus thread; reads and acknowledges what the rings hold. */
 void vm_guest_poll(struct vm_guest *g);
+/* Only send. @return 0, or the ring's error */
+int vm_guest_post_nvsp(struct vm_guest *g, const struct nvsp_message *msg);
 /*
  * Send and poll; with the bus thread, wait for the completion too. @return 0, or the ring's error;
  * -ETIMEDOUT when the bus thread does not answer within 20 s

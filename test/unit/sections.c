@@ -97,9 +97,41 @@ test_no_send_buffer(void)
 	netvsc_section_pool_free(&pool);
 }
 
+/* Fewer sections than twice the queues: one that sent once and rests must not keep them. */
+static void
+test_idle_queue_keeps_no_section_that_another_needs(void)
+{
+	static const uint32_t counts[] = {1, 3, 7, 8, 10, 15};
+	struct netvsc_section_cache cache[8];
+	struct netvsc_section_pool pool;
+	uint32_t held[15], n, q, i;
+
+	for (i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		CU_ASSERT_EQUAL_FATAL(netvsc_section_pool_init(&pool, counts[i], 6144, 8), 0);
+		for (q = 0; q < 8; q++)
+			CU_ASSERT_EQUAL_FATAL(netvsc_section_cache_init(&cache[q], &pool, q), 0);
+		for (q = 0; q < 8; q++) {
+			for (n = 0; n < counts[i]; n++) {
+				held[n] = netvsc_section_alloc(&cache[q]);
+				if (held[n] == NETVSC_SECTION_NONE)
+					break;
+			}
+			CU_ASSERT(n != 0);
+			while (n != 0)
+				netvsc_section_release(&cache[q], held[--n]);
+		}
+		for (q = 0; q < 8; q++)
+			netvsc_section_cache_free(&cache[q]);
+		CU_ASSERT_EQUAL(pool.n_free + 8 * pool.share, counts[i]);
+		netvsc_section_pool_free(&pool);
+	}
+}
+
 static const struct unit_test tests[] = {
 	{"random alloc and free match a model", test_random_alloc_free_matches_model},
 	{"no queue starves another (T4)", test_no_queue_starves_another},
+	{"an idle queue keeps no section that another needs",
+		test_idle_queue_keeps_no_section_that_another_needs},
 	{"no send buffer", test_no_send_buffer},
 };
 

@@ -29,6 +29,12 @@ netvsc_section_pool_init(
 	pool->count = count;
 	pool->size = size;
 	pool->share = queues == 0 ? 0 : count / (2 * queues);
+	/* Scarce: a section each, so that no queue can wait for one that another only keeps (T4).
+	 */
+	if (pool->share == 0 && queues != 0 && count >= queues)
+		pool->share = 1;
+	if (pool->share != 0)
+		pool->batch = NETVSC_SECTION_BATCH;
 	pool->free = calloc(count + 1, sizeof(*pool->free));
 	if (pool->free == NULL)
 		return -ENOMEM;
@@ -80,7 +86,8 @@ netvsc_section_borrow(struct netvsc_section_cache *cache)
 	if (pool == NULL)
 		return NETVSC_SECTION_NONE;
 	pool_lock(pool);
-	n = pool->n_free < NETVSC_SECTION_BATCH ? pool->n_free : NETVSC_SECTION_BATCH;
+	n = pool->batch == 0 ? 1 : pool->batch;
+	n = pool->n_free < n ? pool->n_free : n;
 	pool->n_free -= n;
 	memcpy(cache->borrowed, pool->free + pool->n_free, n * sizeof(*pool->free));
 	pool_unlock(pool);

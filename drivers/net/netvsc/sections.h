@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #define NETVSC_SECTION_NONE UINT32_MAX
-/** Sections that change hands between a cache and the pool at a time. */
+/** Most sections that change hands between a cache and the pool at a time. */
 #define NETVSC_SECTION_BATCH 16u
 
 struct netvsc_section_pool {
@@ -24,6 +24,7 @@ struct netvsc_section_pool {
 	uint32_t count; /**< sections in the send buffer */
 	uint32_t size;	/**< bytes of one */
 	uint32_t share; /**< sections that each queue owns */
+	uint32_t batch; /**< sections that change hands at a time; 0: one, and none is kept */
 	uint32_t n_free;
 	uint32_t *free; /**< stack of common sections */
 };
@@ -34,7 +35,7 @@ struct netvsc_section_cache {
 	uint32_t own_first, own_end; /**< share of this queue */
 	uint32_t n_own, n_borrowed;
 	uint32_t *own; /**< stack of free own sections */
-	uint32_t borrowed[2 * NETVSC_SECTION_BATCH];
+	uint32_t borrowed[2 * NETVSC_SECTION_BATCH + 1];
 };
 
 /**
@@ -74,9 +75,9 @@ netvsc_section_release(struct netvsc_section_cache *cache, uint32_t section)
 		cache->own[cache->n_own++] = section;
 		return;
 	}
-	if (cache->n_borrowed == 2 * NETVSC_SECTION_BATCH)
-		netvsc_section_give_back(cache, NETVSC_SECTION_BATCH);
 	cache->borrowed[cache->n_borrowed++] = section;
+	if (cache->n_borrowed > 2 * cache->pool->batch)
+		netvsc_section_give_back(cache, cache->pool->batch);
 }
 
 #endif

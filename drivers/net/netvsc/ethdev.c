@@ -249,6 +249,7 @@ netvsc_stop(struct rte_eth_dev *eth)
 {
 	struct netvsc_port *port = netvsc_port_of(eth);
 	struct rte_eth_dev_data *data = eth->data;
+	uint16_t q;
 
 	port_lock(port);
 	atomic_fetch_and(&port->state, ~NETVSC_STATE_RUNNING);
@@ -256,6 +257,8 @@ netvsc_stop(struct rte_eth_dev *eth)
 		NETVSC_LOG(WARNING, port, "the host did not take filter 0");
 	port_drain(port);
 	port_unlink_sends(data);
+	for (q = 0; q < data->nb_rx_queues; q++)
+		netvsc_rx_give_back(data->rx_queues[q]);
 	port_queue_states(data, RTE_ETH_QUEUE_STATE_STOPPED);
 	netvsc_link_update(eth, 0);
 	port_unlock(port);

@@ -142,6 +142,7 @@ struct netvsc_rxq {
 	struct netvsc_port *port;
 	struct rte_mempool *mp;
 	uint64_t rearm;
+	uint64_t pool_flags; /**< ol_flags that every mbuf of the pool keeps */
 	uint16_t port_id, queue_id;
 	uint16_t nb_desc;
 	uint16_t lock_misses;
@@ -385,6 +386,8 @@ int netvsc_reta_query(
 uint16_t netvsc_rx_burst(void *rxq, struct rte_mbuf **pkts, uint16_t n);
 int netvsc_rx_queue_setup(struct rte_eth_dev *eth, uint16_t queue, uint16_t nb_desc,
 	unsigned int socket, const struct rte_eth_rxconf *conf, struct rte_mempool *mp);
+/** Give mbufs that were fetched and not used back to the pool; while the queue is stopped. */
+void netvsc_rx_give_back(struct netvsc_rxq *rxq);
 void netvsc_rx_queue_release(struct rte_eth_dev *eth, uint16_t queue);
 void netvsc_rxq_info_get(struct rte_eth_dev *eth, uint16_t queue, struct rte_eth_rxq_info *info);
 

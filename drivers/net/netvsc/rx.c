@@ -44,8 +44,8 @@ rx_far_ppis(const uint8_t *msg, struct rndis_packet_info *info)
 	return rndis_ppi_walk(ppis, info->ppi_length, info);
 }
 
-static inline void
-rx_checksum(struct rte_mbuf *m, uint32_t word)
+static inline uint64_t
+rx_checksum(uint32_t word)
 {
 	uint64_t flags = 0;
 
@@ -60,7 +60,7 @@ rx_checksum(struct rte_mbuf *m, uint32_t word)
 	else if (word & (RNDIS_RX_CSUM_TCP_OK | RNDIS_RX_CSUM_UDP_OK))
 		flags |= word & RNDIS_RX_CSUM_TCP_VALUE_INVALID ? RTE_MBUF_F_RX_L4_CKSUM_NONE
 								: RTE_MBUF_F_RX_L4_CKSUM_GOOD;
-	m->ol_flags |= flags;
+	return flags;
 }
 
 /* Copy the frame; a tag that the host took out goes back in, since stripping is not offered. */
@@ -98,6 +98,7 @@ rx_range(struct netvsc_rxq *rxq, struct vmbus_xfer_range range, struct rte_mbuf 
 	struct rte_mbuf *m;
 	const uint8_t *msg;
 	uint32_t avail, room;
+	uint64_t flags;
 	int rc;
 
 	if (unlikely(!nvsp_xfer_range_ok(range, (uint32_t)port->bus->recv.len, port->recv_section)))
@@ -128,15 +129,16 @@ rx_range(struct netvsc_rxq *rxq, struct vmbus_xfer_range range, struct rte_mbuf 
 		return RX_NOTHING;
 	}
 	rxq->data_hint = info.data_abs;
-	m->ol_flags = 0;
 	m->packet_type = 0;
 	rx_copy(m, msg + info.data_abs, &info);
+	flags = rxq->pool_flags;
 	if (info.present & RNDIS_HAS_HASH_VALUE) {
 		m->hash.rss = info.hash_value;
-		m->ol_flags |= RTE_MBUF_F_RX_RSS_HASH;
+		flags |= RTE_MBUF_F_RX_RSS_HASH;
 	}
 	if (info.present & RNDIS_HAS_CSUM)
-		rx_checksum(m, info.csum);
+		flags |= rx_checksum(info.csum);
+	m->ol_flags = flags;
 	rxq->stats.packets++;
 	rxq->stats.bytes += m->pkt_len;
 	*out = m;
@@ -323,6 +325,9 @@ netvsc_rx_queue_setup(struct rte_eth_dev *eth, uint16_t queue, uint16_t nb_desc,
 	rxq->port = port;
 	rxq->ch = port->channels[queue];
 	rxq->mp = mp;
+	/* Such mbufs live with their buffers: whoever frees or clones one looks at the flag. */
+	if (rte_pktmbuf_priv_flags(mp) & RTE_PKTMBUF_POOL_F_PINNED_EXT_BUF)
+		rxq->pool_flags = RTE_MBUF_F_EXTERNAL;
 	rxq->port_id = eth->data->port_id;
 	rxq->queue_id = queue;
 	rxq->nb_desc = nb_desc;
@@ -335,14 +340,20 @@ netvsc_rx_queue_setup(struct rte_eth_dev *eth, uint16_t queue, uint16_t nb_desc,
 }
 
 void
+netvsc_rx_give_back(struct netvsc_rxq *rxq)
+{
+	if (rxq == NULL || rxq->n_mbufs == 0)
+		return;
+	rte_mempool_put_bulk(rxq->mp, (void **)rxq->mbufs, rxq->n_mbufs);
+	rxq->n_mbufs = 0;
+}
+
+void
 netvsc_rx_queue_release(struct rte_eth_dev *eth, uint16_t queue)
 {
 	struct netvsc_rxq *rxq = eth->data->rx_queues[queue];
 
-	if (rxq == NULL)
-		return;
-	if (rxq->n_mbufs != 0)
-		rte_mempool_put_bulk(rxq->mp, (void **)rxq->mbufs, rxq->n_mbufs);
+	netvsc_rx_give_back(rxq);
 	rte_free(rxq);
 	eth->data->rx_queues[queue] = NULL;
 }

@@ -143,7 +143,39 @@ void hpbus_device_set_driver_data(
 /** Tell the host that a channel has work for it. Call only when the ring rules say so. */
 void hpbus_channel_signal(struct hpbus_channel *ch);
 
-/** May GPA-direct packets name this memory? Not per packet: per mempool (spec §11). */
+/** May GPA-direct packets name all of this memory? May be slow: see hpbus_dma_lookup(). */
 bool hpbus_dma_usable(struct hpbus_device *dev, const void *addr, size_t len);
+
+/** A lookup answers for no more than the aligned window around the address, in bytes. */
+#define HPBUS_DMA_WINDOW (UINT64_C(2) << 20)
+
+/** A piece of memory, [start, start + len), that is of one kind to the host. */
+struct hpbus_dma_run {
+	uintptr_t start;
+	size_t len;
+	/** Added to a virtual address it gives the one to put into packets; pages stay pages. */
+	uint64_t offset;
+	bool usable; /**< GPA-direct packets may name it */
+};
+
+/**
+ * What the host can read at an address: the largest piece of one kind around it. Any thread, not
+ * per packet: the answer may be kept until hpbus_dma_generation() changes.
+ * @param addr address of a byte of the caller's: its memory is not being freed
+ */
+struct hpbus_dma_run hpbus_dma_lookup(struct hpbus_device *dev, uintptr_t addr);
+
+extern _Atomic uint32_t hpbus_dma_generation_word; /**< for hpbus_dma_generation() only */
+
+/**
+ * Number that changes whenever memory comes or goes. Whoever got a buffer after its memory came
+ * sees another number than before it.
+ */
+static inline uint32_t
+hpbus_dma_generation(void)
+{
+	/* Acquire: pairs with the release in hpbus_dma_changed(). */
+	return atomic_load_explicit(&hpbus_dma_generation_word, memory_order_acquire);
+}
 
 #endif

@@ -43,6 +43,14 @@ struct hpbus_device *hpbus_device_by_folder(const char *folder);
 void hpbus_hotplug_start(void);
 void hpbus_hotplug_stop(void);
 
+/**
+ * From now on hpbus_dma_generation() follows EAL's memory; by every backend's open().
+ * @return 0 or a negative errno
+ */
+int hpbus_dma_follow(void);
+/** What the host can read has changed. A backend with a table of its own says so after it did. */
+void hpbus_dma_changed(void);
+
 /** The host is gone: mark the device and tell its driver. @return true the first time */
 bool hpbus_device_mark_gone(struct hpbus_device *dev, const char *why);
 /** The same, and tell EAL's device event callbacks. Interrupt thread. */

@@ -216,6 +216,8 @@ uio_choose_mode(struct hpbus_device *dev)
 		why = "EAL uses virtual addresses";
 	else if (!rte_eal_has_hugepages())
 		why = "without hugepages memory may move";
+	else if (hpbus_dma_follow() != 0)
+		why = "EAL does not tell when memory goes";
 	dev->copy_only = why != NULL;
 	if (why != NULL)
 		HPBUS_LOG(NOTICE, "%s: copy-only mode (%s)", dev->name, why);

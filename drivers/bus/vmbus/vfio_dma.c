@@ -127,6 +127,7 @@ dma_event(enum rte_mem_event event, const void *addr, size_t len, void *arg)
 			dma_map_seg(v, ms);
 			va += msl->page_sz;
 		}
+		hpbus_dma_changed();
 		return;
 	}
 	pthread_mutex_lock(&v->lock);
@@ -144,6 +145,7 @@ dma_event(enum rte_mem_event event, const void *addr, size_t len, void *arg)
 			break; /* the connection is over, and with it the host's mappings */
 	}
 	pthread_mutex_unlock(&v->lock);
+	hpbus_dma_changed();
 }
 
 static int
@@ -212,11 +214,17 @@ int
 vfio_dma_start(struct vfio_device *v)
 {
 	struct hpbus_device *dev = v->dev;
+	int rc;
 
 	dev->copy_only = dev->want_copy_only;
 	v->n_dma = 0;
 	if (dev->want_copy_only)
 		return 0; /* nothing is shared */
+	rc = hpbus_dma_follow();
+	if (rc != 0) {
+		HPBUS_LOG(ERR, "%s: cannot follow memory events: %s", dev->name, strerror(-rc));
+		return rc;
+	}
 	/* Register first, then walk: what comes in between is seen twice, never missed. */
 	if (rte_mem_event_callback_register(MEM_EVENT_NAME, dma_event, v) == 0) {
 		v->dma_active = true;
@@ -232,6 +240,7 @@ vfio_dma_start(struct vfio_device *v)
 		return -rte_errno;
 	}
 	dev->copy_only = v->n_dma == 0;
+	hpbus_dma_changed();
 	if (dev->copy_only)
 		HPBUS_LOG(WARNING,
 			"%s: none of DPDK's memory can be shared with the host, every packet is "
@@ -251,6 +260,7 @@ vfio_dma_stop(struct vfio_device *v)
 	v->dma = NULL;
 	v->n_dma = v->cap_dma = 0;
 	pthread_mutex_unlock(&v->lock);
+	hpbus_dma_changed();
 }
 
 bool

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Which memory GPA-direct packets may name, asked by address. Only memory of EAL's own is ever
+ * named: of everything else nobody knows the physical address, nor has it a file that could be
+ * shared (spec/vmbus-over-vfio-user.md §11). Memory that an application registered as external
+ * stays with the copied rest: its addresses are what the application says, and pages outside of
+ * hugepages move.
+ */
+#include <stdatomic.h>
+
+#include <rte_errno.h>
+
+#include "drivers/bus/vmbus/bus_private.h"
+
+_Atomic uint32_t hpbus_dma_generation_word = 1;
+
+/* EAL never frees memory (--legacy-mem, --no-huge): neighbouring pages may be taken together. */
+static atomic_bool memory_is_static;
+
+void
+hpbus_dma_changed(void)
+{
+	/* Release: pairs with the acquire in hpbus_dma_generation(). */
+	atomic_fetch_add_explicit(&hpbus_dma_generation_word, 1, memory_order_release);
+}
+
+static void
+dma_event(enum rte_mem_event event, const void *addr, size_t len, void *arg)
+{
+	hpbus_dma_changed();
+}
+
+int
+hpbus_dma_follow(void)
+{
+	static const char name[] = "hyperpoll_dma";
+
+	if (rte_mem_event_callback_register(name, dma_event, NULL) == 0 || rte_errno == EEXIST)
+		return 0;
+	if (rte_errno != ENOTSUP)
+		return -rte_errno;
+	atomic_store(&memory_is_static, true);
+	return 0;
+}
+
+/* ---- runs ---- */
+
+static bool
+memseg_named(const struct rte_memseg *ms)
+{
+	/* An unreadable page frame number is read as 0 (pitfall A4). */
+	return ms != NULL && ms->len != 0 && ms->iova != RTE_BAD_IOVA && ms->iova != 0;
+}
+
+/* Does @p next continue @p ms, for us and for the host? */
+static bool
+memseg_continues(const struct rte_memseg *ms, const struct rte_memseg *next)
+{
+	return memseg_named(next) && (uintptr_t)next->addr == (uintptr_t)ms->addr + ms->len &&
+	       next->iova == ms->iova + ms->len;
+}
+
+/* Grow [start, end) over contiguous pages of memory that stays, within the window. */
+static void
+run_extend(const struct rte_memseg_list *msl, const struct rte_memseg *ms,
+	const struct hpbus_dma_run *window, uintptr_t *start, uintptr_t *end)
+{
+	const struct rte_memseg *at = ms, *near;
+
+	while ((uintptr_t)at->addr > window->start) {
+		near = rte_mem_virt2memseg((const void *)((uintptr_t)at->addr - 1), msl);
+		if (!memseg_named(near) || !memseg_continues(near, at))
+			break;
+		at = near;
+	}
+	*start = RTE_MAX(window->start, (uintptr_t)at->addr);
+	for (at = ms; (uintptr_t)at->addr + at->len < window->start + window->len; at = near) {
+		near = rte_mem_virt2memseg((const void *)((uintptr_t)at->addr + at->len), msl);
+		if (near == NULL || !memseg_continues(at, near))
+			break;
+	}
+	*end = RTE_MIN(window->start + window->len, (uintptr_t)at->addr + at->len);
+}
+
+/* The part of the window around an address in a memseg list of EAL. */
+static struct hpbus_dma_run
+run_of_memory(struct hpbus_device *dev, const struct rte_memseg_list *msl, uintptr_t addr,
+	const struct hpbus_dma_run *window)
+{
+	const struct rte_memseg *ms = rte_mem_virt2memseg((const void *)addr, msl);
+	uintptr_t base = addr - (addr - (uintptr_t)msl->base_va) % msl->page_sz;
+	uintptr_t start = RTE_MAX(window->start, base);
+	uintptr_t end = RTE_MIN(window->start + window->len, base + msl->page_sz);
+	struct hpbus_dma_run run = {.start = start, .len = end - start};
+
+	if (msl->external || !memseg_named(ms) ||
+		!hpbus_dma_usable(dev, (const void *)start, end - start))
+		return run;
+	run.usable = true;
+	run.offset = ms->iova - (uintptr_t)ms->addr;
+	if (!atomic_load_explicit(&memory_is_static, memory_order_relaxed))
+		return run;
+	run_extend(msl, ms, window, &start, &end);
+	if (hpbus_dma_usable(dev, (const void *)start, end - start)) {
+		run.start = start;
+		run.len = end - start;
+	}
+	return run;
+}
+
+struct run_clip {
+	uintptr_t addr;
+	struct hpbus_dma_run *run;
+};
+
+/* Memory that is not EAL's ends where EAL's begins. */
+static int
+run_clip(const struct rte_memseg_list *msl, void *arg)
+{
+	struct run_clip *clip = arg;
+	uintptr_t start = (uintptr_t)msl->base_va, end = start + msl->len;
+	uintptr_t run_end = clip->run->start + clip->run->len;
+
+	if (end <= clip->addr && end > clip->run->start) {
+		clip->run->start = end;
+		clip->run->len = run_end - end;
+	} else if (start > clip->addr && start < run_end) {
+		clip->run->len = start - clip->run->start;
+	}
+	return 0;
+}
+
+struct hpbus_dma_run
+hpbus_dma_lookup(struct hpbus_device *dev, uintptr_t addr)
+{
+	struct hpbus_dma_run run = {
+		.start = addr & ~(uintptr_t)(HPBUS_DMA_WINDOW - 1),
+		.len = HPBUS_DMA_WINDOW,
+	};
+	struct run_clip clip = {addr, &run};
+	const struct rte_memseg_list *msl;
+
+	if (dev->copy_only)
+		return run;
+	msl = rte_mem_virt2memseg_list((const void *)addr);
+	if (msl != NULL)
+		return run_of_memory(dev, msl, addr, &run);
+	/* Without EAL's memory lock: its holder may be waiting for a host. Lists never move. */
+	rte_memseg_list_walk_thread_unsafe(run_clip, &clip);
+	return run;
+}

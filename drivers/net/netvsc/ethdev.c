@@ -178,7 +178,6 @@ netvsc_start(struct rte_eth_dev *eth)
 	for (q = 0; rc == 0 && q < data->nb_tx_queues; q++) {
 		struct netvsc_txq *txq = data->tx_queues[q];
 
-		memset(txq->known, 0, sizeof(txq->known));
 		netvsc_tx_template(txq);
 		atomic_store(&txq->ch->txq, txq);
 	}

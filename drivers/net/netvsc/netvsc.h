@@ -47,7 +47,7 @@ extern int netvsc_logtype;
 #define NETVSC_TX_COPYBREAK 512u /**< larger frames go by reference */
 #define NETVSC_TX_MAX_SEGS  24u	 /**< segments a send by reference may have; more are copied */
 #define NETVSC_RX_BURST	    32u	 /**< mbufs fetched from the pool at a time */
-#define NETVSC_KNOWN_POOLS  8u	 /**< mempools whose usability a send queue remembers */
+#define NETVSC_DMA_RUNS	    128u /**< pieces of memory that a send queue remembers, 2 MiB each */
 #define NETVSC_HANDLED_MAX  32u	 /**< control messages handled ahead of receive */
 #define NETVSC_MAX_TRANSFER 0x4000u
 #define NETVSC_RETA_MAX	    NDIS_RSS_TABLE_ENTRIES
@@ -169,10 +169,14 @@ struct netvsc_tx_slot {
 };
 
 struct netvsc_tx_drops {
-	uint64_t ring_full;  /**< bursts cut short: no room in the ring */
-	uint64_t no_slot;    /**< ... every descriptor is in flight */
-	uint64_t no_section; /**< ... no send-buffer section and not sendable by reference */
-	uint64_t oversize;   /**< frames dropped: can be sent neither by copy nor by reference */
+	uint64_t ring_full;   /**< bursts cut short: no room in the ring */
+	uint64_t no_slot;     /**< ... every descriptor is in flight */
+	uint64_t no_section;  /**< ... no send-buffer section and not sendable by reference */
+	uint64_t runt;	      /**< frames dropped: shorter than an Ethernet header */
+	uint64_t oversize;    /**< ... longer than the host takes */
+	uint64_t bad_mbuf;    /**< ... the mbuf contradicts itself */
+	uint64_t unsendable;  /**< ... can be sent neither by copy nor by reference */
+	uint64_t dma_lookups; /**< pieces of memory looked up, not found in @a netvsc_txq.runs */
 	uint64_t by_reference, aggregated; /**< frames sent each way */
 	uint64_t doorbells;		   /**< signals sent to the host */
 };
@@ -192,11 +196,10 @@ struct netvsc_txq {
 	const struct rte_memzone *headers; /**< NETVSC_HEADER_ROOM per slot */
 	rte_iova_t headers_iova;
 	bool headers_usable; /**< the host can read them: sends by reference are possible */
-	/** Pools looked at, and whether the host can read them; by a hash of the address. */
-	struct {
-		const struct rte_mempool *pool;
-		bool usable;
-	} known[NETVSC_KNOWN_POOLS];
+	uint32_t max_frame;  /**< longest frame that the host takes, tag included */
+	uint32_t generation; /**< hpbus_dma_generation() that @a runs belongs to */
+	/** What is known of memory, by window of the address (NETVSC_DMA_RUNS of them). */
+	struct hpbus_dma_run runs[NETVSC_DMA_RUNS];
 	struct netvsc_queue_stats stats, base; /**< base: as of the last reset */
 	struct netvsc_tx_drops drops, base_drops;
 	struct rte_eth_txconf conf;
@@ -398,11 +401,16 @@ int netvsc_tx_queue_setup(struct rte_eth_dev *eth, uint16_t queue, uint16_t nb_d
 	unsigned int socket, const struct rte_eth_txconf *conf);
 void netvsc_tx_queue_release(struct rte_eth_dev *eth, uint16_t queue);
 void netvsc_txq_info_get(struct rte_eth_dev *eth, uint16_t queue, struct rte_eth_txq_info *info);
+/**
+ * Free what the host has completed of frames sent by reference; copied ones were freed when sent.
+ * @param count most packets to free, 0 = all that can be
+ * @return packets freed
+ */
 int netvsc_tx_done_cleanup(void *txq, uint32_t count);
-/** Make the header of this queue's sends; after attach, before start. */
+/** What this queue's sends depend on: header, limits, known memory; after attach, before start. */
 void netvsc_tx_template(struct netvsc_txq *txq);
 /** Free what the host has completed. The queue's lcore, or a control thread while stopped. */
-unsigned int netvsc_tx_reap(struct netvsc_txq *txq);
+void netvsc_tx_reap(struct netvsc_txq *txq);
 /** Slots in flight; the queue is stopped. */
 unsigned int netvsc_tx_inflight(const struct netvsc_txq *txq);
 /** The channel is closed, nothing is in flight any more: free everything. */

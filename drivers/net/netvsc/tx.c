@@ -14,6 +14,8 @@
 #include <rte_prefetch.h>
 
 #include "drivers/net/netvsc/netvsc.h"
+#include "drivers/net/netvsc/tx_frame.h"
+#include "drivers/net/netvsc/tx_gpa.h"
 
 /* Bytes of an in-band packet with one NVSP message, as written. */
 #define TX_INBAND_LEN ((uint32_t)(sizeof(struct vmbus_packet) + sizeof(struct nvsp_message)))
@@ -63,17 +65,23 @@ tx_slot_free(struct netvsc_txq *txq, uint16_t index)
 	txq->free[txq->n_free++] = index;
 }
 
-unsigned int
-netvsc_tx_reap(struct netvsc_txq *txq)
+/* Free completed slots; with @count not 0 no more than so many frames sent by reference. */
+static inline unsigned int
+tx_reap(struct netvsc_txq *txq, uint32_t count)
 {
 	uint32_t tail = atomic_load_explicit(&txq->completed_tail, memory_order_relaxed);
 	uint32_t head = atomic_load_explicit(&txq->completed_head, memory_order_acquire);
-	unsigned int n = head - tail;
+	unsigned int packets = 0;
 
 	for (; tail != head; tail++) {
 		uint16_t index = txq->completed[tail & txq->completed_mask];
 		struct netvsc_tx_slot *slot = &txq->slots[index];
 
+		if (slot->mbuf != NULL) {
+			if (unlikely(count != 0 && packets == count))
+				break;
+			packets++;
+		}
 		if (unlikely(slot->failed)) {
 			/* Counted as sent when published; one message may hold many (T7). */
 			txq->stats.packets -= slot->frames;
@@ -83,7 +91,13 @@ netvsc_tx_reap(struct netvsc_txq *txq)
 		tx_slot_free(txq, index);
 	}
 	atomic_store_explicit(&txq->completed_tail, tail, memory_order_relaxed);
-	return n;
+	return packets;
+}
+
+void
+netvsc_tx_reap(struct netvsc_txq *txq)
+{
+	tx_reap(txq, 0);
 }
 
 unsigned int
@@ -97,7 +111,7 @@ netvsc_tx_forget(struct netvsc_txq *txq)
 {
 	uint16_t i;
 
-	netvsc_tx_reap(txq);
+	tx_reap(txq, 0);
 	for (i = 0; i < txq->nb_desc; i++)
 		if (atomic_load(&txq->slots[i].state) != NETVSC_SLOT_FREE)
 			tx_slot_free(txq, i);
@@ -214,14 +228,22 @@ tx_open(struct netvsc_txq *txq, struct tx_open *open)
 	return 0;
 }
 
+/* Copy a frame of @p left bytes, and not one more whatever its segments say. */
 static inline void
-tx_copy_frame(uint8_t *dst, const struct rte_mbuf *m)
+tx_copy_frame(uint8_t *dst, const struct rte_mbuf *m, uint32_t left)
 {
-	do {
-		rte_memcpy(dst, rte_pktmbuf_mtod(m, const void *), m->data_len);
-		dst += m->data_len;
+	for (;;) {
+		uint32_t len = m->data_len;
+
+		if (unlikely(len > left))
+			len = left;
+		rte_memcpy(dst, rte_pktmbuf_mtod(m, const void *), len);
+		left -= len;
+		if (likely(left == 0))
+			return;
+		dst += len;
 		m = m->next;
-	} while (m != NULL);
+	}
 }
 
 void
@@ -229,6 +251,8 @@ netvsc_tx_template(struct netvsc_txq *txq)
 {
 	struct rndis_packet_builder b;
 
+	txq->max_frame = txq->port->mtu + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN;
+	netvsc_tx_forget_memory(txq, hpbus_dma_generation());
 	rndis_packet_begin(&b, txq->template);
 	/* The queue, so that the host completes and answers here; with one there is no choice. */
 	if (txq->port->nvsp_version >= NVSP_VERSION_5 && txq->port->n_channels > 1)
@@ -283,7 +307,7 @@ tx_by_copy(struct netvsc_txq *txq, struct tx_open *open, const struct rte_mbuf *
 	tx_prefetch_write(open->base + start + TX_PREFETCH_AHEAD);
 	tx_prefetch_write(open->base + start + TX_PREFETCH_AHEAD + RTE_CACHE_LINE_SIZE);
 	header = tx_header(txq, open->base + start, m->pkt_len);
-	tx_copy_frame(open->base + start + header, m);
+	tx_copy_frame(open->base + start + header, m, m->pkt_len);
 	len = header + m->pkt_len;
 	open->last = start;
 	open->last_len = len;
@@ -293,74 +317,26 @@ tx_by_copy(struct netvsc_txq *txq, struct tx_open *open, const struct rte_mbuf *
 	return 0;
 }
 
-/* Does every segment lie in memory that the host can read? Per pool, the answer is remembered. */
-static bool
-tx_pool_usable(struct netvsc_txq *txq, const struct rte_mempool *mp)
-{
-	struct rte_mempool_memhdr *hdr;
-	unsigned int at = ((uintptr_t)mp >> 7) % NETVSC_KNOWN_POOLS;
-	bool usable = true;
-
-	if (mp == txq->known[at].pool)
-		return txq->known[at].usable;
-	STAILQ_FOREACH(hdr, &mp->mem_list, next)
-	usable &= hpbus_dma_usable(txq->port->bus, hdr->addr, hdr->len);
-	txq->known[at].pool = mp;
-	txq->known[at].usable = usable;
-	return usable;
-}
-
-static bool
-tx_referable(struct netvsc_txq *txq, const struct rte_mbuf *m)
-{
-	if (!txq->headers_usable || m->nb_segs > NETVSC_TX_MAX_SEGS)
-		return false;
-	for (; m != NULL; m = m->next) {
-		const struct rte_mempool *mp = m->pool;
-
-		if (RTE_MBUF_HAS_EXTBUF(m) || m->data_len == 0)
-			return false;
-		if (RTE_MBUF_CLONED(m))
-			mp = rte_mbuf_from_indirect((struct rte_mbuf *)(uintptr_t)m)->pool;
-		if (!tx_pool_usable(txq, mp))
-			return false;
-	}
-	return true;
-}
-
-/* Append one range to a GPA-direct packet. @return bytes it takes */
-static inline uint32_t
-tx_gpa_range(uint8_t *at, rte_iova_t iova, uint32_t len)
-{
-	uint32_t offset = (uint32_t)(iova & (VMBUS_PAGE_SIZE - 1));
-	struct vmbus_gpa_range range = {len, offset};
-	uint32_t i, pages = (uint32_t)vmbus_gpa_pages(offset, len);
-	uint64_t pfn = iova / VMBUS_PAGE_SIZE; /* 64 bits: virtual addresses are large */
-
-	memcpy(at, &range, sizeof(range));
-	at += sizeof(range);
-	for (i = 0; i < pages; i++, pfn++, at += sizeof(pfn))
-		memcpy(at, &pfn, sizeof(pfn));
-	return (uint32_t)sizeof(range) + pages * (uint32_t)sizeof(pfn);
-}
-
-/* Most a by-reference packet takes: descriptor, header range and segments of up to 17 pages. */
-#define TX_GPA_ROOM 4096u
-
-/* Send a frame by reference: RNDIS header in this slot's own memory, then the segments. */
+/*
+ * Send a frame by reference: RNDIS header in this slot's own memory, then the segments. The open
+ * section goes first, which keeps the order.
+ * @return 0; -EAGAIN no slot or no ring room; -EMSGSIZE the host cannot read it, copy it
+ */
 static int
-tx_by_reference(struct netvsc_txq *txq, struct rte_mbuf *m)
+tx_by_reference(struct netvsc_txq *txq, struct tx_open *open, struct rte_mbuf *m)
 {
-	uint8_t pkt[TX_GPA_ROOM] __rte_aligned(8);
+	uint8_t pkt[NETVSC_GPA_ROOM] __rte_aligned(8);
 	struct vmbus_packet *desc = (struct vmbus_packet *)pkt;
 	struct vmbus_gpa_header gpa = {0, 1};
-	uint32_t at = sizeof(*desc) + sizeof(gpa), header;
+	uint32_t at = sizeof(*desc) + sizeof(gpa), header, bytes;
 	struct netvsc_tx_slot *slot;
 	const struct rte_mbuf *seg;
 	struct nvsp_message msg;
 	uint16_t index;
 	size_t room;
 
+	if (unlikely(!txq->headers_usable || m->nb_segs > NETVSC_TX_MAX_SEGS))
+		return -EMSGSIZE;
 	if (unlikely(txq->n_free == 0)) {
 		txq->drops.no_slot++;
 		return -EAGAIN;
@@ -368,18 +344,20 @@ tx_by_reference(struct netvsc_txq *txq, struct rte_mbuf *m)
 	index = txq->free[txq->n_free - 1];
 	room = (size_t)index * NETVSC_HEADER_ROOM;
 	header = tx_header(txq, (uint8_t *)txq->headers->addr + room, m->pkt_len);
-	at += tx_gpa_range(pkt + at, txq->headers_iova + room, header);
+	at += netvsc_gpa_range(pkt + at, txq->headers_iova + room, header);
 	for (seg = m; seg != NULL; seg = seg->next) {
-		if (at + sizeof(struct vmbus_gpa_range) + sizeof(msg) +
-				8 * (vmbus_gpa_pages(VMBUS_PAGE_SIZE - 1, seg->data_len)) >
-			sizeof(pkt))
+		if (unlikely(seg->data_len == 0))
+			continue;
+		bytes = netvsc_gpa_segment(txq, pkt + at, seg);
+		if (unlikely(bytes == 0))
 			return -EMSGSIZE;
-		at += tx_gpa_range(pkt + at, rte_mbuf_data_iova(seg), seg->data_len);
+		at += bytes;
 		gpa.range_count++;
 	}
 	memcpy(desc + 1, &gpa, sizeof(gpa));
 	nvsp_build_rndis(&msg, NVSP_CHANNEL_DATA, NVSP_SECTION_NONE, 0);
 	memcpy(pkt + at, &msg, sizeof(msg));
+	tx_close(txq, open);
 	if (unlikely(!vmbus_ring_writer_room(
 		    &txq->ch->out, at + (uint32_t)sizeof(msg), NETVSC_RING_RESERVE))) {
 		txq->drops.ring_full++;
@@ -408,41 +386,45 @@ tx_free_copied(struct tx_copied *copied)
 
 /*
  * Send one frame whichever way fits.
- * @return 0 accepted; -EAGAIN stop here, the caller keeps it; -EMSGSIZE it can never be sent
+ * @return 0 accepted; -EAGAIN stop here, the caller keeps it; else it can never be sent and is
+ *         counted, to be freed unless -EFAULT
  */
 static inline int
 tx_one(struct netvsc_txq *txq, struct tx_open *open, struct tx_copied *copied, struct rte_mbuf *m)
 {
-	bool small = m->pkt_len <= txq->port->tx_copybreak;
-	int rc = -EMSGSIZE;
+	int rc, other;
+	bool small;
 
-	if (likely(small)) {
-		rc = tx_by_copy(txq, open, m);
-	} else if (tx_referable(txq, m)) {
-		tx_close(txq, open); /* keeps the order */
-		rc = tx_by_reference(txq, m);
-		if (likely(rc == 0))
-			return 0;
+	if (unlikely(!netvsc_tx_plain(txq, m))) {
+		rc = netvsc_tx_check(txq, m);
+		if (rc != 0)
+			return rc;
 	}
-	if (!small && rc == -EMSGSIZE)
-		rc = tx_by_copy(txq, open, m);
-	/* Other queues may have all the sections: do without (pitfall T3). */
-	if (unlikely(rc == -ENOBUFS || (small && rc == -EMSGSIZE))) {
-		if (tx_referable(txq, m)) {
-			tx_close(txq, open);
-			rc = tx_by_reference(txq, m);
-			if (rc == 0)
-				return 0;
-		} else if (rc == -ENOBUFS) {
-			txq->drops.no_section++;
-			rc = -EAGAIN;
-		}
+	small = m->pkt_len <= txq->port->tx_copybreak;
+	if (!small) {
+		rc = tx_by_reference(txq, open, m);
+		if (rc != -EMSGSIZE)
+			return rc;
 	}
-	if (rc == 0) {
+	rc = tx_by_copy(txq, open, m);
+	if (likely(rc == 0)) {
 		copied->mbuf[copied->n++] = m;
 		if (copied->n == TX_FREE_BATCH)
 			tx_free_copied(copied);
+		return 0;
 	}
+	/* Other queues may have all the sections, or they are too small: do without (T3). */
+	if (small && rc != -EAGAIN) {
+		other = tx_by_reference(txq, open, m);
+		if (other != -EMSGSIZE)
+			return other;
+	}
+	if (rc == -ENOBUFS) {
+		txq->drops.no_section++;
+		return -EAGAIN;
+	}
+	if (rc == -EMSGSIZE)
+		txq->drops.unsendable++;
 	return rc;
 }
 
@@ -453,6 +435,7 @@ netvsc_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 	struct netvsc_channel *ch = txq->ch;
 	struct tx_open open = {.base = NULL};
 	struct tx_copied copied = {.n = 0};
+	uint32_t generation;
 	bool signal;
 	uint16_t i;
 	int rc;
@@ -460,13 +443,18 @@ netvsc_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 	if (unlikely(atomic_load_explicit(&txq->port->state, memory_order_acquire) !=
 		     NETVSC_STATE_RUNNING))
 		return 0;
-	netvsc_tx_reap(txq);
+	tx_reap(txq, 0);
 	if (txq->n_free < RTE_MAX(txq->free_thresh, n)) {
 		netvsc_channel_try_scan(ch, &txq->lock_misses);
-		netvsc_tx_reap(txq);
+		tx_reap(txq, 0);
 	}
 	if (unlikely(n == 0))
 		return 0;
+	/* Whoever handed these mbufs over has their memory since before: once per burst is enough.
+	 */
+	generation = hpbus_dma_generation();
+	if (unlikely(generation != txq->generation))
+		netvsc_tx_forget_memory(txq, generation);
 	rte_spinlock_lock(&ch->tx_lock);
 	for (i = 0; i < n; i++) {
 		if (i + 2 < n)
@@ -476,9 +464,9 @@ netvsc_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 			continue;
 		if (rc == -EAGAIN)
 			break;
-		txq->drops.oversize++;
 		txq->stats.errors++;
-		rte_pktmbuf_free(pkts[i]);
+		if (rc != -EFAULT)
+			rte_pktmbuf_free(pkts[i]);
 	}
 	tx_close(txq, &open);
 	signal = vmbus_ring_writer_publish(&ch->out);
@@ -502,9 +490,10 @@ int
 netvsc_tx_done_cleanup(void *queue, uint32_t count)
 {
 	struct netvsc_txq *txq = queue;
-	uint32_t before = txq->n_free;
 
+	/* ethdev does not look whether the queue was set up. */
+	if (txq == NULL)
+		return -EINVAL;
 	netvsc_channel_try_scan(txq->ch, &txq->lock_misses);
-	netvsc_tx_reap(txq);
-	return txq->n_free - (int)before;
+	return (int)tx_reap(txq, count);
 }

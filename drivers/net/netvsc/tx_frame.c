@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "drivers/net/netvsc/tx_frame.h"
+
+#include <errno.h>
+
+/* Does a chain agree with itself? What is legal is what rte_mbuf_check() says. */
+static bool
+chain_ok(const struct rte_mbuf *m)
+{
+	const struct rte_mbuf *seg;
+	uint32_t segs = 0, len = 0;
+
+	for (seg = m; seg != NULL; seg = seg->next) {
+		if (segs++ == m->nb_segs || rte_mbuf_refcnt_read(seg) == 0 ||
+			(uint32_t)seg->data_off + seg->data_len > seg->buf_len)
+			return false;
+		len += seg->data_len;
+	}
+	return segs == m->nb_segs && len == m->pkt_len;
+}
+
+int
+netvsc_tx_check(struct netvsc_txq *txq, const struct rte_mbuf *m)
+{
+	if (m == NULL || rte_mbuf_refcnt_read(m) == 0) {
+		txq->drops.bad_mbuf++;
+		return -EFAULT;
+	}
+	if (!chain_ok(m)) {
+		txq->drops.bad_mbuf++;
+		return -EINVAL;
+	}
+	/* The host's bounds, whatever MTU the application has set (spec/rndis.md §10). */
+	if (m->pkt_len < RTE_ETHER_HDR_LEN) {
+		txq->drops.runt++;
+		return -EMSGSIZE;
+	}
+	if (m->pkt_len > txq->max_frame) {
+		txq->drops.oversize++;
+		return -EMSGSIZE;
+	}
+	return 0;
+}

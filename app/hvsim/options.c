@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Command line of hvsim. */
-#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +7,7 @@
 
 #include "app/hvsim/hvsim.h"
 #include "lib/host/control.h"
-#include "lib/vmbus/guid.h"
+#include "lib/vmbus/number.h"
 
 #define USAGE_STATUS 2
 
@@ -44,12 +43,10 @@ complain(const char *option, const char *value, const char *what)
 static int
 parse_number(const char *option, const char *text, uint32_t min, uint32_t max, uint32_t *number)
 {
-	char *end = NULL, why[64];
-	unsigned long n;
+	char why[64];
+	uint64_t n;
 
-	errno = 0;
-	n = text[0] >= '0' && text[0] <= '9' ? strtoul(text, &end, 10) : 0;
-	if (end == NULL || *end != '\0' || errno != 0 || n < min || n > max) {
+	if (number_parse(text, NUMBER_PLAIN, min, max, &n) != 0) {
 		snprintf(why, sizeof(why), "not a number from %u to %u", min, max);
 		return complain(option, text, why);
 	}
@@ -124,6 +121,8 @@ parse_one(struct hvsim_options *o, int option, const char *value)
 static int
 check(struct hvsim_options *o)
 {
+	char why[HVSIM_ERRLEN] = "", path[VFU_PATH_MAX];
+
 	if (o->n_nics == 0) {
 		fprintf(stderr, "hvsim: no NIC given; add --nic port=SPEC (see hvsim --help)\n");
 		return USAGE_STATUS;
@@ -137,13 +136,12 @@ check(struct hvsim_options *o)
 					     o->dir) >= (int)sizeof(o->control))
 		return complain("dir", o->dir, "too long for socket addresses");
 	for (unsigned int i = 0; i < o->n_nics; i++)
-		for (unsigned int k = 0; k < i; k++)
-			if (memcmp(o->nics[i].instance, o->nics[k].instance, 16) == 0) {
-				char guid[VMBUS_GUID_LEN + 1] = "";
-
-				vmbus_guid_format(o->nics[i].instance, guid);
-				return complain("nic", guid, "two NICs have this guid=");
-			}
+		if (vfu_socket_path(o->dir, o->nics[i].instance, path) != 0)
+			return complain("dir", o->dir, "too long for socket addresses");
+	if (host_nic_configs_check(o->nics, o->n_nics, why, sizeof(why)) != 0) {
+		fprintf(stderr, "hvsim: --nic: %s\n", why);
+		return USAGE_STATUS;
+	}
 	if (o->threads > o->n_nics)
 		o->threads = o->n_nics;
 	return -1;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What the user says about one NIC: the key=value list of --nic. Strict: an unknown key, a doubled
- * key or a bad value fails with one sentence that names it. Called before any NIC exists, on the
- * thread that parses the command line.
+ * key or a bad value fails with one sentence that names it; the caller names the option. Called
+ * before any NIC exists, on the thread that parses the command line.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -12,6 +12,7 @@
 
 #include "lib/host/nic_internal.h"
 #include "lib/vmbus/guid.h"
+#include "lib/vmbus/number.h"
 
 const char *const host_nic_config_help =
 	"  guid=GUID        instance (default: derived from the number of the NIC)\n"
@@ -24,8 +25,10 @@ const char *const host_nic_config_help =
 	"  send_section=BYTES  send section (6144)\n"
 	"  mtu=N            largest IP MTU a guest may ask for, 1500..65521 (9216)\n"
 	"  nvsp=V           newest protocol version: 1, 2, 4, 5, 6 or 6.1 (6.1)\n"
+	"  spoof=on|off     forward frames with a source MAC that is not the guest's (off)\n"
+	"  lenient=on|off   take sends that break the limits announced to the guest (off)\n"
 	"  port=SPEC        where frames come from and go to; last, takes the rest (sink)\n"
-	"  BYTES takes K and M; ring, recv and send are multiples of 4096\n";
+	"  BYTES takes K, M and G; ring, recv and send are multiples of 4096\n";
 
 struct config_key {
 	const char *name;
@@ -50,8 +53,10 @@ static const struct config_key config_keys[] = {
 
 #define CONFIG_KEYS (sizeof(config_keys) / sizeof(config_keys[0]))
 
-/* Bits of "seen" for the keys that are not plain numbers. */
-enum { SEEN_GUID = CONFIG_KEYS, SEEN_MAC, SEEN_NVSP };
+/* The keys that are not plain numbers; bits of "seen" behind those of config_keys. */
+enum { KEY_GUID = CONFIG_KEYS, KEY_MAC, KEY_NVSP, KEY_LENIENT, KEY_SPOOF, KEYS };
+
+static const char *const other_keys[] = {"guid", "mac", "nvsp", "lenient", "spoof"};
 
 static int
 config_error(char *errbuf, size_t errlen, const char *fmt, ...)
@@ -62,27 +67,6 @@ config_error(char *errbuf, size_t errlen, const char *fmt, ...)
 	vsnprintf(errbuf, errlen, fmt, ap);
 	va_end(ap);
 	return -EINVAL;
-}
-
-/* Decimal number with an optional K or M; -1 when it is anything else. */
-static int64_t
-config_bytes(const char *text)
-{
-	uint64_t value = 0;
-	const char *p;
-
-	for (p = text; *p >= '0' && *p <= '9'; p++) {
-		value = value * 10 + (uint64_t)(*p - '0');
-		if (value > UINT32_MAX)
-			return -1;
-	}
-	if (p == text)
-		return -1;
-	if (*p == 'K' || *p == 'k')
-		value <<= 10, p++;
-	else if (*p == 'M' || *p == 'm')
-		value <<= 20, p++;
-	return *p == '\0' && value <= UINT32_MAX ? (int64_t)value : -1;
 }
 
 static int
@@ -128,52 +112,109 @@ config_nvsp(const char *text, uint32_t *version)
 }
 
 static int
+config_switch(const char *text, bool *on)
+{
+	*on = strcmp(text, "on") == 0;
+	return *on || strcmp(text, "off") == 0 ? 0 : -EINVAL;
+}
+
+static size_t
+config_key(const char *name, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < KEYS; i++) {
+		const char *key =
+			i < CONFIG_KEYS ? config_keys[i].name : other_keys[i - CONFIG_KEYS];
+
+		if (strlen(key) == len && memcmp(key, name, len) == 0)
+			break;
+	}
+	return i;
+}
+
+static int
+config_number(const struct config_key *key, const char *value, struct host_nic_config *config,
+	char *errbuf, size_t errlen)
+{
+	char multiple[32] = "";
+	uint64_t number;
+	uint32_t word;
+
+	if (number_parse(value, NUMBER_KMG_1024, key->min, key->max, &number) != 0 ||
+		number % key->multiple != 0) {
+		if (key->multiple > 1)
+			snprintf(multiple, sizeof(multiple), ", a multiple of %u", key->multiple);
+		return config_error(errbuf, errlen, "%s=%s: give a number from %u to %u%s",
+			key->name, value, key->min, key->max, multiple);
+	}
+	word = (uint32_t)number;
+	memcpy((uint8_t *)config + key->offset, &word, sizeof(word));
+	return 0;
+}
+
+static int
 config_pair(char *pair, uint32_t *seen, struct host_nic_config *config, char *errbuf, size_t errlen)
 {
+	static const char *const kinds[] = {"a GUID", "a unicast MAC address",
+		"a version (1, 2, 4, 5, 6 or 6.1)", "on or off", "on or off"};
 	char *value = strchr(pair, '=');
-	int64_t number;
-	size_t i;
-	int rc = 0;
+	size_t key;
+	int rc;
 
 	if (value == NULL)
-		return config_error(errbuf, errlen, "--nic: '%s' is not key=value", pair);
+		return config_error(errbuf, errlen, "'%s' is not key=value", pair);
 	*value++ = '\0';
-	if (strcmp(pair, "guid") == 0) {
-		i = SEEN_GUID;
+	key = config_key(pair, strlen(pair));
+	if (key == KEYS)
+		return config_error(errbuf, errlen,
+			"unknown key '%s' (guid, mac, channels, ring, recv, send, section, "
+			"send_section, mtu, nvsp, lenient, spoof, port)",
+			pair);
+	if (*seen & 1u << key)
+		return config_error(errbuf, errlen, "%s= is given twice", pair);
+	*seen |= 1u << key;
+	if (key < CONFIG_KEYS)
+		return config_number(&config_keys[key], value, config, errbuf, errlen);
+	if (key == KEY_GUID)
 		rc = vmbus_guid_parse(value, config->instance);
-	} else if (strcmp(pair, "mac") == 0) {
-		i = SEEN_MAC;
+	else if (key == KEY_MAC)
 		rc = config_mac(value, config->mac);
-	} else if (strcmp(pair, "nvsp") == 0) {
-		i = SEEN_NVSP;
+	else if (key == KEY_NVSP)
 		rc = config_nvsp(value, &config->nvsp_max);
-	} else {
-		for (i = 0; i < CONFIG_KEYS; i++)
-			if (strcmp(pair, config_keys[i].name) == 0)
-				break;
-		if (i == CONFIG_KEYS)
-			return config_error(errbuf, errlen,
-				"--nic: unknown key '%s' (guid, mac, channels, ring, recv, send, section, "
-				"send_section, mtu, nvsp, port)",
-				pair);
-		number = config_bytes(value);
-		if (number < config_keys[i].min || number > config_keys[i].max ||
-			number % config_keys[i].multiple != 0)
-			return config_error(errbuf, errlen,
-				"--nic: %s=%s: give %u to %u, a multiple of %u", pair, value,
-				config_keys[i].min, config_keys[i].max, config_keys[i].multiple);
-		memcpy((uint8_t *)config + config_keys[i].offset, &(uint32_t){(uint32_t)number},
-			sizeof(uint32_t));
-	}
+	else
+		rc = config_switch(value, key == KEY_SPOOF ? &config->spoof : &config->lenient);
 	if (rc != 0)
-		return config_error(errbuf, errlen, "--nic: %s=%s is not a valid %s", pair, value,
-			i == SEEN_GUID	? "GUID"
-			: i == SEEN_MAC ? "unicast MAC address"
-					: "version (1, 2, 4, 5, 6 or 6.1)");
-	if (*seen & 1u << i)
-		return config_error(errbuf, errlen, "--nic: %s= is given twice", pair);
-	*seen |= 1u << i;
+		return config_error(
+			errbuf, errlen, "%s=%s is not %s", pair, value, kinds[key - CONFIG_KEYS]);
 	return 0;
+}
+
+/* port= takes the rest of the text: a key of the NIC in there is one that came too late. */
+static int
+config_port(const char *spec, struct host_nic_config *config, char *errbuf, size_t errlen)
+{
+	size_t len = strlen(spec), first = strcspn(spec, ",");
+	const char *at;
+
+	if (len == 0 || len >= sizeof(config->port))
+		return config_error(errbuf, errlen,
+			"port= takes 1 to %zu characters, such as port=tap:hp0",
+			sizeof(config->port) - 1);
+	for (at = strchr(spec, ','); at != NULL; at = strchr(at, ',')) {
+		size_t name = strcspn(++at, "=,"), piece = strcspn(at, ",");
+
+		if (at[name] != '=' ||
+			(config_key(at, name) == KEYS && (name != 4 || memcmp(at, "port", 4) != 0)))
+			continue;
+		if (name == 4 && memcmp(at, "port", 4) == 0)
+			return config_error(errbuf, errlen, "port= is given twice");
+		return config_error(errbuf, errlen,
+			"port= comes last, because it takes the rest: write %.*s,port=%.*s",
+			(int)piece, at, (int)first, spec);
+	}
+	memcpy(config->port, spec, len + 1);
+	return host_port_check(config->port, errbuf, errlen);
 }
 
 static void
@@ -213,19 +254,12 @@ host_nic_config_parse(const char *arg, unsigned int number, struct host_nic_conf
 
 	config_defaults(number, config);
 	while (*arg != '\0') {
-		if (strncmp(arg, "port=", 5) == 0) {
-			len = strlen(arg + 5);
-			if (len == 0 || len >= sizeof(config->port))
-				return config_error(errbuf, errlen,
-					"--nic: port= takes 1 to %zu characters, such as port=tap:hp0",
-					sizeof(config->port) - 1);
-			memcpy(config->port, arg + 5, len + 1);
-			return 0;
-		}
+		if (strncmp(arg, "port=", 5) == 0)
+			return config_port(arg + 5, config, errbuf, errlen);
 		len = strcspn(arg, ",");
 		if (len == 0 || len >= sizeof(pair))
 			return config_error(
-				errbuf, errlen, "--nic: empty or overlong item at '%.20s'", arg);
+				errbuf, errlen, "empty or overlong item at '%.20s'", arg);
 		memcpy(pair, arg, len);
 		pair[len] = '\0';
 		rc = config_pair(pair, &seen, config, errbuf, errlen);
@@ -233,7 +267,35 @@ host_nic_config_parse(const char *arg, unsigned int number, struct host_nic_conf
 			return rc;
 		arg += len;
 		if (*arg == ',' && *++arg == '\0')
-			return config_error(errbuf, errlen, "--nic: nothing follows the last ','");
+			return config_error(errbuf, errlen, "nothing follows the last ','");
 	}
+	return 0;
+}
+
+int
+host_nic_configs_check(
+	const struct host_nic_config *configs, unsigned int n, char *errbuf, size_t errlen)
+{
+	const struct host_nic_config *a, *b;
+	char guid[VMBUS_GUID_LEN + 1] = "";
+	unsigned int i, k;
+
+	for (i = 0; i < n; i++)
+		for (k = 0; k < i; k++) {
+			a = &configs[k];
+			b = &configs[i];
+			if (memcmp(a->instance, b->instance, sizeof(a->instance)) == 0) {
+				vmbus_guid_format(a->instance, guid);
+				return config_error(errbuf, errlen,
+					"NICs %u and %u have the same guid=%s; give one of them another",
+					k, i, guid);
+			}
+			if (memcmp(a->mac, b->mac, sizeof(a->mac)) == 0)
+				return config_error(errbuf, errlen,
+					"NICs %u and %u have the same "
+					"mac=%02x:%02x:%02x:%02x:%02x:%02x; give one of them another",
+					k, i, a->mac[0], a->mac[1], a->mac[2], a->mac[3], a->mac[4],
+					a->mac[5]);
+		}
 	return 0;
 }

@@ -33,17 +33,26 @@ struct host_nic_config {
 	uint32_t send_section_bytes; /**< 6144 */
 	uint32_t mtu;		     /**< largest IP MTU a guest may ask for */
 	uint32_t nvsp_max;	     /**< newest NVSP version offered */
+	bool lenient;		     /**< sends may break announced limits (spec/hosts.md §2) */
+	bool spoof;		     /**< foreign source MACs are forwarded: MAC spoofing is on */
 	char port[256];		     /**< SPEC of port= */
 };
 
 /**
  * Parse one --nic argument. Everything but port= has a default; GUID and MAC are derived from
  * @p number so that they are stable between runs. port= comes last and takes the rest of the
- * string.
- * @return 0, or a negative errno with one sentence in @p errbuf
+ * string. The port's arguments are checked, but nothing is opened.
+ * @return 0, or a negative errno with one sentence in @p errbuf, which does not name the option
  */
 int host_nic_config_parse(const char *arg, unsigned int number, struct host_nic_config *config,
 	char *errbuf, size_t errlen);
+
+/**
+ * Can the @p n NICs be in one host? No two may have one GUID or one MAC address.
+ * @return 0, or -EINVAL with one sentence in @p errbuf that names both
+ */
+int host_nic_configs_check(
+	const struct host_nic_config *configs, unsigned int n, char *errbuf, size_t errlen);
 
 /** Help text for the keys of --nic. */
 extern const char *const host_nic_config_help;

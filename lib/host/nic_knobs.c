@@ -3,9 +3,8 @@
  * Knobs: what a test can make the host do to its guest. Most are one number in struct nic_knobs,
  * listed in a table; the rest (grant, corrupt_ring, notices) has a function.
  */
-#include <stdlib.h>
-
 #include "lib/host/nic_internal.h"
+#include "lib/vmbus/number.h"
 
 const char *const host_nic_knob_help =
 	"stall=0|1           do not read the guest's rings\n"
@@ -102,19 +101,6 @@ nic_knobs_init(struct nic_knobs *k)
 }
 
 static int
-parse_number(const char *text, uint64_t *value)
-{
-	char *end;
-
-	/* strtoull takes signs and blanks; we do not. */
-	if (*text < '0' || *text > '9')
-		return -EINVAL;
-	errno = 0;
-	*value = strtoull(text, &end, 0);
-	return *end != '\0' || errno != 0 ? -EINVAL : 0;
-}
-
-static int
 knob_grant(struct host_nic *nic, const char *value)
 {
 	bool sign = *value == '+' || *value == '-';
@@ -124,7 +110,7 @@ knob_grant(struct host_nic *nic, const char *value)
 		nic->knobs.grant_mode = 0;
 		return 0;
 	}
-	if (parse_number(value + sign, &number) != 0 || number > 65535)
+	if (number_parse(value + sign, NUMBER_HEX, 0, 65535, &number) != 0)
 		return -EINVAL;
 	nic->knobs.grant = *value == '-' ? -(int32_t)number : (int32_t)number;
 	nic->knobs.grant_mode = sign ? 2 : 1;
@@ -137,7 +123,7 @@ knob_corrupt_ring(struct host_nic *nic, const char *value)
 	struct nic_channel *ch;
 	uint64_t index;
 
-	if (parse_number(value, &index) != 0 || index >= HOST_MAX_CHANNELS)
+	if (number_parse(value, NUMBER_PLAIN, 0, HOST_MAX_CHANNELS - 1, &index) != 0)
 		return -EINVAL;
 	ch = &nic->channels[index];
 	if (!ch->open || ch->dead)
@@ -170,7 +156,8 @@ knob_tid_base(struct host_nic *nic, const char *value)
 	uint64_t base;
 
 	/* Ids of packets that are out must not change under the guest. */
-	if (parse_number(value, &base) != 0 || base > NIC_TID_VF / 2 || nic->state != NIC_OFFERED)
+	if (nic->state != NIC_OFFERED ||
+		number_parse(value, NUMBER_HEX, 0, NIC_TID_VF / 2, &base) != 0)
 		return -EINVAL;
 	nic->knobs.tid_base = base;
 	return 0;
@@ -182,7 +169,7 @@ knob_network_change(struct host_nic *nic, const char *value)
 	uint64_t number;
 	uint32_t kind;
 
-	if (parse_number(value, &number) != 0 || number > 3)
+	if (number_parse(value, NUMBER_PLAIN, 0, 3, &number) != 0)
 		return -EINVAL;
 	kind = (uint32_t)number;
 	nic_rndis_indicate(nic, RNDIS_STATUS_NETWORK_CHANGE, &kind, kind == 0 ? 0 : sizeof(kind));
@@ -225,7 +212,7 @@ host_nic_knob(struct host_nic *nic, const char *name, const char *value)
 			break;
 	if (i == KNOBS)
 		return -ENOENT;
-	if (parse_number(value, &number) != 0 || number < knobs[i].min || number > knobs[i].max)
+	if (number_parse(value, NUMBER_HEX, knobs[i].min, knobs[i].max, &number) != 0)
 		return -EINVAL;
 	word = (uint32_t)number;
 	memcpy((uint8_t *)&nic->knobs + knobs[i].offset, &word, sizeof(word));

@@ -3,11 +3,11 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "lib/host/port.h"
 #include "lib/host/port_spec.h"
+#include "lib/vmbus/number.h"
 
 const char *const host_port_help =
 	"  tap:NAME             a Linux TAP in the current network namespace (created if missing)\n"
@@ -122,36 +122,10 @@ int
 port_spec_number(const struct port_spec *spec, int key, const char *value, uint64_t min,
 	uint64_t max, uint64_t *number)
 {
-	unsigned long long n, unit = 1;
-	char *end = NULL;
-
-	errno = 0;
-	n = value[0] >= '0' && value[0] <= '9' ? strtoull(value, &end, 10) : 0;
-	if (end != NULL && *end != '\0') {
-		switch (*end) {
-		case 'k':
-		case 'K':
-			unit = 1000;
-			break;
-		case 'm':
-		case 'M':
-			unit = 1000000;
-			break;
-		case 'g':
-		case 'G':
-			unit = 1000000000;
-			break;
-		default:
-			end = NULL;
-		}
-		if (end != NULL)
-			end++;
-	}
-	if (end == NULL || *end != '\0' || errno != 0 || n > max / unit || n * unit < min)
+	if (number_parse(value, NUMBER_KMG_1000, min, max, number) != 0)
 		return port_fail(spec->error, -EINVAL,
 			"port %s: %s=%s is not a number from %llu to %llu", spec->kind,
 			spec->keys[key], value, (unsigned long long)min, (unsigned long long)max);
-	*number = n * unit;
 	return 0;
 }
 
@@ -200,9 +174,10 @@ port_pacer_wait(const struct port_pacer *pacer)
 	return gap >= wait ? 0 : wait - gap;
 }
 
-int
-host_port_open(const char *spec, const uint8_t mac[6], struct host_port **port, char *errbuf,
-	size_t errlen)
+/* @p port NULL: only check. */
+static int
+port_by_kind(const char *spec, const uint8_t mac[6], struct host_port **port,
+	const struct port_error *error)
 {
 	static const struct {
 		const char *kind;
@@ -216,17 +191,35 @@ host_port_open(const char *spec, const uint8_t mac[6], struct host_port **port, 
 		{"echo", port_echo_open},
 		{"switch", port_switch_open},
 	};
-	struct port_error error = {errbuf, errlen};
-	size_t kind_len = strcspn(spec, ":");
+	size_t len = strcspn(spec, ":,=");
 
-	*port = NULL;
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		if (strlen(kinds[i].kind) == kind_len &&
-			strncmp(kinds[i].kind, spec, kind_len) == 0)
-			return kinds[i].open(spec[kind_len] == ':' ? spec + kind_len + 1 : NULL,
-				mac, port, &error);
-	return port_fail(&error, -EINVAL,
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		if (strlen(kinds[i].kind) != len || memcmp(kinds[i].kind, spec, len) != 0)
+			continue;
+		if (spec[len] != '\0' && spec[len] != ':')
+			return port_fail(error, -EINVAL,
+				"port %s: ':' comes before its first argument, as in %s:%s",
+				kinds[i].kind, kinds[i].kind, spec + len + 1);
+		return kinds[i].open(spec[len] == ':' ? spec + len + 1 : NULL, mac, port, error);
+	}
+	return port_fail(error, -EINVAL,
 		"unknown port '%s'; valid ports: tap:NAME, pcap:in=FILE,out=FILE, gen:..., sink, echo, "
 		"switch:NAME",
 		spec);
+}
+
+int
+host_port_check(const char *spec, char *errbuf, size_t errlen)
+{
+	static const uint8_t mac[6] = {0};
+
+	return port_by_kind(spec, mac, NULL, &(struct port_error){errbuf, errlen});
+}
+
+int
+host_port_open(const char *spec, const uint8_t mac[6], struct host_port **port, char *errbuf,
+	size_t errlen)
+{
+	*port = NULL;
+	return port_by_kind(spec, mac, port, &(struct port_error){errbuf, errlen});
 }

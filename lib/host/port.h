@@ -83,6 +83,13 @@ struct host_port {
 int host_port_open(const char *spec, const uint8_t mac[6], struct host_port **port, char *errbuf,
 	size_t errlen);
 
+/**
+ * Would host_port_open() understand @p spec? Touches nothing: whether a file or an interface can be
+ * opened is found out by opening it.
+ * @return 0, or -EINVAL and one sentence
+ */
+int host_port_check(const char *spec, char *errbuf, size_t errlen);
+
 /** One line per kind of port, for --help. */
 extern const char *const host_port_help;
 

@@ -95,8 +95,8 @@ port_echo_open(const char *args, const uint8_t mac[6], struct host_port **port,
 	if (rc != 0)
 		return rc;
 	rc = port_spec_next(&spec, &value);
-	if (rc != -ENODATA)
-		return rc;
+	if (rc != -ENODATA || port == NULL)
+		return rc == -ENODATA ? 0 : rc;
 	echo = calloc(1, sizeof(*echo));
 	if (echo == NULL || port_queue_init(&echo->queue) != 0) {
 		free(echo);

@@ -9,6 +9,7 @@
 
 #include "lib/host/port_spec.h"
 #include "lib/host/verify.h"
+#include "lib/vmbus/number.h"
 
 #define GEN_FOREIGN_FLOWS 8192u
 /* With window=, what has not come back after this long is lost. */
@@ -173,16 +174,20 @@ static int
 gen_parse_size(struct port_gen *gen, const struct port_spec *spec, const char *value,
 	const struct port_error *error)
 {
-	char *end;
-	unsigned long a, b;
+	const char *at = value;
+	uint64_t a = 0, b;
+	int rc;
 
 	gen->imix = strcmp(value, "imix") == 0;
 	if (gen->imix)
 		return 0;
-	a = b = value[0] >= '0' && value[0] <= '9' ? strtoul(value, &end, 10) : 0;
-	if (a != 0 && *end == '-')
-		b = end[1] >= '0' && end[1] <= '9' ? strtoul(end + 1, &end, 10) : 0;
-	if (a < GEN_FRAME_MIN || b > GEN_FRAME_MAX || a > b || *end != '\0')
+	rc = number_take(&at, NUMBER_PLAIN, &a);
+	b = a;
+	if (rc == 0 && *at == '-') {
+		at++;
+		rc = number_take(&at, NUMBER_PLAIN, &b);
+	}
+	if (rc != 0 || *at != '\0' || a < GEN_FRAME_MIN || b > GEN_FRAME_MAX || a > b)
 		return port_fail(error, -EINVAL,
 			"port gen: size=%s is not a size in bytes without FCS from %u to %u, a range "
 			"A-B of them, or imix",
@@ -234,7 +239,7 @@ port_gen_open(const char *args, const uint8_t mac[6], struct host_port **port,
 		return port_fail(error, -ENOMEM, "port gen: out of memory");
 	gen->size_min = gen->size_max = GEN_FRAME_MIN;
 	rc = gen_parse(gen, args, &seed, error);
-	if (rc != 0) {
+	if (rc != 0 || port == NULL) {
 		free(gen);
 		return rc;
 	}

@@ -265,7 +265,7 @@ pcap_same_file(const char *a, const char *b)
 }
 
 static int
-pcap_setup(struct port_pcap *p, const char *args, const struct port_error *error)
+pcap_setup(struct port_pcap *p, const char *args, bool check, const struct port_error *error)
 {
 	static const char *const keys[] = {"in", "out", "loop", "rate", NULL};
 	const char *value, *in = NULL, *out = NULL;
@@ -295,6 +295,8 @@ pcap_setup(struct port_pcap *p, const char *args, const struct port_error *error
 	if (in != NULL && out != NULL && pcap_same_file(in, out))
 		return port_fail(
 			error, -EINVAL, "port pcap: in= and out= are the same file, %s", in);
+	if (check)
+		return 0;
 	if (in != NULL)
 		rc = pcap_load(p, in, error);
 	if (rc == 0 && out != NULL)
@@ -311,8 +313,8 @@ port_pcap_open(const char *args, const uint8_t mac[6], struct host_port **port,
 
 	if (p == NULL)
 		return port_fail(error, -ENOMEM, "port pcap: out of memory");
-	rc = pcap_setup(p, args, error);
-	if (rc != 0) {
+	rc = pcap_setup(p, args, port == NULL, error);
+	if (rc != 0 || port == NULL) {
 		pcap_port_close(&p->port);
 		return rc;
 	}

@@ -92,6 +92,8 @@ port_sink_open(const char *args, const uint8_t mac[6], struct host_port **port,
 	}
 	if (key != -ENODATA)
 		return key;
+	if (port == NULL)
+		return 0;
 	sink = calloc(1, sizeof(*sink));
 	if (sink == NULL || (sink->verifier = verifier_create((uint32_t)flows)) == NULL) {
 		free(sink);

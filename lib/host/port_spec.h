@@ -52,7 +52,7 @@ const char *port_spec_name(struct port_spec *spec);
 int port_spec_next(struct port_spec *spec, const char **value);
 
 /**
- * Parse a decimal number with optional suffix K, M or G (powers of 1000).
+ * Parse a number with optional suffix K, M or G (powers of 1000).
  * @return 0, or -EINVAL with a sentence that names key and range
  */
 int port_spec_number(const struct port_spec *spec, int key, const char *value, uint64_t min,
@@ -82,6 +82,9 @@ void port_pacer_spend(struct port_pacer *pacer, unsigned int n);
 /** @return nanoseconds until the next frame is due, 0 = now */
 uint64_t port_pacer_wait(const struct port_pacer *pacer);
 
+/*
+ * Openers of the kinds. With @p port NULL they only check their arguments: 0 or -EINVAL.
+ */
 int port_tap_open(const char *args, const uint8_t mac[6], struct host_port **port,
 	const struct port_error *error);
 int port_pcap_open(const char *args, const uint8_t mac[6], struct host_port **port,

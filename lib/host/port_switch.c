@@ -352,6 +352,8 @@ port_switch_open(const char *args, const uint8_t mac[6], struct host_port **port
 	}
 	if (key != -ENODATA)
 		return key;
+	if (port == NULL)
+		return 0;
 	p = calloc(1, sizeof(*p));
 	if (p == NULL || port_queue_init(&p->queue) != 0) {
 		free(p);

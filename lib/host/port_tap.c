@@ -185,8 +185,8 @@ port_tap_open(const char *args, const uint8_t mac[6], struct host_port **port,
 			"':' or blanks)",
 			name, IFNAMSIZ - 1);
 	rc = port_spec_next(&spec, &value);
-	if (rc != -ENODATA)
-		return rc;
+	if (rc != -ENODATA || port == NULL)
+		return rc == -ENODATA ? 0 : rc;
 	rc = tap_attach(name, &fd, error);
 	if (rc != 0)
 		return rc;

@@ -103,6 +103,14 @@ transport_broken(void *ctx, unsigned int channel, const char *why)
 	log_guest("NIC %u: channel %u stopped: %s", n->number, channel, why);
 }
 
+static void
+transport_complain(void *ctx, const char *what)
+{
+	const struct nic_device *n = ctx;
+
+	fprintf(stderr, "hvsim-vm: NIC %u: %s\n", n->number, what);
+}
+
 int
 nics_create(struct nics *nics, struct vbus *bus, struct bus_lock *lock, int kick_fd,
 	const struct host_nic_config *configs, unsigned int count)
@@ -123,7 +131,8 @@ nics_create(struct nics *nics, struct vbus *bus, struct bus_lock *lock, int kick
 			.release = transport_release,
 			.subchannels = transport_subchannels,
 			.offer = transport_offer,
-			.broken = transport_broken};
+			.broken = transport_broken,
+			.complain = transport_complain};
 		char errbuf[512];
 		int rc;
 

@@ -148,6 +148,14 @@ transport_broken(void *ctx, unsigned int channel, const char *why)
 			device->number, channel, why);
 }
 
+static void
+transport_complain(void *ctx, const char *what)
+{
+	struct hvsim_device *device = ctx;
+
+	fprintf(stderr, "hvsim: nic %u: %s\n", device->number, what);
+}
+
 unsigned int
 device_poll(struct hvsim_device *device, unsigned int budget)
 {
@@ -354,6 +362,7 @@ device_create(struct hvsim_device *device, unsigned int number,
 		.buffer = transport_buffer,
 		.subchannels = transport_subchannels,
 		.broken = transport_broken,
+		.complain = transport_complain,
 	};
 
 	memset(device, 0, sizeof(*device));

@@ -2,6 +2,7 @@
 /* What hvsim prints: rates, totals, rings. Workers are paused or ended. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "app/hvsim/hvsim.h"
 
@@ -18,13 +19,23 @@ print_flow(const char *what, double frames, double bytes)
 	printf("%s %.3f Mpps %.3f Gbit/s", what, frames / 1e6, bytes * 8 / 1e9);
 }
 
+/* Every counter of lost frames and refused sends that is not 0, by its name. */
 static void
 print_drops(const struct host_nic_stats *s, const struct host_port_stats *p)
 {
-	printf("dropped no-section %" PRIu64 " ring-full %" PRIu64 " filter %" PRIu64
-	       " link %" PRIu64 " size %" PRIu64 " port %" PRIu64 " errors %" PRIu64,
-		s->rx_dropped_no_section, s->rx_dropped_ring_full, s->rx_dropped_filter,
-		s->rx_dropped_link, s->rx_dropped_size, p->tx_dropped, s->tx_errors);
+	const struct host_counter *c;
+	bool any = false;
+
+	for (c = host_nic_counters; c->name != NULL; c++)
+		if (host_counter(s, c) != 0 &&
+			(strstr(c->name, "_dropped") != NULL || strstr(c->name, "_refused")))
+			any = printf("%s%s %" PRIu64, any ? " " : "", c->name, host_counter(s, c));
+	for (c = host_port_counters; c->name != NULL; c++)
+		if (host_counter(p, c) != 0 && strstr(c->name, "_dropped_") != NULL)
+			any = printf(
+				"%sport_%s %" PRIu64, any ? " " : "", c->name, host_counter(p, c));
+	if (!any)
+		printf("no drops");
 }
 
 static void

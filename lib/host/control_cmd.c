@@ -39,6 +39,7 @@ nic_stats(struct host_nic *nic)
 	const struct host_nic_config *config = host_nic_config(nic);
 	struct host_port_stats port = {0};
 	struct host_nic_stats s = {0};
+	const struct host_counter *c;
 	char text[VMBUS_GUID_LEN + 1];
 	unsigned int i, open = 0;
 
@@ -55,25 +56,10 @@ nic_stats(struct host_nic *nic)
 	put_text(o, "state", host_nic_state_name(nic));
 	put_u64(o, "channels", open);
 	json_object_object_add(o, "path_is_vf", json_object_new_boolean(host_nic_path_is_vf(nic)));
-	put_u64(o, "rx_frames", s.rx_frames);
-	put_u64(o, "rx_bytes", s.rx_bytes);
-	put_u64(o, "tx_frames", s.tx_frames);
-	put_u64(o, "tx_bytes", s.tx_bytes);
-	put_u64(o, "rx_packets", s.rx_packets);
-	put_u64(o, "tx_packets", s.tx_packets);
-	put_u64(o, "rx_dropped_no_section", s.rx_dropped_no_section);
-	put_u64(o, "rx_dropped_ring_full", s.rx_dropped_ring_full);
-	put_u64(o, "rx_dropped_filter", s.rx_dropped_filter);
-	put_u64(o, "rx_dropped_link", s.rx_dropped_link);
-	put_u64(o, "rx_dropped_size", s.rx_dropped_size);
-	put_u64(o, "tx_errors", s.tx_errors);
-	put_u64(o, "signals", s.signals);
-	put_u64(o, "protocol_errors", s.protocol_errors);
-	put_u64(p, "rx_frames", port.rx_frames);
-	put_u64(p, "rx_bytes", port.rx_bytes);
-	put_u64(p, "tx_frames", port.tx_frames);
-	put_u64(p, "tx_bytes", port.tx_bytes);
-	put_u64(p, "tx_dropped", port.tx_dropped);
+	for (c = host_nic_counters; c->name != NULL; c++)
+		put_u64(o, c->name, host_counter(&s, c));
+	for (c = host_port_counters; c->name != NULL; c++)
+		put_u64(p, c->name, host_counter(&port, c));
 	if (port.verifies) {
 		put_u64(p, "verified", port.verified);
 		put_u64(p, "corrupt", port.corrupt);

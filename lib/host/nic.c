@@ -46,6 +46,8 @@ host_nic_create_with_port(const struct host_nic_config *config,
 		return -ENOMEM;
 	}
 	nic_knobs_init(&nic->knobs);
+	nic->knobs.lenient = config->lenient;
+	nic->knobs.spoof = config->spoof;
 	nic_nvsp_reset(nic);
 	*out = nic;
 	return 0;
@@ -247,7 +249,9 @@ channel_read(struct host_nic *nic, unsigned int index, unsigned int budget)
 	unsigned int n;
 	int total;
 
-	for (n = 0; n < budget; n++) {
+	for (n = 0; n < budget && nic->turn_frames + nic->frames_n < NIC_TURN_FRAMES &&
+		    nic->turn_bytes < NIC_TURN_BYTES;
+		n++) {
 		total = vmbus_ring_peek(&ch->in, &pkt);
 		if (total == 0)
 			break;
@@ -345,11 +349,17 @@ unsigned int
 host_nic_poll(struct host_nic *nic, unsigned int budget)
 {
 	uint64_t errors = nic->stats.protocol_errors;
-	unsigned int i, work = 0;
+	unsigned int i, k, top = nic->channels_top, work = 0;
 
-	for (i = 0; i < nic->channels_top; i++)
+	nic->turn_frames = nic->turn_bytes = 0;
+	/* Each poll begins with another channel: one that uses up the turn takes none from others.
+	 */
+	nic->turn_first = nic->turn_first + 1 < top ? nic->turn_first + 1 : 0;
+	for (k = 0; k < top; k++) {
+		i = (nic->turn_first + k) % top;
 		if (nic->channels[i].open && !nic->channels[i].dead && !nic->knobs.stall)
 			work += channel_read(nic, i, budget);
+	}
 	nic_tx_flush(nic);
 	/* Completions first: they free the guest's resources and need the least room. */
 	for (i = 0; i < nic->channels_top; i++)
@@ -370,6 +380,8 @@ host_nic_poll(struct host_nic *nic, unsigned int budget)
 	}
 	if (nic->stats.protocol_errors != errors)
 		channels_report_broken(nic);
+	if (nic->complaints_due != 0)
+		nic_complain(nic);
 	return work;
 }
 

@@ -89,24 +89,74 @@ struct host_transport {
 	void (*offer)(void *ctx, unsigned int count);
 	/** The guest broke the protocol or a ring: the NIC has stopped the channel. May be NULL. */
 	void (*broken)(void *ctx, unsigned int channel, const char *why);
+	/**
+	 * The guest does what it must not, and loses frames by it; @p what is one sentence. At most
+	 * once in ten seconds for each kind. May be NULL.
+	 */
+	void (*complain)(void *ctx, const char *what);
 };
 
 struct host_nic;
 
-/** Counters of a NIC; "rx" and "tx" are the guest's. Units: frames unless named. */
+/** Why a send of the guest was refused: answered with a failure, nothing of it forwarded. */
+enum host_refusal {
+	HOST_REFUSED_STATE,	/**< before the NIC is ready, or after a buffer was revoked */
+	HOST_REFUSED_ANSWER,	/**< asks for no completion, or is shorter than its type */
+	HOST_REFUSED_SECTION,	/**< no such send section, or more bytes than it has */
+	HOST_REFUSED_RANGES,	/**< more page ranges than may be named */
+	HOST_REFUSED_PAGES,	/**< page ranges that make no sense or cannot be read */
+	HOST_REFUSED_SIZE,	/**< more bytes than the announced transfer size */
+	HOST_REFUSED_MESSAGES,	/**< more RNDIS messages than were announced */
+	HOST_REFUSED_ALIGNMENT, /**< a message does not start at the announced alignment */
+	HOST_REFUSED_HEADER,	/**< RNDIS header too long, or split over ranges */
+	HOST_REFUSED_MALFORMED, /**< RNDIS message that makes no sense */
+	HOST_REFUSED_OFFLOAD,	/**< an offload that was never enabled */
+	HOST_REFUSED_LSO,	/**< not a frame that can be segmented, or a tiny MSS */
+	HOST_REFUSED_CHECKSUM,	/**< headers to be summed are not in the frame */
+	HOST_REFUSED_CONTROL,	/**< RNDIS control that makes no sense, or on a subchannel */
+	HOST_REFUSED_KNOB,	/**< refused on purpose, knob refuse_pct */
+	HOST_REFUSALS,
+};
+
+/**
+ * Counters of a NIC; "rx" and "tx" are the guest's. Units: frames unless named. Every frame that
+ * comes from the port is in rx_frames or in one rx_dropped; every frame of a send that is not
+ * refused is in tx_frames or in one tx_dropped.
+ */
 struct host_nic_stats {
 	uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes;
 	uint64_t rx_dropped_no_section; /**< every receive section is with the guest */
 	uint64_t rx_dropped_ring_full;
-	uint64_t rx_dropped_filter; /**< packet filter 0 or not for this guest */
-	uint64_t rx_dropped_link;   /**< link down or guest not ready */
-	uint64_t tx_errors;	    /**< malformed sends, answered with a failure */
-	uint64_t tx_packets;	    /**< VMBus packets with RNDIS data taken from rings */
-	uint64_t rx_packets;	    /**< VMBus packets with RNDIS data written to rings */
-	uint64_t signals;	    /**< signals sent to the guest */
-	uint64_t protocol_errors;
+	uint64_t rx_dropped_filter;    /**< packet filter 0 or not for this guest */
+	uint64_t rx_dropped_link;      /**< link down */
+	uint64_t rx_dropped_not_ready; /**< no guest, or it has not set the NIC up */
+	uint64_t rx_dropped_channel;   /**< the channel is broken */
 	uint64_t rx_dropped_size; /**< frame shorter than a header or longer than the guest's MTU */
+	uint64_t rx_spoiled;	  /**< of rx_frames: broken on purpose, knob malformed_rx_pct */
+	uint64_t tx_dropped_link; /**< sent while the link is down */
+	uint64_t tx_dropped_spoof; /**< source MAC is not the guest's, and spoof=off */
+	uint64_t tx_large;	   /**< of tx_frames: cut into segments */
+	uint64_t tx_segments;	   /**< segments that the port got for them */
+	uint64_t tx_errors; /**< sends refused, answered with a failure: the sum of tx_refused */
+	uint64_t tx_refused[HOST_REFUSALS]; /**< sends refused, by enum host_refusal */
+	uint64_t tx_packets;		    /**< VMBus packets with RNDIS data taken from rings */
+	uint64_t rx_packets;		    /**< VMBus packets with RNDIS data written to rings */
+	uint64_t signals;		    /**< signals sent to the guest */
+	uint64_t protocol_errors;
 };
+
+/** A counter by name, for whoever prints all of them. */
+struct host_counter {
+	const char *name;
+	size_t offset; /**< of an uint64_t in the structure */
+};
+/** All of struct host_nic_stats and of struct host_port_stats; the last has no name. */
+extern const struct host_counter host_nic_counters[], host_port_counters[];
+static inline uint64_t
+host_counter(const void *stats, const struct host_counter *counter)
+{
+	return *(const uint64_t *)((const char *)stats + counter->offset);
+}
 
 /**
  * Create a NIC and open its port.

@@ -35,7 +35,17 @@
 /* Largest RNDIS stream of one send, and messages in it (spec/rndis.md §10). */
 #define NIC_STREAM_MAX	 (128u << 10)
 #define NIC_MESSAGES_MAX 64u
-#define NIC_GPA_RANGES	 128u
+/* Larger alignment factors are invalid (spec/rndis.md §2). */
+#define NIC_ALIGN_FACTOR_MAX 12u
+#define NIC_GPA_RANGES	     128u
+/* What hosts take of page ranges (spec/hosts.md §2); knob lenient: up to NIC_GPA_RANGES. */
+#define NIC_STRICT_RANGES 32u
+/*
+ * A poll reads on only below these, so that a guest cannot hold the thread with tiny segments or
+ * large sends. One send may pass them by what it holds itself.
+ */
+#define NIC_TURN_FRAMES 1024u
+#define NIC_TURN_BYTES	(1u << 20)
 /* Largest packet taken from a ring: 128 ranges of 128 KiB in all, each with its page numbers. */
 #define NIC_PACKET_MAX (16u << 10)
 /* Room for the longest message header in front of the frames of an arena. */
@@ -70,6 +80,11 @@ struct nic_done {
 	uint32_t answer; /* enum nic_answer */
 };
 
+/* Frames of one kind: [0] directed, [1] multicast, [2] broadcast. */
+struct nic_oid_count {
+	uint64_t frames, bytes;
+};
+
 struct nic_channel {
 	bool open;
 	bool dead;   /* broken: untouched until it is closed */
@@ -85,7 +100,8 @@ struct nic_channel {
 	uint32_t done_head, done_tail;
 
 	/* Received frames gathered for one transfer-page packet. */
-	uint32_t batch_n, batch_first, batch_last, batch_bytes;
+	uint32_t batch_n, batch_first, batch_last;
+	struct nic_oid_count batch_count[3];
 	struct vmbus_xfer_range batch[NIC_BATCH_MAX];
 };
 
@@ -112,6 +128,13 @@ struct nic_control {
 struct nic_tx_message {
 	uint8_t *base;
 	struct rndis_packet_info info;
+	struct offload_lso lso; /* begun, when the message asks for it */
+};
+
+/* Sentences for the log: one kind per refusal, and foreign source MACs. */
+enum { NIC_COMPLAINT_SPOOF = HOST_REFUSALS, NIC_COMPLAINTS };
+struct nic_complaint {
+	uint64_t said_ns, said_count;
 };
 
 /* Behaviour knobs; nic_knobs.c has the table. */
@@ -122,14 +145,15 @@ struct nic_knobs {
 		max_messages;
 	uint32_t rss_caps, rss_entries, offload_notice, refuse_recv, refuse_send, num_sections;
 	uint32_t send_section, strict_rss, link_mbps, inject, refuse_rss;
+	uint32_t lenient, spoof, max_transfer, align_factor;
 	uint64_t tid_base;
 	int32_t grant;	     /* channels granted; see grant_mode */
 	uint32_t grant_mode; /* 0 off, 1 absolute, 2 relative to what was asked */
 };
 
-/* Frame counts of the statistics OIDs: [0] directed, [1] multicast, [2] broadcast. */
+/* What the statistics OIDs count: frames that went on, by kind. */
 struct nic_oid_stats {
-	uint64_t xmit_bytes[3], xmit_frames[3], rcv_bytes[3], rcv_frames[3];
+	struct nic_oid_count xmit[3], rcv[3];
 };
 
 struct host_nic {
@@ -188,6 +212,10 @@ struct host_nic {
 		uint32_t channel, answer;
 	} pending[NIC_PENDING];
 	uint32_t refuse_acc, malform_acc, malform_kind;
+	uint32_t turn_frames, turn_bytes, turn_first; /* of this poll; channel it begins with */
+
+	uint32_t complaints_due; /* bit per kind */
+	struct nic_complaint complaints[NIC_COMPLAINTS];
 
 	uint8_t *scratch; /* frames received only to be dropped */
 	uint8_t packet[NIC_PACKET_MAX] __attribute__((aligned(16)));
@@ -212,6 +240,19 @@ static inline uint32_t
 nic_done_room(const struct nic_channel *ch)
 {
 	return NIC_DONE_QUEUE - (ch->done_tail - ch->done_head);
+}
+
+/* ---- nic_stats.c ---- */
+
+/* Count a refused send. @return -1, so that a failing function can return the call */
+int nic_refuse(struct host_nic *nic, enum host_refusal why);
+/* Say what is due to be said about the guest. */
+void nic_complain(struct host_nic *nic);
+/* Kind of a frame for struct nic_oid_stats. */
+static inline unsigned int
+nic_frame_kind(const uint8_t dst[6])
+{
+	return dst[0] & 1 ? 1 + (memcmp(dst, "\xff\xff\xff\xff\xff\xff", 6) == 0) : 0;
 }
 
 /* ---- nic_control.c ---- */

@@ -31,6 +31,10 @@ const char *const host_nic_knob_help =
 	"refuse_recv=0|1, refuse_send=0|1  refuse the buffers\n"
 	"send_section=N      size of a send section; 0 = none, default = of --nic\n"
 	"max_messages=N      messages per send, by INITIALIZE_C (8)\n"
+	"max_transfer=N      bytes of one send, by INITIALIZE_C (0xefffffff)\n"
+	"align_factor=0..31  alignment of messages in one send as power of 2, by INITIALIZE_C (3)\n"
+	"lenient=0|1         take sends beyond announced limits and offloads (of --nic)\n"
+	"spoof=0|1           forward frames with a foreign source MAC (of --nic)\n"
 	"mss_floor=N         smallest segment taken for segmentation (64)\n"
 	"loose_filter=0|1    any filter but 0 takes every frame\n"
 	"udp_hash=0|1        hash UDP/IPv4 ports as TCP/IPv4, as hosts since Windows 10 (1)\n"
@@ -75,7 +79,12 @@ static const struct knob knobs[] = {
 	FLAG(refuse_recv),
 	FLAG(refuse_send),
 	KNOB(send_section, UINT32_MAX, 0, UINT32_MAX),
+	/* INITIALIZE_C as OpenVMM's (spec/rndis.md §2). */
 	KNOB(max_messages, 8, 0, UINT32_MAX),
+	KNOB(max_transfer, 0xefffffffu, 0, UINT32_MAX),
+	KNOB(align_factor, 3, 0, 31),
+	FLAG(lenient),
+	FLAG(spoof),
 	KNOB(mss_floor, RNDIS_MSS_FLOOR, 1, 65535),
 	FLAG(loose_filter),
 	KNOB(udp_hash, 1, 0, 1),

@@ -233,6 +233,7 @@ static bool
 query_counter(const struct host_nic *nic, uint32_t oid, uint64_t *value)
 {
 	const struct nic_oid_stats *s = &nic->oid_stats;
+	const struct nic_oid_count *count;
 	uint32_t which;
 
 	if (oid == OID_GEN_BYTES_RCV || oid == OID_GEN_BYTES_XMIT) {
@@ -243,10 +244,8 @@ query_counter(const struct host_nic *nic, uint32_t oid, uint64_t *value)
 		return false;
 	/* Bytes and frames alternate; three kinds; transmit, then receive. */
 	which = oid - OID_GEN_DIRECTED_BYTES_XMIT;
-	if (which < 6)
-		*value = which & 1 ? s->xmit_frames[which / 2] : s->xmit_bytes[which / 2];
-	else
-		*value = which & 1 ? s->rcv_frames[which / 2 - 3] : s->rcv_bytes[which / 2 - 3];
+	count = which < 6 ? &s->xmit[which / 2] : &s->rcv[which / 2 - 3];
+	*value = which & 1 ? count->frames : count->bytes;
 	return true;
 }
 

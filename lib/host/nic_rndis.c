@@ -5,10 +5,6 @@
  */
 #include "lib/host/nic_internal.h"
 
-/* What INITIALIZE_C says, as OpenVMM. */
-#define MAX_TRANSFER	 0xefffffffu
-#define ALIGNMENT_FACTOR 3u
-
 void
 nic_rndis_reset(struct host_nic *nic)
 {
@@ -71,7 +67,7 @@ initialize(struct host_nic *nic, const struct rndis_control *c)
 	if (nic->rndis_up)
 		return -EINVAL;
 	len = rndis_build_initialize_complete(msg, sizeof(msg), c->request_id, status,
-		nic->knobs.max_messages, MAX_TRANSFER, ALIGNMENT_FACTOR);
+		nic->knobs.max_messages, nic->knobs.max_transfer, nic->knobs.align_factor);
 	reply(nic, c->type, msg, len);
 	if (status != RNDIS_STATUS_SUCCESS)
 		return 0;

@@ -167,6 +167,19 @@ rx_ready(const struct host_nic *nic)
 	       nic->recv.base != NULL && nic->channels[0].open && !nic->channels[0].dead;
 }
 
+/* Why rx_ready() is false. */
+static uint64_t *
+rx_not_ready_counter(struct host_nic *nic)
+{
+	if (!nic->link_up)
+		return &nic->stats.rx_dropped_link;
+	if (nic->channels[0].open && nic->channels[0].dead)
+		return &nic->stats.rx_dropped_channel;
+	if (nic->state != NIC_READY || !nic->rndis_up || nic->recv.base == NULL)
+		return &nic->stats.rx_dropped_not_ready;
+	return &nic->stats.rx_dropped_filter;
+}
+
 bool
 nic_rx_wants_port(const struct host_nic *nic)
 {
@@ -200,37 +213,45 @@ static void
 batch_flush(struct host_nic *nic, unsigned int channel)
 {
 	struct nic_channel *ch = &nic->channels[channel];
-	uint32_t n = ch->batch_n;
+	uint32_t n = ch->batch_n, kind;
+	int rc = -EIO;
 
 	if (n == 0)
 		return;
 	ch->batch_n = 0;
-	if (ch->open && !ch->dead &&
-		nic_rx_write(nic, channel, NVSP_CHANNEL_DATA, ch->batch_first, ch->batch, n,
-			NIC_RX_RESERVE) == 0) {
-		nic->stats.rx_frames += n;
-		nic->stats.rx_bytes += ch->batch_bytes;
+	if (ch->open && !ch->dead)
+		rc = nic_rx_write(nic, channel, NVSP_CHANNEL_DATA, ch->batch_first, ch->batch, n,
+			NIC_RX_RESERVE);
+	if (rc != 0) {
+		*(rc == -EAGAIN ? &nic->stats.rx_dropped_ring_full
+				: &nic->stats.rx_dropped_channel) += n;
+		free_chain(nic, ch->batch_first);
 		return;
 	}
-	nic->stats.rx_dropped_ring_full += n;
-	free_chain(nic, ch->batch_first);
+	nic->stats.rx_frames += n;
+	for (kind = 0; kind < 3; kind++) {
+		nic->stats.rx_bytes += ch->batch_count[kind].bytes;
+		nic->oid_stats.rcv[kind].frames += ch->batch_count[kind].frames;
+		nic->oid_stats.rcv[kind].bytes += ch->batch_count[kind].bytes;
+	}
 }
 
 static void
 batch_add(struct host_nic *nic, unsigned int channel, uint32_t section, uint32_t offset,
-	uint32_t count, uint32_t frame_len)
+	uint32_t count, uint32_t frame_len, unsigned int kind)
 {
 	struct nic_channel *ch = &nic->channels[channel];
 
 	nic->sections[section].next = NIC_NONE;
 	if (ch->batch_n == 0) {
 		ch->batch_first = section;
-		ch->batch_bytes = 0;
+		memset(ch->batch_count, 0, sizeof(ch->batch_count));
 	} else {
 		nic->sections[ch->batch_last].next = section;
 	}
 	ch->batch_last = section;
-	ch->batch_bytes += frame_len;
+	ch->batch_count[kind].frames++;
+	ch->batch_count[kind].bytes += frame_len;
 	ch->batch[ch->batch_n].byte_count = count;
 	ch->batch[ch->batch_n].byte_offset = offset;
 	if (++ch->batch_n >= nic->knobs.batch)
@@ -258,6 +279,7 @@ rx_malform(struct host_nic *nic, uint8_t *message, uint32_t *offset, uint32_t *c
 	const struct rndis_ppi endless = {0};
 	uint32_t ppi_length = sizeof(endless);
 
+	nic->stats.rx_spoiled++;
 	if (way < sizeof(ways) / sizeof(ways[0])) {
 		memcpy(message + ways[way].at, &ways[way].value, sizeof(uint32_t));
 		return;
@@ -324,7 +346,7 @@ rx_deliver(struct host_nic *nic, uint32_t section, uint32_t len)
 	uint8_t head[OFFLOAD_HEAD_MAX];
 	struct offload_headers headers;
 	struct rndis_packet_builder b;
-	unsigned int channel = 0, class;
+	unsigned int channel = 0, kind;
 	bool hash = nic->rss.enabled && nic->channels_open > 1;
 	bool verify = nic->offloads_on & RX_CHECKSUMS, tagged;
 
@@ -353,9 +375,7 @@ rx_deliver(struct host_nic *nic, uint32_t section, uint32_t len)
 		nic->stats.rx_dropped_size++;
 		return false;
 	}
-	class = head[0] & 1 ? 1 + (memcmp(head, "\xff\xff\xff\xff\xff\xff", 6) == 0) : 0;
-	nic->oid_stats.rcv_frames[class]++;
-	nic->oid_stats.rcv_bytes[class] += len;
+	kind = nic_frame_kind(head);
 	if (hash || verify) {
 		uint32_t head_len = len < sizeof(head) ? len : (uint32_t)sizeof(head);
 
@@ -374,7 +394,7 @@ rx_deliver(struct host_nic *nic, uint32_t section, uint32_t len)
 	if (nic->knobs.malformed_rx_pct != 0 &&
 		nic_percent(&nic->malform_acc, nic->knobs.malformed_rx_pct))
 		rx_malform(nic, message, &offset, &count);
-	batch_add(nic, channel, section, offset, count, len);
+	batch_add(nic, channel, section, offset, count, len, kind);
 	return true;
 }
 
@@ -433,9 +453,7 @@ nic_rx_poll(struct host_nic *nic, unsigned int budget)
 	if (!nic_rx_wants_port(nic))
 		return 0;
 	if (!rx_ready(nic))
-		return rx_discard(nic, budget,
-			nic->rndis_up && nic->link_up ? &nic->stats.rx_dropped_filter
-						      : &nic->stats.rx_dropped_link);
+		return rx_discard(nic, budget, rx_not_ready_counter(nic));
 	while (got < budget) {
 		n = budget - got < HOST_PORT_BURST ? budget - got : HOST_PORT_BURST;
 		if (n > nic->free_n)

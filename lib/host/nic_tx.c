@@ -21,6 +21,7 @@ frames_send(struct host_nic *nic)
 {
 	if (nic->frames_n != 0)
 		nic->port->ops->send(nic->port, nic->frames, nic->frames_n);
+	nic->turn_frames += nic->frames_n;
 	nic->frames_n = 0;
 	nic->segments_used = 0;
 }
@@ -50,8 +51,9 @@ gather_range(struct host_nic *nic, const struct nvsp_gpa_range *range, uint8_t *
 		n = VMBUS_PAGE_SIZE - offset < left ? VMBUS_PAGE_SIZE - offset : left;
 		page = nic->transport.page(nic->transport.ctx, nvsp_gpa_pfn(range, i));
 		if (page == NULL)
-			return -EFAULT;
+			return nic_refuse(nic, HOST_REFUSED_PAGES);
 		memcpy(stream + at, page + offset, n);
+		nic->turn_bytes += n;
 		at += n;
 		left -= n;
 		offset = 0;
@@ -59,40 +61,49 @@ gather_range(struct host_nic *nic, const struct nvsp_gpa_range *range, uint8_t *
 	return 0;
 }
 
-/* Copy section and pages of a send to @p stream. Returns its bytes, or a negative errno. */
+static int
+gather_pages(struct host_nic *nic, const struct vmbus_packet *pkt, uint8_t *stream, uint32_t total,
+	struct tx_pieces *pieces)
+{
+	uint32_t header = (uint32_t)pkt->offset8 * 8 - (uint32_t)sizeof(*pkt);
+	struct nvsp_gpa_walk walk;
+	struct nvsp_gpa_range range;
+	int rc = nvsp_gpa_walk_start(&walk, nic->packet + sizeof(*pkt), header, UINT32_MAX);
+
+	if (rc < 0)
+		return nic_refuse(nic, HOST_REFUSED_PAGES);
+	if ((uint32_t)rc > (nic->knobs.lenient ? NIC_GPA_RANGES : NIC_STRICT_RANGES))
+		return nic_refuse(nic, HOST_REFUSED_RANGES);
+	while ((rc = nvsp_gpa_walk_next(&walk, &range)) > 0) {
+		if (range.byte_count > NIC_STREAM_MAX - total)
+			return nic_refuse(nic, HOST_REFUSED_SIZE);
+		if (gather_range(nic, &range, stream, total) != 0)
+			return -1;
+		total += range.byte_count;
+		pieces->end[pieces->n++] = total;
+	}
+	return rc < 0 ? nic_refuse(nic, HOST_REFUSED_PAGES) : (int)total;
+}
+
+/* Copy section and pages of a send to @p stream. Returns its bytes, or -1: refused. */
 static int
 gather(struct host_nic *nic, const struct vmbus_packet *pkt, const struct nvsp_message *msg,
 	uint8_t *stream, struct tx_pieces *pieces)
 {
 	uint32_t index = msg->rndis.section_index, bytes = msg->rndis.section_bytes, total = 0;
-	struct nvsp_gpa_walk walk;
-	struct nvsp_gpa_range range;
-	int rc;
 
 	pieces->n = 0;
 	if (index != NVSP_SECTION_NONE) {
 		if (index >= nic->send_sections || bytes == 0 || bytes > nic->send_section)
-			return -EINVAL;
+			return nic_refuse(nic, HOST_REFUSED_SECTION);
 		memcpy(stream, nic->send.base + (size_t)index * nic->send_section, bytes);
+		nic->turn_bytes += bytes;
 		total = bytes;
 		pieces->end[pieces->n++] = total;
 	}
-	if (pkt->type != VMBUS_PACKET_GPA_DIRECT)
-		return total == 0 ? -EINVAL : (int)total;
-	rc = nvsp_gpa_walk_start(&walk, nic->packet + sizeof(*pkt),
-		(uint32_t)pkt->offset8 * 8 - (uint32_t)sizeof(*pkt), NIC_GPA_RANGES);
-	if (rc < 0)
-		return rc;
-	while ((rc = nvsp_gpa_walk_next(&walk, &range)) > 0) {
-		if (range.byte_count > NIC_STREAM_MAX - total)
-			return -EMSGSIZE;
-		rc = gather_range(nic, &range, stream, total);
-		if (rc != 0)
-			return rc;
-		total += range.byte_count;
-		pieces->end[pieces->n++] = total;
-	}
-	return rc < 0 ? rc : (int)total;
+	if (pkt->type == VMBUS_PACKET_GPA_DIRECT)
+		return gather_pages(nic, pkt, stream, total, pieces);
+	return total == 0 ? nic_refuse(nic, HOST_REFUSED_SECTION) : (int)total;
 }
 
 /* A header must lie in one piece, as on Windows (spec/nvsp.md §7). */
@@ -109,18 +120,45 @@ header_in_one_piece(const struct tx_pieces *pieces, uint32_t start, uint32_t end
 
 /* ---- checking ---- */
 
+/* Did OID_TCP_OFFLOAD_PARAMETERS enable what the message asks for? (spec/rndis.md §4.1, §6.2) */
+static bool
+offload_enabled(const struct host_nic *nic, const struct rndis_packet_info *info)
+{
+	uint32_t need = 0, csum = info->csum;
+	bool v4 = csum & RNDIS_TX_CSUM_IPV4, v6 = csum & RNDIS_TX_CSUM_IPV6;
+
+	if (info->present & RNDIS_HAS_LSO) {
+		need = info->lso & RNDIS_LSO_IPV6 ? NDIS_CAN_TSO6 : NDIS_CAN_TSO4;
+	} else if (info->present & RNDIS_HAS_CSUM && v4 != v6) {
+		if (v4 && csum & RNDIS_TX_CSUM_IP_HDR)
+			need |= NDIS_CAN_TX_IP4;
+		if (csum & RNDIS_TX_CSUM_TCP)
+			need |= v4 ? NDIS_CAN_TX_TCP4 : NDIS_CAN_TX_TCP6;
+		else if (csum & RNDIS_TX_CSUM_UDP)
+			need |= v4 ? NDIS_CAN_TX_UDP4 : NDIS_CAN_TX_UDP6;
+	}
+	return (nic->offloads_on & need) == need;
+}
+
 /* Offload requests that cannot be met fail the send before anything is forwarded. */
 static int
-check_offloads(struct host_nic *nic, const struct nic_tx_message *m)
+check_offloads(struct host_nic *nic, struct nic_tx_message *m)
 {
 	const struct rndis_packet_info *info = &m->info;
 	uint8_t *frame = m->base + info->data_abs;
 	struct offload_checksum ask;
-	struct offload_lso lso;
 
-	if (info->present & RNDIS_HAS_LSO)
-		return offload_lso_begin(&lso, frame, info->data_length, rndis_lso_mss(info->lso),
-			rndis_lso_tcp_offset(info->lso), info->lso & RNDIS_LSO_IPV6);
+	if (!nic->knobs.lenient && !offload_enabled(nic, info))
+		return nic_refuse(nic, HOST_REFUSED_OFFLOAD);
+	if (info->present & RNDIS_HAS_LSO) {
+		/* Tiny segments would make one send a flood (spec/rndis.md §10). */
+		if (rndis_lso_mss(info->lso) < nic->knobs.mss_floor ||
+			offload_lso_begin(&m->lso, frame, info->data_length,
+				rndis_lso_mss(info->lso), rndis_lso_tcp_offset(info->lso),
+				info->lso & RNDIS_LSO_IPV6) != 0)
+			return nic_refuse(nic, HOST_REFUSED_LSO);
+		return 0;
+	}
 	if (!(info->present & RNDIS_HAS_CSUM))
 		return 0;
 	ask.ipv4 = info->csum & RNDIS_TX_CSUM_IPV4;
@@ -129,39 +167,63 @@ check_offloads(struct host_nic *nic, const struct nic_tx_message *m)
 	ask.tcp = info->csum & RNDIS_TX_CSUM_TCP;
 	ask.udp = info->csum & RNDIS_TX_CSUM_UDP;
 	ask.l4_offset = (uint16_t)rndis_tx_csum_l4_offset(info->csum);
-	return offload_fill(frame, info->data_length, &ask);
+	if (offload_fill(frame, info->data_length, &ask) != 0)
+		return nic_refuse(nic, HOST_REFUSED_CHECKSUM);
+	return 0;
 }
 
-/* Parse the whole stream. Returns the number of messages, or a negative errno. */
+/* What INITIALIZE_C announced of a send with several messages (spec/rndis.md §2). */
+static int
+check_limits(struct host_nic *nic, uint32_t total)
+{
+	if (!nic->knobs.lenient && total > nic->knobs.max_transfer)
+		return nic_refuse(nic, HOST_REFUSED_SIZE);
+	return 0;
+}
+
+static int
+check_place(struct host_nic *nic, uint32_t at, uint32_t n)
+{
+	uint32_t most = nic->knobs.max_messages == 0 ? 1 : nic->knobs.max_messages;
+
+	if (nic->knobs.lenient || most > NIC_MESSAGES_MAX)
+		most = NIC_MESSAGES_MAX;
+	if (n >= most)
+		return nic_refuse(nic, HOST_REFUSED_MESSAGES);
+	/* A factor that cannot be is no limit. */
+	if (!nic->knobs.lenient && nic->knobs.align_factor <= NIC_ALIGN_FACTOR_MAX &&
+		at % (1u << nic->knobs.align_factor) != 0)
+		return nic_refuse(nic, HOST_REFUSED_ALIGNMENT);
+	return 0;
+}
+
+/* Parse the whole stream. Returns the number of messages, or -1: refused. */
 static int
 check_stream(struct host_nic *nic, uint8_t *stream, uint32_t total, const struct tx_pieces *pieces)
 {
 	const struct rndis_tx_rules rules = {
 		.max_frame = nic->mtu_field + OFFLOAD_VLAN_TAG,
 		.max_lso = RNDIS_MAX_BIG_FRAME,
-		.mss_floor = nic->knobs.mss_floor,
+		.mss_floor = 1, /* the knob's is checked with the offloads */
 	};
 	struct nic_tx_message *m = nic->messages;
 	uint32_t at = 0, header, n = 0;
-	int rc;
 
+	if (check_limits(nic, total) != 0)
+		return -1;
 	while (at < total) {
-		if (n == NIC_MESSAGES_MAX)
-			return -E2BIG;
+		if (check_place(nic, at, n) != 0)
+			return -1;
 		m->base = stream + at;
-		rc = rndis_packet_parse_tx(m->base, total - at, total - at, &rules, &m->info);
-		if (rc != 0)
-			return rc;
+		if (rndis_packet_parse_tx(m->base, total - at, total - at, &rules, &m->info) != 0)
+			return nic_refuse(nic, HOST_REFUSED_MALFORMED);
 		header = m->info.ppi_length == 0 ? (uint32_t)sizeof(struct rndis_packet)
 						 : m->info.ppi_abs + m->info.ppi_length;
-		if (header > HEADER_MAX)
-			return -EINVAL;
-		if (pieces->n > 1 && !nic->knobs.accept_split_header &&
-			!header_in_one_piece(pieces, at, at + header))
-			return -EINVAL;
-		rc = check_offloads(nic, m);
-		if (rc != 0)
-			return rc;
+		if (header > HEADER_MAX || (pieces->n > 1 && !nic->knobs.accept_split_header &&
+						   !header_in_one_piece(pieces, at, at + header)))
+			return nic_refuse(nic, HOST_REFUSED_HEADER);
+		if (check_offloads(nic, m) != 0)
+			return -1;
 		at += m->info.message_length;
 		m++;
 		n++;
@@ -197,46 +259,62 @@ frame_add(struct host_nic *nic, uint8_t *frame, uint32_t len, const struct rndis
 }
 
 static void
-forward_segments(struct host_nic *nic, const uint8_t *frame, const struct rndis_packet_info *info)
+forward_segments(struct host_nic *nic, struct nic_tx_message *m)
 {
-	struct offload_lso lso;
 	uint32_t len;
 	uint8_t *out;
 
-	if (offload_lso_begin(&lso, frame, info->data_length, rndis_lso_mss(info->lso),
-		    rndis_lso_tcp_offset(info->lso), info->lso & RNDIS_LSO_IPV6) != 0)
-		return;
-	while ((len = offload_lso_next_len(&lso)) != 0) {
+	nic->stats.tx_large++;
+	while ((len = offload_lso_next_len(&m->lso)) != 0) {
 		if (len + OFFLOAD_VLAN_TAG > NIC_SEGMENTS - nic->segments_used)
 			frames_send(nic);
 		out = nic->segments + nic->segments_used + OFFLOAD_VLAN_TAG;
-		offload_lso_next(&lso, out);
+		offload_lso_next(&m->lso, out);
 		nic->segments_used += (len + OFFLOAD_VLAN_TAG + 7) & ~7u;
 		if (nic->segments_used > NIC_SEGMENTS)
 			nic->segments_used = NIC_SEGMENTS;
-		frame_add(nic, out, len, info);
+		nic->turn_bytes += len;
+		nic->stats.tx_segments++;
+		frame_add(nic, out, len, &m->info);
 	}
 }
 
+/* The vSwitch port's MAC spoofing setting (spec/hosts.md §2). */
+static bool
+source_is_foreign(const struct host_nic *nic, const uint8_t source[6])
+{
+	return memcmp(source, nic->mac, 6) != 0 && memcmp(source, nic->config.mac, 6) != 0;
+}
+
 static void
-forward(struct host_nic *nic, const struct nic_tx_message *m)
+forward(struct host_nic *nic, struct nic_tx_message *m)
 {
 	const struct rndis_packet_info *info = &m->info;
 	uint8_t *frame = m->base + info->data_abs;
-	unsigned int class;
+	struct nic_oid_count *count;
 
-	class = frame[0] & 1 ? 1 + (memcmp(frame, "\xff\xff\xff\xff\xff\xff", 6) == 0) : 0;
-	nic->oid_stats.xmit_frames[class]++;
-	nic->oid_stats.xmit_bytes[class] += info->data_length;
+	/* Taken and lost, like on a cable that is not plugged in. */
+	if (!nic->link_up) {
+		nic->stats.tx_dropped_link++;
+		return;
+	}
+	if (!nic->knobs.spoof && source_is_foreign(nic, frame + 6)) {
+		nic->stats.tx_dropped_spoof++;
+		nic->complaints_due |= 1u << NIC_COMPLAINT_SPOOF;
+		return;
+	}
+	count = &nic->oid_stats.xmit[nic_frame_kind(frame)];
+	count->frames++;
+	count->bytes += info->data_length;
 	nic->stats.tx_frames++;
 	nic->stats.tx_bytes += info->data_length;
 	if (info->present & RNDIS_HAS_LSO)
-		forward_segments(nic, frame, info);
+		forward_segments(nic, m);
 	else
 		frame_add(nic, frame, info->data_length, info);
 }
 
-/* Process one send. Returns 0, or a negative errno: answer with a failure. */
+/* Process one send. Returns 0, or -1: refused, answer with a failure. */
 static int
 tx_process(struct host_nic *nic, unsigned int channel, const struct vmbus_packet *pkt,
 	const struct nvsp_message *msg)
@@ -246,7 +324,7 @@ tx_process(struct host_nic *nic, unsigned int channel, const struct vmbus_packet
 	int total, n, i;
 
 	if (!nic_nvsp_rndis_allowed(nic))
-		return -EPROTO;
+		return nic_refuse(nic, HOST_REFUSED_STATE);
 	/* Leave room for the longest stream and for whole words read past its end. */
 	if (NIC_ARENA - nic->arena_used < NIC_STREAM_MAX + STREAM_ALIGN)
 		nic_tx_flush(nic);
@@ -255,18 +333,19 @@ tx_process(struct host_nic *nic, unsigned int channel, const struct vmbus_packet
 	if (total < 0)
 		return total;
 	if ((uint32_t)total < sizeof(struct rndis_header))
-		return -EINVAL;
-	if (rndis_message_type(stream) != RNDIS_TYPE_PACKET)
-		return channel != 0 ? -EINVAL : nic_rndis_control(nic, stream, (uint32_t)total);
+		return nic_refuse(nic, HOST_REFUSED_MALFORMED);
+	if (rndis_message_type(stream) != RNDIS_TYPE_PACKET) {
+		if (channel != 0 || nic_rndis_control(nic, stream, (uint32_t)total) != 0)
+			return nic_refuse(nic, HOST_REFUSED_CONTROL);
+		return 0;
+	}
 	if (!nic->rndis_up)
-		return -EPROTO;
+		return nic_refuse(nic, HOST_REFUSED_STATE);
 	n = check_stream(nic, stream, (uint32_t)total, &pieces);
 	if (n < 0)
 		return n;
 	if (nic->knobs.refuse_pct != 0 && nic_percent(&nic->refuse_acc, nic->knobs.refuse_pct))
-		return -EBUSY;
-	if (!nic->link_up)
-		return 0; /* taken and lost, like a cable that is not plugged in */
+		return nic_refuse(nic, HOST_REFUSED_KNOB);
 	nic->arena_used += ((uint32_t)total + STREAM_ALIGN - 1) & ~(STREAM_ALIGN - 1);
 	for (i = 0; i < n; i++)
 		forward(nic, &nic->messages[i]);
@@ -279,16 +358,16 @@ nic_tx_packet(struct host_nic *nic, unsigned int channel, const struct vmbus_pac
 {
 	bool answer = pkt->flags & VMBUS_FLAG_COMPLETION;
 	struct nvsp_message msg;
-	int rc = -EINVAL;
+	int rc;
 
 	nic->stats.tx_packets++;
 	/* Without a completion request the guest would never learn when its buffer is free. */
 	if (answer && payload_len >= offsetof(struct nvsp_message, rndis.section_bytes) + 4) {
 		memcpy(&msg, payload, offsetof(struct nvsp_message, rndis.section_bytes) + 4);
 		rc = tx_process(nic, channel, pkt, &msg);
+	} else {
+		rc = nic_refuse(nic, HOST_REFUSED_ANSWER);
 	}
-	if (rc != 0)
-		nic->stats.tx_errors++;
 	if (!answer)
 		return;
 	nic->pending[nic->pending_n].tid = pkt->trans_id;

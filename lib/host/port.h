@@ -27,7 +27,14 @@ struct host_frame {
 struct host_port_stats {
 	uint64_t rx_frames, rx_bytes; /**< handed to the NIC for the guest */
 	uint64_t tx_frames, tx_bytes; /**< taken from the NIC, sent by the guest */
-	uint64_t tx_dropped;	      /**< taken but lost by the port (full, error) */
+	uint64_t tx_dropped;	      /**< lost by the port, either way: the sum of the next five */
+	uint64_t rx_dropped_size;     /**< longer than the guest's receive section */
+	uint64_t rx_dropped_full;     /**< for the guest, but its queue in the switch is full */
+	uint64_t tx_dropped_full;     /**< of the guest, but there is no room for it */
+	uint64_t tx_dropped_error;    /**< the interface or file does not take it */
+	uint64_t tx_dropped_vlan;     /**< tagged, on an access port of a switch; or a runt */
+	/** Of the guest, for nobody: no out=, no other NIC, or its own side of the switch. */
+	uint64_t tx_unclaimed;
 	/** Of generated frames that came back (gen, sink): */
 	uint64_t verified, corrupt, lost, duplicate, reordered;
 	bool verifies; /**< the fields of the line above mean something */

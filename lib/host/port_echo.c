@@ -22,7 +22,7 @@ echo_receive(struct host_port *port, struct host_frame *frames, unsigned int n)
 		uint32_t len = port_queue_get(&echo->queue, frames[done].data, frames[done].room);
 
 		if (len > frames[done].room) {
-			echo->stats.tx_dropped++;
+			port_drop(&echo->stats, &echo->stats.rx_dropped_size);
 			continue;
 		}
 		frames[done++].len = len;
@@ -41,7 +41,7 @@ echo_send(struct host_port *port, const struct host_frame *frames, unsigned int 
 		echo->stats.tx_frames++;
 		echo->stats.tx_bytes += frames[i].len;
 		if (!port_queue_put(&echo->queue, frames[i].data, frames[i].len))
-			echo->stats.tx_dropped++;
+			port_drop(&echo->stats, &echo->stats.tx_dropped_full);
 	}
 }
 

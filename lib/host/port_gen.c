@@ -92,7 +92,7 @@ gen_receive(struct host_port *port, struct host_frame *frames, unsigned int n)
 		}
 		/* Larger than the guest's receive sections: lost, as its number will show. */
 		if (size > frames[done].room) {
-			gen->stats.tx_dropped++;
+			port_drop(&gen->stats, &gen->stats.rx_dropped_size);
 			continue;
 		}
 		gen_frame_write(frames[done].data, size, gen->dst, gen->src, &tag, gen->pattern);

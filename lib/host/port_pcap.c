@@ -34,9 +34,10 @@ struct port_pcap {
 
 	pcap_t *dead;
 	pcap_dumper_t *dumper;
-	bool failed;	  /* the file could not be written: stop trying */
-	bool dirty;	  /* written to the dumper, not yet to the file */
-	bool dirty_again; /* ... since the last flush call */
+	uint64_t unflushed; /* frames that may not be in the file yet */
+	bool failed;	    /* the file could not be written: stop trying */
+	bool dirty;	    /* written to the dumper, not yet to the file */
+	bool dirty_again;   /* ... since the last flush call */
 	uint64_t dirty_since;
 };
 
@@ -67,7 +68,7 @@ pcap_receive(struct host_port *port, struct host_frame *frames, unsigned int n)
 		}
 		r = &p->records[p->next++];
 		if (r->len > frames[done].room) {
-			p->stats.tx_dropped++;
+			port_drop(&p->stats, &p->stats.rx_dropped_size);
 			continue;
 		}
 		memcpy(frames[done].data, p->bytes + r->at, r->len);
@@ -90,12 +91,15 @@ pcap_send(struct host_port *port, const struct host_frame *frames, unsigned int 
 	for (i = 0; i < n; i++) {
 		p->stats.tx_frames++;
 		p->stats.tx_bytes += frames[i].len;
-		if (p->dumper == NULL)
-			continue;
-		if (p->failed || frames[i].len > PCAP_SNAPLEN) {
-			p->stats.tx_dropped++;
+		if (p->dumper == NULL) {
+			p->stats.tx_unclaimed++;
 			continue;
 		}
+		if (p->failed || frames[i].len > PCAP_SNAPLEN) {
+			port_drop(&p->stats, &p->stats.tx_dropped_error);
+			continue;
+		}
+		p->unflushed++;
 		header.caplen = header.len = frames[i].len;
 		pcap_dump((u_char *)p->dumper, &header, frames[i].data);
 	}
@@ -119,10 +123,13 @@ pcap_flush(struct host_port *port)
 		return;
 	}
 	p->dirty = p->dirty_again = false;
-	if (pcap_dump_flush(p->dumper) != 0 && !p->failed) {
+	/* A write may have failed long before the flush. */
+	if ((pcap_dump_flush(p->dumper) != 0 || ferror(pcap_dump_file(p->dumper))) && !p->failed) {
 		p->failed = true;
-		p->stats.tx_dropped++;
+		while (p->unflushed-- != 0)
+			port_drop(&p->stats, &p->stats.tx_dropped_error);
 	}
+	p->unflushed = 0;
 }
 
 static int

@@ -58,6 +58,14 @@ int port_spec_next(struct port_spec *spec, const char **value);
 int port_spec_number(const struct port_spec *spec, int key, const char *value, uint64_t min,
 	uint64_t max, uint64_t *number);
 
+/** Count a lost frame under its reason, a member of @p stats. */
+static inline void
+port_drop(struct host_port_stats *stats, uint64_t *why)
+{
+	(*why)++;
+	stats->tx_dropped++;
+}
+
 /** Monotonic clock in nanoseconds. */
 static inline uint64_t
 port_now(void)

@@ -121,7 +121,7 @@ switch_deliver(struct port_switch *to, const struct host_frame *frame)
 	uint64_t one = 1;
 
 	if (!port_queue_put(&to->queue, frame->data, frame->len)) {
-		to->stats.tx_dropped++;
+		port_drop(&to->stats, &to->stats.rx_dropped_full);
 		return;
 	}
 	if (to->armed && !to->notified && write(to->event, &one, sizeof(one)) == sizeof(one))
@@ -144,9 +144,10 @@ switch_forward(struct port_switch *from, const struct host_frame *frame, uint64_
 {
 	struct l2_switch *sw = from->sw;
 	struct port_switch *to = NULL;
+	bool delivered = false;
 
 	if (frame->len < 14 || (from->vlan != 0 && frame_tagged(frame))) {
-		from->stats.tx_dropped++;
+		port_drop(&from->stats, &from->stats.tx_dropped_vlan);
 		return;
 	}
 	/* A group address is never a source. */
@@ -154,14 +155,15 @@ switch_forward(struct port_switch *from, const struct host_frame *frame, uint64_
 		mac_learn(from, frame->data + 6, now);
 	if ((frame->data[0] & 1) == 0)
 		to = mac_find(from, frame->data, now);
-	if (to != NULL) {
-		if (to != from)
-			switch_deliver(to, frame);
-		return;
+	for (unsigned int i = 0; i < sw->n; i++) {
+		if (sw->ports[i] == from || sw->ports[i]->vlan != from->vlan ||
+			(to != NULL && sw->ports[i] != to))
+			continue;
+		switch_deliver(sw->ports[i], frame);
+		delivered = true;
 	}
-	for (unsigned int i = 0; i < sw->n; i++)
-		if (sw->ports[i] != from && sw->ports[i]->vlan == from->vlan)
-			switch_deliver(sw->ports[i], frame);
+	if (!delivered)
+		from->stats.tx_unclaimed++;
 }
 
 static void
@@ -193,7 +195,7 @@ switch_receive(struct host_port *port, struct host_frame *frames, unsigned int n
 		uint32_t len = port_queue_get(&to->queue, frames[done].data, frames[done].room);
 
 		if (len > frames[done].room) {
-			to->stats.tx_dropped++;
+			port_drop(&to->stats, &to->stats.rx_dropped_size);
 			continue;
 		}
 		frames[done++].len = len;

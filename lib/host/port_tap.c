@@ -56,7 +56,7 @@ tap_receive(struct host_port *port, struct host_frame *frames, unsigned int n)
 			break;
 		}
 		if ((size_t)len > frames[done].room || len == 0) {
-			tap->stats.tx_dropped++;
+			port_drop(&tap->stats, &tap->stats.rx_dropped_size);
 			continue;
 		}
 		frames[done++].len = (uint32_t)len;
@@ -75,8 +75,11 @@ tap_send(struct host_port *port, const struct host_frame *frames, unsigned int n
 		tap->stats.tx_frames++;
 		tap->stats.tx_bytes += frames[i].len;
 		/* EIO: the interface is down; EAGAIN: its queue is full. */
-		if (tap->gone || write(tap->fd, frames[i].data, frames[i].len) < 0)
-			tap->stats.tx_dropped++;
+		if (!tap->gone && write(tap->fd, frames[i].data, frames[i].len) >= 0)
+			continue;
+		port_drop(&tap->stats, !tap->gone && errno == EAGAIN
+					       ? &tap->stats.tx_dropped_full
+					       : &tap->stats.tx_dropped_error);
 	}
 }
 

@@ -158,17 +158,23 @@ class Program:
 
 
 class Host(Program):
-    """hvsim with one NIC per port specification. A NIC is a port, or (settings, port)."""
+    """hvsim with one NIC per port specification. A NIC is a port, or (settings, port).
+
+    MAC spoofing is on unless the settings say otherwise or are None: most tests forward frames of
+    others.
+    """
 
     def __init__(self, directory, *nics, args=(), prefix=()):
         self.dir = directory
         self.guids, argv = [], [HVSIM, "--dir", self.dir]
         for number, nic in enumerate(nics, 1):
             settings, port = nic if isinstance(nic, tuple) else ("", nic)
+            settings = "" if settings is None else \
+                settings if "spoof=" in settings else "spoof=on," + settings
             guid = f"48795065-7230-4000-8000-0000000000{number:02x}"
             self.guids.append(guid)
             argv += ["--nic", f"guid={guid},mac=00:15:5d:48:00:{number:02x}," +
-                     (settings + "," if settings else "") + f"port={port}"]
+                     ",".join([*filter(None, settings.split(",")), f"port={port}"])]
         super().__init__("hvsim", [*argv, *args], prefix=prefix)
 
     def ready(self):

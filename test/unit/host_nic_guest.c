@@ -110,6 +110,15 @@ transport_broken(void *ctx, unsigned int channel, const char *why)
 	g->why = why;
 }
 
+static void
+transport_complain(void *ctx, const char *what)
+{
+	struct guest *g = ctx;
+
+	g->complaints++;
+	snprintf(g->complaint, sizeof(g->complaint), "%s", what);
+}
+
 /* ---- life ---- */
 
 void
@@ -123,6 +132,7 @@ guest_start(struct guest *g, const char *nic, uint32_t ring_pages)
 		.subchannels = transport_subchannels,
 		.offer = transport_offer,
 		.broken = transport_broken,
+		.complain = transport_complain,
 	};
 	char err[200];
 
@@ -480,6 +490,16 @@ guest_query_word(struct guest *g, uint32_t oid)
 }
 
 void
+guest_offloads(struct guest *g, uint32_t can)
+{
+	uint8_t params[64];
+	int len = ndis_build_offload_params(params, sizeof(params), g->nic->ndis_version, can);
+
+	CU_ASSERT_EQUAL(guest_set(g, OID_TCP_OFFLOAD_PARAMETERS, params, (uint32_t)len),
+		RNDIS_STATUS_SUCCESS);
+}
+
+void
 guest_rndis_up(struct guest *g, uint32_t filter)
 {
 	struct rndis_completion c;
@@ -540,8 +560,10 @@ guest_make_udp(struct guest *g, uint8_t *frame, uint32_t len, uint32_t flow)
 	uint32_t i;
 
 	memset(frame, 0, len);
+	/* For the guest and, so that it may send it back, from the guest. */
 	memcpy(frame, g->config.mac, 6);
-	memcpy(frame + 6, "\x02\x00\x00\x00\x00\x01\x08\x00\x45\x00", 10);
+	memcpy(frame + 6, g->config.mac, 6);
+	memcpy(frame + 12, "\x08\x00\x45\x00", 4);
 	frame[16] = (uint8_t)((len - 14) >> 8);
 	frame[17] = (uint8_t)(len - 14);
 	memcpy(frame + 22, "\x40\x11", 2);

@@ -60,7 +60,9 @@ struct guest {
 	/* What the host called. */
 	uint32_t signals, offers, granted, broken[GUEST_CHANNELS];
 	const char *why;
-	bool open_at_once; /* subchannels() opens the channels */
+	uint32_t complaints;
+	char complaint[200]; /* the last */
+	bool open_at_once;   /* subchannels() opens the channels */
 	int subchannels_rc;
 };
 
@@ -111,6 +113,8 @@ const uint8_t *guest_request(
 uint32_t guest_set(struct guest *g, uint32_t oid, const void *info, uint32_t len);
 /* Returns the RNDIS status; info is copied to @p out. */
 uint32_t guest_query(struct guest *g, uint32_t oid, void *out, uint32_t size, uint32_t *len);
+/* Enable exactly these (NDIS_CAN_*) by OID_TCP_OFFLOAD_PARAMETERS. */
+void guest_offloads(struct guest *g, uint32_t can);
 uint32_t guest_query_word(struct guest *g, uint32_t oid);
 /* Ask for and open @p n subchannels. */
 void guest_subchannels(struct guest *g, uint32_t n);

@@ -36,7 +36,11 @@ reopen(struct guest *g)
 	host_nic_channel_close(g->nic, 0);
 	memset(g->broken, 0, sizeof(g->broken));
 	guest_open(g, 0);
+	host_nic_knob(g->nic, "lenient", rnd(2) ? "1" : "0");
+	host_nic_knob(g->nic, "spoof", rnd(2) ? "1" : "0");
 	guest_up(g, RNDIS_FILTER_PROMISCUOUS);
+	if (rnd(2))
+		guest_offloads(g, NDIS_CAN_ALL);
 	guest_poll(g);
 }
 

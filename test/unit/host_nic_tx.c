@@ -218,8 +218,9 @@ lso_vector(void)
 	struct guest g;
 	uint32_t len;
 
-	guest_start(&g, small, 16);
+	guest_start(&g, "recv=1M,send=256K,channels=4,mac=00:15:5d:0a:0b:0c", 16);
 	guest_up(&g, 13);
+	guest_offloads(&g, NDIS_CAN_ALL);
 	len = hex(vector, m);
 	CU_ASSERT_EQUAL_FATAL(len, 170);
 	memcpy(g.send, m, len);
@@ -266,12 +267,14 @@ lso_of_many_segments(void)
 
 	guest_start(&g, small, 16);
 	guest_up(&g, 13);
+	guest_offloads(&g, NDIS_CAN_TSO4);
 	msg = g.pages + 4 * 4096;
 	rndis_packet_begin(&b, msg);
 	rndis_packet_add(&b, RNDIS_PPI_LSO, rndis_lso(536, 34, false));
 	header = rndis_packet_end(&b, 54 + 60000);
 	frame = msg + header;
 	memset(frame, 0, 54);
+	memcpy(frame + 6, g.config.mac, 6);
 	memcpy(frame + 12, "\x08\x00\x45", 3);
 	frame[23] = 6;
 	frame[46] = 0x50;
@@ -313,6 +316,7 @@ tx_checksum_fill(void)
 
 	guest_start(&g, small, 16);
 	guest_up(&g, 13);
+	guest_offloads(&g, NDIS_CAN_TX_IP4 | NDIS_CAN_TX_UDP4 | NDIS_CAN_TX_TCP4);
 	guest_make_udp(&g, good, 100, 5);
 	memcpy(frame, good, 100);
 	memset(frame + 24, 0, 2);

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """hvsim's command line: one message, and status 2 for a wrong command line, 1 for a failure."""
-from harness import Case, HVSIM
+import os
+import re
+
+from harness import Case, HVSIM, ROOT
 
 GUID = "48795065-7230-4000-8000-000000000001"
 
@@ -57,6 +60,16 @@ class Usage(Case):
     def test_host_twice_is_1(self):
         host = self.host("sink")
         self.ends(1, ["--dir", host.dir, "--nic", f"guid={host.guids[0]},port=sink"], host.dir)
+
+    def test_manual_has_every_key_and_counter(self):
+        with open(os.path.join(ROOT, "doc/hvsim.1")) as file:
+            manual = set(re.findall(r"[a-z0-9_]+", file.read()))
+        nic = self.host("gen:count=1").stats()
+        _, text = self.run_program("hvsim", [HVSIM, "--help"], timeout=10)
+        keys = text[text.index("Keys of --nic:"):text.index("Ports:")]
+        names = {*nic, *nic["port_stats"], *re.findall(r"^  (\w+)=", keys, re.M)}
+        missing = names - manual - {"path_is_vf", "finished"}
+        self.assertEqual(missing, set(), "not in doc/hvsim.1")
 
     def test_help_and_version_are_0(self):
         for option in ("--help", "--version"):

@@ -324,16 +324,16 @@ the_log_is_told_once_in_ten_seconds(void)
 	guest_stop(&g);
 }
 
-/* A frame of 60,000 bytes to be cut into 938 segments, in pages 4 and following. */
+/* A frame of 60,000 bytes to be cut, in pages 4 and following. */
 static struct guest_range
-large_send(struct guest *g)
+large_send(struct guest *g, uint32_t mss)
 {
 	struct rndis_packet_builder b;
 	uint8_t *msg = g->pages + 4 * 4096;
 	uint32_t header;
 
 	rndis_packet_begin(&b, msg);
-	rndis_packet_add(&b, RNDIS_PPI_LSO, rndis_lso(64, 34, false));
+	rndis_packet_add(&b, RNDIS_PPI_LSO, rndis_lso(mss, 34, false));
 	header = rndis_packet_end(&b, 54 + 60000);
 	memset(msg + header, 0, 54);
 	memcpy(msg + header + 6, g->config.mac, 6);
@@ -352,7 +352,7 @@ segment_floods_are_bounded_work_per_poll(void)
 	guest_start(&g, strict, 16);
 	guest_up(&g, 13);
 	guest_offloads(&g, NDIS_CAN_TSO4);
-	range = large_send(&g);
+	range = large_send(&g, 64);
 	for (i = 0; i < 64; i++)
 		CU_ASSERT_EQUAL(guest_send_pages(&g, 0, NVSP_CHANNEL_DATA, &range, 1, 5000 + i), 0);
 	for (; done < 64 && polls < 1000; polls++) {
@@ -372,6 +372,31 @@ segment_floods_are_bounded_work_per_poll(void)
 }
 
 static void
+large_sends_are_bounded_work_per_poll(void)
+{
+	uint32_t i, polls, done = 0, most = 0, n;
+	struct guest_range range;
+	struct guest g;
+
+	guest_start(&g, strict, 16);
+	guest_up(&g, 13);
+	guest_offloads(&g, NDIS_CAN_TSO4);
+	range = large_send(&g, 9000);
+	for (i = 0; i < 64; i++)
+		guest_send_pages(&g, 0, NVSP_CHANNEL_DATA, &range, 1, 5000 + i);
+	for (polls = 0; done < 64 && polls < 1000; polls++) {
+		guest_poll(&g);
+		for (i = n = 0; i < g.packets_n; i++)
+			n += g.packets[i].desc.type == VMBUS_PACKET_COMPLETION;
+		most = n > most ? n : most;
+		done += n;
+	}
+	CU_ASSERT_EQUAL(done, 64);
+	CU_ASSERT(most <= NIC_TURN_BYTES / 60000 + 1);
+	guest_stop(&g);
+}
+
+static void
 a_flooded_channel_starves_no_other(void)
 {
 	struct guest_range range;
@@ -383,7 +408,7 @@ a_flooded_channel_starves_no_other(void)
 	guest_up(&g, 13);
 	guest_offloads(&g, NDIS_CAN_TSO4);
 	guest_subchannels(&g, 1);
-	range = large_send(&g);
+	range = large_send(&g, 64);
 	for (i = 0; i < 60; i++)
 		guest_send_pages(&g, 0, NVSP_CHANNEL_DATA, &range, 1, 5000 + i);
 	guest_send_section(&g, 1, 0, messages(&g, 1, 60, true), 77);
@@ -416,6 +441,7 @@ main(void)
 		{"the log is told once in ten seconds", the_log_is_told_once_in_ten_seconds},
 		{"segment floods are bounded work per poll",
 			segment_floods_are_bounded_work_per_poll},
+		{"large sends are bounded work per poll", large_sends_are_bounded_work_per_poll},
 		{"a flooded channel starves no other", a_flooded_channel_starves_no_other},
 	};
 

@@ -66,6 +66,7 @@ nic_stats(struct host_nic *nic)
 		put_u64(p, "lost", port.lost);
 		put_u64(p, "duplicate", port.duplicate);
 		put_u64(p, "reordered", port.reordered);
+		put_u64(p, "foreign", port.foreign);
 	}
 	json_object_object_add(p, "finished", json_object_new_boolean(port.finished));
 	json_object_object_add(o, "port_stats", p);

@@ -37,8 +37,9 @@ struct host_port_stats {
 	uint64_t tx_unclaimed;
 	/** Of generated frames that came back (gen, sink): */
 	uint64_t verified, corrupt, lost, duplicate, reordered;
-	bool verifies; /**< the fields of the line above mean something */
-	bool finished; /**< gen with count=, pcap with in=: nothing more will come */
+	uint64_t foreign; /**< frames that no generator made; taken and thrown away */
+	bool verifies;	  /**< the fields above mean something */
+	bool finished;	  /**< gen with count=, pcap with in=: nothing more will come */
 };
 
 struct host_port;

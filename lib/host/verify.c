@@ -228,7 +228,7 @@ struct verify_flow {
 };
 
 struct verifier {
-	uint64_t verified, corrupt, lost, duplicate, reordered;
+	uint64_t verified, corrupt, lost, duplicate, reordered, foreign;
 	bool own;
 	uint16_t own_stream;
 	uint32_t mask; /* slots - 1 */
@@ -357,6 +357,7 @@ verifier_frame(struct verifier *v, const uint8_t *frame, uint32_t len)
 
 	switch (gen_frame_check(frame, len, &tag)) {
 	case GEN_FOREIGN:
+		v->foreign++;
 		return;
 	case GEN_CORRUPT:
 		v->corrupt++;
@@ -379,5 +380,6 @@ verifier_stats(const struct verifier *v, struct host_port_stats *stats)
 	stats->corrupt = v->corrupt;
 	stats->lost = v->lost;
 	stats->duplicate = v->duplicate;
+	stats->foreign = v->foreign;
 	stats->reordered = v->reordered;
 }

@@ -90,7 +90,7 @@ void verifier_own_stream(struct verifier *v, uint16_t stream);
 void verifier_frame(struct verifier *v, const uint8_t *frame, uint32_t len);
 
 /**
- * Fill in verified, corrupt, lost, duplicate, reordered and verifies.
+ * Fill in verified, corrupt, lost, duplicate, reordered, foreign and verifies.
  * lost = gaps still open below the newest sequence number of each flow; what is late by more than
  * VERIFY_WINDOW counts as duplicate and leaves its gap open.
  */

@@ -178,12 +178,43 @@ pcap_counts_every_frame_that_the_file_did_not_take(void)
 	unlink(name);
 }
 
+/* What ends in a sink is verified, corrupt, a duplicate or foreign: nothing else, nothing twice. */
+static void
+sink_counts_every_frame_once(void)
+{
+	struct host_port *sink = open_port("sink"), *gen = open_port("gen:count=50,size=80");
+	static uint8_t data[2000];
+	struct host_frame f = {data, 0, sizeof(data)};
+	struct host_port_stats s;
+	unsigned int i;
+
+	for (i = 0; gen->ops->receive(gen, &f, 1) == 1; i++) {
+		if (i == 7)
+			f.data[70] ^= 1;
+		sink->ops->send(sink, &f, 1);
+		if (i == 9)
+			sink->ops->send(sink, &f, 1);
+		f.room = sizeof(data);
+	}
+	for (i = 0; i < 5; i++)
+		say(sink, 1, 2, 60);
+	s = stats_of(sink);
+	CU_ASSERT_EQUAL(s.tx_frames, 56);
+	CU_ASSERT_EQUAL(s.verified, 49);
+	CU_ASSERT_EQUAL(s.corrupt, 1);
+	CU_ASSERT_EQUAL(s.duplicate, 1);
+	CU_ASSERT_EQUAL(s.foreign, 5);
+	sink->ops->close(sink);
+	gen->ops->close(gen);
+}
+
 int
 main(void)
 {
 	static const struct unit_test tests[] = {
 		{"echo counts full and too long", echo_counts_full_and_too_long},
 		{"switch counts what nobody gets", switch_counts_what_nobody_gets},
+		{"sink counts every frame once", sink_counts_every_frame_once},
 		{"gen counts what is longer than the section",
 			gen_counts_what_is_longer_than_the_section},
 		{"pcap without a file counts what nobody gets",

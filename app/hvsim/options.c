@@ -69,7 +69,7 @@ parse_nic(struct hvsim_options *o, const char *text)
 	char why[HVSIM_ERRLEN] = "";
 
 	if (o->n_nics == HVSIM_MAX_NICS)
-		return complain("nic", text, "that is one NIC too many");
+		return complain("nic", text, "a host serves 64 NICs at most");
 	if (host_nic_config_parse(text, o->n_nics, &o->nics[o->n_nics], why, sizeof(why)) != 0)
 		return complain("nic", text, why);
 	o->n_nics++;

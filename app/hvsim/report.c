@@ -29,11 +29,11 @@ print_drops(const struct host_nic_stats *s, const struct host_port_stats *p)
 	for (c = host_nic_counters; c->name != NULL; c++)
 		if (host_counter(s, c) != 0 &&
 			(strstr(c->name, "_dropped") != NULL || strstr(c->name, "_refused")))
-			any = printf("%s%s %" PRIu64, any ? " " : "", c->name, host_counter(s, c));
+			any = printf("%s%s %" PRIu64, any ? ", " : "", c->name, host_counter(s, c));
 	for (c = host_port_counters; c->name != NULL; c++)
 		if (host_counter(p, c) != 0 && strstr(c->name, "_dropped_") != NULL)
 			any = printf(
-				"%sport_%s %" PRIu64, any ? " " : "", c->name, host_counter(p, c));
+				"%sport_%s %" PRIu64, any ? ", " : "", c->name, host_counter(p, c));
 	if (!any)
 		printf("no drops");
 }
@@ -89,16 +89,16 @@ report_totals(struct hvsim_device *devices, unsigned int n)
 		host_nic_get_stats(d->nic, &s, &p);
 		printf("NIC %u %s port=%s\n", i, d->guid, d->config.port);
 		printf("  sessions   %" PRIu64 "\n", d->sessions);
-		printf("  to guest   %" PRIu64 " frames %" PRIu64 " bytes in %" PRIu64 " packets\n",
+		printf("  to guest   frames %" PRIu64 ", bytes %" PRIu64 ", packets %" PRIu64 "\n",
 			s.rx_frames, s.rx_bytes, s.rx_packets);
-		printf("  from guest %" PRIu64 " frames %" PRIu64 " bytes in %" PRIu64 " packets\n",
+		printf("  from guest frames %" PRIu64 ", bytes %" PRIu64 ", packets %" PRIu64 "\n",
 			s.tx_frames, s.tx_bytes, s.tx_packets);
-		printf("  port       out %" PRIu64 " frames %" PRIu64 " bytes, in %" PRIu64
-		       " frames %" PRIu64 " bytes\n",
+		printf("  port       out frames %" PRIu64 ", bytes %" PRIu64 "; in frames %" PRIu64
+		       ", bytes %" PRIu64 "\n",
 			p.rx_frames, p.rx_bytes, p.tx_frames, p.tx_bytes);
 		printf("  ");
 		print_drops(&s, &p);
-		printf("\n  signals %" PRIu64 " protocol-errors %" PRIu64 "\n", s.signals,
+		printf("\n  signals %" PRIu64 ", protocol-errors %" PRIu64 "\n", s.signals,
 			s.protocol_errors);
 		if (!p.verifies)
 			continue;

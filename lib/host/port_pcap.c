@@ -196,7 +196,7 @@ pcap_add(struct port_pcap *p, uint64_t *used, uint64_t *room, uint64_t *slots,
 			(unsigned long long)p->n + 1, file, header->caplen, header->len);
 	if (header->caplen < PCAP_FRAME_MIN)
 		return port_fail(error, -EINVAL,
-			"port pcap: frame %llu of %s has %u bytes, less than an Ethernet header",
+			"port pcap: frame %llu of %s is shorter than an Ethernet header: length %u",
 			(unsigned long long)p->n + 1, file, header->caplen);
 	if (*used + header->caplen > PCAP_BYTES_MAX)
 		return port_fail(error, -EFBIG,

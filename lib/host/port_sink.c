@@ -97,7 +97,7 @@ port_sink_open(const char *args, const uint8_t mac[6], struct host_port **port,
 	sink = calloc(1, sizeof(*sink));
 	if (sink == NULL || (sink->verifier = verifier_create((uint32_t)flows)) == NULL) {
 		free(sink);
-		return port_fail(error, -ENOMEM, "port sink: out of memory for %llu flows",
+		return port_fail(error, -ENOMEM, "port sink: out of memory for flows=%llu",
 			(unsigned long long)flows);
 	}
 	sink->port.ops = &sink_ops;

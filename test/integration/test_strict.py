@@ -47,6 +47,13 @@ class Strict(Case):
         self.assertIn("spoof=on", host.text)
         self.assertIn(f"tx_dropped_spoof {COUNT}", host.text)
 
+    def test_totals_name_what_was_lost(self):
+        """The totals have each counter that is not 0 by its name, and no "1 frames"."""
+        host = self.host("pcap:out=" + self.path("out.pcap"))
+        host.stop()
+        self.assertIn("no drops", host.text)
+        self.assertNotRegex(host.text, r"\b[01] [a-z]+s\b")
+
     def test_spoofing_is_off_unless_it_is_allowed(self):
         """Without spoof= on the command line: as on Windows."""
         out, nic, host = self.forward("io", None)

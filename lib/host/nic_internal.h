@@ -188,6 +188,9 @@ struct host_nic {
 
 	/* RNDIS. */
 	bool rndis_up;
+	struct {
+		uint32_t messages, transfer, alignment;
+	} announced; /* by INITIALIZE_C to this guest: a knob counts from the next one on */
 	uint32_t filter, multicast_n;
 	uint8_t multicast[32][6];
 	uint8_t mac[6];

@@ -72,6 +72,11 @@ initialize(struct host_nic *nic, const struct rndis_control *c)
 	if (status != RNDIS_STATUS_SUCCESS)
 		return 0;
 	nic_rndis_reset(nic);
+	/* As the guest reads it: no messages are one, a factor that cannot be is none. */
+	nic->announced.messages = nic->knobs.max_messages == 0 ? 1 : nic->knobs.max_messages;
+	nic->announced.transfer = nic->knobs.max_transfer;
+	nic->announced.alignment =
+		nic->knobs.align_factor <= NIC_ALIGN_FACTOR_MAX ? 1u << nic->knobs.align_factor : 1;
 	nic->rndis_up = true;
 	nic_rndis_notify(nic);
 	return 0;

@@ -172,27 +172,13 @@ check_offloads(struct host_nic *nic, struct nic_tx_message *m)
 	return 0;
 }
 
-/* What INITIALIZE_C announced of a send with several messages (spec/rndis.md §2). */
-static int
-check_limits(struct host_nic *nic, uint32_t total)
-{
-	if (!nic->knobs.lenient && total > nic->knobs.max_transfer)
-		return nic_refuse(nic, HOST_REFUSED_SIZE);
-	return 0;
-}
-
+/* May message @p n of a send begin at @p at, by what INITIALIZE_C announced (spec/rndis.md §2)? */
 static int
 check_place(struct host_nic *nic, uint32_t at, uint32_t n)
 {
-	uint32_t most = nic->knobs.max_messages == 0 ? 1 : nic->knobs.max_messages;
-
-	if (nic->knobs.lenient || most > NIC_MESSAGES_MAX)
-		most = NIC_MESSAGES_MAX;
-	if (n >= most)
+	if (n == NIC_MESSAGES_MAX || (!nic->knobs.lenient && n >= nic->announced.messages))
 		return nic_refuse(nic, HOST_REFUSED_MESSAGES);
-	/* A factor that cannot be is no limit. */
-	if (!nic->knobs.lenient && nic->knobs.align_factor <= NIC_ALIGN_FACTOR_MAX &&
-		at % (1u << nic->knobs.align_factor) != 0)
+	if (!nic->knobs.lenient && at % nic->announced.alignment != 0)
 		return nic_refuse(nic, HOST_REFUSED_ALIGNMENT);
 	return 0;
 }
@@ -209,8 +195,8 @@ check_stream(struct host_nic *nic, uint8_t *stream, uint32_t total, const struct
 	struct nic_tx_message *m = nic->messages;
 	uint32_t at = 0, header, n = 0;
 
-	if (check_limits(nic, total) != 0)
-		return -1;
+	if (!nic->knobs.lenient && total > nic->announced.transfer)
+		return nic_refuse(nic, HOST_REFUSED_SIZE);
 	while (at < total) {
 		if (check_place(nic, at, n) != 0)
 			return -1;

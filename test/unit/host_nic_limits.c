@@ -61,6 +61,17 @@ refused(const struct guest *g, enum host_refusal why)
 	return g->nic->stats.tx_refused[why];
 }
 
+/* HALT, then INITIALIZE: the host announces what the knobs say now. */
+static void
+initialize_again(struct guest *g)
+{
+	static const uint8_t halt[12] = {3, 0, 0, 0, 12};
+	uint32_t len;
+
+	guest_request(g, halt, sizeof(halt), 0, &len);
+	guest_rndis_up(g, 13);
+}
+
 static void
 more_messages_than_announced_are_refused(void)
 {
@@ -71,8 +82,11 @@ more_messages_than_announced_are_refused(void)
 	CU_ASSERT_EQUAL(send_section(&g, messages(&g, 8, 60, true), true), 8);
 	CU_ASSERT_EQUAL(send_section(&g, messages(&g, 9, 60, true), false), 0);
 	CU_ASSERT_EQUAL(refused(&g, HOST_REFUSED_MESSAGES), 1);
-	/* What was announced counts: N = 0 is read as 1 (spec/rndis.md §2). */
+	/* What was announced to this guest counts. */
 	host_nic_knob(g.nic, "max_messages", "0");
+	CU_ASSERT_EQUAL(send_section(&g, messages(&g, 8, 60, true), true), 8);
+	/* N = 0 is read as 1 (spec/rndis.md §2). */
+	initialize_again(&g);
 	CU_ASSERT_EQUAL(send_section(&g, messages(&g, 1, 60, true), true), 1);
 	CU_ASSERT_EQUAL(send_section(&g, messages(&g, 2, 60, true), false), 0);
 	CU_ASSERT_EQUAL(refused(&g, HOST_REFUSED_MESSAGES), 2);
@@ -150,11 +164,14 @@ messages_that_are_not_aligned_are_refused(void)
 	CU_ASSERT_EQUAL(send_section(&g, messages(&g, 2, 61, false), false), 0);
 	CU_ASSERT_EQUAL(refused(&g, HOST_REFUSED_ALIGNMENT), 1);
 	host_nic_knob(g.nic, "align_factor", "0");
+	initialize_again(&g);
 	CU_ASSERT_EQUAL(send_section(&g, messages(&g, 2, 61, false), true), 2);
 	host_nic_knob(g.nic, "align_factor", "3");
+	initialize_again(&g);
+	CU_ASSERT_EQUAL(send_section(&g, messages(&g, 2, 61, false), false), 0);
 	host_nic_knob(g.nic, "lenient", "1");
 	CU_ASSERT_EQUAL(send_section(&g, messages(&g, 2, 61, false), true), 2);
-	CU_ASSERT_EQUAL(g.nic->stats.tx_errors, 1);
+	CU_ASSERT_EQUAL(g.nic->stats.tx_errors, 2);
 	guest_stop(&g);
 }
 

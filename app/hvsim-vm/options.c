@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "app/hvsim-vm/options.h"
-#include "lib/vmbus/guid.h"
 #include "lib/vmbus/number.h"
 
 #define DEFAULT_APPEND "console=ttyS0 panic=1 quiet pci=off"
@@ -133,26 +132,15 @@ static int
 parse_nic(struct options *o, const char *spec)
 {
 	struct host_nic_config *nic = &o->nic[o->n_nics];
-	char why[512] = "", guid[VMBUS_GUID_LEN + 1] = "";
+	char why[512] = "";
 
 	if (o->n_nics == NICS_MAX) {
 		snprintf(why, sizeof(why), "there can be %u NICs", NICS_MAX);
 		return wrong("nic", spec, why);
 	}
-	if (host_nic_config_parse(spec, o->n_nics, nic, why, sizeof(why)) != 0) {
-		/* lib/host's sentence; it may start with the option's name. */
-		if (strncmp(why, "--nic", 5) == 0)
-			fprintf(stderr, "hvsim-vm: %s; see hvsim-vm --help\n", why);
-		else
-			wrong("nic", spec, why);
-		return OPTIONS_USAGE;
-	}
-	for (unsigned int i = 0; i < o->n_nics; i++) {
-		if (memcmp(o->nic[i].instance, nic->instance, 16) != 0)
-			continue;
-		vmbus_guid_format(nic->instance, guid);
-		return wrong("nic", guid, "two NICs have this guid=");
-	}
+	if (host_nic_config_parse(spec, o->n_nics, nic, why, sizeof(why)) != 0 ||
+		host_nic_configs_check(o->nic, o->n_nics + 1, why, sizeof(why)) != 0)
+		return wrong("nic", spec, why);
 	o->n_nics++;
 	return -1;
 }

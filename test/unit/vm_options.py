@@ -89,7 +89,8 @@ class Options(unittest.TestCase):
                 ((*kernel, "--nic", "guid=123"), "123"),
                 ((*kernel, *("--nic", "port=sink") * 17), "there can be 16 NICs"),
                 ((*kernel, "--nic", "guid=00000000-0000-4000-8000-000000000001", "--nic",
-                  "guid=00000000-0000-4000-8000-000000000001"), "two NICs have this guid="),
+                  "guid=00000000-0000-4000-8000-000000000001"), "the same guid="),
+                ((*kernel, "--nic", "port=sink", "--nic", "mac=00:15:5d:48:00:00"), "the same mac="),
                 # What is wrong is said wherever it stands, and nothing is done before.
                 (("--check", "--cpus", "99"), "--cpus 99"),
         ]:

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,8 @@
 /* Limits of §5, milliseconds. */
 #define CONNECT_TIMEOUT 1000
 #define VERSION_TIMEOUT 5000
+/* The same as part of an operation: busy hosts took 15 s to answer (pitfall N2). */
+#define VERSION_PATIENCE 30000
 
 static int64_t
 now_ms(void)
@@ -48,20 +51,21 @@ vfu_client_end(struct vfu_client *client, int err, const char *why)
 	return vfu_client_fail(client, err, "%s; the connection is closed", why);
 }
 
-/* Wait for @p events until @p deadline. */
+/* Wait for @p events until @p deadline; never a moment longer, even for what comes in crumbs. */
 static int
 wait_for(struct vfu_client *client, short events, int64_t deadline)
 {
 	for (;;) {
 		struct pollfd pfd = {.fd = client->fd, .events = events};
 		int64_t left = deadline - now_ms();
-		int n = poll(&pfd, 1, left > 0 ? (int)left : 0);
+		int n;
 
-		if (n > 0)
-			return 0;
-		if (n == 0 && left <= 0)
+		if (left <= 0)
 			return vfu_client_end(
 				client, -ETIMEDOUT, "the server did not answer in time");
+		n = poll(&pfd, 1, left < INT_MAX ? (int)left : INT_MAX);
+		if (n > 0)
+			return 0;
 		if (n < 0 && errno != EINTR)
 			return vfu_client_end(client, -errno, "poll failed");
 	}
@@ -78,8 +82,9 @@ lost(struct vfu_client *client, ssize_t ret)
 	return vfu_client_end(client, (int)ret, "the socket failed");
 }
 
+/* send_lock held: nothing may come between the pieces of a message. */
 static int
-send_message(struct vfu_client *client, struct iovec *iov, unsigned int n_iov, const int *fds,
+send_pieces(struct vfu_client *client, struct iovec *iov, unsigned int n_iov, const int *fds,
 	unsigned int n_fds, int64_t deadline)
 {
 	while (n_iov > 0) {
@@ -111,6 +116,18 @@ send_message(struct vfu_client *client, struct iovec *iov, unsigned int n_iov, c
 		}
 	}
 	return 0;
+}
+
+static int
+send_message(struct vfu_client *client, struct iovec *iov, unsigned int n_iov, const int *fds,
+	unsigned int n_fds, int64_t deadline)
+{
+	int ret;
+
+	pthread_mutex_lock(&client->send_lock);
+	ret = send_pieces(client, iov, n_iov, fds, n_fds, deadline);
+	vfu_client_send_unlock(client);
+	return ret;
 }
 
 /* Exactly @p len bytes; a header may carry descriptors, a body may not. */
@@ -170,10 +187,22 @@ receive_reply(struct vfu_client *client, const struct vfio_user_header *request,
 	int ret;
 
 	for (;;) {
+		/* Also for a server that never stops to send something else. */
+		if (now_ms() > deadline)
+			return vfu_client_end(
+				client, -ETIMEDOUT, "the server did not answer in time");
 		vfu_fds_close(&client->fds);
+		ret = receive(client, client->rx, client->skip, false, deadline);
+		if (ret < 0)
+			return ret;
+		client->skip = 0;
 		ret = receive(client, &h, sizeof(h), true, deadline);
 		if (ret < 0)
 			return ret;
+		if (vfu_client_is_post_reply(client, &h)) {
+			client->skip = h.size - sizeof(h);
+			continue;
+		}
 		if ((h.flags & VFIO_USER_TYPE_MASK) != VFIO_USER_TYPE_COMMAND)
 			break;
 		ret = answer_command(client, &h, deadline);
@@ -201,15 +230,31 @@ receive_reply(struct vfu_client *client, const struct vfio_user_header *request,
 	return 0;
 }
 
+static int64_t
+call_deadline(const struct vfu_client *client, int limit)
+{
+	if (client->timeout_ms > 0)
+		return now_ms() + client->timeout_ms;
+	return client->deadline != 0 ? client->deadline : now_ms() + limit;
+}
+
+static uint16_t
+next_id(struct vfu_client *client)
+{
+	if (++client->msg_id == VFU_POST_ID)
+		client->msg_id = 0;
+	return client->msg_id;
+}
+
 int
 vfu_client_call(struct vfu_client *client, struct vfu_call *call)
 {
-	struct vfio_user_header h = {.msg_id = ++client->msg_id,
+	struct vfio_user_header h = {.msg_id = next_id(client),
 		.command = call->command,
 		.size = (uint32_t)(sizeof(h) + call->fixed_len + call->data_len)};
 	struct iovec iov[3] = {{&h, sizeof(h)}, {(void *)call->fixed, call->fixed_len},
 		{(void *)call->data, call->data_len}};
-	int64_t deadline = now_ms() + (client->timeout_ms > 0 ? client->timeout_ms : call->timeout);
+	int64_t deadline = call_deadline(client, call->timeout);
 	int ret;
 
 	if (client->ended)
@@ -267,8 +312,8 @@ negotiate(struct vfu_client *client)
 	return 0;
 }
 
-int
-vfu_client_attach(int fd, struct vfu_client **client, char *errbuf, size_t errlen)
+static int
+attach_until(int fd, int64_t until, struct vfu_client **client, char *errbuf, size_t errlen)
 {
 	struct vfu_client *c = calloc(1, sizeof(*c));
 	int ret;
@@ -280,8 +325,15 @@ vfu_client_attach(int fd, struct vfu_client **client, char *errbuf, size_t errle
 		return -ENOMEM;
 	}
 	c->fd = fd;
+	pthread_mutex_init(&c->send_lock, NULL);
 	snprintf(c->error, sizeof(c->error), "no error");
+	if (until != 0) {
+		int64_t patience = now_ms() + VERSION_PATIENCE;
+
+		c->deadline = until < patience ? until : patience;
+	}
 	ret = negotiate(c);
+	c->deadline = until;
 	if (ret < 0) {
 		snprintf(errbuf, errlen, "%s", c->error);
 		vfu_client_close(c);
@@ -292,7 +344,20 @@ vfu_client_attach(int fd, struct vfu_client **client, char *errbuf, size_t errle
 }
 
 int
+vfu_client_attach(int fd, struct vfu_client **client, char *errbuf, size_t errlen)
+{
+	return attach_until(fd, 0, client, errbuf, errlen);
+}
+
+int
 vfu_client_connect(const char *path, struct vfu_client **client, char *errbuf, size_t errlen)
+{
+	return vfu_client_connect_until(path, 0, client, errbuf, errlen);
+}
+
+int
+vfu_client_connect_until(
+	const char *path, int64_t until, struct vfu_client **client, char *errbuf, size_t errlen)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	int64_t deadline = now_ms() + CONNECT_TIMEOUT;
@@ -327,7 +392,7 @@ vfu_client_connect(const char *path, struct vfu_client **client, char *errbuf, s
 		close(fd);
 		return ret;
 	}
-	ret = vfu_client_attach(fd, client, why, sizeof(why));
+	ret = attach_until(fd, until, client, why, sizeof(why));
 	if (ret < 0)
 		snprintf(errbuf, errlen, "%s: %s", path, why);
 	return ret;
@@ -340,6 +405,7 @@ vfu_client_close(struct vfu_client *client)
 		return;
 	vfu_fds_close(&client->fds);
 	close(client->fd);
+	pthread_mutex_destroy(&client->send_lock);
 	free(client);
 }
 
@@ -349,20 +415,47 @@ vfu_client_fd(const struct vfu_client *client)
 	return client->fd;
 }
 
+/* Take in what a server answers to posts. @return 0 nothing is left, > 0 something else is there */
+static int
+alive_look(struct vfu_client *client)
+{
+	struct vfio_user_header h;
+	ssize_t got;
+
+	for (;;) {
+		if (client->skip > 0)
+			got = recv(client->fd, client->rx, client->skip, MSG_DONTWAIT);
+		else
+			got = recv(client->fd, &h, sizeof(h), MSG_PEEK | MSG_DONTWAIT);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -errno;
+		if (got == 0)
+			return -ECONNRESET;
+		if (client->skip > 0) {
+			client->skip -= (uint32_t)got;
+		} else if (got == (ssize_t)sizeof(h) && vfu_client_is_post_reply(client, &h)) {
+			if (recv(client->fd, &h, sizeof(h), MSG_DONTWAIT) != sizeof(h))
+				return -ECONNRESET;
+			client->skip = h.size - sizeof(h);
+		} else {
+			return 1;
+		}
+	}
+}
+
 int
 vfu_client_alive(struct vfu_client *client)
 {
-	ssize_t got;
-	char byte;
+	int ret;
 
 	if (client->ended)
 		return -ENOTCONN;
-	do
-		got = recv(client->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-	while (got < 0 && errno == EINTR);
-	if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+	ret = alive_look(client);
+	if (ret == 0)
 		return 0;
-	if (got > 0)
+	if (ret > 0)
 		return vfu_client_end(client, -EPROTO, "the server sent something unasked");
 	vfu_client_end(client, -ECONNRESET, "the server closed or dropped the connection");
 	return -ENOTCONN;
@@ -384,4 +477,10 @@ void
 vfu_client_set_timeout(struct vfu_client *client, int ms)
 {
 	client->timeout_ms = ms;
+}
+
+void
+vfu_client_set_deadline(struct vfu_client *client, int64_t until)
+{
+	client->deadline = until;
 }

@@ -4,10 +4,11 @@
  * Blocking vfio-user client with deadlines: one connection is one device
  * (spec/vmbus-over-vfio-user.md part 1).
  *
- * The client object belongs to its caller. It holds no lock: the caller serialises all calls on one
- * client, vfu_client_alive() included; any thread may call. After connecting, no function allocates
- * from the heap, so vfu_client_dma_map() and vfu_client_dma_unmap() may run in memory event
- * callbacks.
+ * The client object belongs to its caller, who serialises all calls on one client,
+ * vfu_client_alive() included; any thread may call. The exceptions are vfu_client_post(),
+ * vfu_client_repost() and vfu_client_abort(): any thread at any time, and they never wait. After
+ * connecting, no function allocates from the heap, so vfu_client_dma_map() and
+ * vfu_client_dma_unmap() may run in memory event callbacks.
  *
  * Every function returns 0 or a negative errno. A peer's error reply is returned as its errno and
  * the connection lives on. A deadline missed (-ETIMEDOUT), a malformed reply (-EPROTO) or a closed
@@ -62,10 +63,10 @@ struct vfu_irq_info {
 
 /** Answer to GET_REGION_IO_FDS. Several entries may share one descriptor. */
 struct vfu_io_fds {
-	uint32_t count; /**< entries */
+	uint32_t count;	  /**< entries that are eventfds */
+	uint32_t skipped; /**< entries of another type, or whose descriptor is no eventfd */
 	struct {
 		uint64_t offset, size; /**< inside the region */
-		uint32_t type;	       /**< VFIO_USER_IO_FD_EVENTFD */
 		uint32_t fd_index;     /**< into @a fds, checked */
 	} entry[VFU_MAX_IO_FDS];
 	uint32_t n_fds;
@@ -80,6 +81,13 @@ struct vfu_io_fds {
  *         -EACCES; -ETIMEDOUT; -EPROTO; -ENOMEM
  */
 int vfu_client_connect(const char *path, struct vfu_client **client, char *errbuf, size_t errlen);
+
+/**
+ * The same within an operation that ends at @p until (CLOCK_MONOTONIC, milliseconds), as after
+ * vfu_client_set_deadline(). A server that is there but does not speak is given up after 30 s.
+ */
+int vfu_client_connect_until(
+	const char *path, int64_t until, struct vfu_client **client, char *errbuf, size_t errlen);
 
 /** Agree on the version over a connected stream socket, which the client owns from here (tests). */
 int vfu_client_attach(int fd, struct vfu_client **client, char *errbuf, size_t errlen);
@@ -102,6 +110,12 @@ const char *vfu_client_error(const struct vfu_client *client);
 
 /** Most descriptors the peer takes in one message. */
 unsigned int vfu_client_max_fds(const struct vfu_client *client);
+
+/**
+ * Every request from now on may take until @p until (CLOCK_MONOTONIC, milliseconds), in place of
+ * the limits of §5: the bound of an operation of many requests. 0 = the limits again.
+ */
+void vfu_client_set_deadline(struct vfu_client *client, int64_t until);
 
 /** Use @p ms milliseconds in place of every limit of §5 from now on; 0 = the limits again (tests).
  */
@@ -138,6 +152,22 @@ int vfu_client_region_read(
 	struct vfu_client *client, uint32_t index, uint64_t offset, void *data, uint32_t count);
 int vfu_client_region_write(struct vfu_client *client, uint32_t index, uint64_t offset,
 	const void *data, uint32_t count);
+
+/**
+ * Write the u32 1 at offset 4 * @p word of a region, with the no-reply flag and without waiting
+ * for anything: neither for the server nor for a request of another thread that waits for its
+ * reply. What cannot leave at once (a full socket, a message half sent) is remembered and leaves
+ * with the next message or vfu_client_repost(); writes of one word meanwhile become one.
+ * Any thread; a server that replies nevertheless is put up with.
+ * @param region the same in all calls on one client
+ * @param word   0..63
+ */
+void vfu_client_post(struct vfu_client *client, uint32_t region, unsigned int word);
+/** Try again what vfu_client_post() remembered. Any thread. @return whether nothing is left */
+bool vfu_client_repost(struct vfu_client *client);
+
+/** Shut the connection down: whoever waits for a reply gets -ECONNRESET at once. Any thread. */
+void vfu_client_abort(struct vfu_client *client);
 
 /** Eventfds that stand for writes to a region. Close them with vfu_io_fds_close(). */
 int vfu_client_io_fds(struct vfu_client *client, uint32_t index, struct vfu_io_fds *io);

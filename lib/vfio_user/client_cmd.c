@@ -343,19 +343,24 @@ parse_io_fds(struct vfu_client *client, size_t len, uint32_t index, struct vfu_i
 		struct vfio_user_io_fd e = {0};
 
 		memcpy(&e, client->rx + sizeof(r) + i * stride, VFIO_USER_IO_FD_ENTRY_PREFIX);
+		/* What we do not know means nothing to us. */
+		if (e.type != VFIO_USER_IO_FD_EVENTFD) {
+			io->skipped++;
+			continue;
+		}
 		if (e.fd_index >= client->fds.n || e.size > INT64_MAX ||
 			e.offset > INT64_MAX - e.size)
 			return -EPROTO;
-		/* We are going to write to it: a pipe in its place could block us. */
-		if (e.type == VFIO_USER_IO_FD_EVENTFD &&
-			!vfu_fd_is_eventfd(client->fds.fd[e.fd_index]))
-			return -EPROTO;
-		io->entry[i].offset = e.offset;
-		io->entry[i].size = e.size;
-		io->entry[i].type = e.type;
-		io->entry[i].fd_index = e.fd_index;
+		/* We are going to signal it: a pipe in its place could block us (§9). */
+		if (!vfu_fd_is_eventfd(client->fds.fd[e.fd_index])) {
+			io->skipped++;
+			continue;
+		}
+		io->entry[io->count].offset = e.offset;
+		io->entry[io->count].size = e.size;
+		io->entry[io->count].fd_index = e.fd_index;
+		io->count++;
 	}
-	io->count = r.count;
 	io->n_fds = client->fds.n;
 	memcpy(io->fds, client->fds.fd, io->n_fds * sizeof(io->fds[0]));
 	client->fds.n = 0; /* the caller's now */
@@ -375,12 +380,14 @@ vfu_client_io_fds(struct vfu_client *client, uint32_t index, struct vfu_io_fds *
 		.reply_max = IO_FDS_ARGSZ};
 	int ret;
 
-	io->count = io->n_fds = 0;
+	io->count = io->n_fds = io->skipped = 0;
 	ret = vfu_client_call(client, &call);
 	if (ret < 0)
 		return ret;
 	ret = parse_io_fds(client, call.reply_len, index, io);
 	vfu_fds_close(&client->fds);
+	if (ret < 0)
+		io->count = 0;
 	if (ret == -E2BIG)
 		return vfu_client_fail(
 			client, ret, "region %u has more than %u doorbells", index, VFU_MAX_IO_FDS);

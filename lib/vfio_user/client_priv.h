@@ -7,7 +7,9 @@
 #ifndef HP_VFIO_USER_CLIENT_PRIV_H
 #define HP_VFIO_USER_CLIENT_PRIV_H
 
+#include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 
 #include "lib/vfio_user/client.h"
 #include "lib/vfio_user/msg.h"
@@ -18,13 +20,22 @@
 
 struct vfu_client {
 	int fd;
-	bool ended; /* shut down; fd is only kept as a number */
+	atomic_bool ended; /* shut down; fd is only kept as a number */
 	uint16_t msg_id;
-	int timeout_ms; /* > 0: instead of every other limit (tests) */
+	int timeout_ms;	  /* > 0: instead of every other limit (tests) */
+	int64_t deadline; /* != 0: instead of the limits of §5, CLOCK_MONOTONIC ms */
+	uint32_t skip;	  /* bytes left of a reply that nobody asked for, see client_post.c */
 	unsigned int max_fds;
 	uint32_t max_xfer;
 	struct vfu_fds fds; /* of the reply being handled */
 	char error[VFU_ERRLEN];
+
+	/* client_post.c, any thread. The lock is held while a message leaves, never for a reply. */
+	pthread_mutex_t send_lock;
+	_Atomic uint64_t posts; /* words to write; a bit is cleared when its message has left */
+	_Atomic uint32_t post_region;
+	atomic_bool posted; /* at least once */
+
 	/* Payload of the reply; aligned for the structures in it. */
 	_Alignas(8) uint8_t rx[VFIO_USER_MAX_REQUEST];
 };
@@ -43,6 +54,14 @@ struct vfu_call {
 	size_t reply_min, reply_max; /* payload bytes acceptable */
 	size_t reply_len;	     /* out: payload bytes in client->rx */
 };
+
+/** Id of messages that want no reply. */
+#define VFU_POST_ID 0xffffu
+
+/** Is it a reply to a post, of a server that answers although it should not? */
+bool vfu_client_is_post_reply(struct vfu_client *client, const struct vfio_user_header *h);
+/** Give the socket to the posts that waited for it. */
+void vfu_client_send_unlock(struct vfu_client *client);
 
 /** Send, wait, check the header. An error reply is its errno. */
 int vfu_client_call(struct vfu_client *client, struct vfu_call *call);

@@ -19,8 +19,6 @@
 /* Limits of §5, milliseconds. */
 #define CONNECT_TIMEOUT 1000
 #define VERSION_TIMEOUT 5000
-/* The same as part of an operation: busy hosts took 15 s to answer (pitfall N2). */
-#define VERSION_PATIENCE 30000
 
 static int64_t
 now_ms(void)
@@ -327,11 +325,9 @@ attach_until(int fd, int64_t until, struct vfu_client **client, char *errbuf, si
 	c->fd = fd;
 	pthread_mutex_init(&c->send_lock, NULL);
 	snprintf(c->error, sizeof(c->error), "no error");
-	if (until != 0) {
-		int64_t patience = now_ms() + VERSION_PATIENCE;
-
-		c->deadline = until < patience ? until : patience;
-	}
+	/* A server that does not even speak is not worth the whole operation. */
+	if (until != 0 && until < now_ms() + VERSION_TIMEOUT)
+		c->deadline = until;
 	ret = negotiate(c);
 	c->deadline = until;
 	if (ret < 0) {

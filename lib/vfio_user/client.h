@@ -84,7 +84,7 @@ int vfu_client_connect(const char *path, struct vfu_client **client, char *errbu
 
 /**
  * The same within an operation that ends at @p until (CLOCK_MONOTONIC, milliseconds), as after
- * vfu_client_set_deadline(). A server that is there but does not speak is given up after 30 s.
+ * vfu_client_set_deadline(). Connecting and VERSION keep their own limits within it.
  */
 int vfu_client_connect_until(
 	const char *path, int64_t until, struct vfu_client **client, char *errbuf, size_t errlen);
@@ -154,15 +154,16 @@ int vfu_client_region_write(struct vfu_client *client, uint32_t index, uint64_t 
 	const void *data, uint32_t count);
 
 /**
- * Write the u32 1 at offset 4 * @p word of a region, with the no-reply flag and without waiting
+ * Write the u32 1 at @p offset of a region, with the no-reply flag and without waiting
  * for anything: neither for the server nor for a request of another thread that waits for its
  * reply. What cannot leave at once (a full socket, a message half sent) is remembered and leaves
- * with the next message or vfu_client_repost(); writes of one word meanwhile become one.
+ * with the next message or vfu_client_repost(); writes of one slot meanwhile become one.
  * Any thread; a server that replies nevertheless is put up with.
  * @param region the same in all calls on one client
- * @param word   0..63
+ * @param slot   0..63, one for each offset in use
  */
-void vfu_client_post(struct vfu_client *client, uint32_t region, unsigned int word);
+void vfu_client_post(
+	struct vfu_client *client, uint32_t region, unsigned int slot, uint32_t offset);
 /** Try again what vfu_client_post() remembered. Any thread. @return whether nothing is left */
 bool vfu_client_repost(struct vfu_client *client);
 

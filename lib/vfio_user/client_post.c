@@ -7,7 +7,7 @@
  * does not get hold of it may go: the holder looks at the set again after letting go, so a bit set
  * meanwhile is found by one of the two. A socket that takes no more leaves the bit set; then the
  * server has hundreds of messages of ours to read, and the rest follows with the next message or
- * the next call of vfu_client_repost(). So none is lost, and a word written twice meanwhile wakes
+ * the next call of vfu_client_repost(). So none is lost, and a slot written twice meanwhile wakes
  * the server once, which is all that a doorbell says.
  */
 #include <errno.h>
@@ -24,14 +24,14 @@ struct post {
 
 /* send_lock held. @return whether it left, or never can */
 static bool
-post_one(struct vfu_client *client, unsigned int word)
+post_one(struct vfu_client *client, unsigned int slot)
 {
 	const struct post post = {
 		.h = {.msg_id = VFU_POST_ID,
 			.command = VFIO_USER_REGION_WRITE,
 			.size = offsetof(struct post, value) + sizeof(post.value),
 			.flags = VFIO_USER_NO_REPLY},
-		.access = {.offset = 4 * (uint64_t)word,
+		.access = {.offset = atomic_load(&client->post_offset[slot]),
 			.region = atomic_load(&client->post_region),
 			.count = sizeof(post.value)},
 		.value = 1,
@@ -58,12 +58,12 @@ post_all(struct vfu_client *client)
 	uint64_t posts;
 
 	while ((posts = atomic_load(&client->posts)) != 0) {
-		unsigned int word = (unsigned int)__builtin_ctzll(posts);
+		unsigned int slot = (unsigned int)__builtin_ctzll(posts);
 
 		/* Cleared first: a bit set while the message leaves is another message. */
-		atomic_fetch_and(&client->posts, ~(UINT64_C(1) << word));
-		if (!client->ended && !post_one(client, word)) {
-			atomic_fetch_or(&client->posts, UINT64_C(1) << word);
+		atomic_fetch_and(&client->posts, ~(UINT64_C(1) << slot));
+		if (!client->ended && !post_one(client, slot)) {
+			atomic_fetch_or(&client->posts, UINT64_C(1) << slot);
 			return false;
 		}
 	}
@@ -90,10 +90,12 @@ vfu_client_repost(struct vfu_client *client)
 }
 
 void
-vfu_client_post(struct vfu_client *client, uint32_t region, unsigned int word)
+vfu_client_post(struct vfu_client *client, uint32_t region, unsigned int slot, uint32_t offset)
 {
+	slot %= 64;
 	atomic_store(&client->post_region, region);
-	atomic_fetch_or(&client->posts, UINT64_C(1) << word % 64);
+	atomic_store(&client->post_offset[slot], offset);
+	atomic_fetch_or(&client->posts, UINT64_C(1) << slot);
 	vfu_client_repost(client);
 }
 

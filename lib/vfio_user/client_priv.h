@@ -32,8 +32,8 @@ struct vfu_client {
 
 	/* client_post.c, any thread. The lock is held while a message leaves, never for a reply. */
 	pthread_mutex_t send_lock;
-	_Atomic uint64_t posts; /* words to write; a bit is cleared when its message has left */
-	_Atomic uint32_t post_region;
+	_Atomic uint64_t posts; /* slots to write; a bit is cleared when its message has left */
+	_Atomic uint32_t post_region, post_offset[64];
 	atomic_bool posted; /* at least once */
 
 	/* Payload of the reply; aligned for the structures in it. */

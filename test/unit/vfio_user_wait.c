@@ -235,9 +235,9 @@ test_post_to_a_full_socket(void)
 	client = attach_raw(&peer);
 	alarm(HANGS_S);
 	for (int i = 0; i < 100000; i++)
-		vfu_client_post(client, DOORBELLS, 3);
+		vfu_client_post(client, DOORBELLS, 3, 4 * 3);
 	for (unsigned int k = 0; k < 64; k++)
-		vfu_client_post(client, DOORBELLS, k);
+		vfu_client_post(client, DOORBELLS, k, 4 * k);
 	CU_ASSERT_FALSE(vfu_client_repost(client));
 	alarm(0);
 	while (!nothing_there(peer)) {
@@ -275,7 +275,7 @@ test_post_during_a_request(void)
 	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, ask, client), 0);
 	CU_ASSERT_EQUAL(take(peer, request, sizeof(request)), sizeof(request));
 	alarm(HANGS_S);
-	vfu_client_post(client, DOORBELLS, 2);
+	vfu_client_post(client, DOORBELLS, 2, 4 * 2);
 	alarm(0);
 	CU_ASSERT_EQUAL(take_post(peer), 2);
 	reply(peer, "02000400 20000000 01000000 00000000 10000000 01000000 14000000 02000000");
@@ -314,7 +314,7 @@ test_post_while_a_message_is_half_sent(void)
 	/* Its header is here, so the sender is in the middle of it. */
 	CU_ASSERT_EQUAL(take(peer, &h, sizeof(h)), sizeof(h));
 	alarm(HANGS_S);
-	vfu_client_post(client, DOORBELLS, 1);
+	vfu_client_post(client, DOORBELLS, 1, 4 * 1);
 	alarm(0);
 	CU_ASSERT_EQUAL(take(peer, &access, sizeof(access)), sizeof(access));
 	CU_ASSERT_EQUAL(access.count, sizeof(big));
@@ -336,7 +336,7 @@ static void *
 post_often(void *arg)
 {
 	for (unsigned int i = 0; i < POSTS; i++)
-		vfu_client_post(arg, DOORBELLS, i % 64);
+		vfu_client_post(arg, DOORBELLS, i % 64, 4 * (i % 64));
 	return NULL;
 }
 
@@ -386,7 +386,7 @@ test_replies_to_posts(void)
 	close(peer);
 
 	client = attach_raw(&peer);
-	vfu_client_post(client, DOORBELLS, 0);
+	vfu_client_post(client, DOORBELLS, 0, 4 * 0);
 	CU_ASSERT_EQUAL(take_post(peer), 0);
 	reply(peer, answer);
 	reply(peer, refusal);

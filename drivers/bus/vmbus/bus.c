@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <rte_devargs.h>
 #include <rte_eal.h>
@@ -150,20 +149,20 @@ hpbus_channel_signal(struct hpbus_channel *ch)
 	case HPBUS_SIGNAL_MONITOR:
 		vmbus_monitor_signal(ch->dev->monitor, ch->monitor_id);
 		break;
-	case HPBUS_SIGNAL_EVENTFD: {
-		uint64_t one = 1;
-
-		/* A full counter means that the host has not looked yet: nothing is lost. */
-		if (write(ch->signal_fd, &one, sizeof(one)) < 0)
-			(void)0;
-		break;
-	}
+	case HPBUS_SIGNAL_EVENTFD:
 	case HPBUS_SIGNAL_CALL:
 		ch->dev->backend->signal(ch);
 		break;
 	case HPBUS_SIGNAL_NONE:
 		break;
 	}
+}
+
+void
+hpbus_signal_again(struct hpbus_device *dev)
+{
+	if (dev->backend->signal_again != NULL)
+		dev->backend->signal_again(dev);
 }
 
 bool

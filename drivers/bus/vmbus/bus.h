@@ -26,6 +26,7 @@
 #include <bus_driver.h>
 #include <dev_driver.h>
 
+#include "drivers/bus/vmbus/op.h"
 #include "lib/vmbus/guid.h"
 #include "lib/vmbus/monitor.h"
 #include "lib/vmbus/ring.h"
@@ -49,7 +50,7 @@ struct hpbus_buffer {
 enum hpbus_signal {
 	HPBUS_SIGNAL_NONE = 0,
 	HPBUS_SIGNAL_MONITOR, /**< bit in the monitor page */
-	HPBUS_SIGNAL_EVENTFD, /**< write to an eventfd */
+	HPBUS_SIGNAL_EVENTFD, /**< an eventfd, which the host holds too */
 	HPBUS_SIGNAL_CALL,    /**< the backend's own way, slow */
 };
 
@@ -63,10 +64,15 @@ struct hpbus_channel {
 	struct vmbus_ring tx, rx; /**< guest-to-host, host-to-guest */
 	enum hpbus_signal signal;
 	uint8_t monitor_id;
-	int signal_fd;
+	int signal_fd;	   /**< HPBUS_SIGNAL_EVENTFD; shared with the host */
+	uint32_t doorbell; /**< the backend's own: where to write for HPBUS_SIGNAL_CALL */
 };
 
-/** What a way of reaching devices must do; return values are 0 or a negative errno. */
+/**
+ * What a way of reaching devices must do; return values are 0 or a negative errno. What waits ends
+ * with the operation of the calling thread (op.h): reset and close with its fence, the rest with
+ * its talk.
+ */
 struct hpbus_backend {
 	const char *name;
 	/** Take the device: connect, map the buffers. The primary channel is openable after. */
@@ -76,13 +82,16 @@ struct hpbus_backend {
 	/**
 	 * Close and re-open the channel with the host: rings empty, all NVSP state gone. All
 	 * hpbus_channel objects must have been closed. When it returns the host no longer touches
-	 * guest memory named in old packets.
+	 * guest memory named in old packets; when it fails, the host was cut off and is gone.
 	 */
 	int (*reset)(struct hpbus_device *dev);
 	int (*channel_open)(struct hpbus_device *dev, unsigned int index, struct hpbus_channel *ch);
 	void (*channel_close)(struct hpbus_device *dev, struct hpbus_channel *ch);
-	/** Signal the host when the channel's method is HPBUS_SIGNAL_CALL. */
+	/** Signal the host when the method is EVENTFD or CALL. Never waits for the host. */
 	void (*signal)(struct hpbus_channel *ch);
+	/** Try again what signal() could not deliver at once. Any thread; never waits. May be NULL.
+	 */
+	void (*signal_again)(struct hpbus_device *dev);
 	/** May GPA-direct packets name [addr, addr+len)? NULL: never (copy-only). */
 	bool (*dma_usable)(struct hpbus_device *dev, const void *addr, size_t len);
 	/** Free the backend's data of a device that is not open. */
@@ -140,8 +149,13 @@ hpbus_device_of(struct rte_device *dev)
 void hpbus_device_set_driver_data(
 	struct hpbus_device *dev, void *data, void (*on_gone)(struct hpbus_device *dev));
 
-/** Tell the host that a channel has work for it. Call only when the ring rules say so. */
+/**
+ * Tell the host that a channel has work for it. Call only when the ring rules say so. Never waits
+ * for the host.
+ */
 void hpbus_channel_signal(struct hpbus_channel *ch);
+/** Deliver signals that the host had no room for; to be called now and then. Never waits. */
+void hpbus_signal_again(struct hpbus_device *dev);
 
 /** May GPA-direct packets name all of this memory? May be slow: see hpbus_dma_lookup(). */
 bool hpbus_dma_usable(struct hpbus_device *dev, const void *addr, size_t len);

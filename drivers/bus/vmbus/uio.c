@@ -85,6 +85,7 @@ uio_on_event(void *arg)
 	struct uio_device *u = arg;
 	int32_t count;
 
+	/* O_NONBLOCK is ours alone here: the other end of this file is the kernel. */
 	if (read(u->fd, &count, sizeof(count)) == sizeof(count)) {
 		/* An interrupt although every ring is masked (pitfall R10). */
 		uio_mask_all(u);
@@ -346,16 +347,37 @@ uio_open(struct hpbus_device *dev)
 	return 0;
 }
 
+static unsigned int
+uio_patience(int64_t until)
+{
+	int64_t left = until - hpbus_now_ms();
+
+	if (left <= 0)
+		return 0;
+	return left < VMBUS_SYSFS_WAIT_MS ? (unsigned int)left : VMBUS_SYSFS_WAIT_MS;
+}
+
+/* Subchannels of the closed session vanish some time later; a new one must not meet them. */
 static int
-uio_reset(struct hpbus_device *dev)
+uio_reopen(struct hpbus_device *dev, int64_t until)
 {
 	struct uio_device *u = dev->backend_data;
 
-	uio_close(dev);
-	/* Subchannels of the closed session vanish some time later; a new one must not meet them.
+	vmbus_sysfs_primary_wait(&u->fs, u->name, u->relid, uio_patience(until));
+	return hpbus_now_ms() >= until ? -ETIMEDOUT : uio_open(dev);
+}
+
+static int
+uio_reset(struct hpbus_device *dev)
+{
+	/*
+	 * The fence: the kernel closes the channel and has the host's answer before it returns.
+	 * That wait is the kernel's own; nobody can bound it (linux-uio-vmbus.md §7 "last close").
 	 */
-	vmbus_sysfs_primary_wait(&u->fs, u->name, u->relid, VMBUS_SYSFS_WAIT_MS);
-	return uio_open(dev);
+	uio_close(dev);
+	/* What does not come back in time is waited for when the channel is opened. */
+	uio_reopen(dev, hpbus_op_until());
+	return 0;
 }
 
 /* ---- channels ---- */
@@ -425,7 +447,7 @@ uio_channel_open(struct hpbus_device *dev, unsigned int index, struct hpbus_chan
 	if (index >= HPBUS_MAX_CHANNELS || (index != 0 && u->fd < 0))
 		return -EINVAL;
 	/* A reset that could not open the device again is made good here. */
-	rc = u->fd < 0 ? uio_open(dev) : 0;
+	rc = u->fd < 0 ? uio_reopen(dev, hpbus_op_talk_until()) : 0;
 	if (rc != 0)
 		return rc;
 	memset(ch, 0, sizeof(*ch));
@@ -433,7 +455,7 @@ uio_channel_open(struct hpbus_device *dev, unsigned int index, struct hpbus_chan
 		rc = uio_map_primary(u, &ch->tx, &ch->rx);
 	} else {
 		rc = vmbus_sysfs_ring_wait(&u->fs, u->name, u->relid, HPBUS_MAX_CHANNELS,
-			(uint16_t)index, VMBUS_SYSFS_WAIT_MS, &sub, path);
+			(uint16_t)index, uio_patience(hpbus_op_talk_until()), &sub, path);
 		if (rc == 0)
 			rc = uio_map_ring_file(path, &ch->tx, &ch->rx, sub.ring_size);
 	}
@@ -483,6 +505,7 @@ uio_signal(struct hpbus_channel *ch)
 	if (atomic_load(&ch->dev->gone))
 		return;
 	vmbus_int_page_signal(u->int_page, ch->relid);
+	/* To the kernel, which makes a hypercall of it and never waits (linux-uio-vmbus.md §7). */
 	if (write(u->fd, &one, sizeof(one)) < 0 && errno == EIO)
 		return; /* withdrawn: the event thread hears of it */
 	/* That write also unmasked interrupts; we poll (pitfall R9). */

@@ -22,7 +22,36 @@
 #define CHANNEL_STEP_MS	 10
 #define CHANNEL_LIMIT_MS 10000
 
-static int vfio_read_descriptor(struct vfio_device *v, char *err, size_t errlen);
+/* ---- the connection ---- */
+
+int
+vfio_enter(struct vfio_device *v, int64_t until)
+{
+	while (pthread_mutex_trylock(&v->lock) != 0) {
+		if (hpbus_now_ms() >= until)
+			return -ETIMEDOUT;
+		rte_delay_us_sleep(100);
+	}
+	if (v->client == NULL) {
+		pthread_mutex_unlock(&v->lock);
+		return -ENOTCONN;
+	}
+	vfu_client_set_deadline(v->client, until);
+	return 0;
+}
+
+void
+vfio_leave(struct vfio_device *v)
+{
+	pthread_mutex_unlock(&v->lock);
+}
+
+void
+vfio_cut_off(struct vfio_device *v)
+{
+	if (v->client != NULL)
+		vfu_client_abort(v->client);
+}
 
 /* ---- events ---- */
 
@@ -47,18 +76,25 @@ static void
 vfio_on_event(void *arg)
 {
 	struct vfio_device *v = arg;
-	char err[VFU_ERRLEN];
-	uint64_t count;
-	bool rescinded;
+	uint8_t bytes[VMBUS_DEVICE_DESCRIPTOR_SIZE];
+	struct vmbus_desc_header header;
 	int rc;
 
-	if (read(v->event_fd, &count, sizeof(count)) < 0 && errno == EAGAIN)
+	/* The host holds the other end of it: a plain read could be made to wait. */
+	rc = vfu_eventfd_drain(v->event_fd, NULL);
+	if (rc == -EAGAIN)
 		return;
-	pthread_mutex_lock(&v->lock);
-	rc = v->client == NULL ? -ENOTCONN : vfio_read_descriptor(v, err, sizeof(err));
-	rescinded = rc == 0 && v->info.state == VMBUS_DEVICE_RESCINDED;
-	pthread_mutex_unlock(&v->lock);
-	if (rescinded)
+	if (rc != 0) {
+		/* Ready for ever: only the end of the connection tells of a withdrawal then. */
+		HPBUS_LOG(NOTICE, "%s: device events cannot be read on this kernel: %s",
+			v->dev->name, strerror(-rc));
+		rte_intr_callback_unregister_pending(v->event_intr, vfio_on_event, v, NULL);
+	}
+	/* From the mapped page: the interrupt thread never waits for a reply. */
+	if (v->descriptor == NULL || vmbus_device_snapshot(v->descriptor, bytes) != 0)
+		return;
+	memcpy(&header, bytes, sizeof(header));
+	if (header.state == VMBUS_DEVICE_RESCINDED)
 		hpbus_device_gone(v->dev, "the host withdrew the device");
 }
 
@@ -90,14 +126,16 @@ vfio_unwatch(struct rte_intr_handle **intr, void (*cb)(void *), struct vfio_devi
 
 /* ---- descriptor and regions ---- */
 
-/* Lock held. */
+/* Between vfio_enter() and vfio_leave(). */
 static int
 vfio_read_descriptor(struct vfio_device *v, char *err, size_t errlen)
 {
 	uint8_t bytes[VMBUS_DEVICE_DESCRIPTOR_SIZE];
-	int rc;
+	int rc = 0;
 
-	rc = vfu_client_region_read(v->client, VMBUS_REGION_DESCRIPTOR, 0, bytes, sizeof(bytes));
+	if (v->descriptor == NULL || vmbus_device_snapshot(v->descriptor, bytes) != 0)
+		rc = vfu_client_region_read(
+			v->client, VMBUS_REGION_DESCRIPTOR, 0, bytes, sizeof(bytes));
 	if (rc != 0) {
 		snprintf(err, errlen, "%s", vfu_client_error(v->client));
 		return rc;
@@ -143,7 +181,7 @@ static int
 vfio_map_fixed_regions(struct vfio_device *v, struct vfu_region *regions)
 {
 	struct hpbus_device *dev = v->dev;
-	void *monitor = NULL;
+	void *monitor = NULL, *descriptor;
 	int rc;
 
 	rc = vfio_check_region(&regions[VMBUS_REGION_RINGS]);
@@ -167,7 +205,37 @@ vfio_map_fixed_regions(struct vfio_device *v, struct vfu_region *regions)
 			&regions[VMBUS_REGION_MONITOR], PROT_READ | PROT_WRITE, &monitor);
 		dev->monitor = monitor;
 	}
+	/* A convenience: what stands in it can be asked for, too. */
+	if (rc == 0 && regions[VMBUS_REGION_DESCRIPTOR].size == VMBUS_DEVICE_DESCRIPTOR_SIZE &&
+		vfio_map_region(&regions[VMBUS_REGION_DESCRIPTOR], PROT_READ, &descriptor) == 0)
+		v->descriptor = descriptor;
 	return rc;
+}
+
+/* Doorbells, and what it takes to ring them; without either, another method is chosen (§9). */
+static void
+vfio_discover_doorbells(struct vfio_device *v)
+{
+	struct hpbus_device *dev = v->dev;
+	int rc;
+
+	if (!(v->info.flags & VMBUS_DEVICE_FLAG_DOORBELL) ||
+		vfu_client_io_fds(v->client, VMBUS_REGION_DOORBELL, &v->doorbells) != 0) {
+		v->doorbells.count = v->doorbells.skipped = v->doorbells.n_fds = 0;
+		return;
+	}
+	if (v->doorbells.skipped != 0)
+		HPBUS_LOG(NOTICE,
+			"%s: %u of the host's %u doorbells are not eventfds and are not used",
+			dev->name, v->doorbells.skipped, v->doorbells.skipped + v->doorbells.count);
+	if (v->doorbells.count == 0)
+		return;
+	rc = vfu_signaller_init(&v->signaller);
+	if (rc != 0)
+		HPBUS_LOG(NOTICE,
+			"%s: no asynchronous I/O here (%s%s): the host is signalled the slow way",
+			dev->name, strerror(-rc),
+			rc == -EAGAIN ? ", sysctl fs.aio-max-nr is used up" : "");
 }
 
 /* Lock held; leaves everything mapped so far to vfio_unmap(). */
@@ -211,11 +279,7 @@ vfio_discover(struct vfio_device *v, char *err, size_t errlen)
 		snprintf(err, errlen, "cannot map the device's memory: %s", strerror(-rc));
 		goto out;
 	}
-	if (!(v->info.flags & VMBUS_DEVICE_FLAG_DOORBELL) ||
-		vfu_client_io_fds(v->client, VMBUS_REGION_DOORBELL, &v->doorbells) != 0) {
-		v->doorbells.count = 0;
-		v->doorbells.n_fds = 0;
-	}
+	vfio_discover_doorbells(v);
 	v->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	rc = v->event_fd < 0 ? -errno
 			     : vfu_client_set_irqs(v->client, VMBUS_IRQ_DEVICE, 0, 1, &v->event_fd);
@@ -243,12 +307,14 @@ vfio_unmap(struct vfio_device *v)
 		munmap(dev->send.base, dev->send.len);
 	if (dev->monitor != NULL)
 		munmap(dev->monitor, sizeof(*dev->monitor));
+	if (v->descriptor != NULL)
+		munmap((void *)(uintptr_t)v->descriptor, VMBUS_DEVICE_DESCRIPTOR_SIZE);
 	memset(&dev->recv, 0, sizeof(dev->recv));
 	memset(&dev->send, 0, sizeof(dev->send));
 	dev->monitor = NULL;
+	v->descriptor = NULL;
+	vfu_signaller_fini(&v->signaller);
 	vfu_io_fds_close(&v->doorbells);
-	v->doorbells.count = 0;
-	v->doorbells.n_fds = 0;
 	if (v->rings_fd >= 0)
 		close(v->rings_fd);
 	if (v->event_fd >= 0)
@@ -264,14 +330,19 @@ vfio_close(struct hpbus_device *dev)
 
 	vfio_unwatch(&v->hup_intr, vfio_on_hup, v);
 	vfio_unwatch(&v->event_intr, vfio_on_event, v);
+	/* The reset tells a living host at once; otherwise it sees the end of the connection. */
+	if (vfio_enter(v, hpbus_op_until()) == 0) {
+		if (!atomic_load(&dev->gone))
+			vfu_client_reset(v->client);
+		vfio_leave(v);
+	}
+	/* So that a memory event that still waits for the host does not keep us. */
+	vfio_cut_off(v);
 	vfio_dma_stop(v);
 	pthread_mutex_lock(&v->lock);
 	client = v->client;
 	v->client = NULL;
 	pthread_mutex_unlock(&v->lock);
-	/* The reset tells a living host at once; otherwise it sees the end of the connection. */
-	if (client != NULL && !atomic_load(&dev->gone))
-		vfu_client_reset(client);
 	vfu_client_close(client);
 	vfio_unmap(v);
 }
@@ -284,7 +355,7 @@ vfio_open(struct hpbus_device *dev)
 	int rc;
 
 	pthread_mutex_lock(&v->lock);
-	rc = vfu_client_connect(v->path, &v->client, err, sizeof(err));
+	rc = vfu_client_connect_until(v->path, hpbus_op_talk_until(), &v->client, err, sizeof(err));
 	if (rc == 0)
 		rc = vfio_discover(v, err, sizeof(err));
 	else
@@ -316,13 +387,20 @@ vfio_reset(struct hpbus_device *dev)
 	char err[VFU_ERRLEN] = "";
 	int rc;
 
-	pthread_mutex_lock(&v->lock);
-	rc = v->client == NULL ? -ENOTCONN : vfu_client_reset(v->client);
+	rc = vfio_enter(v, hpbus_op_until());
+	if (rc == 0) {
+		rc = vfu_client_reset(v->client);
+		if (rc == 0)
+			rc = vfio_read_descriptor(v, err, sizeof(err));
+		vfio_leave(v);
+	}
 	if (rc == 0)
-		rc = vfio_read_descriptor(v, err, sizeof(err));
-	pthread_mutex_unlock(&v->lock);
-	if (rc != 0)
-		HPBUS_LOG(ERR, "%s: reset failed: %s %s", dev->name, strerror(-rc), err);
+		return 0;
+	HPBUS_LOG(
+		ERR, "%s: reset failed: %s %s; the host is cut off", dev->name, strerror(-rc), err);
+	/* No fence but this one: a host that sees the end of the connection forgets our memory. */
+	atomic_store(&dev->gone, true);
+	vfio_cut_off(v);
 	return rc;
 }
 
@@ -357,26 +435,27 @@ vfio_channel_region(struct vfio_device *v, unsigned int index, const struct vmbu
 	return 0;
 }
 
-/* Fills *c: the event thread may read another descriptor into v->info at any time. */
 static int
 vfio_wait_channel(struct vfio_device *v, unsigned int index, struct vmbus_device_channel *c)
 {
-	char err[VFU_ERRLEN] = "";
-	unsigned int waited;
+	int64_t until = RTE_MIN(hpbus_now_ms() + CHANNEL_LIMIT_MS, hpbus_op_talk_until());
+	char err[VFU_ERRLEN] = "no connection";
 	int rc;
 
-	for (waited = 0;; waited += CHANNEL_STEP_MS) {
-		pthread_mutex_lock(&v->lock);
-		rc = v->client == NULL ? -ENOTCONN : vfio_read_descriptor(v, err, sizeof(err));
-		*c = v->info.channel[index];
-		pthread_mutex_unlock(&v->lock);
+	for (;;) {
+		rc = vfio_enter(v, until);
+		if (rc == 0) {
+			rc = vfio_read_descriptor(v, err, sizeof(err));
+			*c = v->info.channel[index];
+			vfio_leave(v);
+		}
 		if (rc != 0) {
 			HPBUS_LOG(ERR, "%s: %s", v->dev->name, err);
 			return rc;
 		}
 		if (c->state == VMBUS_CHANNEL_OPEN)
 			return 0;
-		if (waited >= CHANNEL_LIMIT_MS)
+		if (hpbus_now_ms() >= until)
 			return -ETIMEDOUT;
 		rte_delay_us_sleep(CHANNEL_STEP_MS * 1000);
 	}
@@ -389,8 +468,9 @@ vfio_choose_signal(
 	unsigned int i;
 
 	ch->monitor_id = c->monitor_id;
+	ch->doorbell = c->doorbell;
 	ch->signal_fd = -1;
-	for (i = 0; i < v->doorbells.count; i++)
+	for (i = 0; v->signaller.context != 0 && i < v->doorbells.count; i++)
 		if (v->doorbells.entry[i].offset == c->doorbell)
 			ch->signal_fd = v->doorbells.fds[v->doorbells.entry[i].fd_index];
 	if (ch->signal_fd >= 0)
@@ -415,9 +495,11 @@ vfio_channel_open(struct hpbus_device *dev, unsigned int index, struct hpbus_cha
 	if (rc != 0)
 		return rc;
 	memset(ch, 0, sizeof(*ch));
-	pthread_mutex_lock(&v->lock);
-	rc = v->client == NULL ? -ENOTCONN : vfio_channel_region(v, index, &c, &fd, &offset);
-	pthread_mutex_unlock(&v->lock);
+	rc = vfio_enter(v, hpbus_op_talk_until());
+	if (rc == 0) {
+		rc = vfio_channel_region(v, index, &c, &fd, &offset);
+		vfio_leave(v);
+	}
 	if (rc != 0)
 		return rc;
 	bytes = c.ring_bytes;
@@ -446,17 +528,29 @@ vfio_channel_close(struct hpbus_device *dev, struct hpbus_channel *ch)
 	memset(ch, 0, sizeof(*ch));
 }
 
+/*
+ * From the data path, with no lock: the client stays until the port is closed, and by then nobody
+ * sends.
+ */
 static void
 vfio_signal(struct hpbus_channel *ch)
 {
 	struct vfio_device *v = ch->dev->backend_data;
-	uint32_t one = 1;
 
-	pthread_mutex_lock(&v->lock);
+	/* A full counter means that the host has not looked yet: nothing is lost. */
+	if (ch->signal == HPBUS_SIGNAL_EVENTFD && vfu_signal(&v->signaller, ch->signal_fd) == 0)
+		return;
 	if (v->client != NULL)
-		vfu_client_region_write(v->client, VMBUS_REGION_DOORBELL,
-			v->info.channel[ch->index].doorbell, &one, sizeof(one));
-	pthread_mutex_unlock(&v->lock);
+		vfu_client_post(v->client, VMBUS_REGION_DOORBELL, ch->index, ch->doorbell);
+}
+
+static void
+vfio_signal_again(struct hpbus_device *dev)
+{
+	struct vfio_device *v = dev->backend_data;
+
+	if (v->client != NULL)
+		vfu_client_repost(v->client);
 }
 
 /* ---- discovery ---- */
@@ -467,6 +561,7 @@ vfio_release(struct hpbus_device *dev)
 	struct vfio_device *v = dev->backend_data;
 
 	pthread_mutex_destroy(&v->lock);
+	pthread_mutex_destroy(&v->dma_lock);
 	free(v);
 	dev->backend_data = NULL;
 	dev->backend = NULL;
@@ -486,6 +581,7 @@ hpbus_vfio_attach(struct hpbus_device *dev, const char *path)
 		v->dev = dev;
 		v->rings_fd = v->event_fd = -1;
 		pthread_mutex_init(&v->lock, NULL);
+		pthread_mutex_init(&v->dma_lock, NULL);
 		dev->backend_data = v;
 		dev->backend = &hpbus_vfio_backend;
 	}
@@ -522,6 +618,7 @@ const struct hpbus_backend hpbus_vfio_backend = {
 	.channel_open = vfio_channel_open,
 	.channel_close = vfio_channel_close,
 	.signal = vfio_signal,
+	.signal_again = vfio_signal_again,
 	.dma_usable = vfio_dma_usable,
 	.release = vfio_release,
 };

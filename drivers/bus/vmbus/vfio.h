@@ -2,8 +2,12 @@
 /**
  * @file
  * Private to the vfio-user backend (vfio.c, vfio_dma.c): one served device.
- * @a lock serialises the connection and the table of shared memory. Nobody allocates DPDK memory
- * while holding it, because memory event callbacks take it with EAL's memory lock held.
+ *
+ * @a lock serialises requests and is held until their replies are there, so only those who may wait
+ * take it, with a deadline: control operations and memory events. Nobody allocates DPDK memory
+ * while holding it, because memory event callbacks take it with EAL's memory lock held. The data
+ * path and the interrupt thread never wait for it: signals need no lock, and the table of shared
+ * memory has @a dma_lock of its own, which is never held while waiting for anything.
  */
 #ifndef HP_BUS_VMBUS_VFIO_H
 #define HP_BUS_VMBUS_VFIO_H
@@ -14,6 +18,7 @@
 
 #include "drivers/bus/vmbus/bus_private.h"
 #include "lib/vfio_user/client.h"
+#include "lib/vfio_user/signal.h"
 #include "lib/vfio_user/sockets.h"
 #include "lib/vfio_user/vmbus_device.h"
 
@@ -28,7 +33,7 @@ struct vfio_device {
 	struct hpbus_device *dev;
 	char path[VFU_PATH_MAX];
 
-	/* Valid while connected, under lock. */
+	/* Valid while connected, under lock; client is changed by open and close only. */
 	pthread_mutex_t lock;
 	struct vfu_client *client; /**< NULL when not connected */
 	struct vmbus_device_info info;
@@ -37,13 +42,25 @@ struct vfio_device {
 	uint64_t rings_offset;
 	int event_fd; /**< irq 1: the descriptor changed */
 	struct vfu_io_fds doorbells;
+	const void *descriptor; /**< mapped, or NULL: only to be had by a request */
+	struct vfu_signaller signaller;
 	struct rte_intr_handle *hup_intr, *event_intr;
 
-	/* Shared memory, sorted by va; under lock. */
+	/* Shared memory, sorted by va. */
+	pthread_mutex_t dma_lock;
 	struct vfio_dma_range *dma;
 	unsigned int n_dma, cap_dma;
 	bool dma_active; /**< memory event callback is registered */
 };
+
+/**
+ * Take @a lock for requests that end by @p until (CLOCK_MONOTONIC, milliseconds).
+ * @return 0; -ETIMEDOUT: somebody else still waits for the host; -ENOTCONN; not locked then
+ */
+int vfio_enter(struct vfio_device *v, int64_t until);
+void vfio_leave(struct vfio_device *v);
+/** The host is not to be reckoned with any more: every request ends now. Any thread, no lock. */
+void vfio_cut_off(struct vfio_device *v);
 
 /** Share all DPDK memory that has a file, now and as it comes and goes (spec §11). */
 int vfio_dma_start(struct vfio_device *v);

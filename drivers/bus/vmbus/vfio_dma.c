@@ -15,8 +15,20 @@
 #include "drivers/bus/vmbus/vfio.h"
 
 #define MEM_EVENT_NAME "hyperpoll_vfio_user"
+/*
+ * How long a memory event may wait for the host, all its pages together; EAL's memory lock is held
+ * meanwhile. Busy hosts took 15 s to answer (pitfall N2). An event that a control operation's own
+ * allocation causes has what is left of that operation.
+ */
+#define EVENT_MS 20000
 
-/* First range whose end lies beyond va. */
+static int64_t
+event_until(void)
+{
+	return hpbus_op_current() != NULL ? hpbus_op_talk_until() : hpbus_now_ms() + EVENT_MS;
+}
+
+/* First range whose end lies beyond va; dma_lock held. */
 static unsigned int
 dma_find(const struct vfio_device *v, uintptr_t va)
 {
@@ -36,56 +48,94 @@ dma_find(const struct vfio_device *v, uintptr_t va)
 static int
 dma_insert(struct vfio_device *v, const struct vfio_dma_range *range)
 {
-	unsigned int at = dma_find(v, range->va);
+	unsigned int at;
+	int rc = 0;
 
+	pthread_mutex_lock(&v->dma_lock);
 	if (v->n_dma == v->cap_dma) {
 		unsigned int cap = v->cap_dma == 0 ? 64 : 2 * v->cap_dma;
 		struct vfio_dma_range *dma = realloc(v->dma, cap * sizeof(*dma));
 
-		if (dma == NULL)
-			return -ENOMEM;
+		if (dma == NULL) {
+			rc = -ENOMEM;
+			goto out;
+		}
 		v->dma = dma;
 		v->cap_dma = cap;
 	}
+	at = dma_find(v, range->va);
 	memmove(&v->dma[at + 1], &v->dma[at], (v->n_dma - at) * sizeof(*v->dma));
 	v->dma[at] = *range;
 	v->n_dma++;
-	return 0;
+out:
+	pthread_mutex_unlock(&v->dma_lock);
+	return rc;
 }
 
-static void
-dma_remove(struct vfio_device *v, unsigned int at)
+/* Take the first range that begins in [va, end) or spans va out of the table. */
+static bool
+dma_take(struct vfio_device *v, uintptr_t va, uintptr_t end, struct vfio_dma_range *range)
 {
-	v->n_dma--;
-	memmove(&v->dma[at], &v->dma[at + 1], (v->n_dma - at) * sizeof(*v->dma));
+	unsigned int at;
+	bool found;
+
+	pthread_mutex_lock(&v->dma_lock);
+	at = dma_find(v, va);
+	found = at < v->n_dma && v->dma[at].va < end;
+	if (found) {
+		*range = v->dma[at];
+		v->n_dma--;
+		memmove(&v->dma[at], &v->dma[at + 1], (v->n_dma - at) * sizeof(*v->dma));
+	}
+	pthread_mutex_unlock(&v->dma_lock);
+	return found;
 }
 
-/* Share one range of a file. Lock held. */
+static bool
+dma_has(struct vfio_device *v, uintptr_t va)
+{
+	unsigned int at;
+	bool has;
+
+	pthread_mutex_lock(&v->dma_lock);
+	at = dma_find(v, va);
+	has = at < v->n_dma && v->dma[at].va <= va;
+	pthread_mutex_unlock(&v->dma_lock);
+	return has;
+}
+
+/* Share one range of a file, unless it is shared: the event may come before the walk. */
 static int
-dma_map(struct vfio_device *v, int fd, uint64_t offset, const struct vfio_dma_range *range)
+dma_map(struct vfio_device *v, int fd, uint64_t offset, const struct vfio_dma_range *range,
+	int64_t until)
 {
 	int ro, rc;
 
-	if (v->client == NULL)
-		return -ENOTCONN;
 	/* A NIC host only reads guest memory: a bug in it must not be able to write. */
 	ro = vfu_reopen_read_only(fd);
 	if (ro < 0)
 		return ro;
-	rc = vfu_client_dma_map(
-		v->client, ro, VFIO_USER_DMA_READ_FLAG, offset, range->iova, range->len);
-	close(ro);
-	if (rc == 0) {
-		rc = dma_insert(v, range);
-		if (rc != 0)
-			vfu_client_dma_unmap(v->client, range->iova, range->len);
+	rc = vfio_enter(v, until);
+	if (rc != 0)
+		goto out;
+	if (!dma_has(v, range->va)) {
+		rc = vfu_client_dma_map(
+			v->client, ro, VFIO_USER_DMA_READ_FLAG, offset, range->iova, range->len);
+		if (rc == 0) {
+			rc = dma_insert(v, range);
+			if (rc != 0)
+				vfu_client_dma_unmap(v->client, range->iova, range->len);
+		}
 	}
+	vfio_leave(v);
+out:
+	close(ro);
 	return rc;
 }
 
 /* Share one memseg if it can be. EAL's memory lock is held by the caller. */
-static void
-dma_map_seg(struct vfio_device *v, const struct rte_memseg *ms)
+static int
+dma_map_seg(struct vfio_device *v, const struct rte_memseg *ms, int64_t until)
 {
 	struct vfio_dma_range range = {(uintptr_t)ms->addr, ms->iova, ms->len};
 	size_t offset;
@@ -94,20 +144,14 @@ dma_map_seg(struct vfio_device *v, const struct rte_memseg *ms)
 	fd = rte_memseg_get_fd_thread_unsafe(ms);
 	if (fd < 0 || ms->iova == RTE_BAD_IOVA ||
 		rte_memseg_get_fd_offset_thread_unsafe(ms, &offset) != 0)
-		return; /* what is not in the table is copied */
-	pthread_mutex_lock(&v->lock);
-	if (dma_find(v, range.va) < v->n_dma && v->dma[dma_find(v, range.va)].va <= range.va) {
-		pthread_mutex_unlock(&v->lock);
-		return; /* the event came before the walk */
-	}
-	rc = dma_map(v, fd, offset, &range);
-	pthread_mutex_unlock(&v->lock);
-	if (rc != 0) {
+		return 0; /* what is not in the table is copied */
+	rc = dma_map(v, fd, offset, &range, until);
+	if (rc != 0)
 		HPBUS_LOG(WARNING,
 			"%s: the host cannot map %zu bytes of memory at %p (%s): "
 			"packets in it will be copied",
 			v->dev->name, (size_t)ms->len, ms->addr, strerror(-rc));
-	}
+	return rc;
 }
 
 static void
@@ -116,6 +160,9 @@ dma_event(enum rte_mem_event event, const void *addr, size_t len, void *arg)
 	struct vfio_device *v = arg;
 	uintptr_t va = (uintptr_t)addr, end = va + len;
 	const struct rte_memseg_list *msl;
+	int64_t until = event_until();
+	struct vfio_dma_range range;
+	int rc = 0;
 
 	if (event == RTE_MEM_EVENT_ALLOC) {
 		msl = rte_mem_virt2memseg_list(addr);
@@ -124,36 +171,39 @@ dma_event(enum rte_mem_event event, const void *addr, size_t len, void *arg)
 
 			if (ms == NULL)
 				break;
-			dma_map_seg(v, ms);
+			/* Without a connection none of the others can be shared either. */
+			rc = dma_map_seg(v, ms, until);
+			if (rc == -ENOTCONN || rc == -ETIMEDOUT)
+				break;
 			va += msl->page_sz;
 		}
 		hpbus_dma_changed();
 		return;
 	}
-	pthread_mutex_lock(&v->lock);
-	for (;;) {
-		unsigned int at = dma_find(v, va);
-		struct vfio_dma_range range;
-
-		if (at == v->n_dma || v->dma[at].va >= end)
-			break;
-		range = v->dma[at];
-		dma_remove(v, at);
-		/* Waits for the reply: EAL gives the pages away when we return. */
-		if (v->client != NULL &&
-			vfu_client_dma_unmap(v->client, range.iova, range.len) != 0)
-			break; /* the connection is over, and with it the host's mappings */
+	/* Waits for the replies: EAL gives the pages away when we return. */
+	while (dma_take(v, va, end, &range)) {
+		if (rc != 0)
+			continue; /* the connection is over, and with it the host's mappings */
+		rc = vfio_enter(v, until);
+		if (rc == 0) {
+			rc = vfu_client_dma_unmap(v->client, range.iova, range.len);
+			vfio_leave(v);
+		}
+		/* Whatever kept the host from it: it must not have these pages any more. */
+		if (rc != 0)
+			vfio_cut_off(v);
 	}
-	pthread_mutex_unlock(&v->lock);
 	hpbus_dma_changed();
 }
 
 static int
 dma_walk_one(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void *arg)
 {
-	if (!msl->external)
-		dma_map_seg(arg, ms);
-	return 0;
+	struct vfio_device *v = arg;
+
+	int rc = msl->external ? 0 : dma_map_seg(v, ms, hpbus_op_talk_until());
+
+	return rc == -ENOTCONN || rc == -ETIMEDOUT;
 }
 
 /* ---- memory that never changes: merge neighbours ---- */
@@ -172,9 +222,7 @@ dma_merge_flush(struct dma_merge *m)
 
 	if (m->range.len == 0)
 		return;
-	pthread_mutex_lock(&m->v->lock);
-	rc = dma_map(m->v, m->fd, m->offset, &m->range);
-	pthread_mutex_unlock(&m->v->lock);
+	rc = dma_map(m->v, m->fd, m->offset, &m->range, hpbus_op_talk_until());
 	if (rc != 0) {
 		HPBUS_LOG(WARNING,
 			"%s: the host cannot map %zu bytes of memory at %#zx (%s): "
@@ -255,11 +303,11 @@ vfio_dma_stop(struct vfio_device *v)
 	if (v->dma_active)
 		rte_mem_event_callback_unregister(MEM_EVENT_NAME, v);
 	v->dma_active = false;
-	pthread_mutex_lock(&v->lock);
+	pthread_mutex_lock(&v->dma_lock);
 	free(v->dma);
 	v->dma = NULL;
 	v->n_dma = v->cap_dma = 0;
-	pthread_mutex_unlock(&v->lock);
+	pthread_mutex_unlock(&v->dma_lock);
 	hpbus_dma_changed();
 }
 
@@ -270,9 +318,9 @@ vfio_dma_usable(struct hpbus_device *dev, const void *addr, size_t len)
 	uintptr_t va = (uintptr_t)addr, end = va + len;
 	unsigned int at;
 
-	pthread_mutex_lock(&v->lock);
+	pthread_mutex_lock(&v->dma_lock);
 	for (at = dma_find(v, va); va < end && at < v->n_dma && v->dma[at].va <= va; at++)
 		va = v->dma[at].va + v->dma[at].len;
-	pthread_mutex_unlock(&v->lock);
+	pthread_mutex_unlock(&v->dma_lock);
 	return va >= end;
 }

@@ -66,18 +66,20 @@ attach_mac(struct netvsc_port *port)
 	return rc;
 }
 
-static void
+static int
 attach_mtu(struct netvsc_port *port, uint32_t mtu)
 {
 	uint32_t frame = 0, got = 0;
+	int rc;
 
 	port->mtu = port->asked_mtu = mtu;
-	if (netvsc_query(port, OID_GEN_MAXIMUM_FRAME_SIZE, NULL, 0, &frame, sizeof(frame), &got) ==
-			0 &&
-		got == sizeof(frame) && frame >= RTE_ETHER_MIN_MTU && frame < mtu) {
+	rc = netvsc_query(port, OID_GEN_MAXIMUM_FRAME_SIZE, NULL, 0, &frame, sizeof(frame), &got);
+	if (rc == 0 && got == sizeof(frame) && frame >= RTE_ETHER_MIN_MTU && frame < mtu) {
 		NETVSC_LOG(NOTICE, port, "the host allows an MTU of %u only, not %u", frame, mtu);
 		port->mtu = frame;
 	}
+	/* A host may have no answer, but it must give it. */
+	return rc == -ENOTSUP || rc == -EIO || rc == -ENODATA ? 0 : rc;
 }
 
 /* Ask for subchannels and open what was granted. */
@@ -137,9 +139,10 @@ attach_ladder(struct netvsc_port *port, unsigned int channels, uint32_t mtu)
 		rc = netvsc_set_filter(port, 0); /* some hosts start with a stale one */
 	if (rc == 0)
 		rc = attach_mac(port);
+	if (rc == 0)
+		rc = attach_mtu(port, mtu);
 	if (rc != 0)
 		return rc;
-	attach_mtu(port, mtu);
 	rc = netvsc_set_offloads(port, 0);
 	if (rc != 0 && rc != -ENOTSUP && rc != -EIO)
 		return rc;
@@ -185,15 +188,19 @@ netvsc_detach(struct netvsc_port *port, bool reset)
 
 	if (!port->attached)
 		return;
+	/* Politeness that ends with the time for it; the fence does what is needed. */
 	if (talk && port->filter != 0)
-		talk = netvsc_set_filter(port, 0) == 0;
+		talk = !hpbus_op_spent() && netvsc_set_filter(port, 0) == 0;
 	if (talk)
-		talk = netvsc_rndis_halt(port) == 0;
-	if (talk)
+		talk = !hpbus_op_spent() && netvsc_rndis_halt(port) == 0;
+	if (talk && !hpbus_op_spent())
 		netvsc_nvsp_revoke(port);
 	for (i = HPBUS_MAX_CHANNELS; i > 0; i--)
 		netvsc_channel_close(port->channels[i - 1]);
-	/* The fence: behind it the host touches no memory of ours (spec/nvsp.md §10). */
+	/*
+	 * The fence: behind it the host touches no memory of ours (spec/nvsp.md §10). A host that
+	 * does not answer even this one is cut off, and the port is gone.
+	 */
 	if (reset && !atomic_load(&port->bus->gone))
 		port->bus->backend->reset(port->bus);
 	attach_forget(port);

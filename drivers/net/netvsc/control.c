@@ -2,8 +2,8 @@
 /*
  * Requests to the host and their answers. One request is outstanding at a time (spec/nvsp.md §2),
  * serialised by control_lock. A waiter drives the dispatcher itself, so that everything else on the
- * channel goes on (pitfall N3), and every wait ends: by the answer, by the deadline, or because
- * the device went away.
+ * channel goes on (pitfall N3), and every wait ends: by the answer, with the operation that the
+ * request belongs to (op.h), or because the device went away.
  */
 #include <errno.h>
 #include <string.h>
@@ -13,9 +13,18 @@
 
 #include "drivers/net/netvsc/netvsc.h"
 
-/* Busy hosts took up to 15 s (pitfall N2). */
-#define DEADLINE_S 60
-#define PROGRESS_S 5
+#define PROGRESS_MS 5000
+/* How long the completion of a request may come after an answer that made no sense. */
+#define GRACE_MS 100
+
+const struct hpbus_op_kind netvsc_op_probe = {"probe", 120000, 1000, false};
+/* Configure and start: all of bring-up when the number of channels changes, else a few requests. */
+const struct hpbus_op_kind netvsc_op_bring_up = {"bring-up", 30000, 1000, false};
+const struct hpbus_op_kind netvsc_op_setting = {"a setting", 20000, 0, false};
+/* A little less than the 3 s and 5 s that are promised. */
+const struct hpbus_op_kind netvsc_op_stop = {"stop", 2800, 800, true};
+const struct hpbus_op_kind netvsc_op_close = {"close", 2800, 800, true};
+const struct hpbus_op_kind netvsc_op_reset = {"reset", 4800, 800, false};
 
 /* ---- answers: called by the dispatcher, rx_lock of channel 0 held ---- */
 
@@ -89,7 +98,9 @@ void
 netvsc_control_rndis(struct netvsc_port *port, const void *msg, uint32_t len)
 {
 	struct netvsc_request *rq = &port->request;
+	struct rndis_short_complete head;
 	struct rndis_completion done;
+	bool good;
 
 	if (len < sizeof(struct rndis_header)) {
 		port->channels[0]->stats.rx_malformed++;
@@ -99,17 +110,27 @@ netvsc_control_rndis(struct netvsc_port *port, const void *msg, uint32_t len)
 		control_indication(port, msg, len);
 		return;
 	}
+	memset(&head, 0, sizeof(head));
+	memcpy(&head, msg, RTE_MIN((size_t)len, sizeof(head)));
 	/* Match first, copy then (pitfall N9). */
-	if (rndis_parse_completion(msg, len, &done) != 0 || done.request_id == 0 ||
-		done.request_id != atomic_load_explicit(&rq->rndis_id, memory_order_acquire) ||
-		done.type != rq->rndis_type) {
+	if (!(head.h.type & RNDIS_TYPE_COMPLETION) || head.h.type == RNDIS_TYPE_RESET_CMPLT ||
+		head.request_id == 0 ||
+		head.request_id != atomic_load_explicit(&rq->rndis_id, memory_order_acquire)) {
 		port->channels[0]->stats.rx_malformed++;
 		return;
 	}
+	/* It is the answer, and no other will come: what makes no sense ends the request, too. */
+	good = rndis_parse_completion(msg, len, &done) == 0 && done.type == rq->rndis_type &&
+	       len <= sizeof(rq->reply);
 	atomic_store_explicit(&rq->rndis_id, 0, memory_order_relaxed);
-	rq->reply_len = RTE_MIN(len, (uint32_t)sizeof(rq->reply));
-	memcpy(rq->reply, msg, rq->reply_len);
-	atomic_store_explicit(&rq->rndis_answered, 1, memory_order_release);
+	if (good) {
+		rq->reply_len = len;
+		memcpy(rq->reply, msg, len);
+	} else {
+		port->channels[0]->stats.rx_malformed++;
+	}
+	atomic_store_explicit(&rq->rndis_answered, good ? NETVSC_ANSWER_HERE : NETVSC_ANSWER_BAD,
+		memory_order_release);
 }
 
 /* ---- waiting ---- */
@@ -119,8 +140,9 @@ control_alive(const struct netvsc_port *port)
 {
 	if (atomic_load(&port->bus->gone))
 		return -ENODEV;
+	/* Not -EIO: that is what a host that refuses something gets. */
 	if (atomic_load(&port->state) & NETVSC_STATE_BROKEN)
-		return -EIO;
+		return -ENOTCONN;
 	return 0;
 }
 
@@ -136,36 +158,42 @@ control_scan(struct netvsc_port *port)
 }
 
 struct control_clock {
-	uint64_t start;
-	bool told;
+	int64_t began, until;
+	bool told, bad;
 	unsigned int spins;
 };
+
+static struct control_clock
+control_clock(void)
+{
+	return (struct control_clock){.began = hpbus_now_ms(), .until = hpbus_op_talk_until()};
+}
 
 /* Between two looks. @return 0, -ETIMEDOUT or why there is nothing to wait for any more. */
 static int
 control_pause(struct netvsc_port *port, struct control_clock *clock, const char *what)
 {
-	uint64_t hz = rte_get_timer_hz(), waited;
+	const struct hpbus_op *op = hpbus_op_current();
+	int64_t now = hpbus_now_ms();
 	int rc = control_alive(port);
 
 	if (rc != 0)
 		return rc;
+	if (now >= clock->until) {
+		if (!clock->bad)
+			NETVSC_LOG(ERR, port, "no answer to %s: the host is silent, and %s ends",
+				what, op != NULL ? op->kind->name : "the operation");
+		return -ETIMEDOUT;
+	}
 	if (clock->spins++ < 1000) {
 		rte_pause();
 		return 0;
 	}
-	if (clock->start == 0)
-		clock->start = rte_get_timer_cycles();
-	waited = rte_get_timer_cycles() - clock->start;
-	if (waited > DEADLINE_S * hz) {
-		NETVSC_LOG(
-			ERR, port, "no answer to %s for %u s: the host is stuck", what, DEADLINE_S);
-		return -ETIMEDOUT;
-	}
-	if (waited > PROGRESS_S * hz && !clock->told) {
+	if (now - clock->began > PROGRESS_MS && !clock->told) {
 		clock->told = true;
 		NETVSC_LOG(NOTICE, port, "still waiting for the host to answer %s", what);
 	}
+	hpbus_signal_again(port->bus);
 	rte_delay_us_sleep(50);
 	return 0;
 }
@@ -173,13 +201,19 @@ control_pause(struct netvsc_port *port, struct control_clock *clock, const char 
 static int
 control_wait(struct netvsc_port *port, _Atomic uint32_t *answered, const char *what)
 {
-	struct control_clock clock = {0};
+	struct control_clock clock = control_clock();
 	int rc;
 
 	for (;;) {
 		control_scan(port);
 		if (atomic_load_explicit(answered, memory_order_acquire))
 			return 0;
+		/* Nothing will come of this request; only its memory should come back. */
+		if (!clock.bad && atomic_load_explicit(&port->request.rndis_answered,
+					  memory_order_acquire) == NETVSC_ANSWER_BAD) {
+			clock.bad = true;
+			clock.until = RTE_MIN(clock.until, hpbus_now_ms() + GRACE_MS);
+		}
 		rc = control_pause(port, &clock, what);
 		if (rc != 0)
 			return rc;
@@ -191,7 +225,7 @@ static int
 control_write(struct netvsc_port *port, const void *pkt, uint32_t len, const char *what)
 {
 	struct netvsc_channel *ch = port->channels[0];
-	struct control_clock clock = {0};
+	struct control_clock clock = control_clock();
 	bool signal;
 	int rc;
 
@@ -237,6 +271,7 @@ control_expect(struct netvsc_port *port)
 
 	rq->answer_len = 0;
 	atomic_store(&rq->answered, 0);
+	atomic_store(&rq->rndis_answered, NETVSC_ANSWER_NONE);
 	atomic_store_explicit(&rq->trans_id, tid, memory_order_release);
 	return tid;
 }
@@ -247,7 +282,11 @@ control_stuck(struct netvsc_port *port, int rc)
 {
 	atomic_store(&port->request.trans_id, 0);
 	atomic_store(&port->request.rndis_id, 0);
-	if (rc == -ETIMEDOUT)
+	if (rc != -ETIMEDOUT)
+		return rc;
+	if (hpbus_op_down())
+		atomic_fetch_or(&port->state, NETVSC_STATE_BROKEN); /* a fence follows anyway */
+	else
 		netvsc_port_broken(port, "a control request was never answered");
 	return rc;
 }
@@ -441,8 +480,19 @@ rndis_send(struct netvsc_port *port, uint32_t len, const char *what)
 	}
 	if (rc == 0)
 		rc = control_wait(port, &rq->answered, what);
-	if (rc != 0)
-		return control_stuck(port, rc);
+	if (rc != 0) {
+		bool bad =
+			rc == -ETIMEDOUT && atomic_load(&rq->rndis_answered) == NETVSC_ANSWER_BAD;
+
+		control_stuck(port, rc);
+		return bad ? -EPROTO : rc;
+	}
+	if (rq->answer_len < nvsp_min_len(NVSP_TYPE_RNDIS_COMPLETE) ||
+		rq->answer.type != NVSP_TYPE_RNDIS_COMPLETE) {
+		NETVSC_LOG(ERR, port, "the host completed %s with %s of %u bytes", what,
+			nvsp_type_name(rq->answer.type), rq->answer_len);
+		return -EPROTO;
+	}
 	if (nvsp_parse_rndis_complete(&rq->answer, rq->answer_len) != 0) {
 		NETVSC_LOG(ERR, port, "the host refused %s", what);
 		return -EIO;
@@ -461,14 +511,30 @@ rndis_request(struct netvsc_port *port, int len, uint32_t type, struct rndis_com
 	if (len < 0)
 		return len;
 	rq->rndis_type = type | RNDIS_TYPE_COMPLETION;
-	atomic_store(&rq->rndis_answered, 0);
 	atomic_store_explicit(&rq->rndis_id, port->next_rndis_id, memory_order_release);
 	rc = rndis_send(port, (uint32_t)len, what);
-	if (rc == 0)
+	if (rc == 0) {
 		rc = control_wait(port, &rq->rndis_answered, what);
-	if (rc != 0)
-		return control_stuck(port, rc);
-	return rndis_parse_completion(rq->reply, rq->reply_len, done);
+		if (rc != 0)
+			control_stuck(port, rc);
+	}
+	atomic_store(&rq->rndis_id, 0);
+	if (rc == 0 && (atomic_load(&rq->rndis_answered) != NETVSC_ANSWER_HERE ||
+			       rndis_parse_completion(rq->reply, rq->reply_len, done) != 0))
+		rc = -EPROTO;
+	if (rc == -EPROTO)
+		NETVSC_LOG(ERR, port, "the host's answer to %s makes no sense", what);
+	return rc;
+}
+
+/* A request that belongs to no operation is one of its own. */
+static bool
+control_begin(struct hpbus_op *op)
+{
+	if (hpbus_op_current() != NULL)
+		return false;
+	hpbus_op_begin(op, &netvsc_op_setting);
+	return true;
 }
 
 static uint32_t
@@ -516,9 +582,12 @@ netvsc_query(struct netvsc_port *port, uint32_t oid, const void *in, uint32_t in
 	uint32_t out_len, uint32_t *got)
 {
 	struct rndis_completion done;
+	struct hpbus_op op;
+	bool own;
 	int rc;
 
 	pthread_mutex_lock(&port->control_lock);
+	own = control_begin(&op);
 	rc = rndis_build_query(
 		port->control_zone->addr, RNDIS_MAX_REQUEST, rndis_next_id(port), oid, in, in_len);
 	rc = rndis_request(port, rc, RNDIS_TYPE_QUERY, &done);
@@ -533,6 +602,8 @@ netvsc_query(struct netvsc_port *port, uint32_t oid, const void *in, uint32_t in
 		*got = RTE_MIN(done.info_length, out_len);
 		memcpy(out, port->request.reply + done.info_abs, *got);
 	}
+	if (own)
+		hpbus_op_end(&op);
 	pthread_mutex_unlock(&port->control_lock);
 	return rc;
 }
@@ -541,9 +612,12 @@ int
 netvsc_set(struct netvsc_port *port, uint32_t oid, const void *in, uint32_t in_len)
 {
 	struct rndis_completion done;
+	struct hpbus_op op;
+	bool own;
 	int rc;
 
 	pthread_mutex_lock(&port->control_lock);
+	own = control_begin(&op);
 	rc = rndis_build_set(
 		port->control_zone->addr, RNDIS_MAX_REQUEST, rndis_next_id(port), oid, in, in_len);
 	rc = rndis_request(port, rc, RNDIS_TYPE_SET, &done);
@@ -551,6 +625,8 @@ netvsc_set(struct netvsc_port *port, uint32_t oid, const void *in, uint32_t in_l
 		NETVSC_LOG(DEBUG, port, "set of OID %#x: status %#x", oid, done.status);
 		rc = done.status == RNDIS_STATUS_NOT_SUPPORTED ? -ENOTSUP : -EIO;
 	}
+	if (own)
+		hpbus_op_end(&op);
 	pthread_mutex_unlock(&port->control_lock);
 	return rc;
 }

@@ -18,9 +18,6 @@
 
 RTE_LOG_REGISTER(netvsc_logtype, pmd.net.hyperpoll, NOTICE);
 
-/* How long a stop waits for the host to complete sends; then the channel is reset instead. */
-#define DRAIN_MS 2000
-
 static void
 port_lock(struct netvsc_port *port)
 {
@@ -229,12 +226,11 @@ port_busy(struct netvsc_port *port)
 static void
 port_drain(struct netvsc_port *port)
 {
-	unsigned int waited;
-
 	if (!port->attached)
 		return;
-	for (waited = 0; port_busy(port); waited++) {
-		if (waited == DRAIN_MS ||
+	/* A request that was never answered left its memory with the host, as a send does (N8). */
+	while (port_busy(port) || (atomic_load(&port->state) & NETVSC_STATE_BROKEN)) {
+		if (hpbus_op_spent() ||
 			(atomic_load(&port->state) & (NETVSC_STATE_GONE | NETVSC_STATE_BROKEN))) {
 			port_detach(port);
 			return;
@@ -324,6 +320,75 @@ netvsc_reset(struct rte_eth_dev *eth)
 	return rc;
 }
 
+/* ---- the operations, each with its time ---- */
+
+static int
+op_configure(struct rte_eth_dev *eth)
+{
+	struct hpbus_op op;
+	int rc;
+
+	hpbus_op_begin(&op, &netvsc_op_bring_up);
+	rc = netvsc_configure(eth);
+	hpbus_op_end(&op);
+	return rc;
+}
+
+static int
+op_start(struct rte_eth_dev *eth)
+{
+	struct hpbus_op op;
+	int rc;
+
+	hpbus_op_begin(&op, &netvsc_op_bring_up);
+	rc = netvsc_start(eth);
+	hpbus_op_end(&op);
+	return rc;
+}
+
+static int
+op_stop(struct rte_eth_dev *eth)
+{
+	struct netvsc_port *port = netvsc_port_of(eth);
+	struct hpbus_op op;
+	int rc;
+
+	port->stop_began = hpbus_now_ms();
+	hpbus_op_begin(&op, &netvsc_op_stop);
+	rc = netvsc_stop(eth);
+	hpbus_op_end(&op);
+	port->stop_ended = hpbus_now_ms();
+	return rc;
+}
+
+static int
+op_close(struct rte_eth_dev *eth)
+{
+	struct hpbus_op op;
+	int rc;
+
+	hpbus_op_begin(&op, &netvsc_op_close);
+	rc = netvsc_close(eth);
+	hpbus_op_end(&op);
+	return rc;
+}
+
+static int
+op_reset(struct rte_eth_dev *eth)
+{
+	struct netvsc_port *port = netvsc_port_of(eth);
+	int64_t now = hpbus_now_ms();
+	struct hpbus_op op;
+	int rc;
+
+	/* rte_eth_dev_reset() stops a started port first: that is part of the time it may take. */
+	hpbus_op_begin_at(
+		&op, &netvsc_op_reset, now - port->stop_ended < 100 ? port->stop_began : now);
+	rc = netvsc_reset(eth);
+	hpbus_op_end(&op);
+	return rc;
+}
+
 static int
 netvsc_is_removed(struct rte_eth_dev *eth)
 {
@@ -331,11 +396,11 @@ netvsc_is_removed(struct rte_eth_dev *eth)
 }
 
 static const struct eth_dev_ops netvsc_ops = {
-	.dev_configure = netvsc_configure,
-	.dev_start = netvsc_start,
-	.dev_stop = netvsc_stop,
-	.dev_close = netvsc_close,
-	.dev_reset = netvsc_reset,
+	.dev_configure = op_configure,
+	.dev_start = op_start,
+	.dev_stop = op_stop,
+	.dev_close = op_close,
+	.dev_reset = op_reset,
 	.is_removed = netvsc_is_removed,
 	.dev_infos_get = netvsc_infos_get,
 	.link_update = netvsc_link_update,
@@ -464,8 +529,13 @@ netvsc_probe(struct hpbus_device *bus)
 	}
 	port->bus = bus;
 	rc = netvsc_devargs_parse(port, bus->device.devargs);
-	if (rc == 0)
+	if (rc == 0) {
+		struct hpbus_op op;
+
+		hpbus_op_begin(&op, &netvsc_op_probe);
 		rc = port_bring_up(port, eth, bus);
+		hpbus_op_end(&op);
+	}
 	if (rc != 0) {
 		rte_eth_dev_release_port(eth);
 		return rc;

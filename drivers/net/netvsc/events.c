@@ -85,6 +85,7 @@ events_tick(void *arg)
 		if (port->attached &&
 			!(atomic_load(&port->state) & (NETVSC_STATE_GONE | NETVSC_STATE_BROKEN)))
 			events_keep_moving(port);
+		hpbus_signal_again(port->bus);
 		pthread_mutex_unlock(&port->control_lock);
 	}
 	events = atomic_exchange(&port->events, 0);

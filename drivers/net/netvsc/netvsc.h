@@ -77,6 +77,13 @@ extern int netvsc_logtype;
 /** Ids of control requests have bit 63, transmit ids do not; both are never 0. */
 #define NETVSC_TID_CONTROL (UINT64_C(1) << 63)
 
+/*
+ * How long each kind of operation may take, all its requests together. Busy hosts took up to 15 s
+ * for an answer (pitfall N2); one that is silent while a port is taken down is left behind quickly.
+ */
+extern const struct hpbus_op_kind netvsc_op_probe, netvsc_op_bring_up, netvsc_op_setting,
+	netvsc_op_stop, netvsc_op_close, netvsc_op_reset;
+
 struct netvsc_port;
 struct netvsc_txq;
 
@@ -211,6 +218,12 @@ struct netvsc_txq {
 	_Atomic uint32_t completed_tail __rte_cache_aligned;
 };
 
+enum netvsc_answer {
+	NETVSC_ANSWER_NONE,
+	NETVSC_ANSWER_HERE, /**< in reply */
+	NETVSC_ANSWER_BAD,  /**< it came, and makes no sense */
+};
+
 /** The one request that may be outstanding on the control path (spec/nvsp.md §2). */
 struct netvsc_request {
 	_Atomic uint64_t trans_id; /**< VMBus completion waited for, 0 none */
@@ -221,7 +234,7 @@ struct netvsc_request {
 
 	_Atomic uint32_t rndis_id; /**< RNDIS completion waited for, 0 none */
 	uint32_t rndis_type;
-	_Atomic uint32_t rndis_answered;
+	_Atomic uint32_t rndis_answered; /**< enum netvsc_answer */
 	uint32_t reply_len;
 	uint8_t reply[RNDIS_MAX_REQUEST];
 };
@@ -259,6 +272,7 @@ struct netvsc_port {
 	uint32_t next_rndis_id;
 	const struct rte_memzone *control_zone; /**< one page that requests are sent from */
 	bool control_usable;
+	int64_t stop_began, stop_ended; /**< of the last stop, hpbus_now_ms() */
 
 	/* RSS as the user set it; survives stop and start. */
 	uint32_t reta_size;

@@ -126,11 +126,14 @@ static int
 rss_apply_if_started(struct rte_eth_dev *eth)
 {
 	struct netvsc_port *port = netvsc_port_of(eth);
+	struct hpbus_op op;
 	int rc;
 
 	if (!eth->data->dev_started)
 		return 0;
+	hpbus_op_begin(&op, &netvsc_op_setting);
 	rc = netvsc_rss_apply(port);
+	hpbus_op_end(&op);
 	if (rc != 0)
 		NETVSC_LOG(ERR, port, "the host refused the RSS settings: %s", strerror(-rc));
 	return rc;

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "drivers/bus/vmbus/op.h"
+
+#include <stddef.h>
+#include <time.h>
+
+/* Waits that belong to no operation. */
+#define DEFAULT_MS 5000
+
+static __thread struct hpbus_op *current;
+
+int64_t
+hpbus_now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static int64_t
+earlier(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+void
+hpbus_op_begin_at(struct hpbus_op *op, const struct hpbus_op_kind *kind, int64_t since)
+{
+	op->kind = kind;
+	op->until = since + kind->budget;
+	op->talk_until = op->until - kind->fence;
+	op->outer = current;
+	if (op->outer != NULL) {
+		op->until = earlier(op->until, op->outer->until);
+		op->talk_until = earlier(op->talk_until, op->outer->talk_until);
+	}
+	current = op;
+}
+
+void
+hpbus_op_begin(struct hpbus_op *op, const struct hpbus_op_kind *kind)
+{
+	hpbus_op_begin_at(op, kind, hpbus_now_ms());
+}
+
+void
+hpbus_op_end(struct hpbus_op *op)
+{
+	current = op->outer;
+}
+
+const struct hpbus_op *
+hpbus_op_current(void)
+{
+	return current;
+}
+
+int64_t
+hpbus_op_talk_until(void)
+{
+	return current != NULL ? current->talk_until : hpbus_now_ms() + DEFAULT_MS;
+}
+
+int64_t
+hpbus_op_until(void)
+{
+	return current != NULL ? current->until : hpbus_now_ms() + DEFAULT_MS;
+}
+
+bool
+hpbus_op_spent(void)
+{
+	return current != NULL && hpbus_now_ms() >= current->talk_until;
+}
+
+bool
+hpbus_op_down(void)
+{
+	for (const struct hpbus_op *op = current; op != NULL; op = op->outer)
+		if (op->kind->down)
+			return true;
+	return false;
+}

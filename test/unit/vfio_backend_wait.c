@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The vfio-user backend while its host does not answer: who may wait, waits for its operation, and
+ * the data path not at all. The host is the other end of a socket pair.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "drivers/bus/vmbus/vfio.h"
+#include "test/unit/unit.h"
+#include "test/unit/vfio_user_rig.h"
+
+/* A call that waits for the host for ever ends the program. */
+#define HANGS_S	 60
+#define SLACK_MS 5000
+
+int hpbus_logtype;
+
+static struct hpbus_device device;
+static struct vfio_device *v;
+static int peer;
+
+/* ---- what is above the backend ---- */
+
+struct hpbus_device *
+hpbus_device_get(const uint8_t instance[16])
+{
+	return NULL;
+}
+
+void
+hpbus_device_gone(struct hpbus_device *dev, const char *why)
+{
+	atomic_store(&dev->gone, true);
+}
+
+static void
+begin(void)
+{
+	uint8_t hello[20], request[512];
+	char err[VFU_ERRLEN];
+	int pair[2];
+
+	memset(&device, 0, sizeof(device));
+	CU_ASSERT_EQUAL_FATAL(hpbus_vfio_attach(&device, "/nowhere"), 0);
+	v = device.backend_data;
+	CU_ASSERT_EQUAL_FATAL(
+		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
+	peer = pair[1];
+	rig_hex("01000100 14000000 01000000 00000000 00000100", hello, sizeof(hello));
+	CU_ASSERT_EQUAL(write(peer, hello, sizeof(hello)), sizeof(hello));
+	CU_ASSERT_EQUAL_FATAL(vfu_client_attach(pair[0], &v->client, err, sizeof(err)), 0);
+	CU_ASSERT(read(peer, request, sizeof(request)) > 100);
+	alarm(HANGS_S);
+}
+
+static void
+end(void)
+{
+	alarm(0);
+	vfu_client_close(v->client);
+	v->client = NULL;
+	vfu_signaller_fini(&v->signaller);
+	free(v->dma);
+	device.backend->release(&device);
+	close(peer);
+}
+
+static bool
+doorbell_written(uint32_t offset)
+{
+	uint8_t want[36], got[64];
+
+	rig_hex("ffff 0a00 24000000 10000000 00000000"
+		"0000000000000000 06000000 04000000 01000000",
+		want, sizeof(want));
+	memcpy(want + 16, &offset, sizeof(offset));
+	return read(peer, got, sizeof(got)) == sizeof(want) && memcmp(got, want, 36) == 0;
+}
+
+static const struct hpbus_op_kind short_op = {"test", 400, 200, false};
+
+/* ---- tests ---- */
+
+/* A control thread holds the connection for as long as its request takes. */
+static void
+test_memory_is_looked_up_during_a_request(void)
+{
+	static uint8_t memory[8192];
+	struct vfio_dma_range range = {(uintptr_t)memory, (uintptr_t)memory, 4096};
+
+	begin();
+	v->dma = malloc(sizeof(*v->dma));
+	v->dma[0] = range;
+	v->n_dma = v->cap_dma = 1;
+	pthread_mutex_lock(&v->lock);
+	CU_ASSERT_TRUE(vfio_dma_usable(&device, memory + 100, 1000));
+	CU_ASSERT_FALSE(vfio_dma_usable(&device, memory + 4000, 1000));
+	pthread_mutex_unlock(&v->lock);
+	end();
+}
+
+static void
+test_signals_during_a_request(void)
+{
+	struct hpbus_channel ch = {.dev = &device, .index = 3, .doorbell = 12};
+	uint64_t value;
+	int fd = eventfd(0, EFD_CLOEXEC);
+
+	begin();
+	pthread_mutex_lock(&v->lock);
+	ch.signal = HPBUS_SIGNAL_CALL;
+	ch.signal_fd = -1;
+	device.backend->signal(&ch);
+	CU_ASSERT_TRUE(doorbell_written(12));
+
+	ch.signal = HPBUS_SIGNAL_EVENTFD;
+	ch.signal_fd = fd;
+	CU_ASSERT_EQUAL_FATAL(vfu_signaller_init(&v->signaller), 0);
+	device.backend->signal(&ch);
+	CU_ASSERT_EQUAL(vfu_eventfd_drain(fd, &value), 0);
+	CU_ASSERT_EQUAL(value, 1);
+	CU_ASSERT_FALSE(doorbell_written(12));
+
+	/* A doorbell that does not work is no reason to lose the signal. */
+	ch.signal_fd = STDIN_FILENO;
+	device.backend->signal(&ch);
+	CU_ASSERT_TRUE(doorbell_written(12));
+	pthread_mutex_unlock(&v->lock);
+	close(fd);
+	end();
+}
+
+/* What a full socket did not take is delivered when there is room. */
+static void
+test_no_signal_is_lost(void)
+{
+	struct hpbus_channel a = {.dev = &device, .signal = HPBUS_SIGNAL_CALL};
+	struct hpbus_channel b = a;
+	struct pollfd pfd = {.events = POLLIN};
+	unsigned int n[64] = {0};
+	uint8_t got[36];
+
+	a.index = 1;
+	a.doorbell = 4;
+	b.index = 2;
+	b.doorbell = 8;
+	begin();
+	pfd.fd = peer;
+	for (int i = 0; i < 10000; i++)
+		device.backend->signal(&a);
+	device.backend->signal(&b);
+	for (int again = 0; again < 2; again++) {
+		while (poll(&pfd, 1, 0) == 1 && read(peer, got, sizeof(got)) == sizeof(got))
+			n[got[16] / 4]++;
+		if (again == 0) {
+			CU_ASSERT_EQUAL(n[2], 0);
+			device.backend->signal_again(&device);
+		}
+	}
+	CU_ASSERT(n[1] > 1);
+	CU_ASSERT_EQUAL(n[2], 1);
+	end();
+}
+
+static void
+test_a_request_waits_for_another_no_longer_than_its_operation(void)
+{
+	struct hpbus_op op;
+	int64_t began;
+
+	begin();
+	began = hpbus_now_ms();
+	pthread_mutex_lock(&v->lock);
+	hpbus_op_begin(&op, &short_op);
+	CU_ASSERT_EQUAL(vfio_enter(v, hpbus_op_talk_until()), -ETIMEDOUT);
+	hpbus_op_end(&op);
+	pthread_mutex_unlock(&v->lock);
+	CU_ASSERT(hpbus_now_ms() - began >= 200);
+	CU_ASSERT(hpbus_now_ms() - began < 400 + SLACK_MS);
+	end();
+}
+
+static bool
+hung_up(void)
+{
+	struct pollfd pfd = {.fd = peer, .events = POLLIN};
+
+	return poll(&pfd, 1, 0) == 1 && (pfd.revents & POLLHUP);
+}
+
+/* A fence that is not answered in its time is made by cutting the host off. */
+static void
+test_reset_of_a_silent_host(void)
+{
+	struct hpbus_op op;
+	int64_t began;
+
+	begin();
+	began = hpbus_now_ms();
+	hpbus_op_begin(&op, &short_op);
+	CU_ASSERT_EQUAL(device.backend->reset(&device), -ETIMEDOUT);
+	hpbus_op_end(&op);
+	CU_ASSERT(hpbus_now_ms() - began < 400 + SLACK_MS);
+	CU_ASSERT_TRUE(atomic_load(&device.gone));
+	CU_ASSERT_TRUE(hung_up());
+	end();
+}
+
+/* The same when another thread's request is what it would have to wait for. */
+static void
+test_reset_behind_another_request(void)
+{
+	struct hpbus_op op;
+
+	begin();
+	pthread_mutex_lock(&v->lock);
+	hpbus_op_begin(&op, &short_op);
+	CU_ASSERT_EQUAL(device.backend->reset(&device), -ETIMEDOUT);
+	hpbus_op_end(&op);
+	CU_ASSERT_TRUE(atomic_load(&device.gone));
+	CU_ASSERT_TRUE(hung_up());
+	pthread_mutex_unlock(&v->lock);
+	end();
+}
+
+/* A host that refuses the fence keeps its hands on our memory: it is cut off, too. */
+static void
+test_reset_that_is_refused(void)
+{
+	uint8_t refusal[16];
+	struct hpbus_op op;
+
+	begin();
+	rig_hex("02000d00 10000000 21000000 05000000", refusal, sizeof(refusal));
+	CU_ASSERT_EQUAL(write(peer, refusal, sizeof(refusal)), sizeof(refusal));
+	hpbus_op_begin(&op, &short_op);
+	CU_ASSERT_EQUAL(device.backend->reset(&device), -EIO);
+	hpbus_op_end(&op);
+	CU_ASSERT_TRUE(atomic_load(&device.gone));
+	CU_ASSERT_TRUE(hung_up());
+	end();
+}
+
+int
+main(void)
+{
+	static const struct unit_test tests[] = {
+		{"memory is looked up during a request", test_memory_is_looked_up_during_a_request},
+		{"signals during a request", test_signals_during_a_request},
+		{"no signal is lost", test_no_signal_is_lost},
+		{"a request waits for another no longer than its operation",
+			test_a_request_waits_for_another_no_longer_than_its_operation},
+		{"reset of a silent host", test_reset_of_a_silent_host},
+		{"reset behind another request", test_reset_behind_another_request},
+		{"reset that is refused", test_reset_that_is_refused},
+	};
+
+	return UNIT_RUN("vfio_backend_wait", tests);
+}

@@ -171,7 +171,7 @@ query(void)
 }
 
 static const struct hpbus_op_kind short_op = {"test", 400, 100, false};
-static const struct hpbus_op_kind long_op = {"test", 60000, 1000, false};
+static const struct hpbus_op_kind long_op = {"test", 20000, 1000, false};
 static const struct hpbus_op_kind down_op = {"test", 400, 100, true};
 
 /* ---- tests ---- */
@@ -345,7 +345,7 @@ test_operations_nest(void)
 	hpbus_op_end(&outer);
 	CU_ASSERT_FALSE(hpbus_op_down());
 	CU_ASSERT_FALSE(hpbus_op_spent());
-	hpbus_op_begin_at(&outer, &long_op, hpbus_now_ms() - 59500);
+	hpbus_op_begin_at(&outer, &long_op, hpbus_now_ms() - 19500);
 	CU_ASSERT_TRUE(hpbus_op_spent());
 	CU_ASSERT(hpbus_op_until() > hpbus_now_ms() - SLACK_MS);
 	hpbus_op_end(&outer);

@@ -56,7 +56,7 @@ reply(int peer, const char *hex)
 	uint8_t bytes[256];
 	size_t n = rig_hex(hex, bytes, sizeof(bytes));
 
-	CU_ASSERT_EQUAL(write(peer, bytes, n), n);
+	CU_ASSERT_EQUAL(write(peer, bytes, n), (ssize_t)n);
 }
 
 /* Take @p len bytes, waiting for them; @return how many came before the end or 10 s of nothing. */
@@ -162,12 +162,15 @@ test_late_answer_within_the_operation(void)
 static void *
 talk_for_ever(void *arg)
 {
-	struct vfio_user_header h = {
-		1, VFIO_USER_DMA_WRITE, sizeof(h), VFIO_USER_NO_REPLY | VFIO_USER_TYPE_COMMAND, 0};
+	/* Thousands at once: the client never finds the socket empty. */
+	static struct vfio_user_header h[4096];
 	int peer = *(int *)arg;
 
+	for (size_t i = 0; i < sizeof(h) / sizeof(h[0]); i++)
+		h[i] = (struct vfio_user_header){1, VFIO_USER_DMA_WRITE, sizeof(h[0]),
+			VFIO_USER_NO_REPLY | VFIO_USER_TYPE_COMMAND, 0};
 	fcntl(peer, F_SETFL, 0);
-	while (send(peer, &h, sizeof(h), MSG_NOSIGNAL) == (ssize_t)sizeof(h))
+	while (send(peer, h, sizeof(h), MSG_NOSIGNAL) == (ssize_t)sizeof(h))
 		;
 	return NULL;
 }

@@ -4,12 +4,12 @@
  * operation, and a write that wants no reply waits for nothing at all.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -159,20 +159,22 @@ test_late_answer_within_the_operation(void)
 	close(peer);
 }
 
-static void *
-talk_for_ever(void *arg)
-{
-	/* Thousands at once: the client never finds the socket empty. */
-	static struct vfio_user_header h[4096];
-	int peer = *(int *)arg;
+static int talkative = -1; /* a socket that has always one more command for us */
 
-	for (size_t i = 0; i < sizeof(h) / sizeof(h[0]); i++)
-		h[i] = (struct vfio_user_header){1, VFIO_USER_DMA_WRITE, sizeof(h[0]),
-			VFIO_USER_NO_REPLY | VFIO_USER_TYPE_COMMAND, 0};
-	fcntl(peer, F_SETFL, 0);
-	while (send(peer, h, sizeof(h), MSG_NOSIGNAL) == (ssize_t)sizeof(h))
-		;
-	return NULL;
+/* In the place of the C library's: the socket is never found empty, whoever is the faster. */
+ssize_t
+recvmsg(int sock, struct msghdr *msg, int flags)
+{
+	static const struct vfio_user_header h = {
+		1, VFIO_USER_DMA_WRITE, sizeof(h), VFIO_USER_NO_REPLY | VFIO_USER_TYPE_COMMAND, 0};
+
+	if (sock != talkative)
+		return syscall(SYS_recvmsg, sock, msg, flags);
+	CU_ASSERT_EQUAL_FATAL(msg->msg_iov[0].iov_len, sizeof(h));
+	memcpy(msg->msg_iov[0].iov_base, &h, sizeof(h));
+	msg->msg_controllen = 0;
+	msg->msg_flags = 0;
+	return sizeof(h);
 }
 
 /* A server that always has something else to say never leaves the client a moment to look up. */
@@ -181,18 +183,17 @@ test_talkative_host(void)
 {
 	int64_t began = now_ms();
 	struct vfu_client *client;
-	pthread_t thread;
 	int peer;
 
 	client = attach_raw(&peer);
-	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, talk_for_ever, &peer), 0);
+	talkative = vfu_client_fd(client);
 	vfu_client_set_deadline(client, began + 300);
 	alarm(HANGS_S);
 	CU_ASSERT_EQUAL(vfu_client_reset(client), -ETIMEDOUT);
 	alarm(0);
+	talkative = -1;
 	CU_ASSERT(now_ms() - began < 20000);
 	vfu_client_close(client);
-	pthread_join(thread, NULL);
 	close(peer);
 }
 

@@ -37,6 +37,11 @@ hpbus_device_gone(struct hpbus_device *dev, const char *why)
 	atomic_store(&dev->gone, true);
 }
 
+void
+hpbus_dma_changed(void)
+{
+}
+
 static void
 begin(void)
 {

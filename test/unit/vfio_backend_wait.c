@@ -42,6 +42,12 @@ hpbus_dma_changed(void)
 {
 }
 
+int
+hpbus_dma_follow(void)
+{
+	return 0;
+}
+
 static void
 begin(void)
 {

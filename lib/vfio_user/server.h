@@ -15,7 +15,7 @@
  *
  * Poll loop: wait for vfu_server_listen_fd() and vfu_session_fd() to become readable, then call
  * vfu_server_accept() and vfu_session_process(). Both descriptors include the timers needed
- * (VERSION within 5 s) and pending output: no other time-out or event mask is asked of the owner.
+ * (VFU_SESSION_SECONDS) and pending output: no other time-out or event mask is asked of the owner.
  */
 #ifndef HP_VFIO_USER_SERVER_H
 #define HP_VFIO_USER_SERVER_H
@@ -31,6 +31,12 @@
 #define VFU_SERVER_MAX_SUBIRQ 128u
 /** Most IO_FDS entries of a region. */
 #define VFU_SERVER_MAX_IO_FDS 128u
+
+/**
+ * How long a client may take from connecting to the end of VERSION, from the first byte of a
+ * message to its last, and to take a reply. Between messages it may be silent for ever.
+ */
+#define VFU_SESSION_SECONDS 5
 
 struct vfu_server;
 struct vfu_session;
@@ -136,7 +142,8 @@ int vfu_session_fd(const struct vfu_session *session);
 /**
  * Handle what has arrived and send what is pending, without waiting.
  * @return 0 the session goes on; otherwise it is over and must be closed: -ECONNRESET the client
- * left between messages; -EPROTO it broke the protocol; -ETIMEDOUT no VERSION within 5 s; ...
+ * left between messages; -EPROTO it broke the protocol; -ETIMEDOUT it took longer than
+ * VFU_SESSION_SECONDS for VERSION, a message or a reply; ...
  */
 int vfu_session_process(struct vfu_session *session);
 /**

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Guest memory table, its quiescence handshake and the SIGBUS handler; see memmap.h. */
 #include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "lib/host/memmap.h"
+#include "lib/vfio_user/dma_file.h"
 
 #define PAGE	   4096u
 #define FIRST_ROOM 64u
@@ -261,29 +260,6 @@ map_insert(struct host_memmap *map, const struct host_memmap_entry *e)
 	return 0;
 }
 
-static int
-file_check(int fd, uint64_t offset, uint64_t size, uint32_t prot, uint64_t *block)
-{
-	int mode = fcntl(fd, F_GETFL);
-	struct stat st;
-
-	/* Seals exist for tmpfs, memfd and hugetlbfs only: no file whose pages come from elsewhere.
-	 */
-	if (mode < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || fcntl(fd, F_GET_SEALS) < 0)
-		return -EINVAL;
-	mode &= O_ACCMODE;
-	if (mode == O_WRONLY || ((prot & HOST_MEMMAP_WRITE) && mode != O_RDWR))
-		return -EPERM;
-	if ((offset & (PAGE - 1)) != 0 || st.st_size < 0 || offset > (uint64_t)st.st_size ||
-		size > (uint64_t)st.st_size - offset)
-		return -EINVAL;
-	/* Of hugetlbfs the huge page; tmpfs may say more than a page, which does no harm. */
-	*block = st.st_blksize > (blksize_t)PAGE ? (uint64_t)st.st_blksize : PAGE;
-	if ((*block & (*block - 1)) != 0)
-		return -EINVAL;
-	return 0;
-}
-
 int
 host_memmap_map(struct host_memmap *map, int fd, uint64_t offset, uint64_t iova, uint64_t size,
 	uint32_t prot)
@@ -293,7 +269,7 @@ host_memmap_map(struct host_memmap *map, int fd, uint64_t offset, uint64_t iova,
 	int rc = map_check(map, iova, size, prot);
 
 	if (rc == 0)
-		rc = file_check(fd, offset, size, prot, &block);
+		rc = vfu_dma_file_check(fd, offset, size, prot & HOST_MEMMAP_WRITE, &block);
 	if (rc != 0)
 		return rc;
 	down = offset & (block - 1);

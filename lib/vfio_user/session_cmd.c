@@ -4,9 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/vfio_user/dma_file.h"
 #include "lib/vfio_user/session.h"
 #include "lib/vfio_user/signal.h"
 #include "lib/vfio_user/version.h"
@@ -218,29 +218,6 @@ set_irqs(struct vfu_session *s, uint32_t len)
 	return ret;
 }
 
-/* Is it a file that can be mapped as asked, and stays a file (§12)? Truncation is the device's. */
-static int
-check_dma_file(int fd, const struct vfio_user_dma_map *r)
-{
-	struct stat st;
-	int mode;
-
-	/* Succeeds on tmpfs, memfd and hugetlbfs only: keeps out files served by others. */
-	if (fcntl(fd, F_GET_SEALS) < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		return -EINVAL;
-	if (st.st_size < 0 || r->offset > (uint64_t)st.st_size ||
-		r->size > (uint64_t)st.st_size - r->offset)
-		return -EINVAL;
-	mode = fcntl(fd, F_GETFL);
-	if (mode < 0)
-		return -EINVAL;
-	mode &= O_ACCMODE;
-	/* A shared mapping for writing needs both. */
-	if (mode == O_WRONLY || ((r->flags & VFIO_USER_DMA_WRITE_FLAG) && mode != O_RDWR))
-		return -EPERM;
-	return 0;
-}
-
 static bool
 dma_range_ok(uint64_t address, uint64_t size)
 {
@@ -267,7 +244,8 @@ dma_map(struct vfu_session *s, uint32_t len)
 		return -ENOTSUP;
 	if (s->fds.n != 1)
 		return -EINVAL;
-	ret = check_dma_file(s->fds.fd[0], &r);
+	ret = vfu_dma_file_check(
+		s->fds.fd[0], r.offset, r.size, r.flags & VFIO_USER_DMA_WRITE_FLAG, NULL);
 	if (ret < 0)
 		return ret;
 	return ops->dma_map(s->device->ctx, s->fds.fd[0], r.flags, r.offset, r.address, r.size);

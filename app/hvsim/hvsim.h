@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "app/hvsim/budget.h"
 #include "lib/host/memmap.h"
 #include "lib/host/nic.h"
 #include "lib/vfio_user/server.h"
@@ -47,6 +48,7 @@ struct hvsim_options {
 	bool busy;			 /**< --poll busy: never sleep */
 	bool rings;			 /**< --rings: show the rings with the statistics */
 	uint32_t duration_s, interval_s; /**< 0 = none */
+	struct hvsim_budget budget;	 /**< --client-*; 0 = divided */
 	unsigned int n_nics;
 	struct host_nic_config nics[HVSIM_MAX_NICS];
 };
@@ -85,6 +87,7 @@ struct hvsim_device {
 	struct host_nic_config config;
 	char guid[40];
 	char path[VFU_PATH_MAX];
+	struct hvsim_budget budget; /**< of its client; set before device_serve() */
 	bool busy;
 	int node; /**< NUMA node of the worker, -1 unknown */
 

@@ -97,12 +97,21 @@ control_command(void *ctx, const char *cmd, unsigned int nic, char *errbuf, size
 static int
 make_devices(struct hvsim *h)
 {
-	char why[HVSIM_ERRLEN] = "";
+	char why[HVSIM_ERRLEN] = "", warning[HVSIM_ERRLEN];
+	struct hvsim_budget share;
+	struct hvsim_limits limits;
 
+	budget_limits(&limits);
+	if (budget_divide(&limits, h->options.nics, h->options.n_nics, h->options.threads,
+		    &h->options.budget, &share, warning, sizeof(warning), why, sizeof(why)) != 0)
+		return fail(why);
+	if (warning[0] != '\0')
+		fprintf(stderr, "hvsim: %s\n", warning);
 	for (unsigned int i = 0; i < h->options.n_nics; i++) {
 		if (device_create(&h->devices[i], i, &h->options.nics[i], h->options.dir, why,
 			    sizeof(why)) != 0)
 			return fail(why);
+		h->devices[i].budget = share;
 		h->n_devices++;
 	}
 	return EXIT_SUCCESS;

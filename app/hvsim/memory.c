@@ -183,7 +183,9 @@ memory_create(const struct hvsim_device *device)
 	m->doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	m->map = host_memmap_create();
 	if (m->doorbell < 0 || m->map == NULL)
-		rc = -ENOMEM;
+		rc = m->doorbell < 0 ? -errno : -ENOMEM;
+	else if (device->budget.maps != 0)
+		host_memmap_limit(m->map, device->budget.maps, device->budget.bytes);
 	for (i = 0; rc == 0 && i < sizeof(regions) / sizeof(regions[0]); i++)
 		rc = region_create(&m->region[regions[i].index], regions[i].name, regions[i].len,
 			regions[i].prot, regions[i].seals, device->node);

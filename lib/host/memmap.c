@@ -19,7 +19,9 @@
 struct host_memmap {
 	_Atomic(struct host_memmap_table *) table;
 	struct host_memmap_reader *readers;
-	uint64_t bytes;
+	uint64_t bytes, mapped; /* of the entries, and of address space we took for them */
+	uint32_t max_entries;
+	uint64_t max_mapped;
 	_Atomic bool poisoned;
 };
 
@@ -57,8 +59,17 @@ host_memmap_create(void)
 		free(t);
 		return NULL;
 	}
+	map->max_entries = HOST_MEMMAP_MAX_ENTRIES;
+	map->max_mapped = HOST_MEMMAP_MAX_BYTES;
 	atomic_init(&map->table, t);
 	return map;
+}
+
+void
+host_memmap_limit(struct host_memmap *map, uint32_t entries, uint64_t bytes)
+{
+	map->max_entries = entries < HOST_MEMMAP_MAX_ENTRIES ? entries : HOST_MEMMAP_MAX_ENTRIES;
+	map->max_mapped = bytes < HOST_MEMMAP_MAX_BYTES ? bytes : HOST_MEMMAP_MAX_BYTES;
 }
 
 static void
@@ -222,7 +233,7 @@ map_check(const struct host_memmap *map, uint64_t iova, uint64_t size, uint32_t 
 		return -EEXIST;
 	if (at < count && t->entries[at].iova <= iova)
 		return -EEXIST;
-	if (count >= HOST_MEMMAP_MAX_ENTRIES || size > HOST_MEMMAP_MAX_BYTES - map->bytes)
+	if (count >= map->max_entries || size > HOST_MEMMAP_MAX_BYTES - map->bytes)
 		return -ENOSPC;
 	return 0;
 }
@@ -257,6 +268,7 @@ map_insert(struct host_memmap *map, const struct host_memmap_entry *e)
 		map_publish(map, grown);
 	}
 	map->bytes += e->len;
+	map->mapped += e->map_len;
 	return 0;
 }
 
@@ -274,6 +286,8 @@ host_memmap_map(struct host_memmap *map, int fd, uint64_t offset, uint64_t iova,
 		return rc;
 	down = offset & (block - 1);
 	e.map_len = (size_t)((down + size + block - 1) & ~(block - 1));
+	if (e.map_len > map->max_mapped - map->mapped)
+		return -ENOSPC;
 	e.map_base = mmap(NULL, e.map_len, PROT_READ | (prot & HOST_MEMMAP_WRITE ? PROT_WRITE : 0),
 		MAP_SHARED, fd, (off_t)(offset - down));
 	if (e.map_base == MAP_FAILED)
@@ -316,6 +330,7 @@ host_memmap_unmap(struct host_memmap *map, uint64_t iova, uint64_t size)
 	map_publish(map, shrunk);
 	entry_unmap(&e);
 	map->bytes -= e.len;
+	map->mapped -= e.map_len;
 	return 0;
 }
 
@@ -339,7 +354,7 @@ host_memmap_unmap_all(struct host_memmap *map)
 		entry_unmap(&t->entries[i]);
 	if (empty != NULL)
 		free(t);
-	map->bytes = 0;
+	map->bytes = map->mapped = 0;
 }
 
 uint32_t

@@ -104,6 +104,7 @@ struct vfu_device {
 	uint32_t num_regions;			 /**< <= VFIO_USER_MAX_REGIONS */
 	uint32_t num_irqs;			 /**< <= VFU_SERVER_MAX_IRQS */
 	uint32_t irq_count[VFU_SERVER_MAX_IRQS]; /**< <= VFU_SERVER_MAX_SUBIRQ each */
+	uint32_t max_irq_fds; /**< eventfds that one client may leave with us; 0 = all counts */
 };
 
 /* ---- listener ---- */

@@ -136,6 +136,18 @@ get_irq_info(struct vfu_session *s, uint32_t len)
 	return sizeof(r);
 }
 
+/* Eventfds we keep, without those of [start, start + count). */
+static uint32_t
+kept_irqs(const struct vfu_session *s, uint32_t index, uint32_t start, uint32_t count)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < VFU_SERVER_MAX_IRQS; i++)
+		for (uint32_t k = 0; k < VFU_SERVER_MAX_SUBIRQ; k++)
+			n += s->irq[i][k] >= 0 && !(i == index && k >= start && k - start < count);
+	return n;
+}
+
 static void
 clear_irqs(struct vfu_session *s, uint32_t index, uint32_t start, uint32_t count)
 {
@@ -157,6 +169,10 @@ vfu_session_drop_irqs(struct vfu_session *s)
 static int
 install_irqs(struct vfu_session *s, uint32_t index, uint32_t start)
 {
+	uint32_t max = s->device->max_irq_fds;
+
+	if (max != 0 && kept_irqs(s, index, start, s->fds.n) + s->fds.n > max)
+		return -ENOSPC;
 	/* All or none. */
 	for (unsigned int i = 0; i < s->fds.n; i++) {
 		int flags = fcntl(s->fds.fd[i], F_GETFL);

@@ -340,6 +340,7 @@ device_offer(struct hvsim_device *device, char *errbuf, size_t errlen)
 int
 device_serve(struct hvsim_device *device, char *errbuf, size_t errlen)
 {
+	device->vfu.signaller = device->signaller;
 	device->vfu.max_irq_fds = device->budget.fds;
 	return vfu_server_create(device->path, &device->vfu, &device->server, errbuf, errlen);
 }

@@ -87,7 +87,9 @@ struct hvsim_device {
 	struct host_nic_config config;
 	char guid[40];
 	char path[VFU_PATH_MAX];
-	struct hvsim_budget budget; /**< of its client; set before device_serve() */
+	/* Set before device_serve(). */
+	struct hvsim_budget budget;	       /**< of its client */
+	const struct vfu_signaller *signaller; /**< of the process */
 	bool busy;
 	int node; /**< NUMA node of the worker, -1 unknown */
 

@@ -27,6 +27,7 @@ struct hvsim {
 	unsigned int n_workers;
 	struct host_control *control;
 	int signal_fd, event_fd;
+	struct vfu_signaller signaller;
 	uint64_t started, next_report;
 	struct hvsim_rates rates;
 };
@@ -112,6 +113,7 @@ make_devices(struct hvsim *h)
 			    sizeof(why)) != 0)
 			return fail(why);
 		h->devices[i].budget = share;
+		h->devices[i].signaller = &h->signaller;
 		h->n_devices++;
 	}
 	return EXIT_SUCCESS;
@@ -164,6 +166,27 @@ serve(struct hvsim *h)
 	return EXIT_SUCCESS;
 }
 
+/* Guests are signalled by the kernel, for they could make us wait (spec §9). */
+static int
+make_signaller(struct hvsim *h)
+{
+	char why[HVSIM_ERRLEN];
+	int rc = vfu_signaller_init(&h->signaller);
+
+	if (rc == 0)
+		return EXIT_SUCCESS;
+	if (rc == -EAGAIN)
+		snprintf(why, sizeof(why),
+			"cannot signal guests: all of the machine's asynchronous requests are in "
+			"use; raise the sysctl fs.aio-max-nr");
+	else
+		snprintf(why, sizeof(why),
+			"cannot signal guests: %s; io_setup(2) must be permitted here, and /dev/null "
+			"be there",
+			strerror(-rc));
+	return fail(why);
+}
+
 static int
 set_up(struct hvsim *h)
 {
@@ -192,7 +215,9 @@ set_up(struct hvsim *h)
 			strerror(-rc));
 		return fail(why);
 	}
-	rc = make_devices(h);
+	rc = make_signaller(h);
+	if (rc == EXIT_SUCCESS)
+		rc = make_devices(h);
 	if (rc == EXIT_SUCCESS)
 		rc = make_workers(h);
 	return rc == EXIT_SUCCESS ? serve(h) : rc;
@@ -210,6 +235,7 @@ tear_down(struct hvsim *h)
 		device_destroy(&h->devices[i]);
 	for (i = 0; i < h->n_workers; i++)
 		worker_destroy(&h->workers[i]);
+	vfu_signaller_fini(&h->signaller);
 	close(h->signal_fd);
 	close(h->event_fd);
 }

@@ -24,6 +24,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/vfio_user/signal.h"
 #include "lib/vfio_user/vfio_user.h"
 
 /** Most irq indices, and subindices of one index, of a device. */
@@ -104,6 +105,8 @@ struct vfu_device {
 	uint32_t num_regions;			 /**< <= VFIO_USER_MAX_REGIONS */
 	uint32_t num_irqs;			 /**< <= VFU_SERVER_MAX_IRQS */
 	uint32_t irq_count[VFU_SERVER_MAX_IRQS]; /**< <= VFU_SERVER_MAX_SUBIRQ each */
+	/** Signals clients; the device's, outlives the sessions. NULL: nobody is signalled. */
+	const struct vfu_signaller *signaller;
 	uint32_t max_irq_fds; /**< eventfds that one client may leave with us; 0 = all counts */
 };
 
@@ -162,8 +165,8 @@ int vfu_session_peer_pid(const struct vfu_session *session);
 /** Is an eventfd installed? */
 bool vfu_session_has_irq(const struct vfu_session *session, uint32_t index, uint32_t sub);
 /**
- * Signal the client; never blocks (§9: a client may clear O_NONBLOCK and saturate its eventfd).
- * @return 0 also when the eventfd was saturated; -ENOENT none is installed
+ * Signal the client; never blocks, whatever it does to its eventfd (§9, signal.h).
+ * @return 0 also when the eventfd was saturated; -ENOENT none is installed; errors of vfu_signal()
  */
 int vfu_session_signal(struct vfu_session *session, uint32_t index, uint32_t sub);
 /** Channel interrupt: on @p sub if an eventfd is set there, else on subindex 0, never both (§9). */

@@ -436,8 +436,9 @@ vfu_session_signal(struct vfu_session *s, uint32_t index, uint32_t sub)
 {
 	if (!vfu_session_has_irq(s, index, sub))
 		return -ENOENT;
-	vfu_eventfd_signal(s->irq[index][sub]);
-	return 0;
+	if (s->device->signaller == NULL)
+		return -ENOTCONN;
+	return vfu_signal(s->device->signaller, s->irq[index][sub]);
 }
 
 int

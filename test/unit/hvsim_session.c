@@ -25,6 +25,7 @@ static char dir[] = "/tmp/hvsim_session.XXXXXX";
 
 static struct hvsim_device device;
 static struct hvsim_worker worker;
+static struct vfu_signaller signaller;
 static int event_fd;
 static pthread_t control;
 static pthread_mutex_t control_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -64,6 +65,8 @@ host_start(bool busy)
 				      0, &config, err, sizeof(err)),
 		0);
 	CU_ASSERT_EQUAL_FATAL(device_create(&device, 0, &config, dir, err, sizeof(err)), 0);
+	CU_ASSERT_EQUAL_FATAL(vfu_signaller_init(&signaller), 0);
+	device.signaller = &signaller;
 	event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	CU_ASSERT_EQUAL_FATAL(worker_create(&worker, 0, -1, busy, event_fd), 0);
 	worker_add(&worker, &device);
@@ -81,6 +84,7 @@ host_stop(void)
 	worker_stop(&worker);
 	device_destroy(&device);
 	worker_destroy(&worker);
+	vfu_signaller_fini(&signaller);
 	close(event_fd);
 	CU_ASSERT_NOT_EQUAL(access(device.path, F_OK), 0);
 }

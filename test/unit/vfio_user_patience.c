@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * How long the server waits for a client: VERSION, the rest of a message, a reply that is not read
- * (spec/vmbus-over-vfio-user.md §5, §15). No test waits for the five seconds: they are taken from
- * the session's timer.
+ * (spec/vmbus-over-vfio-user.md §5, §15), and never at all for its eventfds (§9). No test waits for
+ * the five seconds: they are taken from the session's timer.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,6 +21,29 @@
 /* GET_INFO, 32 bytes. */
 #define GET_INFO     "02000400 20000000 00000000 00000000 10000000 00000000 00000000 00000000"
 #define GET_INFO_LEN 32u
+
+/*
+ * The library's poll() and this one are the same: a client that fills its eventfd and clears the
+ * flag right after the look at it, which no look can exclude.
+ */
+static int hostile_fd = -1;
+
+int
+poll(struct pollfd *p, nfds_t n, int timeout)
+{
+	struct timespec ts = {timeout / 1000, timeout % 1000 * 1000000L};
+	const uint64_t full = UINT64_MAX - 1;
+	int rc = (int)syscall(SYS_ppoll, p, n, timeout < 0 ? NULL : &ts, NULL, 0);
+
+	for (nfds_t i = 0; hostile_fd >= 0 && rc > 0 && i < n; i++) {
+		if (!vfu_fd_is_eventfd(p[i].fd))
+			continue;
+		CU_ASSERT_EQUAL(write(hostile_fd, &full, sizeof(full)), sizeof(full));
+		CU_ASSERT_EQUAL(fcntl(hostile_fd, F_SETFL, 0), 0);
+		hostile_fd = -1;
+	}
+	return rc;
+}
 
 static bool
 is_armed(struct rig *r)
@@ -142,6 +168,69 @@ test_unread_replies(void)
 	rig_close(&r);
 }
 
+/* Installed, or a client's pipe in the place of an eventfd: signals come back at once. */
+static void
+test_hostile_eventfd(void)
+{
+	struct vfio_user_irq_set set = {.argsz = 20,
+		.flags = VFIO_USER_IRQ_DATA_EVENTFD | VFIO_USER_IRQ_ACTION_TRIGGER,
+		.count = 1};
+	const uint64_t full = UINT64_MAX - 1;
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), ends[2];
+	struct rig r;
+
+	rig_open_version(&r);
+	CU_ASSERT_EQUAL_FATAL(pipe(ends), 0);
+	CU_ASSERT_EQUAL(
+		rig_command(&r, VFIO_USER_DEVICE_SET_IRQS, &set, sizeof(set), &ends[1], 1), EINVAL);
+	CU_ASSERT(!vfu_session_has_irq(r.session, 0, 0));
+	CU_ASSERT_EQUAL(rig_command(&r, VFIO_USER_DEVICE_SET_IRQS, &set, sizeof(set), &fd, 1), 0);
+	hostile_fd = fd;
+	alarm(10); /* ends the test where the server waits */
+	CU_ASSERT_EQUAL(vfu_session_signal_channel(r.session, 0), 0);
+	hostile_fd = -1;
+	/* Full and blocking all along. */
+	if (fcntl(fd, F_GETFL) & O_NONBLOCK)
+		CU_ASSERT_EQUAL(write(fd, &(const uint64_t){full - 1}, sizeof(full)), sizeof(full));
+	CU_ASSERT_EQUAL(fcntl(fd, F_SETFL, 0), 0);
+	for (unsigned int i = 0; i < 3; i++)
+		CU_ASSERT_EQUAL(vfu_session_signal_channel(r.session, 0), 0);
+	alarm(0);
+	close(ends[0]);
+	close(ends[1]);
+	close(fd);
+	rig_close(&r);
+}
+
+/* The device says how many eventfds a client may leave with the host. */
+static void
+test_too_many_eventfds(void)
+{
+	struct vfio_user_irq_set set = {.argsz = 20,
+		.flags = VFIO_USER_IRQ_DATA_EVENTFD | VFIO_USER_IRQ_ACTION_TRIGGER,
+		.count = 2};
+	int fds[2] = {eventfd(0, EFD_CLOEXEC), eventfd(0, EFD_CLOEXEC)};
+	struct rig r;
+
+	rig_open_version(&r);
+	r.d.device.max_irq_fds = 3;
+	CU_ASSERT_EQUAL(rig_command(&r, VFIO_USER_DEVICE_SET_IRQS, &set, sizeof(set), fds, 2), 0);
+	set.start = 2;
+	CU_ASSERT_EQUAL(
+		rig_command(&r, VFIO_USER_DEVICE_SET_IRQS, &set, sizeof(set), fds, 2), ENOSPC);
+	/* In the place of others they cost nothing. */
+	set.start = 1;
+	CU_ASSERT_EQUAL(rig_command(&r, VFIO_USER_DEVICE_SET_IRQS, &set, sizeof(set), fds, 2), 0);
+	set.index = 1;
+	set.start = 0;
+	set.count = 1;
+	CU_ASSERT_EQUAL(
+		rig_command(&r, VFIO_USER_DEVICE_SET_IRQS, &set, sizeof(set), fds, 1), ENOSPC);
+	close(fds[0]);
+	close(fds[1]);
+	rig_close(&r);
+}
+
 int
 main(void)
 {
@@ -150,6 +239,8 @@ main(void)
 		{"byte by byte", test_byte_by_byte},
 		{"whole messages go on", test_whole_messages_go_on},
 		{"replies that nobody reads", test_unread_replies},
+		{"an eventfd made to block", test_hostile_eventfd},
+		{"too many eventfds", test_too_many_eventfds},
 	};
 
 	return UNIT_RUN("vfio-user patience", tests);

@@ -104,8 +104,8 @@ memory_rings_destroy(struct hvsim_rings *rings)
 }
 
 int
-memory_rings_create(
-	const struct hvsim_device *device, struct hvsim_rings *rings, unsigned int channel)
+memory_rings_create(const struct hvsim_device *device, struct hvsim_rings *rings,
+	unsigned int channel, bool fill)
 {
 	uint32_t bytes = device->config.ring_bytes;
 	char name[64];
@@ -122,7 +122,7 @@ memory_rings_create(
 		numa_tonode_memory(rings->tx.ctl, bytes, device->node);
 		numa_tonode_memory(rings->rx.ctl, bytes, device->node);
 	}
-	if (rc == 0)
+	if (rc == 0 && fill)
 		rc = file_fill(rings->fd, NULL, 2 * (size_t)bytes, -1);
 	if (rc == 0 && fcntl(rings->fd, F_ADD_SEALS, SEALS) != 0)
 		rc = -errno;
@@ -190,7 +190,7 @@ memory_create(const struct hvsim_device *device)
 		rc = region_create(&m->region[regions[i].index], regions[i].name, regions[i].len,
 			regions[i].prot, regions[i].seals, device->node);
 	if (rc == 0)
-		rc = memory_rings_create(device, &m->rings[0], 0);
+		rc = memory_rings_create(device, &m->rings[0], 0, true);
 	if (rc != 0) {
 		memory_destroy(m);
 		errno = -rc;

@@ -177,11 +177,7 @@ serve_line(struct host_control *c, struct client *client, const char *line)
 	char *answer;
 	ssize_t n, len;
 
-	if (c->ops.lock != NULL)
-		c->ops.lock(c->ops.ctx);
 	answer = control_execute(&c->ops, line);
-	if (c->ops.unlock != NULL)
-		c->ops.unlock(c->ops.ctx);
 	if (answer == NULL)
 		return false;
 	len = (ssize_t)strlen(answer);

@@ -7,8 +7,8 @@
  * Request: {"cmd":"link","nic":0,"up":false}. Answer: {"ok":true,...} or
  * {"ok":false,"error":"one sentence"}. Commands: see host_control_help.
  *
- * Threads: a server object belongs to the thread that polls it; around each command it takes the
- * lock of its owner, so the NICs may be polled elsewhere.
+ * Threads: a server object belongs to the thread that polls it; around each command it takes its
+ * owner's lock of the NIC concerned, so the NICs may be polled elsewhere.
  */
 #ifndef HP_HOST_CONTROL_H
 #define HP_HOST_CONTROL_H
@@ -21,9 +21,14 @@
 /** What a command can reach. @a ctx is the owner's. */
 struct host_control_ops {
 	void *ctx;
-	/** Taken around every command; both may be NULL. */
-	void (*lock)(void *ctx);
-	void (*unlock)(void *ctx);
+	/**
+	 * Taken around every command on a NIC but "stats", which stops nobody; the others go on.
+	 * Both may be NULL.
+	 */
+	void (*lock)(void *ctx, unsigned int nic);
+	void (*unlock)(void *ctx, unsigned int nic);
+	/** Before "stats": host_nic_publish() if that takes no waiting. May be NULL. */
+	void (*refresh)(void *ctx, unsigned int nic);
 	unsigned int (*nics)(void *ctx);
 	/** NIC @p number, or NULL. */
 	struct host_nic *(*nic)(void *ctx, unsigned int number);

@@ -11,6 +11,15 @@
 
 /* While something waits for room that the guest may never signal, look this often. */
 #define NIC_RETRY_NS UINT64_C(1000000)
+/*
+ * A turn of host_nic_poll(): bytes of frames, with what a packet and a frame cost beside their
+ * bytes, and time, looked at every few packets. One packet may go over: it is at most a stream of
+ * NIC_STREAM_MAX in segments of the MSS floor.
+ */
+#define NIC_TURN_COST	UINT64_C(1048576)
+#define NIC_TURN_NS	UINT64_C(500000)
+#define NIC_PACKET_COST 256u
+#define NIC_CLOCK_EVERY 8u
 /* In-band control and completions fit in this; the excess of longer ones is ignored. */
 #define NIC_INBAND_MAX 64u
 
@@ -47,6 +56,7 @@ host_nic_create_with_port(const struct host_nic_config *config,
 	}
 	nic_knobs_init(&nic->knobs);
 	nic_nvsp_reset(nic);
+	host_nic_publish(nic);
 	*out = nic;
 	return 0;
 }
@@ -238,6 +248,22 @@ packet_dispatch(struct host_nic *nic, unsigned int index, const struct vmbus_pac
 	return nic_nvsp_message(nic, pkt, payload, len);
 }
 
+/* Has the NIC had its turn? Asked after @p n packets of a channel. */
+static bool
+turn_is_over(struct host_nic *nic, unsigned int n)
+{
+	uint64_t now;
+
+	if (nic->turn_cost >= NIC_TURN_COST)
+		return true;
+	if (n % NIC_CLOCK_EVERY != 0)
+		return false;
+	now = nic_now_ns();
+	if (nic->turn_until == 0)
+		nic->turn_until = now + NIC_TURN_NS;
+	return now >= nic->turn_until;
+}
+
 static unsigned int
 channel_read(struct host_nic *nic, unsigned int index, unsigned int budget)
 {
@@ -265,6 +291,9 @@ channel_read(struct host_nic *nic, unsigned int index, unsigned int budget)
 			break;
 		}
 		vmbus_ring_consume(&ch->in, (uint32_t)total);
+		nic->turn_cost += NIC_PACKET_COST;
+		if (turn_is_over(nic, n))
+			return n + 1;
 	}
 	return n;
 }
@@ -341,15 +370,33 @@ channels_report_broken(struct host_nic *nic)
 	}
 }
 
+/* Packets of all channels, from the one whose turn it is. */
+static unsigned int
+channels_read(struct host_nic *nic, unsigned int budget)
+{
+	unsigned int n = nic->channels_top, i, at, work = 0;
+
+	nic->turn_cost = nic->turn_until = 0;
+	for (i = 0; i < n; i++) {
+		at = (nic->turn_first + i) % n;
+		if (nic->channels[at].open && !nic->channels[at].dead && !nic->knobs.stall)
+			work += channel_read(nic, at, budget);
+		if (nic->turn_cost != 0 && turn_is_over(nic, 0)) {
+			nic->turn_first = at + 1;
+			return work;
+		}
+	}
+	nic->turn_first = 0;
+	return work;
+}
+
 unsigned int
 host_nic_poll(struct host_nic *nic, unsigned int budget)
 {
 	uint64_t errors = nic->stats.protocol_errors;
-	unsigned int i, work = 0;
+	unsigned int i, work;
 
-	for (i = 0; i < nic->channels_top; i++)
-		if (nic->channels[i].open && !nic->channels[i].dead && !nic->knobs.stall)
-			work += channel_read(nic, i, budget);
+	work = channels_read(nic, budget);
 	nic_tx_flush(nic);
 	/* Completions first: they free the guest's resources and need the least room. */
 	for (i = 0; i < nic->channels_top; i++)
@@ -370,6 +417,8 @@ host_nic_poll(struct host_nic *nic, unsigned int budget)
 	}
 	if (nic->stats.protocol_errors != errors)
 		channels_report_broken(nic);
+	if (work != 0 || nic->stats.protocol_errors != errors)
+		host_nic_publish(nic);
 	return work;
 }
 
@@ -411,6 +460,7 @@ host_nic_sleep(struct host_nic *nic)
 	}
 	if (work)
 		host_nic_wake(nic);
+	host_nic_publish(nic);
 	return work;
 }
 

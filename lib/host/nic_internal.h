@@ -127,6 +127,17 @@ struct nic_knobs {
 	uint32_t grant_mode; /* 0 off, 1 absolute, 2 relative to what was asked */
 };
 
+/* struct host_nic_status in words that can be read while they are written. */
+#define NIC_STATUS_WORDS ((sizeof(struct host_nic_status) + 7) / 8)
+union nic_status_words {
+	struct host_nic_status status;
+	uint64_t words[NIC_STATUS_WORDS];
+};
+struct nic_published {
+	_Atomic uint32_t sequence; /* odd while the words change */
+	_Atomic uint64_t words[NIC_STATUS_WORDS];
+};
+
 /* Frame counts of the statistics OIDs: [0] directed, [1] multicast, [2] broadcast. */
 struct nic_oid_stats {
 	uint64_t xmit_bytes[3], xmit_frames[3], rcv_bytes[3], rcv_frames[3];
@@ -174,6 +185,11 @@ struct host_nic {
 	struct nic_channel channels[HOST_MAX_CHANNELS];
 	uint32_t channels_top; /* highest open channel + 1 */
 	uint32_t channels_open;
+
+	/* This turn: where it began, what it cost, when it ends (0: not yet known). */
+	uint32_t turn_first;
+	uint64_t turn_cost, turn_until;
+	struct nic_published published;
 
 	struct nic_control control[NIC_CONTROL_QUEUE];
 	uint32_t control_head, control_tail;

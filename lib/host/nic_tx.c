@@ -7,6 +7,8 @@
 #include "lib/host/nic_internal.h"
 
 #define STREAM_ALIGN 64u
+/* What a frame costs of a turn beside its bytes. */
+#define NIC_FRAME_COST 128u
 /* Longest RNDIS header with PPIs that is taken (spec/rndis.md §1). */
 #define HEADER_MAX 512u
 
@@ -188,6 +190,7 @@ frame_add(struct host_nic *nic, uint8_t *frame, uint32_t len, const struct rndis
 		frame[14] = (uint8_t)(tci >> 8);
 		frame[15] = (uint8_t)tci;
 	}
+	nic->turn_cost += len + NIC_FRAME_COST;
 	f = &nic->frames[nic->frames_n++];
 	f->data = frame;
 	f->len = len;

@@ -17,7 +17,7 @@
 
 /* Commands and time of one call; the descriptor stays readable when there are more. */
 #define BUDGET	  64
-#define BUDGET_NS INT64_C(1000000)
+#define BUDGET_NS INT64_C(200000)
 #define HEADER	  sizeof(struct vfio_user_header)
 
 __attribute__((format(printf, 3, 4))) static int

@@ -511,10 +511,8 @@ test_rescind_and_offer(void)
 	guest_open(&g);
 	guest_init(&g);
 	pthread_mutex_lock(&control_lock);
-	worker_pause(&worker);
 	CU_ASSERT_EQUAL(device_rescind(&device, err, sizeof(err)), 0);
 	CU_ASSERT_EQUAL(device_rescind(&device, err, sizeof(err)), -EALREADY);
-	worker_resume(&worker);
 	pthread_mutex_unlock(&control_lock);
 	CU_ASSERT_EQUAL(read(g.irq[4], &count, sizeof(count)), 8);
 	CU_ASSERT_EQUAL(read_descriptor(&g), 0);
@@ -527,9 +525,7 @@ test_rescind_and_offer(void)
 	CU_ASSERT_NOT_EQUAL(vfu_client_alive(g.client), 0);
 	guest_close(&g);
 	pthread_mutex_lock(&control_lock);
-	worker_pause(&worker);
 	CU_ASSERT_EQUAL(device_offer(&device, err, sizeof(err)), 0);
-	worker_resume(&worker);
 	pthread_mutex_unlock(&control_lock);
 	guest_open(&g);
 	CU_ASSERT_EQUAL(g.info.state, VMBUS_DEVICE_OFFERED);

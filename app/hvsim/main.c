@@ -242,6 +242,13 @@ set_up(struct hvsim *h)
 	if (host_memmap_sigbus_install() != 0)
 		return fail("cannot install the handler of SIGBUS");
 	rc = vfu_dir_create(h->options.dir);
+	if (rc == -EPERM) {
+		snprintf(why, sizeof(why),
+			"the directory %s is another user's, or others may write to it: they could take "
+			"the place of the sockets; give another with --dir, or chmod go-w it",
+			h->options.dir);
+		return fail(why);
+	}
 	if (rc == 0 && access(h->options.dir, W_OK | X_OK) != 0)
 		rc = -errno;
 	if (rc != 0) {
@@ -288,6 +295,8 @@ until_next(const struct hvsim *h)
 	for (unsigned int i = 0; i < h->n_devices; i++)
 		if (device_deadline(&h->devices[i]) < next)
 			next = device_deadline(&h->devices[i]);
+	if (host_control_deadline(h->control) < next)
+		next = host_control_deadline(h->control);
 	return next;
 }
 

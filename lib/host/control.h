@@ -15,6 +15,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "lib/host/nic.h"
 
@@ -45,7 +46,8 @@ struct host_control;
 extern const char *const host_control_help;
 
 /**
- * Listen on @p path. A socket nobody serves any more is replaced; one that is served is refused.
+ * Listen on @p path. A socket nobody serves any more is replaced, and, with a line on standard
+ * error, one whose host does not answer within a second; one that is served is refused.
  * @return 0 and *control, or a negative errno with a sentence in @p errbuf
  */
 int host_control_open(struct host_control **control, const char *path,
@@ -54,6 +56,8 @@ int host_control_open(struct host_control **control, const char *path,
 void host_control_close(struct host_control *control);
 /** Readable when host_control_poll() has something to do. */
 int host_control_fd(const struct host_control *control);
+/** When host_control_poll() is due without an event: monotonic ns, UINT64_MAX = never. */
+uint64_t host_control_deadline(const struct host_control *control);
 /** Accept, read, answer; never blocks. */
 void host_control_poll(struct host_control *control);
 

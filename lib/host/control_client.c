@@ -10,6 +10,9 @@
 #include <unistd.h>
 
 #include "lib/host/control_internal.h"
+#include "lib/vfio_user/sockets.h"
+
+#define ANSWER_SECONDS 10
 
 static bool
 is_number(const char *text)
@@ -67,6 +70,7 @@ static int
 transact(const char *path, const char *request, char **answer)
 {
 	struct sockaddr_un address;
+	const struct timeval limit = {.tv_sec = ANSWER_SECONDS};
 	size_t size = 0;
 	FILE *f;
 	int fd, rc = control_address(&address, path);
@@ -76,14 +80,19 @@ transact(const char *path, const char *request, char **answer)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
+	/* A host that hangs is no reason to hang, too; connect() obeys the limit of sending. */
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0 ||
-		(f = fdopen(fd, "r+")) == NULL) {
-		rc = -errno;
+		(rc = vfu_peer_allowed(fd) ? 0 : -EACCES) != 0 || (f = fdopen(fd, "r+")) == NULL) {
+		if (rc == 0)
+			rc = errno == EAGAIN ? -ETIMEDOUT : -errno;
 		close(fd);
 		return rc;
 	}
+	errno = 0;
 	if (fprintf(f, "%s\n", request) < 0 || fflush(f) != 0 || getline(answer, &size, f) <= 0)
-		rc = -EPIPE;
+		rc = errno == EAGAIN ? -ETIMEDOUT : -EPIPE;
 	fclose(f);
 	return rc;
 }
@@ -104,8 +113,9 @@ host_control_client(const char *path, int argc, char **argv)
 		path, json_object_to_json_string_ext(request, JSON_C_TO_STRING_PLAIN), &answer);
 	json_object_put(request);
 	if (rc != 0) {
-		fprintf(stderr, "ctl: no answer from %s: %s; is the host running?\n", path,
-			strerror(-rc));
+		fprintf(stderr, "ctl: no answer from %s: %s; %s\n", path, strerror(-rc),
+			rc == -EACCES ? "does a host of another user serve it?"
+				      : "is the host running?");
 		free(answer);
 		return EXIT_FAILURE;
 	}

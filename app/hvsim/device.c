@@ -327,7 +327,7 @@ accept_later(struct hvsim_device *device, int err)
 	if (may_complain(device))
 		fprintf(stderr, "hvsim: nic %u: cannot serve a client now: %s%s\n", device->number,
 			strerror(-err),
-			err == -EMFILE ? "; raise the limit of open files (ulimit -n)" : "");
+			err == -EMFILE ? "; raise the limit of open files (ulimit -Hn)" : "");
 	device_unlock(device);
 }
 

@@ -215,25 +215,28 @@ test_one_nic_is_held(void)
 	host_stop();
 }
 
-/* The worker is at one NIC all the time: the control thread gets its turn at once. */
+/* A worker that takes its lock again at once would never let the control thread have it. */
 static void
-test_lock_of_a_busy_nic(void)
+test_control_thread_goes_first(void)
 {
-	struct guest g;
+	struct guest g[NICS];
 
 	host_start(NULL, true);
-	guest_open(&g, 0);
+	guest_open(&g[0], 0);
+	guest_open(&g[1], 1);
 	pthread_mutex_lock(&control_lock);
-	alarm(20); /* ends the test where the lock is never had */
-	for (unsigned int i = 0; i < 2000; i++) {
-		device_lock(&device[0]);
-		device_unlock(&device[0]);
-	}
-	alarm(0);
+	/* As device_lock() before it has the lock. */
+	atomic_fetch_add(&device[0].wanted, 1);
+	guest_ask_init(&g[0]);
+	guest_ask_init(&g[1]);
+	CU_ASSERT(guest_answered(&g[1], 5000));
+	CU_ASSERT(!guest_answered(&g[0], 0));
+	atomic_fetch_sub(&device[0].wanted, 1);
+	worker_wake(&worker);
+	CU_ASSERT(guest_answered(&g[0], 5000));
 	pthread_mutex_unlock(&control_lock);
-	guest_ask_init(&g);
-	CU_ASSERT(guest_answered(&g, 5000));
-	guest_close(&g);
+	guest_close(&g[0]);
+	guest_close(&g[1]);
 	host_stop();
 }
 
@@ -288,9 +291,9 @@ test_accept_without_descriptors(void)
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	struct rlimit before, few;
 	struct guest g, waiting;
+	int fd, taken[64], free_fd;
+	unsigned int n, n_taken = 0;
 	char byte;
-	unsigned int n;
-	int fd;
 
 	host_start(NULL, false);
 	guest_open(&g, 0);
@@ -300,8 +303,10 @@ test_accept_without_descriptors(void)
 	pthread_mutex_lock(&control_lock);
 	CU_ASSERT_EQUAL_FATAL(getrlimit(RLIMIT_NOFILE, &before), 0);
 	few = before;
-	few.rlim_cur = 3;
+	few.rlim_cur = 64;
 	CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_NOFILE, &few), 0);
+	while (n_taken < 64 && (free_fd = dup(fd)) >= 0)
+		taken[n_taken++] = free_fd;
 	n = atomic_load(&accepts);
 	CU_ASSERT_EQUAL(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	pthread_mutex_unlock(&control_lock);
@@ -314,6 +319,8 @@ test_accept_without_descriptors(void)
 	guest_ask_init(&g);
 	CU_ASSERT(guest_answered(&g, 5000));
 	pthread_mutex_lock(&control_lock);
+	while (n_taken > 0)
+		close(taken[--n_taken]);
 	CU_ASSERT_EQUAL(setrlimit(RLIMIT_NOFILE, &before), 0);
 	pthread_mutex_unlock(&control_lock);
 	close(fd);
@@ -382,7 +389,7 @@ main(void)
 {
 	static const struct unit_test tests[] = {
 		{"one NIC is held, its neighbour goes on", test_one_nic_is_held},
-		{"the lock of a busy NIC", test_lock_of_a_busy_nic},
+		{"the control thread goes first", test_control_thread_goes_first},
 		{"mappings and memory of one client", test_map_budget},
 		{"accept without descriptors", test_accept_without_descriptors},
 		{"the division", test_divide},

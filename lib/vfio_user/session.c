@@ -360,10 +360,8 @@ vfu_session_process(struct vfu_session *s)
 			break;
 		if (ret < 0)
 			return ret;
-		if (s->state == VFU_SESSION_LEAVING) {
-			s->state = VFU_SESSION_OVER;
-			return s->end;
-		}
+		if (s->state == VFU_SESSION_LEAVING)
+			break;
 		ret = receive(s);
 		if (ret < 0)
 			return ret;
@@ -376,6 +374,10 @@ vfu_session_process(struct vfu_session *s)
 		ret = flush(s);
 		if (ret < 0 && ret != -EAGAIN)
 			return ret;
+	}
+	if (s->state == VFU_SESSION_LEAVING && s->out.len == 0) {
+		s->state = VFU_SESSION_OVER;
+		return s->end;
 	}
 	return check_deadline(s);
 }

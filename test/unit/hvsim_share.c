@@ -188,6 +188,7 @@ test_one_nic_is_held(void)
 {
 	struct host_nic_status status;
 	struct guest g[NICS];
+	uint64_t sleeps;
 
 	host_start(NULL, false);
 	guest_open(&g[0], 0);
@@ -197,6 +198,7 @@ test_one_nic_is_held(void)
 	guest_ask_init(&g[0]);
 	guest_ask_init(&g[1]);
 	CU_ASSERT(guest_answered(&g[1], 5000));
+	sleeps = atomic_load(&worker.sleeps);
 	CU_ASSERT(!guest_answered(&g[0], 0));
 	/* Statistics of both need nobody's consent. */
 	for (unsigned int i = 0; i < NICS; i++) {
@@ -205,8 +207,8 @@ test_one_nic_is_held(void)
 		CU_ASSERT_EQUAL(status.channels_open, 1);
 	}
 	/* Time enough for the worker to fall asleep without the first one's doorbell. */
-	for (uint64_t sleeps = atomic_load(&worker.sleeps); atomic_load(&worker.sleeps) == sleeps;)
-		usleep(100);
+	for (unsigned int i = 0; i < 100 && atomic_load(&worker.sleeps) == sleeps; i++)
+		usleep(1000);
 	device_unlock(&device[0]);
 	CU_ASSERT(guest_answered(&g[0], 5000));
 	pthread_mutex_unlock(&control_lock);

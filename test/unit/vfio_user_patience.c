@@ -45,6 +45,20 @@ poll(struct pollfd *p, nfds_t n, int timeout)
 	return rc;
 }
 
+/* A machine so busy that each look at the clock costs a second. */
+static bool slow_machine;
+
+int
+clock_gettime(clockid_t id, struct timespec *ts)
+{
+	static time_t seconds;
+	int rc = (int)syscall(SYS_clock_gettime, id, ts);
+
+	if (slow_machine)
+		ts->tv_sec += ++seconds;
+	return rc;
+}
+
 static bool
 is_armed(struct rig *r)
 {
@@ -168,6 +182,22 @@ test_unread_replies(void)
 	rig_close(&r);
 }
 
+/* The refusal is out: the session is over, though its time was up before it could look again. */
+static void
+test_refused_on_a_busy_machine(void)
+{
+	uint8_t request[20];
+	struct rig r;
+
+	rig_open(&r);
+	rig_hex("01000100 14000000 00000000 00000000 01000100", request, sizeof(request));
+	rig_send(r.peer, request, sizeof(request), NULL, 0);
+	slow_machine = true;
+	CU_ASSERT_EQUAL(vfu_session_process(r.session), -EINVAL);
+	slow_machine = false;
+	rig_close(&r);
+}
+
 /* Installed, or a client's pipe in the place of an eventfd: signals come back at once. */
 static void
 test_hostile_eventfd(void)
@@ -239,6 +269,7 @@ main(void)
 		{"byte by byte", test_byte_by_byte},
 		{"whole messages go on", test_whole_messages_go_on},
 		{"replies that nobody reads", test_unread_replies},
+		{"VERSION refused on a busy machine", test_refused_on_a_busy_machine},
 		{"an eventfd made to block", test_hostile_eventfd},
 		{"too many eventfds", test_too_many_eventfds},
 	};

@@ -22,6 +22,8 @@ FULL = struct.pack("<Q", 2**64 - 2)
 
 
 class Shares(Traffic):
+    limit = 170  # 63 hostile clients keep a small machine busy
+
     def client(self, host, number=0, version=True):
         raw = RawClient(host.socket(number), version)
         self.addCleanup(raw.close)
@@ -35,12 +37,12 @@ class Shares(Traffic):
         """A stock testpmd that forwards what the generator of one NIC makes."""
         pmd = self.guest([host.device(number)])
         pmd.start()
-        self.grows(host, "verified", 2000, number=number)
+        self.grows(host, "verified", 2000, timeout=40, number=number)
         return pmd
 
     def goes_on(self, host, number):
         """Frames are forwarded now, and none was ever lost, changed or doubled."""
-        self.grows(host, "verified", 4000, number=number)
+        self.grows(host, "verified", 4000, timeout=40, number=number)
         port = host.port(number)
         self.assertEqual((port["corrupt"], port["lost"], port["duplicate"]), (0, 0, 0), port)
 
@@ -185,6 +187,7 @@ class Shares(Traffic):
             return pid
         try:
             ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+            os.nice(5)  # the machine may have two processors for all of this
             while True:
                 for client in clients:
                     client.send(unmaps)
@@ -255,7 +258,7 @@ class Shares(Traffic):
     def test_accept_without_descriptors(self):
         """Where no more clients can be taken, the host rests, and serves those it has."""
         host = self.host((SMALL, "sink"), (SMALL, "sink"), prefix=["prlimit", "--nofile=48:48"])
-        self.assertRegex(host.text, "limit is 48")
+        host.expect("limit is 48", 5)
         first = self.client(host, 0)
         for number in (0, 1):
             for _ in range(8):

@@ -159,7 +159,7 @@ nics_create(struct nics *nics, struct vbus *bus, struct bus_lock *lock, int kick
 /* ---- control socket ---- */
 
 static void
-control_lock(void *ctx)
+control_lock(void *ctx, unsigned int nic)
 {
 	struct nics *nics = ctx;
 
@@ -167,7 +167,7 @@ control_lock(void *ctx)
 }
 
 static void
-control_unlock(void *ctx)
+control_unlock(void *ctx, unsigned int nic)
 {
 	struct nics *nics = ctx;
 

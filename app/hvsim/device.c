@@ -19,7 +19,61 @@
 #define RELID_BASE 14u
 
 #define RESCIND_WAIT_NS UINT64_C(5000000000)
-#define COMPLAINTS_MAX	20u
+/* Without descriptors or memory for another client: try again then. */
+#define ACCEPT_PAUSE_NS UINT64_C(100000000)
+
+/* ---- lock ---- */
+
+bool
+device_try_lock(struct hvsim_device *device)
+{
+	/* Wanted first: else the control thread might never find it free. */
+	return atomic_load_explicit(&device->wanted, memory_order_relaxed) == 0 &&
+	       pthread_mutex_trylock(&device->lock) == 0;
+}
+
+void
+device_lock(struct hvsim_device *device)
+{
+	atomic_fetch_add(&device->wanted, 1);
+	pthread_mutex_lock(&device->lock);
+}
+
+void
+device_unlock(struct hvsim_device *device)
+{
+	host_nic_publish(device->nic);
+	pthread_mutex_unlock(&device->lock);
+	atomic_fetch_sub(&device->wanted, 1);
+	/* It may have gone to sleep without this NIC's doorbell. */
+	if (device->worker != NULL)
+		worker_wake(device->worker);
+}
+
+void
+device_refresh(struct hvsim_device *device)
+{
+	if (pthread_mutex_trylock(&device->lock) != 0)
+		return;
+	host_nic_publish(device->nic);
+	pthread_mutex_unlock(&device->lock);
+	if (device->worker != NULL)
+		worker_wake(device->worker);
+}
+
+/* May a line about the guest be printed now? Device locked. */
+static bool
+may_complain(struct hvsim_device *device)
+{
+	uint64_t left_out;
+
+	if (!host_log_allowed(&device->complaints, now_ns(), &left_out))
+		return false;
+	if (left_out != 0)
+		fprintf(stderr, "hvsim: nic %u: %" PRIu64 " lines left out\n", device->number,
+			left_out);
+	return true;
+}
 
 /* ---- descriptor ---- */
 
@@ -124,7 +178,7 @@ transport_subchannels(void *ctx, unsigned int count)
 
 		if (rings->fd >= 0)
 			continue;
-		rc = memory_rings_create(device, rings, k);
+		rc = memory_rings_create(device, rings, k, false);
 		if (rc == 0)
 			rc = host_nic_channel_open(device->nic, k, &rings->tx, &rings->rx);
 		if (rc != 0) {
@@ -143,7 +197,7 @@ transport_broken(void *ctx, unsigned int channel, const char *why)
 {
 	struct hvsim_device *device = ctx;
 
-	if (device->complaints++ < COMPLAINTS_MAX)
+	if (may_complain(device))
 		fprintf(stderr, "hvsim: nic %u: channel %u stopped: %s; the guest must reset it\n",
 			device->number, channel, why);
 }
@@ -156,11 +210,14 @@ transport_complain(void *ctx, const char *what)
 	fprintf(stderr, "hvsim: nic %u: %s\n", device->number, what);
 }
 
-unsigned int
+static unsigned int
 device_poll(struct hvsim_device *device, unsigned int budget)
 {
 	unsigned int work;
 
+	if (device->asleep)
+		host_nic_wake(device->nic);
+	device->asleep = false;
 	if (!device->attached)
 		return host_nic_poll(device->nic, budget);
 	host_memmap_enter(&device->reader);
@@ -171,7 +228,19 @@ device_poll(struct hvsim_device *device, unsigned int budget)
 	return work;
 }
 
-/* ---- sessions: control thread, worker paused unless noted ---- */
+unsigned int
+device_turn(struct hvsim_device *device, unsigned int budget)
+{
+	unsigned int work;
+
+	if (!device_try_lock(device))
+		return 0;
+	work = device_poll(device, budget);
+	pthread_mutex_unlock(&device->lock);
+	return work;
+}
+
+/* ---- sessions: control thread, device locked unless noted ---- */
 
 int
 device_opened(struct hvsim_device *device)
@@ -235,10 +304,10 @@ session_end(struct hvsim_device *device, const char *why)
 
 	if (session == NULL)
 		return;
-	if (why != NULL && device->complaints++ < COMPLAINTS_MAX)
+	device_lock(device);
+	if (why != NULL && may_complain(device))
 		fprintf(stderr, "hvsim: nic %u: session of process %d ended: %s\n", device->number,
 			vfu_session_peer_pid(session), why);
-	worker_pause(device->worker);
 	device_detach(device);
 	if (memory != NULL) {
 		/* Secondaries of the client may still look at it (§13). */
@@ -249,9 +318,25 @@ session_end(struct hvsim_device *device, const char *why)
 	device->memory = NULL;
 	atomic_store(&device->ended, NULL);
 	device->reported = false;
-	worker_resume(device->worker);
+	device_unlock(device);
 	vfu_session_close(session);
 	memory_destroy(memory);
+}
+
+/*
+ * There are not the means for a client. The listening socket stays readable: without a pause we
+ * would do nothing but try.
+ */
+static void
+accept_later(struct hvsim_device *device, int err)
+{
+	device->accept_after = now_ns() + ACCEPT_PAUSE_NS;
+	device_lock(device);
+	if (may_complain(device))
+		fprintf(stderr, "hvsim: nic %u: cannot serve a client now: %s%s\n", device->number,
+			strerror(-err),
+			err == -EMFILE ? "; raise the limit of open files (ulimit -Hn)" : "");
+	device_unlock(device);
 }
 
 void
@@ -260,20 +345,22 @@ device_accept(struct hvsim_device *device)
 	struct vfu_session *session = NULL;
 	int rc;
 
+	device->accept_after = 0;
 	/* Tens of megabytes of zeroed memory: made while the worker runs. */
 	if (device->session == NULL && device->memory == NULL) {
 		device->memory = memory_create(device);
-		if (device->memory == NULL && device->complaints++ < COMPLAINTS_MAX)
-			fprintf(stderr, "hvsim: nic %u: no memory for a client: %s\n",
-				device->number, strerror(errno));
+		if (device->memory == NULL)
+			accept_later(device, -errno);
 	}
 	rc = vfu_server_accept(device->server, &session);
+	if (rc != 0 && rc != -EAGAIN)
+		accept_later(device, rc);
 	if (rc != 0)
 		return;
-	worker_pause(device->worker);
+	device_lock(device);
 	device->session = session;
 	device->reset_seen = false;
-	worker_resume(device->worker);
+	device_unlock(device);
 }
 
 void
@@ -288,9 +375,9 @@ device_process(struct hvsim_device *device)
 		session_end(device, why);
 		return;
 	}
-	worker_pause(device->worker);
+	device_lock(device);
 	rc = vfu_session_process(device->session);
-	worker_resume(device->worker);
+	device_unlock(device);
 	if (rc == -ECONNRESET)
 		session_end(device, NULL);
 	else if (rc != 0)
@@ -304,7 +391,11 @@ device_process(struct hvsim_device *device)
 uint64_t
 device_deadline(const struct hvsim_device *device)
 {
-	return device->rescinded && device->session != NULL ? device->rescind_deadline : UINT64_MAX;
+	uint64_t when = device->accept_after != 0 ? device->accept_after : UINT64_MAX;
+
+	if (device->rescinded && device->session != NULL && device->rescind_deadline < when)
+		when = device->rescind_deadline;
+	return when;
 }
 
 int
@@ -314,6 +405,7 @@ device_rescind(struct hvsim_device *device, char *errbuf, size_t errlen)
 		snprintf(errbuf, errlen, "NIC %u is rescinded already", device->number);
 		return -EALREADY;
 	}
+	device_lock(device);
 	device->rescinded = true;
 	device->reset_seen = false;
 	device->rescind_deadline = now_ns() + RESCIND_WAIT_NS;
@@ -322,6 +414,7 @@ device_rescind(struct hvsim_device *device, char *errbuf, size_t errlen)
 		device->info.state = VMBUS_DEVICE_RESCINDED;
 		device_publish(device, true);
 	}
+	device_unlock(device);
 	return 0;
 }
 
@@ -348,6 +441,8 @@ device_offer(struct hvsim_device *device, char *errbuf, size_t errlen)
 int
 device_serve(struct hvsim_device *device, char *errbuf, size_t errlen)
 {
+	device->vfu.signaller = device->signaller;
+	device->vfu.max_irq_fds = device->budget.fds;
 	return vfu_server_create(device->path, &device->vfu, &device->server, errbuf, errlen);
 }
 
@@ -365,7 +460,13 @@ device_create(struct hvsim_device *device, unsigned int number,
 		.complain = transport_complain,
 	};
 
+	pthread_mutexattr_t recursive;
+
 	memset(device, 0, sizeof(*device));
+	pthread_mutexattr_init(&recursive);
+	pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
+	pthread_mutex_init(&device->lock, &recursive);
+	pthread_mutexattr_destroy(&recursive);
 	device->number = number;
 	device->config = *config;
 	device->node = -1;
@@ -399,13 +500,15 @@ device_destroy(struct hvsim_device *device)
 	device->server = NULL;
 	host_nic_destroy(device->nic);
 	device->nic = NULL;
+	pthread_mutex_destroy(&device->lock);
 }
 
 int
 device_listen_fd(const struct hvsim_device *device)
 {
-	return device->server != NULL && !device->rescinded ? vfu_server_listen_fd(device->server)
-							    : -1;
+	return device->server != NULL && !device->rescinded && device->accept_after == 0
+		       ? vfu_server_listen_fd(device->server)
+		       : -1;
 }
 
 int

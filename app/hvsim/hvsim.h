@@ -4,8 +4,9 @@
  * hvsim's parts: options, devices (a NIC served over vfio-user), workers (threads that poll NICs).
  *
  * Threads: the control thread (main) owns sockets, sessions, memory and signals; each worker polls
- * the NICs given to it. The control thread touches a NIC, its session or its memory only while the
- * NIC's worker is paused (worker_pause(), worker_resume()), so nothing here has a lock of its own.
+ * the NICs given to it. Who touches a NIC, its session or its memory holds the device's lock: the
+ * worker for one turn of that NIC, the control thread for one command. A worker never waits for a
+ * lock: a NIC that the control thread has, or wants, is left out of a round, and its others go on.
  */
 #ifndef HVSIM_HVSIM_H
 #define HVSIM_HVSIM_H
@@ -16,6 +17,8 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "app/hvsim/budget.h"
+#include "lib/host/log_limit.h"
 #include "lib/host/memmap.h"
 #include "lib/host/nic.h"
 #include "lib/vfio_user/server.h"
@@ -47,6 +50,7 @@ struct hvsim_options {
 	bool busy;			 /**< --poll busy: never sleep */
 	bool rings;			 /**< --rings: show the rings with the statistics */
 	uint32_t duration_s, interval_s; /**< 0 = none */
+	struct hvsim_budget budget;	 /**< --client-*; 0 = divided */
 	unsigned int n_nics;
 	struct host_nic_config nics[HVSIM_MAX_NICS];
 };
@@ -85,8 +89,14 @@ struct hvsim_device {
 	struct host_nic_config config;
 	char guid[40];
 	char path[VFU_PATH_MAX];
+	/* Set before device_serve(). */
+	struct hvsim_budget budget;	       /**< of its client */
+	const struct vfu_signaller *signaller; /**< of the process */
 	bool busy;
 	int node; /**< NUMA node of the worker, -1 unknown */
+
+	pthread_mutex_t lock;	     /**< recursive, for the control thread */
+	_Atomic unsigned int wanted; /**< the control thread has or wants the lock */
 
 	struct hvsim_worker *worker;
 	struct host_nic *nic;
@@ -105,10 +115,13 @@ struct hvsim_device {
 	uint64_t rescind_deadline; /**< monotonic ns */
 	uint32_t epoch;
 	uint64_t sessions;
-	unsigned int complaints; /**< lines printed about the guest, bounded */
+	struct host_log_limit complaints; /**< of lines about the guest */
+	uint64_t accept_after; /**< monotonic ns: no client is accepted before, for want of means */
 
-	/* Worker's own: what is in its epoll set for this device. */
+	/* Worker's own, lock held: what is in its epoll set for this device; its rings ask for
+	 * signals. */
 	int port_fd;
+	bool asleep;
 };
 
 /**
@@ -122,38 +135,55 @@ int device_serve(struct hvsim_device *device, char *errbuf, size_t errlen);
 /** End the session and close everything. No worker may run. */
 void device_destroy(struct hvsim_device *device);
 
+/**
+ * Keep the worker away from this NIC; waits for the end of its turn (host_nic_poll() bounds it).
+ * Control thread; nests.
+ */
+void device_lock(struct hvsim_device *device);
+/** Give it back and wake the worker. */
+void device_unlock(struct hvsim_device *device);
+/** Publish the counters as they are now, unless the worker is at it. Control thread. */
+void device_refresh(struct hvsim_device *device);
+
 /** Descriptors the control thread waits for; -1 = none. */
 int device_listen_fd(const struct hvsim_device *device);
 int device_session_fd(const struct hvsim_device *device);
-/** The listening descriptor is readable. Control thread, worker running. */
+/** The listening descriptor is readable. */
 void device_accept(struct hvsim_device *device);
 /** The session's descriptor is readable, or the worker asked for its end. */
 void device_process(struct hvsim_device *device);
-/** Hot-remove, §10. Worker paused. */
+/** Hot-remove, §10. Control thread. */
 int device_rescind(struct hvsim_device *device, char *errbuf, size_t errlen);
-/** Hot-add after a rescind. Worker paused. */
+/** Hot-add after a rescind. Control thread. */
 int device_offer(struct hvsim_device *device, char *errbuf, size_t errlen);
-/** A rescinded device whose client does not leave: monotonic ns, UINT64_MAX = none. */
+/** When device_process() or device_accept() is due without an event: monotonic ns, UINT64_MAX =
+ * never. */
 uint64_t device_deadline(const struct hvsim_device *device);
 
-/** One round on the worker. @return units of work done */
-unsigned int device_poll(struct hvsim_device *device, unsigned int budget);
+/** One turn on the worker. @return units of work done; 0 also when the control thread has it */
+unsigned int device_turn(struct hvsim_device *device, unsigned int budget);
+/** Worker: take the lock if it is free. */
+bool device_try_lock(struct hvsim_device *device);
 
 /* ---- session memory (memory.c) ---- */
 
 /** @return the memory for one session, or NULL with errno */
 struct hvsim_session_memory *memory_create(const struct hvsim_device *device);
 void memory_destroy(struct hvsim_session_memory *memory);
-/** Make and map the rings of a channel. @return 0 or a negative errno */
-int memory_rings_create(
-	const struct hvsim_device *device, struct hvsim_rings *rings, unsigned int channel);
+/**
+ * Make and map the rings of a channel.
+ * @param fill take all pages now; not on a worker, whose other NICs would stand for milliseconds
+ * @return 0 or a negative errno
+ */
+int memory_rings_create(const struct hvsim_device *device, struct hvsim_rings *rings,
+	unsigned int channel, bool fill);
 void memory_rings_destroy(struct hvsim_rings *rings);
 /** Control pages as a guest finds them: all zero but feature_bits (§10). */
 void memory_rings_reset(struct hvsim_rings *rings);
 /** The ops behind vfu_device (vfu_ops.c). */
 extern const struct vfu_device_ops hvsim_vfu_ops;
 
-/* Called by vfu_ops.c, worker paused. */
+/* Called by vfu_ops.c, device locked. */
 int device_opened(struct hvsim_device *device);
 int device_reset(struct hvsim_device *device);
 /** Publish the descriptor; with @p event the client's device interrupt is fired. */
@@ -173,11 +203,7 @@ struct hvsim_worker {
 	struct hvsim_device *devices[HVSIM_MAX_NICS];
 	unsigned int n_devices;
 
-	_Atomic bool attention; /**< look at the fields below before the next round */
-	pthread_mutex_t lock;
-	pthread_cond_t changed;
-	unsigned int pauses; /**< nested requests */
-	bool paused, stop;
+	_Atomic bool stop;
 	_Atomic uint64_t sleeps;
 };
 
@@ -194,13 +220,9 @@ int worker_start(struct hvsim_worker *worker);
 void worker_stop(struct hvsim_worker *worker);
 void worker_destroy(struct hvsim_worker *worker);
 
-/**
- * Stop the worker between two rounds and wait until it stands (microseconds). Control thread only;
- * nests. The worker always makes at least one round between two pauses, so neither side starves.
- */
-void worker_pause(struct hvsim_worker *worker);
-void worker_resume(struct hvsim_worker *worker);
-/** Add or remove a doorbell (paused, or on the worker itself). */
+/** Make it look at all its NICs again, asleep or not. Any thread. */
+void worker_wake(struct hvsim_worker *worker);
+/** Add or remove a doorbell. Any thread. */
 void worker_watch(struct hvsim_worker *worker, int fd);
 void worker_unwatch(struct hvsim_worker *worker, int fd);
 

@@ -11,13 +11,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "app/hvsim/hvsim.h"
 #include "lib/host/control.h"
 
 #define NSEC UINT64_C(1000000000)
+/* After this long in one round the control socket and the signals come first again. */
+#define ROUND_NS UINT64_C(5000000)
+/* From the first signal to the end. */
+#define END_SECONDS 5
 
 struct hvsim {
 	struct hvsim_options options;
@@ -26,8 +29,12 @@ struct hvsim {
 	struct hvsim_worker workers[HVSIM_MAX_WORKERS];
 	unsigned int n_workers;
 	struct host_control *control;
-	int signal_fd, event_fd;
+	int event_fd; /* workers and signals: look around */
+	_Atomic bool stop;
+	struct vfu_signaller signaller;
 	uint64_t started, next_report;
+	unsigned int next_device; /* first of the next round */
+	bool unfinished;	  /* a round had no time for all */
 	struct hvsim_rates rates;
 };
 
@@ -38,32 +45,24 @@ fail(const char *why)
 	return EXIT_FAILURE;
 }
 
-static void
-pause_all(struct hvsim *h)
-{
-	for (unsigned int i = 0; i < h->n_workers; i++)
-		worker_pause(&h->workers[i]);
-}
-
-static void
-resume_all(struct hvsim *h)
-{
-	for (unsigned int i = 0; i < h->n_workers; i++)
-		worker_resume(&h->workers[i]);
-}
-
 /* ---- control socket ---- */
 
 static void
-control_lock(void *ctx)
+control_lock(void *ctx, unsigned int nic)
 {
-	pause_all(ctx);
+	device_lock(&((struct hvsim *)ctx)->devices[nic]);
 }
 
 static void
-control_unlock(void *ctx)
+control_unlock(void *ctx, unsigned int nic)
 {
-	resume_all(ctx);
+	device_unlock(&((struct hvsim *)ctx)->devices[nic]);
+}
+
+static void
+control_refresh(void *ctx, unsigned int nic)
+{
+	device_refresh(&((struct hvsim *)ctx)->devices[nic]);
 }
 
 static unsigned int
@@ -97,12 +96,22 @@ control_command(void *ctx, const char *cmd, unsigned int nic, char *errbuf, size
 static int
 make_devices(struct hvsim *h)
 {
-	char why[HVSIM_ERRLEN] = "";
+	char why[HVSIM_ERRLEN] = "", warning[HVSIM_ERRLEN];
+	struct hvsim_budget share;
+	struct hvsim_limits limits;
 
+	budget_limits(&limits);
+	if (budget_divide(&limits, h->options.nics, h->options.n_nics, h->options.threads,
+		    &h->options.budget, &share, warning, sizeof(warning), why, sizeof(why)) != 0)
+		return fail(why);
+	if (warning[0] != '\0')
+		fprintf(stderr, "hvsim: %s\n", warning);
 	for (unsigned int i = 0; i < h->options.n_nics; i++) {
 		if (device_create(&h->devices[i], i, &h->options.nics[i], h->options.dir, why,
 			    sizeof(why)) != 0)
 			return fail(why);
+		h->devices[i].budget = share;
+		h->devices[i].signaller = &h->signaller;
 		h->n_devices++;
 	}
 	return EXIT_SUCCESS;
@@ -137,6 +146,7 @@ serve(struct hvsim *h)
 		.ctx = h,
 		.lock = control_lock,
 		.unlock = control_unlock,
+		.refresh = control_refresh,
 		.nics = control_nics,
 		.nic = control_nic,
 		.command = control_command,
@@ -155,26 +165,90 @@ serve(struct hvsim *h)
 	return EXIT_SUCCESS;
 }
 
+/* Guests are signalled by the kernel, for they could make us wait (spec §9). */
 static int
-set_up(struct hvsim *h)
+make_signaller(struct hvsim *h)
 {
 	char why[HVSIM_ERRLEN];
+	int rc = vfu_signaller_init(&h->signaller);
+
+	if (rc == 0)
+		return EXIT_SUCCESS;
+	if (rc == -EAGAIN)
+		snprintf(why, sizeof(why),
+			"cannot signal guests: all of the machine's asynchronous requests are in "
+			"use; raise the sysctl fs.aio-max-nr");
+	else
+		snprintf(why, sizeof(why),
+			"cannot signal guests: %s; io_setup(2) must be permitted here, and /dev/null "
+			"be there",
+			strerror(-rc));
+	return fail(why);
+}
+
+/*
+ * Signals have a thread of their own: the control thread ends hvsim in order, and should anything
+ * ever hold it, hvsim ends all the same.
+ */
+static void *
+signals_run(void *arg)
+{
+	struct hvsim *h = arg;
+	struct timespec limit = {.tv_sec = END_SECONDS};
+	uint64_t one = 1;
 	sigset_t signals;
-	int rc;
+	int number;
 
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);
-	/* Blocked in all threads; main reads them from a descriptor. */
+	sigwait(&signals, &number);
+	atomic_store(&h->stop, true);
+	if (write(h->event_fd, &one, sizeof(one)) == sizeof(one))
+		nanosleep(&limit, NULL);
+	fprintf(stderr, "hvsim: not ended in order within %d s\n", END_SECONDS);
+	_exit(EXIT_FAILURE);
+}
+
+static int
+start_signals(struct hvsim *h)
+{
+	sigset_t signals;
+	pthread_t thread;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	/* Blocked in all threads. */
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
-	h->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	h->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (h->signal_fd < 0 || h->event_fd < 0)
+	if (h->event_fd < 0)
 		return fail("out of file descriptors");
+	if (pthread_create(&thread, NULL, signals_run, h) != 0)
+		return fail("cannot start a thread");
+	pthread_detach(thread);
+	return EXIT_SUCCESS;
+}
+
+static int
+set_up(struct hvsim *h)
+{
+	char why[HVSIM_ERRLEN];
+	int rc = start_signals(h);
+
+	if (rc != EXIT_SUCCESS)
+		return rc;
 	if (host_memmap_sigbus_install() != 0)
 		return fail("cannot install the handler of SIGBUS");
 	rc = vfu_dir_create(h->options.dir);
+	if (rc == -EPERM) {
+		snprintf(why, sizeof(why),
+			"the directory %s is another user's, or others may write to it: they could take "
+			"the place of the sockets; give another with --dir, or chmod go-w it",
+			h->options.dir);
+		return fail(why);
+	}
 	if (rc == 0 && access(h->options.dir, W_OK | X_OK) != 0)
 		rc = -errno;
 	if (rc != 0) {
@@ -183,7 +257,9 @@ set_up(struct hvsim *h)
 			strerror(-rc));
 		return fail(why);
 	}
-	rc = make_devices(h);
+	rc = make_signaller(h);
+	if (rc == EXIT_SUCCESS)
+		rc = make_devices(h);
 	if (rc == EXIT_SUCCESS)
 		rc = make_workers(h);
 	return rc == EXIT_SUCCESS ? serve(h) : rc;
@@ -201,8 +277,8 @@ tear_down(struct hvsim *h)
 		device_destroy(&h->devices[i]);
 	for (i = 0; i < h->n_workers; i++)
 		worker_destroy(&h->workers[i]);
-	close(h->signal_fd);
-	close(h->event_fd);
+	vfu_signaller_fini(&h->signaller);
+	/* The descriptor of events stays: the thread of the signals may write to it to the end. */
 }
 
 /* ---- the loop ---- */
@@ -219,6 +295,8 @@ until_next(const struct hvsim *h)
 	for (unsigned int i = 0; i < h->n_devices; i++)
 		if (device_deadline(&h->devices[i]) < next)
 			next = device_deadline(&h->devices[i]);
+	if (host_control_deadline(h->control) < next)
+		next = host_control_deadline(h->control);
 	return next;
 }
 
@@ -227,6 +305,8 @@ timeout_ms(const struct hvsim *h)
 {
 	uint64_t next = until_next(h), now = now_ns();
 
+	if (h->unfinished)
+		return 0;
 	if (next == UINT64_MAX)
 		return -1;
 	if (next <= now)
@@ -238,53 +318,72 @@ timeout_ms(const struct hvsim *h)
 static void
 show(struct hvsim *h)
 {
-	pause_all(h);
 	report_rates(h->devices, h->n_devices, &h->rates, now_ns() - h->started);
 	if (h->options.rings)
 		report_rings(h->devices, h->n_devices);
-	resume_all(h);
 	do {
 		h->next_report += h->options.interval_s * NSEC;
 	} while (h->next_report <= now_ns());
 }
 
+enum { EVENTS, CONTROL, DEVICES };
+
+static int
+wait_events(struct hvsim *h, struct pollfd *p)
+{
+	p[EVENTS] = (struct pollfd){h->event_fd, POLLIN, 0};
+	p[CONTROL] = (struct pollfd){host_control_fd(h->control), POLLIN, 0};
+	for (unsigned int i = 0; i < h->n_devices; i++) {
+		struct pollfd *d = &p[DEVICES + 2 * i];
+
+		d[0] = (struct pollfd){device_listen_fd(&h->devices[i]), POLLIN, 0};
+		d[1] = (struct pollfd){device_session_fd(&h->devices[i]), POLLIN, 0};
+	}
+	return poll(p, DEVICES + 2 * h->n_devices, timeout_ms(h));
+}
+
+static void
+serve_device(struct hvsim_device *d, const struct pollfd *p)
+{
+	bool due = device_deadline(d) <= now_ns();
+
+	if (p[1].revents != 0 || atomic_load(&d->ended) != NULL || due)
+		device_process(d);
+	if (p[0].revents != 0 || (due && d->accept_after != 0))
+		device_accept(d);
+}
+
+/* Clients, each in turn; those that a round has no time for are the first of the next. */
+static void
+serve_devices(struct hvsim *h, const struct pollfd *p)
+{
+	uint64_t until = now_ns() + ROUND_NS;
+	unsigned int i, at = h->next_device;
+
+	for (i = 0; i < h->n_devices && (i == 0 || now_ns() < until); i++) {
+		serve_device(&h->devices[at], &p[DEVICES + 2 * at]);
+		at = (at + 1) % h->n_devices;
+	}
+	h->next_device = at;
+	h->unfinished = i < h->n_devices;
+}
+
 static void
 run(struct hvsim *h)
 {
-	enum { SIGNALS, EVENTS, CONTROL, DEVICES };
 	struct pollfd p[DEVICES + 2 * HVSIM_MAX_NICS];
 	uint64_t count;
-	unsigned int i;
 
 	h->started = h->rates.at = now_ns();
 	h->next_report = h->started + h->options.interval_s * NSEC;
-	for (;;) {
-		p[SIGNALS] = (struct pollfd){h->signal_fd, POLLIN, 0};
-		p[EVENTS] = (struct pollfd){h->event_fd, POLLIN, 0};
-		p[CONTROL] = (struct pollfd){host_control_fd(h->control), POLLIN, 0};
-		for (i = 0; i < h->n_devices; i++) {
-			struct pollfd *d = &p[DEVICES + 2 * i];
-
-			d[0] = (struct pollfd){device_listen_fd(&h->devices[i]), POLLIN, 0};
-			d[1] = (struct pollfd){device_session_fd(&h->devices[i]), POLLIN, 0};
-		}
-		if (poll(p, DEVICES + 2 * h->n_devices, timeout_ms(h)) < 0 && errno != EINTR)
-			return;
-		if (p[SIGNALS].revents != 0)
+	while (!atomic_load(&h->stop)) {
+		if (wait_events(h, p) < 0 && errno != EINTR)
 			return;
 		if (p[EVENTS].revents != 0 && read(h->event_fd, &count, sizeof(count)) < 0)
 			return;
-		for (i = 0; i < h->n_devices; i++) {
-			struct hvsim_device *d = &h->devices[i];
-
-			if (p[DEVICES + 2 * i + 1].revents != 0 || atomic_load(&d->ended) != NULL ||
-				device_deadline(d) <= now_ns())
-				device_process(d);
-			if (p[DEVICES + 2 * i].revents != 0)
-				device_accept(d);
-		}
-		if (p[CONTROL].revents != 0)
-			host_control_poll(h->control);
+		/* Always: it may have a pause to end. */
+		host_control_poll(h->control);
+		serve_devices(h, p);
 		if (h->options.interval_s != 0 && h->next_report <= now_ns())
 			show(h);
 		if (h->options.duration_s != 0 &&
@@ -313,11 +412,9 @@ main(int argc, char **argv)
 	rc = set_up(&h);
 	if (rc == EXIT_SUCCESS) {
 		run(&h);
-		pause_all(&h);
 		if (h.options.rings)
 			report_rings(h.devices, h.n_devices);
 		report_totals(h.devices, h.n_devices);
-		resume_all(&h);
 	}
 	tear_down(&h);
 	return rc;

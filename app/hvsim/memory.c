@@ -104,8 +104,8 @@ memory_rings_destroy(struct hvsim_rings *rings)
 }
 
 int
-memory_rings_create(
-	const struct hvsim_device *device, struct hvsim_rings *rings, unsigned int channel)
+memory_rings_create(const struct hvsim_device *device, struct hvsim_rings *rings,
+	unsigned int channel, bool fill)
 {
 	uint32_t bytes = device->config.ring_bytes;
 	char name[64];
@@ -122,7 +122,7 @@ memory_rings_create(
 		numa_tonode_memory(rings->tx.ctl, bytes, device->node);
 		numa_tonode_memory(rings->rx.ctl, bytes, device->node);
 	}
-	if (rc == 0)
+	if (rc == 0 && fill)
 		rc = file_fill(rings->fd, NULL, 2 * (size_t)bytes, -1);
 	if (rc == 0 && fcntl(rings->fd, F_ADD_SEALS, SEALS) != 0)
 		rc = -errno;
@@ -183,12 +183,14 @@ memory_create(const struct hvsim_device *device)
 	m->doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	m->map = host_memmap_create();
 	if (m->doorbell < 0 || m->map == NULL)
-		rc = -ENOMEM;
+		rc = m->doorbell < 0 ? -errno : -ENOMEM;
+	else if (device->budget.maps != 0)
+		host_memmap_limit(m->map, device->budget.maps, device->budget.bytes);
 	for (i = 0; rc == 0 && i < sizeof(regions) / sizeof(regions[0]); i++)
 		rc = region_create(&m->region[regions[i].index], regions[i].name, regions[i].len,
 			regions[i].prot, regions[i].seals, device->node);
 	if (rc == 0)
-		rc = memory_rings_create(device, &m->rings[0], 0);
+		rc = memory_rings_create(device, &m->rings[0], 0, true);
 	if (rc != 0) {
 		memory_destroy(m);
 		errno = -rc;

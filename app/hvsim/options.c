@@ -7,6 +7,7 @@
 
 #include "app/hvsim/hvsim.h"
 #include "lib/host/control.h"
+#include "lib/vmbus/guid.h"
 #include "lib/vmbus/number.h"
 
 #define USAGE_STATUS 2
@@ -24,6 +25,10 @@ help(FILE *f)
 		"  --threads N          polling threads, the NICs are spread over them (1)\n"
 		"  --control PATH       control socket (DIR/control.sock)\n"
 		"  --poll busy|adaptive never sleep, or sleep after 100 us without work (adaptive)\n"
+		"  --client-maps N      mappings of memory that one client may have\n"
+		"  --client-memory SIZE bytes of memory that one client may share\n"
+		"  --client-fds N       eventfds that one client may install\n"
+		"                       (each NIC's share of what the process may have)\n"
 		"  --duration S         end after S seconds\n"
 		"  --stats-interval S   print rates every S seconds\n"
 		"  --rings              print the rings' indices and masks with the rates and at the end\n"
@@ -77,6 +82,15 @@ parse_nic(struct hvsim_options *o, const char *text)
 }
 
 static int
+parse_client_memory(struct hvsim_options *o, const char *text)
+{
+	if (number_parse(text, NUMBER_KMG_1024, UINT64_C(1) << 20, HOST_MEMMAP_MAX_BYTES,
+		    &o->budget.bytes) != 0)
+		return complain("client-memory", text, "not a size from 1M to 1024G");
+	return -1;
+}
+
+static int
 parse_poll(struct hvsim_options *o, const char *text)
 {
 	o->busy = strcmp(text, "busy") == 0;
@@ -99,6 +113,13 @@ parse_one(struct hvsim_options *o, int option, const char *value)
 		return parse_path("control", value, o->control);
 	case 'p':
 		return parse_poll(o, value);
+	case 'm':
+		return parse_number(
+			"client-maps", value, 1, HOST_MEMMAP_MAX_ENTRIES, &o->budget.maps);
+	case 'b':
+		return parse_client_memory(o, value);
+	case 'f':
+		return parse_number("client-fds", value, 1, HOST_MAX_CHANNELS + 1, &o->budget.fds);
 	case 'D':
 		return parse_number("duration", value, 1, UINT32_MAX, &o->duration_s);
 	case 'i':
@@ -156,6 +177,9 @@ options_parse(struct hvsim_options *options, int argc, char **argv)
 		{"threads", required_argument, NULL, 't'},
 		{"control", required_argument, NULL, 'c'},
 		{"poll", required_argument, NULL, 'p'},
+		{"client-maps", required_argument, NULL, 'm'},
+		{"client-memory", required_argument, NULL, 'b'},
+		{"client-fds", required_argument, NULL, 'f'},
 		{"duration", required_argument, NULL, 'D'},
 		{"stats-interval", required_argument, NULL, 'i'},
 		{"rings", no_argument, NULL, 'r'},

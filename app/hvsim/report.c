@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What hvsim prints: rates, totals, rings. Workers are paused or ended. */
+/* What hvsim prints: rates, totals, rings. Control thread; the NICs go on. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -56,11 +56,14 @@ report_rates(struct hvsim_device *devices, unsigned int n, struct hvsim_rates *p
 
 	for (unsigned int i = 0; i < n; i++) {
 		struct host_nic_stats s, *before = &previous->nic[i];
+		struct host_nic_status status;
 		struct host_port_stats p;
 
-		host_nic_get_stats(devices[i].nic, &s, &p);
-		printf("%4.0fs NIC %u %-11s ", (double)since_start_ns / 1e9, i,
-			host_nic_state_name(devices[i].nic));
+		device_refresh(&devices[i]);
+		host_nic_status(devices[i].nic, &status);
+		s = status.stats;
+		p = status.port;
+		printf("%4.0fs NIC %u %-11s ", (double)since_start_ns / 1e9, i, status.state);
 		print_flow("to guest", rate(s.rx_frames, before->rx_frames, seconds),
 			rate(s.rx_bytes, before->rx_bytes, seconds));
 		print_flow(" from guest", rate(s.tx_frames, before->tx_frames, seconds),
@@ -83,10 +86,16 @@ report_totals(struct hvsim_device *devices, unsigned int n)
 {
 	for (unsigned int i = 0; i < n; i++) {
 		struct hvsim_device *d = &devices[i];
+		struct host_nic_status status;
 		struct host_nic_stats s;
 		struct host_port_stats p;
 
-		host_nic_get_stats(d->nic, &s, &p);
+		/* The last totals are to be exact. */
+		device_lock(d);
+		device_unlock(d);
+		host_nic_status(d->nic, &status);
+		s = status.stats;
+		p = status.port;
 		printf("NIC %u %s port=%s\n", i, d->guid, d->config.port);
 		printf("  sessions   %" PRIu64 "\n", d->sessions);
 		printf("  to guest   frames %" PRIu64 ", bytes %" PRIu64 ", packets %" PRIu64 "\n",
@@ -123,8 +132,12 @@ report_rings(struct hvsim_device *devices, unsigned int n)
 	for (unsigned int i = 0; i < n; i++)
 		for (unsigned int k = 0; k < devices[i].config.channels; k++) {
 			struct host_channel_state state;
+			int rc;
 
-			if (host_nic_channel_state(devices[i].nic, k, &state) != 0 || !state.open)
+			device_lock(&devices[i]);
+			rc = host_nic_channel_state(devices[i].nic, k, &state);
+			device_unlock(&devices[i]);
+			if (rc != 0 || !state.open)
 				continue;
 			printf("NIC %u channel %u\n", i, k);
 			print_ring("tx (guest to host)", &state.tx);

@@ -2,7 +2,7 @@
 /*
  * The device behind vfio-user: regions, doorbells, guest memory
  * (spec/vmbus-over-vfio-user.md §7, §9, §12). All run on the control thread inside
- * vfu_session_process(), the NIC's worker paused.
+ * vfu_session_process(), the device locked.
  */
 #include <errno.h>
 #include <string.h>
@@ -87,7 +87,7 @@ op_region_write(void *ctx, uint32_t index, uint64_t offset, const void *data, ui
 	int fd;
 
 	if (index == VMBUS_REGION_DOORBELL) {
-		/* The pause around this call has woken the worker; that is all a doorbell does. */
+		/* The unlocking after this call wakes the worker; that is all a doorbell does. */
 		if (count != 4 || (offset & 3) != 0 || offset / 4 >= device->config.channels)
 			return -EINVAL;
 		return 0;

@@ -26,45 +26,14 @@ relax(void)
 #endif
 }
 
-/* ---- the control thread's side ---- */
-
-static void
-attract(struct hvsim_worker *worker)
+void
+worker_wake(struct hvsim_worker *worker)
 {
 	uint64_t one = 1;
 
-	/* Seen before the next round, or, when it sleeps, because the write ends its sleep. */
-	atomic_store(&worker->attention, true);
-	if (write(worker->wake_fd, &one, sizeof(one)) != sizeof(one))
+	/* Ours alone and never read but by the worker: it cannot be full. */
+	if (worker->started && write(worker->wake_fd, &one, sizeof(one)) != sizeof(one))
 		return;
-}
-
-void
-worker_pause(struct hvsim_worker *worker)
-{
-	if (!worker->started)
-		return;
-	pthread_mutex_lock(&worker->lock);
-	worker->pauses++;
-	if (!worker->paused)
-		attract(worker);
-	while (!worker->paused)
-		pthread_cond_wait(&worker->changed, &worker->lock);
-	pthread_mutex_unlock(&worker->lock);
-}
-
-void
-worker_resume(struct hvsim_worker *worker)
-{
-	if (!worker->started)
-		return;
-	pthread_mutex_lock(&worker->lock);
-	if (--worker->pauses == 0) {
-		/* Here and not by the worker: a pause that follows at once waits for it to move. */
-		worker->paused = false;
-		pthread_cond_broadcast(&worker->changed);
-	}
-	pthread_mutex_unlock(&worker->lock);
 }
 
 void
@@ -85,30 +54,6 @@ worker_unwatch(struct hvsim_worker *worker, int fd)
 	epoll_ctl(worker->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
 }
 
-/* ---- the worker's side ---- */
-
-/* Stand still while somebody wants it. @return false: end */
-static bool
-worker_attend(struct hvsim_worker *worker)
-{
-	uint64_t count;
-	bool stop;
-
-	pthread_mutex_lock(&worker->lock);
-	atomic_store(&worker->attention, false);
-	if (read(worker->wake_fd, &count, sizeof(count)) < 0)
-		count = 0;
-	if (worker->pauses > 0) {
-		worker->paused = true;
-		pthread_cond_broadcast(&worker->changed);
-		while (worker->paused)
-			pthread_cond_wait(&worker->changed, &worker->lock);
-	}
-	stop = worker->stop;
-	pthread_mutex_unlock(&worker->lock);
-	return !stop;
-}
-
 /* Tell the control thread once about a session that must end. */
 static void
 worker_report(struct hvsim_worker *worker, struct hvsim_device *device)
@@ -124,34 +69,39 @@ worker_report(struct hvsim_worker *worker, struct hvsim_device *device)
 
 /* Ports come and go from the set (knob stall_rx, a TAP that was deleted). */
 static void
-watch_ports(struct hvsim_worker *worker)
+watch_port(struct hvsim_worker *worker, struct hvsim_device *device)
 {
-	for (unsigned int i = 0; i < worker->n_devices; i++) {
-		struct hvsim_device *device = worker->devices[i];
-		int fd = host_nic_port_fd(device->nic);
-		struct epoll_event e = {.events = EPOLLIN, .data = {.fd = fd}};
+	int fd = host_nic_port_fd(device->nic);
+	struct epoll_event e = {.events = EPOLLIN, .data = {.fd = fd}};
 
-		if (fd == device->port_fd)
-			continue;
-		if (device->port_fd >= 0)
-			epoll_ctl(worker->epoll_fd, EPOLL_CTL_DEL, device->port_fd, NULL);
-		device->port_fd = fd;
-		if (fd >= 0)
-			epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, fd, &e);
-	}
+	if (fd == device->port_fd)
+		return;
+	if (device->port_fd >= 0)
+		epoll_ctl(worker->epoll_fd, EPOLL_CTL_DEL, device->port_fd, NULL);
+	device->port_fd = fd;
+	if (fd >= 0)
+		epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, fd, &e);
 }
 
-static uint64_t
-worker_deadline(struct hvsim_worker *worker)
+/*
+ * Let one NIC ask for signals. @return false: it has work after all, or soon. One that the control
+ * thread has is passed over: its end wakes us.
+ */
+static bool
+prepare_sleep(struct hvsim_worker *worker, struct hvsim_device *device, uint64_t *deadline)
 {
-	uint64_t least = UINT64_MAX;
+	uint64_t least;
+	bool work;
 
-	for (unsigned int i = 0; i < worker->n_devices; i++) {
-		uint64_t t = host_nic_deadline(worker->devices[i]->nic);
-
-		least = t < least ? t : least;
-	}
-	return least;
+	if (!device_try_lock(device))
+		return true;
+	watch_port(worker, device);
+	least = host_nic_deadline(device->nic);
+	*deadline = least < *deadline ? least : *deadline;
+	work = least < SHORTEST_NAP || host_nic_sleep(device->nic);
+	device->asleep = !work;
+	pthread_mutex_unlock(&device->lock);
+	return !work;
 }
 
 /* Sleep until a doorbell, a port, the control thread or a deadline; or not at all. */
@@ -159,25 +109,19 @@ static void
 worker_sleep(struct hvsim_worker *worker)
 {
 	struct epoll_event events[EVENTS];
-	uint64_t deadline = worker_deadline(worker);
-	unsigned int i, asleep;
+	uint64_t deadline = UINT64_MAX, count;
 	struct timespec ts;
-	bool work = false;
 
-	if (deadline < SHORTEST_NAP)
+	for (unsigned int i = 0; i < worker->n_devices; i++)
+		if (!prepare_sleep(worker, worker->devices[i], &deadline))
+			return;
+	ts.tv_sec = (time_t)(deadline / UINT64_C(1000000000));
+	ts.tv_nsec = (long)(deadline % UINT64_C(1000000000));
+	atomic_fetch_add_explicit(&worker->sleeps, 1, memory_order_relaxed);
+	epoll_pwait2(worker->epoll_fd, events, EVENTS, deadline == UINT64_MAX ? NULL : &ts, NULL);
+	/* Before the next round: a wake that comes during it ends the next sleep. */
+	if (read(worker->wake_fd, &count, sizeof(count)) < 0)
 		return;
-	watch_ports(worker);
-	for (asleep = 0; asleep < worker->n_devices && !work; asleep++)
-		work = host_nic_sleep(worker->devices[asleep]->nic);
-	if (!work) {
-		ts.tv_sec = (time_t)(deadline / UINT64_C(1000000000));
-		ts.tv_nsec = (long)(deadline % UINT64_C(1000000000));
-		atomic_fetch_add_explicit(&worker->sleeps, 1, memory_order_relaxed);
-		epoll_pwait2(worker->epoll_fd, events, EVENTS, deadline == UINT64_MAX ? NULL : &ts,
-			NULL);
-	}
-	for (i = 0; i < asleep; i++)
-		host_nic_wake(worker->devices[i]->nic);
 }
 
 static void *
@@ -189,12 +133,9 @@ worker_run(void *arg)
 
 	if (worker->node >= 0)
 		numa_run_on_node(worker->node);
-	for (;;) {
-		if (atomic_load_explicit(&worker->attention, memory_order_acquire) &&
-			!worker_attend(worker))
-			return NULL;
+	while (!atomic_load_explicit(&worker->stop, memory_order_acquire)) {
 		for (i = 0, work = 0; i < worker->n_devices; i++) {
-			work += device_poll(worker->devices[i], BUDGET);
+			work += device_turn(worker->devices[i], BUDGET);
 			worker_report(worker, worker->devices[i]);
 		}
 		if (work != 0) {
@@ -212,6 +153,7 @@ worker_run(void *arg)
 			idle_since = 0;
 		}
 	}
+	return NULL;
 }
 
 int
@@ -224,8 +166,6 @@ worker_create(struct hvsim_worker *worker, unsigned int number, int node, bool b
 	worker->node = node;
 	worker->busy = busy;
 	worker->main_fd = main_fd;
-	pthread_mutex_init(&worker->lock, NULL);
-	pthread_cond_init(&worker->changed, NULL);
 	worker->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	worker->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (worker->epoll_fd < 0 || worker->wake_fd < 0)
@@ -263,10 +203,8 @@ worker_stop(struct hvsim_worker *worker)
 {
 	if (!worker->started)
 		return;
-	pthread_mutex_lock(&worker->lock);
-	worker->stop = true;
-	attract(worker);
-	pthread_mutex_unlock(&worker->lock);
+	atomic_store(&worker->stop, true);
+	worker_wake(worker);
 	pthread_join(worker->thread, NULL);
 	worker->started = false;
 }
@@ -276,6 +214,4 @@ worker_destroy(struct hvsim_worker *worker)
 {
 	close(worker->epoll_fd);
 	close(worker->wake_fd);
-	pthread_mutex_destroy(&worker->lock);
-	pthread_cond_destroy(&worker->changed);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Sockets of the control server: listening, connections, lines. */
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,15 +9,21 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/host/control_internal.h"
 
 #define CLIENTS	       8u
 #define LINE_MAX_BYTES 4096u
+/* How long a host that holds our socket may take to answer. */
+#define OLD_HOST_MS 1000
+/* Without a descriptor for a client: try again then. */
+#define ACCEPT_PAUSE_NS UINT64_C(100000000)
 
 struct client {
 	int fd;
+	uint64_t active; /* number of its last request, to find the longest silent */
 	size_t len;
 	char line[LINE_MAX_BYTES];
 };
@@ -24,6 +31,10 @@ struct client {
 struct host_control {
 	struct host_control_ops ops;
 	int listen_fd, epoll_fd;
+	dev_t dev; /* of our socket file */
+	ino_t ino;
+	uint64_t requests;
+	uint64_t accept_after; /* monotonic ns; 0: the listening socket is watched */
 	struct client client[CLIENTS];
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 };
@@ -39,25 +50,61 @@ control_address(struct sockaddr_un *address, const char *path)
 	return 0;
 }
 
-/* A socket file that nobody serves may be replaced. */
+static uint64_t
+now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * UINT64_C(1000000000) + (uint64_t)ts.tv_nsec;
+}
+
+/* Does the host at the other end answer? It has a second for it. */
+static bool
+answers(int fd)
+{
+	static const char question[] = "{\"cmd\":\"knobs\"}\n";
+	struct pollfd p = {fd, POLLIN, 0};
+	char byte;
+
+	return send(fd, question, sizeof(question) - 1, MSG_NOSIGNAL | MSG_DONTWAIT) ==
+		       (ssize_t)sizeof(question) - 1 &&
+	       poll(&p, 1, OLD_HOST_MS) == 1 && recv(fd, &byte, 1, MSG_DONTWAIT) == 1;
+}
+
+/*
+ * A socket file may be replaced when nobody serves it, or a host that hangs: it must not hold up
+ * the next one, and connect() itself waits where nobody accepts any more.
+ */
 static int
 remove_stale(const struct sockaddr_un *address)
 {
 	struct stat st;
-	int fd, rc;
+	bool alive = false, hung;
+	int fd;
 
 	if (lstat(address->sun_path, &st) != 0)
 		return 0;
 	if (!S_ISSOCK(st.st_mode))
 		return -EEXIST;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
-	rc = connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 ? -EADDRINUSE : 0;
+	if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0) {
+		alive = answers(fd);
+		hung = !alive;
+	} else {
+		hung = errno == EAGAIN; /* its queue is full */
+	}
 	close(fd);
-	if (rc == 0 && unlink(address->sun_path) != 0)
-		rc = -errno;
-	return rc;
+	if (alive)
+		return -EADDRINUSE;
+	if (hung)
+		fprintf(stderr,
+			"%s: the host that serves this control socket does not answer; taking "
+			"its place\n",
+			address->sun_path);
+	return unlink(address->sun_path) == 0 || errno == ENOENT ? 0 : -errno;
 }
 
 static int
@@ -110,6 +157,13 @@ host_control_open(struct host_control **control, const char *path,
 		rc = c->listen_fd < 0 ? c->listen_fd : watch(c, c->listen_fd);
 	}
 	if (rc == 0) {
+		struct stat st;
+
+		/* Whose file it is later: another host may take our place when we hang. */
+		if (lstat(path, &st) == 0) {
+			c->dev = st.st_dev;
+			c->ino = st.st_ino;
+		}
 		strcpy(c->path, path);
 		*control = c;
 		return 0;
@@ -132,11 +186,14 @@ drop(struct client *client)
 void
 host_control_close(struct host_control *c)
 {
+	struct stat st;
+
 	if (c == NULL)
 		return;
 	for (unsigned int i = 0; i < CLIENTS; i++)
 		drop(&c->client[i]);
-	if (c->path[0] != '\0')
+	if (c->path[0] != '\0' && lstat(c->path, &st) == 0 && st.st_dev == c->dev &&
+		st.st_ino == c->ino)
 		unlink(c->path);
 	if (c->listen_fd >= 0)
 		close(c->listen_fd);
@@ -151,23 +208,52 @@ host_control_fd(const struct host_control *c)
 	return c->epoll_fd;
 }
 
+/*
+ * No descriptor for a client: the listening socket stays readable, so do not look at it for a
+ * while, instead of doing nothing else.
+ */
+static void
+pause_accept(struct host_control *c)
+{
+	epoll_ctl(c->epoll_fd, EPOLL_CTL_DEL, c->listen_fd, NULL);
+	c->accept_after = now_ns() + ACCEPT_PAUSE_NS;
+}
+
+/* A free place; when all are taken the client that was silent longest leaves. */
+static struct client *
+place(struct host_control *c)
+{
+	struct client *oldest = &c->client[0];
+
+	for (unsigned int i = 0; i < CLIENTS; i++) {
+		if (c->client[i].fd < 0)
+			return &c->client[i];
+		if (c->client[i].active < oldest->active)
+			oldest = &c->client[i];
+	}
+	drop(oldest);
+	return oldest;
+}
+
 static void
 accept_client(struct host_control *c)
 {
 	int fd = accept4(c->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct client *client;
 
-	if (fd < 0)
-		return;
-	for (unsigned int i = 0; i < CLIENTS; i++) {
-		if (c->client[i].fd >= 0)
-			continue;
-		if (watch(c, fd) != 0)
-			break;
-		c->client[i].fd = fd;
-		c->client[i].len = 0;
+	if (fd < 0) {
+		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+			pause_accept(c);
 		return;
 	}
-	close(fd);
+	client = place(c);
+	if (watch(c, fd) != 0) {
+		close(fd);
+		return;
+	}
+	client->fd = fd;
+	client->len = 0;
+	client->active = ++c->requests;
 }
 
 /* One request line, answered at once. @return false: the client is gone or does not read */
@@ -177,15 +263,12 @@ serve_line(struct host_control *c, struct client *client, const char *line)
 	char *answer;
 	ssize_t n, len;
 
-	if (c->ops.lock != NULL)
-		c->ops.lock(c->ops.ctx);
 	answer = control_execute(&c->ops, line);
-	if (c->ops.unlock != NULL)
-		c->ops.unlock(c->ops.ctx);
 	if (answer == NULL)
 		return false;
 	len = (ssize_t)strlen(answer);
 	/* An answer fits a socket's buffer; a client that lets it fill up is dropped. */
+	client->active = ++c->requests;
 	n = send(client->fd, answer, (size_t)len, MSG_NOSIGNAL);
 	free(answer);
 	return n == len;
@@ -221,12 +304,21 @@ serve(struct host_control *c, struct client *client)
 		drop(client); /* a line without an end */
 }
 
+uint64_t
+host_control_deadline(const struct host_control *c)
+{
+	return c->accept_after != 0 ? c->accept_after : UINT64_MAX;
+}
+
 void
 host_control_poll(struct host_control *c)
 {
 	struct epoll_event events[CLIENTS + 1];
-	int n = epoll_wait(c->epoll_fd, events, CLIENTS + 1, 0), i;
+	int n, i;
 
+	if (c->accept_after != 0 && now_ns() >= c->accept_after && watch(c, c->listen_fd) == 0)
+		c->accept_after = 0;
+	n = epoll_wait(c->epoll_fd, events, CLIENTS + 1, 0);
 	for (i = 0; i < n; i++) {
 		if (events[i].data.fd == c->listen_fd) {
 			accept_client(c);

@@ -7,23 +7,29 @@
  * Request: {"cmd":"link","nic":0,"up":false}. Answer: {"ok":true,...} or
  * {"ok":false,"error":"one sentence"}. Commands: see host_control_help.
  *
- * Threads: a server object belongs to the thread that polls it; around each command it takes the
- * lock of its owner, so the NICs may be polled elsewhere.
+ * Threads: a server object belongs to the thread that polls it; around each command it takes its
+ * owner's lock of the NIC concerned, so the NICs may be polled elsewhere.
  */
 #ifndef HP_HOST_CONTROL_H
 #define HP_HOST_CONTROL_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "lib/host/nic.h"
 
 /** What a command can reach. @a ctx is the owner's. */
 struct host_control_ops {
 	void *ctx;
-	/** Taken around every command; both may be NULL. */
-	void (*lock)(void *ctx);
-	void (*unlock)(void *ctx);
+	/**
+	 * Taken around every command on a NIC but "stats", which stops nobody; the others go on.
+	 * Both may be NULL.
+	 */
+	void (*lock)(void *ctx, unsigned int nic);
+	void (*unlock)(void *ctx, unsigned int nic);
+	/** Before "stats": host_nic_publish() if that takes no waiting. May be NULL. */
+	void (*refresh)(void *ctx, unsigned int nic);
 	unsigned int (*nics)(void *ctx);
 	/** NIC @p number, or NULL. */
 	struct host_nic *(*nic)(void *ctx, unsigned int number);
@@ -40,7 +46,8 @@ struct host_control;
 extern const char *const host_control_help;
 
 /**
- * Listen on @p path. A socket nobody serves any more is replaced; one that is served is refused.
+ * Listen on @p path. A socket nobody serves any more is replaced, and, with a line on standard
+ * error, one whose host does not answer within a second; one that is served is refused.
  * @return 0 and *control, or a negative errno with a sentence in @p errbuf
  */
 int host_control_open(struct host_control **control, const char *path,
@@ -49,6 +56,8 @@ int host_control_open(struct host_control **control, const char *path,
 void host_control_close(struct host_control *control);
 /** Readable when host_control_poll() has something to do. */
 int host_control_fd(const struct host_control *control);
+/** When host_control_poll() is due without an event: monotonic ns, UINT64_MAX = never. */
+uint64_t host_control_deadline(const struct host_control *control);
 /** Accept, read, answer; never blocks. */
 void host_control_poll(struct host_control *control);
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Client of the control socket: "hvsim ctl SOCKET CMD [NIC] [KEY=VALUE]...". */
-#include <ctype.h>
 #include <errno.h>
 #include <json-c/json.h>
 #include <stdio.h>
@@ -10,27 +9,32 @@
 #include <unistd.h>
 
 #include "lib/host/control_internal.h"
+#include "lib/vfio_user/sockets.h"
+#include "lib/vmbus/number.h"
+
+#define ANSWER_SECONDS 10
 
 static bool
-is_number(const char *text)
+is_number(const char *text, int64_t *value)
 {
-	if (*text == '-')
-		text++;
-	if (*text == '\0')
+	bool negative = *text == '-';
+	uint64_t digits;
+
+	if (number_parse(text + negative, NUMBER_PLAIN, 0, INT64_MAX, &digits) != 0)
 		return false;
-	for (; *text != '\0'; text++)
-		if (!isdigit((unsigned char)*text))
-			return false;
+	*value = negative ? -(int64_t)digits : (int64_t)digits;
 	return true;
 }
 
 static struct json_object *
 value_of(const char *text)
 {
+	int64_t number;
+
 	if (strcmp(text, "true") == 0 || strcmp(text, "false") == 0)
 		return json_object_new_boolean(text[0] == 't');
-	if (is_number(text))
-		return json_object_new_int64(strtoll(text, NULL, 10));
+	if (is_number(text, &number))
+		return json_object_new_int64(number);
 	return json_object_new_string(text);
 }
 
@@ -39,13 +43,14 @@ static struct json_object *
 request_of(int argc, char **argv)
 {
 	struct json_object *request;
+	int64_t number;
 	int i = 1;
 
 	if (argc < 1)
 		return NULL;
 	request = json_object_new_object();
 	json_object_object_add(request, "cmd", json_object_new_string(argv[0]));
-	if (argc > 1 && is_number(argv[1]))
+	if (argc > 1 && is_number(argv[1], &number))
 		json_object_object_add(request, "nic", value_of(argv[i++]));
 	for (; i < argc; i++) {
 		char *equals = strchr(argv[i], '=');
@@ -67,6 +72,7 @@ static int
 transact(const char *path, const char *request, char **answer)
 {
 	struct sockaddr_un address;
+	const struct timeval limit = {.tv_sec = ANSWER_SECONDS};
 	size_t size = 0;
 	FILE *f;
 	int fd, rc = control_address(&address, path);
@@ -76,14 +82,19 @@ transact(const char *path, const char *request, char **answer)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
+	/* A host that hangs is no reason to hang, too; connect() obeys the limit of sending. */
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0 ||
-		(f = fdopen(fd, "r+")) == NULL) {
-		rc = -errno;
+		(rc = vfu_peer_allowed(fd) ? 0 : -EACCES) != 0 || (f = fdopen(fd, "r+")) == NULL) {
+		if (rc == 0)
+			rc = errno == EAGAIN ? -ETIMEDOUT : -errno;
 		close(fd);
 		return rc;
 	}
+	errno = 0;
 	if (fprintf(f, "%s\n", request) < 0 || fflush(f) != 0 || getline(answer, &size, f) <= 0)
-		rc = -EPIPE;
+		rc = errno == EAGAIN ? -ETIMEDOUT : -EPIPE;
 	fclose(f);
 	return rc;
 }
@@ -104,8 +115,9 @@ host_control_client(const char *path, int argc, char **argv)
 		path, json_object_to_json_string_ext(request, JSON_C_TO_STRING_PLAIN), &answer);
 	json_object_put(request);
 	if (rc != 0) {
-		fprintf(stderr, "ctl: no answer from %s: %s; is the host running?\n", path,
-			strerror(-rc));
+		fprintf(stderr, "ctl: no answer from %s: %s; %s\n", path, strerror(-rc),
+			rc == -EACCES ? "does a host of another user serve it?"
+				      : "is the host running?");
 		free(answer);
 		return EXIT_FAILURE;
 	}

@@ -33,19 +33,21 @@ put_text(struct json_object *o, const char *key, const char *value)
 }
 
 static struct json_object *
-nic_stats(struct host_nic *nic)
+nic_stats(const struct host_control_ops *ops, struct host_nic *nic, unsigned int number)
 {
 	struct json_object *o = json_object_new_object(), *p = json_object_new_object();
 	const struct host_nic_config *config = host_nic_config(nic);
-	struct host_port_stats port = {0};
-	struct host_nic_stats s = {0};
+	struct host_nic_status status;
+	struct host_port_stats port;
+	struct host_nic_stats s;
 	const struct host_counter *c;
 	char text[VMBUS_GUID_LEN + 1];
-	unsigned int i, open = 0;
 
-	host_nic_get_stats(nic, &s, &port);
-	for (i = 0; i < config->channels; i++)
-		open += host_nic_channel_is_open(nic, i);
+	if (ops->refresh != NULL)
+		ops->refresh(ops->ctx, number);
+	host_nic_status(nic, &status);
+	s = status.stats;
+	port = status.port;
 	vmbus_guid_format(config->instance, text);
 	text[VMBUS_GUID_LEN] = '\0';
 	put_text(o, "guid", text);
@@ -53,9 +55,9 @@ nic_stats(struct host_nic *nic)
 		config->mac[1], config->mac[2], config->mac[3], config->mac[4], config->mac[5]);
 	put_text(o, "mac", text);
 	put_text(o, "port", config->port);
-	put_text(o, "state", host_nic_state_name(nic));
-	put_u64(o, "channels", open);
-	json_object_object_add(o, "path_is_vf", json_object_new_boolean(host_nic_path_is_vf(nic)));
+	put_text(o, "state", status.state);
+	put_u64(o, "channels", status.channels_open);
+	json_object_object_add(o, "path_is_vf", json_object_new_boolean(status.path_is_vf));
 	for (c = host_nic_counters; c->name != NULL; c++)
 		put_u64(o, c->name, host_counter(&s, c));
 	for (c = host_port_counters; c->name != NULL; c++)
@@ -153,23 +155,16 @@ cmd_set(struct json_object *request, struct host_nic *nic, char *errbuf, size_t 
 	return rc;
 }
 
-/* Commands on one NIC. */
+/* Commands that look into a NIC or change it, its owner's lock held. */
 static int
-nic_command(const struct host_control_ops *ops, struct json_object *request,
-	struct json_object *answer, const char *cmd, unsigned int number, char *errbuf,
-	size_t errlen)
+locked_command(const struct host_control_ops *ops, struct json_object *request,
+	struct json_object *answer, const char *cmd, struct host_nic *nic, unsigned int number,
+	char *errbuf, size_t errlen)
 {
-	struct host_nic *nic = ops->nic(ops->ctx, number);
 	struct json_object *o;
 	bool on = false;
 	int rc = -ENOSYS;
 
-	if (nic == NULL)
-		return fail(errbuf, errlen, -ENOENT, "there is no such NIC");
-	if (strcmp(cmd, "stats") == 0) {
-		json_object_object_add(answer, "stats", nic_stats(nic));
-		return 0;
-	}
 	if (strcmp(cmd, "rings") == 0) {
 		json_object_object_add(answer, "rings", nic_rings(nic));
 		return 0;
@@ -195,6 +190,30 @@ nic_command(const struct host_control_ops *ops, struct json_object *request,
 		return fail(errbuf, errlen, rc, "there is no such command");
 	if (rc != 0 && errbuf[0] == '\0')
 		snprintf(errbuf, errlen, "%s: %s", cmd, strerror(-rc));
+	return rc;
+}
+
+/* Commands on one NIC. */
+static int
+nic_command(const struct host_control_ops *ops, struct json_object *request,
+	struct json_object *answer, const char *cmd, unsigned int number, char *errbuf,
+	size_t errlen)
+{
+	struct host_nic *nic = ops->nic(ops->ctx, number);
+	int rc;
+
+	if (nic == NULL)
+		return fail(errbuf, errlen, -ENOENT, "there is no such NIC");
+	if (strcmp(cmd, "stats") == 0) {
+		json_object_object_add(answer, "stats", nic_stats(ops, nic, number));
+		return 0;
+	}
+	if (ops->lock != NULL)
+		ops->lock(ops->ctx, number);
+	rc = locked_command(ops, request, answer, cmd, nic, number, errbuf, errlen);
+	host_nic_publish(nic);
+	if (ops->unlock != NULL)
+		ops->unlock(ops->ctx, number);
 	return rc;
 }
 
@@ -246,7 +265,7 @@ execute(const struct host_control_ops *ops, struct json_object *request, struct 
 	for (i = 0; i < n; i++) {
 		struct host_nic *nic = ops->nic(ops->ctx, i);
 
-		json_object_array_add(list, nic == NULL ? NULL : nic_stats(nic));
+		json_object_array_add(list, nic == NULL ? NULL : nic_stats(ops, nic, i));
 	}
 	json_object_object_add(answer, "nics", list);
 	return 0;

@@ -12,7 +12,7 @@
 #include "lib/host/control.h"
 
 /**
- * Execute one request line, the owner's lock held.
+ * Execute one request line; takes the owner's lock of a NIC where it must.
  * @return the answer with its newline, to be freed, or NULL without memory
  */
 char *control_execute(const struct host_control_ops *ops, const char *line);

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Guest memory table, its quiescence handshake and the SIGBUS handler; see memmap.h. */
 #include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "lib/host/memmap.h"
+#include "lib/vfio_user/dma_file.h"
 
 #define PAGE	   4096u
 #define FIRST_ROOM 64u
@@ -20,7 +19,9 @@
 struct host_memmap {
 	_Atomic(struct host_memmap_table *) table;
 	struct host_memmap_reader *readers;
-	uint64_t bytes;
+	uint64_t bytes, mapped; /* of the entries, and of address space we took for them */
+	uint32_t max_entries;
+	uint64_t max_mapped;
 	_Atomic bool poisoned;
 };
 
@@ -58,8 +59,17 @@ host_memmap_create(void)
 		free(t);
 		return NULL;
 	}
+	map->max_entries = HOST_MEMMAP_MAX_ENTRIES;
+	map->max_mapped = HOST_MEMMAP_MAX_BYTES;
 	atomic_init(&map->table, t);
 	return map;
+}
+
+void
+host_memmap_limit(struct host_memmap *map, uint32_t entries, uint64_t bytes)
+{
+	map->max_entries = entries < HOST_MEMMAP_MAX_ENTRIES ? entries : HOST_MEMMAP_MAX_ENTRIES;
+	map->max_mapped = bytes < HOST_MEMMAP_MAX_BYTES ? bytes : HOST_MEMMAP_MAX_BYTES;
 }
 
 static void
@@ -223,7 +233,7 @@ map_check(const struct host_memmap *map, uint64_t iova, uint64_t size, uint32_t 
 		return -EEXIST;
 	if (at < count && t->entries[at].iova <= iova)
 		return -EEXIST;
-	if (count >= HOST_MEMMAP_MAX_ENTRIES || size > HOST_MEMMAP_MAX_BYTES - map->bytes)
+	if (count >= map->max_entries || size > HOST_MEMMAP_MAX_BYTES - map->bytes)
 		return -ENOSPC;
 	return 0;
 }
@@ -258,29 +268,7 @@ map_insert(struct host_memmap *map, const struct host_memmap_entry *e)
 		map_publish(map, grown);
 	}
 	map->bytes += e->len;
-	return 0;
-}
-
-static int
-file_check(int fd, uint64_t offset, uint64_t size, uint32_t prot, uint64_t *block)
-{
-	int mode = fcntl(fd, F_GETFL);
-	struct stat st;
-
-	/* Seals exist for tmpfs, memfd and hugetlbfs only: no file whose pages come from elsewhere.
-	 */
-	if (mode < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || fcntl(fd, F_GET_SEALS) < 0)
-		return -EINVAL;
-	mode &= O_ACCMODE;
-	if (mode == O_WRONLY || ((prot & HOST_MEMMAP_WRITE) && mode != O_RDWR))
-		return -EPERM;
-	if ((offset & (PAGE - 1)) != 0 || st.st_size < 0 || offset > (uint64_t)st.st_size ||
-		size > (uint64_t)st.st_size - offset)
-		return -EINVAL;
-	/* Of hugetlbfs the huge page; tmpfs may say more than a page, which does no harm. */
-	*block = st.st_blksize > (blksize_t)PAGE ? (uint64_t)st.st_blksize : PAGE;
-	if ((*block & (*block - 1)) != 0)
-		return -EINVAL;
+	map->mapped += e->map_len;
 	return 0;
 }
 
@@ -293,11 +281,13 @@ host_memmap_map(struct host_memmap *map, int fd, uint64_t offset, uint64_t iova,
 	int rc = map_check(map, iova, size, prot);
 
 	if (rc == 0)
-		rc = file_check(fd, offset, size, prot, &block);
+		rc = vfu_dma_file_check(fd, offset, size, prot & HOST_MEMMAP_WRITE, &block);
 	if (rc != 0)
 		return rc;
 	down = offset & (block - 1);
 	e.map_len = (size_t)((down + size + block - 1) & ~(block - 1));
+	if (e.map_len > map->max_mapped - map->mapped)
+		return -ENOSPC;
 	e.map_base = mmap(NULL, e.map_len, PROT_READ | (prot & HOST_MEMMAP_WRITE ? PROT_WRITE : 0),
 		MAP_SHARED, fd, (off_t)(offset - down));
 	if (e.map_base == MAP_FAILED)
@@ -340,6 +330,7 @@ host_memmap_unmap(struct host_memmap *map, uint64_t iova, uint64_t size)
 	map_publish(map, shrunk);
 	entry_unmap(&e);
 	map->bytes -= e.len;
+	map->mapped -= e.map_len;
 	return 0;
 }
 
@@ -363,7 +354,7 @@ host_memmap_unmap_all(struct host_memmap *map)
 		entry_unmap(&t->entries[i]);
 	if (empty != NULL)
 		free(t);
-	map->bytes = 0;
+	map->bytes = map->mapped = 0;
 }
 
 uint32_t

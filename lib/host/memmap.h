@@ -55,6 +55,11 @@ struct host_memmap_reader {
 
 /** @return NULL when out of memory */
 struct host_memmap *host_memmap_create(void);
+/**
+ * Narrow the limits of host_memmap_map(): mappings, and bytes of address space (whole pages of the
+ * files, which may be larger than what is asked for). Control thread, before the first mapping.
+ */
+void host_memmap_limit(struct host_memmap *map, uint32_t entries, uint64_t bytes);
 /** Unmaps everything. No reader may be registered. NULL is fine. */
 void host_memmap_destroy(struct host_memmap *map);
 

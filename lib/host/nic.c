@@ -11,6 +11,9 @@
 
 /* While something waits for room that the guest may never signal, look this often. */
 #define NIC_RETRY_NS UINT64_C(1000000)
+/* A turn also ends by time, looked at every few packets. */
+#define NIC_TURN_NS	UINT64_C(500000)
+#define NIC_CLOCK_EVERY 8u
 /* In-band control and completions fit in this; the excess of longer ones is ignored. */
 #define NIC_INBAND_MAX 64u
 
@@ -49,6 +52,7 @@ host_nic_create_with_port(const struct host_nic_config *config,
 	nic->knobs.lenient = config->lenient;
 	nic->knobs.spoof = config->spoof;
 	nic_nvsp_reset(nic);
+	host_nic_publish(nic);
 	*out = nic;
 	return 0;
 }
@@ -240,6 +244,22 @@ packet_dispatch(struct host_nic *nic, unsigned int index, const struct vmbus_pac
 	return nic_nvsp_message(nic, pkt, payload, len);
 }
 
+/* Has the NIC had its turn? Asked after @p n packets of a channel. */
+static bool
+turn_is_over(struct host_nic *nic, unsigned int n)
+{
+	uint64_t now;
+
+	if (nic->turn_cost >= NIC_TURN_COST)
+		return true;
+	if (n % NIC_CLOCK_EVERY != 0)
+		return false;
+	now = nic_now_ns();
+	if (nic->turn_until == 0)
+		nic->turn_until = now + NIC_TURN_NS;
+	return now >= nic->turn_until;
+}
+
 static unsigned int
 channel_read(struct host_nic *nic, unsigned int index, unsigned int budget)
 {
@@ -249,9 +269,7 @@ channel_read(struct host_nic *nic, unsigned int index, unsigned int budget)
 	unsigned int n;
 	int total;
 
-	for (n = 0; n < budget && nic->turn_frames + nic->frames_n < NIC_TURN_FRAMES &&
-		    nic->turn_bytes < NIC_TURN_BYTES;
-		n++) {
+	for (n = 0; n < budget; n++) {
 		total = vmbus_ring_peek(&ch->in, &pkt);
 		if (total == 0)
 			break;
@@ -269,6 +287,9 @@ channel_read(struct host_nic *nic, unsigned int index, unsigned int budget)
 			break;
 		}
 		vmbus_ring_consume(&ch->in, (uint32_t)total);
+		nic->turn_cost += NIC_PACKET_COST;
+		if (turn_is_over(nic, n))
+			return n + 1;
 	}
 	return n;
 }
@@ -345,21 +366,33 @@ channels_report_broken(struct host_nic *nic)
 	}
 }
 
+/* Packets of all channels, from the one whose turn it is. */
+static unsigned int
+channels_read(struct host_nic *nic, unsigned int budget)
+{
+	unsigned int n = nic->channels_top, i, at, work = 0;
+
+	nic->turn_cost = nic->turn_until = 0;
+	for (i = 0; i < n; i++) {
+		at = (nic->turn_first + i) % n;
+		if (nic->channels[at].open && !nic->channels[at].dead && !nic->knobs.stall)
+			work += channel_read(nic, at, budget);
+		if (nic->turn_cost != 0 && turn_is_over(nic, 0)) {
+			nic->turn_first = at + 1;
+			return work;
+		}
+	}
+	nic->turn_first = 0;
+	return work;
+}
+
 unsigned int
 host_nic_poll(struct host_nic *nic, unsigned int budget)
 {
 	uint64_t errors = nic->stats.protocol_errors;
-	unsigned int i, k, top = nic->channels_top, work = 0;
+	unsigned int i, work;
 
-	nic->turn_frames = nic->turn_bytes = 0;
-	/* Each poll begins with another channel: one that uses up the turn takes none from others.
-	 */
-	nic->turn_first = nic->turn_first + 1 < top ? nic->turn_first + 1 : 0;
-	for (k = 0; k < top; k++) {
-		i = (nic->turn_first + k) % top;
-		if (nic->channels[i].open && !nic->channels[i].dead && !nic->knobs.stall)
-			work += channel_read(nic, i, budget);
-	}
+	work = channels_read(nic, budget);
 	nic_tx_flush(nic);
 	/* Completions first: they free the guest's resources and need the least room. */
 	for (i = 0; i < nic->channels_top; i++)
@@ -382,6 +415,8 @@ host_nic_poll(struct host_nic *nic, unsigned int budget)
 		channels_report_broken(nic);
 	if (nic->complaints_due != 0)
 		nic_complain(nic);
+	if (work != 0 || nic->stats.protocol_errors != errors)
+		host_nic_publish(nic);
 	return work;
 }
 
@@ -423,6 +458,7 @@ host_nic_sleep(struct host_nic *nic)
 	}
 	if (work)
 		host_nic_wake(nic);
+	host_nic_publish(nic);
 	return work;
 }
 

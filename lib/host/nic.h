@@ -6,8 +6,9 @@
  * It does not know how the guest is reached: a *transport* (the vfio-user server of hvsim, the
  * KVM machine of hvsim-vm) maps the memory, opens channels and carries signals.
  *
- * Threads: a NIC is single-threaded; every function here must be called with the same lock held or
- * on the same thread. The guest's memory may change at any time and is never trusted.
+ * Threads: a NIC is single-threaded; every function here but host_nic_status() must be called with
+ * the same lock held or on the same thread. The guest's memory may change at any time and is never
+ * trusted.
  */
 #ifndef HP_HOST_NIC_H
 #define HP_HOST_NIC_H
@@ -184,7 +185,9 @@ bool host_nic_channel_is_open(const struct host_nic *nic, unsigned int index);
 void host_nic_buffers_revoked(struct host_nic *nic);
 
 /**
- * Serve the NIC once: at most @p budget packets per channel and @p budget frames of the port.
+ * Serve the NIC once: at most @p budget packets per channel and @p budget frames of the port. A
+ * turn is also bounded in bytes and time (nic.c), whatever the guest sends; the next one goes on
+ * with the channel after the last served.
  * @return units of work done; 0 = idle
  */
 unsigned int host_nic_poll(struct host_nic *nic, unsigned int budget);
@@ -213,6 +216,22 @@ int host_nic_set_vf(struct host_nic *nic, bool present, uint32_t serial);
 bool host_nic_path_is_vf(const struct host_nic *nic);
 void host_nic_get_stats(
 	struct host_nic *nic, struct host_nic_stats *stats, struct host_port_stats *port);
+
+/** What others may know of a NIC while it is polled. */
+struct host_nic_status {
+	struct host_nic_stats stats;
+	struct host_port_stats port;
+	const char *state; /**< as host_nic_state_name() */
+	uint32_t channels_open;
+	bool path_is_vf;
+};
+/**
+ * Let host_nic_status() see the NIC as it is now. host_nic_poll() and host_nic_sleep() do it
+ * themselves; after other changes it is the caller's to do.
+ */
+void host_nic_publish(struct host_nic *nic);
+/** What was published last. Any thread, no lock; does not stop the NIC. */
+void host_nic_status(struct host_nic *nic, struct host_nic_status *status);
 
 /** State of one channel for "ctl rings" and --rings: both rings' shared and private indices. */
 struct host_ring_state {

@@ -41,11 +41,13 @@
 /* What hosts take of page ranges (spec/hosts.md §2); knob lenient: up to NIC_GPA_RANGES. */
 #define NIC_STRICT_RANGES 32u
 /*
- * A poll reads on only below these, so that a guest cannot hold the thread with tiny segments or
- * large sends. One send may pass them by what it holds itself.
+ * A turn of host_nic_poll() ends at this cost: bytes copied and segmented, and what a packet and a
+ * frame cost beside, so that a guest cannot hold the thread with tiny segments or large sends. One
+ * send may pass it by what it holds itself: a stream of NIC_STREAM_MAX in segments of the MSS floor.
  */
-#define NIC_TURN_FRAMES 1024u
-#define NIC_TURN_BYTES	(1u << 20)
+#define NIC_TURN_COST	(1u << 20)
+#define NIC_FRAME_COST	1024u
+#define NIC_PACKET_COST 256u
 /* Largest packet taken from a ring: 128 ranges of 128 KiB in all, each with its page numbers. */
 #define NIC_PACKET_MAX (16u << 10)
 /* Room for the longest message header in front of the frames of an arena. */
@@ -151,6 +153,17 @@ struct nic_knobs {
 	uint32_t grant_mode; /* 0 off, 1 absolute, 2 relative to what was asked */
 };
 
+/* struct host_nic_status in words that can be read while they are written. */
+#define NIC_STATUS_WORDS ((sizeof(struct host_nic_status) + 7) / 8)
+union nic_status_words {
+	struct host_nic_status status;
+	uint64_t words[NIC_STATUS_WORDS];
+};
+struct nic_published {
+	_Atomic uint32_t sequence; /* odd while the words change */
+	_Atomic uint64_t words[NIC_STATUS_WORDS];
+};
+
 /* What the statistics OIDs count: frames that went on, by kind. */
 struct nic_oid_stats {
 	struct nic_oid_count xmit[3], rcv[3];
@@ -202,6 +215,11 @@ struct host_nic {
 	uint32_t channels_top; /* highest open channel + 1 */
 	uint32_t channels_open;
 
+	/* This turn: where it began, what it cost, when it ends (0: not yet known). */
+	uint32_t turn_first;
+	uint64_t turn_cost, turn_until;
+	struct nic_published published;
+
 	struct nic_control control[NIC_CONTROL_QUEUE];
 	uint32_t control_head, control_tail;
 
@@ -215,7 +233,6 @@ struct host_nic {
 		uint32_t channel, answer;
 	} pending[NIC_PENDING];
 	uint32_t refuse_acc, malform_acc, malform_kind;
-	uint32_t turn_frames, turn_bytes, turn_first; /* of this poll; channel it begins with */
 
 	uint32_t complaints_due; /* bit per kind */
 	struct nic_complaint complaints[NIC_COMPLAINTS];

@@ -21,7 +21,6 @@ frames_send(struct host_nic *nic)
 {
 	if (nic->frames_n != 0)
 		nic->port->ops->send(nic->port, nic->frames, nic->frames_n);
-	nic->turn_frames += nic->frames_n;
 	nic->frames_n = 0;
 	nic->segments_used = 0;
 }
@@ -53,7 +52,7 @@ gather_range(struct host_nic *nic, const struct nvsp_gpa_range *range, uint8_t *
 		if (page == NULL)
 			return nic_refuse(nic, HOST_REFUSED_PAGES);
 		memcpy(stream + at, page + offset, n);
-		nic->turn_bytes += n;
+		nic->turn_cost += n;
 		at += n;
 		left -= n;
 		offset = 0;
@@ -97,7 +96,7 @@ gather(struct host_nic *nic, const struct vmbus_packet *pkt, const struct nvsp_m
 		if (index >= nic->send_sections || bytes == 0 || bytes > nic->send_section)
 			return nic_refuse(nic, HOST_REFUSED_SECTION);
 		memcpy(stream, nic->send.base + (size_t)index * nic->send_section, bytes);
-		nic->turn_bytes += bytes;
+		nic->turn_cost += bytes;
 		total = bytes;
 		pieces->end[pieces->n++] = total;
 	}
@@ -236,6 +235,7 @@ frame_add(struct host_nic *nic, uint8_t *frame, uint32_t len, const struct rndis
 		frame[14] = (uint8_t)(tci >> 8);
 		frame[15] = (uint8_t)tci;
 	}
+	nic->turn_cost += NIC_FRAME_COST;
 	f = &nic->frames[nic->frames_n++];
 	f->data = frame;
 	f->len = len;
@@ -259,7 +259,7 @@ forward_segments(struct host_nic *nic, struct nic_tx_message *m)
 		nic->segments_used += (len + OFFLOAD_VLAN_TAG + 7) & ~7u;
 		if (nic->segments_used > NIC_SEGMENTS)
 			nic->segments_used = NIC_SEGMENTS;
-		nic->turn_bytes += len;
+		nic->turn_cost += len;
 		nic->stats.tx_segments++;
 		frame_add(nic, out, len, &m->info);
 	}

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "lib/vfio_user/client_priv.h"
+#include "lib/vfio_user/sockets.h"
 #include "lib/vfio_user/version.h"
 
 /* Limits of §5, milliseconds. */
@@ -387,6 +388,12 @@ vfu_client_connect_until(
 		snprintf(errbuf, errlen, "cannot connect to %s: %s", path, strerror(-ret));
 		close(fd);
 		return ret;
+	}
+	if (!vfu_peer_allowed(fd)) {
+		snprintf(errbuf, errlen, "%s is served by another user, neither ours nor root",
+			path);
+		close(fd);
+		return -EACCES;
 	}
 	ret = attach_until(fd, until, client, why, sizeof(why));
 	if (ret < 0)

@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -128,17 +127,4 @@ vfu_fds_close(struct vfu_fds *fds)
 		if (fds->fd[i] >= 0)
 			close(fds->fd[i]);
 	fds->n = 0;
-}
-
-void
-vfu_eventfd_signal(int fd)
-{
-	struct pollfd pfd = {.fd = fd, .events = POLLOUT};
-	uint64_t one = 1;
-
-	/* O_NONBLOCK lives in the open file, which the peer shares and may change: ask first. */
-	if (poll(&pfd, 1, 0) != 1 || !(pfd.revents & POLLOUT))
-		return;
-	if (write(fd, &one, sizeof(one)) < 0)
-		return; /* saturated meanwhile: the reader has something to read anyway */
 }

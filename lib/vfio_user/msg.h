@@ -41,7 +41,4 @@ ssize_t vfu_msg_recv_body(int sock, void *data, size_t len);
 /** Close what is left (entries < 0 were taken over) and forget it. */
 void vfu_fds_close(struct vfu_fds *fds);
 
-/** Write to an eventfd that the peer may have made blocking, without ever waiting (§9). */
-void vfu_eventfd_signal(int fd);
-
 #endif

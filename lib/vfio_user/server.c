@@ -222,17 +222,6 @@ turn_away(struct vfu_server *server, struct vfu_session *session, int err)
 	vfu_session_close(session);
 }
 
-/* Does the peer run as us or as root (§10)? */
-static bool
-peer_allowed(int fd)
-{
-	struct ucred cred;
-	socklen_t len = sizeof(cred);
-
-	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 &&
-	       (cred.uid == 0 || cred.uid == geteuid());
-}
-
 int
 vfu_server_accept(struct vfu_server *server, struct vfu_session **session)
 {
@@ -256,7 +245,7 @@ vfu_server_accept(struct vfu_server *server, struct vfu_session **session)
 			continue;
 		if (fd < 0)
 			return errno == EWOULDBLOCK ? -EAGAIN : -errno;
-		allowed = peer_allowed(fd);
+		allowed = vfu_peer_allowed(fd);
 		ret = vfu_session_create(fd, server->device, &s);
 		if (ret < 0)
 			return ret;

@@ -15,7 +15,7 @@
  *
  * Poll loop: wait for vfu_server_listen_fd() and vfu_session_fd() to become readable, then call
  * vfu_server_accept() and vfu_session_process(). Both descriptors include the timers needed
- * (VERSION within 5 s) and pending output: no other time-out or event mask is asked of the owner.
+ * (VFU_SESSION_SECONDS) and pending output: no other time-out or event mask is asked of the owner.
  */
 #ifndef HP_VFIO_USER_SERVER_H
 #define HP_VFIO_USER_SERVER_H
@@ -24,6 +24,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/vfio_user/signal.h"
 #include "lib/vfio_user/vfio_user.h"
 
 /** Most irq indices, and subindices of one index, of a device. */
@@ -31,6 +32,12 @@
 #define VFU_SERVER_MAX_SUBIRQ 128u
 /** Most IO_FDS entries of a region. */
 #define VFU_SERVER_MAX_IO_FDS 128u
+
+/**
+ * How long a client may take from connecting to the end of VERSION, from the first byte of a
+ * message to its last, and to take a reply. Between messages it may be silent for ever.
+ */
+#define VFU_SESSION_SECONDS 5
 
 struct vfu_server;
 struct vfu_session;
@@ -98,6 +105,9 @@ struct vfu_device {
 	uint32_t num_regions;			 /**< <= VFIO_USER_MAX_REGIONS */
 	uint32_t num_irqs;			 /**< <= VFU_SERVER_MAX_IRQS */
 	uint32_t irq_count[VFU_SERVER_MAX_IRQS]; /**< <= VFU_SERVER_MAX_SUBIRQ each */
+	/** Signals clients; the device's, outlives the sessions. NULL: nobody is signalled. */
+	const struct vfu_signaller *signaller;
+	uint32_t max_irq_fds; /**< eventfds that one client may leave with us; 0 = all counts */
 };
 
 /* ---- listener ---- */
@@ -136,7 +146,8 @@ int vfu_session_fd(const struct vfu_session *session);
 /**
  * Handle what has arrived and send what is pending, without waiting.
  * @return 0 the session goes on; otherwise it is over and must be closed: -ECONNRESET the client
- * left between messages; -EPROTO it broke the protocol; -ETIMEDOUT no VERSION within 5 s; ...
+ * left between messages; -EPROTO it broke the protocol; -ETIMEDOUT it took longer than
+ * VFU_SESSION_SECONDS for VERSION, a message or a reply; ...
  */
 int vfu_session_process(struct vfu_session *session);
 /**
@@ -154,8 +165,8 @@ int vfu_session_peer_pid(const struct vfu_session *session);
 /** Is an eventfd installed? */
 bool vfu_session_has_irq(const struct vfu_session *session, uint32_t index, uint32_t sub);
 /**
- * Signal the client; never blocks (§9: a client may clear O_NONBLOCK and saturate its eventfd).
- * @return 0 also when the eventfd was saturated; -ENOENT none is installed
+ * Signal the client; never blocks, whatever it does to its eventfd (§9, signal.h).
+ * @return 0 also when the eventfd was saturated; -ENOENT none is installed; errors of vfu_signal()
  */
 int vfu_session_signal(struct vfu_session *session, uint32_t index, uint32_t sub);
 /** Channel interrupt: on @p sub if an eventfd is set there, else on subindex 0, never both (§9). */

@@ -10,14 +10,15 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/vfio_user/server_priv.h"
 
-#define VERSION_SECONDS 5
-/* Commands handled in one call; the descriptor stays readable when there are more. */
-#define BUDGET 64
-#define HEADER sizeof(struct vfio_user_header)
+/* Commands and time of one call; the descriptor stays readable when there are more. */
+#define BUDGET	  64
+#define BUDGET_NS INT64_C(200000)
+#define HEADER	  sizeof(struct vfio_user_header)
 
 __attribute__((format(printf, 3, 4))) static int
 end(struct vfu_session *s, int err, const char *format, ...)
@@ -43,7 +44,7 @@ watch(struct vfu_session *s, int op, int fd, uint32_t events)
 int
 vfu_session_create(int fd, const struct vfu_device *device, struct vfu_session **session)
 {
-	const struct itimerspec deadline = {.it_value.tv_sec = VERSION_SECONDS};
+	const struct itimerspec deadline = {.it_value.tv_sec = VFU_SESSION_SECONDS};
 	struct vfu_session *s = calloc(1, sizeof(*s));
 	struct ucred cred;
 	socklen_t len = sizeof(cred);
@@ -57,6 +58,7 @@ vfu_session_create(int fd, const struct vfu_device *device, struct vfu_session *
 	memset(s->irq, 0xff, sizeof(s->irq)); /* -1: none */
 	s->sock = fd;
 	s->device = device;
+	s->wait = VFU_WAIT_VERSION;
 	s->peer_pid = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 ? (int)cred.pid : 0;
 	snprintf(s->error, sizeof(s->error), "no error");
 	s->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -182,6 +184,7 @@ flush(struct vfu_session *s)
 				strerror(n == 0 ? EIO : (int)-n));
 		out->sent += (size_t)n;
 	}
+	s->moved |= out->len > 0;
 	drop_output(s);
 	return watch_output(s, false);
 }
@@ -283,42 +286,82 @@ handle(struct vfu_session *s)
 			s->end = result;
 		} else {
 			s->state = VFU_SESSION_OPEN;
-			close(s->timer); /* leaves the epoll set by itself */
-			s->timer = -1;
 		}
 	} else {
 		result = vfu_session_command(s, len);
 	}
 	vfu_fds_close(&s->fds);
 	s->have = 0;
+	s->moved = true;
 	queue_reply(s, result);
 }
 
-static bool
-expired(struct vfu_session *s)
+static enum vfu_session_wait
+waits_for(const struct vfu_session *s)
 {
+	if (s->out.len > 0)
+		return VFU_WAIT_ROOM;
+	if (s->state == VFU_SESSION_NEW)
+		return VFU_WAIT_VERSION;
+	return s->have > 0 ? VFU_WAIT_MESSAGE : VFU_WAIT_NOTHING;
+}
+
+/*
+ * A client may be silent between messages, but one that stops inside a message, or does not read,
+ * would own the device for ever.
+ */
+static int
+check_deadline(struct vfu_session *s)
+{
+	static const char *const what[] = {
+		[VFU_WAIT_VERSION] = "no VERSION",
+		[VFU_WAIT_MESSAGE] = "the rest of a message did not come",
+		[VFU_WAIT_ROOM] = "the client did not take a reply",
+	};
+	enum vfu_session_wait wait = waits_for(s);
+	struct itimerspec deadline = {0};
 	uint64_t times;
 
-	return s->timer >= 0 && read(s->timer, &times, sizeof(times)) == sizeof(times);
+	if (wait != s->wait || s->moved) {
+		s->moved = false;
+		if (wait == s->wait && wait == VFU_WAIT_NOTHING)
+			return 0;
+		s->wait = wait;
+		deadline.it_value.tv_sec = wait == VFU_WAIT_NOTHING ? 0 : VFU_SESSION_SECONDS;
+		if (timerfd_settime(s->timer, 0, &deadline, NULL) < 0)
+			return end(s, -errno, "cannot set a timer");
+	} else if (wait != VFU_WAIT_NOTHING &&
+		   read(s->timer, &times, sizeof(times)) == sizeof(times)) {
+		return end(s, -ETIMEDOUT, "%s within %d s", what[wait], VFU_SESSION_SECONDS);
+	}
+	return 0;
+}
+
+static int64_t
+now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec;
 }
 
 int
 vfu_session_process(struct vfu_session *s)
 {
+	int64_t until = now_ns() + BUDGET_NS;
 	int ret;
 
 	if (s->state == VFU_SESSION_OVER)
 		return s->end;
-	for (int i = 0; i < BUDGET; i++) {
+	for (int i = 0; i < BUDGET && (i == 0 || now_ns() < until); i++) {
 		ret = flush(s);
 		if (ret == -EAGAIN)
 			break;
 		if (ret < 0)
 			return ret;
-		if (s->state == VFU_SESSION_LEAVING) {
-			s->state = VFU_SESSION_OVER;
-			return s->end;
-		}
+		if (s->state == VFU_SESSION_LEAVING)
+			break;
 		ret = receive(s);
 		if (ret < 0)
 			return ret;
@@ -332,9 +375,11 @@ vfu_session_process(struct vfu_session *s)
 		if (ret < 0 && ret != -EAGAIN)
 			return ret;
 	}
-	if (expired(s))
-		return end(s, -ETIMEDOUT, "no VERSION within %d s", VERSION_SECONDS);
-	return 0;
+	if (s->state == VFU_SESSION_LEAVING && s->out.len == 0) {
+		s->state = VFU_SESSION_OVER;
+		return s->end;
+	}
+	return check_deadline(s);
 }
 
 int

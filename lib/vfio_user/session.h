@@ -19,6 +19,14 @@ enum vfu_session_state {
 	VFU_SESSION_OVER,
 };
 
+/** What a session gives its client only so long for (spec/vmbus-over-vfio-user.md §5, §15). */
+enum vfu_session_wait {
+	VFU_WAIT_NOTHING, /* between messages a client may be silent for ever */
+	VFU_WAIT_VERSION,
+	VFU_WAIT_MESSAGE, /* the rest of a message that has begun */
+	VFU_WAIT_ROOM,	  /* that the client takes a reply */
+};
+
 /** Reply under construction and on its way. */
 struct vfu_output {
 	size_t len, sent; /* bytes of @a bytes; len 0 = nothing pending */
@@ -32,7 +40,9 @@ struct vfu_output {
 struct vfu_session {
 	const struct vfu_device *device;
 	struct vfu_server *server; /* to be told when the session ends, or NULL */
-	int sock, epoll, timer;	   /* timer: -1 once VERSION was agreed */
+	int sock, epoll, timer;
+	enum vfu_session_wait wait; /* what the timer runs for */
+	bool moved;		    /* a message was completed or a reply taken since it was set */
 	int peer_pid;
 	int refuse; /* positive errno to answer VERSION with; 0 = serve */
 	enum vfu_session_state state;

@@ -4,9 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/vfio_user/dma_file.h"
 #include "lib/vfio_user/session.h"
 #include "lib/vfio_user/signal.h"
 #include "lib/vfio_user/version.h"
@@ -136,6 +136,18 @@ get_irq_info(struct vfu_session *s, uint32_t len)
 	return sizeof(r);
 }
 
+/* Eventfds we keep, without those of [start, start + count). */
+static uint32_t
+kept_irqs(const struct vfu_session *s, uint32_t index, uint32_t start, uint32_t count)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < VFU_SERVER_MAX_IRQS; i++)
+		for (uint32_t k = 0; k < VFU_SERVER_MAX_SUBIRQ; k++)
+			n += s->irq[i][k] >= 0 && !(i == index && k >= start && k - start < count);
+	return n;
+}
+
 static void
 clear_irqs(struct vfu_session *s, uint32_t index, uint32_t start, uint32_t count)
 {
@@ -157,6 +169,10 @@ vfu_session_drop_irqs(struct vfu_session *s)
 static int
 install_irqs(struct vfu_session *s, uint32_t index, uint32_t start)
 {
+	uint32_t max = s->device->max_irq_fds;
+
+	if (max != 0 && kept_irqs(s, index, start, s->fds.n) + s->fds.n > max)
+		return -ENOSPC;
 	/* All or none. */
 	for (unsigned int i = 0; i < s->fds.n; i++) {
 		int flags = fcntl(s->fds.fd[i], F_GETFL);
@@ -218,29 +234,6 @@ set_irqs(struct vfu_session *s, uint32_t len)
 	return ret;
 }
 
-/* Is it a file that can be mapped as asked, and stays a file (§12)? Truncation is the device's. */
-static int
-check_dma_file(int fd, const struct vfio_user_dma_map *r)
-{
-	struct stat st;
-	int mode;
-
-	/* Succeeds on tmpfs, memfd and hugetlbfs only: keeps out files served by others. */
-	if (fcntl(fd, F_GET_SEALS) < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		return -EINVAL;
-	if (st.st_size < 0 || r->offset > (uint64_t)st.st_size ||
-		r->size > (uint64_t)st.st_size - r->offset)
-		return -EINVAL;
-	mode = fcntl(fd, F_GETFL);
-	if (mode < 0)
-		return -EINVAL;
-	mode &= O_ACCMODE;
-	/* A shared mapping for writing needs both. */
-	if (mode == O_WRONLY || ((r->flags & VFIO_USER_DMA_WRITE_FLAG) && mode != O_RDWR))
-		return -EPERM;
-	return 0;
-}
-
 static bool
 dma_range_ok(uint64_t address, uint64_t size)
 {
@@ -267,7 +260,8 @@ dma_map(struct vfu_session *s, uint32_t len)
 		return -ENOTSUP;
 	if (s->fds.n != 1)
 		return -EINVAL;
-	ret = check_dma_file(s->fds.fd[0], &r);
+	ret = vfu_dma_file_check(
+		s->fds.fd[0], r.offset, r.size, r.flags & VFIO_USER_DMA_WRITE_FLAG, NULL);
 	if (ret < 0)
 		return ret;
 	return ops->dma_map(s->device->ctx, s->fds.fd[0], r.flags, r.offset, r.address, r.size);
@@ -442,8 +436,9 @@ vfu_session_signal(struct vfu_session *s, uint32_t index, uint32_t sub)
 {
 	if (!vfu_session_has_irq(s, index, sub))
 		return -ENOENT;
-	vfu_eventfd_signal(s->irq[index][sub]);
-	return 0;
+	if (s->device->signaller == NULL)
+		return -ENOTCONN;
+	return vfu_signal(s->device->signaller, s->irq[index][sub]);
 }
 
 int

@@ -10,6 +10,7 @@
 #ifndef HP_VFIO_USER_SOCKETS_H
 #define HP_VFIO_USER_SOCKETS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -40,8 +41,17 @@ int vfu_client_dir(unsigned int i, char dir[VFU_PATH_MAX]);
 
 /** The server's default directory. @return 0; -ENOENT: not root and no XDG_RUNTIME_DIR */
 int vfu_server_dir(char dir[VFU_PATH_MAX]);
-/** Make the directory (mode 0700) unless it exists. Parents are not made. */
+/**
+ * Make the directory (mode 0700) unless it exists. Parents are not made.
+ * @return 0; -EPERM it belongs to another user than ours or root, or others may write to it
+ */
 int vfu_dir_create(const char *dir);
+
+/**
+ * Does the peer of a connected UNIX socket run as our user or as root (§10, §15)? For a client it
+ * is who listens. By user only: process ids are reused.
+ */
+bool vfu_peer_allowed(int sock);
 
 /** @return 0, or -ENAMETOOLONG when the path (or its temporary twin) does not fit a socket address
  */

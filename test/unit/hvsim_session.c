@@ -25,6 +25,7 @@ static char dir[] = "/tmp/hvsim_session.XXXXXX";
 
 static struct hvsim_device device;
 static struct hvsim_worker worker;
+static struct vfu_signaller signaller;
 static int event_fd;
 static pthread_t control;
 static pthread_mutex_t control_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -64,6 +65,8 @@ host_start(bool busy)
 				      0, &config, err, sizeof(err)),
 		0);
 	CU_ASSERT_EQUAL_FATAL(device_create(&device, 0, &config, dir, err, sizeof(err)), 0);
+	CU_ASSERT_EQUAL_FATAL(vfu_signaller_init(&signaller), 0);
+	device.signaller = &signaller;
 	event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	CU_ASSERT_EQUAL_FATAL(worker_create(&worker, 0, -1, busy, event_fd), 0);
 	worker_add(&worker, &device);
@@ -81,6 +84,7 @@ host_stop(void)
 	worker_stop(&worker);
 	device_destroy(&device);
 	worker_destroy(&worker);
+	vfu_signaller_fini(&signaller);
 	close(event_fd);
 	CU_ASSERT_NOT_EQUAL(access(device.path, F_OK), 0);
 }
@@ -507,10 +511,8 @@ test_rescind_and_offer(void)
 	guest_open(&g);
 	guest_init(&g);
 	pthread_mutex_lock(&control_lock);
-	worker_pause(&worker);
 	CU_ASSERT_EQUAL(device_rescind(&device, err, sizeof(err)), 0);
 	CU_ASSERT_EQUAL(device_rescind(&device, err, sizeof(err)), -EALREADY);
-	worker_resume(&worker);
 	pthread_mutex_unlock(&control_lock);
 	CU_ASSERT_EQUAL(read(g.irq[4], &count, sizeof(count)), 8);
 	CU_ASSERT_EQUAL(read_descriptor(&g), 0);
@@ -523,9 +525,7 @@ test_rescind_and_offer(void)
 	CU_ASSERT_NOT_EQUAL(vfu_client_alive(g.client), 0);
 	guest_close(&g);
 	pthread_mutex_lock(&control_lock);
-	worker_pause(&worker);
 	CU_ASSERT_EQUAL(device_offer(&device, err, sizeof(err)), 0);
-	worker_resume(&worker);
 	pthread_mutex_unlock(&control_lock);
 	guest_open(&g);
 	CU_ASSERT_EQUAL(g.info.state, VMBUS_DEVICE_OFFERED);

@@ -32,13 +32,26 @@ rig_memfd(uint64_t size)
 	return fd;
 }
 
+/* One for all: giving one back takes the kernel milliseconds. */
+static const struct vfu_signaller *
+rig_signaller(void)
+{
+	static struct vfu_signaller signaller;
+
+	if (signaller.context == 0 && vfu_signaller_init(&signaller) != 0)
+		return NULL;
+	return &signaller;
+}
+
 unsigned int
 rig_count_fds(void)
 {
-	DIR *dir = opendir("/proc/self/fd");
 	unsigned int n = 0;
+	DIR *dir;
 
-	/* Not an assertion: main() calls this too. */
+	/* Not assertions: main() calls this too. The signaller's is there from the start. */
+	rig_signaller();
+	dir = opendir("/proc/self/fd");
 	while (dir != NULL && readdir(dir) != NULL)
 		n++;
 	if (dir != NULL)
@@ -187,7 +200,8 @@ rig_device_open(struct rig_device *d)
 		.flags = VFIO_USER_DEVICE_RESET_CAP,
 		.num_regions = VMBUS_DEVICE_REGIONS(4),
 		.num_irqs = VMBUS_IRQ_COUNT,
-		.irq_count = {4, 1}};
+		.irq_count = {4, 1},
+		.signaller = rig_signaller()};
 	d->info = (struct vmbus_device_info){.state = VMBUS_DEVICE_OFFERED,
 		.flags = VMBUS_DEVICE_FLAG_MONITOR | VMBUS_DEVICE_FLAG_DOORBELL |
 			 VMBUS_DEVICE_FLAG_BUSY,

@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Several NICs on one worker of hvsim: each client has its share of mappings, memory, descriptors
+ * and time, and none of its neighbours' (spec/vmbus-over-vfio-user.md §12, §15).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "app/hvsim/hvsim.h"
+#include "lib/netvsp/nvsp.h"
+#include "lib/vfio_user/client.h"
+#include "lib/vmbus/ring_map.h"
+#include "test/unit/unit.h"
+
+#define NICS 2u
+
+static char dir[] = "/tmp/hvsim_share.XXXXXX";
+static struct hvsim_device device[NICS];
+static struct hvsim_worker worker;
+static struct vfu_signaller signaller;
+static int event_fd;
+/* The control thread's loop, for clients that wait for answers. */
+static pthread_t control;
+static pthread_mutex_t control_lock = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic bool control_stop;
+static _Atomic unsigned int accepts;
+
+static void *
+control_run(void *arg)
+{
+	while (!atomic_load(&control_stop)) {
+		struct pollfd p[2 * NICS];
+
+		pthread_mutex_lock(&control_lock);
+		for (unsigned int i = 0; i < NICS; i++) {
+			p[2 * i] = (struct pollfd){device_listen_fd(&device[i]), POLLIN, 0};
+			p[2 * i + 1] = (struct pollfd){device_session_fd(&device[i]), POLLIN, 0};
+		}
+		pthread_mutex_unlock(&control_lock);
+		poll(p, 2 * NICS, 10);
+		pthread_mutex_lock(&control_lock);
+		for (unsigned int i = 0; i < NICS; i++) {
+			bool due = device_deadline(&device[i]) <= now_ns();
+
+			if (p[2 * i + 1].revents != 0 || atomic_load(&device[i].ended) != NULL)
+				device_process(&device[i]);
+			if (p[2 * i].revents == 0 && !(due && device[i].accept_after != 0))
+				continue;
+			atomic_fetch_add(&accepts, 1);
+			device_accept(&device[i]);
+		}
+		pthread_mutex_unlock(&control_lock);
+	}
+	return NULL;
+}
+
+static void
+host_start(const struct hvsim_budget *budget, bool busy)
+{
+	struct host_nic_config config;
+	char err[HVSIM_ERRLEN] = "";
+
+	CU_ASSERT_EQUAL_FATAL(vfu_signaller_init(&signaller), 0);
+	event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	CU_ASSERT_EQUAL_FATAL(worker_create(&worker, 0, -1, busy, event_fd), 0);
+	for (unsigned int i = 0; i < NICS; i++) {
+		CU_ASSERT_EQUAL_FATAL(
+			host_nic_config_parse("channels=4,ring=64K,recv=1M,send=1M,port=echo", i,
+				&config, err, sizeof(err)),
+			0);
+		CU_ASSERT_EQUAL_FATAL(
+			device_create(&device[i], i, &config, dir, err, sizeof(err)), 0);
+		device[i].signaller = &signaller;
+		if (budget != NULL)
+			device[i].budget = *budget;
+		worker_add(&worker, &device[i]);
+	}
+	CU_ASSERT_EQUAL_FATAL(worker_start(&worker), 0);
+	for (unsigned int i = 0; i < NICS; i++)
+		CU_ASSERT_EQUAL_FATAL(device_serve(&device[i], err, sizeof(err)), 0);
+	atomic_store(&control_stop, false);
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&control, NULL, control_run, NULL), 0);
+}
+
+static void
+host_stop(void)
+{
+	atomic_store(&control_stop, true);
+	pthread_join(control, NULL);
+	worker_stop(&worker);
+	for (unsigned int i = 0; i < NICS; i++)
+		device_destroy(&device[i]);
+	worker_destroy(&worker);
+	vfu_signaller_fini(&signaller);
+	close(event_fd);
+}
+
+/* ---- a guest that says INIT ---- */
+
+struct guest {
+	struct vfu_client *client;
+	struct vfu_io_fds io;
+	struct vmbus_ring tx, rx;
+	struct vmbus_ring_writer out;
+	struct vmbus_ring_reader in;
+};
+
+static void
+guest_open(struct guest *g, unsigned int nic)
+{
+	struct vfu_region region;
+	char err[VFU_ERRLEN] = "";
+
+	memset(g, 0, sizeof(*g));
+	CU_ASSERT_EQUAL_FATAL(
+		vfu_client_connect(device[nic].path, &g->client, err, sizeof(err)), 0);
+	CU_ASSERT_EQUAL_FATAL(vfu_client_region_info(g->client, 0, &region), 0);
+	CU_ASSERT_EQUAL_FATAL(vmbus_ring_map(region.fd, 0, region.size / 2, 4096, &g->tx), 0);
+	CU_ASSERT_EQUAL_FATAL(
+		vmbus_ring_map(region.fd, region.size / 2, region.size / 2, 4096, &g->rx), 0);
+	close(region.fd);
+	CU_ASSERT_EQUAL_FATAL(vfu_client_io_fds(g->client, VMBUS_REGION_DOORBELL, &g->io), 0);
+	CU_ASSERT_EQUAL_FATAL(vmbus_ring_writer_init(&g->out, &g->tx), 0);
+	CU_ASSERT_EQUAL_FATAL(vmbus_ring_reader_init(&g->in, &g->rx), 0);
+}
+
+static void
+guest_close(struct guest *g)
+{
+	vmbus_ring_unmap(&g->tx);
+	vmbus_ring_unmap(&g->rx);
+	vfu_io_fds_close(&g->io);
+	vfu_client_close(g->client);
+}
+
+static void
+guest_ask_init(struct guest *g)
+{
+	struct {
+		struct vmbus_packet desc;
+		uint8_t payload[NVSP_MESSAGE_SIZE];
+	} pkt;
+	struct nvsp_message msg;
+	uint64_t one = 1;
+
+	nvsp_build_init(&msg, NVSP_VERSION_61);
+	memset(&pkt, 0, sizeof(pkt));
+	memcpy(pkt.payload, &msg, NVSP_MESSAGE_SIZE);
+	vmbus_packet_init(&pkt.desc, VMBUS_PACKET_INBAND, sizeof(pkt.desc), sizeof(pkt),
+		VMBUS_FLAG_COMPLETION, 5);
+	CU_ASSERT_EQUAL_FATAL(vmbus_ring_write(&g->out, &pkt, sizeof(pkt), 0), 0);
+	if (vmbus_ring_writer_publish(&g->out))
+		CU_ASSERT_EQUAL(write(g->io.fds[0], &one, sizeof(one)), 8);
+}
+
+static bool
+guest_answered(struct guest *g, unsigned int ms)
+{
+	struct vmbus_packet pkt;
+	int total = 0;
+
+	for (unsigned int i = 0; i <= ms && total == 0; i++) {
+		total = vmbus_ring_peek(&g->in, &pkt);
+		if (total == 0 && i < ms)
+			usleep(1000);
+	}
+	if (total > 0) {
+		vmbus_ring_consume(&g->in, (uint32_t)total);
+		vmbus_ring_reader_publish(&g->in, true);
+	}
+	return total > 0;
+}
+
+/* ---- tests ---- */
+
+/* A command on one NIC: the worker's other NIC goes on, and the first one after it. */
+static void
+test_one_nic_is_held(void)
+{
+	struct host_nic_status status;
+	struct guest g[NICS];
+	uint64_t sleeps;
+
+	host_start(NULL, false);
+	guest_open(&g[0], 0);
+	guest_open(&g[1], 1);
+	pthread_mutex_lock(&control_lock);
+	device_lock(&device[0]);
+	guest_ask_init(&g[0]);
+	guest_ask_init(&g[1]);
+	CU_ASSERT(guest_answered(&g[1], 5000));
+	sleeps = atomic_load(&worker.sleeps);
+	CU_ASSERT(!guest_answered(&g[0], 0));
+	/* Statistics of both need nobody's consent. */
+	for (unsigned int i = 0; i < NICS; i++) {
+		device_refresh(&device[i]);
+		host_nic_status(device[i].nic, &status);
+		CU_ASSERT_EQUAL(status.channels_open, 1);
+	}
+	/* Time enough for the worker to fall asleep without the first one's doorbell. */
+	for (unsigned int i = 0; i < 100 && atomic_load(&worker.sleeps) == sleeps; i++)
+		usleep(1000);
+	device_unlock(&device[0]);
+	CU_ASSERT(guest_answered(&g[0], 5000));
+	pthread_mutex_unlock(&control_lock);
+	guest_close(&g[0]);
+	guest_close(&g[1]);
+	host_stop();
+}
+
+/* A worker that takes its lock again at once would never let the control thread have it. */
+static void
+test_control_thread_goes_first(void)
+{
+	struct guest g[NICS];
+
+	host_start(NULL, true);
+	guest_open(&g[0], 0);
+	guest_open(&g[1], 1);
+	pthread_mutex_lock(&control_lock);
+	/* As device_lock() before it has the lock. */
+	atomic_fetch_add(&device[0].wanted, 1);
+	guest_ask_init(&g[0]);
+	guest_ask_init(&g[1]);
+	CU_ASSERT(guest_answered(&g[1], 5000));
+	CU_ASSERT(!guest_answered(&g[0], 0));
+	atomic_fetch_sub(&device[0].wanted, 1);
+	worker_wake(&worker);
+	CU_ASSERT(guest_answered(&g[0], 5000));
+	pthread_mutex_unlock(&control_lock);
+	guest_close(&g[0]);
+	guest_close(&g[1]);
+	host_stop();
+}
+
+/* Mappings and bytes of one client end at its budget; the neighbour has its own. */
+static void
+test_map_budget(void)
+{
+	const struct hvsim_budget budget = {.maps = 100, .bytes = 64 << 20, .fds = 5};
+	int fd = memfd_create("guest", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	struct guest g[NICS];
+
+	/* A sparse terabyte costs the client nothing. */
+	CU_ASSERT_EQUAL_FATAL(ftruncate(fd, (off_t)1 << 40), 0);
+	host_start(&budget, false);
+	guest_open(&g[0], 0);
+	guest_open(&g[1], 1);
+	CU_ASSERT_EQUAL(vfu_client_dma_map(
+				g[0].client, fd, VFIO_USER_DMA_READ_FLAG, 0, 0, UINT64_C(1) << 40),
+		-ENOSPC);
+	CU_ASSERT_EQUAL(vfu_client_dma_map(
+				g[0].client, fd, VFIO_USER_DMA_READ_FLAG, 0, 0, (64 << 20) + 4096),
+		-ENOSPC);
+	CU_ASSERT_EQUAL(
+		vfu_client_dma_map(g[0].client, fd, VFIO_USER_DMA_READ_FLAG, 0, 0, 64 << 20), 0);
+	CU_ASSERT_EQUAL(vfu_client_dma_map(g[0].client, fd, VFIO_USER_DMA_READ_FLAG, 0,
+				UINT64_C(1) << 40, 4096),
+		-ENOSPC);
+	CU_ASSERT_EQUAL(vfu_client_dma_unmap(g[0].client, 0, 64 << 20), 0);
+	for (uint64_t i = 0; i < 101; i++)
+		CU_ASSERT_EQUAL(vfu_client_dma_map(g[0].client, fd, VFIO_USER_DMA_READ_FLAG, 0,
+					i * 8192, 4096),
+			i < 100 ? 0 : -ENOSPC);
+	/* What is given back can be had again. */
+	CU_ASSERT_EQUAL(vfu_client_dma_unmap(g[0].client, 0, 4096), 0);
+	CU_ASSERT_EQUAL(
+		vfu_client_dma_map(g[0].client, fd, VFIO_USER_DMA_READ_FLAG, 0, 0, 4096), 0);
+	CU_ASSERT_EQUAL(
+		vfu_client_dma_map(g[1].client, fd, VFIO_USER_DMA_READ_FLAG, 0, 0, 4096), 0);
+	for (unsigned int i = 0; i < NICS; i++) {
+		guest_ask_init(&g[i]);
+		CU_ASSERT(guest_answered(&g[i], 5000));
+		guest_close(&g[i]);
+	}
+	host_stop();
+	close(fd);
+}
+
+/* Without a descriptor for a client the loop rests, and serves the client when there is one. */
+static void
+test_accept_without_descriptors(void)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct rlimit before, few;
+	struct guest g, waiting;
+	int fd, taken[64], free_fd;
+	unsigned int n, n_taken = 0;
+	char byte;
+
+	host_start(NULL, false);
+	guest_open(&g, 0);
+	/* The next client connects itself, for our descriptors are the host's. */
+	strcpy(address.sun_path, device[1].path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	pthread_mutex_lock(&control_lock);
+	CU_ASSERT_EQUAL_FATAL(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few = before;
+	few.rlim_cur = 64;
+	CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_NOFILE, &few), 0);
+	while (n_taken < 64 && (free_fd = dup(fd)) >= 0)
+		taken[n_taken++] = free_fd;
+	n = atomic_load(&accepts);
+	CU_ASSERT_EQUAL(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	pthread_mutex_unlock(&control_lock);
+	while (atomic_load(&accepts) == n)
+		usleep(1000);
+	usleep(350000);
+	/* Four pauses; without them it is tens of thousands. */
+	CU_ASSERT(atomic_load(&accepts) - n < 20);
+	/* The client that is there is served meanwhile. */
+	guest_ask_init(&g);
+	CU_ASSERT(guest_answered(&g, 5000));
+	pthread_mutex_lock(&control_lock);
+	while (n_taken > 0)
+		close(taken[--n_taken]);
+	CU_ASSERT_EQUAL(setrlimit(RLIMIT_NOFILE, &before), 0);
+	pthread_mutex_unlock(&control_lock);
+	close(fd);
+	for (unsigned int i = 0; i < 5000 && recv(fd, &byte, 1, MSG_DONTWAIT) > 0; i++)
+		;
+	usleep(300000);
+	guest_open(&waiting, 1);
+	guest_ask_init(&waiting);
+	CU_ASSERT(guest_answered(&waiting, 5000));
+	guest_close(&waiting);
+	guest_close(&g);
+	host_stop();
+}
+
+/* The division of what the kernel allows. */
+static void
+test_divide(void)
+{
+	struct hvsim_limits limits = {
+		.max_maps = 65530, .max_fds = 20000, .phys_bytes = UINT64_C(256) << 30};
+	static struct host_nic_config nics[64];
+	struct hvsim_budget none = {0}, asked = {0}, share;
+	char warning[512] = "", why[512] = "";
+
+	for (unsigned int i = 0; i < 64; i++)
+		nics[i].channels = 8;
+	CU_ASSERT_EQUAL(budget_divide(&limits, nics, 1, 1, &none, &share, warning, sizeof(warning),
+				why, sizeof(why)),
+		0);
+	CU_ASSERT(share.maps > 60000);
+	CU_ASSERT(share.maps < 65000);
+	CU_ASSERT_EQUAL(share.bytes, UINT64_C(256) << 30);
+	CU_ASSERT_EQUAL(share.fds, 9);
+	CU_ASSERT_STRING_EQUAL(warning, "");
+	CU_ASSERT_EQUAL(budget_divide(&limits, nics, 64, 4, &none, &share, warning, sizeof(warning),
+				why, sizeof(why)),
+		0);
+	/* All at their limits, and the host's own mappings, are within the kernel's. */
+	CU_ASSERT(share.maps * 64 + 64 * (5 + 4 * 8) + 1000 < 65530);
+	CU_ASSERT(share.maps > 500);
+	CU_ASSERT_EQUAL(share.bytes, UINT64_C(4) << 30);
+	CU_ASSERT_STRING_EQUAL(warning, "");
+	/* What the user wants goes before, as far as there is. */
+	asked = (struct hvsim_budget){.maps = 200, .bytes = 1 << 20, .fds = 3};
+	CU_ASSERT_EQUAL(budget_divide(&limits, nics, 64, 4, &asked, &share, warning,
+				sizeof(warning), why, sizeof(why)),
+		0);
+	CU_ASSERT_EQUAL(share.maps, 200);
+	CU_ASSERT_EQUAL(share.bytes, 1 << 20);
+	CU_ASSERT_EQUAL(share.fds, 3);
+	asked.maps = 2000;
+	CU_ASSERT_EQUAL(budget_divide(&limits, nics, 64, 4, &asked, &share, warning,
+				sizeof(warning), why, sizeof(why)),
+		-EINVAL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, "vm.max_map_count"));
+	/* Too few descriptors for all are said at the start. */
+	limits.max_fds = 1024;
+	CU_ASSERT_EQUAL(budget_divide(&limits, nics, 64, 4, &none, &share, warning, sizeof(warning),
+				why, sizeof(why)),
+		0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(warning, "1024"));
+}
+
+int
+main(void)
+{
+	static const struct unit_test tests[] = {
+		{"one NIC is held, its neighbour goes on", test_one_nic_is_held},
+		{"the control thread goes first", test_control_thread_goes_first},
+		{"mappings and memory of one client", test_map_budget},
+		{"accept without descriptors", test_accept_without_descriptors},
+		{"the division", test_divide},
+	};
+	char remove[64];
+	int rc;
+
+	if (mkdtemp(dir) == NULL)
+		return EXIT_FAILURE;
+	rc = UNIT_RUN("hvsim_share", tests);
+	snprintf(remove, sizeof(remove), "rm -rf %s", dir);
+	return system(remove) == 0 ? rc : EXIT_FAILURE;
+}

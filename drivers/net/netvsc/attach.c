@@ -176,15 +176,32 @@ netvsc_attach(struct netvsc_port *port, unsigned int channels, uint32_t mtu)
 	return rc;
 }
 
-void
+int
+netvsc_fence(struct netvsc_port *port)
+{
+	int rc = 0;
+
+	if (!atomic_load(&port->bus->gone))
+		rc = port->bus->backend->reset(port->bus);
+	port->unfenced = rc != 0;
+	if (rc != 0)
+		NETVSC_LOG(ERR, port,
+			"the reset failed (%s): frames in flight stay with the driver until one "
+			"succeeds (rte_eth_dev_reset) or the port is closed",
+			strerror(-rc));
+	return rc;
+}
+
+int
 netvsc_detach(struct netvsc_port *port, bool reset)
 {
 	bool talk = !atomic_load(&port->bus->gone) &&
 		    !(atomic_load(&port->state) & NETVSC_STATE_BROKEN);
 	unsigned int i;
+	int rc = 0;
 
 	if (!port->attached)
-		return;
+		return 0;
 	if (talk && port->filter != 0)
 		talk = netvsc_set_filter(port, 0) == 0;
 	if (talk)
@@ -194,7 +211,8 @@ netvsc_detach(struct netvsc_port *port, bool reset)
 	for (i = HPBUS_MAX_CHANNELS; i > 0; i--)
 		netvsc_channel_close(port->channels[i - 1]);
 	/* The fence: behind it the host touches no memory of ours (spec/nvsp.md §10). */
-	if (reset && !atomic_load(&port->bus->gone))
-		port->bus->backend->reset(port->bus);
+	if (reset)
+		rc = netvsc_fence(port);
 	attach_forget(port);
+	return rc;
 }

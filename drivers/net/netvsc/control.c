@@ -59,7 +59,7 @@ control_indication(struct netvsc_port *port, const void *msg, uint32_t len)
 	uint32_t speed;
 
 	if (rndis_parse_indicate(msg, len, &ind) != 0) {
-		port->channels[0]->stats.rx_malformed++;
+		port->channels[0]->stats.rx_control_malformed++;
 		return;
 	}
 	switch (ind.status) {
@@ -85,13 +85,29 @@ control_indication(struct netvsc_port *port, const void *msg, uint32_t len)
 	atomic_fetch_or(&port->events, NETVSC_EVENT_LINK);
 }
 
+static bool
+control_type(uint32_t type)
+{
+	switch (type & ~RNDIS_TYPE_COMPLETION) {
+	case RNDIS_TYPE_INITIALIZE:
+	case RNDIS_TYPE_QUERY:
+	case RNDIS_TYPE_SET:
+	case RNDIS_TYPE_RESET:
+	case RNDIS_TYPE_KEEPALIVE:
+		return true;
+	default:
+		return type == RNDIS_TYPE_HALT || type == RNDIS_TYPE_INDICATE_STATUS;
+	}
+}
+
 void
 netvsc_control_rndis(struct netvsc_port *port, const void *msg, uint32_t len)
 {
 	struct netvsc_request *rq = &port->request;
 	struct rndis_completion done;
 
-	if (len < sizeof(struct rndis_header)) {
+	/* What is no control message either was to be a frame. */
+	if (len < sizeof(struct rndis_header) || !control_type(rndis_message_type(msg))) {
 		port->channels[0]->stats.rx_malformed++;
 		return;
 	}
@@ -103,7 +119,7 @@ netvsc_control_rndis(struct netvsc_port *port, const void *msg, uint32_t len)
 	if (rndis_parse_completion(msg, len, &done) != 0 || done.request_id == 0 ||
 		done.request_id != atomic_load_explicit(&rq->rndis_id, memory_order_acquire) ||
 		done.type != rq->rndis_type) {
-		port->channels[0]->stats.rx_malformed++;
+		port->channels[0]->stats.rx_control_malformed++;
 		return;
 	}
 	atomic_store_explicit(&rq->rndis_id, 0, memory_order_relaxed);

@@ -7,11 +7,16 @@
 declare -A suites=([unit]=600 [integration]=600 [uio]=900 [peer]=300 [vm]=1800)
 suite_order=(unit integration uio peer vm)
 
-# Everything in C, as built (gcc) and again by clang with the sanitizers.
-suite_unit() {
-	local dir
+# Everything once more, by clang with the sanitizers.
+compile_asan() {
 	CC=clang compile build-asan -Dbuildtype=debugoptimized -Db_sanitize=address,undefined \
 		-Db_lundef=false
+}
+
+# Everything in C, as built (gcc) and again with the sanitizers.
+suite_unit() {
+	local dir
+	compile_asan
 	export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 	for dir in build build-asan; do
 		meson test -C "$dir" --no-rebuild --suite unit --print-errorlogs >"$dir/unit.log" 2>&1 ||
@@ -22,11 +27,13 @@ suite_unit() {
 
 # The simulated host and the distribution's DPDK applications.
 suite_integration() {
+	compile_asan
 	as_root_if_possible python3 -B test/integration/run.py
 }
 
 # The UIO backend: the same tests on a rig that plays the kernel, and what only it can show.
 suite_uio() {
+	compile_asan
 	python3 test/uio/run.py
 }
 

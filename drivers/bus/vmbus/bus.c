@@ -8,6 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <linux/mempolicy.h>
 
 #include <rte_devargs.h>
 #include <rte_eal.h>
@@ -51,14 +55,23 @@ hpbus_devices_unlock(void)
 	pthread_mutex_unlock(&devices_lock);
 }
 
+/* A GUID of any case, in braces as Windows writes it or without, with the bus's prefix or without.
+ */
 static int
 hpbus_parse_guid(const char *name, uint8_t guid[16])
 {
 	static const char prefix[] = BUS_NAME ":";
+	char text[VMBUS_GUID_LEN + 1];
 
 	if (strncmp(name, prefix, sizeof(prefix) - 1) == 0)
 		name += sizeof(prefix) - 1;
-	return vmbus_guid_parse(name, guid);
+	if (name[0] != '{')
+		return vmbus_guid_parse(name, guid);
+	if (strlen(name) != VMBUS_GUID_LEN + 2 || name[VMBUS_GUID_LEN + 1] != '}')
+		return -EINVAL;
+	memcpy(text, name + 1, VMBUS_GUID_LEN);
+	text[VMBUS_GUID_LEN] = '\0';
+	return vmbus_guid_parse(text, guid);
 }
 
 struct hpbus_device *
@@ -140,6 +153,23 @@ hpbus_device_gone(struct hpbus_device *dev, const char *why)
 {
 	if (hpbus_device_mark_gone(dev, why))
 		rte_dev_event_callback_process(dev->name, RTE_DEV_EVENT_REMOVE);
+}
+
+int
+hpbus_device_node(const struct hpbus_device *dev)
+{
+	unsigned int i, count = rte_socket_count();
+	int node = dev->device.numa_node, lies_on = -1;
+
+	if (node < 0 && dev->recv.base != NULL &&
+		syscall(SYS_get_mempolicy, &lies_on, NULL, 0UL, dev->recv.base,
+			MPOL_F_NODE | MPOL_F_ADDR) == 0)
+		node = lies_on;
+	/* Only where DPDK has memory: an application allocates there. */
+	for (i = 0; i < count; i++)
+		if (rte_socket_id_by_idx(i) == node)
+			return node;
+	return count == 0 ? 0 : rte_socket_id_by_idx(0);
 }
 
 void
@@ -456,6 +486,7 @@ hpbus_iterate(const void *start, const char *str, const struct rte_dev_iterator 
 	struct rte_kvargs *kv = NULL;
 	struct hpbus_device *dev;
 	const char *name = NULL;
+	uint8_t guid[16];
 
 	if (str != NULL) {
 		kv = rte_kvargs_parse(str, keys);
@@ -468,7 +499,9 @@ hpbus_iterate(const void *start, const char *str, const struct rte_dev_iterator 
 	dev = start == NULL
 		      ? TAILQ_FIRST(&devices)
 		      : TAILQ_NEXT(hpbus_device_of((struct rte_device *)(uintptr_t)start), next);
-	while (dev != NULL && name != NULL && strcasecmp(name, dev->name) != 0)
+	while (dev != NULL && name != NULL &&
+		(hpbus_parse_guid(name, guid) != 0 ||
+			memcmp(guid, dev->instance, sizeof(guid)) != 0))
 		dev = TAILQ_NEXT(dev, next);
 	rte_kvargs_free(kv);
 	return dev == NULL ? NULL : &dev->device;

@@ -150,6 +150,12 @@ void hpbus_device_set_driver_data(
 	struct hpbus_device *dev, void *data, void (*on_gone)(struct hpbus_device *dev));
 
 /**
+ * The NUMA node of an open device: the backend's answer, else the node that its receive buffer lies
+ * on, else the first node of the machine. Never negative.
+ */
+int hpbus_device_node(const struct hpbus_device *dev);
+
+/**
  * Tell the host that a channel has work for it. Call only when the ring rules say so. Never waits
  * for the host.
  */

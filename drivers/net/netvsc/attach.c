@@ -179,15 +179,32 @@ netvsc_attach(struct netvsc_port *port, unsigned int channels, uint32_t mtu)
 	return rc;
 }
 
-void
+int
+netvsc_fence(struct netvsc_port *port)
+{
+	int rc = 0;
+
+	if (!atomic_load(&port->bus->gone))
+		rc = port->bus->backend->reset(port->bus);
+	port->unfenced = rc != 0;
+	if (rc != 0)
+		NETVSC_LOG(ERR, port,
+			"the reset failed (%s): frames in flight stay with the driver until one "
+			"succeeds (rte_eth_dev_reset) or the port is closed",
+			strerror(-rc));
+	return rc;
+}
+
+int
 netvsc_detach(struct netvsc_port *port, bool reset)
 {
 	bool talk = !atomic_load(&port->bus->gone) &&
 		    !(atomic_load(&port->state) & NETVSC_STATE_BROKEN);
 	unsigned int i;
+	int rc = 0;
 
 	if (!port->attached)
-		return;
+		return 0;
 	/* Politeness that ends with the time for it; the fence does what is needed. */
 	if (talk && port->filter != 0)
 		talk = !hpbus_op_spent() && netvsc_set_filter(port, 0) == 0;
@@ -201,7 +218,8 @@ netvsc_detach(struct netvsc_port *port, bool reset)
 	 * The fence: behind it the host touches no memory of ours (spec/nvsp.md §10). A host that
 	 * does not answer even this one is cut off, and the port is gone.
 	 */
-	if (reset && !atomic_load(&port->bus->gone))
-		port->bus->backend->reset(port->bus);
+	if (reset)
+		rc = netvsc_fence(port);
 	attach_forget(port);
+	return rc;
 }

@@ -68,7 +68,7 @@ control_indication(struct netvsc_port *port, const void *msg, uint32_t len)
 	uint32_t speed;
 
 	if (rndis_parse_indicate(msg, len, &ind) != 0) {
-		port->channels[0]->stats.rx_malformed++;
+		port->channels[0]->stats.rx_control_malformed++;
 		return;
 	}
 	switch (ind.status) {
@@ -94,6 +94,21 @@ control_indication(struct netvsc_port *port, const void *msg, uint32_t len)
 	atomic_fetch_or(&port->events, NETVSC_EVENT_LINK);
 }
 
+static bool
+control_type(uint32_t type)
+{
+	switch (type & ~RNDIS_TYPE_COMPLETION) {
+	case RNDIS_TYPE_INITIALIZE:
+	case RNDIS_TYPE_QUERY:
+	case RNDIS_TYPE_SET:
+	case RNDIS_TYPE_RESET:
+	case RNDIS_TYPE_KEEPALIVE:
+		return true;
+	default:
+		return type == RNDIS_TYPE_HALT || type == RNDIS_TYPE_INDICATE_STATUS;
+	}
+}
+
 void
 netvsc_control_rndis(struct netvsc_port *port, const void *msg, uint32_t len)
 {
@@ -102,7 +117,8 @@ netvsc_control_rndis(struct netvsc_port *port, const void *msg, uint32_t len)
 	struct rndis_completion done;
 	bool good;
 
-	if (len < sizeof(struct rndis_header)) {
+	/* What is no control message either was to be a frame. */
+	if (len < sizeof(struct rndis_header) || !control_type(rndis_message_type(msg))) {
 		port->channels[0]->stats.rx_malformed++;
 		return;
 	}
@@ -116,7 +132,7 @@ netvsc_control_rndis(struct netvsc_port *port, const void *msg, uint32_t len)
 	if (!(head.h.type & RNDIS_TYPE_COMPLETION) || head.h.type == RNDIS_TYPE_RESET_CMPLT ||
 		head.request_id == 0 ||
 		head.request_id != atomic_load_explicit(&rq->rndis_id, memory_order_acquire)) {
-		port->channels[0]->stats.rx_malformed++;
+		port->channels[0]->stats.rx_control_malformed++;
 		return;
 	}
 	/* It is the answer, and no other will come: what makes no sense ends the request, too. */
@@ -127,7 +143,7 @@ netvsc_control_rndis(struct netvsc_port *port, const void *msg, uint32_t len)
 		rq->reply_len = len;
 		memcpy(rq->reply, msg, len);
 	} else {
-		port->channels[0]->stats.rx_malformed++;
+		port->channels[0]->stats.rx_control_malformed++;
 	}
 	atomic_store_explicit(&rq->rndis_answered, good ? NETVSC_ANSWER_HERE : NETVSC_ANSWER_BAD,
 		memory_order_release);

@@ -5,45 +5,42 @@
  * rewrite it.
  */
 #include <errno.h>
-#include <stdlib.h>
+#include <inttypes.h>
 
 #include <rte_devargs.h>
 #include <rte_kvargs.h>
 
 #include "drivers/net/netvsc/netvsc.h"
+#include "lib/vmbus/number.h"
 
 #define KEYS                                                                                       \
 	"vfio-user=PATH (socket), tx_copybreak=BYTES, rx_copybreak=BYTES, latency=US, "            \
-	"copy_only=0|1, rx_extmbuf_enable=0, driver=NAME"
+	"copy_only=0|1, rx_extmbuf_enable=0|1, numa_aware=0|1, driver=NAME"
 
 static const char *const netvsc_keys[] = {"vfio-user", "driver", "latency", "rx_copybreak",
-	"tx_copybreak", "copy_only", "rx_extmbuf_enable", NULL};
+	"tx_copybreak", "copy_only", "rx_extmbuf_enable", "numa_aware", NULL};
 
 struct devarg_range {
 	struct netvsc_port *port;
-	unsigned long max;
-	unsigned long value;
+	uint64_t max;
+	uint64_t value;
 };
 
 static int
 devargs_number(const char *key, const char *text, void *opaque)
 {
 	struct devarg_range *range = opaque;
-	char *end;
 
-	errno = 0;
-	range->value = text == NULL ? 0 : strtoul(text, &end, 0);
-	if (text == NULL || text[0] == '\0' || text[0] == '-' || *end != '\0' || errno != 0 ||
-		range->value > range->max) {
-		NETVSC_LOG(ERR, range->port, "devargs key %s=%s: give a number from 0 to %lu", key,
-			text == NULL ? "" : text, range->max);
+	if (number_parse(text, NUMBER_HEX, 0, range->max, &range->value) != 0) {
+		NETVSC_LOG(ERR, range->port, "devargs key %s=%s: give a number from 0 to %" PRIu64,
+			key, text == NULL ? "" : text, range->max);
 		return -EINVAL;
 	}
 	return 0;
 }
 
 static int
-devargs_get(struct netvsc_port *port, struct rte_kvargs *kv, const char *key, unsigned long max,
+devargs_get(struct netvsc_port *port, struct rte_kvargs *kv, const char *key, uint64_t max,
 	uint32_t *value)
 {
 	struct devarg_range range = {port, max, *value};
@@ -59,7 +56,7 @@ devargs_get(struct netvsc_port *port, struct rte_kvargs *kv, const char *key, un
 int
 netvsc_devargs_parse(struct netvsc_port *port, const struct rte_devargs *devargs)
 {
-	uint32_t latency_us = 50, rx_copybreak = 0, copy_only = 0, extmbuf = 0;
+	uint32_t latency_us = 50, rx_copybreak = 0, copy_only = 0, extmbuf = 0, numa_aware = 0;
 	struct rte_kvargs *kv;
 	int rc;
 
@@ -85,9 +82,16 @@ netvsc_devargs_parse(struct netvsc_port *port, const struct rte_devargs *devargs
 	port->bus->want_copy_only = copy_only != 0;
 	if (rc == 0)
 		rc = devargs_get(port, kv, "rx_extmbuf_enable", 1, &extmbuf);
-	if (rc == 0 && extmbuf != 0)
-		NETVSC_LOG(
-			NOTICE, port, "rx_extmbuf_enable=1: every frame is copied in this version");
+	if (rc == 0)
+		rc = devargs_get(port, kv, "numa_aware", 1, &numa_aware);
+	/* Keys of the in-tree driver without a meaning here: its scripts keep working. */
+	if (rc == 0 && (extmbuf != 0 || rte_kvargs_count(kv, "rx_copybreak") != 0))
+		NETVSC_LOG(NOTICE, port,
+			"rx_extmbuf_enable and rx_copybreak have no effect: every frame is copied");
+	if (rc == 0 && rte_kvargs_count(kv, "numa_aware") != 0)
+		NETVSC_LOG(NOTICE, port,
+			"numa_aware has no effect: queues lie where the application asks, and the "
+			"port tells its node");
 	port->latency_ns = latency_us * 1000;
 	rte_kvargs_free(kv);
 	return rc;

@@ -56,6 +56,8 @@ port_divide_sections(struct netvsc_port *port, uint16_t queues)
 			rc = netvsc_section_cache_init(
 				&((struct netvsc_txq *)data->tx_queues[q])->sections,
 				&port->sections, q);
+	if (rc != 0)
+		NETVSC_LOG(ERR, port, "no memory to divide the send buffer");
 	return rc;
 }
 
@@ -71,11 +73,21 @@ port_forget_sends(struct netvsc_port *port)
 			netvsc_tx_forget(data->tx_queues[q]);
 }
 
-static void
+/* @return 0, or why the host could not be fenced off: then nothing in flight may be touched */
+static int
 port_detach(struct netvsc_port *port)
 {
-	netvsc_detach(port, true);
+	int rc;
+
+	if (port->attached)
+		rc = netvsc_detach(port, true);
+	else
+		rc = port->unfenced ? netvsc_fence(port) : 0;
+	if (rc != 0)
+		return rc;
 	port_forget_sends(port);
+	netvsc_tx_quarantine_free(port);
+	return 0;
 }
 
 static int
@@ -83,12 +95,20 @@ port_attach(struct netvsc_port *port, unsigned int channels)
 {
 	struct rte_eth_dev_data *data = port->eth->data;
 	uint32_t mtu = RTE_MAX((uint32_t)data->mtu, NETVSC_DEFAULT_MTU);
+	uint32_t state = atomic_load(&port->state);
 	int rc;
 
-	if (port->attached && port->n_channels >= channels && port->asked_mtu >= mtu)
+	if (state & NETVSC_STATE_GONE) {
+		NETVSC_LOG(ERR, port, "the device is gone; close the port and detach it");
+		return -ENODEV;
+	}
+	/* A port that broke while nobody used it is brought up anew. */
+	if (port->attached && !(state & NETVSC_STATE_BROKEN) && port->n_channels >= channels &&
+		port->asked_mtu >= mtu)
 		return 0;
-	port_detach(port);
-	rc = netvsc_attach(port, channels, mtu);
+	rc = port_detach(port);
+	if (rc == 0)
+		rc = netvsc_attach(port, channels, mtu);
 	/* In every case: the sections of the send buffer may have another size and number now. */
 	if (rc == 0)
 		rc = port_divide_sections(port, data->nb_tx_queues);
@@ -112,7 +132,6 @@ netvsc_configure(struct rte_eth_dev *eth)
 {
 	struct netvsc_port *port = netvsc_port_of(eth);
 	struct rte_eth_dev_data *data = eth->data;
-	const struct rte_eth_rss_conf *rss = &data->dev_conf.rx_adv_conf.rss_conf;
 	unsigned int channels = RTE_MAX(data->nb_rx_queues, data->nb_tx_queues);
 	int rc;
 
@@ -121,15 +140,9 @@ netvsc_configure(struct rte_eth_dev *eth)
 			port->max_queues);
 		return -EINVAL;
 	}
-	if (rss->rss_key != NULL && rss->rss_key_len != NETVSC_RSS_KEY_LEN) {
-		NETVSC_LOG(ERR, port, "an RSS key has %u bytes, not %u", NETVSC_RSS_KEY_LEN,
-			rss->rss_key_len);
-		return -EINVAL;
-	}
-	if (data->dev_conf.intr_conf.rxq != 0) {
-		NETVSC_LOG(ERR, port, "receive interrupts (intr_conf.rxq) are not supported");
-		return -ENOTSUP;
-	}
+	rc = netvsc_check_conf(port, &data->dev_conf);
+	if (rc != 0)
+		return rc;
 	port_lock(port);
 	rc = port_attach(port, RTE_MAX(channels, 1u));
 	if (rc == 0 && port->section_queues != data->nb_tx_queues)
@@ -149,6 +162,25 @@ port_queue_states(struct rte_eth_dev_data *data, uint8_t state)
 		data->rx_queue_state[q] = state;
 	for (q = 0; q < data->nb_tx_queues; q++)
 		data->tx_queue_state[q] = state;
+}
+
+/*
+ * What the application's polls run into. ethdev has its own for a stopped port, but copies of ours
+ * are with whoever reads the device's (failsafe).
+ */
+static void
+port_set_bursts(struct rte_eth_dev *eth, bool on)
+{
+	struct rte_eth_fp_ops *fp = &rte_eth_fp_ops[eth->data->port_id];
+
+	eth->rx_pkt_burst = on ? netvsc_rx_burst : rte_eth_pkt_burst_dummy;
+	eth->tx_pkt_burst = on ? netvsc_tx_burst : rte_eth_pkt_burst_dummy;
+	if (on)
+		return; /* ethdev copies them when the start has succeeded */
+	if (fp->rx_pkt_burst == netvsc_rx_burst)
+		fp->rx_pkt_burst = rte_eth_pkt_burst_dummy;
+	if (fp->tx_pkt_burst == netvsc_tx_burst)
+		fp->tx_pkt_burst = rte_eth_pkt_burst_dummy;
 }
 
 /* No send can complete any more: the queues may be released. */
@@ -171,7 +203,9 @@ netvsc_start(struct rte_eth_dev *eth)
 	int rc;
 
 	port_lock(port);
-	rc = port_attach(port, RTE_MAX(channels, 1u));
+	rc = netvsc_check_queues(port);
+	if (rc == 0)
+		rc = port_attach(port, RTE_MAX(channels, 1u));
 	for (q = 0; rc == 0 && q < data->nb_tx_queues; q++) {
 		struct netvsc_txq *txq = data->tx_queues[q];
 
@@ -189,6 +223,7 @@ netvsc_start(struct rte_eth_dev *eth)
 	if (rc == 0) {
 		port_queue_states(data, RTE_ETH_QUEUE_STATE_STARTED);
 		netvsc_link_update(eth, 0);
+		port_set_bursts(eth, true);
 	} else {
 		atomic_fetch_and(&port->state, ~NETVSC_STATE_RUNNING);
 		port_unlink_sends(data);
@@ -248,6 +283,7 @@ netvsc_stop(struct rte_eth_dev *eth)
 
 	port_lock(port);
 	atomic_fetch_and(&port->state, ~NETVSC_STATE_RUNNING);
+	port_set_bursts(eth, false);
 	if (port->attached && netvsc_set_filter(port, 0) != 0 && !atomic_load(&port->bus->gone))
 		NETVSC_LOG(WARNING, port, "the host did not take filter 0");
 	port_drain(port);
@@ -298,8 +334,10 @@ netvsc_close(struct rte_eth_dev *eth)
 	port->bus->backend->close(port->bus);
 	for (q = 0; q < data->nb_rx_queues; q++)
 		netvsc_rx_queue_release(eth, q);
+	port->unfenced = false;
 	for (q = 0; q < data->nb_tx_queues; q++)
 		netvsc_tx_queue_release(eth, q);
+	netvsc_tx_quarantine_free(port);
 	port_unlock(port);
 	port_free(port);
 	return 0;
@@ -312,8 +350,9 @@ netvsc_reset(struct rte_eth_dev *eth)
 	int rc;
 
 	port_lock(port);
-	port_detach(port);
-	rc = netvsc_attach(port, 1, NETVSC_DEFAULT_MTU);
+	rc = port_detach(port);
+	if (rc == 0)
+		rc = netvsc_attach(port, 1, NETVSC_DEFAULT_MTU);
 	if (rc == 0)
 		rc = port_divide_sections(port, eth->data->nb_tx_queues);
 	port_unlock(port);
@@ -459,6 +498,7 @@ port_init(struct netvsc_port *port, struct rte_eth_dev *eth, struct hpbus_device
 	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE);
 	pthread_mutex_init(&port->control_lock, &attr);
 	pthread_mutexattr_destroy(&attr);
+	rte_spinlock_init(&port->stats_lock);
 	/* A page of its own: a request never crosses one (pitfall A5). */
 	snprintf(name, sizeof(name), "netvsc_ctl_%u", eth->data->port_id);
 	port->control_zone = rte_memzone_reserve_aligned(name, RNDIS_MAX_REQUEST,
@@ -478,6 +518,8 @@ port_bring_up(struct netvsc_port *port, struct rte_eth_dev *eth, struct hpbus_de
 	rc = bus->backend->open(bus);
 	if (rc != 0)
 		return rc;
+	/* Applications stop over a port of no node (pitfall A6). */
+	eth->data->numa_node = hpbus_device_node(bus);
 	rc = port_init(port, eth, bus);
 	if (rc == 0)
 		rc = netvsc_attach(port, 1, NETVSC_DEFAULT_MTU);
@@ -540,12 +582,10 @@ netvsc_probe(struct hpbus_device *bus)
 		rte_eth_dev_release_port(eth);
 		return rc;
 	}
-	eth->data->numa_node = bus->device.numa_node;
 	eth->data->dev_flags |=
 		RTE_ETH_DEV_INTR_LSC | RTE_ETH_DEV_INTR_RMV | RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS;
 	eth->dev_ops = &netvsc_ops;
-	eth->rx_pkt_burst = netvsc_rx_burst;
-	eth->tx_pkt_burst = netvsc_tx_burst;
+	port_set_bursts(eth, false);
 	rte_eth_dev_probing_finish(eth);
 	return 0;
 }

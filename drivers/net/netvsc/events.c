@@ -11,6 +11,9 @@
 
 #define TICK_US 20000
 
+/* The port whose tick runs on this thread; NULL once a callback of that tick has closed it. */
+static __thread struct netvsc_port *ticking;
+
 int
 netvsc_link_update(struct rte_eth_dev *eth, int wait)
 {
@@ -41,6 +44,8 @@ events_link(struct netvsc_port *port, bool flap)
 		rte_eth_linkstatus_set(eth, &down);
 		if (eth->data->dev_conf.intr_conf.lsc)
 			rte_eth_dev_callback_process(eth, RTE_ETH_EVENT_INTR_LSC, NULL);
+		if (ticking != port)
+			return;
 	}
 	/* Update first, then tell: the callback reads the stored state (pitfall K2). */
 	if (netvsc_link_update(eth, 0) == 0 && eth->data->dev_conf.intr_conf.lsc)
@@ -89,10 +94,15 @@ events_tick(void *arg)
 		pthread_mutex_unlock(&port->control_lock);
 	}
 	events = atomic_exchange(&port->events, 0);
+	/* Any callback may close the port: behind it the port may be freed memory. */
+	ticking = port;
 	if (events & (NETVSC_EVENT_LINK | NETVSC_EVENT_FLAP | NETVSC_EVENT_GONE))
 		events_link(port, (events & NETVSC_EVENT_FLAP) != 0);
+	if (ticking != port)
+		return;
+	ticking = NULL;
 	rte_eal_alarm_set(TICK_US, events_tick, port);
-	/* Last and only one, because the application may close the port from within. */
+	/* Last and only one: nothing is looked at behind it. */
 	if ((events & NETVSC_EVENT_GONE) && eth->data->dev_conf.intr_conf.rmv)
 		rte_eth_dev_callback_process(eth, RTE_ETH_EVENT_INTR_RMV, NULL);
 	else if (events & NETVSC_EVENT_RESET)
@@ -109,7 +119,10 @@ netvsc_events_start(struct netvsc_port *port)
 void
 netvsc_events_stop(struct netvsc_port *port)
 {
-	/* No lock is held: cancelling waits for a running tick (pitfall V7). */
+	/* No lock is held: cancelling waits for a running tick (pitfall V7), unless we are in it.
+	 */
+	if (ticking == port)
+		ticking = NULL;
 	atomic_store(&port->alarm_stop, true);
 	rte_eal_alarm_cancel(events_tick, port);
 }

@@ -35,10 +35,11 @@ netvsc_infos_get(struct rte_eth_dev *eth, struct rte_eth_dev_info *info)
 	/* Cached answers only: no round trip to the host (pitfall N13). */
 	info->max_rx_queues = info->max_tx_queues = (uint16_t)port->max_queues;
 	info->max_mac_addrs = 1;
-	info->min_rx_bufsize = RTE_ETHER_MIN_LEN;
+	/* Frames are not scattered: an mbuf takes a whole one. */
+	info->min_rx_bufsize = netvsc_rx_room(eth->data->mtu);
 	info->min_mtu = RTE_ETHER_MIN_MTU;
 	info->max_mtu = (uint16_t)port->mtu;
-	info->max_rx_pktlen = port->mtu + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN;
+	info->max_rx_pktlen = netvsc_rx_room(port->mtu);
 	info->tx_offload_capa = info->tx_queue_offload_capa = RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	info->rx_offload_capa = RTE_ETH_RX_OFFLOAD_RSS_HASH;
 	info->rx_desc_lim = info->tx_desc_lim = lim;
@@ -68,6 +69,9 @@ port_refilter(struct rte_eth_dev *eth, uint32_t filter)
 	pthread_mutex_lock(&port->control_lock);
 	if (eth->data->dev_started && port->attached && filter != port->filter)
 		rc = netvsc_set_filter(port, filter);
+	if (rc != 0)
+		NETVSC_LOG(ERR, port, "the host did not take packet filter %#x: %s", filter,
+			strerror(-rc));
 	pthread_mutex_unlock(&port->control_lock);
 	return rc;
 }
@@ -134,8 +138,14 @@ netvsc_mac_addr_set(struct rte_eth_dev *eth, struct rte_ether_addr *mac)
 int
 netvsc_mtu_set(struct rte_eth_dev *eth, uint16_t mtu)
 {
+	struct netvsc_port *port = netvsc_port_of(eth);
+
 	/* ethdev has checked the limits of dev_info; what the host sends is never longer. */
-	return mtu <= netvsc_port_of(eth)->mtu ? 0 : -EINVAL;
+	if (mtu > port->mtu) {
+		NETVSC_LOG(ERR, port, "MTU %u: the host allows %u", mtu, port->mtu);
+		return -EINVAL;
+	}
+	return netvsc_check_pools(port, mtu);
 }
 
 int

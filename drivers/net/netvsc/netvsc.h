@@ -104,13 +104,14 @@ struct netvsc_rx_done {
 };
 
 struct netvsc_channel_stats {
-	uint64_t rx_malformed;	      /**< messages dropped because they made no sense */
-	uint64_t rx_dropped_unpolled; /**< dropped unread so that completions could pass (X1) */
-	uint64_t rx_dropped_stopped;  /**< ... or because the port was being stopped */
-	uint64_t rx_unknown_packets;  /**< ring packets of a type nobody sends */
-	uint64_t tx_bad_completions;  /**< completions with an id that is not in flight */
-	uint64_t doorbells;	      /**< signals sent to the host */
-	uint64_t done_deferred;	      /**< receive completions that had to wait for ring room */
+	uint64_t rx_malformed;	       /**< frames (or packets of them) that made no sense */
+	uint64_t rx_control_malformed; /**< control messages that made no sense */
+	uint64_t rx_dropped_unpolled;  /**< dropped unread so that completions could pass (X1) */
+	uint64_t rx_dropped_stopped;   /**< ... or because the port was being stopped */
+	uint64_t rx_unknown_packets;   /**< ring packets of a type nobody sends */
+	uint64_t tx_bad_completions;   /**< completions with an id that is not in flight */
+	uint64_t doorbells;	       /**< signals sent to the host */
+	uint64_t done_deferred;	       /**< receive completions that had to wait for ring room */
 };
 
 struct netvsc_channel {
@@ -140,8 +141,11 @@ struct netvsc_channel {
 	struct vmbus_ring_writer out;
 };
 
-struct netvsc_queue_stats {
-	uint64_t packets, bytes, errors;
+/** Counted by the receiving lcore. */
+struct netvsc_rxq_stats {
+	uint64_t packets, bytes;
+	uint64_t no_mbuf;  /**< frames dropped because the pool was empty */
+	uint64_t too_long; /**< ... because they do not fit one mbuf */
 };
 
 struct netvsc_rxq {
@@ -156,9 +160,7 @@ struct netvsc_rxq {
 	uint16_t n_mbufs;
 	uint32_t data_hint;			 /**< where the last frame was in its message */
 	struct rte_mbuf *mbufs[NETVSC_RX_BURST]; /**< fetched, not used yet */
-	struct netvsc_queue_stats stats, base;	 /**< base: as of the last reset */
-	uint64_t no_mbuf, base_no_mbuf;		 /**< frames dropped because the pool was empty */
-	uint64_t too_long, base_too_long;	 /**< ... because they do not fit one mbuf */
+	struct netvsc_rxq_stats stats;		 /**< goes on from the queue before it */
 	struct rte_eth_rxconf conf;
 };
 
@@ -172,7 +174,17 @@ struct netvsc_tx_slot {
 	uint32_t section; /**< NETVSC_SECTION_NONE when sent by reference */
 	uint32_t generation;
 	uint32_t bytes;
+	uint64_t first; /**< frames counted as sent before this packet */
 	struct rte_mbuf *mbuf;
+};
+
+/** Counted by the sending lcore; see stats.c for what is reported of them. */
+struct netvsc_txq_stats {
+	uint64_t packets, bytes;	 /**< written to the ring */
+	uint64_t errors;		 /**< not sent: refused by the host, or never sendable */
+	uint64_t refused, refused_bytes; /**< of those in @a packets since the last reset */
+	uint64_t failed;		 /**< refused by the host, whenever sent */
+	uint64_t over, over_bytes;	 /**< of @a packets: not in flight any more */
 };
 
 struct netvsc_tx_drops {
@@ -200,16 +212,18 @@ struct netvsc_txq {
 	uint8_t template[NETVSC_HEADER_TEMPLATE]; /**< RNDIS header, lengths to be filled in */
 	uint16_t *free;				  /**< stack of free slots */
 	struct netvsc_tx_slot *slots;
-	const struct rte_memzone *headers; /**< NETVSC_HEADER_ROOM per slot */
-	rte_iova_t headers_iova;
-	bool headers_usable; /**< the host can read them: sends by reference are possible */
-	uint32_t max_frame;  /**< longest frame that the host takes, tag included */
-	uint32_t generation; /**< hpbus_dma_generation() that @a runs belongs to */
+	uint8_t *headers;	  /**< NETVSC_HEADER_ROOM per slot */
+	rte_iova_t *headers_iova; /**< of each page of them */
+	bool headers_usable;	  /**< the host can read them: sends by reference are possible */
+	uint32_t max_frame;	  /**< longest frame that the host takes, tag included */
+	uint32_t generation;	  /**< hpbus_dma_generation() that @a runs belongs to */
 	/** What is known of memory, by window of the address (NETVSC_DMA_RUNS of them). */
 	struct hpbus_dma_run runs[NETVSC_DMA_RUNS];
-	struct netvsc_queue_stats stats, base; /**< base: as of the last reset */
-	struct netvsc_tx_drops drops, base_drops;
+	struct netvsc_txq_stats stats; /**< goes on from the queue before it, as does @a drops */
+	struct netvsc_tx_drops drops;
+	_Atomic uint64_t counted_from; /**< stats.packets as of the last reset */
 	struct rte_eth_txconf conf;
+	struct netvsc_txq *next; /**< in netvsc_port.quarantine */
 
 	/* Completed slots, from whoever holds rx_lock to the sending lcore. */
 	uint16_t *completed; /**< nb_desc rounded up to a power of two */
@@ -222,6 +236,19 @@ enum netvsc_answer {
 	NETVSC_ANSWER_NONE,
 	NETVSC_ANSWER_HERE, /**< in reply */
 	NETVSC_ANSWER_BAD,  /**< it came, and makes no sense */
+};
+
+/** What has been counted for a queue number, whichever queues had it; under stats_lock. */
+struct netvsc_rxq_counts {
+	struct netvsc_rxq *queue;	    /**< counts now, or NULL: @a kept has it all */
+	struct netvsc_rxq_stats kept, base; /**< base: as of the last reset */
+};
+
+struct netvsc_txq_counts {
+	struct netvsc_txq *queue;
+	struct netvsc_txq_stats kept, base;
+	struct netvsc_tx_drops drops_kept, drops_base;
+	uint64_t told_packets, told_bytes; /**< most that was reported since the last reset */
 };
 
 /** The one request that may be outstanding on the control path (spec/nvsp.md §2). */
@@ -246,6 +273,16 @@ struct netvsc_port {
 	_Atomic uint32_t events;
 	atomic_bool alarm_stop;
 	pthread_mutex_t control_lock; /**< recursive */
+	rte_spinlock_t stats_lock;    /**< innermost, held for a few loads and stores */
+	struct netvsc_rxq_counts rx_counts[HPBUS_MAX_CHANNELS];
+	struct netvsc_txq_counts tx_counts[HPBUS_MAX_CHANNELS];
+
+	/**
+	 * The host may still read what was sent: a reset that should have fenced it off failed.
+	 * Until one succeeds (or the device is closed) nothing in flight is freed or used again.
+	 */
+	bool unfenced;
+	struct netvsc_txq *quarantine; /**< released with sends in flight while unfenced */
 
 	/* Protocol, known after attach. */
 	bool attached;
@@ -353,8 +390,11 @@ int netvsc_attach(struct netvsc_port *port, unsigned int channels, uint32_t mtu)
 /**
  * Take it down (spec/nvsp.md §10) and close all channels; idempotent, bounded.
  * @param reset fence off what is in flight and stay open; false: backend->close() follows and does
+ * @return 0, or why the fence failed: port->unfenced is set
  */
-void netvsc_detach(struct netvsc_port *port, bool reset);
+int netvsc_detach(struct netvsc_port *port, bool reset);
+/** Make the host let go of all memory; the channels are closed. Sets port->unfenced. */
+int netvsc_fence(struct netvsc_port *port);
 int netvsc_set_filter(struct netvsc_port *port, uint32_t filter);
 /** Switch every offload of the host off that was not asked for (NDIS_CAN_*). */
 int netvsc_set_offloads(struct netvsc_port *port, uint32_t want);
@@ -398,6 +438,26 @@ int netvsc_reta_update(
 int netvsc_reta_query(
 	struct rte_eth_dev *eth, struct rte_eth_rss_reta_entry64 *reta, uint16_t size);
 
+/* ---- conf.c: refuse what is not there ---- */
+
+/** @return 0, or -EINVAL or -ENOTSUP with a message that names the setting */
+int netvsc_check_conf(struct netvsc_port *port, const struct rte_eth_conf *conf);
+int netvsc_check_rxconf(
+	struct netvsc_port *port, uint16_t queue, const struct rte_eth_rxconf *conf);
+int netvsc_check_txconf(struct netvsc_port *port, uint16_t queue, uint16_t nb_desc,
+	const struct rte_eth_txconf *conf);
+/** All queues are set up, and receive queues take frames of @p mtu. */
+int netvsc_check_queues(struct netvsc_port *port);
+int netvsc_check_pool(
+	struct netvsc_port *port, uint16_t queue, struct rte_mempool *mp, uint32_t mtu);
+int netvsc_check_pools(struct netvsc_port *port, uint32_t mtu);
+/** Bytes that an mbuf must have room for: a frame with a tag. */
+static inline uint32_t
+netvsc_rx_room(uint32_t mtu)
+{
+	return mtu + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN;
+}
+
 /* ---- rx.c ---- */
 
 uint16_t netvsc_rx_burst(void *rxq, struct rte_mbuf **pkts, uint16_t n);
@@ -415,6 +475,17 @@ int netvsc_tx_queue_setup(struct rte_eth_dev *eth, uint16_t queue, uint16_t nb_d
 	unsigned int socket, const struct rte_eth_txconf *conf);
 void netvsc_tx_queue_release(struct rte_eth_dev *eth, uint16_t queue);
 void netvsc_txq_info_get(struct rte_eth_dev *eth, uint16_t queue, struct rte_eth_txq_info *info);
+/** The host is fenced off: free what was released with sends in flight. */
+void netvsc_tx_quarantine_free(struct netvsc_port *port);
+/** Address of a slot's header, which does not cross a page. */
+static inline rte_iova_t
+netvsc_tx_header_iova(const struct netvsc_txq *txq, uint16_t slot)
+{
+	const uint32_t per_page = VMBUS_PAGE_SIZE / NETVSC_HEADER_ROOM;
+
+	return txq->headers_iova[slot / per_page] +
+	       (rte_iova_t)(slot % per_page) * NETVSC_HEADER_ROOM;
+}
 /**
  * Free what the host has completed of frames sent by reference; copied ones were freed when sent.
  * @param count most packets to free, 0 = all that can be
@@ -462,6 +533,11 @@ int netvsc_xstats_get_names(
 	struct rte_eth_dev *eth, struct rte_eth_xstat_name *names, unsigned int n);
 int netvsc_xstats_reset(struct rte_eth_dev *eth);
 int netvsc_priv_dump(struct rte_eth_dev *eth, FILE *f);
+/** A queue begins to count for its number, or (NULL) the one that did is released. */
+void netvsc_stats_rxq(struct netvsc_port *port, uint16_t queue, struct netvsc_rxq *rxq);
+void netvsc_stats_txq(struct netvsc_port *port, uint16_t queue, struct netvsc_txq *txq);
+/** Count a packet that the host refused. The queue's lcore. */
+void netvsc_stats_refused(struct netvsc_txq *txq, const struct netvsc_tx_slot *slot);
 
 /* ---- devargs.c ---- */
 

@@ -192,8 +192,11 @@ netvsc_reta_update(struct rte_eth_dev *eth, struct rte_eth_rss_reta_entry64 *ret
 
 		if (!(group->mask & (UINT64_C(1) << at)))
 			continue;
-		if (group->reta[at] >= eth->data->nb_rx_queues)
+		if (group->reta[at] >= eth->data->nb_rx_queues) {
+			NETVSC_LOG(ERR, port, "RSS table entry %u: there is no receive queue %u", i,
+				group->reta[at]);
 			return -EINVAL;
+		}
 		table[i] = group->reta[at];
 	}
 	pthread_mutex_lock(&port->control_lock);
@@ -210,8 +213,11 @@ netvsc_reta_query(struct rte_eth_dev *eth, struct rte_eth_rss_reta_entry64 *reta
 	struct netvsc_port *port = netvsc_port_of(eth);
 	uint16_t i;
 
-	if (size != port->reta_size)
+	if (size != port->reta_size) {
+		NETVSC_LOG(
+			ERR, port, "the RSS table has %u entries, not %u", port->reta_size, size);
 		return -EINVAL;
+	}
 	for (i = 0; i < size; i++)
 		if (reta[i / RTE_ETH_RETA_GROUP_SIZE].mask &
 			(UINT64_C(1) << (i % RTE_ETH_RETA_GROUP_SIZE)))

@@ -118,14 +118,14 @@ rx_range(struct netvsc_rxq *rxq, struct vmbus_xfer_range range, struct rte_mbuf 
 		return RX_MALFORMED;
 	m = rx_mbuf(rxq);
 	if (unlikely(m == NULL)) {
-		rxq->no_mbuf++;
+		rxq->stats.no_mbuf++;
 		return RX_NOTHING;
 	}
 	memcpy(&m->rearm_data, &rxq->rearm, sizeof(rxq->rearm));
 	room = (uint32_t)(m->buf_len - RTE_PKTMBUF_HEADROOM);
 	if (unlikely(info.data_length > room - 4)) {
 		rxq->mbufs[rxq->n_mbufs++] = m;
-		rxq->too_long++;
+		rxq->stats.too_long++;
 		return RX_NOTHING;
 	}
 	rxq->data_hint = info.data_abs;
@@ -178,7 +178,6 @@ rx_transfer(struct netvsc_rxq *rxq, struct rte_mbuf **pkts, uint16_t n)
 		case RX_MALFORMED:
 			cursor->bad = true;
 			ch->stats.rx_malformed++;
-			rxq->stats.errors++;
 			break;
 		case RX_NOTHING:
 			break;
@@ -292,21 +291,6 @@ netvsc_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 
 /* ---- queues ---- */
 
-static int
-rx_check_pool(struct netvsc_port *port, uint16_t queue, struct rte_mempool *mp, uint32_t mtu)
-{
-	uint32_t room = (uint32_t)rte_pktmbuf_data_room_size(mp) - RTE_PKTMBUF_HEADROOM;
-	uint32_t need = mtu + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN;
-
-	if (rte_pktmbuf_data_room_size(mp) > RTE_PKTMBUF_HEADROOM && room >= need)
-		return 0;
-	NETVSC_LOG(ERR, port,
-		"receive queue %u: mbufs of pool %s hold %u bytes, frames of MTU %u need %u; use a "
-		"pool with larger mbufs",
-		queue, mp->name, room, mtu, need);
-	return -EINVAL;
-}
-
 int
 netvsc_rx_queue_setup(struct rte_eth_dev *eth, uint16_t queue, uint16_t nb_desc,
 	unsigned int socket, const struct rte_eth_rxconf *conf, struct rte_mempool *mp)
@@ -316,7 +300,9 @@ netvsc_rx_queue_setup(struct rte_eth_dev *eth, uint16_t queue, uint16_t nb_desc,
 	struct netvsc_rxq *rxq;
 	int rc;
 
-	rc = rx_check_pool(port, queue, mp, eth->data->mtu);
+	rc = netvsc_check_rxconf(port, queue, conf);
+	if (rc == 0)
+		rc = netvsc_check_pool(port, queue, mp, eth->data->mtu);
 	if (rc != 0)
 		return rc;
 	rxq = rte_zmalloc_socket("netvsc_rxq", sizeof(*rxq), RTE_CACHE_LINE_SIZE, (int)socket);
@@ -335,6 +321,7 @@ netvsc_rx_queue_setup(struct rte_eth_dev *eth, uint16_t queue, uint16_t nb_desc,
 	template.port = eth->data->port_id;
 	rte_mbuf_refcnt_set(&template, 1);
 	memcpy(&rxq->rearm, &template.rearm_data, sizeof(rxq->rearm));
+	netvsc_stats_rxq(port, queue, rxq);
 	eth->data->rx_queues[queue] = rxq;
 	return 0;
 }
@@ -353,6 +340,9 @@ netvsc_rx_queue_release(struct rte_eth_dev *eth, uint16_t queue)
 {
 	struct netvsc_rxq *rxq = eth->data->rx_queues[queue];
 
+	if (rxq == NULL)
+		return;
+	netvsc_stats_rxq(rxq->port, queue, NULL);
 	netvsc_rx_give_back(rxq);
 	rte_free(rxq);
 	eth->data->rx_queues[queue] = NULL;

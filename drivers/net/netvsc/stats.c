@@ -2,6 +2,15 @@
 /*
  * Statistics. Queues count with one writer each; readers add up. A reset takes a snapshot instead
  * of writing to another thread's counters. One table drives names, ids and values (pitfall I1).
+ *
+ * What is reported never goes backwards:
+ * - Counters belong to the queue's number. A queue that is set up goes on where the one before it
+ *   ended, and the number keeps them while there is none.
+ * - A send is counted when it is written to the ring and may be refused later (pitfall I6). Refused
+ *   frames end in oerrors and leave opackets, but not below what was told already: then later sends
+ *   make up for them. A host that has refused something is not given credit any more: what is in
+ *   flight counts when it is over, so that the sums are exact after a drain. A refusal of what was
+ *   sent before a reset only counts as an error.
  */
 #include <stddef.h>
 #include <stdio.h>
@@ -9,57 +18,135 @@
 
 #include "drivers/net/netvsc/netvsc.h"
 
-static struct netvsc_rxq *
-stats_rxq(const struct rte_eth_dev *eth, unsigned int q)
+/* ---- who counts ---- */
+
+void
+netvsc_stats_rxq(struct netvsc_port *port, uint16_t queue, struct netvsc_rxq *rxq)
 {
-	return eth->data->rx_queues == NULL ? NULL : eth->data->rx_queues[q];
+	struct netvsc_rxq_counts *c = &port->rx_counts[queue];
+
+	rte_spinlock_lock(&port->stats_lock);
+	if (rxq != NULL)
+		rxq->stats = c->kept;
+	else if (c->queue != NULL)
+		c->kept = c->queue->stats;
+	c->queue = rxq;
+	rte_spinlock_unlock(&port->stats_lock);
 }
 
-static struct netvsc_txq *
-stats_txq(const struct rte_eth_dev *eth, unsigned int q)
+void
+netvsc_stats_txq(struct netvsc_port *port, uint16_t queue, struct netvsc_txq *txq)
 {
-	return eth->data->tx_queues == NULL ? NULL : eth->data->tx_queues[q];
+	struct netvsc_txq_counts *c = &port->tx_counts[queue];
+
+	rte_spinlock_lock(&port->stats_lock);
+	if (txq != NULL) {
+		txq->stats = c->kept;
+		txq->drops = c->drops_kept;
+		atomic_store_explicit(&txq->counted_from, c->base.packets, memory_order_relaxed);
+	} else if (c->queue != NULL) {
+		c->kept = c->queue->stats;
+		c->drops_kept = c->queue->drops;
+	}
+	c->queue = txq;
+	rte_spinlock_unlock(&port->stats_lock);
+}
+
+void
+netvsc_stats_refused(struct netvsc_txq *txq, const struct netvsc_tx_slot *slot)
+{
+	txq->stats.errors += slot->frames; /* one message may hold many (pitfall T7) */
+	txq->stats.failed += slot->frames;
+	if (slot->first < atomic_load_explicit(&txq->counted_from, memory_order_relaxed))
+		return;
+	txq->stats.refused += slot->frames;
+	txq->stats.refused_bytes += slot->bytes;
+}
+
+static const struct netvsc_rxq_stats *
+stats_of_rxq(const struct netvsc_rxq_counts *c)
+{
+	return c->queue != NULL ? &c->queue->stats : &c->kept;
+}
+
+static const struct netvsc_txq_stats *
+stats_of_txq(const struct netvsc_txq_counts *c)
+{
+	return c->queue != NULL ? &c->queue->stats : &c->kept;
+}
+
+/* ---- basic ---- */
+
+/* Sent and not refused, but never less than was told. */
+static uint64_t
+stats_sent(uint64_t sent, uint64_t refused, uint64_t *told)
+{
+	if (sent > refused && sent - refused > *told)
+		*told = sent - refused;
+	return *told;
+}
+
+static void
+stats_get_rx(const struct netvsc_rxq_counts *c, unsigned int q, struct rte_eth_stats *stats)
+{
+	const struct netvsc_rxq_stats *now = stats_of_rxq(c);
+
+	stats->ipackets += now->packets - c->base.packets;
+	stats->ibytes += now->bytes - c->base.bytes;
+	stats->imissed += now->too_long - c->base.too_long;
+	stats->rx_nombuf += now->no_mbuf - c->base.no_mbuf;
+	if (q < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
+		stats->q_ipackets[q] = now->packets - c->base.packets;
+		stats->q_ibytes[q] = now->bytes - c->base.bytes;
+	}
+}
+
+static void
+stats_get_tx(struct netvsc_txq_counts *c, unsigned int q, struct rte_eth_stats *stats)
+{
+	const struct netvsc_txq_stats *now = stats_of_txq(c);
+	bool credit = now->failed == 0;
+	uint64_t flying = credit ? 0 : now->packets - now->over;
+	uint64_t flying_bytes = credit ? 0 : now->bytes - now->over_bytes;
+	uint64_t packets = stats_sent(now->packets - c->base.packets,
+		now->refused - c->base.refused + flying, &c->told_packets);
+	uint64_t bytes = stats_sent(now->bytes - c->base.bytes,
+		now->refused_bytes - c->base.refused_bytes + flying_bytes, &c->told_bytes);
+
+	stats->opackets += packets;
+	stats->obytes += bytes;
+	stats->oerrors += now->errors - c->base.errors;
+	if (q < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
+		stats->q_opackets[q] = packets;
+		stats->q_obytes[q] = bytes;
+	}
 }
 
 int
 netvsc_stats_get(struct rte_eth_dev *eth, struct rte_eth_stats *stats)
 {
-	unsigned int q;
+	struct netvsc_port *port = netvsc_port_of(eth);
+	uint64_t malformed;
+	unsigned int i;
 
-	for (q = 0; q < eth->data->nb_rx_queues; q++) {
-		const struct netvsc_rxq *rxq = stats_rxq(eth, q);
+	/* ethdev presets this one with what it was told last: not to be added to (pitfall I3). */
+	stats->rx_nombuf = 0;
+	rte_spinlock_lock(&port->stats_lock);
+	for (i = 0; i < HPBUS_MAX_CHANNELS; i++) {
+		const struct netvsc_channel *ch = port->channels[i];
 
-		if (rxq == NULL)
+		stats_get_rx(&port->rx_counts[i], i, stats);
+		stats_get_tx(&port->tx_counts[i], i, stats);
+		if (ch == NULL)
 			continue;
-		stats->ipackets += rxq->stats.packets - rxq->base.packets;
-		stats->ibytes += rxq->stats.bytes - rxq->base.bytes;
-		stats->imissed += rxq->too_long - rxq->base_too_long;
-		stats->rx_nombuf += rxq->no_mbuf - rxq->base_no_mbuf;
-		if (q < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
-			stats->q_ipackets[q] = rxq->stats.packets - rxq->base.packets;
-			stats->q_ibytes[q] = rxq->stats.bytes - rxq->base.bytes;
-			stats->q_errors[q] = rxq->stats.errors - rxq->base.errors;
-		}
-		if (rxq->ch != NULL) {
-			stats->ierrors += rxq->ch->stats.rx_malformed - rxq->ch->base.rx_malformed;
-			stats->imissed += rxq->ch->stats.rx_dropped_unpolled -
-					  rxq->ch->base.rx_dropped_unpolled;
-		}
+		malformed = ch->stats.rx_malformed - ch->base.rx_malformed;
+		stats->ierrors += malformed;
+		if (i < RTE_ETHDEV_QUEUE_STAT_CNTRS)
+			stats->q_errors[i] = malformed; /* queue and channel are one */
+		stats->imissed += ch->stats.rx_dropped_unpolled - ch->base.rx_dropped_unpolled +
+				  ch->stats.rx_dropped_stopped - ch->base.rx_dropped_stopped;
 	}
-	for (q = 0; q < eth->data->nb_tx_queues; q++) {
-		const struct netvsc_txq *txq = stats_txq(eth, q);
-
-		if (txq == NULL)
-			continue;
-		stats->opackets += txq->stats.packets - txq->base.packets;
-		stats->obytes += txq->stats.bytes - txq->base.bytes;
-		stats->oerrors += txq->stats.errors - txq->base.errors;
-		if (q < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
-			stats->q_opackets[q] = txq->stats.packets - txq->base.packets;
-			stats->q_obytes[q] = txq->stats.bytes - txq->base.bytes;
-		}
-	}
-	/* ethdev reports this one; assign, do not add (pitfall I3). */
+	rte_spinlock_unlock(&port->stats_lock);
 	eth->data->rx_mbuf_alloc_failed = stats->rx_nombuf;
 	return 0;
 }
@@ -73,6 +160,7 @@ struct xstat {
 
 static const struct xstat port_xstats[] = {
 	{"rx_malformed", offsetof(struct netvsc_channel_stats, rx_malformed)},
+	{"rx_control_malformed", offsetof(struct netvsc_channel_stats, rx_control_malformed)},
 	{"rx_dropped_unpolled", offsetof(struct netvsc_channel_stats, rx_dropped_unpolled)},
 	{"rx_dropped_stopped", offsetof(struct netvsc_channel_stats, rx_dropped_stopped)},
 	{"rx_unknown_packets", offsetof(struct netvsc_channel_stats, rx_unknown_packets)},
@@ -96,18 +184,22 @@ static const struct xstat txq_xstats[] = {
 };
 
 static uint64_t
-xstat_port_value(struct netvsc_port *port, size_t offset)
+xstat_diff(const void *now, const void *base, size_t offset)
+{
+	return *(const uint64_t *)((const char *)now + offset) -
+	       *(const uint64_t *)((const char *)base + offset);
+}
+
+static uint64_t
+xstat_port_value(const struct netvsc_port *port, size_t offset)
 {
 	uint64_t sum = 0;
 	unsigned int i;
 
-	for (i = 0; i < HPBUS_MAX_CHANNELS; i++) {
-		const struct netvsc_channel *ch = port->channels[i];
-
-		if (ch != NULL)
-			sum += *(const uint64_t *)((const char *)&ch->stats + offset) -
-			       *(const uint64_t *)((const char *)&ch->base + offset);
-	}
+	for (i = 0; i < HPBUS_MAX_CHANNELS; i++)
+		if (port->channels[i] != NULL)
+			sum += xstat_diff(
+				&port->channels[i]->stats, &port->channels[i]->base, offset);
 	return sum;
 }
 
@@ -132,22 +224,18 @@ netvsc_xstats_get(struct rte_eth_dev *eth, struct rte_eth_xstat *xstats, unsigne
 	}
 	xstats[at].id = at;
 	xstats[at++].value = port->bus->copy_only;
+	rte_spinlock_lock(&port->stats_lock);
 	for (q = 0; q < eth->data->nb_tx_queues; q++) {
-		const struct netvsc_txq *txq = stats_txq(eth, q);
+		const struct netvsc_txq_counts *c = &port->tx_counts[q];
+		const struct netvsc_tx_drops *now =
+			c->queue != NULL ? &c->queue->drops : &c->drops_kept;
 
 		for (i = 0; i < RTE_DIM(txq_xstats); i++, at++) {
-			size_t offset = txq_xstats[i].offset;
-
 			xstats[at].id = at;
-			xstats[at].value =
-				txq == NULL
-					? 0
-					: *(const uint64_t *)((const char *)&txq->drops + offset) -
-						  *(const uint64_t *)((const char *)&txq
-									      ->base_drops +
-								      offset);
+			xstats[at].value = xstat_diff(now, &c->drops_base, txq_xstats[i].offset);
 		}
 	}
+	rte_spinlock_unlock(&port->stats_lock);
 	return (int)count;
 }
 
@@ -174,26 +262,21 @@ netvsc_stats_reset(struct rte_eth_dev *eth)
 	struct netvsc_port *port = netvsc_port_of(eth);
 	unsigned int i;
 
-	for (i = 0; i < eth->data->nb_rx_queues; i++) {
-		struct netvsc_rxq *rxq = stats_rxq(eth, i);
+	rte_spinlock_lock(&port->stats_lock);
+	for (i = 0; i < HPBUS_MAX_CHANNELS; i++) {
+		struct netvsc_txq_counts *tx = &port->tx_counts[i];
 
-		if (rxq == NULL)
-			continue;
-		rxq->base = rxq->stats;
-		rxq->base_no_mbuf = rxq->no_mbuf;
-		rxq->base_too_long = rxq->too_long;
-	}
-	for (i = 0; i < eth->data->nb_tx_queues; i++) {
-		struct netvsc_txq *txq = stats_txq(eth, i);
-
-		if (txq == NULL)
-			continue;
-		txq->base = txq->stats;
-		txq->base_drops = txq->drops;
-	}
-	for (i = 0; i < HPBUS_MAX_CHANNELS; i++)
+		port->rx_counts[i].base = *stats_of_rxq(&port->rx_counts[i]);
+		tx->base = *stats_of_txq(tx);
+		tx->drops_base = tx->queue != NULL ? tx->queue->drops : tx->drops_kept;
+		tx->told_packets = tx->told_bytes = 0;
+		if (tx->queue != NULL)
+			atomic_store_explicit(
+				&tx->queue->counted_from, tx->base.packets, memory_order_relaxed);
 		if (port->channels[i] != NULL)
 			port->channels[i]->base = port->channels[i]->stats;
+	}
+	rte_spinlock_unlock(&port->stats_lock);
 	eth->data->rx_mbuf_alloc_failed = 0;
 	return 0;
 }

@@ -82,12 +82,10 @@ tx_reap(struct netvsc_txq *txq, uint32_t count)
 				break;
 			packets++;
 		}
-		if (unlikely(slot->failed)) {
-			/* Counted as sent when published; one message may hold many (T7). */
-			txq->stats.packets -= slot->frames;
-			txq->stats.bytes -= slot->bytes;
-			txq->stats.errors += slot->frames;
-		}
+		txq->stats.over += slot->frames;
+		txq->stats.over_bytes += slot->bytes;
+		if (unlikely(slot->failed))
+			netvsc_stats_refused(txq, slot);
 		tx_slot_free(txq, index);
 	}
 	atomic_store_explicit(&txq->completed_tail, tail, memory_order_relaxed);
@@ -113,8 +111,11 @@ netvsc_tx_forget(struct netvsc_txq *txq)
 
 	tx_reap(txq, 0);
 	for (i = 0; i < txq->nb_desc; i++)
-		if (atomic_load(&txq->slots[i].state) != NETVSC_SLOT_FREE)
+		if (atomic_load(&txq->slots[i].state) != NETVSC_SLOT_FREE) {
+			txq->stats.over += txq->slots[i].frames;
+			txq->stats.over_bytes += txq->slots[i].bytes;
 			tx_slot_free(txq, i);
+		}
 }
 
 /* ---- one burst ---- */
@@ -151,6 +152,7 @@ tx_slot_take(struct netvsc_txq *txq, uint16_t *index)
 	/* 31 bits, so that bit 63 of the id stays clear. */
 	slot->generation = (slot->generation + 1) & 0x7fffffffu;
 	slot->failed = false;
+	slot->first = txq->stats.packets;
 	atomic_store_explicit(&slot->state, NETVSC_SLOT_INFLIGHT, memory_order_release);
 	return slot;
 }
@@ -343,8 +345,8 @@ tx_by_reference(struct netvsc_txq *txq, struct tx_open *open, struct rte_mbuf *m
 	}
 	index = txq->free[txq->n_free - 1];
 	room = (size_t)index * NETVSC_HEADER_ROOM;
-	header = tx_header(txq, (uint8_t *)txq->headers->addr + room, m->pkt_len);
-	at += netvsc_gpa_range(pkt + at, txq->headers_iova + room, header);
+	header = tx_header(txq, txq->headers + room, m->pkt_len);
+	at += netvsc_gpa_range(pkt + at, netvsc_tx_header_iova(txq, index), header);
 	for (seg = m; seg != NULL; seg = seg->next) {
 		if (unlikely(seg->data_len == 0))
 			continue;

@@ -16,18 +16,53 @@ tx_queue_free(struct netvsc_txq *txq)
 	if (txq == NULL)
 		return;
 	netvsc_section_cache_free(&txq->sections);
-	rte_memzone_free(txq->headers);
+	rte_free(txq->headers);
+	rte_free(txq->headers_iova);
 	rte_free(txq->completed);
 	rte_free(txq->free);
 	rte_free(txq->slots);
 	rte_free(txq);
 }
 
+static rte_iova_t
+tx_page_iova(const uint8_t *page)
+{
+	const struct rte_memseg *seg = rte_mem_virt2memseg(page, NULL);
+
+	if (seg == NULL || seg->iova == RTE_BAD_IOVA)
+		return RTE_BAD_IOVA;
+	return seg->iova + (rte_iova_t)(page - (const uint8_t *)seg->addr);
+}
+
+/*
+ * Memory of the headers. A page of it is all that must be contiguous for the host: no header
+ * crosses one (pitfall T10), and 8,192 of them take 2 MiB, which may lie in several hugepages.
+ */
+static int
+tx_queue_headers(struct netvsc_txq *txq, int socket)
+{
+	size_t bytes = RTE_ALIGN_CEIL((size_t)txq->nb_desc * NETVSC_HEADER_ROOM, VMBUS_PAGE_SIZE);
+	size_t at, pages = bytes / VMBUS_PAGE_SIZE;
+
+	txq->headers = rte_zmalloc_socket("netvsc_headers", bytes, VMBUS_PAGE_SIZE, socket);
+	txq->headers_iova = rte_zmalloc_socket("netvsc_headers_iova",
+		pages * sizeof(*txq->headers_iova), RTE_CACHE_LINE_SIZE, socket);
+	if (txq->headers == NULL || txq->headers_iova == NULL)
+		return -ENOMEM;
+	txq->headers_usable = hpbus_dma_usable(txq->port->bus, txq->headers, bytes);
+	for (at = 0; at < bytes; at += VMBUS_PAGE_SIZE) {
+		rte_iova_t iova = tx_page_iova(txq->headers + at);
+
+		txq->headers_iova[at / VMBUS_PAGE_SIZE] = iova;
+		txq->headers_usable &= iova != RTE_BAD_IOVA;
+	}
+	return 0;
+}
+
 static int
 tx_queue_alloc(struct netvsc_txq *txq, int socket)
 {
 	uint32_t ring = rte_align32pow2(txq->nb_desc);
-	char name[RTE_MEMZONE_NAMESIZE];
 	uint16_t i;
 
 	txq->slots = rte_zmalloc_socket(
@@ -36,22 +71,14 @@ tx_queue_alloc(struct netvsc_txq *txq, int socket)
 		"netvsc_free", txq->nb_desc * sizeof(*txq->free), RTE_CACHE_LINE_SIZE, socket);
 	txq->completed = rte_zmalloc_socket(
 		"netvsc_completed", ring * sizeof(*txq->completed), RTE_CACHE_LINE_SIZE, socket);
-	/* 16 slots to a page and page-aligned: no header crosses a page (pitfall T10). */
-	snprintf(name, sizeof(name), "netvsc_hdr_%u_%u", txq->port->eth->data->port_id,
-		txq->queue_id);
-	txq->headers = rte_memzone_reserve_aligned(name, (size_t)txq->nb_desc * NETVSC_HEADER_ROOM,
-		socket, RTE_MEMZONE_IOVA_CONTIG, VMBUS_PAGE_SIZE);
 	if (txq->slots == NULL || txq->free == NULL || txq->completed == NULL ||
-		txq->headers == NULL)
+		tx_queue_headers(txq, socket) != 0)
 		return -ENOMEM;
 	txq->completed_mask = ring - 1;
 	for (i = txq->nb_desc; i > 0; i--) {
 		txq->slots[i - 1].section = NETVSC_SECTION_NONE;
 		txq->free[txq->n_free++] = (uint16_t)(i - 1);
 	}
-	txq->headers_iova = txq->headers->iova;
-	txq->headers_usable =
-		hpbus_dma_usable(txq->port->bus, txq->headers->addr, txq->headers->len);
 	return 0;
 }
 
@@ -64,16 +91,12 @@ netvsc_tx_queue_setup(struct rte_eth_dev *eth, uint16_t queue, uint16_t nb_desc,
 	struct netvsc_txq *txq;
 	int rc;
 
-	if (thresh + 3 >= nb_desc) {
-		NETVSC_LOG(ERR, port,
-			"transmit queue %u: tx_free_thresh %u must be below the number of "
-			"descriptors %u minus 3",
-			queue, thresh, nb_desc);
-		return -EINVAL;
-	}
+	rc = netvsc_check_txconf(port, queue, nb_desc, conf);
+	if (rc != 0)
+		return rc;
 	txq = rte_zmalloc_socket("netvsc_txq", sizeof(*txq), RTE_CACHE_LINE_SIZE, (int)socket);
 	if (txq == NULL)
-		return -ENOMEM;
+		goto no_memory;
 	txq->port = port;
 	txq->ch = port->channels[queue];
 	txq->queue_id = queue;
@@ -83,25 +106,52 @@ netvsc_tx_queue_setup(struct rte_eth_dev *eth, uint16_t queue, uint16_t nb_desc,
 	rc = tx_queue_alloc(txq, (int)socket);
 	if (rc == 0)
 		rc = netvsc_section_cache_init(&txq->sections, &port->sections, queue);
-	if (rc != 0) {
-		tx_queue_free(txq);
-		return rc;
-	}
+	if (rc != 0)
+		goto no_memory;
+	netvsc_stats_txq(port, queue, txq);
 	eth->data->tx_queues[queue] = txq;
 	return 0;
+
+no_memory:
+	tx_queue_free(txq);
+	NETVSC_LOG(ERR, port,
+		"transmit queue %u: no memory for %u descriptors on socket %d; give EAL more "
+		"(-m, --socket-mem) or ask for fewer",
+		queue, nb_desc, (int)socket);
+	return -ENOMEM;
 }
 
 void
 netvsc_tx_queue_release(struct rte_eth_dev *eth, uint16_t queue)
 {
 	struct netvsc_txq *txq = eth->data->tx_queues[queue];
+	struct netvsc_port *port = netvsc_port_of(eth);
 
 	if (txq == NULL)
 		return;
+	netvsc_stats_txq(port, queue, NULL);
+	eth->data->tx_queues[queue] = NULL;
+	if (netvsc_tx_inflight(txq) != 0 && port->unfenced) {
+		/* The host may still read it. */
+		txq->next = port->quarantine;
+		port->quarantine = txq;
+		return;
+	}
 	if (netvsc_tx_inflight(txq) != 0)
 		netvsc_tx_forget(txq);
 	tx_queue_free(txq);
-	eth->data->tx_queues[queue] = NULL;
+}
+
+void
+netvsc_tx_quarantine_free(struct netvsc_port *port)
+{
+	struct netvsc_txq *txq;
+
+	while ((txq = port->quarantine) != NULL) {
+		port->quarantine = txq->next;
+		netvsc_tx_forget(txq);
+		tx_queue_free(txq);
+	}
 }
 
 void

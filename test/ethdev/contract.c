@@ -1,0 +1,509 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The life cycle: what is announced works, what is not there is refused, no order of calls hurts.
+ */
+#include <ctype.h>
+#include <semaphore.h>
+
+#include <rte_dev.h>
+
+#include "drivers/net/netvsc/netvsc.h"
+#include "test/ethdev/ethdev.h"
+
+static struct rte_eth_dev *
+port_device(void)
+{
+	return &rte_eth_devices[ethdev_port];
+}
+
+/* ---- set-up ---- */
+
+static void
+start_without_a_queue_that_was_configured_is_refused(void)
+{
+	struct rte_eth_conf conf = {0};
+
+	CHECK_EQUAL(rte_eth_dev_configure(ethdev_port, 1, 2, &conf), 0);
+	CHECK_EQUAL(rte_eth_tx_queue_setup(ethdev_port, 0, 512, SOCKET_ID_ANY, NULL), 0);
+	CHECK_REFUSED(rte_eth_dev_start(ethdev_port), -EINVAL, "receive queue 0 is configured but");
+	CHECK_EQUAL(
+		rte_eth_rx_queue_setup(ethdev_port, 0, 512, SOCKET_ID_ANY, NULL, ethdev_pool), 0);
+	CHECK_REFUSED(
+		rte_eth_dev_start(ethdev_port), -EINVAL, "transmit queue 1 is configured but");
+	CHECK_EQUAL(rte_eth_tx_done_cleanup(ethdev_port, 1, 0), -EINVAL);
+	CHECK_EQUAL(rte_eth_tx_queue_setup(ethdev_port, 1, 512, SOCKET_ID_ANY, NULL), 0);
+	CHECK_EQUAL(rte_eth_dev_start(ethdev_port), 0);
+	CHECK_EQUAL(rte_eth_dev_stop(ethdev_port), 0);
+	/* More queues than before: the new ones are not there. */
+	CHECK_EQUAL(rte_eth_dev_configure(ethdev_port, 2, 2, &conf), 0);
+	CHECK_REFUSED(rte_eth_dev_start(ethdev_port), -EINVAL, "receive queue 1 is configured but");
+	ethdev_bring_up(2, 2);
+}
+
+static void
+modes_that_are_not_there_are_refused(void)
+{
+	static const struct {
+		struct rte_eth_conf conf;
+		int error;
+		const char *words;
+	} asked[] = {
+		{{.rxmode.mq_mode = RTE_ETH_MQ_RX_VMDQ_RSS}, -EINVAL, "no VMDq"},
+		{{.rxmode.mq_mode = RTE_ETH_MQ_RX_VMDQ_ONLY}, -EINVAL, "no VMDq"},
+		{{.rxmode.mq_mode = RTE_ETH_MQ_RX_DCB}, -EINVAL, "no DCB"},
+		{{.rxmode.mq_mode = RTE_ETH_MQ_RX_DCB_RSS}, -EINVAL, "no DCB"},
+		{{.rxmode.mq_mode = RTE_ETH_MQ_RX_VMDQ_DCB_RSS}, -EINVAL, "no DCB"},
+		{{.txmode.mq_mode = RTE_ETH_MQ_TX_DCB}, -EINVAL, "no DCB"},
+		{{.txmode.mq_mode = RTE_ETH_MQ_TX_VMDQ_DCB}, -EINVAL, "no DCB"},
+		{{.txmode.mq_mode = RTE_ETH_MQ_TX_VMDQ_ONLY}, -EINVAL, "no VMDq"},
+		{{.dcb_capability_en = RTE_ETH_DCB_PFC_SUPPORT}, -EINVAL, "no DCB"},
+		{{.link_speeds = RTE_ETH_LINK_SPEED_FIXED | RTE_ETH_LINK_SPEED_1G}, -EINVAL,
+			"link speed"},
+		{{.link_speeds = RTE_ETH_LINK_SPEED_FIXED | RTE_ETH_LINK_SPEED_10G}, -EINVAL,
+			"link speed"},
+		{{.link_speeds = RTE_ETH_LINK_SPEED_1G}, -EINVAL, "link speed"},
+		{{.txmode.hw_vlan_insert_pvid = 1}, -ENOTSUP, "port VLAN"},
+		{{.txmode.hw_vlan_reject_tagged = 1}, -ENOTSUP, "port VLAN"},
+		{{.txmode.hw_vlan_reject_untagged = 1}, -ENOTSUP, "port VLAN"},
+		{{.intr_conf.rxq = 1}, -ENOTSUP, "intr_conf.rxq"},
+	};
+	struct rte_eth_conf conf;
+	unsigned long lines;
+	size_t i;
+
+	for (i = 0; i < RTE_DIM(asked); i++)
+		CHECK_REFUSED(rte_eth_dev_configure(ethdev_port, 2, 2, &asked[i].conf),
+			asked[i].error, asked[i].words);
+	/* What is there is granted: the speed it has, RSS, and loopback with a word about it. */
+	conf = (struct rte_eth_conf){.link_speeds = RTE_ETH_LINK_SPEED_10G};
+	CHECK_EQUAL(rte_eth_dev_configure(ethdev_port, 1, 1, &conf), 0);
+	conf = (struct rte_eth_conf){.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS};
+	CHECK_EQUAL(rte_eth_dev_configure(ethdev_port, 2, 2, &conf), 0);
+	conf = (struct rte_eth_conf){.lpbk_mode = 1};
+	lines = ethdev_log_lines();
+	CHECK_EQUAL(rte_eth_dev_configure(ethdev_port, 1, 1, &conf), 0);
+	CHECK(ethdev_logged(lines, "no loopback"));
+}
+
+static void
+queues_that_start_later_are_refused(void)
+{
+	struct rte_eth_rxconf rx = {.rx_deferred_start = 1};
+	struct rte_eth_txconf tx = {.tx_deferred_start = 1};
+	struct rte_eth_conf conf = {0};
+
+	CHECK_EQUAL(rte_eth_dev_configure(ethdev_port, 1, 1, &conf), 0);
+	CHECK_REFUSED(rte_eth_rx_queue_setup(ethdev_port, 0, 512, SOCKET_ID_ANY, &rx, ethdev_pool),
+		-EINVAL, "rx_deferred_start");
+	CHECK_REFUSED(rte_eth_tx_queue_setup(ethdev_port, 0, 512, SOCKET_ID_ANY, &tx), -EINVAL,
+		"tx_deferred_start");
+	ethdev_bring_up(1, 1);
+}
+
+/* ---- limits ---- */
+
+static void
+check_descriptors(uint16_t queues, uint16_t rx, uint16_t tx)
+{
+	struct rte_eth_conf conf = {0};
+	uint16_t q;
+
+	CHECK_EQUAL(rte_eth_dev_configure(ethdev_port, queues, queues, &conf), 0);
+	for (q = 0; q < queues; q++) {
+		CHECK_EQUAL(rte_eth_rx_queue_setup(
+				    ethdev_port, q, rx, SOCKET_ID_ANY, NULL, ethdev_pool),
+			0);
+		CHECK_EQUAL(rte_eth_tx_queue_setup(ethdev_port, q, tx, SOCKET_ID_ANY, NULL), 0);
+	}
+	CHECK_EQUAL(rte_eth_dev_start(ethdev_port), 0);
+	for (q = 0; q < queues; q++) {
+		ethdev_send(q, 100, 60);
+		ethdev_send(q, 100, 1514);
+	}
+	CHECK_EQUAL(rte_eth_dev_stop(ethdev_port), 0);
+}
+
+/* Every limit of dev_info is used. */
+static void
+what_dev_info_announces_works(void)
+{
+	struct rte_eth_rss_reta_entry64 reta[RTE_ETH_RSS_RETA_SIZE_512 / 64] = {0};
+	struct rte_eth_conf conf = {0};
+	struct rte_eth_dev_info info;
+	struct rte_mempool *small, *smallest;
+	uint8_t key[256] = {1};
+	struct rte_eth_rss_conf rss = {.rss_key = key};
+	unsigned long before;
+	uint16_t i;
+
+	CHECK_EQUAL(rte_eth_dev_info_get(ethdev_port, &info), 0);
+	CHECK(info.max_rx_queues >= 2 && info.max_tx_queues >= 2);
+	before = ethdev_host_counter("tx_frames");
+	check_descriptors(info.max_rx_queues, info.rx_desc_lim.nb_max, info.tx_desc_lim.nb_max);
+	check_descriptors(1, info.rx_desc_lim.nb_min, info.tx_desc_lim.nb_min);
+	CHECK_EQUAL(ethdev_host_counter("tx_frames"), before + (info.max_tx_queues + 1u) * 200);
+	if (port_device()->data->dev_private != NULL &&
+		!netvsc_port_of(port_device())->bus->copy_only)
+		CHECK(ethdev_xstat("tx_q0_by_reference") >= 100);
+
+	/* The smallest mbuf that is announced takes every frame of the MTU. */
+	small = rte_pktmbuf_pool_create("small", 127, 0, 0,
+		(uint16_t)(info.min_rx_bufsize + RTE_PKTMBUF_HEADROOM), SOCKET_ID_ANY);
+	CHECK(small != NULL);
+	CHECK_EQUAL(rte_eth_dev_configure(ethdev_port, 1, 1, &conf), 0);
+	CHECK_EQUAL(rte_eth_rx_queue_setup(ethdev_port, 0, 512, SOCKET_ID_ANY, NULL, small), 0);
+	CHECK_EQUAL(rte_eth_tx_queue_setup(ethdev_port, 0, 512, SOCKET_ID_ANY, NULL), 0);
+	CHECK_EQUAL(rte_eth_dev_start(ethdev_port), 0);
+	WAIT_UNTIL((ethdev_receive(0), ethdev_stats().ipackets) >= 2000);
+	CHECK_EQUAL(rte_eth_dev_stop(ethdev_port), 0);
+	CHECK_EQUAL(ethdev_xstat("rx_dropped_stopped"), ethdev_stats().imissed);
+
+	/* MTU: the smallest and the largest, and none of those next to them. */
+	CHECK_EQUAL(rte_eth_dev_set_mtu(ethdev_port, info.min_mtu), 0);
+	CHECK_EQUAL(rte_eth_dev_set_mtu(ethdev_port, info.max_mtu), 0);
+	CHECK_EQUAL(rte_eth_dev_set_mtu(ethdev_port, info.min_mtu - 1), -EINVAL);
+	CHECK_EQUAL(rte_eth_dev_set_mtu(ethdev_port, info.max_mtu + 1), -EINVAL);
+
+	/* Mbufs for a smaller MTU are announced and taken, and a larger MTU is refused then. */
+	conf.rxmode.mtu = info.min_mtu;
+	CHECK_EQUAL(rte_eth_dev_configure(ethdev_port, 1, 1, &conf), 0);
+	CHECK_EQUAL(rte_eth_dev_info_get(ethdev_port, &info), 0);
+	smallest = rte_pktmbuf_pool_create("smallest", 127, 0, 0,
+		(uint16_t)(info.min_rx_bufsize + RTE_PKTMBUF_HEADROOM), SOCKET_ID_ANY);
+	CHECK_EQUAL(rte_eth_rx_queue_setup(ethdev_port, 0, 512, SOCKET_ID_ANY, NULL, smallest), 0);
+	CHECK_REFUSED(rte_eth_dev_set_mtu(ethdev_port, info.min_mtu + 1), -EINVAL, "larger mbufs");
+	conf.rxmode.mtu = info.max_mtu;
+	CHECK_EQUAL(rte_eth_dev_configure(ethdev_port, 1, 1, &conf), 0);
+	CHECK_EQUAL(rte_eth_tx_queue_setup(ethdev_port, 0, 512, SOCKET_ID_ANY, NULL), 0);
+	CHECK_REFUSED(rte_eth_dev_start(ethdev_port), -EINVAL, "larger mbufs");
+
+	/* RSS: the table of that size, a key of that length. */
+	ethdev_bring_up(2, 2);
+	rte_mempool_free(small);
+	rte_mempool_free(smallest);
+	CHECK(info.reta_size > 0 && info.reta_size <= RTE_ETH_RSS_RETA_SIZE_512);
+	for (i = 0; i < info.reta_size; i++) {
+		reta[i / 64].mask |= UINT64_C(1) << (i % 64);
+		reta[i / 64].reta[i % 64] = i % 2;
+	}
+	CHECK_EQUAL(rte_eth_dev_rss_reta_update(ethdev_port, reta, info.reta_size), 0);
+	rss.rss_hf = info.flow_type_rss_offloads;
+	rss.rss_key_len = info.hash_key_size;
+	CHECK_EQUAL(rte_eth_dev_rss_hash_update(ethdev_port, &rss), 0);
+	rss.rss_key_len++;
+	CHECK_REFUSED(rte_eth_dev_rss_hash_update(ethdev_port, &rss), -EINVAL, "RSS key");
+}
+
+static void
+the_port_has_a_node(void)
+{
+	int node = rte_eth_dev_socket_id(ethdev_port);
+	struct rte_mempool *pool;
+
+	CHECK(node >= 0);
+	/* As applications do: their memory goes where the port says it is. */
+	pool = rte_pktmbuf_pool_create("there", 63, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, node);
+	CHECK(pool != NULL);
+	rte_mempool_free(pool);
+	ethdev_detach();
+	CHECK_EQUAL(ethdev_attach(ethdev_device), 0);
+	CHECK_EQUAL(rte_eth_dev_socket_id(ethdev_port), node);
+}
+
+/* ---- life ---- */
+
+static bool
+bursts_are_harmless(struct rte_eth_dev *eth, uint16_t port)
+{
+	return rte_eth_fp_ops[port].rx_pkt_burst != netvsc_rx_burst &&
+	       rte_eth_fp_ops[port].tx_pkt_burst != netvsc_tx_burst &&
+	       eth->rx_pkt_burst != netvsc_rx_burst && eth->tx_pkt_burst != netvsc_tx_burst;
+}
+
+static void
+bursts_of_a_stopped_or_removed_port_are_harmless(void)
+{
+	uint16_t port = ethdev_port;
+	struct rte_eth_dev *eth = port_device();
+	struct rte_mbuf *m = NULL;
+
+	CHECK(bursts_are_harmless(eth, port));
+	ethdev_bring_up(1, 1);
+	CHECK(eth->rx_pkt_burst == netvsc_rx_burst && eth->tx_pkt_burst == netvsc_tx_burst);
+	CHECK(rte_eth_fp_ops[port].rx_pkt_burst == netvsc_rx_burst);
+	WAIT_UNTIL(ethdev_receive(0) != 0);
+	CHECK_EQUAL(rte_eth_dev_stop(port), 0);
+	CHECK(bursts_are_harmless(eth, port));
+	/* Whoever kept the device, as failsafe does, polls a queue that may be gone. */
+	CHECK(eth->rx_pkt_burst != NULL && eth->tx_pkt_burst != NULL);
+	CHECK_EQUAL(eth->rx_pkt_burst(NULL, &m, 1), 0);
+	CHECK_EQUAL(eth->tx_pkt_burst(NULL, &m, 1), 0);
+	CHECK_EQUAL(rte_eth_rx_burst(port, 0, &m, 1), 0);
+	ethdev_bring_up(1, 1);
+	WAIT_UNTIL(ethdev_receive(0) != 0);
+	ethdev_detach();
+	CHECK(bursts_are_harmless(eth, port));
+	CHECK_EQUAL(rte_eth_rx_burst(port, 0, &m, 1), 0);
+	CHECK_EQUAL(rte_eth_tx_burst(port, 0, &m, 1), 0);
+}
+
+static sem_t event_seen;
+static unsigned int closings;
+
+static int
+close_in_callback(uint16_t port, enum rte_eth_event_type event, void *arg, void *ret)
+{
+	if (__atomic_fetch_add(&closings, 1, __ATOMIC_RELAXED) == 0) {
+		rte_eth_dev_stop(port);
+		rte_eth_dev_close(port);
+	}
+	sem_post(&event_seen);
+	return 0;
+}
+
+/* Housekeeping would go on with the port that its callback has freed. */
+static void
+closed_in_callback(void (*provoke)(void))
+{
+	struct rte_eth_conf conf = {.intr_conf.lsc = 1};
+	struct timespec end;
+	int i;
+
+	closings = 0;
+	sem_init(&event_seen, 0, 0);
+	CHECK_EQUAL(rte_eth_dev_configure(ethdev_port, 1, 1, &conf), 0);
+	CHECK_EQUAL(
+		rte_eth_rx_queue_setup(ethdev_port, 0, 512, SOCKET_ID_ANY, NULL, ethdev_pool), 0);
+	CHECK_EQUAL(rte_eth_tx_queue_setup(ethdev_port, 0, 512, SOCKET_ID_ANY, NULL), 0);
+	CHECK_EQUAL(rte_eth_dev_callback_register(
+			    ethdev_port, RTE_ETH_EVENT_INTR_LSC, close_in_callback, NULL),
+		0);
+	CHECK_EQUAL(rte_eth_dev_start(ethdev_port), 0);
+	provoke();
+	clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_sec += 10;
+	CHECK_EQUAL(sem_timedwait(&event_seen, &end), 0);
+	/* A tick that was armed again would have run by then, on memory that is no port any more.
+	 */
+	for (i = 0; i < 10; i++)
+		rte_delay_us_sleep(10000);
+	CHECK_EQUAL(closings, 1);
+	CHECK(!rte_eth_dev_is_valid_port(ethdev_port));
+}
+
+static void
+link_goes_down(void)
+{
+	ethdev_link(false);
+}
+
+static void
+network_changes(void)
+{
+	ethdev_knob("network_change", 1);
+}
+
+static void
+a_link_callback_may_close_the_port(void)
+{
+	closed_in_callback(link_goes_down);
+}
+
+static void
+a_callback_of_a_network_change_may_close_the_port(void)
+{
+	closed_in_callback(network_changes);
+}
+
+static void
+a_port_that_broke_while_stopped_starts_again(void)
+{
+	struct netvsc_port *port;
+	uint64_t before;
+
+	ethdev_bring_up(1, 1);
+	CHECK_EQUAL(rte_eth_dev_stop(ethdev_port), 0);
+	port = netvsc_port_of(port_device());
+	ethdev_knob("corrupt_ring", 0);
+	WAIT_UNTIL(atomic_load(&port->state) & NETVSC_STATE_BROKEN);
+	ethdev_bring_up(1, 1);
+	before = ethdev_stats().ipackets;
+	WAIT_UNTIL((ethdev_receive(0), ethdev_stats().ipackets) > before + 100);
+	/* And without configure. */
+	CHECK_EQUAL(rte_eth_dev_stop(ethdev_port), 0);
+	ethdev_knob("corrupt_ring", 0);
+	WAIT_UNTIL(atomic_load(&port->state) & NETVSC_STATE_BROKEN);
+	CHECK_EQUAL(rte_eth_dev_start(ethdev_port), 0);
+	before = ethdev_stats().ipackets;
+	WAIT_UNTIL((ethdev_receive(0), ethdev_stats().ipackets) > before + 100);
+	ethdev_send(0, 10, 1000);
+}
+
+/* ---- the fence ---- */
+
+static const struct hpbus_backend *real_backend;
+static bool resets_fail;
+
+static int
+failing_reset(struct hpbus_device *dev)
+{
+	return resets_fail ? -EIO : real_backend->reset(dev);
+}
+
+/* Frames that the host has and does not complete, and a host that cannot be talked to any more. */
+static void
+send_and_break(struct netvsc_port *port)
+{
+	ethdev_knob("no_complete", 1);
+	ethdev_send(0, 3, 1200);
+	ethdev_knob("corrupt_ring", 0);
+	WAIT_UNTIL((ethdev_receive(0), atomic_load(&port->state) & NETVSC_STATE_BROKEN));
+	ethdev_knob("no_complete", 0);
+}
+
+static void
+memory_in_flight_is_kept_until_the_host_is_fenced_off(void)
+{
+	struct netvsc_port *port = netvsc_port_of(port_device());
+	struct hpbus_backend backend = *port->bus->backend;
+	struct rte_eth_conf conf = {0};
+	unsigned int n;
+
+	ethdev_knob("stall_rx", 1);
+	real_backend = port->bus->backend;
+	backend.reset = failing_reset;
+	ethdev_bring_up(1, 1);
+	send_and_break(port);
+	CHECK_EQUAL(ethdev_xstat("tx_q0_by_reference"), port->bus->copy_only ? 0 : 3);
+	n = port->bus->copy_only ? 0 : 3;
+	port->bus->backend = &backend;
+	resets_fail = true;
+	/* Stop fences the host off, and that fails. */
+	CHECK_EQUAL(rte_eth_dev_stop(ethdev_port), 0);
+	CHECK_EQUAL(ethdev_mbufs_out(), n);
+	CHECK_REFUSED(rte_eth_dev_start(ethdev_port), -EIO, "the reset failed");
+	CHECK_EQUAL(ethdev_mbufs_out(), n);
+	/* Queues go: what the host may read does not. */
+	CHECK_EQUAL(rte_eth_tx_queue_setup(ethdev_port, 0, 64, SOCKET_ID_ANY, NULL), 0);
+	CHECK_EQUAL(ethdev_mbufs_out(), n);
+	CHECK(rte_eth_dev_reset(ethdev_port) < 0);
+	CHECK_EQUAL(ethdev_mbufs_out(), n);
+	CHECK_REFUSED(rte_eth_dev_configure(ethdev_port, 1, 1, &conf), -EIO, "the reset failed");
+	CHECK_EQUAL(ethdev_mbufs_out(), n);
+	/* The fence holds: all comes back and the port works. */
+	resets_fail = false;
+	ethdev_bring_up(1, 1);
+	CHECK_EQUAL(ethdev_mbufs_out(), 0);
+	ethdev_send(0, 3, 1200);
+	/* Once more, and this time the port is closed: that is the last fence. */
+	send_and_break(port);
+	resets_fail = true;
+	CHECK_EQUAL(rte_eth_dev_stop(ethdev_port), 0);
+	CHECK_EQUAL(rte_eth_tx_queue_setup(ethdev_port, 0, 64, SOCKET_ID_ANY, NULL), 0);
+	port->bus->backend = real_backend;
+	CHECK_EQUAL(rte_eth_dev_close(ethdev_port), 0);
+	CHECK_EQUAL(ethdev_mbufs_out(), 0);
+}
+
+/* ---- names and arguments ---- */
+
+/* ethdev_device with the GUID spelled another way: "vmbus:GUID[,ARGS]". */
+static void
+spell(char *out, size_t size, const char *before, const char *after, bool upper)
+{
+	char guid[37];
+	int i;
+
+	memcpy(guid, ethdev_device + strlen("vmbus:"), sizeof(guid) - 1);
+	guid[sizeof(guid) - 1] = '\0';
+	for (i = 0; upper && guid[i] != '\0'; i++)
+		guid[i] = (char)toupper((unsigned char)guid[i]);
+	snprintf(out, size, "%s%s%s%s", before, guid, after, ethdev_device + strlen("vmbus:") + 36);
+}
+
+static void
+a_guid_may_be_spelled_as_windows_does(void)
+{
+	static const struct {
+		const char *before, *after;
+		bool upper;
+	} spelled[] = {
+		{"vmbus:{", "}", true},
+		{"vmbus:{", "}", false},
+		{"{", "}", true},
+		{"vmbus:", "", true},
+		{"", "", true},
+		{"vmbus:", "", false},
+	};
+	char device[300];
+	size_t i;
+
+	for (i = 0; i < RTE_DIM(spelled); i++) {
+		ethdev_detach();
+		spell(device, sizeof(device), spelled[i].before, spelled[i].after,
+			spelled[i].upper);
+		if (ethdev_attach(device) != 0)
+			FAIL("%s is not attached", device);
+		ethdev_bring_up(1, 1);
+		WAIT_UNTIL(ethdev_receive(0) != 0);
+	}
+	ethdev_detach();
+	CHECK(ethdev_attach("vmbus:{48795065-7230-4000-8000-000000000001") < 0);
+	CHECK(ethdev_attach("vmbus:48795065-7230-4000-8000-000000000001}") < 0);
+	CHECK(ethdev_attach("vmbus:{{48795065-7230-4000-8000-00000000000}") < 0);
+	CHECK_EQUAL(ethdev_attach(ethdev_device), 0);
+}
+
+static void
+device_arguments_of_the_in_tree_driver_are_accepted(void)
+{
+	static const struct {
+		const char *args, *words;
+		bool good;
+	} given[] = {
+		{"numa_aware=1", "numa_aware has no effect", true},
+		{"numa_aware=0", "numa_aware has no effect", true},
+		{"rx_copybreak=0", "rx_copybreak have no effect", true},
+		{"rx_extmbuf_enable=1", "rx_copybreak have no effect", true},
+		{"latency=100,tx_copybreak=256", NULL, true},
+		{"numa_aware=2", "devargs key numa_aware=2", false},
+		{"numa_aware=yes", "devargs key numa_aware=yes", false},
+		{"latency=-1", "devargs key latency=-1", false},
+		{"numa_awares=1", "known keys: vfio-user=PATH", false},
+	};
+	char device[400];
+	unsigned long lines;
+	size_t i;
+
+	for (i = 0; i < RTE_DIM(given); i++) {
+		if (rte_eth_dev_is_valid_port(ethdev_port))
+			ethdev_detach();
+		snprintf(device, sizeof(device), "%s,%s", ethdev_device, given[i].args);
+		lines = ethdev_log_lines();
+		if ((ethdev_attach(device) == 0) != given[i].good)
+			FAIL("%s: %s", given[i].args, given[i].good ? "refused" : "accepted");
+		if (given[i].words != NULL && !ethdev_logged(lines, given[i].words))
+			FAIL("%s: nothing in the log about \"%s\"", given[i].args, given[i].words);
+		if (given[i].good)
+			ethdev_bring_up(1, 1);
+	}
+}
+
+#define CASE(name)                                                                                 \
+	{                                                                                          \
+#name, name                                                                        \
+	}
+const struct ethdev_case ethdev_contract_cases[] = {
+	CASE(start_without_a_queue_that_was_configured_is_refused),
+	CASE(modes_that_are_not_there_are_refused),
+	CASE(queues_that_start_later_are_refused),
+	CASE(what_dev_info_announces_works),
+	CASE(the_port_has_a_node),
+	CASE(bursts_of_a_stopped_or_removed_port_are_harmless),
+	CASE(a_link_callback_may_close_the_port),
+	CASE(a_callback_of_a_network_change_may_close_the_port),
+	CASE(a_port_that_broke_while_stopped_starts_again),
+	CASE(memory_in_flight_is_kept_until_the_host_is_fenced_off),
+	CASE(a_guid_may_be_spelled_as_windows_does),
+	CASE(device_arguments_of_the_in_tree_driver_are_accepted),
+	{NULL, NULL},
+};

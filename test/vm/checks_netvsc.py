@@ -34,7 +34,8 @@ class Netvsc:
         self.machine, self.guest = machine, guest
 
     def detected(self):
-        log = self.guest.check("dmesg")
+        # Only the lines in question: the serial port takes 20 ms a line.
+        log = self.guest.check("dmesg | grep -E 'Hyper-V|Vmbus version'")
         for text in ("Hypervisor detected: Microsoft Hyper-V",
                      "privilege flags low 0xaf7, high 0x30, hints 0x228, misc 0x510",
                      "hv_vmbus: Vmbus version:5.3"):
@@ -241,9 +242,8 @@ class Netvsc:
         stats = self.machine.stats()
         need(stats["protocol_errors"] == 0, "the host counts %d protocol errors" % stats["protocol_errors"])
         need(stats["tx_errors"] == 0, "the host refused %d sends" % stats["tx_errors"])
-        bad = [line for line in self.guest.check("dmesg").splitlines()
-               if re.search(r"hv_netvsc|hv_vmbus", line) and re.search(
-                   r"[Ii]nvalid|unable|failed|error|timed? ?out|mismatch", line)]
+        bad = [line for line in self.guest.check("dmesg | grep -E 'hv_netvsc|hv_vmbus'").splitlines()
+               if re.search(r"[Ii]nvalid|unable|failed|error|timed? ?out|mismatch", line)]
         need(not bad, "the guest's log: %s" % bad[:3])
 
 
@@ -281,7 +281,7 @@ def run_old(machine, report):
     guest = machine.boot("load=hv_vmbus,hv_netvsc", options=["--vmbus-version", "4.0", "--monitor", "none"])
 
     def version():
-        need("Vmbus version:4.0" in guest.check("dmesg"), "not negotiated")
+        need("Vmbus version:4.0" in guest.check("dmesg | grep 'Vmbus version'"), "not negotiated")
         need(guest.run("cat /sys/bus/vmbus/devices/*/monitor_id")[0] != 0, "there is a monitor id")
 
     def traffic():

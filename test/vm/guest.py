@@ -24,7 +24,7 @@ class Guest:
         self.lines = queue.Queue()
         self.trouble = []
         self.started = time.monotonic()
-        self.process = subprocess.Popen(["timeout", "-k", "5", "900"] + command, stdin=subprocess.PIPE,
+        self.process = subprocess.Popen(["timeout", "--foreground", "-k", "5", "900"] + command, stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()

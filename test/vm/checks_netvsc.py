@@ -17,9 +17,9 @@ def need(condition, text):
 
 
 def counters(guest):
-    """Counters of ethtool -S by name."""
+    """Packet counters of ethtool -S by name; only these, as each line takes its time."""
     return {n.strip(): int(v) for n, v in
-            re.findall(r"^\s*(\S+): (\d+)$", guest.check("ethtool -S eth0"), re.M)}
+            re.findall(r"^\s*(\S+): (\d+)$", guest.check("ethtool -S eth0 | grep packets:"), re.M)}
 
 
 def set_up(guest):
@@ -69,9 +69,10 @@ class Netvsc:
     def ethtool(self):
         out = self.guest.check("ethtool -i eth0")
         need("driver: hv_netvsc" in out, out)
-        features = self.guest.check("ethtool -k eth0")
-        for name in ("rx-checksumming", "tx-checksumming", "tcp-segmentation-offload", "scatter-gather",
-                     "rx-vlan-offload", "tx-vlan-offload"):
+        names = ("rx-checksumming", "tx-checksumming", "tcp-segmentation-offload", "scatter-gather",
+                 "rx-vlan-offload", "tx-vlan-offload")
+        features = self.guest.check("ethtool -k eth0 | grep -E '^(%s):'" % "|".join(names))
+        for name in names:
             need(re.search(r"^%s: on" % name, features, re.M), "feature %s is not on" % name)
         before = counters(self.guest)
         ping(GUEST, 5)
@@ -83,8 +84,8 @@ class Netvsc:
 
     def tcp_out(self):
         """Guest to TAP with segmentation offload: content, frame sizes, checksums of every frame."""
-        length = 4 * MEGABYTE
-        need("tcp-segmentation-offload: on" in self.guest.check("ethtool -k eth0"), "TSO is off")
+        length = 2 * MEGABYTE
+        need("tcp-segmentation-offload: on" in self.guest.check("ethtool -k eth0 | grep ^tcp-seg"), "TSO is off")
         self.guest.check("head -c %d /dev/urandom > /tmp/blob" % length)
         digest = self.guest.check("sha256sum < /tmp/blob").split()[0]
         receiver, sniffer = Receiver(5001), Sniffer(self.machine.tap)
@@ -110,7 +111,7 @@ class Netvsc:
             self.guest.check("rm -f /tmp/in; socat -u TCP-LISTEN:5002,reuseaddr CREATE:/tmp/in & "
                              "for i in 1 2 3 4 5 6 7 8 9; do grep -q :138A /proc/net/tcp && break; "
                              "sleep 0.2; done")
-            digest = send_blob(GUEST, 5002, 4 * MEGABYTE, seed=len(rx))
+            digest = send_blob(GUEST, 5002, 2 * MEGABYTE, seed=len(rx))
             self.guest.check("wait", 60)
             got = self.guest.check("sha256sum < /tmp/in").split()[0]
             need(got == digest, "content differs with rx checksum %s" % rx)

@@ -19,7 +19,7 @@ class GuestError(Exception):
 class Guest:
     """One running machine; commands go to a shell on its console, one line each."""
 
-    def __init__(self, command, log, boot_seconds=120):
+    def __init__(self, command, log, boot_seconds=300):
         self.log = open(log, "w", encoding="utf-8", errors="replace")
         self.lines = queue.Queue()
         self.trouble = []

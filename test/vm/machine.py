@@ -16,6 +16,9 @@ QEMU = "qemu-system-x86_64"
 # has no effect on the flag: the machine's kernel dies in an interrupt right behind VMRUN, or gets no
 # interrupt any more. So no guest may run on processor 0: the job has the others to itself.
 PROCESSORS, JOB_PROCESSORS = 3, (1, 2)
+MEGABYTES = 2048
+# Nested page tables: guests boot in half the time.
+NPT = 1
 
 # Ends with its folder, if with nothing else.
 HEARTBEAT = '%ssh -c \'while n=$((n+1)); echo $n >"$JOB/alive%s"; do sleep 2; done\' >/dev/null 2>&1 &\n'
@@ -41,12 +44,12 @@ def job_script(command, work, emulated):
     return script + '(%s)\nstatus=$?\necho $status >"$JOB/status"\nexit $status\n' % command
 
 
-def job_command(command, hvsim_vm, seconds, work, folders, interactive=False, npt=False):
+def job_command(command, hvsim_vm, seconds, work, folders, interactive=False, npt=NPT):
     """
     Command line that runs shell command `command` where hvsim-vm works, in a network of its own.
     `work` is a folder that `command` sees as $JOB and may write to, at the same path; status and
     output of `command` must go there. `folders` are what else it must see, wherever they are. With
-    `npt` the emulated machine's KVM uses nested page tables.
+    `npt` 1 the emulated machine's KVM uses nested page tables.
     """
     # Everything is ended by force in the end. In the foreground, or the terminal would be out of reach.
     limit = ["timeout", "--foreground", "-k", "5", str(seconds)]
@@ -60,7 +63,7 @@ def job_command(command, hvsim_vm, seconds, work, folders, interactive=False, np
     listed = mounts.mounts(work, *folders)
     images.l1(image, listed, script)
     return limit + [
-        QEMU, "-accel", "tcg,thread=multi", "-cpu", "max", "-m", "4096", "-smp", str(PROCESSORS),
+        QEMU, "-accel", "tcg,thread=multi", "-cpu", "max", "-m", str(MEGABYTES), "-smp", str(PROCESSORS),
         "-nographic", "-monitor", "none", "-no-reboot", "-kernel", images.kernel()[1], "-initrd", image,
         # An oops must not go on half dead, with checks that fail because of it.
         "-append", "console=ttyS0 panic=-1 oops=panic quiet npt=%d" % npt,

@@ -24,8 +24,6 @@ from schedule import Schedule
 # Longest first, as several run at a time; and the seconds after which a scenario has failed even if
 # its machine lives. A busy machine takes several times the usual.
 SECONDS = {"uio": 720, "netvsc": 600, "uio-intree": 360, "netvsc-wide": 300, "netvsc-old": 300}
-# What an emulated machine may use of this one's memory, and what it keeps busy.
-MEGABYTES, CORES = 4096, 1
 
 
 def say(text):
@@ -33,10 +31,10 @@ def say(text):
 
 
 def places():
-    """How many machines can run at a time"""
+    """How many machines can run at a time: each keeps about one processor busy."""
     with open("/proc/meminfo", encoding="ascii") as f:
         free = next(int(line.split()[1]) // 1024 for line in f if line.startswith("MemAvailable"))
-    return max(1, min(2, len(os.sched_getaffinity(0)) // CORES, free // MEGABYTES))
+    return max(1, min(2, len(os.sched_getaffinity(0)), free // machine.MEGABYTES))
 
 
 def settings(build):
@@ -76,8 +74,8 @@ def keep_logs(work, keep):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", default=images.BUILD)
-    parser.add_argument("--npt", action="store_true",
-                        help="nested page tables in the emulated machine: boots faster, less reliable")
+    parser.add_argument("--npt", type=int, choices=(0, 1), default=machine.NPT,
+                        help="with 0 the emulated machine uses shadow page tables: slower")
     parser.add_argument("--places", type=int, help="how many machines run at a time")
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=" ".join(SECONDS))
     arguments = parser.parse_args()

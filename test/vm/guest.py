@@ -13,7 +13,7 @@ TROUBLE = re.compile(r"WARNING: CPU|BUG:|Oops|general protection|Kernel panic|Ca
 
 
 # Deadlines are for a machine that boots in that time; where it takes longer, they are longer too.
-USUAL_BOOT_SECONDS, MOST = 20, 6
+USUAL_BOOT_SECONDS, MOST = 30, 6
 
 
 class GuestError(Exception):

@@ -75,7 +75,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", default=images.BUILD)
     parser.add_argument("--npt", type=int, choices=(0, 1), default=machine.NPT,
-                        help="with 0 the emulated machine uses shadow page tables: slower")
+                        help="with 1 the emulated machine uses nested page tables: guests boot faster, "
+                        "and die now and then")
     parser.add_argument("--places", type=int, help="how many machines run at a time")
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=" ".join(SECONDS))
     arguments = parser.parse_args()

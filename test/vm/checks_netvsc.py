@@ -17,9 +17,9 @@ def need(condition, text):
 
 
 def counters(guest):
-    """Counters of ethtool -S by name."""
+    """Packet counters of ethtool -S by name; only these, as each line takes its time."""
     return {n.strip(): int(v) for n, v in
-            re.findall(r"^\s*(\S+): (\d+)$", guest.check("ethtool -S eth0"), re.M)}
+            re.findall(r"^\s*(\S+): (\d+)$", guest.check("ethtool -S eth0 | grep packets:"), re.M)}
 
 
 def set_up(guest):
@@ -34,7 +34,8 @@ class Netvsc:
         self.machine, self.guest = machine, guest
 
     def detected(self):
-        log = self.guest.check("dmesg")
+        # Only the lines in question: the serial port takes 20 ms a line.
+        log = self.guest.check("dmesg | grep -E 'Hyper-V|Vmbus version'")
         for text in ("Hypervisor detected: Microsoft Hyper-V",
                      "privilege flags low 0xaf7, high 0x30, hints 0x228, misc 0x510",
                      "hv_vmbus: Vmbus version:5.3"):
@@ -68,9 +69,10 @@ class Netvsc:
     def ethtool(self):
         out = self.guest.check("ethtool -i eth0")
         need("driver: hv_netvsc" in out, out)
-        features = self.guest.check("ethtool -k eth0")
-        for name in ("rx-checksumming", "tx-checksumming", "tcp-segmentation-offload", "scatter-gather",
-                     "rx-vlan-offload", "tx-vlan-offload"):
+        names = ("rx-checksumming", "tx-checksumming", "tcp-segmentation-offload", "scatter-gather",
+                 "rx-vlan-offload", "tx-vlan-offload")
+        features = self.guest.check("ethtool -k eth0 | grep -E '^(%s):'" % "|".join(names))
+        for name in names:
             need(re.search(r"^%s: on" % name, features, re.M), "feature %s is not on" % name)
         before = counters(self.guest)
         ping(GUEST, 5)
@@ -82,8 +84,8 @@ class Netvsc:
 
     def tcp_out(self):
         """Guest to TAP with segmentation offload: content, frame sizes, checksums of every frame."""
-        length = 4 * MEGABYTE
-        need("tcp-segmentation-offload: on" in self.guest.check("ethtool -k eth0"), "TSO is off")
+        length = 2 * MEGABYTE
+        need("tcp-segmentation-offload: on" in self.guest.check("ethtool -k eth0 | grep ^tcp-seg"), "TSO is off")
         self.guest.check("head -c %d /dev/urandom > /tmp/blob" % length)
         digest = self.guest.check("sha256sum < /tmp/blob").split()[0]
         receiver, sniffer = Receiver(5001), Sniffer(self.machine.tap)
@@ -109,7 +111,7 @@ class Netvsc:
             self.guest.check("rm -f /tmp/in; socat -u TCP-LISTEN:5002,reuseaddr CREATE:/tmp/in & "
                              "for i in 1 2 3 4 5 6 7 8 9; do grep -q :138A /proc/net/tcp && break; "
                              "sleep 0.2; done")
-            digest = send_blob(GUEST, 5002, 4 * MEGABYTE, seed=len(rx))
+            digest = send_blob(GUEST, 5002, 2 * MEGABYTE, seed=len(rx))
             self.guest.check("wait", 60)
             got = self.guest.check("sha256sum < /tmp/in").split()[0]
             need(got == digest, "content differs with rx checksum %s" % rx)
@@ -241,9 +243,8 @@ class Netvsc:
         stats = self.machine.stats()
         need(stats["protocol_errors"] == 0, "the host counts %d protocol errors" % stats["protocol_errors"])
         need(stats["tx_errors"] == 0, "the host refused %d sends" % stats["tx_errors"])
-        bad = [line for line in self.guest.check("dmesg").splitlines()
-               if re.search(r"hv_netvsc|hv_vmbus", line) and re.search(
-                   r"[Ii]nvalid|unable|failed|error|timed? ?out|mismatch", line)]
+        bad = [line for line in self.guest.check("dmesg | grep -E 'hv_netvsc|hv_vmbus'").splitlines()
+               if re.search(r"[Ii]nvalid|unable|failed|error|timed? ?out|mismatch", line)]
         need(not bad, "the guest's log: %s" % bad[:3])
 
 
@@ -281,7 +282,7 @@ def run_old(machine, report):
     guest = machine.boot("load=hv_vmbus,hv_netvsc", options=["--vmbus-version", "4.0", "--monitor", "none"])
 
     def version():
-        need("Vmbus version:4.0" in guest.check("dmesg"), "not negotiated")
+        need("Vmbus version:4.0" in guest.check("dmesg | grep 'Vmbus version'"), "not negotiated")
         need(guest.run("cat /sys/bus/vmbus/devices/*/monitor_id")[0] != 0, "there is a monitor id")
 
     def traffic():

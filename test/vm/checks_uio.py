@@ -194,7 +194,7 @@ def swap(frame):
 
 def run(machine, report):
     """Our plugin in stock testpmd on uio_hv_generic."""
-    guest = machine.boot(APPEND, SPOOF, mem="768M", image="l2-dpdk.gz")
+    guest = machine.boot(APPEND, SPOOF, mem="768M", image="l2-dpdk.cpio")
     if guest.run("test -e " + PLUGIN)[0] != 0:
         report.line("skip", "the plugin has not been built")
         guest.power_off()
@@ -216,7 +216,7 @@ def run(machine, report):
 
 def run_intree(machine, report):
     """The in-tree PMD in the same guest, for comparison."""
-    guest = machine.boot(APPEND, SPOOF, mem="768M", image="l2-dpdk.gz")
+    guest = machine.boot(APPEND, SPOOF, mem="768M", image="l2-dpdk.cpio")
     u = Uio(machine, guest)
     if not report.check("vmbusctl bind", u.bind):
         return

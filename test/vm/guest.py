@@ -12,6 +12,10 @@ TROUBLE = re.compile(r"WARNING: CPU|BUG:|Oops|general protection|Kernel panic|Ca
                      r"blocked for more than|soft lockup|rcu: INFO|stack guard page|KVM internal error")
 
 
+# Deadlines are for a machine that boots in that time; where it takes longer, they are longer too.
+USUAL_BOOT_SECONDS, MOST = 30, 6
+
+
 class GuestError(Exception):
     """The guest did not do what was asked, in time or at all."""
 
@@ -19,17 +23,19 @@ class GuestError(Exception):
 class Guest:
     """One running machine; commands go to a shell on its console, one line each."""
 
-    def __init__(self, command, log, boot_seconds=120):
+    def __init__(self, command, log, boot_seconds=300):
         self.log = open(log, "w", encoding="utf-8", errors="replace")
         self.lines = queue.Queue()
         self.trouble = []
+        self.slowness = 1
         self.started = time.monotonic()
-        self.process = subprocess.Popen(["timeout", "-k", "5", "900"] + command, stdin=subprocess.PIPE,
+        self.process = subprocess.Popen(["timeout", "--foreground", "-k", "5", "900"] + command, stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
         self._until("@@ready", boot_seconds, "boot")
         self.boot_time = time.monotonic() - self.started
+        self.slowness = min(MOST, max(1, self.boot_time / USUAL_BOOT_SECONDS))
 
     def _read(self):
         pending = b""
@@ -54,6 +60,7 @@ class Guest:
 
     def _until(self, marker, seconds, what):
         """Lines up to the one with `marker`; the rest of that line is returned with them."""
+        seconds *= self.slowness
         end = time.monotonic() + seconds
         got = []
         while True:
@@ -99,7 +106,7 @@ class Guest:
 
     def poll(self, command, seconds=20, pause=0.3):
         """Repeat a command until it succeeds; its output."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + seconds * self.slowness
         while True:
             status, out = self.run(command, seconds)
             if status == 0:
@@ -115,7 +122,7 @@ class Guest:
 
     def wait(self, seconds):
         try:
-            status = self.process.wait(seconds)
+            status = self.process.wait(seconds * self.slowness)
         except subprocess.TimeoutExpired:
             self.kill()
             raise GuestError("hvsim-vm did not end within %d s" % seconds) from None

@@ -5,10 +5,12 @@ import os
 import re
 import subprocess
 
+import mounts
 from cpio import Archive, libraries, module_path
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
+BUILD = os.path.join(ROOT, os.environ.get("HYPERPOLL_BUILD", "build"))
 
 # In the order in which they are loaded.
 L1_MODULES = ("virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci netfs fscache "
@@ -43,9 +45,12 @@ def base(version, modules, init):
     return archive
 
 
-def l1(path):
-    """The machine in which KVM is: mounts the whole file system of the host read-only."""
-    base(kernel()[0], L1_MODULES, "init-l1.sh").write(path)
+def l1(path, listed, job):
+    """The machine in which KVM is: shows files of this one as listed (mounts.py), runs script `job`."""
+    archive = base(kernel()[0], L1_MODULES, "init-l1.sh")
+    archive.data("mounts", mounts.table(listed))
+    archive.data("job", job + "\n")
+    archive.write(path)
 
 
 def add_dpdk(archive, build):
@@ -86,6 +91,9 @@ def l2(path, build=None, autorun=None):
     archive = base(kernel()[0], L2_MODULES, "init-l2.sh")
     for program in L2_PROGRAMS:
         archive.program(os.path.realpath(program), "bin/" + os.path.basename(program))
+    # Started by other programs than busybox's shell.
+    for applet in ("true", "modprobe"):
+        archive.link("bin/" + applet, "busybox")
     if build is not None:
         add_dpdk(archive, build)
     if autorun is not None:

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Runs scenarios where hvsim-vm works (see machine.py): inside.py FOLDER SCENARIO..."""
+"""Runs a scenario where hvsim-vm works (see machine.py): inside.py FOLDER SCENARIO"""
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
+import traceback
 
 sys.dont_write_bytecode = True
 
@@ -35,15 +37,12 @@ class Machine:
         sh("ip link del %s 2>/dev/null; ip tuntap add %s mode tap && "
            "ip addr add 10.9.0.1/24 dev %s && ip link set %s up" % ((self.tap,) * 4))
 
-    def boot(self, append, nic="", options=(), cpus=2, mem="512M", image="l2.gz"):
+    def boot(self, append, nic="", options=(), cpus=2, mem="512M", image="l2.cpio"):
         command = [self.settings["hvsim_vm"], "--kernel", images.kernel()[1],
-                   "--initrd", os.path.join(self.folder, image), "--append", append, "--mem", mem,
+                   "--initrd", os.path.join(self.settings["images"], image), "--append", append, "--mem", mem,
                    "--cpus", str(cpus), "--control", self.socket, "--verbose",
                    "--nic", nic + "port=tap:" + self.tap] + list(options)
-        log = os.path.join(self.folder, self.scenario + ".log")
-        if os.path.exists(log):
-            os.rename(log, log.replace(".log", "-first.log"))
-        self.guest = Guest(command, log)
+        self.guest = Guest(command, os.path.join(self.folder, "guest.log"))
         return self.guest
 
     def control(self, *words):
@@ -90,28 +89,29 @@ class Machine:
 
 
 def main():
-    folder, names = sys.argv[1], sys.argv[2:]
+    folder, name = sys.argv[1:]
+    # So that the guest ends too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     scenarios = dict(checks_netvsc.SCENARIOS)
     if checks_uio is not None:
         scenarios.update(checks_uio.SCENARIOS)
-    for name in names:
-        report = Report(os.path.join(folder, "results"), name)
-        report.line("begin", "")
-        began = time.monotonic()
-        machine = Machine(folder, name)
-        try:
-            scenarios[name](machine, report)
-        except Aborted as reason:
-            report.line("abort", str(reason))
-            return 1
-        except GuestError as reason:
-            report.line("abort", str(reason))
-            return 1
-        finally:
-            machine.close()
-        report.line("end", "%.0f s" % (time.monotonic() - began))
-    return 0
+    report = Report(os.path.join(folder, "results"), name)
+    report.line("begin", "")
+    began = time.monotonic()
+    machine = Machine(folder, name)
+    try:
+        scenarios[name](machine, report)
+    except Aborted:
+        pass  # said with the check that failed
+    except GuestError as reason:
+        report.line("FAIL", str(reason))
+    except Exception as error:
+        traceback.print_exc()
+        report.line("FAIL", "%s: %s" % (type(error).__name__, error))
+    finally:
+        machine.close()
+    report.line("end", "%.0f s" % (time.monotonic() - began))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

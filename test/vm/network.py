@@ -107,12 +107,8 @@ class Sniffer(threading.Thread):
 
 
 def checksum(data):
-    if len(data) % 2:
-        data += b"\0"
-    total = sum(struct.unpack(">%dH" % (len(data) // 2), data))
-    while total >> 16:
-        total = (total & 0xffff) + (total >> 16)
-    return total
+    """The ones' complement sum is the remainder by 65535; 0 when the checksum within is right."""
+    return int.from_bytes(data + b"\0" * (len(data) % 2), "big") % 0xffff
 
 
 def tcp_checksum_ok(packet):
@@ -121,7 +117,7 @@ def tcp_checksum_ok(packet):
     length = struct.unpack(">H", packet[2:4])[0]
     segment = packet[head:length]
     pseudo = packet[12:20] + struct.pack(">BBH", 0, 6, len(segment))
-    return checksum(packet[:head]) == 0xffff and checksum(pseudo + segment) == 0xffff
+    return checksum(packet[:head]) == 0 and checksum(pseudo + segment) == 0
 
 
 class Flood(threading.Thread):

@@ -7,8 +7,9 @@ check and 'N passed, N failed' last. Logs stay in <build>/vm-logs.
 import argparse
 import json
 import os
+import shlex
 import shutil
-import subprocess
+import signal
 import sys
 import time
 
@@ -17,150 +18,104 @@ sys.dont_write_bytecode = True
 # pylint: disable=wrong-import-position
 import images
 import machine
+from attempt import Attempt
+from schedule import Schedule
 
-ORDER = ["netvsc", "netvsc-old", "netvsc-wide", "uio", "uio-intree"]
-SECONDS = {"netvsc": 240, "netvsc-old": 80, "netvsc-wide": 100, "uio": 300, "uio-intree": 160}
-START_SECONDS = 40
-
-
-class Results:
-    """Reads the result lines while the job runs and prints them."""
-
-    def __init__(self, path):
-        self.path = path
-        self.offset = 0
-        self.passed = self.failed = self.skipped = 0
-        self.failures = []
-        self.done = []
-        self.current = None
-        self.pending = []
-        self.aborted = None
-
-    def read(self):
-        if not os.path.exists(self.path):
-            return
-        with open(self.path, encoding="utf-8") as f:
-            f.seek(self.offset)
-            for line in iter(f.readline, ""):
-                if not line.endswith("\n"):
-                    break
-                self.offset += len(line.encode())
-                self.take(line.strip())
-
-    def take(self, line):
-        kind, rest = line.split(" ", 1)
-        scenario, _, text = rest.partition(": ")
-        if kind == "begin":
-            self.current, self.pending, self.aborted = scenario.rstrip(":"), [], None
-            return
-        if kind == "abort":
-            self.aborted = text
-            return
-        if kind == "end":
-            self.done.append(scenario)
-            self.settle()
-            return
-        self.pending.append((kind, rest))
-        print("  %-4s %s" % (kind, rest), flush=True)
-
-    def settle(self):
-        """Count the lines of the scenario that ended."""
-        for kind, text in self.pending:
-            self.passed += kind == "ok"
-            self.failed += kind == "FAIL"
-            self.skipped += kind == "skip"
-            if kind == "FAIL":
-                self.failures.append(text)
-        self.pending = []
+# Longest first, as several run at a time; and the seconds after which a scenario has failed even if
+# its machine lives. A busy machine takes several times the usual.
+SECONDS = {"uio": 720, "netvsc": 600, "uio-intree": 360, "netvsc-wide": 300, "netvsc-old": 300}
 
 
-def attempt(names, work, hvsim_vm, results, npt):
-    """One run of the machine over some scenarios. @return why it did not finish, or None"""
-    seconds = START_SECONDS + sum(SECONDS[n] for n in names)
-    command = machine.job_command(
-        "timeout -k 5 %d /usr/bin/python3 -B %s $JOB %s > $JOB/inside.log 2>&1"
-        % (seconds - 20, os.path.join(images.HERE, "inside.py"), " ".join(names)),
-        hvsim_vm, seconds, work, npt=npt)
-    with open(os.path.join(work, "console.log"), "ab") as console:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=console,
-                                   stderr=subprocess.STDOUT)
-        while process.poll() is None:
-            time.sleep(0.3)
-            results.read()
-    results.read()
-    missing = [n for n in names if n not in results.done]
-    if not missing:
-        return None
-    return results.aborted or "the machine ended or ran out of time (%d s) in scenario %s" % (
-        seconds, missing[0])
+def say(text):
+    print(text, flush=True)
 
 
-def settings(build, work):
+def places():
+    """How many machines can run at a time: each keeps about one processor busy."""
+    with open("/proc/meminfo", encoding="ascii") as f:
+        free = next(int(line.split()[1]) // 1024 for line in f if line.startswith("MemAvailable"))
+    return max(1, min(2, len(os.sched_getaffinity(0)), free // machine.MEGABYTES))
+
+
+def settings(build):
     hvsim_vm = os.path.join(build, "app", "hvsim-vm", "hvsim-vm")
     if not os.access(hvsim_vm, os.X_OK):
         sys.exit("vm: %s is missing: run ./run build first" % hvsim_vm)
     if not machine.direct(hvsim_vm) and shutil.which(machine.QEMU) is None:
         sys.exit("vm: no KVM with Hyper-V support and no %s: apt-get install qemu-system-x86" % machine.QEMU)
-    with open(os.path.join(work, "settings.json"), "w", encoding="utf-8") as f:
-        json.dump({"hvsim_vm": hvsim_vm, "build": build}, f)
     return hvsim_vm
+
+
+def starter(work, build, hvsim_vm, npt):
+    """@return the function that starts an attempt in a folder of its own below `work`"""
+    def start(scenario, number):
+        folder = os.path.join(work, "%s-%d" % (scenario, number))
+        os.mkdir(folder)
+        with open(os.path.join(folder, "settings.json"), "w", encoding="utf-8") as f:
+            json.dump({"hvsim_vm": hvsim_vm, "images": work}, f)
+        command = "/usr/bin/python3 -B %s \"$JOB\" %s >\"$JOB/inside.log\" 2>&1" % (
+            shlex.quote(os.path.join(images.HERE, "inside.py")), scenario)
+        seconds = SECONDS[scenario]
+        return Attempt(machine.job_command(command, hvsim_vm, seconds + 120, folder,
+                                           [images.ROOT, build, work], npt=npt), folder, seconds, say)
+    return start
+
+
+def keep_logs(work, keep):
+    shutil.rmtree(keep, ignore_errors=True)
+    for top, _, files in os.walk(work):
+        for name in files:
+            if name.endswith(".log"):
+                to = os.path.join(keep, os.path.relpath(top, work))
+                os.makedirs(to, exist_ok=True)
+                shutil.copy(os.path.join(top, name), to)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--build", default=os.path.join(images.ROOT, "build"))
-    parser.add_argument("--npt", action="store_true",
-                        help="nested page tables in the emulated machine: boots faster, less reliable")
-    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=" ".join(ORDER))
+    parser.add_argument("--build", default=images.BUILD)
+    parser.add_argument("--npt", type=int, choices=(0, 1), default=machine.NPT,
+                        help="with 1 the emulated machine uses nested page tables: guests boot faster, "
+                        "and die now and then")
+    parser.add_argument("--places", type=int, help="how many machines run at a time")
+    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=" ".join(SECONDS))
     arguments = parser.parse_args()
     build = os.path.realpath(arguments.build)
     for name in arguments.scenarios:
-        if name not in ORDER:
-            parser.error("no scenario %s; there are: %s" % (name, " ".join(ORDER)))
-    names = [n for n in ORDER if n in (arguments.scenarios or ORDER)]
-    if not os.path.exists(os.path.join(images.HERE, "checks_uio.py")):
-        names = [n for n in names if not n.startswith("uio")]
+        if name not in SECONDS:
+            parser.error("no scenario %s; there are: %s" % (name, " ".join(SECONDS)))
+    names = [n for n in SECONDS if n in (arguments.scenarios or SECONDS)]
+    # Ended from outside, it still ends its machines.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     began = time.monotonic()
-    retried = {}
     with machine.work_folder() as work:
-        hvsim_vm = settings(build, work)
-        print("vm: guests run %s" % ("on this machine's KVM" if machine.direct(hvsim_vm) else
-                                     "in a machine emulated by QEMU (this one's KVM lacks Hyper-V support)"))
-        images.l2(os.path.join(work, "l2.gz"))
+        hvsim_vm = settings(build)
+        say("vm: guests run %s" % ("on this machine's KVM" if machine.direct(hvsim_vm) else
+                                   "in machines emulated by QEMU (this one's KVM lacks Hyper-V support)"))
+        images.l2(os.path.join(work, "l2.cpio"))
         if any(n.startswith("uio") for n in names):
-            images.l2(os.path.join(work, "l2-dpdk.gz"), build)
-        results = Results(os.path.join(work, "results"))
-        while names:
-            reason = attempt(names, work, hvsim_vm, results, arguments.npt)
-            names = [n for n in names if n not in results.done]
-            if reason is None or not names:
-                break
-            # Nested emulation fails now and then: each scenario gets one more try, never silently.
-            if names[0] in retried:
-                results.settle()
-                results.failed += 1
-                results.failures.append("%s: aborted twice: %s" % (names[0], reason))
-                names = names[1:]
-                continue
-            retried[names[0]] = reason
-            results.pending = []
-            print("vm: RETRY of %s: %s" % (names[0], reason), flush=True)
+            images.l2(os.path.join(work, "l2-dpdk.cpio"), build)
+        schedule = Schedule(names, starter(work, build, hvsim_vm, arguments.npt),
+                            arguments.places or places(), say)
         keep = os.path.join(build, "vm-logs")
-        os.makedirs(keep, exist_ok=True)
-        for name in os.listdir(work):
-            if name.endswith(".log"):
-                shutil.copy(os.path.join(work, name), keep)
-    if results.skipped:
-        print("vm: %d skipped" % results.skipped)
-    for name, reason in retried.items():
-        print("vm: 1 retry of %s: %s" % (name, reason))
-    for text in results.failures:
-        print("vm: failed: %s" % text[:160])
-    if results.failed:
-        print("vm: logs are in %s" % keep)
-    print("vm: %.0f s" % (time.monotonic() - began))
-    print("%d passed, %d failed" % (results.passed, results.failed))
-    return 1 if results.failed or results.passed == 0 else 0
+        try:
+            while schedule.poll():
+                time.sleep(0.3)
+        finally:
+            schedule.end()
+            keep_logs(work, keep)
+    passed, failed = schedule.counts["ok"], schedule.counts["FAIL"]
+    if schedule.counts["skip"]:
+        say("vm: %d skipped" % schedule.counts["skip"])
+    for text in schedule.retries:
+        say("vm: retried: %s" % text)
+    for text in schedule.failures:
+        say("vm: failed: %s" % text)
+    if failed or schedule.retries:
+        say("vm: logs are in %s" % keep)
+    say("vm: %d machines, %.0f s" % (schedule.machines, time.monotonic() - began))
+    say("%d passed, %d failed" % (passed, failed))
+    return 1 if failed or passed == 0 else 0
 
 
 if __name__ == "__main__":

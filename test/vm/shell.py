@@ -19,7 +19,7 @@ TESTPMD = ("mkdir -p /dev/hugepages; mount -t hugetlbfs none /dev/hugepages; /op
 
 def main():
     parser = argparse.ArgumentParser(prog="shell.sh", description="A guest with a synthetic NIC on a TAP.")
-    parser.add_argument("--build", default=os.path.join(images.ROOT, "build"))
+    parser.add_argument("--build", default=images.BUILD)
     parser.add_argument("what", nargs="?", default="shell", choices=("shell", "testpmd"))
     arguments = parser.parse_args()
     build = os.path.realpath(arguments.build)
@@ -31,13 +31,13 @@ def main():
         sys.exit("vm: no KVM with Hyper-V support and no %s: apt-get install qemu-system-x86" % machine.QEMU)
     testpmd = arguments.what == "testpmd"
     with machine.work_folder() as work:
-        images.l2(os.path.join(work, "l2.gz"), build if testpmd else None,
+        images.l2(os.path.join(work, "l2.cpio"), build if testpmd else None,
                   autorun=TESTPMD if testpmd else NETVSC)
         append = "shell load=hv_vmbus,hv_netvsc,uio,uio_hv_generic"
         if testpmd:
             append += " default_hugepagesz=2M hugepages=112"
         command = ("ip tuntap add hp0 mode tap; ip addr add 10.9.0.1/24 dev hp0; ip link set hp0 up; "
-                   "%s --kernel %s --initrd $JOB/l2.gz --mem 768M --append %s --nic port=tap:hp0"
+                   "%s --kernel %s --initrd $JOB/l2.cpio --mem 768M --append %s --nic port=tap:hp0"
                    % (shlex.quote(hvsim_vm), images.kernel()[1], shlex.quote(append)))
         if testpmd:
             command = "(sleep 45; ping -i 5 10.9.0.2 | sed 's/^/outside: /') & p=$!; " + command + "; kill $p"
@@ -45,7 +45,8 @@ def main():
             print("vm: this machine's KVM lacks Hyper-V support: the guest runs in an emulated machine,\n"
                   "vm: which takes about a minute to start", flush=True)
         print("vm: end with 'poweroff -f' or Ctrl-A x", flush=True)
-        return subprocess.call(machine.job_command(command, hvsim_vm, 86400, work, interactive=True))
+        return subprocess.call(machine.job_command(command, hvsim_vm, 86400, work, [images.ROOT, build],
+                                                    interactive=True))
 
 
 if __name__ == "__main__":

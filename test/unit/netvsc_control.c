@@ -303,7 +303,7 @@ test_wrong_answers_to_other_requests(void)
 {
 	begin(NOT_OURS, 0);
 	CU_ASSERT_EQUAL(query(), 0);
-	CU_ASSERT_EQUAL(channel.stats.rx_malformed, 2);
+	CU_ASSERT_EQUAL(channel.stats.rx_control_malformed, 2);
 	end();
 }
 

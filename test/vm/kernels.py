@@ -17,6 +17,12 @@ def numbers(version):
     return [int(n) for n in re.findall(r"\d+", version)]
 
 
+def newest_of(versions, wanted):
+    """The newest that `wanted` names: "newest", or how a version starts (6.1 is not how 6.12 does); or None."""
+    named = [v for v in versions if wanted == "newest" or re.match(re.escape(wanted) + r"(?!\d)", v)]
+    return max(named, key=numbers, default=None)
+
+
 def installed():
     """Newest installed kernel."""
     images = glob.glob("/boot/vmlinuz-*")
@@ -64,24 +70,32 @@ class Sources:
         return [re.split(r"[ (|]", d.strip())[0] for line in re.findall(r"^Depends: (.*)$", text, re.M)
                 for d in line.split(",")]
 
-    def images(self):
-        """Kernel packages on offer, the newest last."""
-        return sorted({d for d in self.depends("linux-image-amd64") if re.match(r"linux-image-\d.*-amd64$", d)},
-                      key=numbers)
+    def versions(self):
+        """Kernels on offer, the newest last."""
+        found = [re.match(r"linux-image-(\d.*-amd64)$", d) for d in self.depends("linux-image-amd64")]
+        return sorted({m.group(1) for m in found if m}, key=numbers)
+
+
+def cached(version):
+    root = os.path.join(CACHE, version)
+    # Newer packages have the image beside the modules.
+    image, = glob.glob(os.path.join(root, "boot", "vmlinuz-*")) or [os.path.join(root, "lib/modules", version, "vmlinuz")]
+    return Kernel(version, image, root)
 
 
 def unpacked(wanted):
     """The kernel with version prefix `wanted`, or the newest, of a release that apt can reach."""
+    ready = [os.path.basename(os.path.dirname(mark)) for mark in glob.glob(os.path.join(CACHE, "*", "complete"))]
+    if wanted != "newest" and newest_of(ready, wanted):
+        return cached(newest_of(ready, wanted))
     folder = os.path.join(CACHE, "apt")
     sources = Sources(folder)
-    packages = sources.images()
-    if wanted != "newest":
-        packages = [p for p in packages if p.startswith("linux-image-%s" % wanted)]
-    if not packages:
+    versions = sources.versions()
+    version = newest_of(versions, wanted)
+    if version is None:
         raise FileNotFoundError("no kernel %s in the package sources; there are: %s"
-                                % (wanted, " ".join(sources.images()) or "none"))
-    package = packages[-1]
-    version = package[len("linux-image-"):]
+                                % (wanted, " ".join(versions) or "none"))
+    package = "linux-image-" + version
     root = os.path.join(CACHE, version)
     if not os.path.exists(os.path.join(root, "complete")):
         os.makedirs(root, exist_ok=True)
@@ -98,8 +112,7 @@ def unpacked(wanted):
         subprocess.run(["depmod", "-b", root, version], check=True)
         with open(os.path.join(root, "complete"), "w", encoding="ascii"):
             pass
-    image, = glob.glob(os.path.join(root, "boot", "vmlinuz-*")) or [os.path.join(root, "lib/modules", version, "vmlinuz")]
-    return Kernel(version, image, root)
+    return cached(version)
 
 
 def select(wanted=None):

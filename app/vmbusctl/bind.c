@@ -264,6 +264,17 @@ warn_others(const struct ctl *ctl, const struct vmbus_sysfs_device *device)
 				ctl->devices[i].name);
 }
 
+/* The undo would be to clear it. */
+static void
+warn_override(const struct vmbus_sysfs_device *device)
+{
+	if (device->override_unknown)
+		ctl_error(
+			"note: the driver_override of %s cannot be read, so nothing will bring it "
+			"back; unbind clears it",
+			device->name);
+}
+
 int
 ctl_bind(struct ctl *ctl)
 {
@@ -285,8 +296,10 @@ ctl_bind(struct ctl *ctl)
 	if (ctl->persist && ctl_persist_check(ctl, job.device) != CTL_OK)
 		return CTL_FAILED;
 	ctl_plan_uio(ctl, job.device, &job.plan);
-	if (job.plan.n > 0)
+	if (job.plan.n > 0) {
 		warn_others(ctl, job.device);
+		warn_override(job.device);
+	}
 	return run_job(&job);
 }
 

@@ -75,7 +75,7 @@ static void
 check_module(struct report *r)
 {
 	struct ctl *ctl = r->ctl;
-	char path[VMBUS_SYSFS_PATH_MAX];
+	char path[VMBUS_SYSFS_PATH_MAX], beside[VMBUS_SYSFS_PATH_MAX];
 
 	snprintf(path, sizeof(path), "%s/bus/vmbus/drivers/" VMBUS_UIO_DRIVER, ctl->fs.sys);
 	if (access(path, F_OK) == 0) {
@@ -88,13 +88,17 @@ check_module(struct report *r)
 			"uio_hv_generic is installed and not loaded; vmbusctl bind loads it");
 		return;
 	}
+	/* Newer packages of Debian have it beside the modules. */
 	snprintf(path, sizeof(path), "boot/config-%s", r->release);
-	if (file_has(ctl, path, "CONFIG_UIO_HV_GENERIC=m"))
+	snprintf(beside, sizeof(beside), "lib/modules/%s/config", r->release);
+	if (file_has(ctl, path, "CONFIG_UIO_HV_GENERIC=m") ||
+		file_has(ctl, beside, "CONFIG_UIO_HV_GENERIC=m"))
 		doctor_find(r, FAIL, "module",
 			"install the rest of the kernel's modules (Ubuntu: linux-modules-extra-$(uname -r)), "
 			"or depmod",
 			"the kernel was built with uio_hv_generic but the module is not installed");
-	else if (file_has(ctl, path, "# CONFIG_UIO_HV_GENERIC is not set"))
+	else if (file_has(ctl, path, "# CONFIG_UIO_HV_GENERIC is not set") ||
+		 file_has(ctl, beside, "# CONFIG_UIO_HV_GENERIC is not set"))
 		doctor_find(r, FAIL, "module", "install a kernel with CONFIG_UIO_HV_GENERIC=m",
 			"the kernel %s was built without uio_hv_generic", r->release);
 	else
@@ -309,7 +313,7 @@ check_nic(struct report *r, const struct vmbus_sysfs_device *d)
 	if (d->monitor_id < 0 && doctor_before(r, 6, 10))
 		doctor_find(r, FAIL, check, "install Linux 6.10 or later",
 			"has no monitor bit, and kernels before 6.10 refuse such a device");
-	else if (d->monitor_id < 0 && doctor_before(r, 6, 17))
+	else if (d->monitor_id < 0 && !doctor_signals_subchannels(r))
 		doctor_find(r, WARN, check, "use one queue, or install Linux 6.17 or later",
 			"has no monitor bit, and kernels before 6.17 cannot signal its subchannels");
 	check_memory_of_node(r, d, check);
@@ -335,8 +339,12 @@ ctl_doctor(struct ctl *ctl)
 	r.has_kernel = ctl_kernel(ctl, r.release, &r.kernel);
 	snprintf(path, sizeof(path), "%s/bus/vmbus/devices", ctl->fs.sys);
 	if (access(path, F_OK) != 0) {
+		/* 7.3: VMBus 4.0 is the least (spec/hosts.md §3). */
 		doctor_find(&r, FAIL, "vmbus", "run this in a Hyper-V guest, with hv_vmbus loaded",
-			"no VMBus: %s is missing", path);
+			"no VMBus: %s is missing%s", path,
+			r.has_kernel && !doctor_before(&r, 7, 3)
+				? "; from 7.3 on Linux has none on Windows Server 2012 R2 and older hosts"
+				: "");
 	} else if (ctl_scan(ctl) == CTL_OK) {
 		for (i = 0; i < ctl->n_devices; i++)
 			nics += ctl_is_nic(&ctl->devices[i]);

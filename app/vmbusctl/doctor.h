@@ -24,6 +24,8 @@ void doctor_find(struct report *r, enum verdict verdict, const char *check, cons
 
 /** The kernel is known to be older than that. */
 bool doctor_before(const struct report *r, unsigned int major_number, unsigned int minor_number);
+/** The kernel signals the host for a subchannel without monitor bit, or is unknown. */
+bool doctor_signals_subchannels(const struct report *r);
 void doctor_check_kernel(struct report *r);
 
 /* doctor_vf.c */

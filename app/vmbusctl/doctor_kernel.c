@@ -31,7 +31,7 @@ static const struct stable rescind_fixes[] = {
 /*
  * The kernel no longer masks interrupts and does not yet expect those of subchannels (pitfall R10;
  * spec/linux-uio-vmbus.md §8): CVE-2025-40048 names the first release of each series, stable
- * reviews of November and December 2025 the fixed one.
+ * reviews and announcements of November and December 2025 the fixed one.
  */
 static const struct stable bad_windows[] = {
 	{5, 4, 301, 302},
@@ -39,6 +39,19 @@ static const struct stable bad_windows[] = {
 	{5, 15, 195, 197},
 	{6, 1, 156, 159},
 	{6, 6, 112, 118},
+	{6, 12, 53, 59},
+};
+
+/* Newest series that was looked at and run in test/vm. */
+static const struct ctl_version last_known = {7, 2, 0};
+
+/*
+ * From which release on a write to the uio device signals the host for subchannels too: mainline
+ * 6.17 and, of the series that take a device without monitor at all (6.10), what 6.12 got with the
+ * fix above.
+ */
+static const struct stable subchannel_signals[] = {
+	{6, 12, 0, 59},
 };
 
 static const struct stable *
@@ -50,6 +63,15 @@ series_of(const struct report *r, const struct stable *list, size_t n)
 		if (r->kernel.major == list[i].major && r->kernel.minor == list[i].minor)
 			return &list[i];
 	return NULL;
+}
+
+bool
+doctor_signals_subchannels(const struct report *r)
+{
+	const struct stable *s = series_of(
+		r, subchannel_signals, sizeof(subchannel_signals) / sizeof(subchannel_signals[0]));
+
+	return !doctor_before(r, 6, 17) || (s != NULL && r->kernel.patch >= s->fixed);
 }
 
 static const char newer[] = "install a newer kernel and reboot";
@@ -83,21 +105,13 @@ check_subchannel_interrupt(struct report *r)
 	const struct ctl_version *k = &r->kernel;
 	const struct stable *s =
 		series_of(r, bad_windows, sizeof(bad_windows) / sizeof(bad_windows[0]));
-	bool is_6_12 = k->major == 6 && k->minor == 12, is_6_17 = k->major == 6 && k->minor == 17;
 
-	if ((s != NULL && k->patch >= s->first && k->patch < s->fixed) ||
-		(is_6_12 && k->patch == 57))
+	if (s != NULL && k->patch >= s->first && k->patch < s->fixed)
 		doctor_find(r, FAIL, "kernel", newer,
 			"Linux %u.%u.%u crashes on an interrupt of a subchannel: use one queue only, or "
 			"not this kernel",
 			k->major, k->minor, k->patch);
-	/* 6.12 has the change since .53, and its fix was not in the reviews of .60 and .61. */
-	else if (is_6_12 && k->patch >= 53 && k->patch < 64)
-		doctor_find(r, WARN, "kernel", newer,
-			"Linux 6.12.%u may crash on an interrupt of a subchannel: 6.12.57 does, which "
-			"release of 6.12 is the first without is not known here",
-			k->patch);
-	else if (is_6_17 && k->patch < 7)
+	else if (k->major == 6 && k->minor == 17 && k->patch < 7)
 		doctor_find(r, WARN, "kernel", newer,
 			"Linux 6.17.%u may crash on an interrupt of a subchannel: 6.17.7 is known good",
 			k->patch);
@@ -127,7 +141,15 @@ doctor_check_kernel(struct report *r)
 			k->major, k->minor);
 	check_rescind(r);
 	check_subchannel_interrupt(r);
-	if (r->count[WARN] + r->count[FAIL] == worse)
+	if (r->count[WARN] + r->count[FAIL] != worse)
+		return;
+	if (!doctor_before(r, last_known.major, last_known.minor + 1))
+		doctor_find(r, NOTE, "kernel", NULL,
+			"Linux %u.%u.%u (%s) is newer than those known here, which end with %u.%u: whether "
+			"its uio_hv_generic has bugs is not known",
+			k->major, k->minor, k->patch, r->release, last_known.major,
+			last_known.minor);
+	else
 		doctor_find(r, OK, "kernel", NULL,
 			"Linux %u.%u.%u (%s), no known bugs in uio_hv_generic", k->major, k->minor,
 			k->patch, r->release);

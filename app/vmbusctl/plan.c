@@ -145,7 +145,8 @@ ctl_plan_kernel(const struct ctl *ctl, const struct vmbus_sysfs_device *device, 
 	if (driver[0] != '\0')
 		need_driver(ctl, driver, plan);
 	/* Before the bind: an override keeps every other driver away. */
-	if (device->has_override && strcmp(device->driver_override, override) != 0)
+	if (device->has_override &&
+		(device->override_unknown || strcmp(device->driver_override, override) != 0))
 		add_step(plan, override, 0,
 			override[0] == '\0' ? "clear the driver override"
 					    : "restore the driver override",

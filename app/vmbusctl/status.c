@@ -83,7 +83,9 @@ print_device(const struct vmbus_sysfs_device *device, const struct view *view)
 
 	printf("%s  %s\n", device->name, vmbus_class_name(device->class_guid));
 	printf("    %-12s %s", "driver", device->driver[0] == '\0' ? "none" : device->driver);
-	if (device->driver_override[0] != '\0')
+	if (device->override_unknown)
+		printf(" (override unknown)");
+	else if (device->driver_override[0] != '\0')
 		printf(" (override %s)", device->driver_override);
 	putchar('\n');
 	for (i = 0; i < device->n_netdevs; i++)
@@ -166,6 +168,8 @@ json_device(const struct vmbus_sysfs_device *device, const struct view *view)
 	add_string(o, "class_name", vmbus_class_name(device->class_guid));
 	add_string(o, "driver", device->driver);
 	add_string(o, "driver_override", device->driver_override);
+	if (device->override_unknown)
+		json_object_object_add(o, "driver_override_unknown", json_object_new_boolean(true));
 	list = json_object_new_array();
 	for (i = 0; i < device->n_netdevs; i++)
 		json_object_array_add(list, json_object_new_string(device->netdevs[i]));

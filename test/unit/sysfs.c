@@ -124,6 +124,16 @@ test_kernel_generations(void)
 
 		begin(i);
 		CU_ASSERT_EQUAL_FATAL(vmbus_sysfs_scan(&fs, NULL, &d, &n), 0);
+		CU_ASSERT_EQUAL(n, k->fcopy ? 3 : 2);
+		if (n == 3) {
+			CU_ASSERT_STRING_EQUAL(d[2].name, TREE_FCOPY);
+			CU_ASSERT_EQUAL(d[2].uio, 2);
+			CU_ASSERT_EQUAL(d[2].monitor_id, -1);
+		}
+		CU_ASSERT_STRING_EQUAL(messages, "");
+		vmbus_sysfs_free(d, n);
+		/* As the bus scans. */
+		CU_ASSERT_EQUAL_FATAL(vmbus_sysfs_scan(&fs, vmbus_nic_class, &d, &n), 0);
 		CU_ASSERT_EQUAL_FATAL(n, 2);
 		CU_ASSERT_EQUAL(d[0].has_override, k->override);
 		CU_ASSERT_EQUAL(d[0].has_channels, k->channels);
@@ -138,6 +148,10 @@ test_kernel_generations(void)
 		tree_remove();
 	}
 }
+
+/* The kernel takes nearly a page of any text. */
+#define FIFTY	      "01234567890123456789012345678901234567890123456789"
+#define LONG_OVERRIDE FIFTY FIFTY FIFTY FIFTY
 
 enum damage { PUT, DELETE, LINK, MKDIR };
 
@@ -200,7 +214,10 @@ static const struct bad_device {
 	{"driver", PUT, "uio_hv_generic\n", false, VMBUS_SYSFS_ERROR, "driver"},
 	{"driver", LINK, "/", false, VMBUS_SYSFS_ERROR, "driver ''"},
 	{"driver", DELETE, NULL, true, VMBUS_SYSFS_DEBUG, NULL},
-	{"driver_override", PUT, "", false, VMBUS_SYSFS_ERROR, "driver_override is empty"},
+	{"driver_override", PUT, "", true, VMBUS_SYSFS_WARN, "driver_override is empty"},
+	{"driver_override", PUT, "\n", true, VMBUS_SYSFS_DEBUG, NULL},
+	{"driver_override", PUT, "(null)\n", true, VMBUS_SYSFS_DEBUG, NULL},
+	{"driver_override", PUT, LONG_OVERRIDE "\n", true, VMBUS_SYSFS_WARN, "too long"},
 	{"uio/uio7/name", PUT, "uio_hv_generic\n", false, VMBUS_SYSFS_ERROR,
 		"more than one uio<N>"},
 	{"uio/uio007/name", PUT, "x\n", true, VMBUS_SYSFS_DEBUG, NULL},
@@ -258,6 +275,11 @@ test_malformed_devices(void)
 			CU_ASSERT_EQUAL(d[0].monitor_id,
 				b->text != NULL && b->text[1] == '2' && b->text[2] == '7' ? 127
 											  : -1);
+		if (kept && strcmp(b->attr, "driver_override") == 0) {
+			CU_ASSERT_TRUE(d[0].has_override);
+			CU_ASSERT_STRING_EQUAL(d[0].driver_override, "");
+			CU_ASSERT_EQUAL(d[0].override_unknown, b->says != NULL);
+		}
 		if (kept && strcmp(b->attr, "numa_node") == 0)
 			CU_ASSERT_EQUAL(d[0].numa_node, -1);
 		if (kept && strncmp(b->attr, "channels/", 9) == 0)
@@ -565,7 +587,7 @@ main(void)
 {
 	static const struct unit_test tests[] = {
 		{"the example of the spec", test_spec_example},
-		{"kernels 4.10 to 6.18", test_kernel_generations},
+		{"kernels 4.10 to 7.2", test_kernel_generations},
 		{"a malformed device costs only itself", test_malformed_devices},
 		{"attribute text and roots", test_text_limits},
 		{"malformed uio maps are refused with a reason", test_malformed_uio},

@@ -14,13 +14,15 @@
 char tree_root[256];
 
 const struct tree_kernel tree_kernels[] = {
-	{"4.10", "vmbus-", false, false, false, true, 3, "monitor_pages", {NULL, NULL}},
-	{"4.14", "", true, false, false, true, 3, "monitor_pages", {NULL, NULL}},
-	{"4.18", "", true, true, true, true, 5, "monitor_page",
+	{"4.10", "vmbus-", false, false, false, true, false, 3, "monitor_pages", {NULL, NULL}},
+	{"4.14", "", true, false, false, true, false, 3, "monitor_pages", {NULL, NULL}},
+	{"4.18", "", true, true, true, true, false, 5, "monitor_page",
 		{"0x0000000000f00000", "0x0000000000f00000"}},
-	{"6.1", "", true, true, true, true, 5, "monitor_page",
+	{"6.1", "", true, true, true, true, false, 5, "monitor_page",
 		{"0x0000000001f00000", "0x0000000001000000"}},
-	{"6.18", "", true, true, true, false, 5, "monitor_page",
+	{"6.18", "", true, true, true, false, false, 5, "monitor_page",
+		{"0x0000000001f00000", "0x0000000001000000"}},
+	{"7.2", "", true, true, true, true, true, 5, "monitor_page",
 		{"0x0000000001f00000", "0x0000000001000000"}},
 };
 const size_t tree_n_kernels = sizeof(tree_kernels) / sizeof(tree_kernels[0]);
@@ -216,6 +218,28 @@ build_nic(const struct tree_kernel *k, const char *guid, unsigned int relid, uns
 	build_uio(k, dir, uio);
 }
 
+/* A channel without monitor, smaller rings and three maps: what no NIC has. */
+static void
+build_fcopy(void)
+{
+	static const struct tree_kernel few_maps = {.maps = 3, .map2 = "monitor_page"};
+	static const char dir[] = "sys/bus/vmbus/devices/" TREE_FCOPY;
+	static const char channel[] = "sys/bus/vmbus/devices/" TREE_FCOPY "/channels/9";
+
+	put(dir, "class_id", "{34d14be3-dee4-41c8-9ae7-6b174977c192}");
+	put(dir, "device_id", "{%s}", TREE_FCOPY);
+	put(dir, "id", "9");
+	put(dir, "state", "2");
+	put(dir, "numa_node", "0");
+	put(dir, "driver_override", "(null)");
+	tree_link("sys/bus/vmbus/devices/" TREE_FCOPY "/driver",
+		"../../../../bus/vmbus/drivers/uio_hv_generic");
+	put(channel, "subchannel_id", "0");
+	put(channel, "cpu", "0");
+	tree_size("sys/bus/vmbus/devices/" TREE_FCOPY "/channels/9/ring", 32768);
+	build_uio(&few_maps, dir, 2);
+}
+
 void
 tree_build(const struct tree_kernel *kernel)
 {
@@ -226,6 +250,8 @@ tree_build(const struct tree_kernel *kernel)
 		die("mkdtemp", tree_root);
 	build_nic(kernel, TREE_NIC, 14, 3, 0, kernel->subchannel_id ? 3 : 0);
 	build_nic(kernel, TREE_NEIGHBOUR, 40, 7, 1, 0);
+	if (kernel->fcopy)
+		build_fcopy();
 	tree_put("sys/bus/pci/slots/2/address", "0001:00:02\n");
 	tree_mkdir("dev");
 	tree_mkdir("proc");

@@ -12,8 +12,10 @@
 #include <stddef.h>
 
 /** Device of §12, and a second NIC that has to survive whatever is done to the first. */
-#define TREE_NIC	   "000d3a11-2233-000d-3a11-2233000d3a11"
-#define TREE_NEIGHBOUR	   "6045bd00-0001-6045-bd00-00016045bd00"
+#define TREE_NIC       "000d3a11-2233-000d-3a11-2233000d3a11"
+#define TREE_NEIGHBOUR "6045bd00-0001-6045-bd00-00016045bd00"
+/** The host's file copy service: no NIC, on uio_hv_generic all the same. */
+#define TREE_FCOPY	   "eb765408-105f-49b6-b4aa-c123b64d17d4"
 #define TREE_NIC_DIR	   "sys/bus/vmbus/devices/" TREE_NIC
 #define TREE_NEIGHBOUR_DIR "sys/bus/vmbus/devices/" TREE_NEIGHBOUR
 
@@ -25,6 +27,7 @@ struct tree_kernel {
 	bool subchannel_id;	 /**< in channels/<relid>/ */
 	bool override;		 /**< driver_override */
 	bool monitor;		 /**< the host offers a monitor bit */
+	bool fcopy;		 /**< uio_hv_generic takes the file copy device by itself */
 	unsigned int maps;	 /**< UIO maps */
 	const char *map2;	 /**< name of the monitor map */
 	const char *buf_size[2]; /**< of maps 3 and 4 */

@@ -70,6 +70,8 @@ class Doctor(Case):
                 ("6.1.111", "fail", f"Linux 6.1.111 has {cve}"),
                 ("6.1.158", "fail", "Linux 6.1.158 crashes on an interrupt of a subchannel: use one "
                                     "queue only, or not this kernel"),
+                ("6.12.53", "fail", "Linux 6.12.53 crashes on an interrupt of a subchannel: use one "
+                                    "queue only, or not this kernel"),
                 ("6.12.57", "fail", "Linux 6.12.57 crashes on an interrupt of a subchannel: use one "
                                     "queue only, or not this kernel"),
                 ("4.10.0", "fail", "Linux 4.10 has no uio_hv_generic with receive and send buffers: "
@@ -85,25 +87,28 @@ class Doctor(Case):
             self.assertEqual(self.lines("kernel", code=1 if verdict == "fail" else 0),
                              [f"{verdict}  kernel      {text}", newer])
         for version in ("5.4.284", "5.10.247", "5.15.167", "5.15.194", "5.15.197", "6.1.112", "6.1.155", "6.1.159",
-                        "6.6.51", "6.6.111", "6.6.118", "6.10.10", "6.11.0", "6.12.52", "6.12.64", "6.17.7", "6.18.0",
-                        "7.0.1"):
+                        "6.6.51", "6.6.111", "6.6.118", "6.10.10", "6.11.0", "6.12.52", "6.12.59", "6.12.95", "6.17.7", "6.18.0",
+                        "7.0.1", "7.2.12"):
             t = self.tree()
             t.kernel(version, f"Linux version {version} (gcc)")
             self.assertEqual(self.lines("kernel", code=0), [
                 f"ok    kernel      Linux {version} ({version}), no known bugs in uio_hv_generic"])
 
     def test_stable_kernels_with_the_same_back_ports_were_not_judged(self):
-        for version in ("5.4.301", "5.10.246", "5.15.195", "5.15.196", "6.1.156", "6.1.157", "6.6.112", "6.6.117"):
+        for version in ("5.4.301", "5.10.246", "5.15.195", "5.15.196", "6.1.156", "6.1.157", "6.6.112", "6.6.117",
+                        "6.12.58"):
             t = self.tree()
             t.kernel(version, f"Linux version {version} (gcc)")
             self.assertEqual(self.lines("kernel")[0], f"fail  kernel      Linux {version} crashes on an interrupt "
                              "of a subchannel: use one queue only, or not this kernel")
-        for version in ("6.12.53", "6.12.58", "6.12.61"):
+
+    def test_a_kernel_newer_than_the_table_was_called_free_of_bugs(self):
+        for version in ("7.3.0", "7.10.2", "8.0.1"):
             t = self.tree()
             t.kernel(version, f"Linux version {version} (gcc)")
-            self.assertEqual(self.lines("kernel", code=0)[0], f"warn  kernel      Linux {version} may crash on an "
-                             "interrupt of a subchannel: 6.12.57 does, which release of 6.12 is the first "
-                             "without is not known here")
+            self.assertEqual(self.lines("kernel", code=0), [
+                f"note  kernel      Linux {version} ({version}) is newer than those known here, which end with 7.2: "
+                "whether its uio_hv_generic has bugs is not known"])
 
     def test_rescind_fixes_of_stable_kernels(self):
         for version in ("5.4.283", "5.10.225", "5.15.166", "6.6.50", "6.8.12", "6.10.9"):
@@ -130,6 +135,13 @@ class Doctor(Case):
         t.put("boot/config-6.1.192", "CONFIG_UIO=m\n# CONFIG_UIO_HV_GENERIC is not set\n")
         self.assertEqual(self.lines("module")[0],
                          "fail  module      the kernel 6.1.192 was built without uio_hv_generic")
+        t.remove("boot/config-6.1.192")
+        t.put("lib/modules/6.1.192/config", "CONFIG_UIO=m\n# CONFIG_UIO_HV_GENERIC is not set\n")
+        self.assertEqual(self.lines("module")[0],
+                         "fail  module      the kernel 6.1.192 was built without uio_hv_generic")
+        t.put("lib/modules/6.1.192/config", "CONFIG_UIO_HV_GENERIC=m\n")
+        self.assertIn("built with uio_hv_generic but the module is not installed", self.lines("module")[0])
+        t.remove("lib/modules/6.1.192/config")
         t.put("boot/config-6.1.192", "CONFIG_UIO_HV_GENERIC=m\n")
         self.assertIn("built with uio_hv_generic but the module is not installed", self.lines("module")[0])
         t.put("lib/modules/6.1.192/modules.dep", "kernel/drivers/uio/uio_hv_generic.ko: kernel/drivers/uio/uio.ko\n")
@@ -179,11 +191,12 @@ class Doctor(Case):
         t.remove(t.device(FREE_NIC, "monitor_id"))
         self.assertIn(f"fail  nic {FREE_NIC}  has no monitor bit, and kernels before 6.10 refuse such a "
                       "device", self.lines(f"nic {FREE_NIC}"))
-        t.kernel("6.12.60", "Linux version 6.12.60")
+        t.kernel("6.12.52", "Linux version 6.12.52")
         self.assertIn(f"warn  nic {FREE_NIC}  has no monitor bit, and kernels before 6.17 cannot signal "
                       "its subchannels", self.lines(f"nic {FREE_NIC}", code=0))
-        t.kernel("6.18.1", "Linux version 6.18.1")
-        self.assertEqual(len(self.lines(f"nic {FREE_NIC}", code=0)), 2)
+        for version in ("6.12.59", "6.18.1", "7.2.12"):
+            t.kernel(version, f"Linux version {version}")
+            self.assertEqual(len(self.lines(f"nic {FREE_NIC}", code=0)), 2)
 
     def function(self, pci="0001:00:02.0", interface=None, driver="mlx5_core", ids=("0x15b3", "0x1016"), mac=None):
         t = self.t
@@ -265,7 +278,7 @@ class Doctor(Case):
         t = self.tree()
         t.remove(t.device(FREE_NIC))
         t.remove("sys/bus/pci/slots/2/address")
-        t.kernel("6.12.58", "Linux version 6.12.58")
+        t.kernel("6.17.3", "Linux version 6.17.3")
         t.remove("dev/uio0")
         out = self.run_ctl("doctor")[1]
         self.assertTrue(out.endswith("5 ok, 3 notes, 1 warning, 1 failure\n"), out)
@@ -288,8 +301,14 @@ class Doctor(Case):
     def test_no_vmbus(self):
         t = self.tree()
         t.remove("sys/bus/vmbus")
-        self.assertEqual(self.lines("vmbus")[0],
-                         "fail  vmbus       no VMBus: @/sys/bus/vmbus/devices is missing")
+        fix = " " * 18 + "fix: run this in a Hyper-V guest, with hv_vmbus loaded"
+        missing = "fail  vmbus       no VMBus: @/sys/bus/vmbus/devices is missing"
+        for kernel in ("6.1.192", "7.2.12"):
+            t.kernel(kernel, f"Linux version {kernel} (gcc)")
+            self.assertEqual(self.lines("vmbus"), [missing, fix])
+        t.kernel("7.3.1", "Linux version 7.3.1 (gcc)")
+        self.assertEqual(self.lines("vmbus"), [
+            missing + "; from 7.3 on Linux has none on Windows Server 2012 R2 and older hosts", fix])
 
 
 if __name__ == "__main__":

@@ -53,8 +53,8 @@ class Archive:
         else:
             self.file(inside, path, 0o755)
 
-    def module(self, name, source):
-        self.file("modules/%s.ko" % name, source)
+    def module(self, name, data):
+        self.data("modules/%s.ko" % name, data)
 
     def write(self, path):
         inode = 0
@@ -72,13 +72,3 @@ def libraries(program):
     """Paths of the shared libraries a program is linked with, its interpreter included."""
     run = subprocess.run(["ldd", program], capture_output=True, text=True, check=False)
     return re.findall(r"(?:=> |^\s+)(/\S+) \(0x", run.stdout, re.M)
-
-
-def module_path(kernel, name):
-    """Path of a kernel module by name, '-' and '_' being the same."""
-    want = re.compile(re.sub("[-_]", "[-_]", name) + r"\.ko$")
-    for top, _, files in os.walk("/lib/modules/%s/kernel" % kernel):
-        for f in files:
-            if want.match(f):
-                return os.path.join(top, f)
-    raise FileNotFoundError("kernel %s has no module %s" % (kernel, name))

@@ -2,11 +2,11 @@
 """Builds the initramfs of the emulated machine (L1) and of the guest with the synthetic NIC (L2)."""
 import glob
 import os
-import re
 import subprocess
 
+import kernels
 import mounts
-from cpio import Archive, libraries, module_path
+from cpio import Archive, libraries
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -19,16 +19,7 @@ L2_MODULES = "hv_vmbus hv_netvsc uio uio_hv_generic llc mrp stp garp 8021q".spli
 L2_PROGRAMS = ("/usr/sbin/ethtool", "/bin/ip", "/usr/bin/socat")
 
 
-def kernel():
-    """Newest installed Debian kernel as (version, path of its bzImage)."""
-    images = glob.glob("/boot/vmlinuz-*")
-    if not images:
-        raise FileNotFoundError("no kernel in /boot: apt-get install linux-image-amd64")
-    image = max(images, key=lambda p: [int(n) for n in re.findall(r"\d+", p)])
-    return image[len("/boot/vmlinuz-"):], image
-
-
-def base(version, modules, init):
+def base(kernel, modules, init):
     archive = Archive()
     for d in ("proc", "sys", "dev", "run", "tmp", "root", "mnt/huge"):
         archive.directory(d)
@@ -39,15 +30,20 @@ def base(version, modules, init):
     for merged in ("/lib", "/lib64"):
         if os.path.islink(merged):
             archive.link(merged[1:], os.readlink(merged))
-    for name in modules:
-        archive.module(name, module_path(version, name))
-    archive.data("modules/order", "\n".join(modules) + "\n")
+    # The names that are asked for keep their spelling.
+    asked = {name.replace("-", "_"): name for name in modules}
+    files = [(asked.get(name, name), path) for name, path in kernels.module_files(kernel, modules)]
+    for name, path in files:
+        archive.module(name, kernels.module_data(path))
+    archive.data("modules/order", "".join(name + "\n" for name, _ in files))
+    # What other kernels have in modules of their own.
+    archive.data("modules/needed", ",".join(name for name, _ in files if name not in modules) + "\n")
     return archive
 
 
 def l1(path, listed, job):
     """The machine in which KVM is: shows files of this one as listed (mounts.py), runs script `job`."""
-    archive = base(kernel()[0], L1_MODULES, "init-l1.sh")
+    archive = base(kernels.installed(), L1_MODULES, "init-l1.sh")
     archive.data("mounts", mounts.table(listed))
     archive.data("job", job + "\n")
     archive.write(path)
@@ -86,9 +82,9 @@ def example(name, build):
     return out
 
 
-def l2(path, build=None, autorun=None):
+def l2(path, kernel, build=None, autorun=None):
     """The guest; with `build` also testpmd and our plugin; `autorun` is run before its shell."""
-    archive = base(kernel()[0], L2_MODULES, "init-l2.sh")
+    archive = base(kernel, L2_MODULES, "init-l2.sh")
     for program in L2_PROGRAMS:
         archive.program(os.path.realpath(program), "bin/" + os.path.basename(program))
     # Started by other programs than busybox's shell.

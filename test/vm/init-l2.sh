@@ -1,7 +1,8 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: BSD-3-Clause
 # First process of the guest: a shell for the person or the program at the serial console. Words of
-# the kernel command line: load=MODULE,MODULE... (loaded in that order), shell (interactive).
+# the kernel command line: load=MODULE,MODULE... (loaded in that order, after what they need; built-in
+# ones have no file), shell (interactive).
 export PATH=/bin:/sbin:/usr/bin:/usr/sbin:/opt:/root/bin
 # With /proc, busybox's shell finds its applets without links; making these takes seconds.
 /bin/busybox mount -t proc proc /proc
@@ -25,7 +26,10 @@ for word in $line; do
 	esac
 done
 IFS=,
-for m in $load; do insmod "/modules/$m.ko" || echo "init-l2: cannot load $m"; done
+read -r needed </modules/needed
+for m in $needed $load; do
+	[ ! -e "/modules/$m.ko" ] || insmod "/modules/$m.ko" || echo "init-l2: cannot load $m"
+done
 unset IFS
 if [ "$shell" ]; then
 	/bin/busybox --install -s /bin 2>/dev/null

@@ -12,7 +12,6 @@ sys.dont_write_bytecode = True
 
 # pylint: disable=wrong-import-position
 import checks_netvsc
-import images
 from guest import Guest, GuestError
 from network import sh
 from report import Aborted, Report
@@ -38,7 +37,7 @@ class Machine:
            "ip addr add 10.9.0.1/24 dev %s && ip link set %s up" % ((self.tap,) * 4))
 
     def boot(self, append, nic="", options=(), cpus=2, mem="512M", image="l2.cpio"):
-        command = [self.settings["hvsim_vm"], "--kernel", images.kernel()[1],
+        command = [self.settings["hvsim_vm"], "--kernel", self.settings["kernel"],
                    "--initrd", os.path.join(self.settings["images"], image), "--append", append, "--mem", mem,
                    "--cpus", str(cpus), "--control", self.socket, "--verbose",
                    "--nic", nic + "port=tap:" + self.tap] + list(options)

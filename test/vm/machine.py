@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 
 import images
+import kernels
 import mounts
 
 QEMU = "qemu-system-x86_64"
@@ -65,7 +66,7 @@ def job_command(command, hvsim_vm, seconds, work, folders, interactive=False, np
     images.l1(image, listed, script)
     return limit + [
         QEMU, "-accel", "tcg,thread=multi", "-cpu", "max", "-m", str(MEGABYTES), "-smp", str(PROCESSORS),
-        "-nographic", "-monitor", "none", "-no-reboot", "-kernel", images.kernel()[1], "-initrd", image,
+        "-nographic", "-monitor", "none", "-no-reboot", "-kernel", kernels.installed().image, "-initrd", image,
         # An oops must not go on half dead, with checks that fail because of it.
         "-append", "console=ttyS0 panic=-1 oops=panic quiet npt=%d" % npt,
     ] + mounts.qemu_options(listed) + (

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 """
-Tests with real Linux guests in hvsim-vm: run.py [--build DIR] [SCENARIO...]. Prints a line per
-check and 'N passed, N failed' last. Logs stay in <build>/vm-logs.
+Tests with real Linux guests in hvsim-vm: run.py [--build DIR] [--kernel VERSION|newest] [SCENARIO...].
+Prints a line per check and 'N passed, N failed' last. Logs stay in <build>/vm-logs.
 """
 import argparse
 import json
@@ -17,6 +17,7 @@ sys.dont_write_bytecode = True
 
 # pylint: disable=wrong-import-position
 import images
+import kernels
 import machine
 from attempt import Attempt
 from schedule import Schedule
@@ -46,13 +47,13 @@ def settings(build):
     return hvsim_vm
 
 
-def starter(work, build, hvsim_vm, npt):
+def starter(work, build, hvsim_vm, kernel, npt):
     """@return the function that starts an attempt in a folder of its own below `work`"""
     def start(scenario, number):
         folder = os.path.join(work, "%s-%d" % (scenario, number))
         os.mkdir(folder)
         with open(os.path.join(folder, "settings.json"), "w", encoding="utf-8") as f:
-            json.dump({"hvsim_vm": hvsim_vm, "images": work}, f)
+            json.dump({"hvsim_vm": hvsim_vm, "images": work, "kernel": kernel.image}, f)
         command = "/usr/bin/python3 -B %s \"$JOB\" %s >\"$JOB/inside.log\" 2>&1" % (
             shlex.quote(os.path.join(images.HERE, "inside.py")), scenario)
         seconds = SECONDS[scenario]
@@ -77,6 +78,9 @@ def main():
     parser.add_argument("--npt", type=int, choices=(0, 1), default=machine.NPT,
                         help="with 1 the emulated machine uses nested page tables: guests boot faster, "
                         "and die now and then")
+    parser.add_argument("--kernel", metavar="VERSION", default=os.environ.get("HYPERPOLL_KERNEL"),
+                        help="of the guests: the newest Debian kernel whose version starts so, or \"newest\", "
+                        "unpacked below .cache/; else the installed one")
     parser.add_argument("--places", type=int, help="how many machines run at a time")
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=" ".join(SECONDS))
     arguments = parser.parse_args()
@@ -88,14 +92,19 @@ def main():
     # Ended from outside, it still ends its machines.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     began = time.monotonic()
+    try:
+        kernel = kernels.select(arguments.kernel)
+    except (OSError, RuntimeError) as error:
+        sys.exit("vm: %s" % error)
     with machine.work_folder() as work:
         hvsim_vm = settings(build)
+        say("vm: guests have Linux %s" % kernel.version)
         say("vm: guests run %s" % ("on this machine's KVM" if machine.direct(hvsim_vm) else
                                    "in machines emulated by QEMU (this one's KVM lacks Hyper-V support)"))
-        images.l2(os.path.join(work, "l2.cpio"))
+        images.l2(os.path.join(work, "l2.cpio"), kernel)
         if any(n.startswith("uio") for n in names):
-            images.l2(os.path.join(work, "l2-dpdk.cpio"), build)
-        schedule = Schedule(names, starter(work, build, hvsim_vm, arguments.npt),
+            images.l2(os.path.join(work, "l2-dpdk.cpio"), kernel, build)
+        schedule = Schedule(names, starter(work, build, hvsim_vm, kernel, arguments.npt),
                             arguments.places or places(), say)
         keep = os.path.join(build, "vm-logs")
         try:

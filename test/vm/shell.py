@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import images
+import kernels
 import machine
 
 # What the guest does before its shell.
@@ -20,25 +21,31 @@ TESTPMD = ("mkdir -p /dev/hugepages; mount -t hugetlbfs none /dev/hugepages; /op
 def main():
     parser = argparse.ArgumentParser(prog="shell.sh", description="A guest with a synthetic NIC on a TAP.")
     parser.add_argument("--build", default=images.BUILD)
+    parser.add_argument("--kernel", metavar="VERSION", default=os.environ.get("HYPERPOLL_KERNEL"),
+                        help="of the guest; see run.py")
     parser.add_argument("what", nargs="?", default="shell", choices=("shell", "testpmd"))
     arguments = parser.parse_args()
     build = os.path.realpath(arguments.build)
     hvsim_vm = os.path.join(build, "app", "hvsim-vm", "hvsim-vm")
     if not os.access(hvsim_vm, os.X_OK):
         sys.exit("vm: %s is missing: run ./run build first" % hvsim_vm)
+    try:
+        kernel = kernels.select(arguments.kernel)
+    except (OSError, RuntimeError) as error:
+        sys.exit("vm: %s" % error)
     direct = machine.direct(hvsim_vm)
     if not direct and shutil.which(machine.QEMU) is None:
         sys.exit("vm: no KVM with Hyper-V support and no %s: apt-get install qemu-system-x86" % machine.QEMU)
     testpmd = arguments.what == "testpmd"
     with machine.work_folder() as work:
-        images.l2(os.path.join(work, "l2.cpio"), build if testpmd else None,
+        images.l2(os.path.join(work, "l2.cpio"), kernel, build if testpmd else None,
                   autorun=TESTPMD if testpmd else NETVSC)
         append = "shell load=hv_vmbus,hv_netvsc,uio,uio_hv_generic"
         if testpmd:
             append += " default_hugepagesz=2M hugepages=112"
         command = ("ip tuntap add hp0 mode tap; ip addr add 10.9.0.1/24 dev hp0; ip link set hp0 up; "
                    "%s --kernel %s --initrd $JOB/l2.cpio --mem 768M --append %s --nic port=tap:hp0"
-                   % (shlex.quote(hvsim_vm), images.kernel()[1], shlex.quote(append)))
+                   % (shlex.quote(hvsim_vm), kernel.image, shlex.quote(append)))
         if testpmd:
             command = "(sleep 45; ping -i 5 10.9.0.2 | sed 's/^/outside: /') & p=$!; " + command + "; kill $p"
         if not direct:

@@ -193,7 +193,7 @@ read_numa_node(struct vmbus_sysfs *fs, const char *name)
 static int
 read_driver(struct vmbus_sysfs *fs, struct vmbus_sysfs_device *device)
 {
-	char path[VMBUS_SYSFS_PATH_MAX], target[PATH_MAX], text[512];
+	char path[VMBUS_SYSFS_PATH_MAX], target[PATH_MAX];
 	const char *base;
 	ssize_t n;
 
@@ -209,15 +209,34 @@ read_driver(struct vmbus_sysfs *fs, struct vmbus_sysfs_device *device)
 			return skip(fs, device->name, "driver", base, 0);
 		strcpy(device->driver, base);
 	}
-	n = device_attr(fs, device->name, "driver_override", text, sizeof(text));
+	return 0;
+}
+
+/*
+ * VMBus's own attribute and, from Linux 7.2 on, the driver core's print "(null)" when it is unset;
+ * other buses under the driver core an empty line. It may hold any text, and decides nothing here:
+ * a device is not given up over it.
+ */
+static void
+read_override(struct vmbus_sysfs *fs, struct vmbus_sysfs_device *device)
+{
+	char text[ATTR_MAX];
+	ssize_t n = device_attr(fs, device->name, "driver_override", text, sizeof(text));
+
 	if (n == -ENODEV)
-		return 0;
-	if (n < 0 || strlen(text) >= sizeof(device->driver_override))
-		return skip(fs, device->name, "driver_override", n < 0 ? "" : text, n < 0 ? n : 0);
+		return;
 	device->has_override = true;
+	if (n < 0 || strlen(text) >= sizeof(device->driver_override)) {
+		device->override_unknown = true;
+		vmbus_sysfs_report(fs, VMBUS_SYSFS_WARN, device->name,
+			"driver_override %s: what it says is not known",
+			n == -EINVAL ? "is empty, too long or binary"
+			: n < 0	     ? strerror((int)-n)
+				     : "names no driver, it is too long");
+		return;
+	}
 	if (strcmp(text, "(null)") != 0)
 		strcpy(device->driver_override, text);
-	return 0;
 }
 
 /* Calls `each` for every entry that is not hidden; 0 also when the directory is not there. */
@@ -331,6 +350,7 @@ vmbus_sysfs_device_read(struct vmbus_sysfs *fs, const char *name, const uint8_t 
 	if ((rc = read_monitor_id(fs, name, &device->monitor_id)) < 0 ||
 		(rc = read_driver(fs, device)) < 0)
 		return rc;
+	read_override(fs, device);
 	device->numa_node = read_numa_node(fs, name);
 	for_each_entry(fs, name, "net", take_netdev, device);
 	if (for_each_entry(fs, name, "uio", take_uio, device) < 0) {

@@ -84,11 +84,12 @@ struct vmbus_sysfs_device {
 	uint8_t instance[16];		 /**< memory order */
 	uint16_t relid;
 	enum vmbus_channel_state state;
-	int monitor_id;				    /**< 0..127, -1 without one */
-	int numa_node;				    /**< -1 unknown */
-	char driver[VMBUS_SYSFS_NAME_MAX];	    /**< "" when unbound */
-	bool has_override;			    /**< the kernel has driver_override */
-	char driver_override[VMBUS_SYSFS_NAME_MAX]; /**< "" when unset */
+	int monitor_id;			   /**< 0..127, -1 without one */
+	int numa_node;			   /**< -1 unknown */
+	char driver[VMBUS_SYSFS_NAME_MAX]; /**< "" when unbound */
+	bool has_override;		   /**< the kernel has driver_override */
+	bool override_unknown;		   /**< it is there, but what it says is not known */
+	char driver_override[VMBUS_SYSFS_NAME_MAX]; /**< "" when unset, or unknown */
 	int uio;				    /**< N of uio<N>, -1 without one */
 	unsigned int n_netdevs;
 	char netdevs[VMBUS_SYSFS_NETDEVS][16];

@@ -129,13 +129,15 @@ copy_sdk() {
 # The driver headers of git checkout or repository $1 at its newest tag of series $2, the installed
 # version $3 before others, to folder $4. @return 1 when it has none
 git_sdk() {
-	local dir=$1 series=$2 installed=$3 sdk=$4 tag file
-	tag=$(git -C "$dir" tag --list "v$installed" "v$series" "v$series.*" 2>/dev/null | grep -v rc |
+	local git=(git -c safe.directory='*' -C "$1") series=$2 installed=$3 sdk=$4 tag file
+	command -v git >/dev/null || { : >build-sdk/apt.log && apt_get install git; } ||
+		die "DPDK_SDK=$1 looks like a git repository and git is not installed"
+	tag=$("${git[@]}" tag --list "v$installed" "v$series" "v$series.*" 2>/dev/null | grep -v rc |
 		sort -V | awk -v want="v$installed" '{last = $0} $0 == want {found = $0} END {print found ? found : last}')
 	[ -n "$tag" ] || return 1
 	for file in VERSION lib/eal/include/bus_driver.h lib/eal/include/dev_driver.h \
 		lib/ethdev/ethdev_driver.h; do
-		git -C "$dir" show "$tag:$file" >"$sdk/${file##*/}" || return 1
+		"${git[@]}" show "$tag:$file" >"$sdk/${file##*/}" || return 1
 	done
 }
 

@@ -141,18 +141,18 @@ git_sdk() {
 	done
 }
 
-# The headers of DPDK_SDK, whichever form it has, in build-sdk/.
+# The headers of DPDK_SDK, whichever form it has, in $sdk/.
 user_sdk() {
 	local dir=$1 series=$2 installed=$3 header
 	if [ "$(dpdk_series "$(cat "$dir/VERSION" 2>/dev/null)")" = "$series" ]; then
 		if [ -d "$dir/lib/ethdev" ]; then
-			copy_sdk "$dir" build-sdk
+			copy_sdk "$dir" "$sdk"
 		else
 			for header in bus_driver.h dev_driver.h ethdev_driver.h VERSION; do
-				cp "$dir/$header" build-sdk/
+				cp "$dir/$header" "$sdk/"
 			done
 		fi
-	elif ! git_sdk "$dir" "$series" "$installed" build-sdk; then
+	elif ! git_sdk "$dir" "$series" "$installed" "$sdk"; then
 		die "DPDK_SDK=$dir has no driver headers of DPDK $series (its VERSION says" \
 			"$(cat "$dir/VERSION" 2>/dev/null || echo nothing)): name a tree or git checkout of DPDK $installed"
 	fi
@@ -190,7 +190,7 @@ package_sdk() (
 	return 1
 )
 
-# The driver headers of the installed DPDK, wherever they can be had, in build-sdk/. Layouts are the
+# The driver headers of the installed DPDK, wherever they can be had, in $sdk/. Layouts are the
 # same within a series (YY.MM), so its other releases will do; the plugin checks the series again
 # when it is loaded.
 setup_sdk() {
@@ -202,22 +202,22 @@ setup_sdk() {
 		say "DPDK $installed is installed with its driver SDK headers"
 		return
 	fi
-	have=$(cat build-sdk/VERSION 2>/dev/null) || have=
+	have=$(cat "$sdk/VERSION" 2>/dev/null) || have=
 	if [ -n "${DPDK_SDK-}" ]; then
 		user_sdk "$DPDK_SDK" "$series" "$installed"
 	elif [ "$have" != "$installed" ]; then
 		say "fetching the driver SDK headers of DPDK $installed from its source package"
-		package_sdk "$(dpkg-query -W -f '${source:Version}' libdpdk-dev 2>/dev/null)" "$series" build-sdk ||
+		package_sdk "$(dpkg-query -W -f '${source:Version}' libdpdk-dev 2>/dev/null)" "$series" "$sdk" ||
 			[ "$(dpdk_series "$have")" = "$series" ] || {
-			tail -n 5 build-sdk/source.log >&2
+			tail -n 5 "$sdk/source.log" >&2
 			die "the package sources of this machine offer no source of DPDK $series ($installed is" \
 				"installed): name a DPDK tree or git checkout of that series: DPDK_SDK=DIR ./run $verb" \
-				"(log: build-sdk/source.log)"
+				"(log: $sdk/source.log)"
 		}
 	fi
-	have=$(cat build-sdk/VERSION)
+	have=$(cat "$sdk/VERSION")
 	if [ "$have" = "$installed" ]; then
-		say "driver SDK headers of DPDK $installed are in build-sdk/"
+		say "driver SDK headers of DPDK $installed are in $sdk/"
 	else
 		say "NOTICE: driver SDK headers of DPDK $have for DPDK $installed: the same series, it will do"
 	fi

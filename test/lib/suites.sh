@@ -10,14 +10,15 @@ suite_order=(unit integration uio peer vm)
 # Everything in C, as built (gcc) and again by clang with the sanitizers.
 suite_unit() {
 	local dir
-	CC=clang compile build-asan -Dbuildtype=debugoptimized -Db_sanitize=address,undefined \
+	CC=clang compile "$build-asan" -Dbuildtype=debugoptimized -Db_sanitize=address,undefined \
 		-Db_lundef=false
 	export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
-	for dir in build build-asan; do
+	for dir in "$build" "$build-asan"; do
 		meson test -C "$dir" --no-rebuild --suite unit --print-errorlogs >"$dir/unit.log" 2>&1 ||
 			tail -n 200 "$dir/unit.log"
 	done
-	python3 test/lib/unit_summary.py build/meson-logs/testlog.json build-asan/meson-logs/testlog.json
+	python3 test/lib/unit_summary.py "$build/meson-logs/testlog.json" \
+		"$build-asan/meson-logs/testlog.json"
 }
 
 # The simulated host and the distribution's DPDK applications.

@@ -14,7 +14,7 @@ chroot_codename() {
 
 # Folder of release $1, made from this machine's own package mirror when it is not there yet.
 chroot_make() {
-	local codename dir mirror
+	local codename dir mirror script=/usr/share/debootstrap/scripts
 	codename=$(chroot_codename "$1")
 	dir=.cache/chroot-$1
 	if [ ! -e "$dir/.complete" ]; then
@@ -23,11 +23,13 @@ chroot_make() {
 		[ -n "$mirror" ] || die "this machine has no package sources of Debian"
 		command -v debootstrap >/dev/null || { : >build-sdk/apt.log && apt_get install debootstrap; } ||
 			die "debootstrap is needed: apt-get install debootstrap"
+		# A debootstrap older than the release has no script of its name; they are all the same.
+		[ -e "$script/$codename" ] && script+=/$codename || script+=/sid
 		say "unpacking Debian $codename into $dir"
 		rm -rf "$dir"
 		mkdir -p "$dir"
 		quiet build-sdk/chroot.log as_root debootstrap --variant=minbase \
-			--include=ca-certificates "$codename" "$dir" "$mirror"
+			--include=ca-certificates "$codename" "$dir" "$mirror" "$script"
 		as_root touch "$dir/.complete"
 	fi
 }

@@ -98,7 +98,7 @@ def unpacked(wanted):
         subprocess.run(["depmod", "-b", root, version], check=True)
         with open(os.path.join(root, "complete"), "w", encoding="ascii"):
             pass
-    image, = glob.glob(os.path.join(root, "boot", "vmlinuz-*"))
+    image, = glob.glob(os.path.join(root, "boot", "vmlinuz-*")) or [os.path.join(root, "lib/modules", version, "vmlinuz")]
     return Kernel(version, image, root)
 
 

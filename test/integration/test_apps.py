@@ -8,7 +8,9 @@ import subprocess
 import frames
 from harness import BUILD, PLUGIN, Case, Namespace, memory_args, needs_root, wait_until
 
-EXAMPLES = "/usr/share/dpdk/examples"
+EXAMPLES = os.path.join(subprocess.run(["pkg-config", "--variable=prefix", "libdpdk"], check=True,
+                                       capture_output=True, text=True).stdout.strip(),
+                        "share/dpdk/examples")
 
 
 def example(name):

@@ -2,18 +2,15 @@
 # shellcheck shell=bash
 # What ./run setup does: Debian packages, the driver SDK headers, hugepages. Sourced by run.
 
-# Compilers, libraries and DPDK. The dpdk packages only recommend what testpmd needs at run time,
-# so the buses, the mempool driver and the peers of the tests are named too.
-packages_base=(
-	meson ninja-build gcc clang clang-format libclang-rt-14-dev pkg-config dpkg-dev xz-utils python3
-	dpdk dpdk-dev dpdk-doc libdpdk-dev
-	librte-mempool-ring23 librte-bus-pci23 librte-bus-vdev23 librte-bus-vmbus23
-	librte-net-netvsc23 librte-net-pcap23 librte-net-tap23
-	libcunit1-dev libjson-c-dev libnuma-dev libpcap-dev
-	tshark iproute2 iputils-ping procps util-linux
+# What each verb needs. No name carries an ABI or compiler version, so that the lists hold for every
+# Debian release: libdpdk-dev depends on all of DPDK's libraries, buses, mempool and network drivers.
+declare -A packages=(
+	[build]="meson ninja-build gcc pkg-config dpkg-dev xz-utils python3
+		libdpdk-dev libjson-c-dev libnuma-dev libpcap-dev"
+	[demo]="dpdk dpdk-dev iproute2 iputils-ping procps util-linux"
+	[test]="clang clang-format libclang-rt-dev dpdk-doc libcunit1-dev tshark"
+	[vm]="qemu-system-x86 linux-image-amd64 busybox-static cpio kmod ethtool socat"
 )
-# A Linux guest for the vm suite.
-packages_vm=(qemu-system-x86 linux-image-amd64 busybox-static cpio kmod ethtool socat)
 
 hugepages_wanted=512
 hugepages_dir=/sys/kernel/mm/hugepages/hugepages-2048kB
@@ -54,30 +51,56 @@ quiet() {
 	return $status
 }
 
-apt_install() {
-	as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends \
-		-o DPkg::Lock::Timeout=300 install "$@"
+# On a terminal, one line that counts up: apt reports "dlstatus:" and "pmstatus:" lines with a
+# percentage each. Elsewhere nothing.
+apt_progress() {
+	local kind rest
+	while IFS=: read -r kind _ rest; do
+		case $kind in
+		dlstatus) printf '\r%s: downloading %3.0f %%' "$verb" "${rest%%:*}" ;;
+		pmstatus) printf '\r%s: installing  %3.0f %%' "$verb" "${rest%%:*}" ;;
+		esac
+	done
+	printf '\r\033[K'
 }
 
+# Run apt-get with its output in build-sdk/apt.log.
+apt_get() {
+	local options=(-q -y --no-install-recommends -o DPkg::Lock::Timeout=300)
+	if [ -t 2 ] && as_root true; then
+		{ as_root env DEBIAN_FRONTEND=noninteractive apt-get "${options[@]}" \
+			-o APT::Status-Fd=1 "$@" 2>&1 | tee -a build-sdk/apt.log | LC_ALL=C apt_progress >&2; } ||
+			return "${PIPESTATUS[0]}"
+	else
+		as_root env DEBIAN_FRONTEND=noninteractive apt-get "${options[@]}" "$@" \
+			>>build-sdk/apt.log 2>&1
+	fi
+}
+
+# Install what the named sets of packages lack.
 setup_packages() {
-	local missing=() p
-	for p in "${packages_base[@]}" "${packages_vm[@]}"; do
+	local missing=() all p set
+	for set in "$@"; do
+		all+=" ${packages[$set]}"
+	done
+	for p in $all; do
 		[ "$(dpkg-query -W -f '${db:Status-Abbrev}' "$p" 2>/dev/null)" = 'ii ' ] || missing+=("$p")
 	done
 	if [ ${#missing[@]} = 0 ]; then
-		say "all $((${#packages_base[@]} + ${#packages_vm[@]})) Debian packages are installed"
+		say "all Debian packages for $* are installed"
 		return
 	fi
-	grep -qs '^VERSION_ID="12"' /etc/os-release ||
-		say "note: the package names are those of Debian 12, which this is not"
 	as_root true || die "packages are missing and this is neither root nor sudo without a" \
 		"password. Install them: apt-get install --no-install-recommends ${missing[*]}"
 	say "installing ${missing[*]}"
-	if ! apt_install "${missing[@]}" >build-sdk/apt.log 2>&1; then
+	: >build-sdk/apt.log
+	if ! apt_get install "${missing[@]}"; then
 		# Never updated, or too long ago.
 		say "updating the package lists"
-		quiet build-sdk/apt.log as_root apt-get -q -o DPkg::Lock::Timeout=300 update
-		quiet build-sdk/apt.log apt_install "${missing[@]}"
+		if ! apt_get update || ! apt_get install "${missing[@]}"; then
+			tail -n 20 build-sdk/apt.log >&2
+			die "the packages cannot be installed (all of it: build-sdk/apt.log)"
+		fi
 	fi
 }
 
@@ -94,57 +117,110 @@ source_entries() {
 	done
 }
 
-# The three headers and VERSION of source package version $1, in folder $2.
-fetch_sdk() (
-	version=$1 sdk=$2
+# The release series of a DPDK version: 22.11.3 -> 22.11. Internal structures do not change within.
+dpdk_series() { sed -nE 's/^v?([0-9]+\.[0-9]+).*/\1/p' <<<"$1"; }
+
+# Copy the driver headers and VERSION out of DPDK tree $1 to folder $2.
+copy_sdk() {
+	cp "$1"/lib/eal/include/{bus_driver.h,dev_driver.h} "$1/lib/ethdev/ethdev_driver.h" \
+		"$1/VERSION" "$2/"
+}
+
+# The driver headers of git checkout or repository $1 at its newest tag of series $2, the installed
+# version $3 before others, to folder $4. @return 1 when it has none
+git_sdk() {
+	local git=(git -c safe.directory='*' -C "$1") series=$2 installed=$3 sdk=$4 tag file
+	command -v git >/dev/null || { : >build-sdk/apt.log && apt_get install git; } ||
+		die "DPDK_SDK=$1 looks like a git repository and git is not installed"
+	tag=$("${git[@]}" tag --list "v$installed" "v$series" "v$series.*" 2>/dev/null | grep -v rc |
+		sort -V | awk -v want="v$installed" '{last = $0} $0 == want {found = $0} END {print found ? found : last}')
+	[ -n "$tag" ] || return 1
+	for file in VERSION lib/eal/include/bus_driver.h lib/eal/include/dev_driver.h \
+		lib/ethdev/ethdev_driver.h; do
+		"${git[@]}" show "$tag:$file" >"$sdk/${file##*/}" || return 1
+	done
+}
+
+# The headers of DPDK_SDK, whichever form it has, in $sdk/.
+user_sdk() {
+	local dir=$1 series=$2 installed=$3 header
+	if [ "$(dpdk_series "$(cat "$dir/VERSION" 2>/dev/null)")" = "$series" ]; then
+		if [ -d "$dir/lib/ethdev" ]; then
+			copy_sdk "$dir" "$sdk"
+		else
+			for header in bus_driver.h dev_driver.h ethdev_driver.h VERSION; do
+				cp "$dir/$header" "$sdk/"
+			done
+		fi
+	elif ! git_sdk "$dir" "$series" "$installed" "$sdk"; then
+		die "DPDK_SDK=$dir has no driver headers of DPDK $series (its VERSION says" \
+			"$(cat "$dir/VERSION" 2>/dev/null || echo nothing)): name a tree or git checkout of DPDK $installed"
+	fi
+}
+
+# The driver headers out of source packages of this machine's sources: of version $1 or, failing
+# that, of another release of series $2, in folder $3.
+package_sdk() (
+	version=$1 series=$2 sdk=$3
 	work=$(mktemp -d)
 	trap 'rm -rf "$work"' EXIT
 	mkdir -p "$work/sources" "$work/lists/partial" "$work/cache/archives/partial" "$work/get"
 	source_entries "$work/sources"
 	# apt with these sources only; its permanent configuration and lists stay as they are.
 	apt_source() {
-		(cd "$work/get" && apt-get -q -o Dir::Etc::sourcelist=/dev/null \
+		local tool=$1
+		shift
+		(cd "$work/get" && "$tool" -q -o Dir::Etc::sourcelist=/dev/null \
 			-o Dir::Etc::sourceparts="$work/sources" -o Dir::State::lists="$work/lists" \
 			-o Dir::Cache="$work/cache" -o APT::Sandbox::User="$(id -un)" "$@")
 	}
-	{
-		# One repository without sources must not matter as long as another has them.
-		apt_source update || true
-		apt_source source --download-only "dpdk=$version"
-	} >"$sdk/source.log" 2>&1 || {
-		tail -n 5 "$sdk/source.log" >&2
-		die "the package sources of this machine do not offer the source of the installed DPDK" \
-			"($version). Upgrade DPDK (apt-get update && apt-get install dpdk dpdk-dev dpdk-doc" \
-			"libdpdk-dev) and run ./run setup again, or unpack that source yourself and name" \
-			"its folder: DPDK_SDK=DIR ./run build (log: $sdk/source.log)"
-	}
-	mkdir "$work/tree"
-	tar -C "$work/tree" --strip-components=1 --wildcards -xf "$work"/get/dpdk_*.orig.tar.* \
-		'*/VERSION' '*/lib/eal/include/bus_driver.h' '*/lib/eal/include/dev_driver.h' \
-		'*/lib/ethdev/ethdev_driver.h'
-	cp "$work"/tree/lib/*/include/*_driver.h "$work"/tree/lib/ethdev/ethdev_driver.h \
-		"$work/tree/VERSION" "$sdk/"
+	# One repository without sources must not matter as long as another has them.
+	apt_source apt-get update >"$sdk/source.log" 2>&1 || true
+	offered=$(apt_source apt-cache showsrc dpdk 2>>"$sdk/source.log" | sed -n 's/^Version: //p' | sort -urV)
+	for candidate in $version $offered; do
+		[ "$(dpdk_series "$candidate")" = "$series" ] || continue
+		apt_source apt-get source --download-only "dpdk=$candidate" >>"$sdk/source.log" 2>&1 || continue
+		mkdir -p "$work/tree"
+		tar -C "$work/tree" --strip-components=1 --wildcards -xf "$work"/get/dpdk_*.orig.tar.* \
+			'*/VERSION' '*/lib/eal/include/bus_driver.h' '*/lib/eal/include/dev_driver.h' \
+			'*/lib/ethdev/ethdev_driver.h'
+		copy_sdk "$work/tree" "$sdk"
+		return
+	done
+	return 1
 )
 
+# The driver headers of the installed DPDK, wherever they can be had, in $sdk/. Layouts are the
+# same within a series (YY.MM), so its other releases will do; the plugin checks the series again
+# when it is loaded.
 setup_sdk() {
-	local installed source_version
+	local installed series have
 	installed=$(pkg-config --modversion libdpdk) || die "libdpdk has no pkg-config file"
-	if [ -n "${DPDK_SDK-}" ]; then
-		say "driver SDK headers from DPDK_SDK=$DPDK_SDK"
-		return
-	fi
-	if [ -e "$(pkg-config --variable=includedir libdpdk)/ethdev_driver.h" ]; then
+	series=$(dpdk_series "$installed")
+	if [ -z "${DPDK_SDK-}" ] &&
+		[ -e "$(pkg-config --variable=includedir libdpdk)/ethdev_driver.h" ]; then
 		say "DPDK $installed is installed with its driver SDK headers"
 		return
 	fi
-	if [ "$(cat build-sdk/VERSION 2>/dev/null)" != "$installed" ]; then
-		source_version=$(dpkg-query -W -f '${source:Version}' libdpdk-dev)
-		say "fetching the driver SDK headers of DPDK $source_version from its source package"
-		fetch_sdk "$source_version" build-sdk
-		[ "$(cat build-sdk/VERSION)" = "$installed" ] || die "the source package $source_version" \
-			"says it is DPDK $(cat build-sdk/VERSION), but pkg-config says $installed"
+	have=$(cat "$sdk/VERSION" 2>/dev/null) || have=
+	if [ -n "${DPDK_SDK-}" ]; then
+		user_sdk "$DPDK_SDK" "$series" "$installed"
+	elif [ "$have" != "$installed" ]; then
+		say "fetching the driver SDK headers of DPDK $installed from its source package"
+		package_sdk "$(dpkg-query -W -f '${source:Version}' libdpdk-dev 2>/dev/null)" "$series" "$sdk" ||
+			[ "$(dpdk_series "$have")" = "$series" ] || {
+			tail -n 5 "$sdk/source.log" >&2
+			die "the package sources of this machine offer no source of DPDK $series ($installed is" \
+				"installed): name a DPDK tree or git checkout of that series: DPDK_SDK=DIR ./run $verb" \
+				"(log: $sdk/source.log)"
+		}
 	fi
-	say "driver SDK headers of DPDK $installed are in build-sdk/"
+	have=$(cat "$sdk/VERSION")
+	if [ "$have" = "$installed" ]; then
+		say "driver SDK headers of DPDK $installed are in $sdk/"
+	else
+		say "NOTICE: driver SDK headers of DPDK $have for DPDK $installed: the same series, it will do"
+	fi
 }
 
 setup_hugepages() {

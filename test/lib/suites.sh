@@ -6,10 +6,13 @@
 # the function, and a line with its time limit in seconds below.
 declare -A suites=([unit]=600 [integration]=600 [uio]=900 [peer]=300 [vm]=1800)
 suite_order=(unit integration uio peer vm)
+# What ./run test --long adds; there the random calls are ten times as many, too.
+suites_long=(vm-6.12 vm-newest)
+suites+=([vm-6.12]=2400 [vm-newest]=2400)
 
 # Everything once more, by clang with the sanitizers.
 compile_asan() {
-	CC=clang compile build-asan -Dbuildtype=debugoptimized -Db_sanitize=address,undefined \
+	CC=clang compile "$build-asan" -Dbuildtype=debugoptimized -Db_sanitize=address,undefined \
 		-Db_lundef=false
 }
 
@@ -18,11 +21,12 @@ suite_unit() {
 	local dir
 	compile_asan
 	export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
-	for dir in build build-asan; do
+	for dir in "$build" "$build-asan"; do
 		meson test -C "$dir" --no-rebuild --suite unit --print-errorlogs >"$dir/unit.log" 2>&1 ||
 			tail -n 200 "$dir/unit.log"
 	done
-	python3 test/lib/unit_summary.py build/meson-logs/testlog.json build-asan/meson-logs/testlog.json
+	python3 test/lib/unit_summary.py "$build/meson-logs/testlog.json" \
+		"$build-asan/meson-logs/testlog.json"
 }
 
 # The simulated host and the distribution's DPDK applications.
@@ -45,6 +49,14 @@ suite_peer() {
 # Real Linux guests in hvsim-vm, on this machine's KVM or in an emulated machine.
 suite_vm() {
 	python3 -B test/vm/run.py
+}
+
+# The same with the guest on other kernels, of this release's backports or of testing.
+suite_vm-6.12() {
+	HYPERPOLL_KERNEL=6.12 suite_vm
+}
+suite_vm-newest() {
+	HYPERPOLL_KERNEL=newest suite_vm
 }
 
 # Run suites under their time limits, print the sum and fail unless everything passed.

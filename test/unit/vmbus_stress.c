@@ -172,7 +172,8 @@ consume(void *arg)
 
 	if (vmbus_ring_reader_init(&r, &s->t.ring) != 0)
 		error = "consumer: init";
-	vmbus_ring_reader_mask(&r);
+	else
+		vmbus_ring_reader_mask(&r);
 	while (error == NULL && s->received < STRESS_PACKETS) {
 		int n = take(s, &r, 1 + rnd_below(&rnd, s->max_budget));
 

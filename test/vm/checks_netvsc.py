@@ -66,7 +66,7 @@ class Netvsc:
 
     def ping_in(self):
         ping(GUEST)
-        ping(GUEST, 20, "-s 1472 -i 0.05")
+        ping(GUEST, 20, 1472, 0.05)
 
     def ethtool(self):
         out = self.guest.check("ethtool -i eth0")
@@ -175,7 +175,7 @@ class Netvsc:
             sh("ip link set %s mtu %d" % (self.machine.tap, mtu))
             self.guest.check("ip link set eth0 mtu %d" % mtu)
             self.guest.poll("test $(cat /sys/class/net/eth0/carrier) = 1")
-            ping(GUEST, 3, "-M do -s %d" % (mtu - 28))
+            ping(GUEST, 3, mtu - 28, fragment=False)
 
     def vlan(self):
         sh("ip link add link %s name %s.5 type vlan id 5; ip addr add 10.9.5.1/24 dev %s.5; "
@@ -184,7 +184,7 @@ class Netvsc:
                          "ip addr add 10.9.5.2/24 dev eth0.5 && ip link set eth0.5 up")
         try:
             ping("10.9.5.2")
-            ping("10.9.5.2", 3, "-s 1472")
+            ping("10.9.5.2", 3, 1472)
             receiver = Receiver(5004)
             self.guest.check("head -c 300000 /tmp/blob | socat -u - TCP:10.9.5.1:5004", 40)
             receiver.join(20)

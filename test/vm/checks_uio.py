@@ -105,7 +105,7 @@ class Uio:
         try:
             for i in range(2, 10 if queues > 1 else 3):
                 ping("10.9.0.%d" % i, 3)
-            ping(GUEST, 10, "-s 1400 -p 5aa5")
+            ping(GUEST, 10, 1400)
             if queues > 1:
                 relids = self.guest.check("ls -d /sys/bus/vmbus/devices/*/channels/*").split()
                 need(len(relids) >= queues, "%d channels are open" % len(relids))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The outside of a TAP: addresses, pings, TCP transfers, and a look at the frames."""
 import hashlib
+import itertools
 import os
 import re
 import select
@@ -10,6 +11,8 @@ import subprocess
 import threading
 import time
 
+PINGS = itertools.count(os.getpid())
+
 
 def sh(command, seconds=30, check=True):
     run = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=seconds, check=False)
@@ -18,11 +21,40 @@ def sh(command, seconds=30, check=True):
     return run.stdout
 
 
-def ping(address, count=3, options="", seconds=30):
-    """Every ping must be answered, once the neighbour is known."""
-    out = sh("ping -i 0.2 -W 5 -c %d %s %s" % (count, options, address), seconds, check=False)
-    if not re.search(r"\b%d received" % count, out):
-        raise RuntimeError("ping %s %s: %s" % (options, address, out.strip().splitlines()[-2:]))
+def ping(address, count=3, size=56, interval=0.2, fragment=True, seconds=30):
+    """
+    Every echo request is answered with its own bytes, however late. (ping(8) waits for the last
+    answer no longer than two round trips, and a busy machine now and then stands still for more.)
+    """
+    ident = next(PINGS) & 0xffff
+    sent = {}
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as s:
+        s.setsockopt(socket.IPPROTO_IP, 10, 0 if fragment else 2)  # IP_MTU_DISCOVER: never, always
+        due = time.monotonic()
+        end = due + seconds
+        missing = set(range(count))
+        while missing and time.monotonic() < end:
+            now = time.monotonic()
+            if len(sent) < count and now >= due:
+                number = len(sent)
+                sent[number] = bytes((number + i) & 0xff for i in range(size))
+                request = struct.pack(">BBHHH", 8, 0, 0, ident, number) + sent[number]
+                request = request[:2] + struct.pack(">H", 0xffff - checksum(request)) + request[4:]
+                s.sendto(request, (address, 0))
+                due = now + interval
+            left = (due if len(sent) < count else end) - time.monotonic()
+            if not select.select([s], [], [], max(left, 0))[0]:
+                continue
+            packet, source = s.recvfrom(1 << 16)
+            reply = packet[(packet[0] & 15) * 4:]
+            kind, _, _, of, number = struct.unpack(">BBHHH", reply[:8])
+            if kind == 0 and of == ident and source[0] == address and number in missing:
+                if reply[8:] != sent[number]:
+                    raise RuntimeError("ping %s: answer %d has other bytes" % (address, number))
+                missing.remove(number)
+    if missing:
+        raise RuntimeError("ping %s: %d of %d answered in %d s, not %s"
+                           % (address, count - len(missing), count, seconds, sorted(missing)))
 
 
 def csum_errors(text=None):

@@ -108,7 +108,7 @@ transport_complain(void *ctx, const char *what)
 {
 	const struct nic_device *n = ctx;
 
-	fprintf(stderr, "hvsim-vm: NIC %u: %s\n", n->number, what);
+	log_guest("NIC %u: %s", n->number, what);
 }
 
 int

@@ -223,8 +223,11 @@ device_poll(struct hvsim_device *device, unsigned int budget)
 	host_memmap_enter(&device->reader);
 	work = host_nic_poll(device->nic, budget);
 	host_memmap_leave(&device->reader);
-	if (host_memmap_poisoned(device->memory->map))
+	/* Announced with the lock held: the session that ends is still this one. */
+	if (host_memmap_poisoned(device->memory->map) && atomic_load(&device->ended) == NULL) {
 		atomic_store(&device->ended, "it truncated a file that it shares");
+		worker_announce(device->worker);
+	}
 	return work;
 }
 
@@ -317,7 +320,6 @@ session_end(struct hvsim_device *device, const char *why)
 	device->session = NULL;
 	device->memory = NULL;
 	atomic_store(&device->ended, NULL);
-	device->reported = false;
 	device_unlock(device);
 	vfu_session_close(session);
 	memory_destroy(memory);

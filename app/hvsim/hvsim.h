@@ -108,9 +108,8 @@ struct hvsim_device {
 	struct host_memmap_reader reader;
 	struct vmbus_device_info info;
 
-	/** Worker to control thread: the session must end. Set once per session. */
+	/** Worker to control thread: the session must end. Set once per session, device locked. */
 	_Atomic(const char *) ended;
-	bool reported; /**< worker's: ended has been announced */
 	bool rescinded, reset_seen;
 	uint64_t rescind_deadline; /**< monotonic ns */
 	uint32_t epoch;
@@ -222,6 +221,8 @@ void worker_destroy(struct hvsim_worker *worker);
 
 /** Make it look at all its NICs again, asleep or not. Any thread. */
 void worker_wake(struct hvsim_worker *worker);
+/** Make the control thread look around: a session must end. Worker. */
+void worker_announce(struct hvsim_worker *worker);
 /** Add or remove a doorbell. Any thread. */
 void worker_watch(struct hvsim_worker *worker, int fd);
 void worker_unwatch(struct hvsim_worker *worker, int fd);

@@ -11,6 +11,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "app/hvsim/hvsim.h"
@@ -30,6 +31,34 @@ static int event_fd;
 static pthread_t control;
 static pthread_mutex_t control_lock = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic bool control_stop;
+
+/* What the worker tells the control thread, and whether it held the device's lock then. */
+static _Atomic unsigned int announced, announced_unlocked;
+
+static void *
+try_lock_run(void *arg)
+{
+	*(bool *)arg = pthread_mutex_trylock(&device.lock) == 0;
+	if (*(bool *)arg)
+		pthread_mutex_unlock(&device.lock);
+	return NULL;
+}
+
+ssize_t
+write(int fd, const void *data, size_t len)
+{
+	pthread_t other;
+	bool free_now = false;
+
+	/* The lock is recursive, so another thread has to try it. */
+	if (event_fd > 0 && fd == event_fd && pthread_equal(pthread_self(), worker.thread) &&
+		pthread_create(&other, NULL, try_lock_run, &free_now) == 0) {
+		pthread_join(other, NULL);
+		atomic_fetch_add(&announced, 1);
+		atomic_fetch_add(&announced_unlocked, free_now);
+	}
+	return syscall(SYS_write, fd, data, len);
+}
 
 static void *
 control_run(void *arg)
@@ -500,6 +529,22 @@ test_truncated_memory(void)
 	host_stop();
 }
 
+/*
+ * Else the session ends by other means between the worker's look and its word, and the word about
+ * the next session is taken for said.
+ */
+static void
+test_end_is_announced_with_the_lock_held(void)
+{
+	atomic_store(&announced, 0);
+	atomic_store(&announced_unlocked, 0);
+	test_truncated_memory();
+	CU_ASSERT_EQUAL(atomic_load(&announced), 1);
+	test_truncated_memory();
+	CU_ASSERT_EQUAL(atomic_load(&announced), 2);
+	CU_ASSERT_EQUAL(atomic_load(&announced_unlocked), 0);
+}
+
 static void
 test_rescind_and_offer(void)
 {
@@ -564,6 +609,8 @@ main(void)
 		{"subchannels and reset", test_subchannels_and_reset},
 		{"memory", test_memory},
 		{"truncated memory", test_truncated_memory},
+		{"a session's end is announced with the lock held",
+			test_end_is_announced_with_the_lock_held},
 		{"rescind and offer", test_rescind_and_offer},
 		{"two servers", test_two_servers},
 	};

@@ -18,9 +18,10 @@
 #include <time.h>
 
 #include "app/hvsim/budget.h"
-#include "lib/host/log_limit.h"
+#include "lib/host/log.h"
 #include "lib/host/memmap.h"
 #include "lib/host/nic.h"
+#include "lib/host/output.h"
 #include "lib/vfio_user/server.h"
 #include "lib/vfio_user/sockets.h"
 #include "lib/vfio_user/vmbus_device.h"
@@ -114,7 +115,7 @@ struct hvsim_device {
 	uint64_t rescind_deadline; /**< monotonic ns */
 	uint32_t epoch;
 	uint64_t sessions;
-	struct host_log_limit complaints; /**< of lines about the guest */
+	struct log_limit complaints; /**< of lines about the guest */
 	uint64_t accept_after; /**< monotonic ns: no client is accepted before, for want of means */
 
 	/* Worker's own, lock held: what is in its epoll set for this device; its rings ask for
@@ -229,6 +230,9 @@ void worker_unwatch(struct hvsim_worker *worker, int fd);
 
 /* ---- reports ---- */
 
+/** Where reports go: standard output. */
+extern struct output report_output;
+
 /** Lines per second of --stats-interval. @p previous holds the counters of the last call. */
 struct hvsim_rates {
 	struct host_nic_stats nic[HVSIM_MAX_NICS];
@@ -236,6 +240,8 @@ struct hvsim_rates {
 	uint64_t at;
 };
 
+/** Where the NICs are. */
+void report_start(struct hvsim_device *devices, unsigned int n);
 void report_rates(struct hvsim_device *devices, unsigned int n, struct hvsim_rates *previous,
 	uint64_t since_start_ns);
 void report_totals(struct hvsim_device *devices, unsigned int n);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "lib/host/control_internal.h"
+#include "lib/host/log.h"
 
 #define CLIENTS	       8u
 #define LINE_MAX_BYTES 4096u
@@ -100,9 +101,8 @@ remove_stale(const struct sockaddr_un *address)
 	if (alive)
 		return -EADDRINUSE;
 	if (hung)
-		fprintf(stderr,
-			"%s: the host that serves this control socket does not answer; taking "
-			"its place\n",
+		log_line("%s: the host that serves this control socket does not answer; taking "
+			 "its place",
 			address->sun_path);
 	return unlink(address->sun_path) == 0 || errno == ENOENT ? 0 : -errno;
 }

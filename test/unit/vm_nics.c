@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "app/hvsim-vm/log.h"
+#include "lib/host/log.h"
 #include "test/unit/vm_guest.h"
 
 #define NIC "channels=4,port=gen:size=60"
@@ -744,6 +744,7 @@ test_complaint_does_not_wait(void)
 		;
 	fcntl(fd[1], F_SETFL, 0);
 	dup2(fd[1], STDERR_FILENO);
+	log_program("hvsim-vm");
 	CU_ASSERT_EQUAL(log_start(), 0);
 	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, send_nonsense, &rc), 0);
 	clock_gettime(CLOCK_REALTIME, &until);
@@ -774,7 +775,6 @@ int
 main(void)
 {
 	static const struct unit_test tests[] = {
-		/* First: lines of the others would use up what a guest may print in a second. */
 		{"a complaint does not wait for who reads standard error",
 			test_complaint_does_not_wait},
 		{"refused buffers push the live receive buffer out",

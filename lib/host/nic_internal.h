@@ -267,6 +267,8 @@ nic_done_room(const struct nic_channel *ch)
 int nic_refuse(struct host_nic *nic, enum host_refusal why);
 /* Say what is due to be said about the guest. */
 void nic_complain(struct host_nic *nic);
+/* Nanoseconds until something is due to be said, UINT64_MAX: nothing is. */
+uint64_t nic_complain_deadline(const struct host_nic *nic);
 /* Kind of a frame for struct nic_oid_stats. */
 static inline unsigned int
 nic_frame_kind(const uint8_t dst[6])

@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "app/hvsim-vm/log.h"
+#include "lib/host/log.h"
 #include "app/hvsim-vm/nics.h"
 
 /* Packets and frames per NIC and turn: short enough that a vCPU never waits long for the lock. */

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "app/hvsim-vm/kvm.h"
-#include "app/hvsim-vm/log.h"
+#include "lib/host/log.h"
 
 #define GSI_SYNIC	32u
 #define TSS_AT		0xfffbd000u

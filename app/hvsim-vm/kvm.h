@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 #include "app/hvsim-vm/bus_lock.h"
-#include "app/hvsim-vm/output.h"
+#include "lib/host/output.h"
 #include "app/hvsim-vm/ram.h"
 #include "app/hvsim-vm/serial.h"
 #include "app/hvsim-vm/synic.h"

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "app/hvsim-vm/input.h"
-#include "app/hvsim-vm/log.h"
+#include "lib/host/log.h"
 #include "app/hvsim-vm/options.h"
 
 static int
@@ -79,7 +79,7 @@ static int
 start(struct vm *vm, struct nics *nics, struct input *input)
 {
 	int acks[SYNIC_MAX_VPS];
-	int rc = output_start(&vm->console, STDOUT_FILENO);
+	int rc = output_start(&vm->console, STDOUT_FILENO, "hvsim-vm");
 
 	if (rc == 0)
 		rc = log_start();
@@ -115,6 +115,7 @@ main(int argc, char **argv)
 	static struct nics nics = {.epoll_fd = -1, .timer_fd = -1};
 	int signal_fd = -1, rc;
 
+	log_program("hvsim-vm");
 	if (argc >= 3 && strcmp(argv[1], "ctl") == 0)
 		return host_control_client(argv[2], argc - 3, argv + 3);
 	rc = options_parse(&o, argc, argv);

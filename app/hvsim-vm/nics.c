@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "app/hvsim-vm/log.h"
+#include "lib/host/log.h"
 #include "app/hvsim-vm/nics.h"
 #include "lib/vmbus/guid.h"
 
@@ -100,15 +100,16 @@ transport_broken(void *ctx, unsigned int channel, const char *why)
 {
 	struct nic_device *n = ctx;
 
-	log_guest("NIC %u: channel %u stopped: %s", n->number, channel, why);
+	log_guest(&n->complaints, "NIC %u: channel %u stopped: %s", n->number, channel, why);
 }
 
 static void
 transport_complain(void *ctx, const char *what)
 {
-	const struct nic_device *n = ctx;
+	struct nic_device *n = ctx;
 
-	fprintf(stderr, "hvsim-vm: NIC %u: %s\n", n->number, what);
+	/* Bounded already: one of a kind in ten seconds. */
+	log_line("NIC %u: %s", n->number, what);
 }
 
 int

@@ -19,6 +19,7 @@
 #include "app/hvsim-vm/bus_lock.h"
 #include "app/hvsim-vm/vbus.h"
 #include "lib/host/control.h"
+#include "lib/host/log.h"
 #include "lib/host/nic.h"
 
 #define NICS_MAX 16u
@@ -29,6 +30,7 @@ struct nic_device {
 	struct vbus_device device;
 	struct host_nic_config config;
 	struct host_nic *nic;
+	struct log_limit complaints; /**< of lines about the guest */
 };
 
 struct nics {

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "app/hvsim-vm/output.h"
+#include "lib/host/output.h"
 
 struct serial {
 	pthread_mutex_t lock;

@@ -8,7 +8,7 @@
 #include <time.h>
 
 #include "app/hvsim-vm/kvm.h"
-#include "app/hvsim-vm/log.h"
+#include "lib/host/log.h"
 
 #define MSR_CRASH_P0 0x40000100u
 #define HCALL_POST   0x5cu
@@ -97,6 +97,7 @@ report_crash(struct vcpu *vcpu)
 		struct kvm_msrs msrs;
 		uint8_t room[sizeof(struct kvm_msrs) + 5 * sizeof(struct kvm_msr_entry)];
 	} u = {0};
+	static struct log_limit crashes;
 	struct kvm_msr_entry *e = u.msrs.entries;
 
 	u.msrs.nmsrs = 5;
@@ -105,8 +106,8 @@ report_crash(struct vcpu *vcpu)
 	atomic_store(&vcpu->vm->crashed, true);
 	if (ioctl(vcpu->fd, KVM_GET_MSRS, &u.msrs) != 5)
 		memset(&u, 0, sizeof(u));
-	log_guest("the guest reported a crash: %llx %llx %llx %llx %llx", e[0].data, e[1].data,
-		e[2].data, e[3].data, e[4].data);
+	log_guest(&crashes, "the guest reported a crash: %llx %llx %llx %llx %llx", e[0].data,
+		e[1].data, e[2].data, e[3].data, e[4].data);
 }
 
 /* One exit. @return false when this vCPU must not go on */

@@ -4,7 +4,6 @@
  * (spec/vmbus-over-vfio-user.md §10), and the transport it gives to lib/host.
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,20 +58,6 @@ device_refresh(struct hvsim_device *device)
 	pthread_mutex_unlock(&device->lock);
 	if (device->worker != NULL)
 		worker_wake(device->worker);
-}
-
-/* May a line about the guest be printed now? Device locked. */
-static bool
-may_complain(struct hvsim_device *device)
-{
-	uint64_t left_out;
-
-	if (!host_log_allowed(&device->complaints, now_ns(), &left_out))
-		return false;
-	if (left_out != 0)
-		fprintf(stderr, "hvsim: nic %u: %" PRIu64 " lines left out\n", device->number,
-			left_out);
-	return true;
 }
 
 /* ---- descriptor ---- */
@@ -197,9 +182,8 @@ transport_broken(void *ctx, unsigned int channel, const char *why)
 {
 	struct hvsim_device *device = ctx;
 
-	if (may_complain(device))
-		fprintf(stderr, "hvsim: nic %u: channel %u stopped: %s; the guest must reset it\n",
-			device->number, channel, why);
+	log_guest(&device->complaints, "nic %u: channel %u stopped: %s; the guest must reset it",
+		device->number, channel, why);
 }
 
 static void
@@ -207,7 +191,8 @@ transport_complain(void *ctx, const char *what)
 {
 	struct hvsim_device *device = ctx;
 
-	fprintf(stderr, "hvsim: nic %u: %s\n", device->number, what);
+	/* Bounded already: one of a kind in ten seconds. */
+	log_line("nic %u: %s", device->number, what);
 }
 
 static unsigned int
@@ -223,8 +208,11 @@ device_poll(struct hvsim_device *device, unsigned int budget)
 	host_memmap_enter(&device->reader);
 	work = host_nic_poll(device->nic, budget);
 	host_memmap_leave(&device->reader);
-	if (host_memmap_poisoned(device->memory->map))
+	/* Announced with the lock held: the session that ends is still this one. */
+	if (host_memmap_poisoned(device->memory->map) && atomic_load(&device->ended) == NULL) {
 		atomic_store(&device->ended, "it truncated a file that it shares");
+		worker_announce(device->worker);
+	}
 	return work;
 }
 
@@ -305,9 +293,9 @@ session_end(struct hvsim_device *device, const char *why)
 	if (session == NULL)
 		return;
 	device_lock(device);
-	if (why != NULL && may_complain(device))
-		fprintf(stderr, "hvsim: nic %u: session of process %d ended: %s\n", device->number,
-			vfu_session_peer_pid(session), why);
+	if (why != NULL)
+		log_guest(&device->complaints, "nic %u: session of process %d ended: %s",
+			device->number, vfu_session_peer_pid(session), why);
 	device_detach(device);
 	if (memory != NULL) {
 		/* Secondaries of the client may still look at it (§13). */
@@ -317,7 +305,6 @@ session_end(struct hvsim_device *device, const char *why)
 	device->session = NULL;
 	device->memory = NULL;
 	atomic_store(&device->ended, NULL);
-	device->reported = false;
 	device_unlock(device);
 	vfu_session_close(session);
 	memory_destroy(memory);
@@ -331,12 +318,9 @@ static void
 accept_later(struct hvsim_device *device, int err)
 {
 	device->accept_after = now_ns() + ACCEPT_PAUSE_NS;
-	device_lock(device);
-	if (may_complain(device))
-		fprintf(stderr, "hvsim: nic %u: cannot serve a client now: %s%s\n", device->number,
-			strerror(-err),
-			err == -EMFILE ? "; raise the limit of open files (ulimit -Hn)" : "");
-	device_unlock(device);
+	log_guest(&device->complaints, "nic %u: cannot serve a client now: %s%s", device->number,
+		strerror(-err),
+		err == -EMFILE ? "; raise the limit of open files (ulimit -Hn)" : "");
 }
 
 void

@@ -18,9 +18,10 @@
 #include <time.h>
 
 #include "app/hvsim/budget.h"
-#include "lib/host/log_limit.h"
+#include "lib/host/log.h"
 #include "lib/host/memmap.h"
 #include "lib/host/nic.h"
+#include "lib/host/output.h"
 #include "lib/vfio_user/server.h"
 #include "lib/vfio_user/sockets.h"
 #include "lib/vfio_user/vmbus_device.h"
@@ -108,14 +109,13 @@ struct hvsim_device {
 	struct host_memmap_reader reader;
 	struct vmbus_device_info info;
 
-	/** Worker to control thread: the session must end. Set once per session. */
+	/** Worker to control thread: the session must end. Set once per session, device locked. */
 	_Atomic(const char *) ended;
-	bool reported; /**< worker's: ended has been announced */
 	bool rescinded, reset_seen;
 	uint64_t rescind_deadline; /**< monotonic ns */
 	uint32_t epoch;
 	uint64_t sessions;
-	struct host_log_limit complaints; /**< of lines about the guest */
+	struct log_limit complaints; /**< of lines about the guest */
 	uint64_t accept_after; /**< monotonic ns: no client is accepted before, for want of means */
 
 	/* Worker's own, lock held: what is in its epoll set for this device; its rings ask for
@@ -222,11 +222,16 @@ void worker_destroy(struct hvsim_worker *worker);
 
 /** Make it look at all its NICs again, asleep or not. Any thread. */
 void worker_wake(struct hvsim_worker *worker);
+/** Make the control thread look around: a session must end. Worker. */
+void worker_announce(struct hvsim_worker *worker);
 /** Add or remove a doorbell. Any thread. */
 void worker_watch(struct hvsim_worker *worker, int fd);
 void worker_unwatch(struct hvsim_worker *worker, int fd);
 
 /* ---- reports ---- */
+
+/** Where reports go: standard output. */
+extern struct output report_output;
 
 /** Lines per second of --stats-interval. @p previous holds the counters of the last call. */
 struct hvsim_rates {
@@ -235,6 +240,8 @@ struct hvsim_rates {
 	uint64_t at;
 };
 
+/** Where the NICs are. */
+void report_start(struct hvsim_device *devices, unsigned int n);
 void report_rates(struct hvsim_device *devices, unsigned int n, struct hvsim_rates *previous,
 	uint64_t since_start_ns);
 void report_totals(struct hvsim_device *devices, unsigned int n);

@@ -41,7 +41,7 @@ struct hvsim {
 static int
 fail(const char *why)
 {
-	fprintf(stderr, "hvsim: %s\n", why);
+	log_line("%s", why);
 	return EXIT_FAILURE;
 }
 
@@ -105,7 +105,7 @@ make_devices(struct hvsim *h)
 		    &h->options.budget, &share, warning, sizeof(warning), why, sizeof(why)) != 0)
 		return fail(why);
 	if (warning[0] != '\0')
-		fprintf(stderr, "hvsim: %s\n", warning);
+		log_line("%s", warning);
 	for (unsigned int i = 0; i < h->options.n_nics; i++) {
 		if (device_create(&h->devices[i], i, &h->options.nics[i], h->options.dir, why,
 			    sizeof(why)) != 0)
@@ -159,9 +159,7 @@ serve(struct hvsim *h)
 	for (unsigned int i = 0; i < h->n_devices; i++)
 		if (device_serve(&h->devices[i], why, sizeof(why)) != 0)
 			return fail(why);
-	for (unsigned int i = 0; i < h->n_devices; i++)
-		printf("NIC %u at %s port=%s\n", i, h->devices[i].path, h->devices[i].config.port);
-	fflush(stdout);
+	report_start(h->devices, h->n_devices);
 	return EXIT_SUCCESS;
 }
 
@@ -206,7 +204,8 @@ signals_run(void *arg)
 	atomic_store(&h->stop, true);
 	if (write(h->event_fd, &one, sizeof(one)) == sizeof(one))
 		nanosleep(&limit, NULL);
-	fprintf(stderr, "hvsim: not ended in order within %d s\n", END_SECONDS);
+	log_line("not ended in order within %d s", END_SECONDS);
+	log_flush();
 	_exit(EXIT_FAILURE);
 }
 
@@ -239,6 +238,9 @@ set_up(struct hvsim *h)
 
 	if (rc != EXIT_SUCCESS)
 		return rc;
+	/* Before the first lock: nobody who holds one may wait for who reads what we print. */
+	if (log_start() != 0 || output_start(&report_output, STDOUT_FILENO, "hvsim") != 0)
+		return fail("cannot start a thread");
 	if (host_memmap_sigbus_install() != 0)
 		return fail("cannot install the handler of SIGBUS");
 	rc = vfu_dir_create(h->options.dir);
@@ -398,6 +400,7 @@ main(int argc, char **argv)
 	static struct hvsim h;
 	int rc;
 
+	log_program("hvsim");
 	if (argc >= 2 && strcmp(argv[1], "ctl") == 0) {
 		if (argc < 3) {
 			fprintf(stderr, "Usage: hvsim ctl SOCKET COMMAND [NIC] [KEY=VALUE]...\n%s",
@@ -417,5 +420,7 @@ main(int argc, char **argv)
 		report_totals(h.devices, h.n_devices);
 	}
 	tear_down(&h);
+	output_stop(&report_output);
+	log_stop();
 	return rc;
 }

@@ -54,17 +54,14 @@ worker_unwatch(struct hvsim_worker *worker, int fd)
 	epoll_ctl(worker->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
 }
 
-/* Tell the control thread once about a session that must end. */
-static void
-worker_report(struct hvsim_worker *worker, struct hvsim_device *device)
+void
+worker_announce(struct hvsim_worker *worker)
 {
 	uint64_t one = 1;
 
-	if (device->reported || atomic_load_explicit(&device->ended, memory_order_relaxed) == NULL)
-		return;
-	device->reported = true;
+	/* Only a full one takes no more, and that is readable all the same. */
 	if (write(worker->main_fd, &one, sizeof(one)) != sizeof(one))
-		device->reported = false;
+		return;
 }
 
 /* Ports come and go from the set (knob stall_rx, a TAP that was deleted). */
@@ -134,10 +131,8 @@ worker_run(void *arg)
 	if (worker->node >= 0)
 		numa_run_on_node(worker->node);
 	while (!atomic_load_explicit(&worker->stop, memory_order_acquire)) {
-		for (i = 0, work = 0; i < worker->n_devices; i++) {
+		for (i = 0, work = 0; i < worker->n_devices; i++)
 			work += device_turn(worker->devices[i], BUDGET);
-			worker_report(worker, worker->devices[i]);
-		}
 		if (work != 0) {
 			idle_since = 0;
 			continue;

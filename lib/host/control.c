@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "lib/host/control_internal.h"
+#include "lib/host/log.h"
 
 #define CLIENTS	       8u
 #define LINE_MAX_BYTES 4096u
@@ -100,9 +101,8 @@ remove_stale(const struct sockaddr_un *address)
 	if (alive)
 		return -EADDRINUSE;
 	if (hung)
-		fprintf(stderr,
-			"%s: the host that serves this control socket does not answer; taking "
-			"its place\n",
+		log_line("%s: the host that serves this control socket does not answer; taking "
+			 "its place",
 			address->sun_path);
 	return unlink(address->sun_path) == 0 || errno == ENOENT ? 0 : -errno;
 }
@@ -316,8 +316,9 @@ host_control_poll(struct host_control *c)
 	struct epoll_event events[CLIENTS + 1];
 	int n, i;
 
-	if (c->accept_after != 0 && now_ns() >= c->accept_after && watch(c, c->listen_fd) == 0)
-		c->accept_after = 0;
+	/* When it cannot be watched: another pause, for a deadline in the past is no rest. */
+	if (c->accept_after != 0 && now_ns() >= c->accept_after)
+		c->accept_after = watch(c, c->listen_fd) == 0 ? 0 : now_ns() + ACCEPT_PAUSE_NS;
 	n = epoll_wait(c->epoll_fd, events, CLIENTS + 1, 0);
 	for (i = 0; i < n; i++) {
 		if (events[i].data.fd == c->listen_fd) {

@@ -490,6 +490,9 @@ host_nic_deadline(struct host_nic *nic)
 	t = nic_control_deadline(nic);
 	if (t != 0 && t < when)
 		when = t;
+	t = nic->complaints_due != 0 ? nic_complain_deadline(nic) : UINT64_MAX;
+	if (t < when)
+		when = t;
 	for (i = 0; i < nic->channels_top; i++)
 		if (nic->channels[i].open && !nic->channels[i].dead && channel_waits(nic, i) &&
 			when > NIC_RETRY_NS)

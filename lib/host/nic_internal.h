@@ -43,7 +43,8 @@
 /*
  * A turn of host_nic_poll() ends at this cost: bytes copied and segmented, and what a packet and a
  * frame cost beside, so that a guest cannot hold the thread with tiny segments or large sends. One
- * send may pass it by what it holds itself: a stream of NIC_STREAM_MAX in segments of the MSS floor.
+ * send may pass it by what it holds itself: a stream of NIC_STREAM_MAX in segments of the MSS
+ * floor.
  */
 #define NIC_TURN_COST	(1u << 20)
 #define NIC_FRAME_COST	1024u
@@ -89,9 +90,8 @@ struct nic_oid_count {
 
 struct nic_channel {
 	bool open;
-	bool dead;   /* broken: untouched until it is closed */
-	bool frozen; /* knob corrupt_ring: publish no more */
-	bool signal;
+	bool dead;		      /* broken: untouched until it is closed */
+	bool frozen;		      /* knob corrupt_ring: publish no more */
 	bool waits;		      /* asked for a space signal before sleeping */
 	const char *why;	      /* not yet reported to the transport */
 	struct vmbus_ring_reader in;  /* guest to host */
@@ -226,7 +226,6 @@ struct host_nic {
 	/* Frames of the guest gathered for the port. */
 	uint8_t *arena, *segments;
 	uint32_t arena_used, segments_used, frames_n, pending_n;
-	uint64_t frames_bytes;
 	struct host_frame frames[HOST_PORT_BURST];
 	struct {
 		uint64_t tid;
@@ -268,6 +267,8 @@ nic_done_room(const struct nic_channel *ch)
 int nic_refuse(struct host_nic *nic, enum host_refusal why);
 /* Say what is due to be said about the guest. */
 void nic_complain(struct host_nic *nic);
+/* Nanoseconds until something is due to be said, UINT64_MAX: nothing is. */
+uint64_t nic_complain_deadline(const struct host_nic *nic);
 /* Kind of a frame for struct nic_oid_stats. */
 static inline unsigned int
 nic_frame_kind(const uint8_t dst[6])

@@ -20,7 +20,7 @@
 int
 nic_rx_sections(struct host_nic *nic)
 {
-	uint32_t frame = nic->mtu_field + OFFLOAD_VLAN_TAG + NIC_SECTION_TAIL, i;
+	uint32_t frame = nic->mtu_field + OFFLOAD_VLAN_TAG + NIC_SECTION_TAIL, n, i;
 
 	nic->section_bytes = nic->config.section_bytes;
 	nic->data_offset = DATA_AT_SMALL;
@@ -29,17 +29,19 @@ nic_rx_sections(struct host_nic *nic)
 		if (nic->section_bytes < DATA_AT_LARGE + frame)
 			nic->section_bytes = (DATA_AT_LARGE + frame + 7) & ~7u;
 	}
-	nic->sections_n = (uint32_t)(nic->recv.len / nic->section_bytes);
-	if (nic->knobs.recv_sections != 0 && nic->sections_n > nic->knobs.recv_sections)
-		nic->sections_n = nic->knobs.recv_sections;
-	if (nic->sections_n < NIC_CONTROL_SECTIONS + nic->config.channels)
+	n = (uint32_t)(nic->recv.len / nic->section_bytes);
+	if (nic->knobs.recv_sections != 0 && n > nic->knobs.recv_sections)
+		n = nic->knobs.recv_sections;
+	if (n < NIC_CONTROL_SECTIONS + nic->config.channels)
 		return -EINVAL;
-	nic->sections = calloc(nic->sections_n, sizeof(*nic->sections));
-	nic->free_sections = calloc(nic->sections_n, sizeof(*nic->free_sections));
+	nic->sections = calloc(n, sizeof(*nic->sections));
+	nic->free_sections = calloc(n, sizeof(*nic->free_sections));
 	if (nic->sections == NULL || nic->free_sections == NULL) {
 		nic_rx_release(nic);
 		return -ENOMEM;
 	}
+	/* Only with the sections there: a close of the channel walks them. */
+	nic->sections_n = n;
 	nic->reserved = NIC_CONTROL_SECTIONS;
 	for (i = nic->sections_n; i-- > 0;)
 		nic_rx_free_section(nic, i);

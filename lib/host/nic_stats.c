@@ -128,6 +128,23 @@ nic_complain(struct host_nic *nic)
 	}
 }
 
+uint64_t
+nic_complain_deadline(const struct host_nic *nic)
+{
+	uint64_t now = nic_now_ns(), when = UINT64_MAX, since;
+	uint32_t kind;
+
+	for (kind = 0; kind < NIC_COMPLAINTS; kind++) {
+		if (!(nic->complaints_due & 1u << kind))
+			continue;
+		since = now - nic->complaints[kind].said_ns;
+		if (nic->complaints[kind].said_ns == 0 || since >= COMPLAIN_NS)
+			return 0;
+		when = COMPLAIN_NS - since < when ? COMPLAIN_NS - since : when;
+	}
+	return when;
+}
+
 int
 nic_refuse(struct host_nic *nic, enum host_refusal why)
 {

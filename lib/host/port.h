@@ -31,8 +31,8 @@ struct host_port_stats {
 	uint64_t rx_dropped_size;     /**< longer than the guest's receive section */
 	uint64_t rx_dropped_full;     /**< for the guest, but its queue in the switch is full */
 	uint64_t tx_dropped_full;     /**< of the guest, but there is no room for it */
-	uint64_t tx_dropped_error;    /**< the interface or file does not take it */
-	uint64_t tx_dropped_vlan;     /**< tagged, on an access port of a switch; or a runt */
+	uint64_t tx_dropped_error;    /**< the interface or file does not take it; a runt */
+	uint64_t tx_dropped_vlan;     /**< tagged, on an access port of a switch */
 	/** Of the guest, for nobody: no out=, no other NIC, or its own side of the switch. */
 	uint64_t tx_unclaimed;
 	/** Of generated frames that came back (gen, sink): */

@@ -146,7 +146,11 @@ switch_forward(struct port_switch *from, const struct host_frame *frame, uint64_
 	struct port_switch *to = NULL;
 	bool delivered = false;
 
-	if (frame->len < 14 || (from->vlan != 0 && frame_tagged(frame))) {
+	if (frame->len < 14) {
+		port_drop(&from->stats, &from->stats.tx_dropped_error);
+		return;
+	}
+	if (from->vlan != 0 && frame_tagged(frame)) {
 		port_drop(&from->stats, &from->stats.tx_dropped_vlan);
 		return;
 	}

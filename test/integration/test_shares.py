@@ -140,6 +140,31 @@ class Shares(Traffic):
         self.assertEqual(host.wait(10), 1)
         self.assertIn("not ended in order", host.text)
 
+    def test_nobody_reads_the_output(self):
+        """Lines about a guest and statistics went to a pipe that nobody read, and held hvsim."""
+        fifo = self.path("fifo")
+        os.mkfifo(fifo)
+        pipe = self.descriptor(os.open(fifo, os.O_RDWR | os.O_NONBLOCK))
+        host = self.host((SMALL, "sink"), (SMALL, GENERATOR), args=["--stats-interval", "1"],
+                         prefix=["sh", "-c", f'exec "$0" "$@" >{fifo} 2>&1'])
+        try:
+            while True:
+                os.write(pipe, bytes(4096))
+        except BlockingIOError:
+            pass
+        self.neighbour(host, 1)
+        for _ in range(20):
+            raw = self.client(host)
+            raw.send(b"\xff" * 16)
+            self.assertTrue(raw.closed_within(5))
+            raw.close()
+        self.goes_on(host, 1)
+        self.assertTrue(host.request("stats", 0)["ok"])
+        # Long enough for a report that nobody reads, too.
+        time.sleep(1.5)
+        self.goes_on(host, 1)
+        self.ends_soon(host)
+
     # ---- descriptors ----
 
     def test_descriptors_of_other_kinds(self):

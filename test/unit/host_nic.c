@@ -134,6 +134,36 @@ buffers_are_checked(void)
 	guest_stop(&g);
 }
 
+/* Refused, and then the end: there is nothing to take back from the guest. */
+static void
+refused_buffer_then_close(void)
+{
+	struct nvsp_message msg;
+	const struct guest_packet *p;
+	struct guest g;
+	unsigned int pages;
+
+	for (pages = 1; pages <= 4; pages *= 2) {
+		guest_start(&g, small, 16);
+		nvsp_build_init(&msg, NVSP_VERSION_61);
+		guest_nvsp(&g, &msg, 1, true);
+		nvsp_build_ndis_config(&msg, 1500, 0);
+		guest_nvsp(&g, &msg, VMBUS_NO_TRANS_ID, false);
+		g.recv_len = pages * VMBUS_PAGE_SIZE;
+		nvsp_build_send_recv_buf(&msg, GUEST_RECV, NVSP_RECV_BUF_ID);
+		guest_nvsp(&g, &msg, 2, true);
+		guest_poll(&g);
+		p = guest_completion(&g, 2);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+		CU_ASSERT_EQUAL(p->msg.recv_buf_complete.status, NVSP_STATUS_FAILURE);
+		CU_ASSERT_PTR_NULL(g.nic->sections);
+		CU_ASSERT_EQUAL(g.nic->sections_n, 0);
+		host_nic_channel_close(g.nic, 0);
+		CU_ASSERT_STRING_EQUAL(host_nic_state_name(g.nic), "offered");
+		guest_stop(&g);
+	}
+}
+
 static void
 rndis_control_and_oids(void)
 {
@@ -539,6 +569,7 @@ main(void)
 		{"version is refused until it fits", version_is_refused_until_it_fits},
 		{"wrong order stops the channel", wrong_order_stops_the_channel},
 		{"buffers are checked", buffers_are_checked},
+		{"a refused buffer, then the channel closes", refused_buffer_then_close},
 		{"RNDIS control and OIDs", rndis_control_and_oids},
 		{"control on a subchannel fails", control_on_a_subchannel_fails},
 		{"subchannels, then the table", subchannels_then_table},

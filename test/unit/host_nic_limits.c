@@ -331,9 +331,13 @@ the_log_is_told_once_in_ten_seconds(void)
 	/* Another kind is told at once. */
 	send_section(&g, messages(&g, 2, 61, false), false);
 	CU_ASSERT_EQUAL(g.complaints, 2);
+	/* A sleeping host wakes up for the rest. */
+	CU_ASSERT(host_nic_deadline(g.nic) <= UINT64_C(10000000000));
 	/* Ten seconds later: how many there were meanwhile. */
 	g.nic->complaints[HOST_REFUSED_MESSAGES].said_ns -= UINT64_C(10000000000);
+	CU_ASSERT_EQUAL(host_nic_deadline(g.nic), 0);
 	guest_poll(&g);
+	CU_ASSERT_EQUAL(host_nic_deadline(g.nic), UINT64_MAX);
 	CU_ASSERT_EQUAL(g.complaints, 3);
 	CU_ASSERT_PTR_NOT_NULL(strstr(g.complaint, "refused: 99, more messages"));
 	guest_poll(&g);

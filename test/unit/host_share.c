@@ -6,7 +6,7 @@
 #include <sched.h>
 #include <time.h>
 
-#include "lib/host/log_limit.h"
+#include "lib/host/log.h"
 #include "test/unit/host_nic_guest.h"
 
 #define SENDS	 40u
@@ -187,28 +187,28 @@ test_status_while_polled(void)
 static void
 test_log_lines(void)
 {
-	struct host_log_limit limit = {0};
+	struct log_limit limit = {0};
 	uint64_t now = 5000000000, left_out = 99, printed = 0, told = 0;
 
 	for (unsigned int i = 0; i < 100000; i++)
-		printed += host_log_allowed(&limit, now, &left_out);
-	CU_ASSERT_EQUAL(printed, HOST_LOG_BURST);
+		printed += log_allowed(&limit, now, &left_out);
+	CU_ASSERT_EQUAL(printed, LOG_BURST);
 	CU_ASSERT_EQUAL(left_out, 0);
 	for (unsigned int i = 0; i < 60; i++) {
-		now += HOST_LOG_INTERVAL_NS;
+		now += LOG_INTERVAL_NS;
 		for (unsigned int k = 0; k < 100; k++)
-			if (host_log_allowed(&limit, now, &left_out)) {
+			if (log_allowed(&limit, now, &left_out)) {
 				printed++;
 				told += left_out;
 			}
 	}
-	CU_ASSERT_EQUAL(printed, HOST_LOG_BURST + 60);
+	CU_ASSERT_EQUAL(printed, LOG_BURST + 60);
 	CU_ASSERT_EQUAL(printed + told + limit.suppressed, 100000 + 6000);
 	/* After a quiet time there is a burst again. */
-	now += 3600 * HOST_LOG_INTERVAL_NS;
-	for (unsigned int i = 0; i < HOST_LOG_BURST; i++)
-		CU_ASSERT(host_log_allowed(&limit, now, &left_out));
-	CU_ASSERT(!host_log_allowed(&limit, now, &left_out));
+	now += 3600 * LOG_INTERVAL_NS;
+	for (unsigned int i = 0; i < LOG_BURST; i++)
+		CU_ASSERT(log_allowed(&limit, now, &left_out));
+	CU_ASSERT(!log_allowed(&limit, now, &left_out));
 }
 
 int

@@ -4,6 +4,7 @@
  * subchannels, rescind, client death (spec/vmbus-over-vfio-user.md §8-§10, §13).
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -11,6 +12,8 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "app/hvsim/hvsim.h"
@@ -30,6 +33,34 @@ static int event_fd;
 static pthread_t control;
 static pthread_mutex_t control_lock = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic bool control_stop;
+
+/* What the worker tells the control thread, and whether it held the device's lock then. */
+static _Atomic unsigned int announced, announced_unlocked;
+
+static void *
+try_lock_run(void *arg)
+{
+	*(bool *)arg = pthread_mutex_trylock(&device.lock) == 0;
+	if (*(bool *)arg)
+		pthread_mutex_unlock(&device.lock);
+	return NULL;
+}
+
+ssize_t
+write(int fd, const void *data, size_t len)
+{
+	pthread_t other;
+	bool free_now = false;
+
+	/* The lock is recursive, so another thread has to try it. */
+	if (event_fd > 0 && fd == event_fd && pthread_equal(pthread_self(), worker.thread) &&
+		pthread_create(&other, NULL, try_lock_run, &free_now) == 0) {
+		pthread_join(other, NULL);
+		atomic_fetch_add(&announced, 1);
+		atomic_fetch_add(&announced_unlocked, free_now);
+	}
+	return syscall(SYS_write, fd, data, len);
+}
 
 static void *
 control_run(void *arg)
@@ -266,7 +297,10 @@ check_init(bool busy)
 	CU_ASSERT_EQUAL(g.info.num_channels, 1);
 	CU_ASSERT_EQUAL(g.info.channel[0].ring_bytes, 64 << 10);
 	CU_ASSERT_EQUAL((g.info.flags & VMBUS_DEVICE_FLAG_BUSY) != 0, busy);
-	usleep(20000); /* the host is asleep now, unless it never sleeps */
+	/* The host falls asleep, unless it never sleeps. */
+	usleep(20000);
+	for (unsigned int i = 0; i < 5000 && !busy && atomic_load(&worker.sleeps) == 0; i++)
+		usleep(1000);
 	CU_ASSERT_EQUAL(atomic_load(&worker.sleeps) != 0, !busy);
 	guest_init(&g);
 	guest_close(&g);
@@ -500,6 +534,110 @@ test_truncated_memory(void)
 	host_stop();
 }
 
+/*
+ * Else the session ends by other means between the worker's look and its word, and the word about
+ * the next session is taken for said.
+ */
+static void
+test_end_is_announced_with_the_lock_held(void)
+{
+	atomic_store(&announced, 0);
+	atomic_store(&announced_unlocked, 0);
+	test_truncated_memory();
+	CU_ASSERT_EQUAL(atomic_load(&announced), 1);
+	test_truncated_memory();
+	CU_ASSERT_EQUAL(atomic_load(&announced), 2);
+	CU_ASSERT_EQUAL(atomic_load(&announced_unlocked), 0);
+}
+
+/* Fill a pipe that nobody reads and put it in the place of standard error. */
+static void
+block_stderr(int fd[2])
+{
+	char junk[4096];
+
+	memset(junk, '\n', sizeof(junk));
+	CU_ASSERT_EQUAL_FATAL(pipe2(fd, O_CLOEXEC), 0);
+	fcntl(fd[1], F_SETFL, O_NONBLOCK);
+	while (write(fd[1], junk, sizeof(junk)) > 0)
+		;
+	fcntl(fd[1], F_SETFL, 0);
+	dup2(fd[1], STDERR_FILENO);
+}
+
+/* @return how many lines with @p what there are; the pipe is empty then, for a second */
+static unsigned int
+read_lines(int fd, const char *what)
+{
+	static char text[256 << 10];
+	struct pollfd p = {fd, POLLIN, 0};
+	unsigned int lines = 0;
+	size_t len = 0;
+	ssize_t n;
+
+	while (len < sizeof(text) - 1 && poll(&p, 1, 1000) == 1 &&
+		(n = read(fd, text + len, sizeof(text) - 1 - len)) > 0)
+		len += (size_t)n;
+	text[len] = '\0';
+	for (const char *at = text; (at = strstr(at, what)) != NULL; at++)
+		lines++;
+	return lines;
+}
+
+static void *
+lock_run(void *arg)
+{
+	device_lock(&device);
+	device_unlock(&device);
+	return arg;
+}
+
+/* The worker says why a channel stopped, with the device's lock held: it waited for the reader. */
+static void
+test_nobody_reads_the_log(void)
+{
+	int saved = dup(STDERR_FILENO), fd[2];
+	struct nvsp_message msg;
+	struct timespec until;
+	pthread_t other;
+	struct guest g;
+	bool locked;
+	unsigned int lines;
+
+	host_start(false);
+	guest_open(&g);
+	guest_init(&g);
+	block_stderr(fd);
+	CU_ASSERT_EQUAL(log_start(), 0);
+	nvsp_build_init(&msg, NVSP_VERSION_61);
+	guest_send(&g, &msg, 1);
+	for (unsigned int i = 0; i < 10000; i++) {
+		struct host_nic_status status;
+
+		host_nic_status(device.nic, &status);
+		if (status.stats.protocol_errors != 0)
+			break;
+		/* Stuck in the line about it, the worker does not come to publish. */
+		usleep(1000);
+	}
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&other, NULL, lock_run, NULL), 0);
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 10;
+	locked = pthread_timedjoin_np(other, NULL, &until) == 0;
+	lines = read_lines(fd[0], "nic 0: channel 0 stopped: ");
+	if (!locked)
+		pthread_join(other, NULL);
+	log_stop();
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	close(fd[0]);
+	close(fd[1]);
+	CU_ASSERT_TRUE(locked);
+	CU_ASSERT_EQUAL(lines, 1);
+	guest_close(&g);
+	host_stop();
+}
+
 static void
 test_rescind_and_offer(void)
 {
@@ -564,6 +702,9 @@ main(void)
 		{"subchannels and reset", test_subchannels_and_reset},
 		{"memory", test_memory},
 		{"truncated memory", test_truncated_memory},
+		{"a session's end is announced with the lock held",
+			test_end_is_announced_with_the_lock_held},
+		{"nobody reads the log, and the device's lock is free", test_nobody_reads_the_log},
 		{"rescind and offer", test_rescind_and_offer},
 		{"two servers", test_two_servers},
 	};

@@ -4,8 +4,13 @@
  * channels, and in whatever order, the host never touches pages after it has answered their
  * teardown, and never an address that is no longer mapped (spec/nvsp.md §10, §12).
  */
+#include <fcntl.h>
+#include <pthread.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
+#include "lib/host/log.h"
 #include "test/unit/vm_guest.h"
 
 #define NIC "channels=4,port=gen:size=60"
@@ -706,10 +711,72 @@ test_random_orders(void)
 	vm_guest_stop(&g);
 }
 
+/* ---- log ---- */
+
+/* A send from a section that is not there: the host says so, with the bus lock held. */
+static void *
+send_nonsense(void *arg)
+{
+	struct nvsp_message msg;
+
+	nvsp_build_rndis(&msg, NVSP_CHANNEL_DATA, 4711, 100);
+	*(int *)arg = vm_guest_nvsp(&g, &msg);
+	return NULL;
+}
+
+static void
+test_complaint_does_not_wait(void)
+{
+	static char text[256 << 10];
+	char junk[4096];
+	int saved = dup(STDERR_FILENO), fd[2], rc = -1;
+	struct timespec until;
+	size_t len = 0;
+	pthread_t thread;
+	bool returned;
+	ssize_t n;
+
+	memset(junk, '\n', sizeof(junk));
+	start_running();
+	CU_ASSERT_EQUAL_FATAL(pipe2(fd, O_CLOEXEC), 0);
+	fcntl(fd[1], F_SETFL, O_NONBLOCK);
+	while (write(fd[1], junk, sizeof(junk)) > 0)
+		;
+	fcntl(fd[1], F_SETFL, 0);
+	dup2(fd[1], STDERR_FILENO);
+	log_program("hvsim-vm");
+	CU_ASSERT_EQUAL(log_start(), 0);
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, send_nonsense, &rc), 0);
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 10;
+	returned = pthread_timedjoin_np(thread, NULL, &until) == 0;
+	/* Now somebody reads. */
+	fcntl(fd[0], F_SETFL, O_NONBLOCK);
+	for (unsigned int i = 0; i < 10000 && strstr(text, "sends refused: 1,") == NULL; i++) {
+		n = read(fd[0], text + len, sizeof(text) - 1 - len);
+		len += n > 0 ? (size_t)n : 0;
+		if (n <= 0)
+			usleep(1000);
+	}
+	if (!returned)
+		pthread_join(thread, NULL);
+	log_stop();
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	close(fd[0]);
+	close(fd[1]);
+	CU_ASSERT_TRUE(returned);
+	CU_ASSERT_EQUAL(rc, 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "hvsim-vm: NIC 0: sends refused: 1,"));
+	vm_guest_stop(&g);
+}
+
 int
 main(void)
 {
 	static const struct unit_test tests[] = {
+		{"a complaint does not wait for who reads standard error",
+			test_complaint_does_not_wait},
 		{"refused buffers push the live receive buffer out",
 			test_refused_buffers_push_out_the_live_one},
 		{"teardown of a refused buffer leaves traffic alone",

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "app/hvsim-vm/input.h"
-#include "app/hvsim-vm/log.h"
+#include "lib/host/log.h"
 #include "app/hvsim-vm/serial.h"
 #include "test/unit/unit.h"
 
@@ -41,7 +41,7 @@ set_up(void)
 	struct output *o = &outputs[n_outputs++];
 
 	CU_ASSERT_EQUAL_FATAL(pipe2(pipe_fd, O_CLOEXEC), 0);
-	CU_ASSERT_EQUAL_FATAL(output_start(o, pipe_fd[1]), 0);
+	CU_ASSERT_EQUAL_FATAL(output_start(o, pipe_fd[1], "hvsim-vm"), 0);
 	serial_init(&serial, o, irq, NULL);
 	return o;
 }
@@ -356,6 +356,7 @@ static void
 test_log(void)
 {
 	int saved = dup(STDERR_FILENO);
+	struct log_limit limit = {0};
 	unsigned int i, lines = 0;
 	pthread_t thread;
 	size_t len = 0;
@@ -363,6 +364,7 @@ test_log(void)
 
 	CU_ASSERT_EQUAL_FATAL(pipe2(pipe_fd, O_CLOEXEC), 0);
 	dup2(pipe_fd[1], STDERR_FILENO);
+	log_program("hvsim-vm");
 	CU_ASSERT_EQUAL(log_start(), 0);
 	CU_ASSERT_EQUAL_FATAL(
 		pthread_create(&thread, NULL, logger, "a line of some forty characters, number"),
@@ -373,7 +375,7 @@ test_log(void)
 	}
 	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, reader, &len), 0);
 	for (i = 0; i < 1000; i++)
-		log_guest("the guest did it again");
+		log_guest(&limit, "the guest did it again");
 	log_stop();
 	dup2(saved, STDERR_FILENO);
 	close(saved);
@@ -383,7 +385,7 @@ test_log(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(text, "characters, number 39999\n"));
 	for (at = text; (at = strstr(at, "hvsim-vm: the guest did it again\n")) != NULL; at++)
 		lines++;
-	CU_ASSERT(lines >= LOG_GUEST_LINES && lines <= 5 * LOG_GUEST_LINES);
+	CU_ASSERT(lines >= LOG_BURST && lines <= 5 * LOG_BURST);
 }
 
 int

@@ -6,7 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "app/hvsim-vm/output.h"
+#include "lib/host/output.h"
 
 #define CHUNK	     4096u
 #define STOP_SECONDS 10u
@@ -42,8 +42,8 @@ take(struct output *o, uint8_t chunk[CHUNK])
 
 	if (o->lost != 0) {
 		n = (size_t)snprintf((char *)chunk, CHUNK,
-			"\r\nhvsim-vm: %llu bytes of output were dropped: nobody read them\r\n",
-			(unsigned long long)o->lost);
+			"\r\n%s: %llu bytes of output were dropped: nobody read them\r\n",
+			o->program, (unsigned long long)o->lost);
 		o->lost = 0;
 		return n;
 	}
@@ -72,6 +72,7 @@ writer(void *arg)
 		if (o->len == 0)
 			break;
 		n = take(o, chunk);
+		o->writing = true;
 		pthread_mutex_unlock(&o->lock);
 		good = write_all(o->fd, chunk, n);
 		pthread_mutex_lock(&o->lock);
@@ -79,23 +80,25 @@ writer(void *arg)
 			o->dead = true;
 			o->len = 0;
 		}
+		o->writing = false;
 		o->written += n;
-		pthread_cond_signal(&o->progress);
+		pthread_cond_broadcast(&o->progress);
 	}
 	o->ended = true;
-	pthread_cond_signal(&o->progress);
+	pthread_cond_broadcast(&o->progress);
 	pthread_mutex_unlock(&o->lock);
 	return NULL;
 }
 
 int
-output_start(struct output *o, int fd)
+output_start(struct output *o, int fd, const char *program)
 {
 	pthread_condattr_t monotonic;
 	int rc;
 
 	memset(o, 0, sizeof(*o));
 	o->fd = fd;
+	o->program = program;
 	pthread_mutex_init(&o->lock, NULL);
 	pthread_cond_init(&o->more, NULL);
 	pthread_condattr_init(&monotonic);
@@ -139,11 +142,41 @@ output_put(struct output *o, const void *data, size_t len)
 	pthread_mutex_unlock(&o->lock);
 }
 
-bool
-output_stop(struct output *o)
+/* Wait, lock held, while the reader reads, until all is written; once stopped, for the end. */
+static void
+wait_reader(struct output *o)
 {
 	struct timespec until;
 	unsigned int i;
+
+	for (i = 0; i < STOP_SECONDS; i++) {
+		uint64_t before = o->written;
+		int rc = 0;
+
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_sec++;
+		while (rc == 0) {
+			if (o->stop ? o->ended : o->len == 0 && !o->writing)
+				return;
+			rc = pthread_cond_timedwait(&o->progress, &o->lock, &until);
+		}
+		if (o->written == before)
+			return;
+	}
+}
+
+void
+output_flush(struct output *o)
+{
+	pthread_mutex_lock(&o->lock);
+	if (o->running)
+		wait_reader(o);
+	pthread_mutex_unlock(&o->lock);
+}
+
+bool
+output_stop(struct output *o)
+{
 	bool ended;
 
 	if (!o->running)
@@ -151,17 +184,7 @@ output_stop(struct output *o)
 	pthread_mutex_lock(&o->lock);
 	o->stop = true;
 	pthread_cond_signal(&o->more);
-	for (i = 0; i < STOP_SECONDS && !o->ended; i++) {
-		uint64_t before = o->written;
-		int rc = 0;
-
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_sec++;
-		while (!o->ended && rc == 0)
-			rc = pthread_cond_timedwait(&o->progress, &o->lock, &until);
-		if (o->written == before)
-			break;
-	}
+	wait_reader(o);
 	ended = o->ended;
 	/* A writer that is left behind may wake up at any time: it finds nothing to do. */
 	o->running = false;

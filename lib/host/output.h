@@ -8,8 +8,8 @@
  * The descriptor is not ours alone (a terminal, a pipe of the shell), so it is not made
  * nonblocking: only the writer thread may hang in write(), and at the end it is left behind.
  */
-#ifndef HVSIM_VM_OUTPUT_H
-#define HVSIM_VM_OUTPUT_H
+#ifndef HP_HOST_OUTPUT_H
+#define HP_HOST_OUTPUT_H
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -22,12 +22,14 @@
 /** One descriptor; must outlive the process's threads (static storage). Owned by output.c. */
 struct output {
 	int fd;
+	const char *program;
 	pthread_mutex_t lock;
 	pthread_cond_t more;	 /**< for the writer */
 	pthread_cond_t progress; /**< for output_stop() */
 	pthread_t thread;
 	bool running, stop, ended;
-	bool dead; /**< write failed: the other end is gone */
+	bool writing; /**< the writer has bytes in hand */
+	bool dead;    /**< write failed: the other end is gone */
 	size_t head, len;
 	uint64_t lost;	  /**< bytes dropped and not yet reported */
 	uint64_t dropped; /**< bytes dropped so far */
@@ -35,10 +37,16 @@ struct output {
 	uint8_t buffer[OUTPUT_BYTES];
 };
 
-/** Start the writer of @p fd. @return 0 or a negative errno */
-int output_start(struct output *output, int fd);
+/**
+ * Start the writer of @p fd.
+ * @param program who says that bytes were dropped; static
+ * @return 0 or a negative errno
+ */
+int output_start(struct output *output, int fd, const char *program);
 /** Append @p len bytes; never waits for the reader. Any thread. */
 void output_put(struct output *output, const void *data, size_t len);
+/** Wait as output_stop() does until all is written; the writer goes on. Any thread. */
+void output_flush(struct output *output);
 /**
  * Write what is left and end the writer. Waits only while the reader reads: one second without
  * progress, ten in all, then the writer is left behind.

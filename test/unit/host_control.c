@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The control socket without means: pauses instead of a loop, and service afterwards. */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/host/control.h"
+#include "test/unit/unit.h"
+
+static char dir[] = "/tmp/host_control.XXXXXX";
+
+/* The kernel refuses these while set. */
+static bool no_accept, no_watch;
+static unsigned int watches;
+
+int
+accept4(int fd, struct sockaddr *address, socklen_t *len, int flags)
+{
+	if (no_accept) {
+		errno = EMFILE;
+		return -1;
+	}
+	return (int)syscall(SYS_accept4, fd, address, len, flags);
+}
+
+int
+epoll_ctl(int epoll, int op, int fd, struct epoll_event *event)
+{
+	if (op == EPOLL_CTL_ADD) {
+		watches++;
+		if (no_watch) {
+			errno = ENOSPC;
+			return -1;
+		}
+	}
+	return (int)syscall(SYS_epoll_ctl, epoll, op, fd, event);
+}
+
+static uint64_t
+now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * UINT64_C(1000000000) + (uint64_t)ts.tv_nsec;
+}
+
+static void
+no_lock(void *ctx, unsigned int nic)
+{
+}
+
+static unsigned int
+no_nics(void *ctx)
+{
+	return 0;
+}
+
+static struct host_nic *
+no_nic(void *ctx, unsigned int number)
+{
+	return NULL;
+}
+
+static int
+no_command(void *ctx, const char *cmd, unsigned int nic, char *errbuf, size_t errlen)
+{
+	return -ENOSYS;
+}
+
+static const struct host_control_ops ops = {
+	.lock = no_lock, .unlock = no_lock, .nics = no_nics, .nic = no_nic, .command = no_command};
+
+/* One wait of the control thread. */
+static void
+turn(struct host_control *c)
+{
+	struct pollfd p = {host_control_fd(c), POLLIN, 0};
+	uint64_t deadline = host_control_deadline(c), now = now_ns();
+
+	poll(&p, 1, deadline == UINT64_MAX ? 1000 : deadline <= now ? 0 : 1000);
+	host_control_poll(c);
+}
+
+static void
+wait_deadline(struct host_control *c)
+{
+	while (now_ns() < host_control_deadline(c))
+		usleep(1000);
+}
+
+static void
+test_pause_that_cannot_end(void)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct host_control *c = NULL;
+	struct pollfd p = {.events = POLLIN};
+	char why[256] = "", byte;
+	unsigned int i, before;
+	uint64_t start;
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/ctl", dir);
+	CU_ASSERT_EQUAL_FATAL(host_control_open(&c, address.sun_path, &ops, why, sizeof(why)), 0);
+	p.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	CU_ASSERT_EQUAL(connect(p.fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	CU_ASSERT_EQUAL(send(p.fd, "{\"cmd\":\"knobs\"}\n", 16, 0), 16);
+	no_accept = true;
+	turn(c);
+	CU_ASSERT_NOT_EQUAL_FATAL(host_control_deadline(c), UINT64_MAX);
+	no_watch = true;
+	for (i = 0; i < 3; i++) {
+		wait_deadline(c);
+		before = watches;
+		start = now_ns();
+		host_control_poll(c);
+		CU_ASSERT_EQUAL(watches, before + 1);
+		CU_ASSERT(host_control_deadline(c) > start);
+		CU_ASSERT_NOT_EQUAL(host_control_deadline(c), UINT64_MAX);
+	}
+	no_accept = no_watch = false;
+	wait_deadline(c);
+	for (i = 0; i < 10 && poll(&p, 1, 0) == 0; i++)
+		turn(c);
+	CU_ASSERT_EQUAL(recv(p.fd, &byte, 1, MSG_DONTWAIT), 1);
+	CU_ASSERT_EQUAL(host_control_deadline(c), UINT64_MAX);
+	close(p.fd);
+	host_control_close(c);
+}
+
+int
+main(void)
+{
+	static const struct unit_test tests[] = {
+		{"a pause that cannot end is another pause", test_pause_that_cannot_end},
+	};
+	int rc;
+
+	if (mkdtemp(dir) == NULL)
+		return EXIT_FAILURE;
+	rc = UNIT_RUN("host_control", tests);
+	return rmdir(dir) == 0 ? rc : EXIT_FAILURE;
+}

@@ -36,6 +36,11 @@ vfio_enter(struct vfio_device *v, int64_t until)
 		pthread_mutex_unlock(&v->lock);
 		return -ENOTCONN;
 	}
+	/* Not even to ask: a request that ends unanswered ends the connection. */
+	if (hpbus_now_ms() >= until) {
+		pthread_mutex_unlock(&v->lock);
+		return -ETIMEDOUT;
+	}
 	vfu_client_set_deadline(v->client, until);
 	return 0;
 }
@@ -439,7 +444,7 @@ static int
 vfio_wait_channel(struct vfio_device *v, unsigned int index, struct vmbus_device_channel *c)
 {
 	int64_t until = RTE_MIN(hpbus_now_ms() + CHANNEL_LIMIT_MS, hpbus_op_talk_until());
-	char err[VFU_ERRLEN] = "no connection";
+	char err[VFU_ERRLEN] = "no connection, or no time left to ask the host";
 	int rc;
 
 	for (;;) {

@@ -404,6 +404,32 @@ memory_in_flight_is_kept_until_the_host_is_fenced_off(void)
 	CHECK_EQUAL(ethdev_mbufs_out(), 0);
 }
 
+static int
+awaking_reset(struct hpbus_device *dev)
+{
+	ethdev_knob("stall", 0);
+	return real_backend->reset(dev);
+}
+
+/* As a host that hangs, and whose end of the channel is made anew by the reset. */
+static void
+a_host_that_only_a_reset_awakes_is_reset_in_time(void)
+{
+	struct netvsc_port *port = netvsc_port_of(port_device());
+	struct hpbus_backend backend = *port->bus->backend;
+
+	real_backend = port->bus->backend;
+	backend.reset = awaking_reset;
+	ethdev_bring_up(1, 1);
+	CHECK_EQUAL(rte_eth_dev_stop(ethdev_port), 0);
+	port->bus->backend = &backend;
+	ethdev_knob("stall", 1);
+	CHECK_EQUAL(rte_eth_dev_reset(ethdev_port), 0);
+	port->bus->backend = real_backend;
+	ethdev_bring_up(1, 1);
+	WAIT_UNTIL(ethdev_receive(0) != 0);
+}
+
 /* ---- names and arguments ---- */
 
 /* ethdev_device with the GUID spelled another way: "vmbus:GUID[,ARGS]". */
@@ -503,6 +529,7 @@ const struct ethdev_case ethdev_contract_cases[] = {
 	CASE(a_callback_of_a_network_change_may_close_the_port),
 	CASE(a_port_that_broke_while_stopped_starts_again),
 	CASE(memory_in_flight_is_kept_until_the_host_is_fenced_off),
+	CASE(a_host_that_only_a_reset_awakes_is_reset_in_time),
 	CASE(a_guid_may_be_spelled_as_windows_does),
 	CASE(device_arguments_of_the_in_tree_driver_are_accepted),
 	{NULL, NULL},

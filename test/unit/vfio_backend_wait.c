@@ -394,6 +394,26 @@ test_a_request_too_late_costs_no_connection(void)
 	end();
 }
 
+/* A port is closed when all of its time is gone: a host that answers hears of it all the same. */
+static void
+test_close_of_a_spent_operation_tells_the_host(void)
+{
+	static const struct hpbus_op_kind nothing_left = {"test", 0, 0, true};
+	uint8_t answer[16], want[16], got[64];
+	struct hpbus_op op;
+
+	begin();
+	rig_hex("02000d00 10000000 01000000 00000000", answer, sizeof(answer));
+	rig_hex("02000d00 10000000 00000000 00000000", want, sizeof(want));
+	CU_ASSERT_EQUAL(write(peer, answer, sizeof(answer)), sizeof(answer));
+	hpbus_op_begin(&op, &nothing_left);
+	device.backend->close(&device);
+	hpbus_op_end(&op);
+	CU_ASSERT_EQUAL(read(peer, got, sizeof(got)), sizeof(want));
+	CU_ASSERT_EQUAL(memcmp(got, want, sizeof(want)), 0);
+	end();
+}
+
 int
 main(void)
 {
@@ -410,6 +430,8 @@ main(void)
 			test_memory_goes_during_another_devices_spent_operation},
 		{"memory goes and the host does not let go",
 			test_memory_goes_and_the_host_does_not_let_go},
+		{"close of a spent operation tells the host",
+			test_close_of_a_spent_operation_tells_the_host},
 		{"a request too late costs no connection",
 			test_a_request_too_late_costs_no_connection},
 	};

@@ -6,8 +6,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include <rte_cycles.h>
-
 #include "drivers/net/netvsc/netvsc.h"
 
 int
@@ -195,23 +193,33 @@ netvsc_fence(struct netvsc_port *port)
 	return rc;
 }
 
-int
-netvsc_detach(struct netvsc_port *port, bool reset)
+/* Politeness that ends with the time for it; the fence does what is needed. */
+static void
+detach_politely(struct netvsc_port *port)
 {
 	bool talk = !atomic_load(&port->bus->gone) &&
 		    !(atomic_load(&port->state) & NETVSC_STATE_BROKEN);
-	unsigned int i;
-	int rc = 0;
+	struct hpbus_op op;
 
-	if (!port->attached)
-		return 0;
-	/* Politeness that ends with the time for it; the fence does what is needed. */
+	hpbus_op_begin(&op, &netvsc_op_farewell);
 	if (talk && port->filter != 0)
 		talk = !hpbus_op_spent() && netvsc_set_filter(port, 0) == 0;
 	if (talk)
 		talk = !hpbus_op_spent() && netvsc_rndis_halt(port) == 0;
 	if (talk && !hpbus_op_spent())
 		netvsc_nvsp_revoke(port);
+	hpbus_op_end(&op);
+}
+
+int
+netvsc_detach(struct netvsc_port *port, bool reset)
+{
+	unsigned int i;
+	int rc = 0;
+
+	if (!port->attached)
+		return 0;
+	detach_politely(port);
 	for (i = HPBUS_MAX_CHANNELS; i > 0; i--)
 		netvsc_channel_close(port->channels[i - 1]);
 	/*

@@ -82,7 +82,7 @@ extern int netvsc_logtype;
  * for an answer (pitfall N2); one that is silent while a port is taken down is left behind quickly.
  */
 extern const struct hpbus_op_kind netvsc_op_probe, netvsc_op_bring_up, netvsc_op_setting,
-	netvsc_op_stop, netvsc_op_close, netvsc_op_reset;
+	netvsc_op_stop, netvsc_op_close, netvsc_op_reset, netvsc_op_farewell;
 
 struct netvsc_port;
 struct netvsc_txq;

@@ -404,6 +404,40 @@ memory_in_flight_is_kept_until_the_host_is_fenced_off(void)
 	CHECK_EQUAL(ethdev_mbufs_out(), 0);
 }
 
+/* What the vfio-user backend makes of a host that does not answer the reset. */
+static int
+cutting_reset(struct hpbus_device *dev)
+{
+	atomic_store(&dev->gone, true);
+	return -ETIMEDOUT;
+}
+
+static void
+memory_of_a_host_that_was_cut_off_is_kept_until_close(void)
+{
+	struct netvsc_port *port = netvsc_port_of(port_device());
+	struct hpbus_backend backend = *port->bus->backend;
+	unsigned int n = port->bus->copy_only ? 0 : 3;
+
+	ethdev_knob("stall_rx", 1);
+	real_backend = port->bus->backend;
+	backend.reset = cutting_reset;
+	ethdev_bring_up(1, 1);
+	send_and_break(port);
+	port->bus->backend = &backend;
+	CHECK_EQUAL(rte_eth_dev_stop(ethdev_port), 0);
+	CHECK_EQUAL(ethdev_mbufs_out(), n);
+	/* The second fence of a host that runs on without us is none. */
+	CHECK_REFUSED(rte_eth_dev_start(ethdev_port), -ENODEV, "close the port");
+	CHECK_EQUAL(ethdev_mbufs_out(), n);
+	CHECK_EQUAL(rte_eth_tx_queue_setup(ethdev_port, 0, 64, SOCKET_ID_ANY, NULL), 0);
+	CHECK_REFUSED(rte_eth_dev_reset(ethdev_port), -ENODEV, "close the port");
+	CHECK_EQUAL(ethdev_mbufs_out(), n);
+	port->bus->backend = real_backend;
+	CHECK_EQUAL(rte_eth_dev_close(ethdev_port), 0);
+	CHECK_EQUAL(ethdev_mbufs_out(), 0);
+}
+
 static int
 awaking_reset(struct hpbus_device *dev)
 {
@@ -529,6 +563,7 @@ const struct ethdev_case ethdev_contract_cases[] = {
 	CASE(a_callback_of_a_network_change_may_close_the_port),
 	CASE(a_port_that_broke_while_stopped_starts_again),
 	CASE(memory_in_flight_is_kept_until_the_host_is_fenced_off),
+	CASE(memory_of_a_host_that_was_cut_off_is_kept_until_close),
 	CASE(a_host_that_only_a_reset_awakes_is_reset_in_time),
 	CASE(a_guid_may_be_spelled_as_windows_does),
 	CASE(device_arguments_of_the_in_tree_driver_are_accepted),

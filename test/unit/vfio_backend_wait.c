@@ -271,6 +271,7 @@ test_reset_of_a_silent_host(void)
 	CU_ASSERT(hpbus_now_ms() - began < 400 + SLACK_MS);
 	CU_ASSERT_TRUE(atomic_load(&device.gone));
 	CU_ASSERT_TRUE(hung_up());
+	CU_ASSERT_STRING_EQUAL(vfio_why_gone(v), "the host did not answer in time and was cut off");
 	end();
 }
 
@@ -306,6 +307,18 @@ test_reset_that_is_refused(void)
 	hpbus_op_end(&op);
 	CU_ASSERT_TRUE(atomic_load(&device.gone));
 	CU_ASSERT_TRUE(hung_up());
+	CU_ASSERT_STRING_EQUAL(vfio_why_gone(v), "the host was cut off");
+	end();
+}
+
+static void
+test_a_host_that_leaves_is_not_said_to_be_cut_off(void)
+{
+	begin();
+	CU_ASSERT_EQUAL(shutdown(peer, SHUT_RDWR), 0);
+	CU_ASSERT_EQUAL(vfu_client_alive(v->client), -ENOTCONN);
+	vfio_cut_off(v);
+	CU_ASSERT_STRING_EQUAL(vfio_why_gone(v), "the host closed the connection");
 	end();
 }
 
@@ -426,6 +439,8 @@ main(void)
 		{"reset of a silent host", test_reset_of_a_silent_host},
 		{"reset behind another request", test_reset_behind_another_request},
 		{"reset that is refused", test_reset_that_is_refused},
+		{"a host that leaves is not said to be cut off",
+			test_a_host_that_leaves_is_not_said_to_be_cut_off},
 		{"memory goes during another device's spent operation",
 			test_memory_goes_during_another_devices_spent_operation},
 		{"memory goes and the host does not let go",

@@ -62,6 +62,8 @@ int vfio_enter(struct vfio_device *v, int64_t until);
 void vfio_leave(struct vfio_device *v);
 /** The host is not to be reckoned with any more: every request ends now. Any thread, no lock. */
 void vfio_cut_off(struct vfio_device *v);
+/** Why there is no connection any more, for a message. */
+const char *vfio_why_gone(const struct vfio_device *v);
 
 /** Share all DPDK memory that has a file, now and as it comes and goes (spec §11). */
 int vfio_dma_start(struct vfio_device *v);

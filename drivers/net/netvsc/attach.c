@@ -184,11 +184,13 @@ netvsc_fence(struct netvsc_port *port)
 
 	if (!atomic_load(&port->bus->gone))
 		rc = port->bus->backend->reset(port->bus);
+	else if (port->unfenced)
+		rc = -ENODEV; /* cut off, and nobody knows whether it has let go */
 	port->unfenced = rc != 0;
 	if (rc != 0)
 		NETVSC_LOG(ERR, port,
-			"the reset failed (%s): frames in flight stay with the driver until one "
-			"succeeds (rte_eth_dev_reset) or the port is closed",
+			"the reset failed (%s): frames in flight stay with the driver; close the "
+			"port",
 			strerror(-rc));
 	return rc;
 }

@@ -330,7 +330,10 @@ netvsc_close(struct rte_eth_dev *eth)
 	port_lock(port);
 	netvsc_detach(port, false);
 	hpbus_device_set_driver_data(port->bus, NULL, NULL);
-	/* The fence for what is still in flight; then its memory may go. */
+	/*
+	 * The fence for what is still in flight; then its memory may go. That of a host that was
+	 * cut off may, too: its connection is closed and there is no better fence.
+	 */
 	port->bus->backend->close(port->bus);
 	for (q = 0; q < data->nb_rx_queues; q++)
 		netvsc_rx_queue_release(eth, q);

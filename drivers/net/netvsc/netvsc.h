@@ -279,7 +279,8 @@ struct netvsc_port {
 
 	/**
 	 * The host may still read what was sent: a reset that should have fenced it off failed.
-	 * Until one succeeds (or the device is closed) nothing in flight is freed or used again.
+	 * Until the device is closed (or a reset succeeds) nothing in flight is freed or used
+	 * again.
 	 */
 	bool unfenced;
 	struct netvsc_txq *quarantine; /**< released with sends in flight while unfenced */

@@ -464,6 +464,36 @@ a_host_that_only_a_reset_awakes_is_reset_in_time(void)
 	WAIT_UNTIL(ethdev_receive(0) != 0);
 }
 
+static uint64_t
+now_ms(void)
+{
+	return rte_get_timer_cycles() / (rte_get_timer_hz() / 1000);
+}
+
+/* Of a host that is silent all the time; the fence it answers. */
+static void
+a_stop_is_not_charged_to_a_later_reset(void)
+{
+	uint64_t began;
+
+	ethdev_bring_up(1, 1);
+	ethdev_knob("stall", 1);
+	CHECK_EQUAL(rte_eth_dev_stop(ethdev_port), 0);
+	rte_delay_us_sleep(1000);
+	began = now_ms();
+	CHECK(rte_eth_dev_reset(ethdev_port) < 0);
+	CHECK(now_ms() - began >= 3500);
+	ethdev_knob("stall", 0);
+	ethdev_bring_up(1, 1);
+	WAIT_UNTIL(ethdev_receive(0) != 0);
+	/* A reset that stops first is one call, and no longer. */
+	ethdev_knob("stall", 1);
+	began = now_ms();
+	CHECK(rte_eth_dev_reset(ethdev_port) < 0);
+	CHECK(now_ms() - began < 6500);
+	ethdev_knob("stall", 0);
+}
+
 /* ---- names and arguments ---- */
 
 /* ethdev_device with the GUID spelled another way: "vmbus:GUID[,ARGS]". */
@@ -565,6 +595,7 @@ const struct ethdev_case ethdev_contract_cases[] = {
 	CASE(memory_in_flight_is_kept_until_the_host_is_fenced_off),
 	CASE(memory_of_a_host_that_was_cut_off_is_kept_until_close),
 	CASE(a_host_that_only_a_reset_awakes_is_reset_in_time),
+	CASE(a_stop_is_not_charged_to_a_later_reset),
 	CASE(a_guid_may_be_spelled_as_windows_does),
 	CASE(device_arguments_of_the_in_tree_driver_are_accepted),
 	{NULL, NULL},

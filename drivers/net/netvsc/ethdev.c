@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The ethdev life cycle: probe, configure, start, stop, close (spec/dpdk-driver-api.md §5).
- * Every operation may be called in any state; each
- * returns a negative errno.
+ * The ethdev life cycle: probe, configure, start, stop, close (spec/dpdk-driver-api.md §5). Every
+ * operation may be called in any state; each returns 0 or a negative errno.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <rte_cycles.h>
 #include <rte_eal.h>
@@ -388,19 +388,49 @@ op_start(struct rte_eth_dev *eth)
 	return rc;
 }
 
+/*
+ * The last stop by this thread. rte_eth_dev_reset() stops a started port and goes on at once: a
+ * thread that has slept or waited for something in between made two calls.
+ */
+static __thread struct {
+	const struct netvsc_port *port;
+	int64_t began, ended;
+	long waits; /* of this thread, at the end of the stop */
+} last_stop;
+
+static long
+thread_waits(void)
+{
+	struct rusage usage;
+
+	return getrusage(RUSAGE_THREAD, &usage) == 0 ? usage.ru_nvcsw : -1;
+}
+
 static int
 op_stop(struct rte_eth_dev *eth)
 {
-	struct netvsc_port *port = netvsc_port_of(eth);
 	struct hpbus_op op;
 	int rc;
 
-	port->stop_began = hpbus_now_ms();
+	last_stop.port = netvsc_port_of(eth);
+	last_stop.began = hpbus_now_ms();
 	hpbus_op_begin(&op, &netvsc_op_stop);
 	rc = netvsc_stop(eth);
 	hpbus_op_end(&op);
-	port->stop_ended = hpbus_now_ms();
+	last_stop.ended = hpbus_now_ms();
+	last_stop.waits = thread_waits();
 	return rc;
+}
+
+/* Has the stop that came before been part of this reset? */
+static bool
+reset_has_stopped(const struct netvsc_port *port, int64_t now)
+{
+	bool here = last_stop.port == port && now - last_stop.ended < 100 &&
+		    thread_waits() == last_stop.waits;
+
+	last_stop.port = NULL;
+	return here;
 }
 
 static int
@@ -425,7 +455,7 @@ op_reset(struct rte_eth_dev *eth)
 
 	/* rte_eth_dev_reset() stops a started port first: that is part of the time it may take. */
 	hpbus_op_begin_at(
-		&op, &netvsc_op_reset, now - port->stop_ended < 100 ? port->stop_began : now);
+		&op, &netvsc_op_reset, reset_has_stopped(port, now) ? last_stop.began : now);
 	rc = netvsc_reset(eth);
 	hpbus_op_end(&op);
 	return rc;

@@ -310,7 +310,6 @@ struct netvsc_port {
 	uint32_t next_rndis_id;
 	const struct rte_memzone *control_zone; /**< one page that requests are sent from */
 	bool control_usable;
-	int64_t stop_began, stop_ended; /**< of the last stop, hpbus_now_ms() */
 
 	/* RSS as the user set it; survives stop and start. */
 	uint32_t reta_size;

@@ -494,6 +494,61 @@ a_stop_is_not_charged_to_a_later_reset(void)
 	ethdev_knob("stall", 0);
 }
 
+/* ---- refusals have a sentence ---- */
+
+static void
+what_a_port_that_is_gone_refuses_has_a_reason(void)
+{
+	struct netvsc_port *port = netvsc_port_of(port_device());
+	struct rte_ether_addr mac = {{0x02, 0, 0, 0, 0, 0x77}};
+	struct rte_eth_conf conf = {0};
+
+	atomic_store(&port->bus->gone, true);
+	CHECK_REFUSED(rte_eth_dev_default_mac_addr_set(ethdev_port, &mac), -ENODEV, "is gone");
+	CHECK_REFUSED(rte_eth_dev_reset(ethdev_port), -ENODEV, "close the port");
+	CHECK_REFUSED(rte_eth_dev_configure(ethdev_port, 1, 1, &conf), -ENODEV, "close the port");
+	atomic_store(&port->bus->gone, false);
+	ethdev_bring_up(1, 1);
+	/* A port without a channel has not been refused anything by the host. */
+	CHECK_EQUAL(rte_eth_dev_stop(ethdev_port), 0);
+	netvsc_detach(port, true);
+	CHECK_REFUSED(
+		rte_eth_dev_default_mac_addr_set(ethdev_port, &mac), -ENOTCONN, "reset the port");
+}
+
+static void
+a_receive_queue_without_memory_has_a_reason(void)
+{
+	struct rte_eth_conf conf = {0};
+
+	CHECK_EQUAL(rte_eth_dev_configure(ethdev_port, 1, 1, &conf), 0);
+	heap_fails = "netvsc_rxq";
+	CHECK_REFUSED(rte_eth_rx_queue_setup(ethdev_port, 0, 512, SOCKET_ID_ANY, NULL, ethdev_pool),
+		-ENOMEM, "receive queue 0: no memory");
+	heap_fails = NULL;
+}
+
+static void
+a_device_without_memory_has_a_reason(void)
+{
+	static const struct {
+		const char *type, *words;
+	} fails[] = {
+		{"netvsc_port", "no memory for a port"},
+		{"netvsc_mac", "no memory for the MAC address"},
+	};
+	size_t i;
+
+	for (i = 0; i < RTE_DIM(fails); i++) {
+		if (rte_eth_dev_is_valid_port(ethdev_port))
+			ethdev_detach();
+		heap_fails = fails[i].type;
+		CHECK_REFUSED(ethdev_attach(ethdev_device), -ENOMEM, fails[i].words);
+		heap_fails = NULL;
+		CHECK_EQUAL(ethdev_attach(ethdev_device), 0);
+	}
+}
+
 /* ---- names and arguments ---- */
 
 /* ethdev_device with the GUID spelled another way: "vmbus:GUID[,ARGS]". */
@@ -596,6 +651,9 @@ const struct ethdev_case ethdev_contract_cases[] = {
 	CASE(memory_of_a_host_that_was_cut_off_is_kept_until_close),
 	CASE(a_host_that_only_a_reset_awakes_is_reset_in_time),
 	CASE(a_stop_is_not_charged_to_a_later_reset),
+	CASE(what_a_port_that_is_gone_refuses_has_a_reason),
+	CASE(a_receive_queue_without_memory_has_a_reason),
+	CASE(a_device_without_memory_has_a_reason),
 	CASE(a_guid_may_be_spelled_as_windows_does),
 	CASE(device_arguments_of_the_in_tree_driver_are_accepted),
 	{NULL, NULL},

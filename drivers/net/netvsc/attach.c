@@ -159,8 +159,10 @@ netvsc_attach(struct netvsc_port *port, unsigned int channels, uint32_t mtu)
 	int rc;
 
 	/* GONE stays: a device that went away never comes back as this port. */
-	if (atomic_load(&port->bus->gone))
+	if (atomic_load(&port->bus->gone)) {
+		NETVSC_LOG(ERR, port, "the device is gone; close the port and detach it");
 		return -ENODEV;
+	}
 	atomic_fetch_and(&port->state, ~NETVSC_STATE_BROKEN);
 	attach_forget(port);
 	rc = netvsc_channel_open(port, 0);

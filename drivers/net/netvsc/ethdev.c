@@ -10,6 +10,7 @@
 
 #include <rte_cycles.h>
 #include <rte_eal.h>
+#include <rte_errno.h>
 #include <rte_malloc.h>
 #include <rte_version.h>
 
@@ -536,8 +537,13 @@ port_init(struct netvsc_port *port, struct rte_eth_dev *eth, struct hpbus_device
 	snprintf(name, sizeof(name), "netvsc_ctl_%u", eth->data->port_id);
 	port->control_zone = rte_memzone_reserve_aligned(name, RNDIS_MAX_REQUEST,
 		bus->device.numa_node, RTE_MEMZONE_IOVA_CONTIG, VMBUS_PAGE_SIZE);
-	if (port->control_zone == NULL)
+	if (port->control_zone == NULL) {
+		NETVSC_LOG(ERR, port,
+			"no memory for a page of requests on node %d (%s); give EAL more (-m, "
+			"--socket-mem)",
+			bus->device.numa_node, rte_strerror(rte_errno));
 		return -ENOMEM;
+	}
 	port->control_usable =
 		hpbus_dma_usable(bus, port->control_zone->addr, port->control_zone->len);
 	return 0;
@@ -560,6 +566,8 @@ port_bring_up(struct netvsc_port *port, struct rte_eth_dev *eth, struct hpbus_de
 		goto close;
 	eth->data->mac_addrs = rte_calloc("netvsc_mac", 1, sizeof(*eth->data->mac_addrs), 0);
 	if (eth->data->mac_addrs == NULL) {
+		NETVSC_LOG(ERR, port,
+			"no memory for the MAC address; give EAL more (-m, --socket-mem)");
 		rc = -ENOMEM;
 		goto detach;
 	}
@@ -571,6 +579,8 @@ port_bring_up(struct netvsc_port *port, struct rte_eth_dev *eth, struct hpbus_de
 	rc = netvsc_events_start(port);
 	if (rc == 0)
 		return 0;
+	NETVSC_LOG(ERR, port, "no alarm for housekeeping: %s; is EAL's interrupt thread running?",
+		strerror(-rc));
 	hpbus_device_set_driver_data(bus, NULL, NULL);
 detach:
 	netvsc_detach(port, false);
@@ -592,13 +602,19 @@ netvsc_probe(struct hpbus_device *bus)
 		return -ENOTSUP;
 	}
 	eth = rte_eth_dev_allocate(bus->name);
-	if (eth == NULL)
+	if (eth == NULL) {
+		HPBUS_LOG(ERR, "%s: ethdev has no port for it: too many, or one of this name",
+			bus->name);
 		return -ENOMEM;
+	}
 	port = rte_zmalloc_socket(
 		"netvsc_port", sizeof(*port), RTE_CACHE_LINE_SIZE, bus->device.numa_node);
 	eth->data->dev_private = port;
 	eth->device = &bus->device;
 	if (port == NULL) {
+		HPBUS_LOG(ERR,
+			"%s: no memory for a port on node %d; give EAL more (-m, --socket-mem)",
+			bus->name, bus->device.numa_node);
 		rte_eth_dev_release_port(eth);
 		return -ENOMEM;
 	}

@@ -306,8 +306,13 @@ netvsc_rx_queue_setup(struct rte_eth_dev *eth, uint16_t queue, uint16_t nb_desc,
 	if (rc != 0)
 		return rc;
 	rxq = rte_zmalloc_socket("netvsc_rxq", sizeof(*rxq), RTE_CACHE_LINE_SIZE, (int)socket);
-	if (rxq == NULL)
+	if (rxq == NULL) {
+		NETVSC_LOG(ERR, port,
+			"receive queue %u: no memory on socket %d; give EAL more (-m, "
+			"--socket-mem)",
+			queue, (int)socket);
 		return -ENOMEM;
+	}
 	rxq->port = port;
 	rxq->ch = port->channels[queue];
 	rxq->mp = mp;

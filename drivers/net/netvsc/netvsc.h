@@ -500,6 +500,8 @@ void netvsc_tx_reap(struct netvsc_txq *txq);
 unsigned int netvsc_tx_inflight(const struct netvsc_txq *txq);
 /** The channel is closed, nothing is in flight any more: free everything. */
 void netvsc_tx_forget(struct netvsc_txq *txq);
+/** What is in flight stays where it is, and counts as over: nobody will hear of it. */
+void netvsc_tx_abandon(struct netvsc_txq *txq);
 /** Dispatcher: a send completed; rx_lock held. @return false for an id that is not in flight */
 bool netvsc_tx_complete(struct netvsc_txq *txq, uint64_t trans_id, bool ok);
 

@@ -118,6 +118,13 @@ netvsc_tx_forget(struct netvsc_txq *txq)
 		}
 }
 
+void
+netvsc_tx_abandon(struct netvsc_txq *txq)
+{
+	txq->stats.over = txq->stats.packets;
+	txq->stats.over_bytes = txq->stats.bytes;
+}
+
 /* ---- one burst ---- */
 
 /* The section being filled in this burst. */

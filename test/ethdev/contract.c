@@ -494,6 +494,23 @@ a_stop_is_not_charged_to_a_later_reset(void)
 	ethdev_knob("stall", 0);
 }
 
+static void
+a_frame_longer_than_a_message_may_be_is_not_offered_to_the_host(void)
+{
+	struct netvsc_port *port = netvsc_port_of(port_device());
+
+	ethdev_knob("stall_rx", 1);
+	ethdev_bring_up(1, 1);
+	port->max_transfer = 1000;
+	ethdev_send(0, 1, 1200);
+	CHECK_EQUAL(ethdev_xstat("tx_q0_unsendable"), 1);
+	CHECK_EQUAL(ethdev_xstat("tx_q0_by_reference"), 0);
+	CHECK_EQUAL(ethdev_stats().oerrors, 1);
+	CHECK_EQUAL(ethdev_stats().opackets, 0);
+	ethdev_send(0, 1, 800);
+	CHECK_EQUAL(ethdev_stats().opackets, 1);
+}
+
 /* ---- refusals have a sentence ---- */
 
 static void
@@ -651,6 +668,7 @@ const struct ethdev_case ethdev_contract_cases[] = {
 	CASE(memory_of_a_host_that_was_cut_off_is_kept_until_close),
 	CASE(a_host_that_only_a_reset_awakes_is_reset_in_time),
 	CASE(a_stop_is_not_charged_to_a_later_reset),
+	CASE(a_frame_longer_than_a_message_may_be_is_not_offered_to_the_host),
 	CASE(what_a_port_that_is_gone_refuses_has_a_reason),
 	CASE(a_receive_queue_without_memory_has_a_reason),
 	CASE(a_device_without_memory_has_a_reason),

@@ -49,15 +49,17 @@ port_divide_sections(struct netvsc_port *port, uint16_t queues)
 			netvsc_section_cache_free(&txq->sections);
 		}
 	netvsc_section_pool_free(&port->sections);
+	port->section_queues = NETVSC_UNDIVIDED;
 	rc = netvsc_section_pool_init(
 		&port->sections, port->send_count, port->send_section, queues);
-	port->section_queues = queues;
 	for (q = 0; rc == 0 && data->tx_queues != NULL && q < data->nb_tx_queues; q++)
 		if (data->tx_queues[q] != NULL)
 			rc = netvsc_section_cache_init(
 				&((struct netvsc_txq *)data->tx_queues[q])->sections,
 				&port->sections, q);
-	if (rc != 0)
+	if (rc == 0)
+		port->section_queues = queues;
+	else
 		NETVSC_LOG(ERR, port, "no memory to divide the send buffer");
 	return rc;
 }
@@ -106,7 +108,9 @@ port_attach(struct netvsc_port *port, unsigned int channels)
 	/* A port that broke while nobody used it is brought up anew. */
 	if (port->attached && !(state & NETVSC_STATE_BROKEN) && port->n_channels >= channels &&
 		port->asked_mtu >= mtu)
-		return 0;
+		return port->section_queues == data->nb_tx_queues
+			       ? 0
+			       : port_divide_sections(port, data->nb_tx_queues);
 	rc = port_detach(port);
 	if (rc == 0)
 		rc = netvsc_attach(port, channels, mtu);
@@ -146,8 +150,6 @@ netvsc_configure(struct rte_eth_dev *eth)
 		return rc;
 	port_lock(port);
 	rc = port_attach(port, RTE_MAX(channels, 1u));
-	if (rc == 0 && port->section_queues != data->nb_tx_queues)
-		rc = port_divide_sections(port, data->nb_tx_queues);
 	if (rc == 0)
 		netvsc_rss_default(port);
 	port_unlock(port);

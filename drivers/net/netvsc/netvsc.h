@@ -50,6 +50,7 @@ extern int netvsc_logtype;
 #define NETVSC_DMA_RUNS	    128u /**< pieces of memory that a send queue remembers, 2 MiB each */
 #define NETVSC_HANDLED_MAX  32u	 /**< control messages handled ahead of receive */
 #define NETVSC_MAX_TRANSFER 0x4000u
+#define NETVSC_UNDIVIDED    UINT32_MAX
 #define NETVSC_RETA_MAX	    NDIS_RSS_TABLE_ENTRIES
 #define NETVSC_RSS_KEY_LEN  40u
 /** Ring bytes that transmit leaves to receive completions (spec/nvsp.md §6). */
@@ -300,7 +301,7 @@ struct netvsc_port {
 	bool recv_connected, send_connected;
 	struct rte_ether_addr mac;
 	struct netvsc_section_pool sections;
-	uint32_t section_queues;  /**< queues the pool is divided for */
+	uint32_t section_queues;  /**< queues the pool is divided for, or NETVSC_UNDIVIDED */
 	uint32_t control_section; /**< section kept for control messages in copy-only mode */
 	_Atomic uint32_t link_up;
 	_Atomic uint32_t link_speed; /**< units of 100 bit/s */

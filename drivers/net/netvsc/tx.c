@@ -344,7 +344,9 @@ tx_by_reference(struct netvsc_txq *txq, struct tx_open *open, struct rte_mbuf *m
 	uint16_t index;
 	size_t room;
 
-	if (unlikely(!txq->headers_usable || m->nb_segs > NETVSC_TX_MAX_SEGS))
+	/* What is longer than one message may be is refused whichever way it goes. */
+	if (unlikely(!txq->headers_usable || m->nb_segs > NETVSC_TX_MAX_SEGS ||
+		     txq->header_len + m->pkt_len > txq->port->max_transfer))
 		return -EMSGSIZE;
 	if (unlikely(txq->n_free == 0)) {
 		txq->drops.no_slot++;

@@ -511,6 +511,27 @@ a_frame_longer_than_a_message_may_be_is_not_offered_to_the_host(void)
 	CHECK_EQUAL(ethdev_stats().opackets, 1);
 }
 
+/* As on an lcore that has read the state and is not scheduled until the stop is over. */
+static void
+a_burst_that_comes_after_the_fence_does_nothing(void)
+{
+	struct netvsc_port *port = netvsc_port_of(port_device());
+	struct rte_mbuf *m, *got;
+	uint32_t state;
+
+	ethdev_bring_up(1, 1);
+	send_and_break(port);
+	CHECK_EQUAL(rte_eth_dev_stop(ethdev_port), 0);
+	CHECK(!port->channels[0]->open);
+	m = rte_pktmbuf_alloc(ethdev_pool);
+	CHECK(m != NULL && rte_pktmbuf_append(m, 100) != NULL);
+	state = atomic_exchange(&port->state, NETVSC_STATE_RUNNING);
+	CHECK_EQUAL(netvsc_rx_burst(port->eth->data->rx_queues[0], &got, 1), 0);
+	CHECK_EQUAL(netvsc_tx_burst(port->eth->data->tx_queues[0], &m, 1), 0);
+	atomic_store(&port->state, state);
+	rte_pktmbuf_free(m);
+}
+
 /* ---- refusals have a sentence ---- */
 
 static void
@@ -669,6 +690,7 @@ const struct ethdev_case ethdev_contract_cases[] = {
 	CASE(a_host_that_only_a_reset_awakes_is_reset_in_time),
 	CASE(a_stop_is_not_charged_to_a_later_reset),
 	CASE(a_frame_longer_than_a_message_may_be_is_not_offered_to_the_host),
+	CASE(a_burst_that_comes_after_the_fence_does_nothing),
 	CASE(what_a_port_that_is_gone_refuses_has_a_reason),
 	CASE(a_receive_queue_without_memory_has_a_reason),
 	CASE(a_device_without_memory_has_a_reason),

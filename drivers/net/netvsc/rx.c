@@ -260,6 +260,11 @@ netvsc_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 		rte_spinlock_lock(&ch->rx_lock);
 	}
 	rxq->lock_misses = 0;
+	/* A stop that fenced the host off may have closed it since the look at the state. */
+	if (unlikely(!ch->open)) {
+		rte_spinlock_unlock(&ch->rx_lock);
+		return 0;
+	}
 	ch->polls++;
 	/* Even with n == 0 completions and events must move (pitfall X19). */
 	while (netvsc_channel_done_room(ch) && budget-- != 0) {

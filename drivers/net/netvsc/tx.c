@@ -467,6 +467,11 @@ netvsc_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 	if (unlikely(generation != txq->generation))
 		netvsc_tx_forget_memory(txq, generation);
 	rte_spinlock_lock(&ch->tx_lock);
+	/* A stop that fenced the host off may have closed it since the look at the state. */
+	if (unlikely(!ch->open)) {
+		rte_spinlock_unlock(&ch->tx_lock);
+		return 0;
+	}
 	for (i = 0; i < n; i++) {
 		if (i + 2 < n)
 			rte_prefetch0(pkts[i + 2]);

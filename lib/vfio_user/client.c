@@ -44,6 +44,9 @@ vfu_client_fail(struct vfu_client *client, int err, const char *format, ...)
 int
 vfu_client_end(struct vfu_client *client, int err, const char *why)
 {
+	int none = 0;
+
+	atomic_compare_exchange_strong(&client->why, &none, err);
 	/* Shut down, not closed: the number must not be reused under the caller's event loop. */
 	shutdown(client->fd, SHUT_RDWR);
 	client->ended = true;
@@ -462,6 +465,12 @@ vfu_client_alive(struct vfu_client *client)
 		return vfu_client_end(client, -EPROTO, "the server sent something unasked");
 	vfu_client_end(client, -ECONNRESET, "the server closed or dropped the connection");
 	return -ENOTCONN;
+}
+
+int
+vfu_client_why(const struct vfu_client *client)
+{
+	return client->why;
 }
 
 const char *

@@ -105,6 +105,12 @@ int vfu_client_fd(const struct vfu_client *client);
  */
 int vfu_client_alive(struct vfu_client *client);
 
+/**
+ * Why the connection is over: 0 it is not; -ECONNRESET and the like the peer ended it; we did:
+ * -ETIMEDOUT no answer, -EPROTO nonsense, -ECANCELED vfu_client_abort(). Any thread.
+ */
+int vfu_client_why(const struct vfu_client *client);
+
 /** Sentence about the last failure, never NULL. */
 const char *vfu_client_error(const struct vfu_client *client);
 

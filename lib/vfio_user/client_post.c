@@ -119,6 +119,9 @@ vfu_client_is_post_reply(struct vfu_client *client, const struct vfio_user_heade
 void
 vfu_client_abort(struct vfu_client *client)
 {
+	int none = 0;
+
+	atomic_compare_exchange_strong(&client->why, &none, -ECANCELED);
 	client->ended = true;
 	/* Not closed: the number stays taken (see client.h). */
 	shutdown(client->fd, SHUT_RDWR);

@@ -404,6 +404,189 @@ memory_in_flight_is_kept_until_the_host_is_fenced_off(void)
 	CHECK_EQUAL(ethdev_mbufs_out(), 0);
 }
 
+/* What the vfio-user backend makes of a host that does not answer the reset. */
+static int
+cutting_reset(struct hpbus_device *dev)
+{
+	atomic_store(&dev->gone, true);
+	return -ETIMEDOUT;
+}
+
+static void
+memory_of_a_host_that_was_cut_off_is_kept_until_close(void)
+{
+	struct netvsc_port *port = netvsc_port_of(port_device());
+	struct hpbus_backend backend = *port->bus->backend;
+	unsigned int n = port->bus->copy_only ? 0 : 3;
+
+	ethdev_knob("stall_rx", 1);
+	real_backend = port->bus->backend;
+	backend.reset = cutting_reset;
+	ethdev_bring_up(1, 1);
+	send_and_break(port);
+	port->bus->backend = &backend;
+	CHECK_EQUAL(rte_eth_dev_stop(ethdev_port), 0);
+	CHECK_EQUAL(ethdev_mbufs_out(), n);
+	/* The second fence of a host that runs on without us is none. */
+	CHECK_REFUSED(rte_eth_dev_start(ethdev_port), -ENODEV, "close the port");
+	CHECK_EQUAL(ethdev_mbufs_out(), n);
+	CHECK_EQUAL(rte_eth_tx_queue_setup(ethdev_port, 0, 64, SOCKET_ID_ANY, NULL), 0);
+	CHECK_REFUSED(rte_eth_dev_reset(ethdev_port), -ENODEV, "close the port");
+	CHECK_EQUAL(ethdev_mbufs_out(), n);
+	port->bus->backend = real_backend;
+	CHECK_EQUAL(rte_eth_dev_close(ethdev_port), 0);
+	CHECK_EQUAL(ethdev_mbufs_out(), 0);
+}
+
+static int
+awaking_reset(struct hpbus_device *dev)
+{
+	ethdev_knob("stall", 0);
+	return real_backend->reset(dev);
+}
+
+/* As a host that hangs, and whose end of the channel is made anew by the reset. */
+static void
+a_host_that_only_a_reset_awakes_is_reset_in_time(void)
+{
+	struct netvsc_port *port = netvsc_port_of(port_device());
+	struct hpbus_backend backend = *port->bus->backend;
+
+	real_backend = port->bus->backend;
+	backend.reset = awaking_reset;
+	ethdev_bring_up(1, 1);
+	CHECK_EQUAL(rte_eth_dev_stop(ethdev_port), 0);
+	port->bus->backend = &backend;
+	ethdev_knob("stall", 1);
+	CHECK_EQUAL(rte_eth_dev_reset(ethdev_port), 0);
+	port->bus->backend = real_backend;
+	ethdev_bring_up(1, 1);
+	WAIT_UNTIL(ethdev_receive(0) != 0);
+}
+
+static uint64_t
+now_ms(void)
+{
+	return rte_get_timer_cycles() / (rte_get_timer_hz() / 1000);
+}
+
+/* Of a host that is silent all the time; the fence it answers. */
+static void
+a_stop_is_not_charged_to_a_later_reset(void)
+{
+	uint64_t began;
+
+	ethdev_bring_up(1, 1);
+	ethdev_knob("stall", 1);
+	CHECK_EQUAL(rte_eth_dev_stop(ethdev_port), 0);
+	rte_delay_us_sleep(1000);
+	began = now_ms();
+	CHECK(rte_eth_dev_reset(ethdev_port) < 0);
+	CHECK(now_ms() - began >= 3500);
+	ethdev_knob("stall", 0);
+	ethdev_bring_up(1, 1);
+	WAIT_UNTIL(ethdev_receive(0) != 0);
+	/* A reset that stops first is one call, and no longer. */
+	ethdev_knob("stall", 1);
+	began = now_ms();
+	CHECK(rte_eth_dev_reset(ethdev_port) < 0);
+	CHECK(now_ms() - began < 6500);
+	ethdev_knob("stall", 0);
+}
+
+static void
+a_frame_longer_than_a_message_may_be_is_not_offered_to_the_host(void)
+{
+	struct netvsc_port *port = netvsc_port_of(port_device());
+
+	ethdev_knob("stall_rx", 1);
+	ethdev_bring_up(1, 1);
+	port->max_transfer = 1000;
+	ethdev_send(0, 1, 1200);
+	CHECK_EQUAL(ethdev_xstat("tx_q0_unsendable"), 1);
+	CHECK_EQUAL(ethdev_xstat("tx_q0_by_reference"), 0);
+	CHECK_EQUAL(ethdev_stats().oerrors, 1);
+	CHECK_EQUAL(ethdev_stats().opackets, 0);
+	ethdev_send(0, 1, 800);
+	CHECK_EQUAL(ethdev_stats().opackets, 1);
+}
+
+/* As on an lcore that has read the state and is not scheduled until the stop is over. */
+static void
+a_burst_that_comes_after_the_fence_does_nothing(void)
+{
+	struct netvsc_port *port = netvsc_port_of(port_device());
+	struct rte_mbuf *m, *got;
+	uint32_t state;
+
+	ethdev_bring_up(1, 1);
+	send_and_break(port);
+	CHECK_EQUAL(rte_eth_dev_stop(ethdev_port), 0);
+	CHECK(!port->channels[0]->open);
+	m = rte_pktmbuf_alloc(ethdev_pool);
+	CHECK(m != NULL && rte_pktmbuf_append(m, 100) != NULL);
+	state = atomic_exchange(&port->state, NETVSC_STATE_RUNNING);
+	CHECK_EQUAL(netvsc_rx_burst(port->eth->data->rx_queues[0], &got, 1), 0);
+	CHECK_EQUAL(netvsc_tx_burst(port->eth->data->tx_queues[0], &m, 1), 0);
+	atomic_store(&port->state, state);
+	rte_pktmbuf_free(m);
+}
+
+/* ---- refusals have a sentence ---- */
+
+static void
+what_a_port_that_is_gone_refuses_has_a_reason(void)
+{
+	struct netvsc_port *port = netvsc_port_of(port_device());
+	struct rte_ether_addr mac = {{0x02, 0, 0, 0, 0, 0x77}};
+	struct rte_eth_conf conf = {0};
+
+	atomic_store(&port->bus->gone, true);
+	CHECK_REFUSED(rte_eth_dev_default_mac_addr_set(ethdev_port, &mac), -ENODEV, "is gone");
+	CHECK_REFUSED(rte_eth_dev_reset(ethdev_port), -ENODEV, "close the port");
+	CHECK_REFUSED(rte_eth_dev_configure(ethdev_port, 1, 1, &conf), -ENODEV, "close the port");
+	atomic_store(&port->bus->gone, false);
+	ethdev_bring_up(1, 1);
+	/* A port without a channel has not been refused anything by the host. */
+	CHECK_EQUAL(rte_eth_dev_stop(ethdev_port), 0);
+	netvsc_detach(port, true);
+	CHECK_REFUSED(
+		rte_eth_dev_default_mac_addr_set(ethdev_port, &mac), -ENOTCONN, "reset the port");
+}
+
+static void
+a_receive_queue_without_memory_has_a_reason(void)
+{
+	struct rte_eth_conf conf = {0};
+
+	CHECK_EQUAL(rte_eth_dev_configure(ethdev_port, 1, 1, &conf), 0);
+	heap_fails = "netvsc_rxq";
+	CHECK_REFUSED(rte_eth_rx_queue_setup(ethdev_port, 0, 512, SOCKET_ID_ANY, NULL, ethdev_pool),
+		-ENOMEM, "receive queue 0: no memory");
+	heap_fails = NULL;
+}
+
+static void
+a_device_without_memory_has_a_reason(void)
+{
+	static const struct {
+		const char *type, *words;
+	} fails[] = {
+		{"netvsc_port", "no memory for a port"},
+		{"netvsc_mac", "no memory for the MAC address"},
+	};
+	size_t i;
+
+	for (i = 0; i < RTE_DIM(fails); i++) {
+		if (rte_eth_dev_is_valid_port(ethdev_port))
+			ethdev_detach();
+		heap_fails = fails[i].type;
+		CHECK_REFUSED(ethdev_attach(ethdev_device), -ENOMEM, fails[i].words);
+		heap_fails = NULL;
+		CHECK_EQUAL(ethdev_attach(ethdev_device), 0);
+	}
+}
+
 /* ---- names and arguments ---- */
 
 /* ethdev_device with the GUID spelled another way: "vmbus:GUID[,ARGS]". */
@@ -503,6 +686,14 @@ const struct ethdev_case ethdev_contract_cases[] = {
 	CASE(a_callback_of_a_network_change_may_close_the_port),
 	CASE(a_port_that_broke_while_stopped_starts_again),
 	CASE(memory_in_flight_is_kept_until_the_host_is_fenced_off),
+	CASE(memory_of_a_host_that_was_cut_off_is_kept_until_close),
+	CASE(a_host_that_only_a_reset_awakes_is_reset_in_time),
+	CASE(a_stop_is_not_charged_to_a_later_reset),
+	CASE(a_frame_longer_than_a_message_may_be_is_not_offered_to_the_host),
+	CASE(a_burst_that_comes_after_the_fence_does_nothing),
+	CASE(what_a_port_that_is_gone_refuses_has_a_reason),
+	CASE(a_receive_queue_without_memory_has_a_reason),
+	CASE(a_device_without_memory_has_a_reason),
 	CASE(a_guid_may_be_spelled_as_windows_does),
 	CASE(device_arguments_of_the_in_tree_driver_are_accepted),
 	{NULL, NULL},

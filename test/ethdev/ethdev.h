@@ -37,6 +37,8 @@ int ethdev_random(unsigned long sequences, uint64_t seed);
 extern uint16_t ethdev_port;
 extern char ethdev_device[256];
 extern struct rte_mempool *ethdev_pool;
+/** The type of rte_malloc's memory that there is none of, or NULL. */
+extern const char *heap_fails;
 /** Said when something fails. */
 extern char ethdev_note[64];
 

@@ -220,6 +220,45 @@ counters_stay_when_queues_are_released(void)
 	CHECK_EQUAL(ethdev_xstat("tx_q1_aggregated"), 0);
 }
 
+static int
+reset_that_fails(struct hpbus_device *dev)
+{
+	return -EIO;
+}
+
+/* A host that has refused something gets no credit, and what it keeps is never over. */
+static void
+sends_of_a_quarantined_queue_are_not_missing(void)
+{
+	struct netvsc_port *port = netvsc_port_of(&rte_eth_devices[ethdev_port]);
+	const struct hpbus_backend *real = port->bus->backend;
+	struct hpbus_backend backend = *real;
+
+	backend.reset = reset_that_fails;
+	frames_wait();
+	ethdev_bring_up(1, 1);
+	ethdev_knob("refuse_pct", 100);
+	ethdev_send(0, 10, 100);
+	drain();
+	ethdev_knob("refuse_pct", 0);
+	CHECK_EQUAL(ethdev_stats().opackets, 0);
+	CHECK_EQUAL(ethdev_stats().oerrors, 10);
+	ethdev_knob("no_complete", 1);
+	ethdev_send(0, 5, 100);
+	port->bus->backend = &backend;
+	CHECK_EQUAL(rte_eth_dev_stop(ethdev_port), 0);
+	CHECK_EQUAL(rte_eth_tx_queue_setup(ethdev_port, 0, 64, SOCKET_ID_ANY, NULL), 0);
+	CHECK(port->quarantine != NULL);
+	CHECK_EQUAL(ethdev_stats().opackets, 5);
+	CHECK_EQUAL(ethdev_stats().obytes, 500);
+	port->bus->backend = real;
+	ethdev_knob("no_complete", 0);
+	ethdev_bring_up(1, 1);
+	ethdev_send(0, 3, 100);
+	drain();
+	CHECK_EQUAL(ethdev_stats().opackets, 8);
+}
+
 static void
 frames_dropped_at_stop_are_missed(void)
 {
@@ -282,6 +321,7 @@ const struct ethdev_case ethdev_stats_cases[] = {
 	CASE(a_failed_send_that_nobody_was_told_of_is_only_an_error),
 	CASE(sums_are_exact_after_a_drain_however_often_one_looks),
 	CASE(counters_stay_when_queues_are_released),
+	CASE(sends_of_a_quarantined_queue_are_not_missing),
 	CASE(frames_dropped_at_stop_are_missed),
 	CASE(ierrors_counts_frames_and_not_control_messages),
 	{NULL, NULL},

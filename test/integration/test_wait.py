@@ -73,6 +73,8 @@ class Silent(Waits):
         try:
             self.within(3, pmd, "port stop 0")
             pmd.expect("the host is cut off")
+            pmd.expect("did not answer in time and was cut off")
+            self.assertNotIn("the host closed the connection", pmd.text)
             self.within(5, pmd, "port reset 0")
             self.within(3, pmd, "port close 0")
             self.assertEqual(pmd.quit(), 0)

@@ -5,9 +5,12 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include <rte_memory.h>
 
 #include "drivers/bus/vmbus/vfio.h"
 #include "test/unit/unit.h"
@@ -19,9 +22,9 @@
 
 int hpbus_logtype;
 
-static struct hpbus_device device;
-static struct vfio_device *v;
-static int peer;
+static struct hpbus_device device, other_device;
+static struct vfio_device *v, *other;
+static int peer, other_peer;
 
 /* ---- what is above the backend ---- */
 
@@ -48,23 +51,66 @@ hpbus_dma_follow(void)
 	return 0;
 }
 
-static void
-begin(void)
+/* EAL's memory and who is told of it: the test calls them. */
+static rte_mem_event_callback_t memory_event;
+
+int
+rte_mem_event_callback_register(const char *name, rte_mem_event_callback_t cb, void *arg)
+{
+	memory_event = cb;
+	return 0;
+}
+
+int
+rte_mem_event_callback_unregister(const char *name, void *arg)
+{
+	return 0;
+}
+
+int
+rte_memseg_walk(rte_memseg_walk_t func, void *arg)
+{
+	return 0;
+}
+
+static struct vfio_device *
+connect_device(struct hpbus_device *dev, int *host)
 {
 	uint8_t hello[20], request[512];
+	struct vfio_device *connected;
 	char err[VFU_ERRLEN];
 	int pair[2];
 
-	memset(&device, 0, sizeof(device));
-	CU_ASSERT_EQUAL_FATAL(hpbus_vfio_attach(&device, "/nowhere"), 0);
-	v = device.backend_data;
+	memset(dev, 0, sizeof(*dev));
+	CU_ASSERT_EQUAL_FATAL(hpbus_vfio_attach(dev, "/nowhere"), 0);
+	connected = dev->backend_data;
 	CU_ASSERT_EQUAL_FATAL(
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
-	peer = pair[1];
+	*host = pair[1];
 	rig_hex("01000100 14000000 01000000 00000000 00000100", hello, sizeof(hello));
-	CU_ASSERT_EQUAL(write(peer, hello, sizeof(hello)), sizeof(hello));
-	CU_ASSERT_EQUAL_FATAL(vfu_client_attach(pair[0], &v->client, err, sizeof(err)), 0);
-	CU_ASSERT(read(peer, request, sizeof(request)) > 100);
+	CU_ASSERT_EQUAL(write(*host, hello, sizeof(hello)), sizeof(hello));
+	CU_ASSERT_EQUAL_FATAL(vfu_client_attach(pair[0], &connected->client, err, sizeof(err)), 0);
+	CU_ASSERT(read(*host, request, sizeof(request)) > 100);
+	return connected;
+}
+
+static void
+disconnect_device(struct vfio_device *connected, int host)
+{
+	struct hpbus_device *dev = connected->dev;
+
+	vfu_client_close(connected->client);
+	connected->client = NULL;
+	vfu_signaller_fini(&connected->signaller);
+	free(connected->dma);
+	dev->backend->release(dev);
+	close(host);
+}
+
+static void
+begin(void)
+{
+	v = connect_device(&device, &peer);
 	alarm(HANGS_S);
 }
 
@@ -72,12 +118,16 @@ static void
 end(void)
 {
 	alarm(0);
-	vfu_client_close(v->client);
-	v->client = NULL;
-	vfu_signaller_fini(&v->signaller);
-	free(v->dma);
-	device.backend->release(&device);
-	close(peer);
+	disconnect_device(v, peer);
+}
+
+/* The host has mapped these pages. */
+static void
+share(struct vfio_device *with, void *memory, size_t len)
+{
+	with->dma = malloc(sizeof(*with->dma));
+	with->dma[0] = (struct vfio_dma_range){(uintptr_t)memory, (uintptr_t)memory, len};
+	with->n_dma = with->cap_dma = 1;
 }
 
 static bool
@@ -101,12 +151,9 @@ static void
 test_memory_is_looked_up_during_a_request(void)
 {
 	static uint8_t memory[8192];
-	struct vfio_dma_range range = {(uintptr_t)memory, (uintptr_t)memory, 4096};
 
 	begin();
-	v->dma = malloc(sizeof(*v->dma));
-	v->dma[0] = range;
-	v->n_dma = v->cap_dma = 1;
+	share(v, memory, 4096);
 	pthread_mutex_lock(&v->lock);
 	CU_ASSERT_TRUE(vfio_dma_usable(&device, memory + 100, 1000));
 	CU_ASSERT_FALSE(vfio_dma_usable(&device, memory + 4000, 1000));
@@ -196,11 +243,17 @@ test_a_request_waits_for_another_no_longer_than_its_operation(void)
 }
 
 static bool
-hung_up(void)
+hung_up_on(int host)
 {
-	struct pollfd pfd = {.fd = peer, .events = POLLIN};
+	struct pollfd pfd = {.fd = host, .events = POLLIN};
 
 	return poll(&pfd, 1, 0) == 1 && (pfd.revents & POLLHUP);
+}
+
+static bool
+hung_up(void)
+{
+	return hung_up_on(peer);
 }
 
 /* A fence that is not answered in its time is made by cutting the host off. */
@@ -218,6 +271,7 @@ test_reset_of_a_silent_host(void)
 	CU_ASSERT(hpbus_now_ms() - began < 400 + SLACK_MS);
 	CU_ASSERT_TRUE(atomic_load(&device.gone));
 	CU_ASSERT_TRUE(hung_up());
+	CU_ASSERT_STRING_EQUAL(vfio_why_gone(v), "the host did not answer in time and was cut off");
 	end();
 }
 
@@ -253,6 +307,123 @@ test_reset_that_is_refused(void)
 	hpbus_op_end(&op);
 	CU_ASSERT_TRUE(atomic_load(&device.gone));
 	CU_ASSERT_TRUE(hung_up());
+	CU_ASSERT_STRING_EQUAL(vfio_why_gone(v), "the host was cut off");
+	end();
+}
+
+static void
+test_a_host_that_leaves_is_not_said_to_be_cut_off(void)
+{
+	begin();
+	CU_ASSERT_EQUAL(shutdown(peer, SHUT_RDWR), 0);
+	CU_ASSERT_EQUAL(vfu_client_alive(v->client), -ENOTCONN);
+	vfio_cut_off(v);
+	CU_ASSERT_STRING_EQUAL(vfio_why_gone(v), "the host closed the connection");
+	end();
+}
+
+/* What the host says to the first request after the greeting, a removal of this range. */
+static void
+answer_unmap(int host, void *memory, size_t len)
+{
+	struct {
+		struct vfio_user_header h;
+		struct vfio_user_dma_unmap unmap;
+	} reply = {
+		.h = {.msg_id = 2,
+			.command = VFIO_USER_DMA_UNMAP,
+			.size = sizeof(reply),
+			.flags = VFIO_USER_TYPE_REPLY},
+		.unmap = {sizeof(reply.unmap), 0, (uintptr_t)memory, len},
+	};
+
+	CU_ASSERT_EQUAL(write(host, &reply, sizeof(reply)), sizeof(reply));
+}
+
+/* Memory is given back by an operation that has waited in vain for a silent host. */
+static void
+test_memory_goes_during_another_devices_spent_operation(void)
+{
+	static const struct hpbus_op_kind spent_op = {"test", 200, 200, true};
+	static uint8_t memory[8192];
+	struct hpbus_op op;
+	int64_t began;
+
+	begin();
+	other = connect_device(&other_device, &other_peer);
+	CU_ASSERT_EQUAL(vfio_dma_start(v), 0);
+	CU_ASSERT_EQUAL(vfio_dma_start(other), 0);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(memory_event);
+	share(v, memory, 4096);
+	share(other, memory, 4096);
+	answer_unmap(other_peer, memory, 4096);
+	hpbus_op_begin(&op, &spent_op);
+	CU_ASSERT_EQUAL(device.backend->reset(&device), -ETIMEDOUT);
+	CU_ASSERT_TRUE(hung_up());
+	CU_ASSERT(hpbus_now_ms() >= op.talk_until);
+	began = hpbus_now_ms();
+	memory_event(RTE_MEM_EVENT_FREE, memory, 4096, v);
+	memory_event(RTE_MEM_EVENT_FREE, memory, 4096, other);
+	hpbus_op_end(&op);
+	CU_ASSERT(hpbus_now_ms() - began < 2000 + SLACK_MS);
+	CU_ASSERT_FALSE(vfio_dma_usable(&device, memory, 100));
+	CU_ASSERT_FALSE(vfio_dma_usable(&other_device, memory, 100));
+	CU_ASSERT_FALSE(hung_up_on(other_peer));
+	CU_ASSERT_FALSE(atomic_load(&other_device.gone));
+	CU_ASSERT_EQUAL(vfu_client_alive(other->client), 0);
+	disconnect_device(other, other_peer);
+	end();
+}
+
+/* The host stays silent: it must not keep what is given away. */
+static void
+test_memory_goes_and_the_host_does_not_let_go(void)
+{
+	static uint8_t memory[4096];
+	struct hpbus_op op;
+	int64_t began;
+
+	begin();
+	CU_ASSERT_EQUAL(vfio_dma_start(v), 0);
+	share(v, memory, sizeof(memory));
+	hpbus_op_begin(&op, &short_op);
+	began = hpbus_now_ms();
+	memory_event(RTE_MEM_EVENT_FREE, memory, sizeof(memory), v);
+	hpbus_op_end(&op);
+	CU_ASSERT(hpbus_now_ms() - began < 1000 + SLACK_MS);
+	CU_ASSERT_TRUE(hung_up());
+	end();
+}
+
+/* A request that has no time left is not made: its end would be the connection's. */
+static void
+test_a_request_too_late_costs_no_connection(void)
+{
+	begin();
+	CU_ASSERT_EQUAL(vfio_enter(v, hpbus_now_ms()), -ETIMEDOUT);
+	CU_ASSERT_EQUAL(pthread_mutex_trylock(&v->lock), 0);
+	CU_ASSERT_EQUAL(vfu_client_alive(v->client), 0);
+	pthread_mutex_unlock(&v->lock);
+	end();
+}
+
+/* A port is closed when all of its time is gone: a host that answers hears of it all the same. */
+static void
+test_close_of_a_spent_operation_tells_the_host(void)
+{
+	static const struct hpbus_op_kind nothing_left = {"test", 0, 0, true};
+	uint8_t answer[16], want[16], got[64];
+	struct hpbus_op op;
+
+	begin();
+	rig_hex("02000d00 10000000 01000000 00000000", answer, sizeof(answer));
+	rig_hex("02000d00 10000000 00000000 00000000", want, sizeof(want));
+	CU_ASSERT_EQUAL(write(peer, answer, sizeof(answer)), sizeof(answer));
+	hpbus_op_begin(&op, &nothing_left);
+	device.backend->close(&device);
+	hpbus_op_end(&op);
+	CU_ASSERT_EQUAL(read(peer, got, sizeof(got)), sizeof(want));
+	CU_ASSERT_EQUAL(memcmp(got, want, sizeof(want)), 0);
 	end();
 }
 
@@ -268,6 +439,16 @@ main(void)
 		{"reset of a silent host", test_reset_of_a_silent_host},
 		{"reset behind another request", test_reset_behind_another_request},
 		{"reset that is refused", test_reset_that_is_refused},
+		{"a host that leaves is not said to be cut off",
+			test_a_host_that_leaves_is_not_said_to_be_cut_off},
+		{"memory goes during another device's spent operation",
+			test_memory_goes_during_another_devices_spent_operation},
+		{"memory goes and the host does not let go",
+			test_memory_goes_and_the_host_does_not_let_go},
+		{"close of a spent operation tells the host",
+			test_close_of_a_spent_operation_tells_the_host},
+		{"a request too late costs no connection",
+			test_a_request_too_late_costs_no_connection},
 	};
 
 	return UNIT_RUN("vfio_backend_wait", tests);

@@ -5,7 +5,7 @@
  *
  * A device is the same whichever backend serves it: two rings per channel, a receive buffer, a send
  * buffer, and a way to signal the host. The bus owns devices and their mappings; a driver owns its
- * channels from hpbus_channel_open() to hpbus_channel_close().
+ * channels from backend->channel_open() to backend->channel_close().
  *
  * Threads: control functions (open, close, reset, channel_open, channel_close) are called by one
  * control thread at a time per device; hpbus_channel_signal() and hpbus_dma_usable() on any thread.

@@ -6,6 +6,8 @@
 
 /* Waits that belong to no operation. */
 #define DEFAULT_MS 5000
+/* What a fence has even when all is spent: no host is cut off unasked. */
+#define FENCE_LEAST_MS 100
 
 static __thread struct hpbus_op *current;
 
@@ -65,7 +67,11 @@ hpbus_op_talk_until(void)
 int64_t
 hpbus_op_until(void)
 {
-	return current != NULL ? current->until : hpbus_now_ms() + DEFAULT_MS;
+	int64_t now = hpbus_now_ms();
+
+	if (current == NULL)
+		return now + DEFAULT_MS;
+	return current->until > now + FENCE_LEAST_MS ? current->until : now + FENCE_LEAST_MS;
 }
 
 bool

@@ -44,7 +44,7 @@ void hpbus_op_end(struct hpbus_op *op);
 const struct hpbus_op *hpbus_op_current(void);
 /** Until when this thread may wait for an answer. Without an operation: 5 s from now. */
 int64_t hpbus_op_talk_until(void);
-/** The same for the fence. */
+/** The same for the fence, which always has a moment: ask once per fence, not in a loop. */
 int64_t hpbus_op_until(void);
 /** Is the time for talking over? */
 bool hpbus_op_spent(void);

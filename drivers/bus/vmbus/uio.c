@@ -120,7 +120,8 @@ hpbus_uio_removed(struct hpbus_device *dev)
 {
 	struct uio_device *u = dev->backend_data;
 
-	if (dev->backend != &hpbus_uio_backend || u->fd < 0)
+	/* A port whose reset could not open the node again has it closed and must hear of this. */
+	if (dev->backend != &hpbus_uio_backend || (u->fd < 0 && dev->driver_data == NULL))
 		return false;
 	uio_replace(u);
 	return hpbus_device_mark_gone(dev, "the kernel removed the device");

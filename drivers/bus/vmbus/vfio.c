@@ -36,6 +36,11 @@ vfio_enter(struct vfio_device *v, int64_t until)
 		pthread_mutex_unlock(&v->lock);
 		return -ENOTCONN;
 	}
+	/* Not even to ask: a request that ends unanswered ends the connection. */
+	if (hpbus_now_ms() >= until) {
+		pthread_mutex_unlock(&v->lock);
+		return -ETIMEDOUT;
+	}
 	vfu_client_set_deadline(v->client, until);
 	return 0;
 }
@@ -53,23 +58,40 @@ vfio_cut_off(struct vfio_device *v)
 		vfu_client_abort(v->client);
 }
 
+const char *
+vfio_why_gone(const struct vfio_device *v)
+{
+	switch (v->client != NULL ? vfu_client_why(v->client) : 0) {
+	case -ETIMEDOUT:
+		return "the host did not answer in time and was cut off";
+	case -EPROTO:
+		return "the host broke the protocol and was cut off";
+	case -ECANCELED:
+		return "the host was cut off";
+	default:
+		return "the host closed the connection";
+	}
+}
+
 /* ---- events ---- */
 
 static void
 vfio_on_hup(void *arg)
 {
 	struct vfio_device *v = arg;
+	const char *why;
 	int rc;
 
 	/* Level-triggered, and readable too while a reply is on its way: try again then. */
 	if (pthread_mutex_trylock(&v->lock) != 0)
 		return;
 	rc = v->client == NULL ? -ENOTCONN : vfu_client_alive(v->client);
+	why = vfio_why_gone(v);
 	pthread_mutex_unlock(&v->lock);
 	if (rc == 0)
 		return;
 	rte_intr_callback_unregister_pending(v->hup_intr, vfio_on_hup, v, NULL);
-	hpbus_device_gone(v->dev, "the host closed the connection");
+	hpbus_device_gone(v->dev, why);
 }
 
 static void
@@ -439,7 +461,7 @@ static int
 vfio_wait_channel(struct vfio_device *v, unsigned int index, struct vmbus_device_channel *c)
 {
 	int64_t until = RTE_MIN(hpbus_now_ms() + CHANNEL_LIMIT_MS, hpbus_op_talk_until());
-	char err[VFU_ERRLEN] = "no connection";
+	char err[VFU_ERRLEN] = "no connection, or no time left to ask the host";
 	int rc;
 
 	for (;;) {

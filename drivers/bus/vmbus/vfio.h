@@ -55,12 +55,15 @@ struct vfio_device {
 
 /**
  * Take @a lock for requests that end by @p until (CLOCK_MONOTONIC, milliseconds).
- * @return 0; -ETIMEDOUT: somebody else still waits for the host; -ENOTCONN; not locked then
+ * @return 0; -ETIMEDOUT: it is later, or somebody else still waits for the host; -ENOTCONN; not
+ *         locked then
  */
 int vfio_enter(struct vfio_device *v, int64_t until);
 void vfio_leave(struct vfio_device *v);
 /** The host is not to be reckoned with any more: every request ends now. Any thread, no lock. */
 void vfio_cut_off(struct vfio_device *v);
+/** Why there is no connection any more, for a message. */
+const char *vfio_why_gone(const struct vfio_device *v);
 
 /** Share all DPDK memory that has a file, now and as it comes and goes (spec §11). */
 int vfio_dma_start(struct vfio_device *v);

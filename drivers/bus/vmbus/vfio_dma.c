@@ -17,15 +17,30 @@
 #define MEM_EVENT_NAME "hyperpoll_vfio_user"
 /*
  * How long a memory event may wait for the host, all its pages together; EAL's memory lock is held
- * meanwhile. Busy hosts took 15 s to answer (pitfall N2). An event that a control operation's own
- * allocation causes has what is left of that operation.
+ * meanwhile. Busy hosts took 15 s to answer (pitfall N2).
  */
 #define EVENT_MS 20000
+/*
+ * An event during a control operation has what is left of that operation, but never less than this:
+ * every device hears of it, and one that answers must not pay for the silence of another.
+ */
+#define EVENT_LEAST_MS 1000
+
+/* Until when what is done under EAL's memory lock may wait for the host. */
+static int64_t
+locked_until(void)
+{
+	int64_t until = hpbus_now_ms() + EVENT_MS;
+
+	return hpbus_op_current() != NULL ? RTE_MIN(until, hpbus_op_talk_until()) : until;
+}
 
 static int64_t
 event_until(void)
 {
-	return hpbus_op_current() != NULL ? hpbus_op_talk_until() : hpbus_now_ms() + EVENT_MS;
+	int64_t least = hpbus_now_ms() + EVENT_LEAST_MS, until = locked_until();
+
+	return RTE_MAX(least, until);
 }
 
 /* First range whose end lies beyond va; dma_lock held. */
@@ -196,12 +211,16 @@ dma_event(enum rte_mem_event event, const void *addr, size_t len, void *arg)
 	hpbus_dma_changed();
 }
 
+struct dma_walk {
+	struct vfio_device *v;
+	int64_t until;
+};
+
 static int
 dma_walk_one(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void *arg)
 {
-	struct vfio_device *v = arg;
-
-	int rc = msl->external ? 0 : dma_map_seg(v, ms, hpbus_op_talk_until());
+	struct dma_walk *walk = arg;
+	int rc = msl->external ? 0 : dma_map_seg(walk->v, ms, walk->until);
 
 	return rc == -ENOTCONN || rc == -ETIMEDOUT;
 }
@@ -210,6 +229,7 @@ dma_walk_one(const struct rte_memseg_list *msl, const struct rte_memseg *ms, voi
 
 struct dma_merge {
 	struct vfio_device *v;
+	int64_t until;
 	struct vfio_dma_range range;
 	uint64_t offset;
 	int fd;
@@ -222,7 +242,7 @@ dma_merge_flush(struct dma_merge *m)
 
 	if (m->range.len == 0)
 		return;
-	rc = dma_map(m->v, m->fd, m->offset, &m->range, hpbus_op_talk_until());
+	rc = dma_map(m->v, m->fd, m->offset, &m->range, m->until);
 	if (rc != 0) {
 		HPBUS_LOG(WARNING,
 			"%s: the host cannot map %zu bytes of memory at %#zx (%s): "
@@ -275,10 +295,12 @@ vfio_dma_start(struct vfio_device *v)
 	}
 	/* Register first, then walk: what comes in between is seen twice, never missed. */
 	if (rte_mem_event_callback_register(MEM_EVENT_NAME, dma_event, v) == 0) {
+		struct dma_walk walk = {.v = v, .until = locked_until()};
+
 		v->dma_active = true;
-		rte_memseg_walk(dma_walk_one, v);
+		rte_memseg_walk(dma_walk_one, &walk);
 	} else if (rte_errno == ENOTSUP) {
-		struct dma_merge merge = {.v = v};
+		struct dma_merge merge = {.v = v, .until = locked_until()};
 
 		rte_memseg_walk(dma_walk_merge, &merge);
 		dma_merge_flush(&merge);

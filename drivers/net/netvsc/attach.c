@@ -6,8 +6,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include <rte_cycles.h>
-
 #include "drivers/net/netvsc/netvsc.h"
 
 int
@@ -161,8 +159,10 @@ netvsc_attach(struct netvsc_port *port, unsigned int channels, uint32_t mtu)
 	int rc;
 
 	/* GONE stays: a device that went away never comes back as this port. */
-	if (atomic_load(&port->bus->gone))
+	if (atomic_load(&port->bus->gone)) {
+		NETVSC_LOG(ERR, port, "the device is gone; close the port and detach it");
 		return -ENODEV;
+	}
 	atomic_fetch_and(&port->state, ~NETVSC_STATE_BROKEN);
 	attach_forget(port);
 	rc = netvsc_channel_open(port, 0);
@@ -186,32 +186,44 @@ netvsc_fence(struct netvsc_port *port)
 
 	if (!atomic_load(&port->bus->gone))
 		rc = port->bus->backend->reset(port->bus);
+	else if (port->unfenced)
+		rc = -ENODEV; /* cut off, and nobody knows whether it has let go */
 	port->unfenced = rc != 0;
 	if (rc != 0)
 		NETVSC_LOG(ERR, port,
-			"the reset failed (%s): frames in flight stay with the driver until one "
-			"succeeds (rte_eth_dev_reset) or the port is closed",
+			"the reset failed (%s): frames in flight stay with the driver; close the "
+			"port",
 			strerror(-rc));
 	return rc;
 }
 
-int
-netvsc_detach(struct netvsc_port *port, bool reset)
+/* Politeness that ends with the time for it; the fence does what is needed. */
+static void
+detach_politely(struct netvsc_port *port)
 {
 	bool talk = !atomic_load(&port->bus->gone) &&
 		    !(atomic_load(&port->state) & NETVSC_STATE_BROKEN);
-	unsigned int i;
-	int rc = 0;
+	struct hpbus_op op;
 
-	if (!port->attached)
-		return 0;
-	/* Politeness that ends with the time for it; the fence does what is needed. */
+	hpbus_op_begin(&op, &netvsc_op_farewell);
 	if (talk && port->filter != 0)
 		talk = !hpbus_op_spent() && netvsc_set_filter(port, 0) == 0;
 	if (talk)
 		talk = !hpbus_op_spent() && netvsc_rndis_halt(port) == 0;
 	if (talk && !hpbus_op_spent())
 		netvsc_nvsp_revoke(port);
+	hpbus_op_end(&op);
+}
+
+int
+netvsc_detach(struct netvsc_port *port, bool reset)
+{
+	unsigned int i;
+	int rc = 0;
+
+	if (!port->attached)
+		return 0;
+	detach_politely(port);
 	for (i = HPBUS_MAX_CHANNELS; i > 0; i--)
 		netvsc_channel_close(port->channels[i - 1]);
 	/*

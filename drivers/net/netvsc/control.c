@@ -25,6 +25,8 @@ const struct hpbus_op_kind netvsc_op_setting = {"a setting", 20000, 0, false};
 const struct hpbus_op_kind netvsc_op_stop = {"stop", 2800, 800, true};
 const struct hpbus_op_kind netvsc_op_close = {"close", 2800, 800, true};
 const struct hpbus_op_kind netvsc_op_reset = {"reset", 4800, 800, false};
+/* Inside of others: what is polite before a fence must leave them time for what comes behind it. */
+const struct hpbus_op_kind netvsc_op_farewell = {"the farewell", 1000, 0, true};
 
 /* ---- answers: called by the dispatcher, rx_lock of channel 0 held ---- */
 

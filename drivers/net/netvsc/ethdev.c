@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The ethdev life cycle: probe, configure, start, stop, close (spec/dpdk-driver-api.md §5).
- * Every operation may be called in any state; each
- * returns a negative errno.
+ * The ethdev life cycle: probe, configure, start, stop, close (spec/dpdk-driver-api.md §5). Every
+ * operation may be called in any state; each returns 0 or a negative errno.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <rte_cycles.h>
 #include <rte_eal.h>
+#include <rte_errno.h>
 #include <rte_malloc.h>
 #include <rte_version.h>
 
@@ -48,15 +49,17 @@ port_divide_sections(struct netvsc_port *port, uint16_t queues)
 			netvsc_section_cache_free(&txq->sections);
 		}
 	netvsc_section_pool_free(&port->sections);
+	port->section_queues = NETVSC_UNDIVIDED;
 	rc = netvsc_section_pool_init(
 		&port->sections, port->send_count, port->send_section, queues);
-	port->section_queues = queues;
 	for (q = 0; rc == 0 && data->tx_queues != NULL && q < data->nb_tx_queues; q++)
 		if (data->tx_queues[q] != NULL)
 			rc = netvsc_section_cache_init(
 				&((struct netvsc_txq *)data->tx_queues[q])->sections,
 				&port->sections, q);
-	if (rc != 0)
+	if (rc == 0)
+		port->section_queues = queues;
+	else
 		NETVSC_LOG(ERR, port, "no memory to divide the send buffer");
 	return rc;
 }
@@ -105,7 +108,9 @@ port_attach(struct netvsc_port *port, unsigned int channels)
 	/* A port that broke while nobody used it is brought up anew. */
 	if (port->attached && !(state & NETVSC_STATE_BROKEN) && port->n_channels >= channels &&
 		port->asked_mtu >= mtu)
-		return 0;
+		return port->section_queues == data->nb_tx_queues
+			       ? 0
+			       : port_divide_sections(port, data->nb_tx_queues);
 	rc = port_detach(port);
 	if (rc == 0)
 		rc = netvsc_attach(port, channels, mtu);
@@ -145,8 +150,6 @@ netvsc_configure(struct rte_eth_dev *eth)
 		return rc;
 	port_lock(port);
 	rc = port_attach(port, RTE_MAX(channels, 1u));
-	if (rc == 0 && port->section_queues != data->nb_tx_queues)
-		rc = port_divide_sections(port, data->nb_tx_queues);
 	if (rc == 0)
 		netvsc_rss_default(port);
 	port_unlock(port);
@@ -330,7 +333,10 @@ netvsc_close(struct rte_eth_dev *eth)
 	port_lock(port);
 	netvsc_detach(port, false);
 	hpbus_device_set_driver_data(port->bus, NULL, NULL);
-	/* The fence for what is still in flight; then its memory may go. */
+	/*
+	 * The fence for what is still in flight; then its memory may go. That of a host that was
+	 * cut off may, too: its connection is closed and there is no better fence.
+	 */
 	port->bus->backend->close(port->bus);
 	for (q = 0; q < data->nb_rx_queues; q++)
 		netvsc_rx_queue_release(eth, q);
@@ -385,19 +391,49 @@ op_start(struct rte_eth_dev *eth)
 	return rc;
 }
 
+/*
+ * The last stop by this thread. rte_eth_dev_reset() stops a started port and goes on at once: a
+ * thread that has slept or waited for something in between made two calls.
+ */
+static __thread struct {
+	const struct netvsc_port *port;
+	int64_t began, ended;
+	long waits; /* of this thread, at the end of the stop */
+} last_stop;
+
+static long
+thread_waits(void)
+{
+	struct rusage usage;
+
+	return getrusage(RUSAGE_THREAD, &usage) == 0 ? usage.ru_nvcsw : -1;
+}
+
 static int
 op_stop(struct rte_eth_dev *eth)
 {
-	struct netvsc_port *port = netvsc_port_of(eth);
 	struct hpbus_op op;
 	int rc;
 
-	port->stop_began = hpbus_now_ms();
+	last_stop.port = netvsc_port_of(eth);
+	last_stop.began = hpbus_now_ms();
 	hpbus_op_begin(&op, &netvsc_op_stop);
 	rc = netvsc_stop(eth);
 	hpbus_op_end(&op);
-	port->stop_ended = hpbus_now_ms();
+	last_stop.ended = hpbus_now_ms();
+	last_stop.waits = thread_waits();
 	return rc;
+}
+
+/* Has the stop that came before been part of this reset? */
+static bool
+reset_has_stopped(const struct netvsc_port *port, int64_t now)
+{
+	bool here = last_stop.port == port && now - last_stop.ended < 100 &&
+		    thread_waits() == last_stop.waits;
+
+	last_stop.port = NULL;
+	return here;
 }
 
 static int
@@ -422,7 +458,7 @@ op_reset(struct rte_eth_dev *eth)
 
 	/* rte_eth_dev_reset() stops a started port first: that is part of the time it may take. */
 	hpbus_op_begin_at(
-		&op, &netvsc_op_reset, now - port->stop_ended < 100 ? port->stop_began : now);
+		&op, &netvsc_op_reset, reset_has_stopped(port, now) ? last_stop.began : now);
 	rc = netvsc_reset(eth);
 	hpbus_op_end(&op);
 	return rc;
@@ -503,8 +539,13 @@ port_init(struct netvsc_port *port, struct rte_eth_dev *eth, struct hpbus_device
 	snprintf(name, sizeof(name), "netvsc_ctl_%u", eth->data->port_id);
 	port->control_zone = rte_memzone_reserve_aligned(name, RNDIS_MAX_REQUEST,
 		bus->device.numa_node, RTE_MEMZONE_IOVA_CONTIG, VMBUS_PAGE_SIZE);
-	if (port->control_zone == NULL)
+	if (port->control_zone == NULL) {
+		NETVSC_LOG(ERR, port,
+			"no memory for a page of requests on node %d (%s); give EAL more (-m, "
+			"--socket-mem)",
+			bus->device.numa_node, rte_strerror(rte_errno));
 		return -ENOMEM;
+	}
 	port->control_usable =
 		hpbus_dma_usable(bus, port->control_zone->addr, port->control_zone->len);
 	return 0;
@@ -527,6 +568,8 @@ port_bring_up(struct netvsc_port *port, struct rte_eth_dev *eth, struct hpbus_de
 		goto close;
 	eth->data->mac_addrs = rte_calloc("netvsc_mac", 1, sizeof(*eth->data->mac_addrs), 0);
 	if (eth->data->mac_addrs == NULL) {
+		NETVSC_LOG(ERR, port,
+			"no memory for the MAC address; give EAL more (-m, --socket-mem)");
 		rc = -ENOMEM;
 		goto detach;
 	}
@@ -538,6 +581,8 @@ port_bring_up(struct netvsc_port *port, struct rte_eth_dev *eth, struct hpbus_de
 	rc = netvsc_events_start(port);
 	if (rc == 0)
 		return 0;
+	NETVSC_LOG(ERR, port, "no alarm for housekeeping: %s; is EAL's interrupt thread running?",
+		strerror(-rc));
 	hpbus_device_set_driver_data(bus, NULL, NULL);
 detach:
 	netvsc_detach(port, false);
@@ -559,13 +604,19 @@ netvsc_probe(struct hpbus_device *bus)
 		return -ENOTSUP;
 	}
 	eth = rte_eth_dev_allocate(bus->name);
-	if (eth == NULL)
+	if (eth == NULL) {
+		HPBUS_LOG(ERR, "%s: ethdev has no port for it: too many, or one of this name",
+			bus->name);
 		return -ENOMEM;
+	}
 	port = rte_zmalloc_socket(
 		"netvsc_port", sizeof(*port), RTE_CACHE_LINE_SIZE, bus->device.numa_node);
 	eth->data->dev_private = port;
 	eth->device = &bus->device;
 	if (port == NULL) {
+		HPBUS_LOG(ERR,
+			"%s: no memory for a port on node %d; give EAL more (-m, --socket-mem)",
+			bus->name, bus->device.numa_node);
 		rte_eth_dev_release_port(eth);
 		return -ENOMEM;
 	}

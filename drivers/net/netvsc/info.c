@@ -127,10 +127,16 @@ netvsc_mac_addr_set(struct rte_eth_dev *eth, struct rte_ether_addr *mac)
 		rc = netvsc_set(port, OID_GEN_RNDIS_CONFIG_PARAMETER, info, (uint32_t)rc);
 	if (rc == 0)
 		port->mac = *mac;
-	else
+	else if (rc == -EIO)
 		NETVSC_LOG(ERR, port,
 			"the host refused the new MAC address; does the virtual "
 			"switch allow MAC spoofing?");
+	else
+		NETVSC_LOG(ERR, port, "cannot set the MAC address: %s%s", strerror(-rc),
+			rc == -ENOTSUP	  ? "; this host has no way to"
+			: rc == -ENODEV	  ? "; the device is gone, close the port"
+			: rc == -ENOTCONN ? "; reset the port (rte_eth_dev_reset)"
+					  : "");
 	pthread_mutex_unlock(&port->control_lock);
 	return rc;
 }

@@ -50,6 +50,7 @@ extern int netvsc_logtype;
 #define NETVSC_DMA_RUNS	    128u /**< pieces of memory that a send queue remembers, 2 MiB each */
 #define NETVSC_HANDLED_MAX  32u	 /**< control messages handled ahead of receive */
 #define NETVSC_MAX_TRANSFER 0x4000u
+#define NETVSC_UNDIVIDED    UINT32_MAX
 #define NETVSC_RETA_MAX	    NDIS_RSS_TABLE_ENTRIES
 #define NETVSC_RSS_KEY_LEN  40u
 /** Ring bytes that transmit leaves to receive completions (spec/nvsp.md §6). */
@@ -82,7 +83,7 @@ extern int netvsc_logtype;
  * for an answer (pitfall N2); one that is silent while a port is taken down is left behind quickly.
  */
 extern const struct hpbus_op_kind netvsc_op_probe, netvsc_op_bring_up, netvsc_op_setting,
-	netvsc_op_stop, netvsc_op_close, netvsc_op_reset;
+	netvsc_op_stop, netvsc_op_close, netvsc_op_reset, netvsc_op_farewell;
 
 struct netvsc_port;
 struct netvsc_txq;
@@ -279,7 +280,8 @@ struct netvsc_port {
 
 	/**
 	 * The host may still read what was sent: a reset that should have fenced it off failed.
-	 * Until one succeeds (or the device is closed) nothing in flight is freed or used again.
+	 * Until the device is closed (or a reset succeeds) nothing in flight is freed or used
+	 * again.
 	 */
 	bool unfenced;
 	struct netvsc_txq *quarantine; /**< released with sends in flight while unfenced */
@@ -299,7 +301,7 @@ struct netvsc_port {
 	bool recv_connected, send_connected;
 	struct rte_ether_addr mac;
 	struct netvsc_section_pool sections;
-	uint32_t section_queues;  /**< queues the pool is divided for */
+	uint32_t section_queues;  /**< queues the pool is divided for, or NETVSC_UNDIVIDED */
 	uint32_t control_section; /**< section kept for control messages in copy-only mode */
 	_Atomic uint32_t link_up;
 	_Atomic uint32_t link_speed; /**< units of 100 bit/s */
@@ -309,7 +311,6 @@ struct netvsc_port {
 	uint32_t next_rndis_id;
 	const struct rte_memzone *control_zone; /**< one page that requests are sent from */
 	bool control_usable;
-	int64_t stop_began, stop_ended; /**< of the last stop, hpbus_now_ms() */
 
 	/* RSS as the user set it; survives stop and start. */
 	uint32_t reta_size;
@@ -500,6 +501,8 @@ void netvsc_tx_reap(struct netvsc_txq *txq);
 unsigned int netvsc_tx_inflight(const struct netvsc_txq *txq);
 /** The channel is closed, nothing is in flight any more: free everything. */
 void netvsc_tx_forget(struct netvsc_txq *txq);
+/** What is in flight stays where it is, and counts as over: nobody will hear of it. */
+void netvsc_tx_abandon(struct netvsc_txq *txq);
 /** Dispatcher: a send completed; rx_lock held. @return false for an id that is not in flight */
 bool netvsc_tx_complete(struct netvsc_txq *txq, uint64_t trans_id, bool ok);
 

@@ -260,6 +260,11 @@ netvsc_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 		rte_spinlock_lock(&ch->rx_lock);
 	}
 	rxq->lock_misses = 0;
+	/* A stop that fenced the host off may have closed it since the look at the state. */
+	if (unlikely(!ch->open)) {
+		rte_spinlock_unlock(&ch->rx_lock);
+		return 0;
+	}
 	ch->polls++;
 	/* Even with n == 0 completions and events must move (pitfall X19). */
 	while (netvsc_channel_done_room(ch) && budget-- != 0) {
@@ -306,8 +311,13 @@ netvsc_rx_queue_setup(struct rte_eth_dev *eth, uint16_t queue, uint16_t nb_desc,
 	if (rc != 0)
 		return rc;
 	rxq = rte_zmalloc_socket("netvsc_rxq", sizeof(*rxq), RTE_CACHE_LINE_SIZE, (int)socket);
-	if (rxq == NULL)
+	if (rxq == NULL) {
+		NETVSC_LOG(ERR, port,
+			"receive queue %u: no memory on socket %d; give EAL more (-m, "
+			"--socket-mem)",
+			queue, (int)socket);
 		return -ENOMEM;
+	}
 	rxq->port = port;
 	rxq->ch = port->channels[queue];
 	rxq->mp = mp;

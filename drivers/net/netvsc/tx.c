@@ -118,6 +118,13 @@ netvsc_tx_forget(struct netvsc_txq *txq)
 		}
 }
 
+void
+netvsc_tx_abandon(struct netvsc_txq *txq)
+{
+	txq->stats.over = txq->stats.packets;
+	txq->stats.over_bytes = txq->stats.bytes;
+}
+
 /* ---- one burst ---- */
 
 /* The section being filled in this burst. */
@@ -337,7 +344,9 @@ tx_by_reference(struct netvsc_txq *txq, struct tx_open *open, struct rte_mbuf *m
 	uint16_t index;
 	size_t room;
 
-	if (unlikely(!txq->headers_usable || m->nb_segs > NETVSC_TX_MAX_SEGS))
+	/* What is longer than one message may be is refused whichever way it goes. */
+	if (unlikely(!txq->headers_usable || m->nb_segs > NETVSC_TX_MAX_SEGS ||
+		     txq->header_len + m->pkt_len > txq->port->max_transfer))
 		return -EMSGSIZE;
 	if (unlikely(txq->n_free == 0)) {
 		txq->drops.no_slot++;
@@ -458,6 +467,11 @@ netvsc_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 	if (unlikely(generation != txq->generation))
 		netvsc_tx_forget_memory(txq, generation);
 	rte_spinlock_lock(&ch->tx_lock);
+	/* A stop that fenced the host off may have closed it since the look at the state. */
+	if (unlikely(!ch->open)) {
+		rte_spinlock_unlock(&ch->tx_lock);
+		return 0;
+	}
 	for (i = 0; i < n; i++) {
 		if (i + 2 < n)
 			rte_prefetch0(pkts[i + 2]);

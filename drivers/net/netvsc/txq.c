@@ -126,19 +126,25 @@ netvsc_tx_queue_release(struct rte_eth_dev *eth, uint16_t queue)
 {
 	struct netvsc_txq *txq = eth->data->tx_queues[queue];
 	struct netvsc_port *port = netvsc_port_of(eth);
+	bool keep;
 
 	if (txq == NULL)
 		return;
+	netvsc_tx_reap(txq);
+	keep = netvsc_tx_inflight(txq) != 0 && port->unfenced;
+	/* Before the number takes its counts over: what is in flight will never be over for it. */
+	if (keep)
+		netvsc_tx_abandon(txq);
+	else
+		netvsc_tx_forget(txq);
 	netvsc_stats_txq(port, queue, NULL);
 	eth->data->tx_queues[queue] = NULL;
-	if (netvsc_tx_inflight(txq) != 0 && port->unfenced) {
+	if (keep) {
 		/* The host may still read it. */
 		txq->next = port->quarantine;
 		port->quarantine = txq;
 		return;
 	}
-	if (netvsc_tx_inflight(txq) != 0)
-		netvsc_tx_forget(txq);
 	tx_queue_free(txq);
 }
 

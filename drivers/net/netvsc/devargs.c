@@ -10,6 +10,7 @@
 #include <rte_devargs.h>
 #include <rte_kvargs.h>
 
+#include "drivers/net/netvsc/compat.h"
 #include "drivers/net/netvsc/netvsc.h"
 #include "lib/vmbus/number.h"
 
@@ -47,7 +48,7 @@ devargs_get(struct netvsc_port *port, struct rte_kvargs *kv, const char *key, ui
 
 	if (rte_kvargs_count(kv, key) == 0)
 		return 0;
-	if (rte_kvargs_process(kv, key, devargs_number, &range) != 0)
+	if (hpbus_compat_kvargs(kv, key, devargs_number, &range) != 0)
 		return -EINVAL;
 	*value = (uint32_t)range.value;
 	return 0;

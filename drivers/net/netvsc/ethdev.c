@@ -11,8 +11,8 @@
 #include <rte_cycles.h>
 #include <rte_eal.h>
 #include <rte_malloc.h>
-#include <rte_version.h>
 
+#include "drivers/net/netvsc/compat.h"
 #include "drivers/net/netvsc/netvsc.h"
 #include "lib/netvsp/toeplitz.h"
 
@@ -449,7 +449,7 @@ static const struct eth_dev_ops netvsc_ops = {
 	.allmulticast_disable = netvsc_allmulticast_disable,
 	.mac_addr_set = netvsc_mac_addr_set,
 	.mtu_set = netvsc_mtu_set,
-	.stats_get = netvsc_stats_get,
+	.stats_get = netvsc_compat_stats_get,
 	.stats_reset = netvsc_stats_reset,
 	.xstats_get = netvsc_xstats_get,
 	.xstats_get_names = netvsc_xstats_get_names,

@@ -526,7 +526,10 @@ void netvsc_events_stop(struct netvsc_port *port);
 
 /* ---- stats.c ---- */
 
-int netvsc_stats_get(struct rte_eth_dev *eth, struct rte_eth_stats *stats);
+struct eth_queue_stats; /* compat.h, before 25.11 */
+/** @param queues NULL: nobody asks for them */
+int netvsc_stats_get(
+	struct rte_eth_dev *eth, struct rte_eth_stats *stats, struct eth_queue_stats *queues);
 int netvsc_stats_reset(struct rte_eth_dev *eth);
 int netvsc_xstats_get(struct rte_eth_dev *eth, struct rte_eth_xstat *xstats, unsigned int n);
 int netvsc_xstats_get_names(

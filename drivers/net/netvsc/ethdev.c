@@ -550,6 +550,7 @@ close:
 static int
 netvsc_probe(struct hpbus_device *bus)
 {
+	char name[RTE_ETH_NAME_MAX_LEN];
 	struct rte_eth_dev *eth;
 	struct netvsc_port *port;
 	int rc;
@@ -558,7 +559,10 @@ netvsc_probe(struct hpbus_device *bus)
 		HPBUS_LOG(ERR, "%s: secondary processes are not supported yet", bus->name);
 		return -ENOTSUP;
 	}
-	eth = rte_eth_dev_allocate(bus->name);
+	rc = netvsc_devargs_name(bus, name);
+	if (rc != 0)
+		return rc;
+	eth = rte_eth_dev_allocate(name);
 	if (eth == NULL)
 		return -ENOMEM;
 	port = rte_zmalloc_socket(
@@ -593,12 +597,14 @@ netvsc_probe(struct hpbus_device *bus)
 static int
 netvsc_remove(struct hpbus_device *bus)
 {
-	struct rte_eth_dev *eth = rte_eth_dev_allocated(bus->name);
+	const struct netvsc_port *port = bus->driver_data;
+	struct rte_eth_dev *eth;
 	int rc;
 
 	/* Closed already by the application. */
-	if (eth == NULL)
+	if (port == NULL)
 		return 0;
+	eth = port->eth;
 	if (eth->data->dev_started) {
 		rc = rte_eth_dev_stop(eth->data->port_id);
 		if (rc != 0)
@@ -621,4 +627,4 @@ RTE_INIT(netvsc_driver_init)
 /* What dpdk-pmdinfo reads from the plugin (spec/dpdk-driver-api.md §12). */
 static const char netvsc_pmd_info[] __attribute__((used)) =
 	"PMD_INFO_STRING= {\"name\": \"net_netvsc\", \"params\": \"vfio-user=<path> "
-	"tx_copybreak=<int> latency=<int>\", \"kmod\": \"* uio_hv_generic\", \"pci_ids\": []}";
+	"tx_copybreak=<int> latency=<int> name=<string>\", \"kmod\": \"* uio_hv_generic\", \"pci_ids\": []}";

@@ -544,6 +544,11 @@ void netvsc_stats_refused(struct netvsc_txq *txq, const struct netvsc_tx_slot *s
 
 /* ---- devargs.c ---- */
 
+/**
+ * The name of a device's port: what the devargs say, else its GUID.
+ * @return 0, or -EINVAL with a message: not a name, or another port's
+ */
+int netvsc_devargs_name(const struct hpbus_device *bus, char name[RTE_ETH_NAME_MAX_LEN]);
 /** Read the devargs of a device. @return 0, or -EINVAL with a message that names the key. */
 int netvsc_devargs_parse(struct netvsc_port *port, const struct rte_devargs *devargs);
 

@@ -83,8 +83,8 @@ sends_that_fail_after_a_reset_leave_opackets_alone(void)
 	stats = ethdev_stats();
 	CHECK_EQUAL(stats.opackets, 0);
 	CHECK_EQUAL(stats.obytes, 0);
-	CHECK_EQUAL(stats.q_opackets[0], 0);
-	CHECK_EQUAL(stats.q_obytes[0], 0);
+	CHECK_EQUAL(ethdev_xstat("tx_q0_packets"), 0);
+	CHECK_EQUAL(ethdev_xstat("tx_q0_bytes"), 0);
 	/* What is sent now counts in full. */
 	ethdev_send(0, 5, 100);
 	drain();
@@ -306,7 +306,7 @@ ierrors_counts_frames_and_not_control_messages(void)
 	WAIT_UNTIL((ethdev_receive(0), ethdev_stats().ierrors) >= 10);
 	ethdev_knob("malformed_rx_pct", 0);
 	ethdev_knob("stall_rx", 1);
-	CHECK_EQUAL(ethdev_stats().q_errors[0], ethdev_stats().ierrors);
+	CHECK_EQUAL(ethdev_xstat("rx_q0_errors"), ethdev_stats().ierrors);
 	CHECK_EQUAL(ethdev_stats().ierrors, ethdev_xstat("rx_malformed"));
 }
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """How devices are found: in a folder, by name, while the application runs, or left to others."""
+import re
+
 from harness import PLUGIN, Case, lcore_args, memory_args, wait_until
 
 
@@ -52,6 +54,41 @@ class Plug(Case):
             self.forwards(host)
         self.assertEqual((host.port(0)["corrupt"], host.port(1)["corrupt"]), (0, 0))
         self.assertEqual(pmd.quit(), 0)
+
+    def shown_name(self, pmd, port):
+        return re.search("^Device name: (.*)$", pmd.cmd(f"show port info {port}"), re.M)[1].strip()
+
+    def test_a_port_has_the_name_that_its_user_chose(self):
+        host = self.host("gen:rate=50K", "gen:rate=50K")
+        pmd = self.guest([f"vmbus:{host.guids[0]},name=wan0"], env=self.environment(host),
+                         args=["--port-topology=loop"])
+        self.assertEqual(self.shown_name(pmd, 0), "wan0")
+        self.assertIn("Port 1 is attached", pmd.cmd(f"port attach vmbus:{host.guids[1]}"))
+        self.assertEqual(self.shown_name(pmd, 1), host.guids[1])
+        pmd.start()
+        self.forwards(host)
+        pmd.stop()
+        # The device is still called by its GUID, and its port is found with it.
+        pmd.cmd("port stop 0")
+        self.assertIn("is detached", pmd.cmd(f"device detach vmbus:{host.guids[0]}"))
+        self.assertIn("Port 0 is attached",
+                      pmd.cmd(f"port attach vmbus:{host.guids[0]},name=lan0"))
+        self.assertEqual(self.shown_name(pmd, 0), "lan0")
+        self.assertEqual(self.shown_name(pmd, 1), host.guids[1])
+        self.assertEqual(pmd.quit(), 0)
+
+    def test_a_name_that_cannot_be_is_refused_and_the_nic_is_free(self):
+        host = self.host("gen:rate=50K", "gen:rate=50K")
+        pmd = self.guest([f"vmbus:{host.guids[0]},name=wan0"], env=self.environment(host))
+        for name, words in (("wan0", "another port has this name"),
+                            ("x" * 64, "give a name of 1 to 63"), ("a:b", "give a name of 1 to 63"),
+                            (host.guids[0], "another GUID")):
+            text = pmd.cmd(f"port attach vmbus:{host.guids[1]},name={name}")
+            self.assertIn(words, text)
+            self.assertIn("Failed to attach", text)
+        self.assertIn("Port 1 is attached",
+                      pmd.cmd(f"port attach vmbus:{host.guids[1]},name=lan0"))
+        self.assertEqual(self.shown_name(pmd, 1), "lan0")
 
     def test_yields_to_the_in_tree_driver_when_asked(self):
         host = self.host("sink")

@@ -21,12 +21,15 @@
 #include <rte_version.h>
 
 #include "drivers/bus/vmbus/bus_private.h"
+#include "drivers/bus/vmbus/compat.h"
 #include "drivers/bus/vmbus/mappings.h"
 
 #define BUS_NAME "vmbus"
 
 TAILQ_HEAD(hpbus_device_list, hpbus_device);
 static struct hpbus_device_list devices = TAILQ_HEAD_INITIALIZER(devices);
+/* Unplugged, with nothing left but the structure: EAL may still write to it (§3). */
+static struct hpbus_device_list unplugged = TAILQ_HEAD_INITIALIZER(unplugged);
 static pthread_mutex_t devices_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct hpbus_driver *the_driver;
 static bool scanned;
@@ -112,14 +115,25 @@ hpbus_device_by_folder(const char *folder)
 }
 
 static void
-hpbus_device_free(struct hpbus_device *dev)
+hpbus_device_unlist(struct hpbus_device *dev)
 {
 	hpbus_devices_lock();
 	TAILQ_REMOVE(&devices, dev, next);
 	hpbus_devices_unlock();
 	if (dev->backend != NULL && dev->backend->release != NULL)
 		dev->backend->release(dev);
-	free(dev);
+	TAILQ_INSERT_TAIL(&unplugged, dev, next);
+}
+
+static void
+hpbus_free_unplugged(void)
+{
+	struct hpbus_device *dev;
+
+	while ((dev = TAILQ_FIRST(&unplugged)) != NULL) {
+		TAILQ_REMOVE(&unplugged, dev, next);
+		free(dev);
+	}
 }
 
 void
@@ -263,7 +277,7 @@ hpbus_scan_devargs(void)
 		if (da->args != NULL && da->args[0] != '\0')
 			kv = rte_kvargs_parse(da->args, NULL);
 		if (kv != NULL && rte_kvargs_count(kv, "vfio-user") != 0 &&
-			rte_kvargs_process(kv, "vfio-user", hpbus_copy_path, &out) == 0) {
+			hpbus_compat_kvargs(kv, "vfio-user", hpbus_copy_path, &out) == 0) {
 			dev = hpbus_device_get(guid);
 			if (dev != NULL && dev->device.driver == NULL &&
 				hpbus_vfio_attach(dev, path) != 0)
@@ -301,7 +315,10 @@ hpbus_scan(void)
 	if (!scanned) {
 		scanned = true;
 		hpbus_replace_peer();
+		if (the_driver != NULL)
+			hpbus_compat_add_driver(&hpbus, &the_driver->driver);
 	}
+	hpbus_free_unplugged();
 	hpbus_uio_scan();
 	hpbus_vfio_scan();
 	hpbus_scan_devargs();
@@ -312,36 +329,26 @@ hpbus_scan(void)
 
 /* ---- probe ---- */
 
-static bool
-hpbus_wanted(const struct hpbus_device *dev)
-{
-	const struct rte_devargs *da = dev->device.devargs;
-
-	if (hpbus.conf.scan_mode == RTE_BUS_SCAN_ALLOWLIST)
-		return da != NULL && da->policy == RTE_DEV_ALLOWED;
-	return da == NULL || da->policy != RTE_DEV_BLOCKED;
-}
-
 static int
 hpbus_probe_device(struct hpbus_device *dev)
 {
 	int rc;
 
-	if (dev->device.driver != NULL)
-		return -EEXIST;
 	if (the_driver == NULL)
 		return 1;
 	if (dev->backend == NULL) {
 		HPBUS_LOG(ERR, "%s: nothing serves this device", dev->name);
 		return -ENODEV;
 	}
+	/* ethdev asks for the driver's name as soon as there is a port. */
+	dev->device.driver = &the_driver->driver;
 	rc = the_driver->probe(dev);
-	if (rc == 0)
-		dev->device.driver = &the_driver->driver;
+	if (rc != 0)
+		dev->device.driver = NULL;
 	return rc;
 }
 
-static int
+int
 hpbus_probe(void)
 {
 	unsigned int tried = 0, failed = 0;
@@ -350,7 +357,7 @@ hpbus_probe(void)
 	uint8_t guid[16];
 
 	TAILQ_FOREACH (dev, &devices, next) {
-		if (dev->device.driver != NULL || !hpbus_wanted(dev))
+		if (dev->device.driver != NULL || !hpbus_compat_wanted(&hpbus, &dev->device))
 			continue;
 		tried++;
 		if (hpbus_probe_device(dev) != 0) {
@@ -383,7 +390,7 @@ hpbus_probe(void)
 	return 0;
 }
 
-static struct rte_device *
+struct rte_device *
 hpbus_find_device(const struct rte_device *start, rte_dev_cmp_t cmp, const void *data)
 {
 	struct hpbus_device *dev;
@@ -397,19 +404,19 @@ hpbus_find_device(const struct rte_device *start, rte_dev_cmp_t cmp, const void 
 	return NULL;
 }
 
-static int
+int
 hpbus_plug(struct rte_device *device)
 {
 	struct hpbus_device *dev = hpbus_device_of(device);
 	int rc = hpbus_probe_device(dev);
 
 	/* EAL frees the devargs of a failed attach (§4). */
-	if (rc != 0 && device->driver == NULL)
+	if (rc != 0)
 		device->devargs = NULL;
 	return rc;
 }
 
-static int
+int
 hpbus_unplug(struct rte_device *device)
 {
 	struct hpbus_device *dev = hpbus_device_of(device);
@@ -423,7 +430,8 @@ hpbus_unplug(struct rte_device *device)
 	}
 	if (device->devargs != NULL)
 		rte_devargs_remove(device->devargs);
-	hpbus_device_free(dev);
+	device->devargs = NULL;
+	hpbus_device_unlist(dev);
 	return 0;
 }
 
@@ -462,7 +470,7 @@ hpbus_iommu_class(void)
 	struct hpbus_device *dev;
 
 	TAILQ_FOREACH (dev, &devices, next) {
-		if (!hpbus_wanted(dev))
+		if (!hpbus_compat_wanted(&hpbus, &dev->device))
 			continue;
 		uio |= dev->backend == &hpbus_uio_backend;
 		vfio |= dev->backend == &hpbus_vfio_backend;
@@ -479,7 +487,7 @@ hpbus_sigbus(const void *addr)
 	return hpbus_sigbus_handle(addr);
 }
 
-static void *
+void *
 hpbus_iterate(const void *start, const char *str, const struct rte_dev_iterator *it)
 {
 	static const char *const keys[] = {"name", NULL};
@@ -507,7 +515,7 @@ hpbus_iterate(const void *start, const char *str, const struct rte_dev_iterator 
 	return dev == NULL ? NULL : &dev->device;
 }
 
-static int
+int
 hpbus_cleanup(void)
 {
 	struct hpbus_device *dev;
@@ -518,25 +526,21 @@ hpbus_cleanup(void)
 		if (dev->device.driver != NULL && the_driver->remove(dev) != 0)
 			error = -1;
 		dev->device.driver = NULL;
-		hpbus_device_free(dev);
+		hpbus_device_unlist(dev);
 	}
+	hpbus_free_unplugged();
 	return error;
 }
 
 static struct rte_bus hpbus = {
 	.name = BUS_NAME,
 	.scan = hpbus_scan,
-	.probe = hpbus_probe,
-	.find_device = hpbus_find_device,
-	.plug = hpbus_plug,
-	.unplug = hpbus_unplug,
+	HPBUS_COMPAT_OPS,
 	.parse = hpbus_parse,
 	.dma_map = hpbus_dma_map,
 	.dma_unmap = hpbus_dma_unmap,
 	.get_iommu_class = hpbus_iommu_class,
-	.dev_iterate = hpbus_iterate,
 	.sigbus_handler = hpbus_sigbus,
-	.cleanup = hpbus_cleanup,
 };
 
 /*

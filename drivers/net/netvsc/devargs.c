@@ -6,19 +6,22 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
 
 #include <rte_devargs.h>
 #include <rte_kvargs.h>
 
+#include "drivers/net/netvsc/compat.h"
 #include "drivers/net/netvsc/netvsc.h"
 #include "lib/vmbus/number.h"
 
 #define KEYS                                                                                       \
 	"vfio-user=PATH (socket), tx_copybreak=BYTES, rx_copybreak=BYTES, latency=US, "            \
-	"copy_only=0|1, rx_extmbuf_enable=0|1, numa_aware=0|1, driver=NAME"
+	"copy_only=0|1, rx_extmbuf_enable=0|1, numa_aware=0|1, name=NAME, driver=NAME"
 
 static const char *const netvsc_keys[] = {"vfio-user", "driver", "latency", "rx_copybreak",
-	"tx_copybreak", "copy_only", "rx_extmbuf_enable", "numa_aware", NULL};
+	"tx_copybreak", "copy_only", "rx_extmbuf_enable", "numa_aware", "name", NULL};
 
 struct devarg_range {
 	struct netvsc_port *port;
@@ -47,10 +50,73 @@ devargs_get(struct netvsc_port *port, struct rte_kvargs *kv, const char *key, ui
 
 	if (rte_kvargs_count(kv, key) == 0)
 		return 0;
-	if (rte_kvargs_process(kv, key, devargs_number, &range) != 0)
+	if (hpbus_compat_kvargs(kv, key, devargs_number, &range) != 0)
 		return -EINVAL;
 	*value = (uint32_t)range.value;
 	return 0;
+}
+
+struct devarg_name {
+	const struct hpbus_device *bus;
+	char *name;
+};
+
+/* What no other tool gives a meaning to: devargs, EAL's names and paths made of the name. */
+static bool
+devargs_name_ok(const char *text)
+{
+	static const char sensible[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				       "0123456789_.-";
+
+	return text[0] != '\0' && strchr("_.-", text[0]) == NULL &&
+	       strlen(text) < RTE_ETH_NAME_MAX_LEN && text[strspn(text, sensible)] == '\0';
+}
+
+static int
+devargs_name(const char *key, const char *text, void *opaque)
+{
+	const struct devarg_name *out = opaque;
+	uint8_t guid[16];
+
+	if (text == NULL || !devargs_name_ok(text)) {
+		HPBUS_LOG(ERR,
+			"%s: devargs key %s=%s: give a name of 1 to %d letters, digits, '_', '.' "
+			"and '-' that begins with a letter or digit",
+			out->bus->name, key, text == NULL ? "" : text, RTE_ETH_NAME_MAX_LEN - 1);
+		return -EINVAL;
+	}
+	/* Every adapter's GUID is the name of its port until its user says otherwise. */
+	if (vmbus_guid_parse(text, guid) == 0 && strcmp(text, out->bus->name) != 0) {
+		HPBUS_LOG(ERR, "%s: devargs key %s=%s: a port cannot have another GUID as its name",
+			out->bus->name, key, text);
+		return -EINVAL;
+	}
+	if (rte_eth_dev_allocated(text) != NULL) {
+		HPBUS_LOG(ERR, "%s: devargs key %s=%s: another port has this name; choose another",
+			out->bus->name, key, text);
+		return -EINVAL; /* -EEXIST would tell EAL that this device is attached */
+	}
+	snprintf(out->name, RTE_ETH_NAME_MAX_LEN, "%s", text);
+	return 0;
+}
+
+int
+netvsc_devargs_name(const struct hpbus_device *bus, char name[RTE_ETH_NAME_MAX_LEN])
+{
+	const struct rte_devargs *devargs = bus->device.devargs;
+	struct devarg_name out = {bus, name};
+	struct rte_kvargs *kv = NULL;
+	int rc = 0;
+
+	snprintf(name, RTE_ETH_NAME_MAX_LEN, "%s", bus->name);
+	/* Arguments that cannot be read are netvsc_devargs_parse()'s to complain about. */
+	if (devargs != NULL && devargs->args != NULL)
+		kv = rte_kvargs_parse(devargs->args, netvsc_keys);
+	if (kv != NULL && rte_kvargs_count(kv, "name") != 0 &&
+		hpbus_compat_kvargs(kv, "name", devargs_name, &out) != 0)
+		rc = -EINVAL;
+	rte_kvargs_free(kv);
+	return rc;
 }
 
 int

@@ -12,8 +12,8 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_malloc.h>
-#include <rte_version.h>
 
+#include "drivers/net/netvsc/compat.h"
 #include "drivers/net/netvsc/netvsc.h"
 #include "lib/netvsp/toeplitz.h"
 
@@ -485,7 +485,7 @@ static const struct eth_dev_ops netvsc_ops = {
 	.allmulticast_disable = netvsc_allmulticast_disable,
 	.mac_addr_set = netvsc_mac_addr_set,
 	.mtu_set = netvsc_mtu_set,
-	.stats_get = netvsc_stats_get,
+	.stats_get = netvsc_compat_stats_get,
 	.stats_reset = netvsc_stats_reset,
 	.xstats_get = netvsc_xstats_get,
 	.xstats_get_names = netvsc_xstats_get_names,
@@ -595,6 +595,7 @@ close:
 static int
 netvsc_probe(struct hpbus_device *bus)
 {
+	char name[RTE_ETH_NAME_MAX_LEN];
 	struct rte_eth_dev *eth;
 	struct netvsc_port *port;
 	int rc;
@@ -603,7 +604,10 @@ netvsc_probe(struct hpbus_device *bus)
 		HPBUS_LOG(ERR, "%s: secondary processes are not supported yet", bus->name);
 		return -ENOTSUP;
 	}
-	eth = rte_eth_dev_allocate(bus->name);
+	rc = netvsc_devargs_name(bus, name);
+	if (rc != 0)
+		return rc;
+	eth = rte_eth_dev_allocate(name);
 	if (eth == NULL) {
 		HPBUS_LOG(ERR, "%s: ethdev has no port for it: too many, or one of this name",
 			bus->name);
@@ -644,12 +648,14 @@ netvsc_probe(struct hpbus_device *bus)
 static int
 netvsc_remove(struct hpbus_device *bus)
 {
-	struct rte_eth_dev *eth = rte_eth_dev_allocated(bus->name);
+	const struct netvsc_port *port = bus->driver_data;
+	struct rte_eth_dev *eth;
 	int rc;
 
 	/* Closed already by the application. */
-	if (eth == NULL)
+	if (port == NULL)
 		return 0;
+	eth = port->eth;
 	if (eth->data->dev_started) {
 		rc = rte_eth_dev_stop(eth->data->port_id);
 		if (rc != 0)
@@ -672,4 +678,4 @@ RTE_INIT(netvsc_driver_init)
 /* What dpdk-pmdinfo reads from the plugin (spec/dpdk-driver-api.md §12). */
 static const char netvsc_pmd_info[] __attribute__((used)) =
 	"PMD_INFO_STRING= {\"name\": \"net_netvsc\", \"params\": \"vfio-user=<path> "
-	"tx_copybreak=<int> latency=<int>\", \"kmod\": \"* uio_hv_generic\", \"pci_ids\": []}";
+	"tx_copybreak=<int> latency=<int> name=<string>\", \"kmod\": \"* uio_hv_generic\", \"pci_ids\": []}";

@@ -7,6 +7,7 @@
 #include <rte_alarm.h>
 #include <rte_ethdev.h>
 
+#include "drivers/net/netvsc/compat.h"
 #include "drivers/net/netvsc/netvsc.h"
 
 #define TICK_US 20000
@@ -28,6 +29,7 @@ netvsc_link_update(struct rte_eth_dev *eth, int wait)
 	link.link_status =
 		running && atomic_load(&port->link_up) ? RTE_ETH_LINK_UP : RTE_ETH_LINK_DOWN;
 	link.link_speed = mbps == 0 ? RTE_ETH_SPEED_NUM_UNKNOWN : (uint32_t)mbps;
+	netvsc_compat_link(&link);
 	return rte_eth_linkstatus_set(eth, &link);
 }
 

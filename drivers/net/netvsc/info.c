@@ -5,8 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include <rte_version.h>
-
+#include "drivers/net/netvsc/compat.h"
 #include "drivers/net/netvsc/netvsc.h"
 
 uint32_t
@@ -54,9 +53,7 @@ netvsc_infos_get(struct rte_eth_dev *eth, struct rte_eth_dev_info *info)
 		info->hash_key_size = NETVSC_RSS_KEY_LEN;
 		info->flow_type_rss_offloads = netvsc_rss_offloads(port);
 	}
-#if RTE_VERSION >= RTE_VERSION_NUM(23, 11, 0, 0)
-	info->rss_algo_capa |= RTE_ETH_HASH_ALGO_CAPA_MASK(TOEPLITZ);
-#endif
+	netvsc_compat_info(info);
 	return 0;
 }
 

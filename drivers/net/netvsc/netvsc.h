@@ -529,7 +529,10 @@ void netvsc_events_stop(struct netvsc_port *port);
 
 /* ---- stats.c ---- */
 
-int netvsc_stats_get(struct rte_eth_dev *eth, struct rte_eth_stats *stats);
+struct eth_queue_stats; /* compat.h, before 25.11 */
+/** @param queues NULL: nobody asks for them */
+int netvsc_stats_get(
+	struct rte_eth_dev *eth, struct rte_eth_stats *stats, struct eth_queue_stats *queues);
 int netvsc_stats_reset(struct rte_eth_dev *eth);
 int netvsc_xstats_get(struct rte_eth_dev *eth, struct rte_eth_xstat *xstats, unsigned int n);
 int netvsc_xstats_get_names(
@@ -544,6 +547,11 @@ void netvsc_stats_refused(struct netvsc_txq *txq, const struct netvsc_tx_slot *s
 
 /* ---- devargs.c ---- */
 
+/**
+ * The name of a device's port: what the devargs say, else its GUID.
+ * @return 0, or -EINVAL with a message: not a name, or another port's
+ */
+int netvsc_devargs_name(const struct hpbus_device *bus, char name[RTE_ETH_NAME_MAX_LEN]);
 /** Read the devargs of a device. @return 0, or -EINVAL with a message that names the key. */
 int netvsc_devargs_parse(struct netvsc_port *port, const struct rte_devargs *devargs);
 

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "drivers/net/netvsc/compat.h"
 #include "drivers/net/netvsc/netvsc.h"
 
 /* ---- who counts ---- */
@@ -87,7 +88,8 @@ stats_sent(uint64_t sent, uint64_t refused, uint64_t *told)
 }
 
 static void
-stats_get_rx(const struct netvsc_rxq_counts *c, unsigned int q, struct rte_eth_stats *stats)
+stats_get_rx(const struct netvsc_rxq_counts *c, unsigned int q, struct rte_eth_stats *stats,
+	struct eth_queue_stats *queues)
 {
 	const struct netvsc_rxq_stats *now = stats_of_rxq(c);
 
@@ -95,14 +97,15 @@ stats_get_rx(const struct netvsc_rxq_counts *c, unsigned int q, struct rte_eth_s
 	stats->ibytes += now->bytes - c->base.bytes;
 	stats->imissed += now->too_long - c->base.too_long;
 	stats->rx_nombuf += now->no_mbuf - c->base.no_mbuf;
-	if (q < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
-		stats->q_ipackets[q] = now->packets - c->base.packets;
-		stats->q_ibytes[q] = now->bytes - c->base.bytes;
+	if (queues != NULL && q < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
+		queues->q_ipackets[q] = now->packets - c->base.packets;
+		queues->q_ibytes[q] = now->bytes - c->base.bytes;
 	}
 }
 
 static void
-stats_get_tx(struct netvsc_txq_counts *c, unsigned int q, struct rte_eth_stats *stats)
+stats_get_tx(struct netvsc_txq_counts *c, unsigned int q, struct rte_eth_stats *stats,
+	struct eth_queue_stats *queues)
 {
 	const struct netvsc_txq_stats *now = stats_of_txq(c);
 	bool credit = now->failed == 0;
@@ -116,14 +119,15 @@ stats_get_tx(struct netvsc_txq_counts *c, unsigned int q, struct rte_eth_stats *
 	stats->opackets += packets;
 	stats->obytes += bytes;
 	stats->oerrors += now->errors - c->base.errors;
-	if (q < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
-		stats->q_opackets[q] = packets;
-		stats->q_obytes[q] = bytes;
+	if (queues != NULL && q < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
+		queues->q_opackets[q] = packets;
+		queues->q_obytes[q] = bytes;
 	}
 }
 
 int
-netvsc_stats_get(struct rte_eth_dev *eth, struct rte_eth_stats *stats)
+netvsc_stats_get(
+	struct rte_eth_dev *eth, struct rte_eth_stats *stats, struct eth_queue_stats *queues)
 {
 	struct netvsc_port *port = netvsc_port_of(eth);
 	uint64_t malformed;
@@ -135,14 +139,14 @@ netvsc_stats_get(struct rte_eth_dev *eth, struct rte_eth_stats *stats)
 	for (i = 0; i < HPBUS_MAX_CHANNELS; i++) {
 		const struct netvsc_channel *ch = port->channels[i];
 
-		stats_get_rx(&port->rx_counts[i], i, stats);
-		stats_get_tx(&port->tx_counts[i], i, stats);
+		stats_get_rx(&port->rx_counts[i], i, stats, queues);
+		stats_get_tx(&port->tx_counts[i], i, stats, queues);
 		if (ch == NULL)
 			continue;
 		malformed = ch->stats.rx_malformed - ch->base.rx_malformed;
 		stats->ierrors += malformed;
-		if (i < RTE_ETHDEV_QUEUE_STAT_CNTRS)
-			stats->q_errors[i] = malformed; /* queue and channel are one */
+		if (queues != NULL && i < RTE_ETHDEV_QUEUE_STAT_CNTRS)
+			queues->q_errors[i] = malformed; /* queue and channel are one */
 		stats->imissed += ch->stats.rx_dropped_unpolled - ch->base.rx_dropped_unpolled +
 				  ch->stats.rx_dropped_stopped - ch->base.rx_dropped_stopped;
 	}

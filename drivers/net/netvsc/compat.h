@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * What differs between DPDK releases for the ethdev (spec/dpdk-driver-api.md §13). The driver is
+ * written for the newest one; here older ones get what they lack.
+ */
+#ifndef HP_NETVSC_COMPAT_H
+#define HP_NETVSC_COMPAT_H
+
+#include <string.h>
+
+#include <rte_ethdev.h>
+#include <rte_version.h>
+#include <ethdev_driver.h>
+
+#include "drivers/bus/vmbus/compat.h"
+#include "drivers/net/netvsc/netvsc.h"
+
+#if RTE_VERSION < RTE_VERSION_NUM(25, 11, 0, 0)
+/** Counters by queue, which were members of struct rte_eth_stats. */
+struct eth_queue_stats {
+	uint64_t q_ipackets[RTE_ETHDEV_QUEUE_STAT_CNTRS];
+	uint64_t q_opackets[RTE_ETHDEV_QUEUE_STAT_CNTRS];
+	uint64_t q_ibytes[RTE_ETHDEV_QUEUE_STAT_CNTRS];
+	uint64_t q_obytes[RTE_ETHDEV_QUEUE_STAT_CNTRS];
+	uint64_t q_errors[RTE_ETHDEV_QUEUE_STAT_CNTRS];
+};
+#endif
+
+#if RTE_VERSION >= RTE_VERSION_NUM(25, 11, 0, 0)
+#define netvsc_compat_stats_get netvsc_stats_get
+#else
+/** eth_dev_ops.stats_get */
+static inline int
+netvsc_compat_stats_get(struct rte_eth_dev *eth, struct rte_eth_stats *stats)
+{
+	struct eth_queue_stats queues = {0};
+	int rc = netvsc_stats_get(eth, stats, &queues);
+
+	memcpy(stats->q_ipackets, queues.q_ipackets, sizeof(stats->q_ipackets));
+	memcpy(stats->q_opackets, queues.q_opackets, sizeof(stats->q_opackets));
+	memcpy(stats->q_ibytes, queues.q_ibytes, sizeof(stats->q_ibytes));
+	memcpy(stats->q_obytes, queues.q_obytes, sizeof(stats->q_obytes));
+	memcpy(stats->q_errors, queues.q_errors, sizeof(stats->q_errors));
+	return rc;
+}
+#endif
+
+/** What dev_info and the link tell in some releases only. */
+static inline void
+netvsc_compat_info(struct rte_eth_dev_info *info)
+{
+#if RTE_VERSION >= RTE_VERSION_NUM(23, 11, 0, 0)
+	info->rss_algo_capa |= RTE_ETH_HASH_ALGO_CAPA_MASK(TOEPLITZ);
+#endif
+}
+
+static inline void
+netvsc_compat_link(struct rte_eth_link *link)
+{
+#if RTE_VERSION >= RTE_VERSION_NUM(25, 11, 0, 0)
+	link->link_connector = RTE_ETH_LINK_CONNECTOR_OTHER; /* no physical interface */
+#endif
+}
+
+#endif

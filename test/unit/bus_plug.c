@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The bus under the real EAL of whichever DPDK it is built with: devices come and go by EAL's own
+ * calls. Below it is a backend that serves what the test says, above it a driver that does what the
+ * test says. The tests share one EAL, whose end is the last of them.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include <rte_bus.h>
+#include <rte_devargs.h>
+#include <rte_eal.h>
+
+#include "drivers/bus/vmbus/bus_private.h"
+#include "drivers/bus/vmbus/mappings.h"
+#include "test/unit/unit.h"
+
+#define GUID "48795065-7230-4000-8000-00000000000"
+
+/* ---- below: a backend ---- */
+
+static unsigned int released;
+
+static void
+fake_release(struct hpbus_device *dev)
+{
+	released++;
+}
+
+const struct hpbus_backend hpbus_vfio_backend = {.name = "fake", .release = fake_release};
+const struct hpbus_backend hpbus_uio_backend = {.name = "none"};
+
+int
+hpbus_vfio_attach(struct hpbus_device *dev, const char *path)
+{
+	dev->backend = &hpbus_vfio_backend;
+	return 0;
+}
+
+/* Serves NICs 1 and 2. */
+void
+hpbus_vfio_scan(void)
+{
+	struct hpbus_device *dev;
+	uint8_t guid[16];
+	unsigned int i;
+	char text[40];
+
+	for (i = 1; i <= 2; i++) {
+		snprintf(text, sizeof(text), GUID "%u", i);
+		dev = vmbus_guid_parse(text, guid) == 0 ? hpbus_device_get(guid) : NULL;
+		if (dev != NULL)
+			dev->backend = &hpbus_vfio_backend;
+	}
+}
+
+void
+hpbus_uio_scan(void)
+{
+}
+
+void
+hpbus_hotplug_stop(void)
+{
+}
+
+int
+hpbus_sigbus_handle(const void *addr)
+{
+	return 1;
+}
+
+/* ---- above: a driver ---- */
+
+static unsigned int probes, removes;
+static int probe_result, remove_result;
+static bool probe_saw_driver;
+static char probe_args[64];
+
+static int
+fake_probe(struct hpbus_device *dev)
+{
+	const struct rte_devargs *da = dev->device.devargs;
+
+	probes++;
+	probe_saw_driver = dev->device.driver != NULL;
+	snprintf(probe_args, sizeof(probe_args), "%s", da == NULL ? "" : da->args);
+	return probe_result;
+}
+
+static int
+fake_remove(struct hpbus_device *dev)
+{
+	removes++;
+	return remove_result;
+}
+
+static struct hpbus_driver fake_driver = {
+	.driver = {.name = "net_fake"},
+	.probe = fake_probe,
+	.remove = fake_remove,
+};
+
+static void __attribute__((constructor)) fake_driver_init(void)
+{
+	hpbus_register_driver(&fake_driver);
+}
+
+/* The device that EAL finds by its name, or NULL. */
+static struct rte_device *
+find(const char *guid)
+{
+	struct rte_dev_iterator it;
+	struct rte_device *dev;
+	char filter[64];
+
+	snprintf(filter, sizeof(filter), "bus=vmbus,name=%s", guid);
+	RTE_DEV_FOREACH(dev, filter, &it)
+	return dev;
+	return NULL;
+}
+
+/* ---- tests ---- */
+
+static void
+start_probes_what_is_allowed(void)
+{
+	CU_ASSERT_EQUAL(probes, 1);
+	CU_ASSERT_TRUE(probe_saw_driver);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(find(GUID "1"));
+	CU_ASSERT_TRUE(rte_dev_is_probed(find(GUID "1")));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(find(GUID "2"));
+	CU_ASSERT_FALSE(rte_dev_is_probed(find(GUID "2")));
+}
+
+static void
+plug_unplug_and_plug_again(void)
+{
+	struct rte_device *dev;
+	unsigned int i;
+	char text[64];
+
+	for (i = 0; i < 3; i++) {
+		probes = removes = released = 0;
+		snprintf(text, sizeof(text), "vmbus:" GUID "2,round=%u", i);
+		CU_ASSERT_EQUAL_FATAL(rte_dev_probe(text), 0);
+		CU_ASSERT_EQUAL(probes, 1);
+		CU_ASSERT_TRUE(probe_saw_driver);
+		CU_ASSERT_PTR_NOT_NULL(strstr(text, probe_args));
+		dev = find(GUID "2");
+		CU_ASSERT_TRUE_FATAL(dev != NULL && rte_dev_is_probed(dev));
+		CU_ASSERT_STRING_EQUAL(rte_driver_name(rte_dev_driver(dev)), "net_fake");
+		CU_ASSERT_EQUAL(rte_dev_remove(dev), 0);
+		/* EAL of 26.07 writes to it after that. */
+		CU_ASSERT_PTR_NULL(dev->driver);
+		CU_ASSERT_EQUAL(removes, 1);
+		CU_ASSERT_EQUAL(released, 1);
+		CU_ASSERT_PTR_NULL(find(GUID "2"));
+		CU_ASSERT_PTR_NOT_NULL(find(GUID "1"));
+	}
+	/* By the other pair of calls. */
+	CU_ASSERT_EQUAL(rte_eal_hotplug_add("vmbus", GUID "2", "round=4"), 0);
+	CU_ASSERT_EQUAL(rte_eal_hotplug_remove("vmbus", GUID "2"), 0);
+}
+
+static void
+plug_of_what_is_plugged_succeeds_without_a_probe(void)
+{
+	probes = 0;
+	CU_ASSERT_EQUAL(rte_dev_probe("vmbus:" GUID "1"), 0);
+	CU_ASSERT_EQUAL(probes, 0);
+	CU_ASSERT_TRUE(rte_dev_is_probed(find(GUID "1")));
+}
+
+static void
+failed_plug_leaves_no_driver_and_can_be_repeated(void)
+{
+	probes = removes = 0;
+	probe_result = -EIO;
+	CU_ASSERT_TRUE(rte_dev_probe("vmbus:" GUID "2,round=5") < 0);
+	CU_ASSERT_EQUAL(probes, 1);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(find(GUID "2"));
+	CU_ASSERT_FALSE(rte_dev_is_probed(find(GUID "2")));
+	CU_ASSERT_NOT_EQUAL(rte_dev_remove(find(GUID "2")), 0);
+	CU_ASSERT_EQUAL(removes, 0);
+	probe_result = 0;
+	CU_ASSERT_EQUAL(rte_dev_probe("vmbus:" GUID "2,round=6"), 0);
+	CU_ASSERT_STRING_EQUAL(probe_args, "round=6");
+}
+
+static void
+failed_unplug_keeps_the_device(void)
+{
+	remove_result = -EBUSY;
+	CU_ASSERT_EQUAL(rte_dev_remove(find(GUID "2")), -EBUSY);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(find(GUID "2"));
+	CU_ASSERT_TRUE(rte_dev_is_probed(find(GUID "2")));
+	remove_result = 0;
+	CU_ASSERT_EQUAL(rte_dev_remove(find(GUID "2")), 0);
+	CU_ASSERT_PTR_NULL(find(GUID "2"));
+}
+
+static void
+other_spellings_of_a_guid_are_the_same_device(void)
+{
+	CU_ASSERT_EQUAL(rte_dev_probe("vmbus:{48795065-7230-4000-8000-000000000002}"), 0);
+	CU_ASSERT_TRUE_FATAL(find(GUID "2") != NULL);
+	CU_ASSERT_TRUE(rte_dev_is_probed(find(GUID "2")));
+}
+
+static void
+cleanup_removes_and_frees_all(void)
+{
+	removes = released = 0;
+	CU_ASSERT_EQUAL(rte_eal_cleanup(), 0);
+	CU_ASSERT_EQUAL(removes, 2);
+	CU_ASSERT_EQUAL(released, 2);
+}
+
+static const struct unit_test tests[] = {
+	{"start_probes_what_is_allowed", start_probes_what_is_allowed},
+	{"plug_unplug_and_plug_again", plug_unplug_and_plug_again},
+	{"plug_of_what_is_plugged_succeeds_without_a_probe",
+		plug_of_what_is_plugged_succeeds_without_a_probe},
+	{"failed_plug_leaves_no_driver_and_can_be_repeated",
+		failed_plug_leaves_no_driver_and_can_be_repeated},
+	{"failed_unplug_keeps_the_device", failed_unplug_keeps_the_device},
+	{"other_spellings_of_a_guid_are_the_same_device",
+		other_spellings_of_a_guid_are_the_same_device},
+	{"cleanup_removes_and_frees_all", cleanup_removes_and_frees_all},
+};
+
+int
+main(int argc, char **argv)
+{
+	static char *eal[] = {"bus_plug", "--no-huge", "-m", "32", "--no-shconf", "--no-pci",
+		"--no-telemetry", "-a", "vmbus:" GUID "1", NULL};
+
+	if (rte_eal_init(9, eal) < 0) {
+		fprintf(stderr, "EAL does not start\n");
+		return EXIT_FAILURE;
+	}
+	return UNIT_RUN("bus_plug", tests);
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Device arguments of a port: what is refused is named in the log, whichever DPDK splits the
+ * string, and a port's name is its user's choice. Ports and log are those of the real DPDK.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <rte_devargs.h>
+#include <rte_eal.h>
+#include <rte_log.h>
+
+#include "drivers/net/netvsc/netvsc.h"
+#include "test/unit/unit.h"
+
+#define GUID	   "48795065-7230-4000-8000-000000000001"
+#define OTHER_GUID "48795065-7230-4000-8000-000000000002"
+#define LETTERS_60 "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567"
+
+int hpbus_logtype, netvsc_logtype;
+
+static struct hpbus_device bus = {.name = GUID};
+static struct netvsc_port port = {.bus = &bus};
+static char *logged;
+static size_t logged_len;
+static FILE *log_stream;
+
+static struct rte_devargs
+devargs_of(char *text)
+{
+	struct rte_devargs da = {.policy = RTE_DEV_ALLOWED};
+
+	da.args = text;
+	return da;
+}
+
+static void
+forget_log(void)
+{
+	fflush(log_stream);
+	rewind(log_stream);
+	memset(logged, 0, logged_len);
+}
+
+/* The log has one line, and these words are in it. */
+static bool
+logged_once(const char *words)
+{
+	const char *end;
+
+	fflush(log_stream);
+	end = strchr(logged, '\n');
+	return strstr(logged, words) != NULL && end != NULL && end[1] == '\0';
+}
+
+/* The name that the arguments give, or NULL when they are refused with -EINVAL. */
+static const char *
+name_of(const char *args)
+{
+	static char text[256], name[RTE_ETH_NAME_MAX_LEN];
+	struct rte_devargs da;
+	int rc;
+
+	snprintf(text, sizeof(text), "%s", args);
+	da = devargs_of(text);
+	bus.device.devargs = &da;
+	forget_log();
+	rc = netvsc_devargs_name(&bus, name);
+	bus.device.devargs = NULL;
+	CU_ASSERT(rc == 0 || rc == -EINVAL);
+	return rc == 0 ? name : NULL;
+}
+
+static void
+name_is_the_guid_until_the_user_chooses(void)
+{
+	char name[RTE_ETH_NAME_MAX_LEN];
+
+	CU_ASSERT_EQUAL(netvsc_devargs_name(&bus, name), 0);
+	CU_ASSERT_STRING_EQUAL(name, GUID);
+	CU_ASSERT_STRING_EQUAL(name_of(""), GUID);
+	CU_ASSERT_STRING_EQUAL(name_of("latency=3"), GUID);
+	CU_ASSERT_STRING_EQUAL(name_of("name=wan0"), "wan0");
+	CU_ASSERT_STRING_EQUAL(name_of("latency=3,name=Lan-1_b.7,copy_only=1"), "Lan-1_b.7");
+	CU_ASSERT_STRING_EQUAL(name_of("name=" GUID), GUID);
+	CU_ASSERT_STRING_EQUAL(name_of("name=" LETTERS_60 "xyz"), LETTERS_60 "xyz");
+}
+
+static void
+names_that_are_none_are_refused_with_one_line(void)
+{
+	static const char *const bad[] = {"name=", "name", "name=-x", "name=.x", "name=a/b",
+		"name=a b", "name=a:b", "name=a%s", "name=\xc3\xa4", "name=" LETTERS_60 "xyz4"};
+	size_t i;
+
+	for (i = 0; i < RTE_DIM(bad); i++) {
+		CU_ASSERT_PTR_NULL(name_of(bad[i]));
+		CU_ASSERT_TRUE(logged_once("give a name of 1 to 63 letters"));
+	}
+}
+
+static void
+names_of_other_ports_are_refused_with_one_line(void)
+{
+	struct rte_eth_dev *other = rte_eth_dev_allocate("lan0");
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(other);
+	CU_ASSERT_PTR_NULL(name_of("name=lan0"));
+	CU_ASSERT_TRUE(logged_once("name=lan0: another port has this name"));
+	CU_ASSERT_STRING_EQUAL(name_of("name=lan1"), "lan1");
+	CU_ASSERT_EQUAL(rte_eth_dev_release_port(other), 0);
+	CU_ASSERT_STRING_EQUAL(name_of("name=lan0"), "lan0");
+	/* It would be in the way of that adapter's own port. */
+	CU_ASSERT_PTR_NULL(name_of("name=" OTHER_GUID));
+	CU_ASSERT_TRUE(logged_once("cannot have another GUID"));
+}
+
+static void
+keys_without_a_value_are_refused_by_name(void)
+{
+	char bad[] = "tx_copybreak";
+	struct rte_devargs da = devargs_of(bad);
+
+	forget_log();
+	CU_ASSERT_EQUAL(netvsc_devargs_parse(&port, &da), -EINVAL);
+	CU_ASSERT_TRUE(logged_once("devargs key tx_copybreak="));
+}
+
+static void
+unknown_keys_are_refused_with_the_known_ones(void)
+{
+	char bad[] = "name=wan0,nam=wan1";
+	struct rte_devargs da = devargs_of(bad);
+
+	forget_log();
+	CU_ASSERT_EQUAL(netvsc_devargs_parse(&port, &da), -EINVAL);
+	CU_ASSERT_TRUE(logged_once("name=NAME"));
+}
+
+static const struct unit_test tests[] = {
+	{"name_is_the_guid_until_the_user_chooses", name_is_the_guid_until_the_user_chooses},
+	{"names_that_are_none_are_refused_with_one_line",
+		names_that_are_none_are_refused_with_one_line},
+	{"names_of_other_ports_are_refused_with_one_line",
+		names_of_other_ports_are_refused_with_one_line},
+	{"keys_without_a_value_are_refused_by_name", keys_without_a_value_are_refused_by_name},
+	{"unknown_keys_are_refused_with_the_known_ones",
+		unknown_keys_are_refused_with_the_known_ones},
+};
+
+int
+main(int argc, char **argv)
+{
+	static char *eal[] = {"netvsc_devargs", "--no-huge", "-m", "32", "--no-shconf", "--no-pci",
+		"--no-telemetry", NULL};
+	int rc;
+
+	if (rte_eal_init(7, eal) < 0) {
+		fprintf(stderr, "EAL does not start\n");
+		return EXIT_FAILURE;
+	}
+	log_stream = open_memstream(&logged, &logged_len);
+	if (log_stream == NULL || fflush(log_stream) != 0 || rte_openlog_stream(log_stream) != 0)
+		return EXIT_FAILURE;
+	rc = UNIT_RUN("netvsc_devargs", tests);
+	rte_openlog_stream(NULL);
+	rte_eal_cleanup();
+	fclose(log_stream);
+	free(logged);
+	return rc;
+}

@@ -63,9 +63,9 @@ class Plug(Case):
         pmd = self.guest([f"vmbus:{host.guids[0]},name=wan0"], env=self.environment(host),
                          args=["--port-topology=loop"])
         self.assertEqual(self.shown_name(pmd, 0), "wan0")
+        pmd.start()
         self.assertIn("Port 1 is attached", pmd.cmd(f"port attach vmbus:{host.guids[1]}"))
         self.assertEqual(self.shown_name(pmd, 1), host.guids[1])
-        pmd.start()
         self.forwards(host)
         pmd.stop()
         # The device is still called by its GUID, and its port is found with it.

@@ -517,18 +517,16 @@ a_burst_that_comes_after_the_fence_does_nothing(void)
 {
 	struct netvsc_port *port = netvsc_port_of(port_device());
 	struct rte_mbuf *m, *got;
-	uint32_t state;
 
 	ethdev_bring_up(1, 1);
-	send_and_break(port);
-	CHECK_EQUAL(rte_eth_dev_stop(ethdev_port), 0);
+	WAIT_UNTIL(ethdev_receive(0) != 0);
+	CHECK_EQUAL(netvsc_detach(port, true), 0);
 	CHECK(!port->channels[0]->open);
 	m = rte_pktmbuf_alloc(ethdev_pool);
 	CHECK(m != NULL && rte_pktmbuf_append(m, 100) != NULL);
-	state = atomic_exchange(&port->state, NETVSC_STATE_RUNNING);
+	CHECK_EQUAL(atomic_load(&port->state), NETVSC_STATE_RUNNING);
 	CHECK_EQUAL(netvsc_rx_burst(port->eth->data->rx_queues[0], &got, 1), 0);
 	CHECK_EQUAL(netvsc_tx_burst(port->eth->data->tx_queues[0], &m, 1), 0);
-	atomic_store(&port->state, state);
 	rte_pktmbuf_free(m);
 }
 
@@ -541,11 +539,15 @@ what_a_port_that_is_gone_refuses_has_a_reason(void)
 	struct rte_ether_addr mac = {{0x02, 0, 0, 0, 0, 0x77}};
 	struct rte_eth_conf conf = {0};
 
+	ethdev_knob("stall", 1);
 	atomic_store(&port->bus->gone, true);
 	CHECK_REFUSED(rte_eth_dev_default_mac_addr_set(ethdev_port, &mac), -ENODEV, "is gone");
 	CHECK_REFUSED(rte_eth_dev_reset(ethdev_port), -ENODEV, "close the port");
 	CHECK_REFUSED(rte_eth_dev_configure(ethdev_port, 1, 1, &conf), -ENODEV, "close the port");
+	/* It was there all the time. */
+	ethdev_knob("stall", 0);
 	atomic_store(&port->bus->gone, false);
+	CHECK_EQUAL(port->bus->backend->reset(port->bus), 0);
 	ethdev_bring_up(1, 1);
 	/* A port without a channel has not been refused anything by the host. */
 	CHECK_EQUAL(rte_eth_dev_stop(ethdev_port), 0);

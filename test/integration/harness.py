@@ -198,7 +198,15 @@ class Host(Program):
         line = {"cmd": cmd, **({} if nic is None else {"nic": nic}), **members}
         with socket.socket(socket.AF_UNIX) as control:
             control.settimeout(10)
-            control.connect(f"{self.dir}/control.sock")
+            deadline = time.monotonic() + 10
+            while True:
+                try:
+                    control.connect(f"{self.dir}/control.sock")
+                    break
+                except BlockingIOError:  # the queue is full: nothing tells when it is not any more
+                    if time.monotonic() > deadline:
+                        raise
+                    time.sleep(0.01)
             control.sendall(json.dumps(line).encode() + b"\n")
             answer = json.loads(control.makefile().readline())
         if not answer["ok"]:

@@ -59,9 +59,10 @@ suite_vm-newest() {
 	HYPERPOLL_KERNEL=newest suite_vm
 }
 
-# Run suites under their time limits, print the sum and fail unless everything passed.
+# Run suites under their time limits, print what failed once more and the sum, and fail unless
+# everything passed.
 run_suites() {
-	local name passed=0 failed=0 start counts status log
+	local name passed=0 failed=0 start counts status log failures=""
 	for name in "$@"; do
 		echo "== $name"
 		start=$SECONDS
@@ -69,6 +70,7 @@ run_suites() {
 		status=0
 		timeout -k 15 "${suites[$name]}" ./run _suite "$name" 2>&1 | tee "$log" || status=$?
 		counts=$(sed -nE 's/^([0-9]+) passed, ([0-9]+) failed$/\1 \2/p' "$log" | tail -n 1)
+		failures+=$(sed -nE "s/^ *FAIL /FAIL $name: /p" "$log")$'\n'
 		rm -f "$log"
 		if [ -z "$counts" ] || { [ $status != 0 ] && [ "${counts##* }" = 0 ]; }; then
 			echo "$name: ended with status $status" \
@@ -79,6 +81,7 @@ run_suites() {
 		failed=$((failed + ${counts##* }))
 		echo "== $name: $((SECONDS - start)) s"
 	done
+	grep FAIL <<<"$failures" | cut -c 1-300 || true
 	echo "$passed passed, $failed failed"
 	[ $failed = 0 ] && [ $passed -gt 0 ]
 }

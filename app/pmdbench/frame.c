@@ -75,8 +75,10 @@ frame_write(uint8_t *frame, uint32_t len, enum frame_direction direction, uint32
 		.version = 0x45,
 		.ttl = 64,
 		.protocol = 17,
-		.ip_src = {198, 18, 0, (uint8_t)(flow >> 16)},
+		/* Flows differ where every host hashes: in the address. */
+		.ip_src = {10, (uint8_t)(flow >> 16), (uint8_t)(flow >> 8), (uint8_t)flow},
 		.ip_dst = {198, 19, 0, 1},
+		.port_src = {0, 9},
 		.port_dst = {0, 9},
 		.number = number,
 	};
@@ -84,7 +86,6 @@ frame_write(uint8_t *frame, uint32_t len, enum frame_direction direction, uint32
 	memcpy(h.dst, direction == FRAME_TO_GUEST ? guest : peer, 6);
 	memcpy(h.src, direction == FRAME_TO_GUEST ? peer : guest, 6);
 	put16(h.ip_len, len - 14);
-	put16(h.port_src, flow);
 	put16(h.udp_len, len - 34);
 	ip_checksum(&h);
 	memcpy(frame, &h, sizeof(h));
@@ -112,7 +113,7 @@ frame_check(const uint8_t *frame, uint32_t len, enum frame_direction direction, 
 	memcpy(&h, frame, sizeof(h));
 	if (len != frame_size(size, h.number))
 		return -EBADMSG;
-	flow = (uint32_t)h.ip_src[3] << 16 | (uint32_t)h.port_src[0] << 8 | h.port_src[1];
+	flow = (uint32_t)h.ip_src[1] << 16 | (uint32_t)h.ip_src[2] << 8 | h.ip_src[3];
 	frame_write(expected, len, direction, flow, h.number);
 	return memcmp(frame, expected, len) == 0 ? 0 : -EBADMSG;
 }

@@ -136,8 +136,7 @@ port_start(struct bench_guest *guest)
 
 	if (rc == 0 && queues > 1) {
 		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
-		conf.rx_adv_conf.rss_conf.rss_hf =
-			(RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP) & info.flow_type_rss_offloads;
+		conf.rx_adv_conf.rss_conf.rss_hf = RTE_ETH_RSS_IP & info.flow_type_rss_offloads;
 	}
 	if (rc == 0)
 		rc = rte_eth_dev_configure(PORT, queues, queues, &conf);

@@ -153,15 +153,22 @@ pick(const struct cells_list *list, unsigned int *index)
 	return value;
 }
 
+/* Behind those with no more queues: subjects are started once for as many. */
 static int
 cells_add(struct cells *cells, const struct bench_cell *cell)
 {
-	for (unsigned int i = 0; i < cells->n; i++)
+	unsigned int i, at = cells->n;
+
+	for (i = 0; i < cells->n; i++)
 		if (memcmp(&cells->cell[i], cell, sizeof(*cell)) == 0)
 			return 0;
 	if (cells->n == CELLS_MAX)
 		return -E2BIG;
-	cells->cell[cells->n++] = *cell;
+	while (at > 0 && cells->cell[at - 1].queues > cell->queues)
+		at--;
+	memmove(&cells->cell[at + 1], &cells->cell[at], (cells->n - at) * sizeof(*cell));
+	cells->cell[at] = *cell;
+	cells->n++;
 	return 0;
 }
 

@@ -85,6 +85,8 @@ frame_write(uint8_t *frame, uint32_t len, enum frame_direction direction, uint32
 
 	memcpy(h.dst, direction == FRAME_TO_GUEST ? guest : peer, 6);
 	memcpy(h.src, direction == FRAME_TO_GUEST ? peer : guest, 6);
+	/* A word over the whole number: the payload follows only from its last byte. */
+	put16(h.id, (uint32_t)(number ^ number >> 16 ^ number >> 32 ^ number >> 48) & 0xffff);
 	put16(h.ip_len, len - 14);
 	put16(h.udp_len, len - 34);
 	ip_checksum(&h);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Options, and the rounds in which the subjects take turns. */
+/* Options, and what becomes of them. */
 #include <errno.h>
 #include <getopt.h>
 #include <sched.h>
@@ -11,21 +11,15 @@
 
 #include "app/pmdbench/cells.h"
 #include "app/pmdbench/frame.h"
-#include "app/pmdbench/process.h"
-#include "app/pmdbench/result.h"
+#include "app/pmdbench/rounds.h"
 #include "lib/vmbus/number.h"
 
 #define ROUNDS	     24u
 #define ROUND_FRAMES 8192u
-/* Instructions are the same in every turn but for what a driver does now and then. */
-#define COUNT_TURNS 256u
 
 struct options {
-	bool pmd[BENCH_PMDS];
 	struct cells cells;
-	unsigned int rounds;
-	uint32_t frames;
-	bool count, keep;
+	struct rounds_options rounds;
 	const char *json;
 	struct process_options process;
 };
@@ -55,6 +49,7 @@ usage(FILE *out)
 		"                    and all they call. The same in every run: the number to steer by\n"
 		"  --keep DIR        keep callgrind's files there, for callgrind_annotate\n"
 		"  --json FILE       write the figures there\n"
+		"  --plugin FILE     our driver; default: of this build\n"
 		"  --cpu N           core of the guest; --host-cpu N: of the host with --cross\n"
 		"  --verbose         show what the drivers say\n\n"
 		"Steering by instructions, deterministic and safe on a busy machine:\n"
@@ -81,6 +76,7 @@ enum {
 	OPT_COUNT,
 	OPT_KEEP,
 	OPT_JSON,
+	OPT_PLUGIN,
 	OPT_CPU,
 	OPT_HOST_CPU,
 	OPT_VERBOSE,
@@ -102,6 +98,7 @@ static const struct option long_options[] = {
 	{"count", no_argument, NULL, OPT_COUNT},
 	{"keep", required_argument, NULL, OPT_KEEP},
 	{"json", required_argument, NULL, OPT_JSON},
+	{"plugin", required_argument, NULL, OPT_PLUGIN},
 	{"cpu", required_argument, NULL, OPT_CPU},
 	{"host-cpu", required_argument, NULL, OPT_HOST_CPU},
 	{"verbose", no_argument, NULL, OPT_VERBOSE},
@@ -164,20 +161,22 @@ parse_one(struct options *o, struct cells_lists *lists, int option, const char *
 	case OPT_CROSS:
 		return cells_parse(&lists->cross, value, 0, 1);
 	case OPT_PMD:
-		return parse_pmds(o->pmd, value);
+		return parse_pmds(o->rounds.pmd, value);
 	case OPT_ROUNDS:
-		return parse_number(value, RESULT_MAX_ROUNDS, &o->rounds);
+		return parse_number(value, ROUNDS_MAX, &o->rounds.rounds);
 	case OPT_FRAMES:
-		return parse_number(value, 1000000000, &o->frames);
+		return parse_number(value, 1000000000, &o->rounds.frames);
 	case OPT_COUNT:
-		o->count = true;
+		o->rounds.count = true;
 		return 0;
 	case OPT_KEEP:
-		o->keep = true;
-		o->process.dir = value;
+		o->rounds.keep = value;
 		return mkdir(value, 0777) == 0 || errno == EEXIST ? 0 : -errno;
 	case OPT_JSON:
 		o->json = value;
+		return 0;
+	case OPT_PLUGIN:
+		o->process.plugin = value;
 		return 0;
 	case OPT_VERBOSE:
 		o->process.verbose = true;
@@ -263,158 +262,27 @@ options_parse(struct options *o, int argc, char **argv)
 	return -1;
 }
 
-/* ---- measuring ---- */
-
-static struct result_row rows[CELLS_MAX];
-
-static void
-result_fail(struct result *result, const struct bench_reply *reply)
-{
-	result->present = false;
-	snprintf(result->error, sizeof(result->error), "%s", reply->error);
-}
-
-/* One round of one subject. @return ticks per frame, negative when it failed */
-static double
-one_round(struct process *process, const struct options *o, struct result_row *row)
-{
-	struct result *result = &row->pmd[process->pmd];
-	const struct bench_request request = {BENCH_TIME, row->cell, o->frames};
-	struct bench_reply reply;
-
-	process_ask(process, &request, &reply);
-	if (reply.rc == 0)
-		return (double)reply.ticks / (double)reply.frames;
-	result_fail(result, &reply);
-	return -1;
-}
-
-/* Check a cell on all subjects, then let them take turns. */
-static void
-time_cell(struct process *subjects, const struct options *o, struct result_row *row)
-{
-	static double samples[BENCH_PMDS][RESULT_MAX_ROUNDS];
-	const struct bench_request check = {BENCH_CHECK, row->cell, 0};
-	struct bench_reply reply;
-	unsigned int round, i, p;
-
-	for (p = 0; p < BENCH_PMDS; p++) {
-		if (subjects[p].pid == 0)
-			continue;
-		process_ask(&subjects[p], &check, &reply);
-		row->pmd[p].present = reply.rc == 0;
-		row->pmd[p].instructions = -1;
-		if (reply.rc != 0)
-			result_fail(&row->pmd[p], &reply);
-	}
-	for (round = 0; round < o->rounds; round++)
-		for (i = 0; i < BENCH_PMDS; i++) {
-			p = (round + i) % BENCH_PMDS;
-			if (subjects[p].pid != 0 && row->pmd[p].present)
-				samples[p][round] = one_round(&subjects[p], o, row);
-		}
-	for (p = 0; p < BENCH_PMDS && o->rounds != 0; p++)
-		if (row->pmd[p].present)
-			result_quartiles(&row->pmd[p], samples[p], o->rounds);
-}
-
-static void
-count_cell(struct process *process, struct result_row *row)
-{
-	struct result *result = &row->pmd[process->pmd];
-	const struct bench_request request = {
-		BENCH_COUNT, row->cell, (uint64_t)COUNT_TURNS * row->cell.burst * row->cell.queues};
-	struct bench_reply reply;
-	uint64_t n;
-
-	process_ask(process, &request, &reply);
-	if (reply.rc == 0 && process_instructions(process, &n) != 0) {
-		reply.rc = -EIO;
-		snprintf(reply.error, sizeof(reply.error),
-			"callgrind left no count; is it installed?");
-	}
-	if (reply.rc != 0)
-		result_fail(result, &reply);
-	else
-		result->instructions = (double)n / (double)reply.frames;
-}
-
-/* All cells with as many queues. */
-static bool
-start(struct process *process, const struct options *o, unsigned int p, uint32_t queues, bool count)
-{
-	char err[256] = "";
-
-	memset(process, 0, sizeof(*process));
-	if (!o->pmd[p])
-		return false;
-	if (process_start(process, &o->process, p, queues, count, err, sizeof(err)) == 0)
-		return true;
-	fprintf(stderr, "pmdbench: %s (%s) with %u queues does not start: %s\n", bench_pmd_names[p],
-		bench_pmd_backends[p], queues, err[0] == '\0' ? "see --verbose" : err);
-	return false;
-}
-
-static bool
-with_queues(const struct options *o, unsigned int i, uint32_t queues)
-{
-	return o->cells.cell[i].queues == queues;
-}
-
-/* @return subjects that did not start */
-static unsigned int
-run_queues(const struct options *o, uint32_t queues)
-{
-	struct process subjects[BENCH_PMDS], counter;
-	unsigned int p, i, failed = 0;
-
-	for (p = 0; p < BENCH_PMDS; p++)
-		failed += !start(&subjects[p], o, p, queues, false) && o->pmd[p];
-	for (i = 0; i < o->cells.n; i++) {
-		if (!with_queues(o, i, queues))
-			continue;
-		rows[i].cell = o->cells.cell[i];
-		time_cell(subjects, o, &rows[i]);
-		if (!o->count)
-			result_line(stdout, &rows[i]);
-	}
-	for (p = 0; p < BENCH_PMDS; p++)
-		process_stop(&subjects[p]);
-	for (p = 0; p < BENCH_PMDS && o->count; p++) {
-		if (!start(&counter, o, p, queues, true))
-			continue;
-		for (i = 0; i < o->cells.n; i++)
-			if (with_queues(o, i, queues) && rows[i].pmd[p].present &&
-				!rows[i].cell.cross)
-				count_cell(&counter, &rows[i]);
-		process_stop(&counter);
-	}
-	for (i = 0; i < o->cells.n && o->count; i++)
-		if (with_queues(o, i, queues))
-			result_line(stdout, &rows[i]);
-	return failed;
-}
-
 static int
 run(struct options *o)
 {
-	unsigned int i, p, failed = 0;
+	static struct result_row rows[CELLS_MAX];
+	struct bench_cell *cell = o->cells.cell;
+	unsigned int i, first, failed = 0, n = o->cells.n;
 
+	for (i = 0; i < n; i++)
+		rows[i].cell = cell[i];
 	result_header(stdout);
-	for (i = 0; i < o->cells.n; i++)
-		if (rows[i].cell.queues == 0)
-			failed += run_queues(o, o->cells.cell[i].queues);
-	for (i = 0; i < o->cells.n; i++)
-		for (p = 0; p < BENCH_PMDS; p++)
-			failed += rows[i].pmd[p].error[0] != '\0';
-	if (o->json != NULL && result_json(o->json, rows, o->cells.n) != 0) {
+	for (first = 0; first < n; first = i) {
+		for (i = first; i < n && cell[i].queues == cell[first].queues; i++)
+			;
+		failed += rounds_run(&o->rounds, rows + first, i - first);
+	}
+	if (o->json != NULL && result_json(o->json, rows, n) != 0) {
 		fprintf(stderr, "pmdbench: %s cannot be written: %s\n", o->json, strerror(errno));
 		failed++;
 	}
 	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
-
-/* ---- life ---- */
 
 /* "--subject PMD FD QUEUES CPU HOST-CPU COUNTS DIR NIC PLUGIN", as process.c starts us. */
 static int
@@ -449,9 +317,12 @@ int
 main(int argc, char **argv)
 {
 	static struct options o = {
-		.pmd = {[BENCH_HYPERPOLL] = true, [BENCH_IN_TREE] = true, [BENCH_FLOOR] = true},
-		.rounds = ROUNDS,
-		.frames = ROUND_FRAMES,
+		.rounds = {.pmd = {[BENCH_HYPERPOLL] = true,
+				   [BENCH_IN_TREE] = true,
+				   [BENCH_FLOOR] = true},
+			.rounds = ROUNDS,
+			.frames = ROUND_FRAMES,
+			.process = &o.process},
 	};
 	int rc;
 
@@ -460,14 +331,12 @@ main(int argc, char **argv)
 	rc = options_parse(&o, argc, argv);
 	if (rc >= 0)
 		return rc;
-	if (!o.keep)
-		o.process.dir = mkdtemp(own_dir);
+	o.process.dir = mkdtemp(own_dir);
 	if (o.process.dir == NULL) {
 		fprintf(stderr, "pmdbench: no folder in /tmp: %s\n", strerror(errno));
 		return EXIT_FAILURE;
 	}
 	rc = run(&o);
-	if (!o.keep)
-		remove_dir(own_dir);
+	remove_dir(own_dir);
 	return rc;
 }

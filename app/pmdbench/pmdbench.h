@@ -28,6 +28,9 @@ extern const char *const bench_op_names[BENCH_OPS];
 /** Which code is measured. */
 enum bench_pmd { BENCH_HYPERPOLL, BENCH_HYPERPOLL_UIO, BENCH_IN_TREE, BENCH_FLOOR, BENCH_PMDS };
 
+/** "hyperpoll", "in-tree" or "floor", as in the JSON; and how it reaches the host. */
+extern const char *const bench_pmd_names[BENCH_PMDS], *const bench_pmd_backends[BENCH_PMDS];
+
 /** What is measured. */
 struct bench_cell {
 	enum bench_op op;

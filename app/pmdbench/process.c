@@ -23,9 +23,6 @@
 #define STOP_NS	       10000000L
 #define CALLGRIND_FILE "callgrind"
 
-const char *const bench_pmd_names[BENCH_PMDS] = {"hyperpoll", "hyperpoll", "in-tree", "floor"};
-const char *const bench_pmd_backends[BENCH_PMDS] = {"vfio-user", "uio", "uio", "vfio-user"};
-
 /* The NIC of a subject: roomy, so that rings and sections are no limit. */
 static void
 nic_text(char *text, size_t len, uint32_t queues)
@@ -197,8 +194,35 @@ process_stop(struct process *process)
 	close(process->fd);
 }
 
+/* Under a name that says what it is, for callgrind_annotate and test/bench/functions.py. */
+static int
+keep_file(const char *path, const char *keep, enum bench_pmd pmd, const struct bench_cell *cell)
+{
+	char name[512], line[512];
+	FILE *in, *out;
+	int rc = 0;
+
+	snprintf(name, sizeof(name), "%s/%s-%s-%u-burst%u-ppis%u-queues%u-flows%u.callgrind", keep,
+		bench_pmd_names[pmd], bench_op_names[cell->op], cell->size, cell->burst, cell->ppis,
+		cell->queues, cell->flows);
+	in = fopen(path, "r");
+	if (in == NULL)
+		return -errno;
+	out = fopen(name, "w");
+	if (out == NULL) {
+		rc = -errno;
+		fclose(in);
+		return rc;
+	}
+	while (fgets(line, sizeof(line), in) != NULL)
+		fputs(line, out);
+	fclose(in);
+	return fclose(out) == 0 ? 0 : -errno;
+}
+
 int
-process_instructions(struct process *process, uint64_t *instructions)
+process_instructions(struct process *process, const char *keep, const struct bench_cell *cell,
+	uint64_t *instructions)
 {
 	unsigned long long n = 0;
 	char path[256], line[256];
@@ -214,5 +238,7 @@ process_instructions(struct process *process, uint64_t *instructions)
 			sscanf(line, "totals: %llu", &n) == 1;
 	fclose(file);
 	*instructions = n;
-	return found ? 0 : -EBADMSG;
+	if (!found)
+		return -EBADMSG;
+	return keep == NULL ? 0 : keep_file(path, keep, process->pmd, cell);
 }

@@ -38,10 +38,12 @@ int process_start(struct process *process, const struct process_options *options
 void process_ask(
 	struct process *process, const struct bench_request *request, struct bench_reply *reply);
 void process_stop(struct process *process);
-/** Instructions in the counted functions of the last BENCH_COUNT. @return 0 or a negative errno */
-int process_instructions(struct process *process, uint64_t *instructions);
-
-/** "hyperpoll", "in-tree" or "floor", as in the JSON; and how it reaches the host. */
-extern const char *const bench_pmd_names[BENCH_PMDS], *const bench_pmd_backends[BENCH_PMDS];
+/**
+ * Instructions in the counted functions of the last BENCH_COUNT, which was of @p cell.
+ * @param keep folder to keep callgrind's file in, under the cell's name; or NULL
+ * @return 0 or a negative errno
+ */
+int process_instructions(struct process *process, const char *keep, const struct bench_cell *cell,
+	uint64_t *instructions);
 
 #endif

@@ -9,9 +9,10 @@
 
 #include <json-c/json.h>
 
-#include "app/pmdbench/process.h"
 #include "app/pmdbench/result.h"
 
+const char *const bench_pmd_names[BENCH_PMDS] = {"hyperpoll", "hyperpoll", "in-tree", "floor"};
+const char *const bench_pmd_backends[BENCH_PMDS] = {"vfio-user", "uio", "uio", "vfio-user"};
 const char *const bench_op_names[BENCH_OPS] = {"rx", "tx", "fwd", "idle"};
 
 static int
@@ -32,8 +33,8 @@ result_quartiles(struct result *result, double *samples, unsigned int n)
 	result->upper = samples[3 * n / 4];
 }
 
-void
-result_cell_name(const struct bench_cell *cell, char *text, size_t len)
+static void
+cell_name(const struct bench_cell *cell, char *text, size_t len)
 {
 	char size[16] = "IMIX", ppis[24] = "", queues[24] = "", flows[24] = "";
 
@@ -91,7 +92,7 @@ result_line(FILE *out, const struct result_row *row)
 	char name[80], text[64];
 	unsigned int i;
 
-	result_cell_name(&row->cell, name, sizeof(name));
+	cell_name(&row->cell, name, sizeof(name));
 	fprintf(out, "%-36s", name);
 	for (i = 0; i < COLUMNS; i++) {
 		const struct result *r = &row->pmd[columns[i].pmd];
@@ -183,8 +184,8 @@ cell_json(const struct bench_cell *c, enum bench_pmd pmd, const struct result *r
 	json_object_object_add(o, "pmd", json_object_new_string(bench_pmd_names[pmd]));
 	json_object_object_add(o, "op", json_object_new_string(bench_op_names[c->op]));
 	json_object_object_add(o, "size",
-		c->size == BENCH_SIZE_IMIX && c->op != BENCH_IDLE ? json_object_new_string("imix")
-								  : json_object_new_int64(c->size));
+		c->size == BENCH_SIZE_IMIX ? json_object_new_string("imix")
+					   : json_object_new_int64(c->size));
 	json_object_object_add(o, "burst", json_object_new_int64(c->burst));
 	json_object_object_add(o, "ppis", json_object_new_int64(c->ppis));
 	json_object_object_add(o, "queues", json_object_new_int64(c->queues));

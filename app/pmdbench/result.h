@@ -10,8 +10,6 @@
 
 #include "app/pmdbench/pmdbench.h"
 
-#define RESULT_MAX_ROUNDS 1000u
-
 /** Of one driver in one cell. Costs are ticks per frame, per poll with BENCH_IDLE. */
 struct result {
 	bool present;		     /**< measured; else nothing below means anything */
@@ -28,8 +26,6 @@ struct result_row {
 
 /** Quartiles of @p n > 0 samples, which are sorted on the way. */
 void result_quartiles(struct result *result, double *samples, unsigned int n);
-/** "rx 64 B, burst 32" and so on. */
-void result_cell_name(const struct bench_cell *cell, char *text, size_t len);
 /** A line for each row as it comes, after result_header(). */
 void result_header(FILE *out);
 void result_line(FILE *out, const struct result_row *row);

@@ -73,4 +73,14 @@ int netvsc_channel_open(struct netvsc_port *port, unsigned int index);
 /** The host must not touch the channel any more (reset), or be told right after. */
 void netvsc_channel_close(struct netvsc_channel *ch);
 
+/**
+ * May this channel's rings be touched? Ask under the lock of the direction that is about to be
+ * used: whoever closes a channel holds both.
+ */
+static inline bool
+netvsc_channel_live(const struct netvsc_channel *ch)
+{
+	return ch->open;
+}
+
 #endif

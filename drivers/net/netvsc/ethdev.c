@@ -254,7 +254,7 @@ port_busy(struct netvsc_port *port)
 		struct netvsc_channel *ch = port->channels[i];
 
 		rte_spinlock_lock(&ch->rx_lock);
-		if (ch->open)
+		if (netvsc_channel_live(ch))
 			netvsc_rx_drain(ch);
 		busy |= ch->done_head != ch->done_tail;
 		rte_spinlock_unlock(&ch->rx_lock);

@@ -264,7 +264,7 @@ netvsc_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 	}
 	rxq->lock_misses = 0;
 	/* A stop that fenced the host off may have closed it since the look at the state. */
-	if (unlikely(!ch->open)) {
+	if (unlikely(!netvsc_channel_live(ch))) {
 		rte_spinlock_unlock(&ch->rx_lock);
 		return 0;
 	}

@@ -310,7 +310,7 @@ netvsc_rx_try_scan(struct netvsc_channel *ch, uint16_t *misses)
 	}
 	*misses = 0;
 	/* A stop that fenced the host off closed it, and the application may still clean up. */
-	if (ch->open)
+	if (netvsc_channel_live(ch))
 		netvsc_rx_scan(ch);
 	rte_spinlock_unlock(&ch->rx_lock);
 }

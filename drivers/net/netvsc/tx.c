@@ -471,7 +471,7 @@ netvsc_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 		netvsc_tx_forget_memory(txq, generation);
 	rte_spinlock_lock(&ch->tx_lock);
 	/* A stop that fenced the host off may have closed it since the look at the state. */
-	if (unlikely(!ch->open)) {
+	if (unlikely(!netvsc_channel_live(ch))) {
 		rte_spinlock_unlock(&ch->tx_lock);
 		return 0;
 	}

@@ -5,6 +5,8 @@ How fast is no test's business.
 """
 import json
 import os
+import shutil
+import unittest
 
 from harness import BUILD, PLUGIN, Case
 
@@ -75,6 +77,23 @@ class Bench(Case):
                          sorted((pmd, op) for pmd in ("hyperpoll", "floor")
                                 for op in ("rx", "tx", "fwd", "idle")))
         self.assertTrue(all(cell["cross"] for cell in cells))
+
+    @unittest.skipUnless(shutil.which("valgrind"), "needs valgrind")
+    def test_instructions_are_the_same_in_every_run(self):
+        counts = []
+        for number in range(2):
+            path = self.path(f"count{number}.json")
+            status, text = self.run_program("pmdbench", [
+                PMDBENCH, "--plugin", PLUGIN, "--pmd", "ours,floor", "--rounds", "0", "--count",
+                "--op", "rx,tx,fwd", "--json", path], timeout=100)
+            self.assertEqual(status, 0, text)
+            with open(path) as file:
+                cells = json.load(file)["cells"]
+            self.assertEqual(len(cells), 6)
+            counts.append([(cell["pmd"], cell["op"], cell["instructions"]) for cell in cells])
+        self.assertEqual(*counts)
+        for pmd, op, instructions in counts[0]:
+            self.assertGreater(instructions, 0, f"{pmd}, {op}")
 
     def test_wrong_options_are_named(self):
         for options, named in ((["--size", "59"], "'59' is no value of --size"),

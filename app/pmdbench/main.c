@@ -45,8 +45,9 @@ usage(FILE *out)
 		"How:\n"
 		"  --rounds N        in which the drivers take turns (%u); 0: no clock\n"
 		"  --frames N        at least, of a round (%u)\n"
-		"  --count           instructions per frame too, under callgrind: the burst functions\n"
-		"                    and all they call. The same in every run: the number to steer by\n"
+		"  --count[=LIST]    instructions per frame too, under callgrind, of these drivers (all): the\n"
+		"                    burst functions and all they call. The same in every run: the number to\n"
+		"                    steer by\n"
 		"  --keep DIR        keep callgrind's files there, for callgrind_annotate\n"
 		"  --json FILE       write the figures there\n"
 		"  --plugin FILE     our driver; default: of this build\n"
@@ -95,7 +96,7 @@ static const struct option long_options[] = {
 	{"pmd", required_argument, NULL, OPT_PMD},
 	{"rounds", required_argument, NULL, OPT_ROUNDS},
 	{"frames", required_argument, NULL, OPT_FRAMES},
-	{"count", no_argument, NULL, OPT_COUNT},
+	{"count", optional_argument, NULL, OPT_COUNT},
 	{"keep", required_argument, NULL, OPT_KEEP},
 	{"json", required_argument, NULL, OPT_JSON},
 	{"plugin", required_argument, NULL, OPT_PLUGIN},
@@ -167,7 +168,9 @@ parse_one(struct options *o, struct cells_lists *lists, int option, const char *
 	case OPT_FRAMES:
 		return parse_number(value, 1000000000, &o->rounds.frames);
 	case OPT_COUNT:
-		o->rounds.count = true;
+		if (value != NULL)
+			return parse_pmds(o->rounds.count, value);
+		memset(o->rounds.count, true, sizeof(o->rounds.count));
 		return 0;
 	case OPT_KEEP:
 		o->rounds.keep = value;

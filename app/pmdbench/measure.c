@@ -390,6 +390,20 @@ phase(struct run *run, uint64_t frames)
 	return rc != 0 ? rc : balance(run, sent, bytes, bad);
 }
 
+/* After a failure: what is still on its way must not meet the next cell. */
+static void
+drain(struct run *run)
+{
+	for (unsigned int tries = 0; tries < MAX_TRIES; tries++) {
+		host_turn(run->host, 0, 0);
+		for (uint16_t q = 0; q < run->guest->queues; q++) {
+			uint16_t n = timed_rx(run->guest, q, run->pkts, BENCH_MAX_BURST);
+
+			rte_pktmbuf_free_bulk(run->pkts, n);
+		}
+	}
+}
+
 static int
 cell_check(struct run *run)
 {
@@ -437,6 +451,8 @@ measure(struct bench_guest *guest, struct bench_host *host, const struct bench_r
 			rc = phase(&run, request->frames);
 		}
 	}
+	if (rc != 0)
+		drain(&run);
 	/* Nobody spins while another subject has its turn. */
 	if (cell->cross)
 		host_set_mode(host, HOST_PAUSED);

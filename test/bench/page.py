@@ -229,31 +229,36 @@ plot '-' using 2:xtic(1) title '{a}' lc rgb '#2a6f97', '' using 3:xtic(1) title 
 
 
 def plot(out, title, unit, names, rows):
-    """Bars of three by row; gnuplot reads the rows once for each."""
+    """Bars of three by row; gnuplot reads the rows once for each. @return whether it was drawn"""
+    if shutil.which("gnuplot") is None or not any(value for _, values in rows for value in values):
+        return False
     rows = [(label, *("NaN" if v is None else f"{v:.3f}" for v in values))
             for label, values in rows]
     data = "".join(f'"{row[0]}" {row[1]} {row[2]} {row[3]}\n' for row in rows) + "e\n"
     script = BARS.format(out=out, title=title, unit=unit, a=names[0], b=names[1], c=names[2])
     subprocess.run(["gnuplot"], input=script + 3 * data, text=True, check=True)
+    return True
 
 
 def plots(figures, folder):
     """@return the names of what was drawn."""
-    if shutil.which("gnuplot") is None:
-        return []
     titles = [title for _, title in PMDS]
+    drawn = []
     for burst in (32, 1):
+        name = f"burst{burst}.svg"
         rows = [(f"{op} {size}", [ticks(figures, pmd, (op, size, burst, 0, 1, False))
                                   for pmd, _ in PMDS])
                 for op in ("rx", "tx", "fwd") for size in (64, 1514)]
-        plot(os.path.join(folder, f"burst{burst}.svg"), f"The driver alone, burst {burst}",
-             "ticks per frame", titles, rows)
+        if plot(os.path.join(folder, name), f"The driver alone, burst {burst}", "ticks per frame",
+                titles, rows):
+            drawn.append(name)
     systems = ("ours", "memif", "virtio-user")
     rows = [(f"{direction} {size}", [rate(figures, system, direction, size) for system in systems])
             for direction in ("to guest", "to host", "loop") for size in (64, 1514)]
-    plot(os.path.join(folder, "end-to-end.svg"), "Two processes on two cores", "M frames/s",
-         systems, rows)
-    return ["burst32.svg", "burst1.svg", "end-to-end.svg"]
+    if plot(os.path.join(folder, "end-to-end.svg"), "Two processes on two cores", "M frames/s",
+            systems, rows):
+        drawn.append("end-to-end.svg")
+    return drawn
 
 
 def write(figures, folder):

@@ -212,6 +212,7 @@ def trips(figures):
 
 # ---- plots
 
+COLOURS = ("#2a6f97", "#e07a5f", "#81b29a")
 BARS = """set terminal svg size 760,360 font 'sans,12' background 'white'
 set output '{out}'
 set title '{title}'
@@ -223,20 +224,25 @@ set yrange [0:*]
 set grid ytics
 set key top left
 set xtics rotate by -20
-plot '-' using 2:xtic(1) title '{a}' lc rgb '#2a6f97', '' using 3:xtic(1) title '{b}' lc rgb '#e07a5f', \\
- '' using 4:xtic(1) title '{c}' lc rgb '#81b29a'
+$figures << END
+{data}END
+plot {columns}
 """
 
 
 def plot(out, title, unit, names, rows):
-    """Bars of three by row; gnuplot reads the rows once for each. @return whether it was drawn"""
-    if shutil.which("gnuplot") is None or not any(value for _, values in rows for value in values):
+    """Bars in groups; what was not measured is left out. @return whether there is anything"""
+    rows = [(label, values) for label, values in rows if any(values)]
+    shown = [i for i in range(len(names)) if any(values[i] for _, values in rows)]
+    if shutil.which("gnuplot") is None or not shown:
         return False
-    rows = [(label, *("NaN" if v is None else f"{v:.3f}" for v in values))
-            for label, values in rows]
-    data = "".join(f'"{row[0]}" {row[1]} {row[2]} {row[3]}\n' for row in rows) + "e\n"
-    script = BARS.format(out=out, title=title, unit=unit, a=names[0], b=names[1], c=names[2])
-    subprocess.run(["gnuplot"], input=script + 3 * data, text=True, check=True)
+    data = "".join(" ".join([f'"{label}"', *(f"{values[i]:.3f}" if values[i] else "NaN"
+                                             for i in range(len(names)))]) + "\n"
+                   for label, values in rows)
+    columns = ", ".join(f"$figures using {i + 2}:xtic(1) title '{names[i]}' lc rgb '{COLOURS[i]}'"
+                        for i in shown)
+    script = BARS.format(out=out, title=title, unit=unit, data=data, columns=columns)
+    subprocess.run(["gnuplot"], input=script, text=True, check=True)
     return True
 
 

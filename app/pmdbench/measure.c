@@ -23,6 +23,7 @@ struct run {
 	const struct bench_cell *cell;
 	struct bench_reply *reply;
 	guest_burst rx, tx;
+	host_poll poll; /* where the host is measured */
 	bool check;
 	struct rte_mbuf *pkts[BENCH_MAX_BURST];
 	uint64_t number; /* of the next frame that the guest makes */
@@ -245,6 +246,77 @@ queue_idle(struct run *run, uint16_t queue)
 	return fail(run, -EBADMSG, "%u frames arrived that nobody sent", n);
 }
 
+/* ---- the host's half alone ---- */
+
+/* Everything that was delivered, back as it is or freed. */
+static int
+guest_takes(struct run *run, uint32_t left, bool back)
+{
+	uint32_t tries = 0;
+
+	while (left != 0) {
+		uint16_t n = run->rx(run->guest, 0, run->pkts, (uint16_t)left);
+		uint16_t sent = back && n != 0 ? run->tx(run->guest, 0, run->pkts, n) : 0;
+
+		rte_pktmbuf_free_bulk(run->pkts + sent, n - sent);
+		left -= n;
+		if ((back && sent != n) || (n == 0 && ++tries > MAX_TRIES))
+			return fail(run, -EIO, "the guest has not taken %u frames of %u", left,
+				run->cell->burst);
+	}
+	return 0;
+}
+
+static int
+guest_sends(struct run *run)
+{
+	uint64_t ticks = run->reply->ticks, calls = run->reply->calls;
+	int rc = queue_tx(run, 0);
+
+	/* Only the host's calls count. */
+	run->reply->ticks = ticks;
+	run->reply->calls = calls;
+	return rc;
+}
+
+static int
+host_alone(struct run *run)
+{
+	const struct bench_cell *cell = run->cell;
+	uint32_t frames = cell->op == BENCH_HOST_SINK ? 0 : cell->burst, lost;
+	uint64_t began;
+
+	if (cell->op == BENCH_HOST_SINK && guest_sends(run) != 0)
+		return -EIO;
+	began = clock_read();
+	lost = run->poll(run->host, frames);
+	clock_charge(run, began);
+	run->reply->frames += frames;
+	if (lost != 0)
+		return fail(run, -ENOBUFS, "the host could not deliver %u frames", lost);
+	return guest_takes(run, frames, cell->op == BENCH_HOST_VERIFY);
+}
+
+/* What hvsim's port makes and takes in such a cell; it checks by itself. */
+static int
+use_port(struct run *run)
+{
+	struct bench_host *host = run->host;
+	char spec[64] = "sink";
+
+	if (!bench_op_is_host(run->cell->op))
+		return bench_port_use(&host->port, NULL, NULL, NULL, 0);
+	if (run->cell->op != BENCH_HOST_SINK) {
+		if (run->cell->size == BENCH_SIZE_IMIX)
+			snprintf(spec, sizeof(spec), "gen:size=imix,flows=%u", run->cell->flows);
+		else
+			snprintf(spec, sizeof(spec), "gen:size=%u,flows=%u", run->cell->size,
+				run->cell->flows);
+	}
+	return bench_port_use(&host->port, spec, host->device.config.mac, run->reply->error,
+		sizeof(run->reply->error));
+}
+
 static int
 one_turn(struct run *run)
 {
@@ -256,8 +328,12 @@ one_turn(struct run *run)
 	};
 	const struct bench_cell *cell = run->cell;
 	bool receives = cell->op == BENCH_RX || cell->op == BENCH_FWD;
-	uint32_t lost = host_turn(run->host, receives ? cell->burst * cell->queues : 0, cell->ppis);
+	uint32_t lost;
 	int rc = 0;
+
+	if (bench_op_is_host(cell->op))
+		return host_alone(run);
+	lost = host_turn(run->host, receives ? cell->burst * cell->queues : 0, cell->ppis);
 
 	if (lost != 0)
 		return fail(run, -ENOBUFS, "the host could not deliver %u frames", lost);
@@ -360,10 +436,20 @@ static int
 balance(struct run *run, uint64_t sent, uint64_t bytes, uint64_t bad)
 {
 	const struct bench_port *port = &run->host->port;
-	bool sends = run->cell->op == BENCH_TX || run->cell->op == BENCH_FWD;
+	enum bench_op op = run->cell->op;
+	bool sends = op == BENCH_TX || op == BENCH_FWD || op == BENCH_HOST_SINK ||
+		     op == BENCH_HOST_VERIFY;
+	struct host_port_stats stats = {0};
 	uint64_t frames = sends ? run->reply->frames : 0;
 
 	host_turn(run->host, 0, 0);
+	if (op == BENCH_HOST_VERIFY) {
+		port->inner->ops->stats(port->inner, &stats);
+		if (stats.verified != stats.rx_frames)
+			return fail(run, -EBADMSG, "%llu frames were made and %llu verified",
+				(unsigned long long)stats.rx_frames,
+				(unsigned long long)stats.verified);
+	}
 	if (port->bad != bad)
 		return fail(run, -EBADMSG, "%llu frames left the guest damaged",
 			(unsigned long long)(port->bad - bad));
@@ -411,6 +497,7 @@ cell_check(struct run *run)
 
 	if (cell->queues < 1 || cell->queues > run->guest->queues || cell->burst < 1 ||
 		cell->burst > BENCH_MAX_BURST || cell->ppis > 2 || cell->flows < 1 ||
+		(bench_op_is_host(cell->op) && (cell->queues != 1 || cell->cross)) ||
 		(cell->size != BENCH_SIZE_IMIX &&
 			(cell->size < FRAME_MIN || cell->size > FRAME_MAX)))
 		return fail(run, -EINVAL, "a cell that this subject does not have");
@@ -423,7 +510,7 @@ measure(struct bench_guest *guest, struct bench_host *host, const struct bench_r
 {
 	const struct bench_cell *cell = &request->cell;
 	uint64_t turn = (uint64_t)cell->burst * cell->queues;
-	struct run run = {guest, host, cell, reply, timed_rx, timed_tx};
+	struct run run = {guest, host, cell, reply, timed_rx, timed_tx, timed_poll};
 	int rc;
 
 	memset(reply, 0, sizeof(*reply));
@@ -433,17 +520,28 @@ measure(struct bench_guest *guest, struct bench_host *host, const struct bench_r
 		return;
 	}
 	host->port.size = cell->size;
+	rc = use_port(&run);
+	if (rc != 0) {
+		reply->rc = rc;
+		return;
+	}
 	host_set_mode(host, cell->cross ? HOST_CROSS : HOST_PAUSED);
-	rc = learn_flows(&run);
+	rc = bench_op_is_host(cell->op) ? 0 : learn_flows(&run);
 	if (rc == 0 && request->what == BENCH_CHECK) {
-		run.check = host->port.check = true;
+		run.check = true;
+		/* What a generator made it verifies itself. */
+		host->port.check = cell->op != BENCH_HOST_VERIFY;
 		rc = phase(&run, CHECK_TURNS * turn);
 		host->port.check = false;
 	} else if (rc == 0) {
 		rc = phase(&run, WARM_TURNS * turn);
 		if (rc == 0 && request->what == BENCH_COUNT) {
-			run.rx = counted_rx;
-			run.tx = counted_tx;
+			if (bench_op_is_host(cell->op)) {
+				run.poll = counted_poll;
+			} else {
+				run.rx = counted_rx;
+				run.tx = counted_tx;
+			}
 			count_begin();
 			rc = phase(&run, request->frames);
 			count_end();

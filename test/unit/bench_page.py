@@ -70,11 +70,12 @@ class Page(unittest.TestCase):
                          "| 64 B, loop | 1.50 (>= 1: met) | not measured |")
 
     def test_failures_and_a_busy_machine_are_not_hidden(self):
-        text = self.written(figures(cell("hyperpoll", ticks=30.0), load=7.0,
+        text = self.written(figures(cell("hyperpoll", ticks=30.0), cell("floor", op="tx", ticks=9.0), load=7.0,
                                     failures=["memif, loop, 64 bytes: link up"]))
         self.assertIn("busy with other work (load 7.0)", text)
         self.assertIn("- memif, loop, 64 bytes: link up", text)
-        self.assertIn("| failed |", self.row(text, "rx 64 B, burst 32"))
+        self.assertIn("| 30.0 (30.0 ±1.0) |", self.row(text, "rx 64 B, burst 32"))
+        self.assertIn("| failed |", self.row(text, "tx 64 B, burst 32"))
         self.assertIn("9 of 10", text)
         quiet = self.written(figures(cell("hyperpoll", ticks=30.0)))
         self.assertNotIn("busy", quiet)

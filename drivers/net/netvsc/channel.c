@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Both directions of a channel: dispatch of what is not a frame, scanning ahead of receive,
- * receive completions. See netvsc.h for the locks and design.md "The data path" for the cursors.
+ * receive completions. See netvsc.h for the locks and doc/design.md "Receive" for the cursors.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -6,7 +6,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "drivers/net/netvsc/netvsc.h"
+#include "drivers/net/netvsc/control.h"
+#include "drivers/net/netvsc/ops.h"
+#include "drivers/net/netvsc/port.h"
 #include "test/unit/unit.h"
 
 int netvsc_logtype;
@@ -74,7 +76,7 @@ attach(uint32_t queues, uint16_t entries)
 	pthread_mutex_init(&port.control_lock, NULL);
 	port.bus = &bus;
 	port.eth = &eth;
-	port.nvsp_version = NVSP_VERSION_61;
+	port.session.nvsp_version = NVSP_VERSION_61;
 	data.dev_private = &port;
 	CU_ASSERT_EQUAL(netvsc_rss_query(&port), 0);
 }
@@ -109,7 +111,7 @@ reta(uint16_t at, uint16_t queue)
 
 	groups[at / 64].mask = UINT64_C(1) << (at % 64);
 	groups[at / 64].reta[at % 64] = queue;
-	return netvsc_reta_update(&eth, groups, (uint16_t)port.reta_size);
+	return netvsc_reta_update(&eth, groups, (uint16_t)port.session.reta_size);
 }
 
 /* Pitfalls C2 and C3: whatever the queue counts were before. */
@@ -166,7 +168,7 @@ hosts_with_other_table_sizes_have_all_queues(void)
 
 	for (i = 0; i < sizeof(entries) / sizeof(entries[0]); i++) {
 		attach(8, entries[i]);
-		CU_ASSERT_EQUAL(port.max_queues, 8);
+		CU_ASSERT_EQUAL(port.session.max_queues, 8);
 		CU_ASSERT_EQUAL(start(8, RTE_ETH_RSS_IPV4), 0);
 		CU_ASSERT_EQUAL(highest_queue(), 7);
 	}
@@ -174,7 +176,7 @@ hosts_with_other_table_sizes_have_all_queues(void)
 	attach(8, 128);
 	host.query = -ENOTSUP;
 	CU_ASSERT_EQUAL(netvsc_rss_query(&port), 0);
-	CU_ASSERT_EQUAL(port.max_queues, 1);
+	CU_ASSERT_EQUAL(port.session.max_queues, 1);
 	CU_ASSERT_EQUAL(start(1, 0), 0);
 	CU_ASSERT_EQUAL(host.changes, 0);
 	CU_ASSERT_EQUAL(start(2, RTE_ETH_RSS_IPV4), -ENOTSUP);

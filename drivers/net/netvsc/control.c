@@ -394,7 +394,7 @@ netvsc_nvsp_buffers(struct netvsc_port *port)
 	port->session.recv_connected = rq->answer.recv_buf_complete.status == NVSP_STATUS_SUCCESS;
 	rc = nvsp_check_recv_buf_complete(&rq->answer, (uint32_t)bus->recv.len);
 	if (rc != 0) {
-		if (!port->recv_connected && port->nvsp_version <= NVSP_VERSION_2 &&
+		if (!port->session.recv_connected && port->session.nvsp_version <= NVSP_VERSION_2 &&
 			bus->recv.len > NVSP_MAX_RECV_BUF_LEGACY)
 			NETVSC_LOG(ERR, port,
 				"the host is too old: before NVSP 4 it takes no receive buffer "

@@ -48,6 +48,15 @@ SERIAL = itertools.count(os.getpid() * 1000)  # EAL instances of their own
 ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|\r")
 
 
+def libdpdk(option):
+    """What pkg-config says of the DPDK that the tests run with."""
+    return subprocess.run(["pkg-config", option, "libdpdk"], check=True, capture_output=True,
+                          text=True).stdout.strip()
+
+
+RELEASE = tuple(map(int, libdpdk("--modversion").split(".")[:2]))  # (22, 11)
+
+
 def wait_until(condition, timeout, what):
     """Poll until condition() is true and return its value."""
     end = time.monotonic() + timeout

@@ -7,7 +7,6 @@ because it only ever sets the monitor bit.
 """
 import glob
 import os
-import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -21,13 +20,8 @@ from test_apps import example  # noqa: E402
 rig.mode = "copy"  # virtual addresses
 
 
-def libdpdk(option):
-    return subprocess.run(["pkg-config", option, "libdpdk"], check=True, capture_output=True,
-                          text=True).stdout.strip()
-
-
-VERSION = libdpdk("--modversion")
-RELEASE = tuple(map(int, VERSION.split(".")[:2]))
+VERSION = harness.libdpdk("--modversion")
+RELEASE = harness.RELEASE
 # What the in-tree driver and testpmd learned, and in which release (doc/peer.md).
 TESTPMD_POLLS = RELEASE >= (23, 11)
 UNPLUG = RELEASE >= (26, 7)
@@ -69,6 +63,6 @@ def in_tree_plugins():
     """EAL options that load the in-tree pair first, as when it is linked."""
     found = []
     for name in ("bus_vmbus", "net_netvsc"):
-        folder = os.path.join(libdpdk("--variable=libdir"), "dpdk", "pmds-*")
+        folder = os.path.join(harness.libdpdk("--variable=libdir"), "dpdk", "pmds-*")
         found += ["-d", sorted(glob.glob(f"{folder}/librte_{name}.so"))[0]]
     return found

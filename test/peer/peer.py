@@ -24,6 +24,7 @@ VERSION = harness.libdpdk("--modversion")
 RELEASE = harness.RELEASE
 # What the in-tree driver and testpmd learned, and in which release (doc/peer.md).
 TESTPMD_POLLS = RELEASE >= (23, 11)
+NO_MONITOR = RELEASE >= (25, 11)
 UNPLUG = RELEASE >= (26, 7)
 FORWARD = os.path.join(harness.BUILD, "test/peer/peer-forward")
 LOW_MEMORY = "--base-virtaddr=0x100000000"

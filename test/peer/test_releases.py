@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The in-tree driver under testpmd, and its hot-plug: what differs between DPDK releases."""
+"""What the in-tree driver and testpmd do in some DPDK releases only: doc/peer.md."""
 import re
+import signal
 
 import frames
 import peer
@@ -8,7 +9,7 @@ from harness import Case, wait_until
 from test_forward import as_is, mac, macswap
 
 
-class InTreeTestpmd(Case):
+class Releases(Case):
     def grows(self, host, field, by, timeout=10):
         before = host.port()[field]
         wait_until(lambda: host.port()[field] >= before + by, timeout, f"{by} more {field}")
@@ -80,11 +81,24 @@ class InTreeTestpmd(Case):
         self.assertEqual(pmd.quit(), 0)
 
 
+    def test_without_a_monitor_page(self):
+        """Kernels since 6.10 have channels without one; until 25.07 its bus passes them over."""
+        host = self.host("gen:rate=5K", args=["--poll", "busy"])
+        app = self.own(peer.forwarder(host, 1, env={"RIG_MONITOR": "none"}))
+        if peer.NO_MONITOR:
+            app.expect("forwarding on 1 ports", 20)
+            self.grows(host, "verified", 1000)
+        else:
+            app.expect("forwarding on 0 ports", 20)
+        app.signal(signal.SIGINT)
+        self.assertEqual(app.wait(), 0)
+
+
 def add(name, check, *args):
-    setattr(InTreeTestpmd, "test_" + name, lambda self: check(self, *args))
+    setattr(Releases, "test_" + name, lambda self: check(self, *args))
 
 
 if peer.TESTPMD_POLLS:
     for q in (1, 2, 4):
         for mode_name, changed in (("io", as_is), ("mac", mac), ("macswap", macswap)):
-            add(f"{mode_name}_{q}q_every_size", InTreeTestpmd.check, mode_name, changed, q)
+            add(f"{mode_name}_{q}q_every_size", Releases.check, mode_name, changed, q)

@@ -81,6 +81,16 @@ class Releases(Case):
         self.assertEqual(pmd.quit(), 0)
 
 
+    def test_withdrawn_nic(self):
+        """Pitfall B4: no release tells the application; test_removal* of the rig do it with ours."""
+        host = self.host("gen:rate=5K", args=["--poll", "busy"])
+        pmd = self.own(peer.testpmd(host, env={"RIG_VERBOSE": "1"})).ready()
+        pmd.start()
+        host.request("rescind", 0)
+        pmd.expect("withdrawn", 10)
+        self.assertIn("Number of available ports: 1", pmd.cmd("show port summary all"))
+        self.assertNotIn("removal event", pmd.text)
+
     def test_without_a_monitor_page(self):
         """Kernels since 6.10 have channels without one; until 25.07 its bus passes them over."""
         host = self.host("gen:rate=5K", args=["--poll", "busy"])

@@ -21,12 +21,17 @@ die() {
 	exit 1
 }
 
-# Run a command as root, without ever asking for a password.
+# Run a command as root, without ever asking for a password. sudo drops the environment, in which
+# stand the DPDK that is meant (use_dpdk) and what the tests are told.
 as_root() {
+	local name kept=("PATH=$PATH")
 	if [ "$(id -u)" = 0 ]; then
 		"$@"
 	elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
-		sudo -n "$@"
+		for name in "${!HYPERPOLL_@}" LD_LIBRARY_PATH PKG_CONFIG_PATH; do
+			[ -z "${!name-}" ] || kept+=("$name=${!name}")
+		done
+		sudo -n env "${kept[@]}" "$@"
 	else
 		return 126
 	fi

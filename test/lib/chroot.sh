@@ -45,6 +45,7 @@ chroot_run() {
 		tar c --null --no-recursion --ignore-failed-read -T - | as_root tar x --no-same-owner -C "$dir/hyperpoll"
 	# shellcheck disable=SC2016 # expanded inside
 	as_root env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM="${TERM-dumb}" \
+		HYPERPOLL_COMMAND="./run chroot ${dir##*/chroot-} $*" HYPERPOLL_REVISION="$(revision)" \
 		unshare --mount sh -ec '
 			dir=$1 sdk=$2
 			shift 2

@@ -21,6 +21,9 @@ die() {
 	exit 1
 }
 
+# The commit that the working tree is at, and whether it is just that; nothing outside a checkout.
+revision() { git -c safe.directory='*' describe --always --dirty --exclude '*' 2>/dev/null || true; }
+
 # Run a command as root, without ever asking for a password.
 as_root() {
 	if [ "$(id -u)" = 0 ]; then

@@ -82,9 +82,9 @@ apt_get() {
 
 # Install what the named sets of packages lack.
 setup_packages() {
-	local missing=() all p set
+	local missing=() all='' p set
 	for set in "$@"; do
-		all+=" ${packages[$set]}"
+		all+=" ${packages[$set]-$(die "no set of packages '$set'; there are: ${!packages[*]}")}"
 	done
 	for p in $all; do
 		[ "$(dpkg-query -W -f '${db:Status-Abbrev}' "$p" 2>/dev/null)" = 'ii ' ] || missing+=("$p")

@@ -8,6 +8,7 @@ declare -A suites=([unit]=600 [integration]=600 [uio]=900 [peer]=300 [vm]=2400)
 suite_order=(unit integration uio peer vm)
 # What ./run test --long adds; there the random calls are ten times as many, too.
 suites_long=(vm-6.12 vm-newest)
+suites_all=("${suite_order[@]}" "${suites_long[@]}")
 suites+=([vm-6.12]=2400 [vm-newest]=2400)
 
 # Everything once more, by clang with the sanitizers: for suites unit, integration and uio.

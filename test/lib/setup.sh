@@ -8,8 +8,9 @@ declare -A packages=(
 	[build]="meson ninja-build gcc pkg-config dpkg-dev xz-utils python3
 		libdpdk-dev libjson-c-dev libnuma-dev libpcap-dev"
 	[demo]="dpdk dpdk-dev iproute2 iputils-ping procps util-linux"
-	[test]="clang clang-format libclang-rt-dev dpdk-doc libcunit1-dev tshark"
-	[vm]="qemu-system-x86 linux-image-amd64 busybox-static cpio kmod ethtool socat"
+	[test]="busybox-static clang clang-format libclang-rt-dev dpdk-doc libcunit1-dev tshark"
+	[vm]="qemu-system-x86 linux-image-amd64 cpio kmod ethtool socat"
+	[suricata]="suricata"
 )
 
 hugepages_wanted=512

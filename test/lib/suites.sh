@@ -7,9 +7,9 @@
 declare -A suites=([unit]=600 [integration]=600 [uio]=900 [peer]=300 [vm]=2400)
 suite_order=(unit integration uio peer vm)
 # What ./run test --long adds; there the random calls are ten times as many, too.
-suites_long=(vm-6.12 vm-newest)
+suites_long=(suricata vm-6.12 vm-newest)
 suites_all=("${suite_order[@]}" "${suites_long[@]}")
-suites+=([vm-6.12]=2400 [vm-newest]=2400)
+suites+=([suricata]=600 [vm-6.12]=2400 [vm-newest]=2400)
 
 # Everything once more, by clang with the sanitizers: for suites unit, integration and uio.
 compile_asan() {
@@ -49,7 +49,12 @@ suite_vm() {
 	python3 -B test/vm/run.py
 }
 
-# The same with the guest on other kernels, of this release's backports or of testing.
+# The distribution's Suricata captures; skipped where it is not installed or is built without DPDK.
+suite_suricata() {
+	as_root_if_possible python3 -B test/integration/run.py test_suricata
+}
+
+# The same as suite vm with the guest on other kernels, of this release's backports or of testing.
 suite_vm-6.12() {
 	HYPERPOLL_KERNEL=6.12 suite_vm
 }

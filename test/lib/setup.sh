@@ -134,7 +134,7 @@ copy_sdk() {
 # version $3 before others, to folder $4. @return 1 when it has none
 git_sdk() {
 	local git=(git -c safe.directory='*' -C "$1") series=$2 installed=$3 sdk=$4 tag file
-	command -v git >/dev/null || { : >build-sdk/apt.log && apt_get install git; } ||
+	command -v git >/dev/null || { say "installing git" && : >build-sdk/apt.log && apt_get install git; } ||
 		die "DPDK_SDK=$1 looks like a git repository and git is not installed"
 	tag=$("${git[@]}" tag --list "v$installed" "v$series" "v$series.*" 2>/dev/null | grep -v rc |
 		sort -V | awk -v want="v$installed" '{last = $0} $0 == want {found = $0} END {print found ? found : last}')
@@ -214,7 +214,7 @@ setup_sdk() {
 		package_sdk "$(dpkg-query -W -f '${source:Version}' libdpdk-dev 2>/dev/null)" "$series" "$sdk" ||
 			[ "$(dpdk_series "$have")" = "$series" ] || {
 			tail -n 5 "$sdk/source.log" >&2
-			die "the package sources of this machine offer no source of DPDK $series ($installed is" \
+			die "no source of DPDK $series can be had from this machine's package sources ($installed is" \
 				"installed): name a DPDK tree or git checkout of that series: DPDK_SDK=DIR ./run $verb" \
 				"(log: $sdk/source.log)"
 		}

@@ -49,6 +49,8 @@ chroot_run() {
 		unshare --mount sh -ec '
 			dir=$1 sdk=$2
 			shift 2
+			# "ip netns exec" wants a root folder that is a mount of its own.
+			mount --bind "$dir" "$dir"
 			mount -t proc proc "$dir/proc"
 			for name in sys dev run; do
 				mount --rbind "/$name" "$dir/$name"

@@ -45,8 +45,8 @@ struct guest {
 	struct host_nic *nic;
 	struct host_nic_config config;
 	struct test_port port;
-	uint32_t ring_pages; /* data pages of one ring */
-	uint8_t *ring_mem[GUEST_CHANNELS];
+	uint32_t ring_pages;		   /* data pages of one ring */
+	uint8_t *ring_mem[GUEST_CHANNELS]; /* not of mirrored rings */
 	struct vmbus_ring_writer out[GUEST_CHANNELS];
 	struct vmbus_ring_reader in[GUEST_CHANNELS];
 	uint8_t *recv, *send, *pages;
@@ -63,6 +63,7 @@ struct guest {
 	uint32_t complaints;
 	char complaint[200]; /* the last */
 	bool open_at_once;   /* subchannels() opens the channels */
+	bool mirrored;	     /* rings are mapped twice over, as those of hvsim */
 	int subchannels_rc;
 };
 
@@ -70,6 +71,9 @@ struct guest {
 
 /* Text of --nic without port=; ring size in data pages. Fails the test when the NIC cannot be. */
 void guest_start(struct guest *g, const char *nic, uint32_t ring_pages);
+/* The same on a port of the host, which the NIC closes; with mirrored rings. */
+void guest_start_port(
+	struct guest *g, const char *nic, uint32_t ring_pages, struct host_port *port);
 void guest_stop(struct guest *g);
 void guest_open(struct guest *g, unsigned int channel);
 
@@ -90,6 +94,8 @@ int guest_ack(struct guest *g, unsigned int channel, uint64_t tid);
 
 /* Run the host once and read all rings. Returns the host's work. */
 unsigned int guest_poll(struct guest *g);
+/* The second half of it. */
+void guest_drain(struct guest *g);
 /* The completion of @p tid among the packets of the last poll, or NULL. */
 const struct guest_packet *guest_completion(const struct guest *g, uint64_t tid);
 /* The n-th transfer-page packet of the last poll, or NULL. */

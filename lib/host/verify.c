@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/host/crc32c.h"
 #include "lib/host/verify.h"
 
 #define ETHERTYPE_IPV4 0x0800u
@@ -37,73 +38,6 @@ gen_random(uint64_t *state)
 	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
 	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
 	return z ^ z >> 31;
-}
-
-/* ---- CRC32C: the instruction where the processor has it, else eight tables ---- */
-
-#define CRC32C_POLY 0x82f63b78u
-
-static uint32_t crc_table[8][256];
-
-__attribute__((constructor)) static void
-crc_table_fill(void)
-{
-	for (uint32_t i = 0; i < 256; i++) {
-		uint32_t crc = i;
-
-		for (int bit = 0; bit < 8; bit++)
-			crc = crc & 1 ? crc >> 1 ^ CRC32C_POLY : crc >> 1;
-		crc_table[0][i] = crc;
-	}
-	for (int t = 1; t < 8; t++)
-		for (uint32_t i = 0; i < 256; i++)
-			crc_table[t][i] =
-				crc_table[t - 1][i] >> 8 ^ crc_table[0][crc_table[t - 1][i] & 0xff];
-}
-
-static uint32_t
-crc32c_tables(uint32_t crc, const uint8_t *p, size_t len)
-{
-	for (; len >= 8; len -= 8, p += 8) {
-		uint64_t w;
-
-		memcpy(&w, p, 8);
-		w ^= crc;
-		crc = crc_table[7][w & 0xff] ^ crc_table[6][w >> 8 & 0xff] ^
-		      crc_table[5][w >> 16 & 0xff] ^ crc_table[4][w >> 24 & 0xff] ^
-		      crc_table[3][w >> 32 & 0xff] ^ crc_table[2][w >> 40 & 0xff] ^
-		      crc_table[1][w >> 48 & 0xff] ^ crc_table[0][w >> 56];
-	}
-	while (len-- > 0)
-		crc = crc >> 8 ^ crc_table[0][(crc ^ *p++) & 0xff];
-	return crc;
-}
-
-#if defined(__x86_64__)
-__attribute__((target("sse4.2"))) static uint32_t
-crc32c_sse(uint32_t crc, const uint8_t *p, size_t len)
-{
-	uint64_t c = crc, w;
-
-	for (; len >= 8; len -= 8, p += 8) {
-		memcpy(&w, p, 8);
-		c = __builtin_ia32_crc32di(c, w);
-	}
-	crc = (uint32_t)c;
-	while (len-- > 0)
-		crc = __builtin_ia32_crc32qi(crc, *p++);
-	return crc;
-}
-#endif
-
-uint32_t
-gen_crc32c(uint32_t crc, const void *data, size_t len)
-{
-#if defined(__x86_64__)
-	if (__builtin_cpu_supports("sse4.2"))
-		return crc32c_sse(crc, data, len);
-#endif
-	return crc32c_tables(crc, data, len);
 }
 
 /* ---- frames ---- */
@@ -147,9 +81,9 @@ frame_crc(const uint8_t *udp, uint32_t udp_len)
 	const uint8_t *payload = udp + GEN_UDP_LEN;
 	/* The XOR of the ports survives their exchange. */
 	uint32_t seed = (get16be(udp) ^ get16be(udp + 2)) << 16 | get16be(udp + 4);
-	uint32_t crc = gen_crc32c(~seed, payload, TAG_CRC);
+	uint32_t crc = crc32c(~seed, payload, TAG_CRC);
 
-	return ~gen_crc32c(crc, payload + GEN_TAG_LEN, udp_len - GEN_UDP_LEN - GEN_TAG_LEN);
+	return ~crc32c(crc, payload + GEN_TAG_LEN, udp_len - GEN_UDP_LEN - GEN_TAG_LEN);
 }
 
 void

@@ -64,9 +64,6 @@ enum gen_verdict {
 /** Judge one frame; fills in @p tag when it is intact. */
 enum gen_verdict gen_frame_check(const uint8_t *frame, uint32_t len, struct gen_tag *tag);
 
-/** CRC-32C (Castagnoli); start with ~0 and invert at the end for the standard value. */
-uint32_t gen_crc32c(uint32_t crc, const void *data, size_t len);
-
 /** Sequence numbers of a flow that can be told apart when they come late. */
 #define VERIFY_WINDOW 1024u
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/host/crc32c.h"
 #include "lib/host/port.h"
 #include "lib/host/verify.h"
 #include "test/unit/unit.h"
@@ -123,8 +124,31 @@ test_crc32c(void)
 {
 	static const uint8_t zero[32];
 
-	CU_ASSERT_EQUAL(~gen_crc32c(~0u, "123456789", 9), 0xe3069283u);
-	CU_ASSERT_EQUAL(~gen_crc32c(~0u, zero, sizeof(zero)), 0x8a9136aau);
+	CU_ASSERT_EQUAL(~crc32c(~0u, "123456789", 9), 0xe3069283u);
+	CU_ASSERT_EQUAL(~crc32c(~0u, zero, sizeof(zero)), 0x8a9136aau);
+}
+
+/* What the processor's instructions give is what bytes taken one by one give, for any length. */
+static void
+test_crc32c_is_the_same_without_instructions(void)
+{
+	static uint8_t data[GEN_FRAME_MAX + 8], zero[GEN_FRAME_MAX];
+	uint64_t random = 7;
+	uint32_t crc = 0x12345678, len;
+
+	for (len = 0; len < sizeof(data); len++)
+		data[len] = (uint8_t)gen_random(&random);
+	for (len = 0; len <= GEN_FRAME_MAX; len += len < 700 ? 1 : 77) {
+		const uint8_t *at = data + len % 8;
+		uint32_t distance = crc32c_distance(len);
+
+		CU_ASSERT_EQUAL_FATAL(crc32c(crc, at, len), crc32c_portable(crc, at, len));
+		CU_ASSERT_EQUAL_FATAL(crc32c_skip(crc, distance), crc32c_portable(crc, zero, len));
+		CU_ASSERT_EQUAL_FATAL(
+			crc32c_skip_portable(crc, distance), crc32c_portable(crc, zero, len));
+		CU_ASSERT_EQUAL_FATAL(crc32c_skip(crc, distance) ^ crc32c(0, at, len),
+			crc32c_portable(crc, at, len));
+	}
 }
 
 #define ROOM 9100u
@@ -162,7 +186,7 @@ digest(const char *spec, unsigned int count, uint64_t *bytes)
 	*bytes = 0;
 	while (total < count && (n = take(port, frames, 64)) > 0) {
 		for (i = 0; i < n; i++) {
-			sum = sum * 31 + gen_crc32c(~0u, frames[i].data, frames[i].len);
+			sum = sum * 31 + crc32c(~0u, frames[i].data, frames[i].len);
 			*bytes += frames[i].len;
 		}
 		total += n;
@@ -470,6 +494,8 @@ main(void)
 		{"good specifications", test_good_specs},
 		{"bad specifications say what is wrong", test_bad_specs},
 		{"crc32c", test_crc32c},
+		{"crc32c with and without instructions",
+			test_crc32c_is_the_same_without_instructions},
 		{"gen is deterministic", test_gen_is_deterministic},
 		{"bytes of a generated frame", test_frame_bytes},
 		{"every damaged byte shows", test_every_damaged_byte_shows},

@@ -41,28 +41,28 @@ times(uint32_t a, uint32_t b)
 	return product;
 }
 
-uint32_t
-crc32c_distance(uint32_t len)
+static uint32_t
+times_x_to(uint32_t a, unsigned int power)
 {
-	uint32_t power = ONE, square = times_x(ONE);
-	uint64_t bits = (uint64_t)len * 8;
+	while (power-- > 0)
+		a = times_x(a);
+	return a;
+}
 
-	for (int i = 0; i < 33; i++)
-		power = over_x(power);
-	for (; bits != 0; bits >>= 1, square = times(square, square))
-		if (bits & 1)
-			power = times(power, square);
-	return power;
+void
+crc32c_distances(uint32_t *distance, uint32_t n)
+{
+	distance[0] = ONE;
+	for (unsigned int i = 0; i < 33; i++)
+		distance[0] = over_x(distance[0]);
+	for (uint32_t i = 0; i < n; i++)
+		distance[i + 1] = times_x_to(distance[i], 8);
 }
 
 uint32_t
 crc32c_skip_portable(uint32_t crc, uint32_t distance)
 {
-	uint32_t product = times(crc, distance);
-
-	for (int i = 0; i < 33; i++)
-		product = times_x(product);
-	return product;
+	return times_x_to(times(crc, distance), 33);
 }
 
 uint32_t
@@ -86,13 +86,8 @@ crc32c_portable(uint32_t crc, const void *data, size_t len)
 static void
 table_fill(void)
 {
-	for (uint32_t i = 0; i < 256; i++) {
-		uint32_t crc = i;
-
-		for (int bit = 0; bit < 8; bit++)
-			crc = times_x(crc);
-		table[0][i] = crc;
-	}
+	for (uint32_t i = 0; i < 256; i++)
+		table[0][i] = times_x_to(i, 8);
 	for (int t = 1; t < 8; t++)
 		for (uint32_t i = 0; i < 256; i++)
 			table[t][i] = table[t - 1][i] >> 8 ^ table[0][table[t - 1][i] & 0xff];
@@ -185,12 +180,9 @@ crc32c_choose(void)
 	table_fill();
 #if defined(__x86_64__)
 	fast = __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("pclmul");
-	word_distance[0] = crc32c_distance(0);
-	for (uint32_t i = 1; i <= 2 * STREAM_MAX; i++) {
-		word_distance[i] = word_distance[i - 1];
-		for (int bit = 0; bit < 64; bit++)
-			word_distance[i] = times_x(word_distance[i]);
-	}
+	crc32c_distances(word_distance, 0);
+	for (uint32_t i = 0; i < 2 * STREAM_MAX; i++)
+		word_distance[i + 1] = times_x_to(word_distance[i], 64);
 #endif
 }
 

@@ -15,10 +15,8 @@
 /** The state @p crc after @p len bytes more. */
 uint32_t crc32c(uint32_t crc, const void *data, size_t len);
 
-/**
- * What stands for @p len bytes in crc32c_skip(). Takes thousands of instructions: to be kept.
- */
-uint32_t crc32c_distance(uint32_t len);
+/** What stands for 0 to @p n bytes in crc32c_skip(): n + 1 words. */
+void crc32c_distances(uint32_t *distance, uint32_t n);
 
 /**
  * The state @p crc after as many zero bytes as @p distance stands for. As states add up by XOR,

@@ -30,9 +30,7 @@ struct port_gen {
 	uint32_t flows, next_flow;
 	uint32_t size_min, size_max;
 	bool imix;
-	uint16_t stream;
-	uint8_t dst[6], src[6];
-	uint8_t pattern[GEN_PATTERN_LEN];
+	struct gen_source source;
 };
 
 /* Sizes of the "simple IMIX" 7:4:1, without FCS. */
@@ -82,8 +80,8 @@ gen_receive(struct host_port *port, struct host_frame *frames, unsigned int n)
 	if (due > left)
 		due = (unsigned int)left;
 	for (made = 0; made < due; made++) {
-		struct gen_tag tag = {gen->stream, (uint16_t)gen->next_flow, gen->sequence};
-		uint32_t size = gen_size(gen);
+		uint32_t size = gen_size(gen), flow = gen->next_flow;
+		uint64_t sequence = gen->sequence;
 
 		gen->generated++;
 		if (++gen->next_flow == gen->flows) {
@@ -95,7 +93,7 @@ gen_receive(struct host_port *port, struct host_frame *frames, unsigned int n)
 			port_drop(&gen->stats, &gen->stats.rx_dropped_size);
 			continue;
 		}
-		gen_frame_write(frames[done].data, size, gen->dst, gen->src, &tag, gen->pattern);
+		gen_frame_write(&gen->source, frames[done].data, size, (uint16_t)flow, sequence);
 		frames[done++].len = size;
 		gen->stats.rx_bytes += size;
 	}
@@ -233,6 +231,7 @@ port_gen_open(const char *args, const uint8_t mac[6], struct host_port **port,
 {
 	struct port_gen *gen = calloc(1, sizeof(*gen));
 	uint64_t seed = 1, random;
+	uint16_t stream;
 	int rc;
 
 	if (gen == NULL)
@@ -252,22 +251,16 @@ port_gen_open(const char *args, const uint8_t mac[6], struct host_port **port,
 	}
 	/* The stream tells two generators of one seed apart by the guest they send to. */
 	random = seed;
-	memcpy(gen->dst, mac, 6);
 	for (unsigned int i = 0; i < 6; i++)
 		random = gen_random(&random) ^ mac[i];
-	gen->stream = (uint16_t)gen_random(&random);
-	verifier_own_stream(gen->verifier, gen->stream);
-	random = seed;
-	for (unsigned int i = 0; i + 8 <= GEN_PATTERN_LEN; i += 8) {
-		uint64_t word = gen_random(&random);
-
-		memcpy(gen->pattern + i, &word, 8);
-	}
-	gen->random = gen_random(&random);
+	stream = (uint16_t)gen_random(&random);
 	/* Locally administered, never equal to a guest's (hvsim's MACs start with 00:15:5d). */
 	const uint8_t src[6] = {0x02, 0x48, 0x50, mac[3], mac[4], mac[5]};
 
-	memcpy(gen->src, src, 6);
+	random = seed;
+	gen_source_init(&gen->source, mac, src, stream, &random);
+	gen->random = gen_random(&random);
+	verifier_own(gen->verifier, &gen->source);
 	gen->port.ops = &gen_ops;
 	*port = &gen->port;
 	return 0;

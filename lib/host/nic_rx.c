@@ -198,7 +198,7 @@ rx_not_ready_counter(struct host_nic *nic)
 bool
 nic_rx_wants_port(const struct host_nic *nic)
 {
-	if (nic->knobs.stall_rx)
+	if (nic->knobs.stall_rx || nic->port->ops->receive == NULL)
 		return false;
 	return !nic->port->ops->on_demand || rx_ready(nic);
 }

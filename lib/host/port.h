@@ -49,6 +49,7 @@ struct host_port_ops {
 	const char *kind;
 	/**
 	 * Frames for the guest: write up to @p n <= HOST_PORT_BURST frames into the buffers given.
+	 * NULL: there never are any.
 	 * @return frames written; never blocks
 	 */
 	unsigned int (*receive)(struct host_port *port, struct host_frame *frames, unsigned int n);
@@ -73,6 +74,11 @@ struct host_port_ops {
 	 * cannot receive. Other ports are asked then too and their frames dropped.
 	 */
 	bool on_demand;
+	/**
+	 * send() only looks at the frames and passes nothing on: they may lie in memory that the
+	 * guest still writes.
+	 */
+	bool only_reads;
 };
 
 /** Base of every port; the kinds embed it as their first member. */

@@ -165,6 +165,7 @@ static const struct host_port_ops gen_ops = {
 	.stats = gen_stats,
 	.close = gen_close,
 	.on_demand = true,
+	.only_reads = true,
 };
 
 /* "N", "A-B" or "imix". */

@@ -14,12 +14,6 @@ struct port_sink {
 	struct verifier *verifier;
 };
 
-static unsigned int
-sink_receive(struct host_port *port, struct host_frame *frames, unsigned int n)
-{
-	return 0;
-}
-
 static void
 sink_send(struct host_port *port, const struct host_frame *frames, unsigned int n)
 {
@@ -64,12 +58,12 @@ sink_close(struct host_port *port)
 
 static const struct host_port_ops sink_ops = {
 	.kind = "sink",
-	.receive = sink_receive,
 	.send = sink_send,
 	.fd = sink_fd,
 	.deadline = sink_deadline,
 	.stats = sink_stats,
 	.close = sink_close,
+	.only_reads = true,
 };
 
 int

@@ -31,7 +31,7 @@ def run(command, case, size, turns):
 
 def instructions(binary, case, size):
     with tempfile.TemporaryDirectory() as folder:
-        frames, _, said = run(["valgrind", "--tool=callgrind", "--toggle-collect=host_nic_poll",
+        frames, _, said = run(["valgrind", "--tool=callgrind", "--toggle-collect=measured_turn",
                                f"--callgrind-out-file={folder}/out", binary], case, size, 500)
     return int(re.search(r"Collected : (\d+)", said).group(1)) / frames
 

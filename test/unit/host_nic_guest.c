@@ -33,6 +33,7 @@ port_send(struct host_port *port, const struct host_frame *frames, unsigned int 
 	unsigned int i;
 
 	p->sends++;
+	p->last = frames[n - 1].data;
 	for (i = 0; i < n && p->out_n < GUEST_FRAMES; i++, p->out_n++) {
 		uint32_t len = frames[i].len < GUEST_FRAME ? frames[i].len : GUEST_FRAME;
 
@@ -52,6 +53,14 @@ static const struct host_port_ops port_ops = {
 	.receive = port_receive,
 	.send = port_send,
 	.close = port_close,
+};
+
+static const struct host_port_ops port_ops_only_reads = {
+	.kind = "test",
+	.receive = port_receive,
+	.send = port_send,
+	.close = port_close,
+	.only_reads = true,
 };
 
 /* ---- transport ---- */
@@ -82,6 +91,15 @@ transport_buffer(void *ctx, uint32_t handle, struct host_buffer *buffer)
 	buffer->base = handle == GUEST_RECV ? g->recv : g->send;
 	buffer->len = handle == GUEST_RECV ? g->recv_len : g->send_len;
 	return 0;
+}
+
+static void
+transport_release(void *ctx, const struct host_buffer *buffer)
+{
+	struct guest *g = ctx;
+
+	g->released++;
+	g->out_released = g->port.out_n;
 }
 
 static int
@@ -132,6 +150,7 @@ start(struct guest *g, const char *nic, uint32_t ring_pages, struct host_port *p
 		.signal = transport_signal,
 		.page = transport_page,
 		.buffer = transport_buffer,
+		.release = transport_release,
 		.subchannels = transport_subchannels,
 		.offer = transport_offer,
 		.broken = transport_broken,
@@ -144,7 +163,7 @@ start(struct guest *g, const char *nic, uint32_t ring_pages, struct host_port *p
 	g->ring_pages = ring_pages;
 	g->next_tid = 1;
 	g->ack = true;
-	g->port.port.ops = &port_ops;
+	g->port.port.ops = getenv("PORT_ONLY_READS") != NULL ? &port_ops_only_reads : &port_ops;
 	g->port.in = calloc(GUEST_FRAMES, sizeof(*g->port.in));
 	g->port.out = calloc(GUEST_FRAMES, sizeof(*g->port.out));
 	g->packets = calloc(GUEST_PACKETS, sizeof(*g->packets));

@@ -18,13 +18,17 @@
 #define GUEST_FRAMES   4096u
 #define GUEST_FRAME    2048u
 
-/* A port whose frames a test puts in and takes out. */
+/*
+ * A port whose frames a test puts in and takes out. With the environment variable PORT_ONLY_READS
+ * it says that it only reads: then frames may come from the guest's memory.
+ */
 struct test_port {
 	struct host_port port;
 	uint32_t in_head, in_tail; /* frames for the guest */
 	uint32_t out_n;		   /* frames of the guest */
 	uint32_t sends, receives;  /* calls */
 	bool endless;		   /* receive() always has frame 0 */
+	const uint8_t *last;	   /* where the last frame of the guest lay */
 	struct {
 		uint32_t len;
 		uint8_t data[GUEST_FRAME];
@@ -65,6 +69,8 @@ struct guest {
 	bool open_at_once;   /* subchannels() opens the channels */
 	bool mirrored;	     /* rings are mapped twice over, as those of hvsim */
 	int subchannels_rc;
+	uint32_t released;     /* buffers */
+	uint32_t out_released; /* frames that the port had when the last one went */
 };
 
 #define GUEST_PACKETS 2048u

@@ -22,13 +22,8 @@
 #define AT_CRC	       (AT_TAG + 14)
 #define AT_FILL	       (AT_TAG + GEN_TAG_LEN)
 
-/* The bytes of our header that the CRC covers. */
-struct tag_bytes {
-	uint16_t magic, stream, flow;
-	uint16_t sequence[4];
-};
+/* Bytes of our header that the CRC covers. */
 #define TAG_COVERED 14u
-_Static_assert(sizeof(struct tag_bytes) == TAG_COVERED, "tag");
 
 static void
 put16be(uint8_t *p, uint32_t v)
@@ -83,21 +78,17 @@ sum_fold(uint64_t sum)
 	return (uint16_t)sum;
 }
 
-/* A UDP checksum that somebody filled in (0 = none) must be right; @p head to the fill. */
+/* Is the UDP checksum of a frame of @p len bytes right? */
 static bool
-udp_checksum_ok(const uint8_t *head, const uint8_t *fill, uint32_t fill_len)
+udp_checksum_ok(const uint8_t *frame, uint32_t len)
 {
-	uint64_t sum = 17 + get16be(head + AT_UDP_LENGTH);
+	uint64_t sum = 17 + len - AT_UDP;
 	uint32_t i;
 
-	if (get16be(head + AT_UDP + 6) == 0)
-		return true;
-	for (i = AT_IP + 12; i < AT_FILL; i += 2)
-		sum += get16be(head + i);
-	for (i = 0; i + 1 < fill_len; i += 2)
-		sum += get16be(fill + i);
-	if (i < fill_len)
-		sum += (uint32_t)fill[i] << 8;
+	for (i = AT_IP + 12; i + 1 < len; i += 2)
+		sum += get16be(frame + i);
+	if (i < len)
+		sum += (uint32_t)frame[i] << 8;
 	return sum_fold(sum) == 0xffff;
 }
 
@@ -158,11 +149,13 @@ gen_frame_write(const struct gen_source *source, uint8_t *frame, uint32_t size, 
 {
 	uint32_t ip_len = size - GEN_ETH_LEN, udp_len = ip_len - GEN_IP_LEN, port, crc;
 	uint32_t at = fill_start(sequence), fill = size - AT_FILL;
-	struct tag_bytes tag = {.magic = GEN_MAGIC, .stream = source->stream, .flow = flow};
+	/* As words, so that nothing is read back in other pieces than it was written. */
+	const uint64_t tag[2] = {
+		GEN_MAGIC | (uint32_t)source->stream << 16 | (uint64_t)flow << 32 | sequence << 48,
+		sequence >> 16};
 	uint16_t checksum = (uint16_t)~sum_fold(
 		source->ip_sum + __builtin_bswap16((uint16_t)ip_len) + __builtin_bswap16(flow));
 
-	memcpy(tag.sequence, &sequence, sizeof(sequence));
 	port = 1024u + flow % 32768u;
 	memcpy(frame, source->head, sizeof(source->head));
 	put16be(frame + AT_IP_LENGTH, ip_len);
@@ -170,65 +163,90 @@ gen_frame_write(const struct gen_source *source, uint8_t *frame, uint32_t size, 
 	put16be(frame + AT_IP_FLOW, flow);
 	put16be(frame + AT_UDP, port);
 	put16be(frame + AT_UDP_LENGTH, udp_len);
-	memcpy(frame + AT_TAG, &tag, sizeof(tag));
-	crc = fill_crc(source, head_crc(port, GEN_UDP_PORT, udp_len, &tag), at, fill);
+	memcpy(frame + AT_TAG, tag, sizeof(tag)); /* and two bytes of the CRC's place */
+	crc = fill_crc(source, head_crc(port, GEN_UDP_PORT, udp_len, tag), at, fill);
 	memcpy(frame + AT_CRC, &crc, 4);
 	memcpy(frame + AT_FILL, source->pattern + at, fill);
 }
 
 /* ---- judging ---- */
 
-/* Is the fill what the CRC in @p head says, or what @p source sent? */
-static bool
-fill_ok(const struct gen_source *source, const uint8_t *head, const struct gen_tag *tag,
-	const uint8_t *fill, uint32_t fill_len)
-{
-	uint32_t crc, at = fill_start(tag->sequence);
-	uint32_t state = head_crc(get16be(head + AT_UDP), get16be(head + AT_UDP + 2),
-		get16be(head + AT_UDP_LENGTH), head + AT_TAG);
+/*
+ * The header from the EtherType to the CRC, as six words: loaded from the frame itself, for a copy
+ * of it would be read back in other pieces than it was written, and that stalls.
+ */
+struct words {
+	uint64_t type_length;	/* EtherType, IP: version, length, id */
+	uint64_t proto_source;	/* fragment, TTL, protocol, checksum, half of the source */
+	uint64_t dest_port;	/* other half, destination, UDP: source port */
+	uint64_t udp_magic;	/* destination port, length, checksum, our magic */
+	uint64_t flow_sequence; /* stream, flow, half of the sequence number */
+	uint64_t sequence_crc;	/* other half, CRC */
+};
+#define AT_WORDS 12u
 
-	memcpy(&crc, head + AT_CRC, 4);
+/* 16 bits that begin at byte @p at of a word, in memory order or big-endian. */
+#define HALF(word, at)	  ((uint16_t)((word) >> 8 * (at)))
+#define HALF_BE(word, at) ((uint32_t)__builtin_bswap16(HALF(word, at)))
+
+/* One's complement sum of the IP header, but for its first bytes all that lies in three words. */
+static uint64_t
+words_ip_sum(const struct words *w)
+{
+	return (uint32_t)(w->type_length >> 16) + (w->type_length >> 48) +
+	       (uint32_t)w->proto_source + (w->proto_source >> 32) + (uint32_t)w->dest_port +
+	       HALF(w->dest_port, 4);
+}
+
+/* Is the fill what the CRC says, or what @p source sent? */
+static bool
+fill_ok(const struct gen_source *source, const struct words *w, const struct gen_tag *tag,
+	const uint8_t *frame, uint32_t len)
+{
+	uint32_t crc = (uint32_t)(w->sequence_crc >> 32), at = fill_start(tag->sequence);
+	uint32_t fill_len = len - AT_FILL;
+	uint32_t state = head_crc(HALF_BE(w->dest_port, 6), HALF_BE(w->udp_magic, 0),
+		HALF_BE(w->udp_magic, 2), frame + AT_TAG);
+
 	if (source != NULL && source->stream == tag->stream && fill_len <= GEN_FILL_MAX)
 		return crc == fill_crc(source, state, at, fill_len) &&
-		       memcmp(fill, source->pattern + at, fill_len) == 0;
-	return crc == ~crc32c(state, fill, fill_len);
+		       memcmp(frame + AT_FILL, source->pattern + at, fill_len) == 0;
+	return crc == ~crc32c(state, frame + AT_FILL, fill_len);
 }
 
 enum gen_verdict
 gen_frame_check(
 	const struct gen_source *source, const uint8_t *frame, uint32_t len, struct gen_tag *tag)
 {
-	uint8_t head[AT_FILL];
-	struct tag_bytes t;
 	uint32_t ip_len;
+	struct words w;
+	bool magic;
 
-	if (len < AT_FILL)
-		return GEN_FOREIGN;
-	if (get16be(frame + 12) == ETHERTYPE_VLAN) {
+	if (len >= AT_FILL + VLAN_TAG && get16be(frame + 12) == ETHERTYPE_VLAN) {
 		frame += VLAN_TAG;
 		len -= VLAN_TAG;
-		if (len < AT_FILL)
-			return GEN_FOREIGN;
 	}
-	memcpy(head, frame, sizeof(head));
-	memcpy(&t, head + AT_TAG, sizeof(t));
-	if (get16be(head + 12) != ETHERTYPE_IPV4)
+	if (len < AT_FILL)
+		return GEN_FOREIGN;
+	memcpy(&w, frame + AT_WORDS, sizeof(w));
+	magic = HALF(w.udp_magic, 6) == GEN_MAGIC;
+	if (HALF_BE(w.type_length, 0) != ETHERTYPE_IPV4)
 		return GEN_FOREIGN;
 	/* Either mark makes it ours, so that damage to one of them shows as corruption. */
-	if (t.magic != GEN_MAGIC && get16be(head + AT_UDP) != GEN_UDP_PORT &&
-		get16be(head + AT_UDP + 2) != GEN_UDP_PORT)
+	if (!magic && HALF_BE(w.dest_port, 6) != GEN_UDP_PORT &&
+		HALF_BE(w.udp_magic, 0) != GEN_UDP_PORT)
 		return GEN_FOREIGN;
 	ip_len = len - GEN_ETH_LEN;
-	if (t.magic != GEN_MAGIC || head[AT_IP] != 0x45 || head[AT_IP_PROTO] != 17 ||
-		get16be(head + AT_IP_LENGTH) != ip_len ||
-		get16be(head + AT_UDP_LENGTH) != ip_len - GEN_IP_LEN ||
-		sum_fold(ip_sum(head + AT_IP)) != 0xffff)
+	if (!magic || (w.type_length >> 16 & 0xff) != 0x45 || (w.proto_source >> 24 & 0xff) != 17 ||
+		HALF_BE(w.type_length, 4) != ip_len ||
+		HALF_BE(w.udp_magic, 2) != ip_len - GEN_IP_LEN ||
+		sum_fold(words_ip_sum(&w)) != 0xffff)
 		return GEN_CORRUPT;
-	tag->stream = t.stream;
-	tag->flow = t.flow;
-	memcpy(&tag->sequence, t.sequence, sizeof(tag->sequence));
-	return fill_ok(source, head, tag, frame + AT_FILL, len - AT_FILL) &&
-			       udp_checksum_ok(head, frame + AT_FILL, len - AT_FILL)
-		       ? GEN_INTACT
-		       : GEN_CORRUPT;
+	tag->stream = HALF(w.flow_sequence, 0);
+	tag->flow = HALF(w.flow_sequence, 2);
+	tag->sequence = w.flow_sequence >> 32 | w.sequence_crc << 32;
+	if (!fill_ok(source, &w, tag, frame, len))
+		return GEN_CORRUPT;
+	/* 0 is none; what somebody filled in must be right. */
+	return HALF(w.udp_magic, 4) == 0 || udp_checksum_ok(frame, len) ? GEN_INTACT : GEN_CORRUPT;
 }

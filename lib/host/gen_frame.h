@@ -13,7 +13,7 @@
  * and 18.. of the payload; then the fill pattern.
  *
  * Any thread, each on its own frames. A frame that is judged may lie in memory that its sender
- * still writes: what decides anything is loaded once.
+ * still writes: nothing in it says how much of it is read.
  */
 #ifndef HP_HOST_GEN_FRAME_H
 #define HP_HOST_GEN_FRAME_H

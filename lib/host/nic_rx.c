@@ -458,17 +458,17 @@ rx_deliver_plain(struct host_nic *nic, const struct rx_plan *plan, uint32_t sect
 {
 	uint32_t offset = section * nic->section_bytes, at = nic->data_offset;
 	uint8_t *message = nic->recv.base + offset, *frame = message + at;
-	struct rndis_packet header = plan->header;
+	uint32_t length = at + len;
 	uint16_t type;
 
 	memcpy(&type, frame + 12, sizeof(type));
 	if (len < RNDIS_MIN_FRAME || len > nic->mtu_field || rx_address(frame) != plan->mac ||
 		type == VLAN_TYPE)
 		return rx_deliver(nic, section, len);
-	header.h.length += len;
-	header.data_length = len;
-	memcpy(message, &header, sizeof(header));
-	batch_add(nic, 0, section, offset, at + len, len, 0);
+	memcpy(message, &plan->header, sizeof(plan->header));
+	memcpy(message + offsetof(struct rndis_packet, h.length), &length, sizeof(length));
+	memcpy(message + offsetof(struct rndis_packet, data_length), &len, sizeof(len));
+	batch_add(nic, 0, section, offset, length, len, 0);
 	return true;
 }
 

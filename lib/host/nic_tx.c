@@ -316,7 +316,7 @@ plain_message(struct host_nic *nic, const uint8_t *stream, uint32_t at, uint32_t
 {
 	struct rndis_packet_info info;
 	struct rndis_packet p;
-	uint8_t addresses[12];
+	uint8_t dst[6], src[6];
 
 	if (total - at < sizeof(p) || (at & (nic->announced.alignment - 1)) != 0)
 		return 0;
@@ -329,11 +329,12 @@ plain_message(struct host_nic *nic, const uint8_t *stream, uint32_t at, uint32_t
 		return 0;
 	frame->data = (uint8_t *)stream + at + info.data_abs;
 	frame->len = info.data_length;
-	memcpy(addresses, frame->data, sizeof(addresses));
+	memcpy(dst, frame->data, sizeof(dst));
+	memcpy(src, frame->data + 6, sizeof(src));
 	atomic_signal_fence(memory_order_seq_cst);
-	if (!nic->knobs.spoof && source_is_foreign(nic, addresses + 6))
+	if (!nic->knobs.spoof && source_is_foreign(nic, src))
 		return 0;
-	*kind = nic_frame_kind(addresses);
+	*kind = nic_frame_kind(dst);
 	return info.message_length;
 }
 

@@ -214,37 +214,56 @@ fill_ok(const struct gen_source *source, const struct words *w, const struct gen
 	return crc == ~crc32c(state, frame + AT_FILL, fill_len);
 }
 
+/* Judge the headers; @p w and @p tag are filled in when they are right, a VLAN tag is cut off. */
+static inline enum gen_verdict
+head_check(const uint8_t **frame, uint32_t *len, struct words *w, struct gen_tag *tag)
+{
+	uint32_t ip_len;
+	bool magic;
+
+	if (*len >= AT_FILL + VLAN_TAG && get16be(*frame + 12) == ETHERTYPE_VLAN) {
+		*frame += VLAN_TAG;
+		*len -= VLAN_TAG;
+	}
+	if (*len < AT_FILL)
+		return GEN_FOREIGN;
+	memcpy(w, *frame + AT_WORDS, sizeof(*w));
+	magic = HALF(w->udp_magic, 6) == GEN_MAGIC;
+	if (HALF_BE(w->type_length, 0) != ETHERTYPE_IPV4)
+		return GEN_FOREIGN;
+	/* Either mark makes it ours, so that damage to one of them shows as corruption. */
+	if (!magic && HALF_BE(w->dest_port, 6) != GEN_UDP_PORT &&
+		HALF_BE(w->udp_magic, 0) != GEN_UDP_PORT)
+		return GEN_FOREIGN;
+	ip_len = *len - GEN_ETH_LEN;
+	if (!magic || (w->type_length >> 16 & 0xff) != 0x45 ||
+		(w->proto_source >> 24 & 0xff) != 17 || HALF_BE(w->type_length, 4) != ip_len ||
+		HALF_BE(w->udp_magic, 2) != ip_len - GEN_IP_LEN ||
+		sum_fold(words_ip_sum(w)) != 0xffff)
+		return GEN_CORRUPT;
+	tag->stream = HALF(w->flow_sequence, 0);
+	tag->flow = HALF(w->flow_sequence, 2);
+	tag->sequence = w->flow_sequence >> 32 | w->sequence_crc << 32;
+	return GEN_INTACT;
+}
+
+enum gen_verdict
+gen_frame_check_head(const uint8_t *frame, uint32_t len, struct gen_tag *tag)
+{
+	struct words w;
+
+	return head_check(&frame, &len, &w, tag);
+}
+
 enum gen_verdict
 gen_frame_check(
 	const struct gen_source *source, const uint8_t *frame, uint32_t len, struct gen_tag *tag)
 {
-	uint32_t ip_len;
 	struct words w;
-	bool magic;
+	enum gen_verdict verdict = head_check(&frame, &len, &w, tag);
 
-	if (len >= AT_FILL + VLAN_TAG && get16be(frame + 12) == ETHERTYPE_VLAN) {
-		frame += VLAN_TAG;
-		len -= VLAN_TAG;
-	}
-	if (len < AT_FILL)
-		return GEN_FOREIGN;
-	memcpy(&w, frame + AT_WORDS, sizeof(w));
-	magic = HALF(w.udp_magic, 6) == GEN_MAGIC;
-	if (HALF_BE(w.type_length, 0) != ETHERTYPE_IPV4)
-		return GEN_FOREIGN;
-	/* Either mark makes it ours, so that damage to one of them shows as corruption. */
-	if (!magic && HALF_BE(w.dest_port, 6) != GEN_UDP_PORT &&
-		HALF_BE(w.udp_magic, 0) != GEN_UDP_PORT)
-		return GEN_FOREIGN;
-	ip_len = len - GEN_ETH_LEN;
-	if (!magic || (w.type_length >> 16 & 0xff) != 0x45 || (w.proto_source >> 24 & 0xff) != 17 ||
-		HALF_BE(w.type_length, 4) != ip_len ||
-		HALF_BE(w.udp_magic, 2) != ip_len - GEN_IP_LEN ||
-		sum_fold(words_ip_sum(&w)) != 0xffff)
-		return GEN_CORRUPT;
-	tag->stream = HALF(w.flow_sequence, 0);
-	tag->flow = HALF(w.flow_sequence, 2);
-	tag->sequence = w.flow_sequence >> 32 | w.sequence_crc << 32;
+	if (verdict != GEN_INTACT)
+		return verdict;
 	if (!fill_ok(source, &w, tag, frame, len))
 		return GEN_CORRUPT;
 	/* 0 is none; what somebody filled in must be right. */

@@ -84,4 +84,7 @@ enum gen_verdict {
 enum gen_verdict gen_frame_check(
 	const struct gen_source *source, const uint8_t *frame, uint32_t len, struct gen_tag *tag);
 
+/** The same by the frame's headers alone: nothing behind them is looked at, and no CRC. */
+enum gen_verdict gen_frame_check_head(const uint8_t *frame, uint32_t len, struct gen_tag *tag);
+
 #endif

@@ -18,7 +18,7 @@
 struct port_gen {
 	struct host_port port;
 	struct host_port_stats stats;
-	struct verifier *verifier;
+	struct verifier *verifier; /* NULL: verify=none */
 	struct port_pacer pacer;
 	uint64_t count;	    /* frames in all, 0 = no end */
 	uint64_t generated; /* frames made, delivered or not */
@@ -28,6 +28,7 @@ struct port_gen {
 	uint64_t returned;  /* frames that came back, or were given up */
 	uint64_t last_back_ns;
 	uint32_t flows, next_flow;
+	uint32_t sample; /* verify one frame in so many, 0 none */
 	uint32_t size_min, size_max;
 	bool imix;
 	struct gen_source source;
@@ -113,7 +114,8 @@ gen_send(struct host_port *port, const struct host_frame *frames, unsigned int n
 	for (unsigned int i = 0; i < n; i++) {
 		gen->stats.tx_frames++;
 		gen->stats.tx_bytes += frames[i].len;
-		verifier_frame(gen->verifier, frames[i].data, frames[i].len);
+		if (gen->verifier != NULL)
+			verifier_frame(gen->verifier, frames[i].data, frames[i].len);
 	}
 }
 
@@ -144,7 +146,8 @@ gen_stats(struct host_port *port, struct host_port_stats *stats)
 
 	*stats = gen->stats;
 	stats->finished = gen_finished(gen);
-	verifier_stats(gen->verifier, stats);
+	if (gen->verifier != NULL)
+		verifier_stats(gen->verifier, stats);
 }
 
 static void
@@ -200,7 +203,7 @@ static int
 gen_parse(struct port_gen *gen, const char *args, uint64_t *seed, const struct port_error *error)
 {
 	static const char *const keys[] = {
-		"size", "rate", "flows", "seed", "count", "window", NULL};
+		"size", "rate", "flows", "seed", "count", "window", "verify", NULL};
 	uint64_t flows = 1;
 	struct port_spec spec;
 	const char *value;
@@ -219,8 +222,10 @@ gen_parse(struct port_gen *gen, const char *args, uint64_t *seed, const struct p
 			rc = port_spec_number(&spec, key, value, 0, UINT64_MAX, seed);
 		else if (key == 4)
 			rc = port_spec_number(&spec, key, value, 0, UINT64_MAX, &gen->count);
-		else
+		else if (key == 5)
 			rc = port_spec_number(&spec, key, value, 0, 1000000000, &gen->window);
+		else
+			rc = port_spec_verify(&spec, value, &gen->sample);
 	}
 	gen->flows = (uint32_t)flows;
 	return rc;
@@ -238,6 +243,7 @@ port_gen_open(const char *args, const uint8_t mac[6], struct host_port **port,
 	if (gen == NULL)
 		return port_fail(error, -ENOMEM, "port gen: out of memory");
 	gen->size_min = gen->size_max = GEN_FRAME_MIN;
+	gen->sample = 1;
 	rc = gen_parse(gen, args, &seed, error);
 	if (rc != 0 || port == NULL) {
 		free(gen);
@@ -245,8 +251,9 @@ port_gen_open(const char *args, const uint8_t mac[6], struct host_port **port,
 	}
 	/* Own flows always fit; what another generator sends here is followed as far as possible.
 	 */
-	gen->verifier = verifier_create(gen->flows + GEN_FOREIGN_FLOWS);
-	if (gen->verifier == NULL) {
+	if (gen->sample != 0)
+		gen->verifier = verifier_create(gen->flows + GEN_FOREIGN_FLOWS);
+	if (gen->sample != 0 && gen->verifier == NULL) {
 		free(gen);
 		return port_fail(error, -ENOMEM, "port gen: out of memory for its flows");
 	}
@@ -261,7 +268,10 @@ port_gen_open(const char *args, const uint8_t mac[6], struct host_port **port,
 	random = seed;
 	gen_source_init(&gen->source, mac, src, stream, &random);
 	gen->random = gen_random(&random);
-	verifier_own(gen->verifier, &gen->source);
+	if (gen->verifier != NULL) {
+		verifier_own(gen->verifier, &gen->source);
+		verifier_sample(gen->verifier, gen->sample);
+	}
 	gen->port.ops = &gen_ops;
 	*port = &gen->port;
 	return 0;

@@ -35,6 +35,8 @@ static const struct bench_case {
 	{"gen", "gen:size=%u", RECEIVES, true, false},
 	{"loop", "gen:size=%u", FORWARDS, true, false},
 	{"sink", "sink", SENDS, false, false},
+	{"loop-none", "gen:size=%u,verify=none", FORWARDS, true, false},
+	{"sink-none", "sink:verify=none", SENDS, false, false},
 	{"echo", "echo", SENDS, true, false},
 	{"switch", "switch:bench", SENDS, true, true},
 };
@@ -259,7 +261,8 @@ main(int argc, char **argv)
 			bench.what = &cases[i];
 	if (bench.what == NULL || bench.size < GEN_FRAME_MIN || bench.size > 1514 ||
 		bench.turns < 4) {
-		fprintf(stderr, "usage: host_turn gen|loop|sink|echo|switch SIZE TURNS\n");
+		fprintf(stderr,
+			"usage: host_turn gen|loop|sink|loop-none|sink-none|echo|switch SIZE TURNS\n");
 		return 2;
 	}
 	return UNIT_RUN("host_turn", tests);

@@ -30,6 +30,9 @@ test_good_specs(void)
 	static const char *const good[] = {
 		"sink",
 		"sink:flows=100",
+		"sink:verify=none",
+		"sink:flows=9,verify=1/1",
+		"gen:size=1514,verify=1/1000000",
 		"echo",
 		"echo:",
 		"gen",
@@ -62,7 +65,12 @@ test_bad_specs(void)
 		{"GEN", "valid ports"},
 		{"ge", "valid ports"},
 		{":", "valid ports"},
-		{"sink:verify=1", "'verify'"},
+		{"sink:verify=1", "sink: verify=1 is not none, or 1/N"},
+		{"sink:verify=1/0", "N from 1 to 1000000"},
+		{"gen:verify=1/1000001", "gen: verify=1/1000001"},
+		{"gen:verify=all", "verify=all is not none"},
+		{"gen:verify=", "needs a value"},
+		{"echo:verify=none", "'verify'"},
 		{"sink:flows=0", "from 1 to"},
 		{"echo:x", "'x'"},
 		{"gen:sise=60", "valid keys: size=, rate=, flows=, seed=, count="},
@@ -363,6 +371,42 @@ test_verifier_counts(void)
 	p.sink->ops->close(p.sink);
 }
 
+/* verify=1/N sees damage behind the headers in every Nth frame, and what is missing in all. */
+static void
+test_verify_one_in_four(void)
+{
+	struct pair p = {
+		open_port("gen:size=100,count=40,verify=1/4"), open_port("sink:verify=1/4")};
+	struct host_port *none = open_port("sink:verify=none");
+	struct host_frame f[64];
+	struct host_port_stats s;
+	unsigned int i;
+
+	CU_ASSERT_EQUAL_FATAL(take(p.gen, f, 64), 40);
+	for (i = 0; i < 40; i++) {
+		if (i == 7 || i == 9)
+			continue;
+		f[i].data[90] ^= 1;
+		give(&p, &f[i]);
+		none->ops->send(none, &f[i], 1);
+	}
+	for (i = 0; i < 2; i++) {
+		s = stats_of(i == 0 ? p.gen : p.sink);
+		CU_ASSERT(s.verifies);
+		CU_ASSERT_EQUAL(s.corrupt, 10);
+		CU_ASSERT_EQUAL(s.verified, 28);
+		/* The corrupt ones, and two; the sink does not miss what came before its first. */
+		CU_ASSERT_EQUAL(s.lost, 12 - i);
+	}
+	s = stats_of(none);
+	CU_ASSERT_FALSE(s.verifies);
+	CU_ASSERT_EQUAL(s.tx_frames, 38);
+	CU_ASSERT_EQUAL(s.verified + s.corrupt + s.lost, 0);
+	p.gen->ops->close(p.gen);
+	p.sink->ops->close(p.sink);
+	none->ops->close(none);
+}
+
 static void
 test_verifier_window(void)
 {
@@ -506,6 +550,7 @@ main(void)
 		{"every damaged byte shows", test_every_damaged_byte_shows},
 		{"forwarding leaves frames intact", test_forwarding_leaves_frames_intact},
 		{"lost, duplicate, reordered, corrupt", test_verifier_counts},
+		{"verify=1/4 and verify=none", test_verify_one_in_four},
 		{"late beyond the window", test_verifier_window},
 		{"sink sees a reordered start", test_sink_sees_reordered_start},
 		{"foreign frames", test_foreign_frames},

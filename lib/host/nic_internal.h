@@ -51,6 +51,11 @@
 #define NIC_PACKET_COST 256u
 /* Largest packet taken from a ring: 128 ranges of 128 KiB in all, each with its page numbers. */
 #define NIC_PACKET_MAX (16u << 10)
+/*
+ * Frames of a port that can wait which are with the guest, per channel. More would be spread over
+ * more memory than the caches hold.
+ */
+#define NIC_OUTSTANDING 128u
 /* Room for the longest message header in front of the frames of an arena. */
 #define NIC_ARENA    (512u << 10)
 #define NIC_SEGMENTS (256u << 10)
@@ -232,6 +237,7 @@ struct host_nic {
 	uint8_t *arena, *segments;
 	uint32_t arena_used, segments_used, frames_n, pending_n;
 	struct host_frame frames[HOST_PORT_BURST];
+	uint8_t heads[HOST_PORT_BURST][HOST_FRAME_HEAD]; /* of frames in the guest's memory */
 	struct {
 		uint64_t tid;
 		uint32_t channel, answer;

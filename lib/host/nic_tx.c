@@ -2,8 +2,8 @@
 /*
  * Frames from the guest (spec/nvsp.md §7, spec/rndis.md §4, §10): gather the RNDIS stream once into
  * private memory, check all of it, then hand the frames to the port; sends of nothing but plain
- * frames are not gathered for ports that only read. A send is completed only after the port has its
- * data.
+ * frames are not gathered for ports that read in place. A send is completed only after the port has
+ * its data.
  */
 #include "lib/host/nic_internal.h"
 
@@ -241,6 +241,7 @@ frame_add(struct host_nic *nic, uint8_t *frame, uint32_t len, const struct rndis
 	f->data = frame;
 	f->len = len;
 	f->room = 0;
+	f->head = NULL;
 	if (nic->frames_n == HOST_PORT_BURST)
 		frames_send(nic);
 }
@@ -312,11 +313,10 @@ forward(struct host_nic *nic, struct nic_tx_message *m)
  */
 static inline uint32_t
 plain_message(struct host_nic *nic, const uint8_t *stream, uint32_t at, uint32_t total,
-	struct host_frame *frame, unsigned int *kind)
+	struct host_frame *frame, uint8_t head[HOST_FRAME_HEAD], unsigned int *kind)
 {
 	struct rndis_packet_info info;
 	struct rndis_packet p;
-	uint8_t dst[6], src[6];
 
 	if (total - at < sizeof(p) || (at & (nic->announced.alignment - 1)) != 0)
 		return 0;
@@ -325,16 +325,16 @@ plain_message(struct host_nic *nic, const uint8_t *stream, uint32_t at, uint32_t
 	atomic_signal_fence(memory_order_seq_cst);
 	if (rndis_packet_parse_head(&p, sizeof(p), total - at, &info) != 0 ||
 		(p.oob_offset | p.oob_length | p.oob_count | p.ppi_length | p.vc_handle) != 0 ||
+		info.data_length < HOST_FRAME_HEAD ||
 		info.data_length > nic->mtu_field + OFFLOAD_VLAN_TAG)
 		return 0;
 	frame->data = (uint8_t *)stream + at + info.data_abs;
 	frame->len = info.data_length;
-	memcpy(dst, frame->data, sizeof(dst));
-	memcpy(src, frame->data + 6, sizeof(src));
+	memcpy(head, frame->data, HOST_FRAME_HEAD);
 	atomic_signal_fence(memory_order_seq_cst);
-	if (!nic->knobs.spoof && source_is_foreign(nic, src))
+	if (!nic->knobs.spoof && source_is_foreign(nic, head + 6))
 		return 0;
-	*kind = nic_frame_kind(dst);
+	*kind = nic_frame_kind(head);
 	return info.message_length;
 }
 
@@ -343,11 +343,12 @@ plain_message(struct host_nic *nic, const uint8_t *stream, uint32_t at, uint32_t
  * most of them. Returns false, and nothing has happened, for any other.
  */
 static bool
-plain_send(struct host_nic *nic, const uint8_t *stream, uint32_t total)
+plain_send(struct host_nic *nic, const uint8_t *stream, uint32_t total, bool in_place)
 {
 	struct nic_oid_count counts[3] = {{0}};
 	struct host_frame *frame;
 	uint32_t at = 0, n = 0, most = PLAIN_MESSAGES, message;
+	uint8_t *head;
 	unsigned int kind;
 
 	if (!nic->link_up || nic->knobs.refuse_pct != 0 || total > nic->announced.transfer)
@@ -358,9 +359,13 @@ plain_send(struct host_nic *nic, const uint8_t *stream, uint32_t total)
 		frames_send(nic);
 	frame = &nic->frames[nic->frames_n];
 	for (; at < total; at += message, n++, frame++) {
-		message = n == most ? 0 : plain_message(nic, stream, at, total, frame, &kind);
+		if (n == most)
+			return false;
+		head = nic->heads[nic->frames_n + n];
+		message = plain_message(nic, stream, at, total, frame, head, &kind);
 		if (message == 0)
 			return false;
+		frame->head = in_place ? head : NULL;
 		counts[kind].frames++;
 		counts[kind].bytes += frame->len;
 	}
@@ -376,8 +381,8 @@ plain_send(struct host_nic *nic, const uint8_t *stream, uint32_t total)
 }
 
 /*
- * Such a send in a section, for a port that only reads: it reads in the guest's memory. Returns
- * false, and nothing has happened, when it is none.
+ * Such a send in a section, for a port that reads it in the guest's memory. Returns false, and
+ * nothing has happened, when it is none.
  */
 static bool
 plain_send_in_place(
@@ -385,9 +390,9 @@ plain_send_in_place(
 {
 	uint32_t index = msg->rndis.section_index, bytes = msg->rndis.section_bytes;
 
-	if (!nic->port->ops->only_reads || pkt->type != VMBUS_PACKET_INBAND || !nic->rndis_up ||
+	if (!nic->port->ops->in_place || pkt->type != VMBUS_PACKET_INBAND || !nic->rndis_up ||
 		index >= nic->send_sections || bytes == 0 || bytes > nic->send_section ||
-		!plain_send(nic, nic->send.base + (size_t)index * nic->send_section, bytes))
+		!plain_send(nic, nic->send.base + (size_t)index * nic->send_section, bytes, true))
 		return false;
 	nic->turn_cost += bytes;
 	return true;
@@ -422,7 +427,7 @@ tx_process(struct host_nic *nic, unsigned int channel, const struct vmbus_packet
 	}
 	if (!nic->rndis_up)
 		return nic_refuse(nic, HOST_REFUSED_STATE);
-	if (pieces.n == 1 && plain_send(nic, stream, (uint32_t)total)) {
+	if (pieces.n == 1 && plain_send(nic, stream, (uint32_t)total, false)) {
 		nic->arena_used += ((uint32_t)total + STREAM_ALIGN - 1) & ~(STREAM_ALIGN - 1);
 		return 0;
 	}

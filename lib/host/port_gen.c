@@ -168,7 +168,7 @@ static const struct host_port_ops gen_ops = {
 	.stats = gen_stats,
 	.close = gen_close,
 	.on_demand = true,
-	.only_reads = true,
+	.in_place = true,
 };
 
 /* "N", "A-B" or "imix". */

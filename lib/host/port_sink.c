@@ -65,7 +65,7 @@ static const struct host_port_ops sink_ops = {
 	.deadline = sink_deadline,
 	.stats = sink_stats,
 	.close = sink_close,
-	.only_reads = true,
+	.in_place = true,
 };
 
 int

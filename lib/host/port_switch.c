@@ -120,7 +120,7 @@ switch_deliver(struct port_switch *to, const struct host_frame *frame)
 {
 	uint64_t one = 1;
 
-	if (!port_queue_put(&to->queue, frame->data, frame->len)) {
+	if (!port_queue_put(&to->queue, frame)) {
 		port_drop(&to->stats, &to->stats.rx_dropped_full);
 		return;
 	}
@@ -133,16 +133,18 @@ switch_deliver(struct port_switch *to, const struct host_frame *frame)
 static bool
 frame_tagged(const struct host_frame *frame)
 {
-	uint32_t type = (uint32_t)frame->data[12] << 8 | frame->data[13];
+	const uint8_t *head = host_frame_head(frame);
+	uint32_t type = (uint32_t)head[12] << 8 | head[13];
 
 	return (type == 0x8100 || type == 0x88a8) && frame->len >= 16 &&
-	       (((uint32_t)frame->data[14] << 8 | frame->data[15]) & 0xfff) != 0;
+	       (((uint32_t)head[14] << 8 | head[15]) & 0xfff) != 0;
 }
 
 static void
 switch_forward(struct port_switch *from, const struct host_frame *frame, uint64_t now)
 {
 	struct l2_switch *sw = from->sw;
+	const uint8_t *head = host_frame_head(frame);
 	struct port_switch *to = NULL;
 	bool delivered = false;
 
@@ -155,10 +157,10 @@ switch_forward(struct port_switch *from, const struct host_frame *frame, uint64_
 		return;
 	}
 	/* A group address is never a source. */
-	if ((frame->data[6] & 1) == 0)
-		mac_learn(from, frame->data + 6, now);
-	if ((frame->data[0] & 1) == 0)
-		to = mac_find(from, frame->data, now);
+	if ((head[6] & 1) == 0)
+		mac_learn(from, head + 6, now);
+	if ((head[0] & 1) == 0)
+		to = mac_find(from, head, now);
 	for (unsigned int i = 0; i < sw->n; i++) {
 		if (sw->ports[i] == from || sw->ports[i]->vlan != from->vlan ||
 			(to != NULL && sw->ports[i] != to))
@@ -307,6 +309,7 @@ static const struct host_port_ops switch_ops = {
 	.deadline = switch_deadline,
 	.stats = switch_stats,
 	.close = switch_close,
+	.in_place = true,
 };
 
 static int

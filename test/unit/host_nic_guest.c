@@ -34,10 +34,14 @@ port_send(struct host_port *port, const struct host_frame *frames, unsigned int 
 
 	p->sends++;
 	p->last = frames[n - 1].data;
+	if (p->meanwhile != NULL)
+		*p->meanwhile ^= 0x40;
 	for (i = 0; i < n && p->out_n < GUEST_FRAMES; i++, p->out_n++) {
 		uint32_t len = frames[i].len < GUEST_FRAME ? frames[i].len : GUEST_FRAME;
 
 		memcpy(p->out[p->out_n].data, frames[i].data, len);
+		if (frames[i].head != NULL)
+			memcpy(p->out[p->out_n].data, frames[i].head, HOST_FRAME_HEAD);
 		p->out[p->out_n].len = frames[i].len;
 	}
 }
@@ -55,12 +59,12 @@ static const struct host_port_ops port_ops = {
 	.close = port_close,
 };
 
-static const struct host_port_ops port_ops_only_reads = {
+static const struct host_port_ops port_ops_in_place = {
 	.kind = "test",
 	.receive = port_receive,
 	.send = port_send,
 	.close = port_close,
-	.only_reads = true,
+	.in_place = true,
 };
 
 /* ---- transport ---- */
@@ -163,7 +167,7 @@ start(struct guest *g, const char *nic, uint32_t ring_pages, struct host_port *p
 	g->ring_pages = ring_pages;
 	g->next_tid = 1;
 	g->ack = true;
-	g->port.port.ops = getenv("PORT_ONLY_READS") != NULL ? &port_ops_only_reads : &port_ops;
+	g->port.port.ops = getenv("PORT_IN_PLACE") != NULL ? &port_ops_in_place : &port_ops;
 	g->port.in = calloc(GUEST_FRAMES, sizeof(*g->port.in));
 	g->port.out = calloc(GUEST_FRAMES, sizeof(*g->port.out));
 	g->packets = calloc(GUEST_PACKETS, sizeof(*g->packets));

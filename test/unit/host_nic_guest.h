@@ -19,8 +19,8 @@
 #define GUEST_FRAME    2048u
 
 /*
- * A port whose frames a test puts in and takes out. With the environment variable PORT_ONLY_READS
- * it says that it only reads: then frames may come from the guest's memory.
+ * A port whose frames a test puts in and takes out. With the environment variable PORT_IN_PLACE
+ * it takes them in the guest's memory.
  */
 struct test_port {
 	struct host_port port;
@@ -29,6 +29,7 @@ struct test_port {
 	uint32_t sends, receives;  /* calls */
 	bool endless;		   /* receive() always has frame 0 */
 	const uint8_t *last;	   /* where the last frame of the guest lay */
+	uint8_t *meanwhile;	   /* a byte that the guest changes before it is copied, or NULL */
 	struct {
 		uint32_t len;
 		uint8_t data[GUEST_FRAME];

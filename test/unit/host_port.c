@@ -172,6 +172,7 @@ take(struct host_port *port, struct host_frame *frames, unsigned int n)
 		frames[i].data = room[i];
 		frames[i].room = ROOM;
 		frames[i].len = 0;
+		frames[i].head = NULL;
 	}
 	return port->ops->receive(port, frames, n);
 }

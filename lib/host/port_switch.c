@@ -140,30 +140,32 @@ frame_tagged(const struct host_frame *frame)
 	       (((uint32_t)head[14] << 8 | head[15]) & 0xfff) != 0;
 }
 
-static void
-switch_forward(struct port_switch *from, const struct host_frame *frame, uint64_t now)
-{
-	struct l2_switch *sw = from->sw;
-	const uint8_t *head = host_frame_head(frame);
-	struct port_switch *to = NULL;
-	bool delivered = false;
+/* Where the frames of a burst went last: most have the addresses of the one before. */
+struct switch_path {
+	uint8_t addresses[12];
+	bool known;
+	struct port_switch *to; /* NULL: to all */
+};
 
-	if (frame->len < 14) {
-		port_drop(&from->stats, &from->stats.tx_dropped_error);
-		return;
-	}
-	if (from->vlan != 0 && frame_tagged(frame)) {
-		port_drop(&from->stats, &from->stats.tx_dropped_vlan);
-		return;
-	}
+static void
+path_find(struct switch_path *path, struct port_switch *from, const uint8_t *head, uint64_t now)
+{
 	/* A group address is never a source. */
 	if ((head[6] & 1) == 0)
 		mac_learn(from, head + 6, now);
-	if ((head[0] & 1) == 0)
-		to = mac_find(from, head, now);
+	path->to = (head[0] & 1) == 0 ? mac_find(from, head, now) : NULL;
+	memcpy(path->addresses, head, sizeof(path->addresses));
+	path->known = true;
+}
+
+static void
+switch_flood(struct port_switch *from, const struct host_frame *frame)
+{
+	struct l2_switch *sw = from->sw;
+	bool delivered = false;
+
 	for (unsigned int i = 0; i < sw->n; i++) {
-		if (sw->ports[i] == from || sw->ports[i]->vlan != from->vlan ||
-			(to != NULL && sw->ports[i] != to))
+		if (sw->ports[i] == from || sw->ports[i]->vlan != from->vlan)
 			continue;
 		switch_deliver(sw->ports[i], frame);
 		delivered = true;
@@ -173,16 +175,41 @@ switch_forward(struct port_switch *from, const struct host_frame *frame, uint64_
 }
 
 static void
+switch_forward(struct port_switch *from, const struct host_frame *frame, uint64_t now,
+	struct switch_path *path)
+{
+	const uint8_t *head = host_frame_head(frame);
+
+	if (frame->len < 14) {
+		port_drop(&from->stats, &from->stats.tx_dropped_error);
+		return;
+	}
+	if (from->vlan != 0 && frame_tagged(frame)) {
+		port_drop(&from->stats, &from->stats.tx_dropped_vlan);
+		return;
+	}
+	if (!path->known || memcmp(path->addresses, head, sizeof(path->addresses)) != 0)
+		path_find(path, from, head, now);
+	if (path->to == NULL)
+		switch_flood(from, frame);
+	else if (path->to == from)
+		from->stats.tx_unclaimed++;
+	else
+		switch_deliver(path->to, frame);
+}
+
+static void
 switch_send(struct host_port *port, const struct host_frame *frames, unsigned int n)
 {
 	struct port_switch *from = (struct port_switch *)port;
+	struct switch_path path = {.known = false};
 	uint64_t now = port_now();
 
 	pthread_mutex_lock(&from->sw->lock);
 	for (unsigned int i = 0; i < n; i++) {
 		from->stats.tx_frames++;
 		from->stats.tx_bytes += frames[i].len;
-		switch_forward(from, &frames[i], now);
+		switch_forward(from, &frames[i], now, &path);
 	}
 	pthread_mutex_unlock(&from->sw->lock);
 }

@@ -33,10 +33,11 @@ struct host_nic_config {
 	uint32_t section_bytes;	     /**< receive section; the default depends on nothing: 1728 */
 	uint32_t send_section_bytes; /**< 6144 */
 	uint32_t mtu;		     /**< largest IP MTU a guest may ask for */
-	uint32_t nvsp_max;	     /**< newest NVSP version offered */
-	bool lenient;		     /**< sends may break announced limits (spec/hosts.md §2) */
-	bool spoof;		     /**< foreign source MACs are forwarded: MAC spoofing is on */
-	char port[256];		     /**< SPEC of port= */
+	uint32_t outstanding; /**< frames of a waiting port with the guest, per channel; 0: any */
+	uint32_t nvsp_max;    /**< newest NVSP version offered */
+	bool lenient;	      /**< sends may break announced limits (spec/hosts.md §2) */
+	bool spoof;	      /**< foreign source MACs are forwarded: MAC spoofing is on */
+	char port[256];	      /**< SPEC of port= */
 };
 
 /**

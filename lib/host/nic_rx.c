@@ -11,6 +11,8 @@
 /* Where frames start in a section: behind header and four PPIs, or where OpenVMM puts them. */
 #define DATA_AT_SMALL 128u
 #define DATA_AT_LARGE 256u
+/* A section that the user did not choose begins where no other ends, as 1728 bytes do. */
+#define CACHE_LINE 64u
 /* EtherType of a tagged frame as it lies in memory. */
 #define VLAN_TYPE 0x0081u
 #define RX_CHECKSUMS                                                                               \
@@ -29,7 +31,8 @@ nic_rx_sections(struct host_nic *nic)
 	if (nic->section_bytes < DATA_AT_SMALL + frame) {
 		nic->data_offset = DATA_AT_LARGE;
 		if (nic->section_bytes < DATA_AT_LARGE + frame)
-			nic->section_bytes = (DATA_AT_LARGE + frame + 7) & ~7u;
+			nic->section_bytes =
+				(DATA_AT_LARGE + frame + CACHE_LINE - 1) & ~(CACHE_LINE - 1);
 	}
 	n = (uint32_t)(nic->recv.len / nic->section_bytes);
 	if (nic->knobs.recv_sections != 0 && n > nic->knobs.recv_sections)
@@ -517,6 +520,18 @@ rx_port_waits(const struct host_nic *nic)
 	return nic->knobs.rx_wait || nic->port->ops->on_demand;
 }
 
+/* Most frames that a port which can wait may give now. */
+static uint32_t
+rx_outstanding_left(const struct host_nic *nic)
+{
+	uint32_t most = nic->config.outstanding * nic->channels_open;
+	uint32_t out = nic->sections_n - nic->reserved - nic->free_n;
+
+	if (nic->config.outstanding == 0)
+		return UINT32_MAX;
+	return out < most ? most - out : 0;
+}
+
 unsigned int
 nic_rx_poll(struct host_nic *nic, unsigned int budget)
 {
@@ -534,8 +549,12 @@ nic_rx_poll(struct host_nic *nic, unsigned int budget)
 		n = budget - got < HOST_PORT_BURST ? budget - got : HOST_PORT_BURST;
 		if (n > nic->free_n)
 			n = nic->free_n;
-		if (rx_port_waits(nic) && !rx_rings_have_room(nic, n))
-			break;
+		if (rx_port_waits(nic)) {
+			k = rx_outstanding_left(nic);
+			n = n < k ? n : k;
+			if (!rx_rings_have_room(nic, n))
+				break;
+		}
 		if (n == 0) {
 			if (!rx_port_waits(nic))
 				got += rx_discard(

@@ -4,11 +4,14 @@
  * with a guest of the unit tests in the same thread. Only the host's turn counts, in cycles here
  * and in instructions under callgrind (--toggle-collect=measured_turn); host_turn.py does both.
  *
- *     host_turn CASE SIZE TURNS
+ *     host_turn CASE SIZE TURNS [cross]
  *
  * prints frames and the lower quartile of cycles (nanoseconds where there is no TSC) per frame. A
- * turn has BURST frames. The guest packs what it sends into sections as the driver does.
+ * turn has BURST frames. The guest packs what it sends into sections as the driver does. With
+ * "cross" the guest is on another processor, in lock-step, so that cache lines travel.
  */
+#include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #if defined(__x86_64__)
@@ -57,6 +60,59 @@ ticks(void)
 #else
 	return nic_now_ns();
 #endif
+}
+
+/* ---- the guest's processor ---- */
+
+static struct {
+	bool used;
+	pthread_t thread;
+	void (*act)(struct guest *g); /* NULL: end */
+	struct guest *guest;
+	_Atomic uint32_t asked, done;
+} other;
+
+static void
+pin(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
+}
+
+static void *
+other_run(void *arg)
+{
+	uint32_t n = 0;
+
+	pin(1);
+	for (;;) {
+		while (atomic_load_explicit(&other.asked, memory_order_acquire) == n)
+			sched_yield();
+		if (other.act == NULL)
+			return arg;
+		other.act(other.guest);
+		atomic_store_explicit(&other.done, ++n, memory_order_release);
+	}
+}
+
+/* Let the guest do something, where it lives. */
+static void
+guest_acts(void (*act)(struct guest *g), struct guest *g)
+{
+	uint32_t n;
+
+	if (!other.used) {
+		act(g);
+		return;
+	}
+	other.act = act;
+	other.guest = g;
+	n = atomic_fetch_add_explicit(&other.asked, 1, memory_order_acq_rel) + 1;
+	while (act != NULL && atomic_load_explicit(&other.done, memory_order_acquire) != n)
+		sched_yield();
 }
 
 /* ---- what the guest sends ---- */
@@ -153,7 +209,7 @@ turn(struct guest *g)
 
 	measured_turn(g->nic);
 	end = ticks();
-	guest_drain(g);
+	guest_acts(guest_drain, g);
 	return end - begin;
 }
 
@@ -164,9 +220,9 @@ one_round(void)
 	uint64_t spent;
 
 	if (bench.what->guest == SENDS)
-		guest_sends(g);
+		guest_acts(guest_sends, g);
 	else if (bench.what->guest == FORWARDS)
-		guest_forwards(g);
+		guest_acts(guest_forwards, g);
 	spent = turn(g);
 	return bench.what->peer ? spent + turn(&bench.peer) : spent;
 }
@@ -216,6 +272,10 @@ run(void)
 	uint32_t i;
 
 	start(&bench.guest, 1);
+	if (other.used) {
+		pin(0);
+		CU_ASSERT_EQUAL_FATAL(pthread_create(&other.thread, NULL, other_run, NULL), 0);
+	}
 	memcpy(dst, bench.guest.config.mac, sizeof(dst));
 	dst[5] += bench.what->peer;
 	gen_source_init(&bench.source, dst, bench.guest.config.mac, 1, &random);
@@ -242,6 +302,10 @@ run(void)
 	qsort(spent, bench.turns, sizeof(*spent), compare);
 	printf("\nframes %llu ticks %.1f\n", (unsigned long long)frames_done(),
 		(double)spent[bench.turns / 4] / BURST);
+	if (other.used) {
+		guest_acts(NULL, NULL);
+		pthread_join(other.thread, NULL);
+	}
 	free(spent);
 	guest_stop(&bench.guest);
 	if (bench.what->peer)
@@ -254,6 +318,8 @@ main(int argc, char **argv)
 	static const struct unit_test tests[] = {{"turns", run}};
 	size_t i;
 
+	other.used = argc == 5 && strcmp(argv[4], "cross") == 0;
+	argc -= other.used;
 	bench.size = argc == 4 ? (uint32_t)atoi(argv[2]) : 0;
 	bench.turns = argc == 4 ? (uint32_t)atoi(argv[3]) : 0;
 	for (i = 0; argc == 4 && i < sizeof(cases) / sizeof(cases[0]); i++)
@@ -262,7 +328,7 @@ main(int argc, char **argv)
 	if (bench.what == NULL || bench.size < GEN_FRAME_MIN || bench.size > 1514 ||
 		bench.turns < 4) {
 		fprintf(stderr,
-			"usage: host_turn gen|loop|sink|loop-none|sink-none|echo|switch SIZE TURNS\n");
+			"usage: host_turn gen|loop|sink|loop-none|sink-none|echo|switch SIZE TURNS [cross]\n");
 		return 2;
 	}
 	return UNIT_RUN("host_turn", tests);

@@ -6,7 +6,11 @@
 
 #include <rte_dev.h>
 
-#include "drivers/net/netvsc/netvsc.h"
+#include "drivers/net/netvsc/attach.h"
+#include "drivers/net/netvsc/channel.h"
+#include "drivers/net/netvsc/port.h"
+#include "drivers/net/netvsc/rx.h"
+#include "drivers/net/netvsc/tx.h"
 #include "test/ethdev/ethdev.h"
 
 static struct rte_eth_dev *
@@ -501,7 +505,7 @@ a_frame_longer_than_a_message_may_be_is_not_offered_to_the_host(void)
 
 	ethdev_knob("stall_rx", 1);
 	ethdev_bring_up(1, 1);
-	port->max_transfer = 1000;
+	port->session.max_transfer = 1000;
 	ethdev_send(0, 1, 1200);
 	CHECK_EQUAL(ethdev_xstat("tx_q0_unsendable"), 1);
 	CHECK_EQUAL(ethdev_xstat("tx_q0_by_reference"), 0);

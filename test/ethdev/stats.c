@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Statistics: what is reported is true, and never goes backwards (pitfalls I1 to I6). */
-#include "drivers/net/netvsc/netvsc.h"
+#include "drivers/net/netvsc/channel.h"
+#include "drivers/net/netvsc/port.h"
+#include "drivers/net/netvsc/tx.h"
 #include "test/ethdev/ethdev.h"
 
 /* A host that has frames and keeps them until told. */
@@ -62,7 +64,7 @@ static void
 drain(void)
 {
 	const struct netvsc_txq *txq =
-		netvsc_port_of(&rte_eth_devices[ethdev_port])->tx_counts[0].queue;
+		netvsc_port_of(&rte_eth_devices[ethdev_port])->counts.tx[0].queue;
 
 	WAIT_UNTIL((ethdev_receive(0), rte_eth_tx_done_cleanup(ethdev_port, 0, 0),
 			   netvsc_tx_inflight(txq)) == 0);
@@ -119,7 +121,7 @@ a_failed_send_that_nobody_was_told_of_is_only_an_error(void)
 	ethdev_knob("stall", 0);
 	WAIT_UNTIL((ethdev_receive(0), rte_eth_tx_done_cleanup(ethdev_port, 0, 0),
 			   netvsc_port_of(&rte_eth_devices[ethdev_port])
-				   ->tx_counts[0]
+				   ->counts.tx[0]
 				   .queue->stats.errors) == 10);
 	CHECK_EQUAL(ethdev_stats().opackets, 0);
 	CHECK_EQUAL(ethdev_stats().obytes, 0);

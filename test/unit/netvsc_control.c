@@ -6,7 +6,11 @@
 #include <errno.h>
 #include <string.h>
 
-#include "drivers/net/netvsc/netvsc.h"
+#include "drivers/net/netvsc/channel.h"
+#include "drivers/net/netvsc/control.h"
+#include "drivers/net/netvsc/ops.h"
+#include "drivers/net/netvsc/port.h"
+#include "drivers/net/netvsc/rx.h"
 #include "test/unit/unit.h"
 #include "test/unit/vmbus_fixture.h"
 
@@ -101,7 +105,7 @@ answer(enum deed deed, uint32_t id)
 }
 
 void
-netvsc_channel_scan(struct netvsc_channel *ch)
+netvsc_rx_scan(struct netvsc_channel *ch)
 {
 	uint64_t tid = atomic_load(&port.request.trans_id);
 	uint32_t id = atomic_load(&port.request.rndis_id);

@@ -11,7 +11,8 @@
 #include <rte_eal.h>
 #include <rte_log.h>
 
-#include "drivers/net/netvsc/netvsc.h"
+#include "drivers/net/netvsc/ops.h"
+#include "drivers/net/netvsc/port.h"
 #include "test/unit/unit.h"
 
 #define GUID	   "48795065-7230-4000-8000-000000000001"

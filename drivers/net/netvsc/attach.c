@@ -6,7 +6,12 @@
 #include <errno.h>
 #include <string.h>
 
-#include "drivers/net/netvsc/netvsc.h"
+#include "drivers/net/netvsc/attach.h"
+#include "drivers/net/netvsc/channel.h"
+#include "drivers/net/netvsc/control.h"
+#include "drivers/net/netvsc/ops.h"
+#include "drivers/net/netvsc/port.h"
+#include "drivers/net/netvsc/tx.h"
 
 int
 netvsc_set_filter(struct netvsc_port *port, uint32_t filter)
@@ -14,7 +19,7 @@ netvsc_set_filter(struct netvsc_port *port, uint32_t filter)
 	int rc = netvsc_set(port, OID_GEN_CURRENT_PACKET_FILTER, &filter, sizeof(filter));
 
 	if (rc == 0)
-		port->filter = filter;
+		port->session.filter = filter;
 	return rc;
 }
 
@@ -26,14 +31,14 @@ netvsc_query_link(struct netvsc_port *port)
 
 	rc = netvsc_query(port, OID_GEN_MEDIA_CONNECT_STATUS, NULL, 0, &value, sizeof(value), &got);
 	if (rc == 0 && got == sizeof(value))
-		atomic_store(&port->link_up, value == RNDIS_MEDIA_CONNECTED);
+		atomic_store(&port->session.link_up, value == RNDIS_MEDIA_CONNECTED);
 	else if (rc == -ENOTSUP)
-		atomic_store(&port->link_up, 1);
+		atomic_store(&port->session.link_up, 1);
 	else if (rc != 0)
 		return rc;
 	rc = netvsc_query(port, OID_GEN_LINK_SPEED, NULL, 0, &value, sizeof(value), &got);
 	if (rc == 0 && got == sizeof(value))
-		atomic_store(&port->link_speed, value);
+		atomic_store(&port->session.link_speed, value);
 	return rc == -ENOTSUP ? 0 : rc;
 }
 
@@ -42,7 +47,7 @@ netvsc_set_offloads(struct netvsc_port *port, uint32_t want)
 {
 	uint8_t info[NDIS_OFFLOAD_PARAMS_REV3];
 	int len = ndis_build_offload_params(
-		info, sizeof(info), nvsp_ndis_version(port->nvsp_version), want);
+		info, sizeof(info), nvsp_ndis_version(port->session.nvsp_version), want);
 
 	return len < 0 ? len : netvsc_set(port, OID_TCP_OFFLOAD_PARAMETERS, info, (uint32_t)len);
 }
@@ -70,11 +75,11 @@ attach_mtu(struct netvsc_port *port, uint32_t mtu)
 	uint32_t frame = 0, got = 0;
 	int rc;
 
-	port->mtu = port->asked_mtu = mtu;
+	port->session.mtu = port->session.asked_mtu = mtu;
 	rc = netvsc_query(port, OID_GEN_MAXIMUM_FRAME_SIZE, NULL, 0, &frame, sizeof(frame), &got);
 	if (rc == 0 && got == sizeof(frame) && frame >= RTE_ETHER_MIN_MTU && frame < mtu) {
 		NETVSC_LOG(NOTICE, port, "the host allows an MTU of %u only, not %u", frame, mtu);
-		port->mtu = frame;
+		port->session.mtu = frame;
 	}
 	/* A host may have no answer, but it must give it. */
 	return rc == -ENOTSUP || rc == -EIO || rc == -ENODATA ? 0 : rc;
@@ -87,7 +92,7 @@ attach_subchannels(struct netvsc_port *port, unsigned int channels)
 	unsigned int i, granted = 0;
 	int rc;
 
-	port->n_channels = 1;
+	port->session.n_channels = 1;
 	if (channels <= 1)
 		return 0;
 	rc = netvsc_nvsp_subchannels(port, channels - 1, &granted);
@@ -99,7 +104,7 @@ attach_subchannels(struct netvsc_port *port, unsigned int channels)
 			NETVSC_LOG(ERR, port, "cannot open subchannel %u: %s", i, strerror(-rc));
 			return rc;
 		}
-		port->n_channels++;
+		port->session.n_channels++;
 	}
 	return 0;
 }
@@ -107,12 +112,12 @@ attach_subchannels(struct netvsc_port *port, unsigned int channels)
 static void
 attach_forget(struct netvsc_port *port)
 {
-	port->attached = false;
-	port->n_channels = 0;
-	port->recv_connected = port->send_connected = false;
-	port->send_count = 0;
-	port->filter = 0;
-	port->control_section = NETVSC_SECTION_NONE;
+	port->session.attached = false;
+	port->session.n_channels = 0;
+	port->session.recv_connected = port->session.send_connected = false;
+	port->session.send_count = 0;
+	port->session.filter = 0;
+	port->session.control_section = NETVSC_SECTION_NONE;
 	memset(&port->request, 0, sizeof(port->request));
 }
 
@@ -130,8 +135,8 @@ attach_ladder(struct netvsc_port *port, unsigned int channels, uint32_t mtu)
 	if (rc != 0)
 		return rc;
 	/* The last section is kept for control messages where pages cannot be named. */
-	if (!port->control_usable && port->send_count > 1)
-		port->control_section = --port->send_count;
+	if (!port->control_usable && port->session.send_count > 1)
+		port->session.control_section = --port->session.send_count;
 	rc = netvsc_rndis_init(port);
 	if (rc == 0)
 		rc = netvsc_set_filter(port, 0); /* some hosts start with a stale one */
@@ -171,7 +176,7 @@ netvsc_attach(struct netvsc_port *port, unsigned int channels, uint32_t mtu)
 		return rc;
 	}
 	rc = attach_ladder(port, channels, mtu);
-	port->attached = true;
+	port->session.attached = true;
 	if (rc != 0) {
 		NETVSC_LOG(ERR, port, "bring-up failed: %s", strerror(-rc));
 		netvsc_detach(port, true);
@@ -206,7 +211,7 @@ detach_politely(struct netvsc_port *port)
 	struct hpbus_op op;
 
 	hpbus_op_begin(&op, &netvsc_op_farewell);
-	if (talk && port->filter != 0)
+	if (talk && port->session.filter != 0)
 		talk = !hpbus_op_spent() && netvsc_set_filter(port, 0) == 0;
 	if (talk)
 		talk = !hpbus_op_spent() && netvsc_rndis_halt(port) == 0;
@@ -221,7 +226,7 @@ netvsc_detach(struct netvsc_port *port, bool reset)
 	unsigned int i;
 	int rc = 0;
 
-	if (!port->attached)
+	if (!port->session.attached)
 		return 0;
 	detach_politely(port);
 	for (i = HPBUS_MAX_CHANNELS; i > 0; i--)

@@ -14,7 +14,7 @@
 #include <ethdev_driver.h>
 
 #include "drivers/bus/vmbus/compat.h"
-#include "drivers/net/netvsc/netvsc.h"
+#include "drivers/net/netvsc/stats.h"
 
 #if RTE_VERSION < RTE_VERSION_NUM(25, 11, 0, 0)
 /** Counters by queue, which were members of struct rte_eth_stats. */

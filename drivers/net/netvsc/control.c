@@ -11,7 +11,11 @@
 #include <rte_cycles.h>
 #include <rte_malloc.h>
 
-#include "drivers/net/netvsc/netvsc.h"
+#include "drivers/net/netvsc/channel.h"
+#include "drivers/net/netvsc/control.h"
+#include "drivers/net/netvsc/ops.h"
+#include "drivers/net/netvsc/port.h"
+#include "drivers/net/netvsc/rx.h"
 
 #define PROGRESS_MS 5000
 /* How long the completion of a request may come after an answer that made no sense. */
@@ -75,16 +79,16 @@ control_indication(struct netvsc_port *port, const void *msg, uint32_t len)
 	}
 	switch (ind.status) {
 	case RNDIS_STATUS_MEDIA_CONNECT:
-		atomic_store(&port->link_up, 1);
+		atomic_store(&port->session.link_up, 1);
 		break;
 	case RNDIS_STATUS_MEDIA_DISCONNECT:
-		atomic_store(&port->link_up, 0);
+		atomic_store(&port->session.link_up, 0);
 		break;
 	case RNDIS_STATUS_LINK_SPEED_CHANGE:
 		if (ind.buffer_length < sizeof(speed))
 			return;
 		memcpy(&speed, (const uint8_t *)msg + ind.buffer_abs, sizeof(speed));
-		atomic_store(&port->link_speed, speed);
+		atomic_store(&port->session.link_speed, speed);
 		break;
 	case RNDIS_STATUS_NETWORK_CHANGE:
 		atomic_fetch_or(&port->events, NETVSC_EVENT_FLAP);
@@ -170,8 +174,8 @@ control_scan(struct netvsc_port *port)
 	struct netvsc_channel *ch = port->channels[0];
 
 	rte_spinlock_lock(&ch->rx_lock);
-	if (ch->open)
-		netvsc_channel_scan(ch);
+	if (netvsc_channel_live(ch))
+		netvsc_rx_scan(ch);
 	rte_spinlock_unlock(&ch->rx_lock);
 }
 
@@ -249,7 +253,7 @@ control_write(struct netvsc_port *port, const void *pkt, uint32_t len, const cha
 
 	for (;;) {
 		rte_spinlock_lock(&ch->tx_lock);
-		rc = ch->open ? vmbus_ring_write(&ch->out, pkt, len, 0) : -ENOTCONN;
+		rc = netvsc_channel_live(ch) ? vmbus_ring_write(&ch->out, pkt, len, 0) : -ENOTCONN;
 		signal = rc == 0 && vmbus_ring_writer_publish(&ch->out);
 		rte_spinlock_unlock(&ch->tx_lock);
 		if (signal)
@@ -345,7 +349,7 @@ netvsc_nvsp_init(struct netvsc_port *port)
 		if (rc != 0)
 			return rc;
 		if (port->request.answer.init_complete.status == NVSP_STATUS_SUCCESS) {
-			port->nvsp_version = nvsp_versions_newest_first[i];
+			port->session.nvsp_version = nvsp_versions_newest_first[i];
 			return 0;
 		}
 	}
@@ -361,14 +365,14 @@ netvsc_nvsp_configure(struct netvsc_port *port, uint32_t mtu)
 	int rc = 0;
 
 	/* Teaming: without it the host does not announce changes of the link speed. */
-	if (port->nvsp_version >= NVSP_VERSION_5)
+	if (port->session.nvsp_version >= NVSP_VERSION_5)
 		caps |= NVSP_CAP_TEAMING;
-	if (port->nvsp_version >= NVSP_VERSION_2) {
+	if (port->session.nvsp_version >= NVSP_VERSION_2) {
 		nvsp_build_ndis_config(&msg, mtu, caps);
 		rc = nvsp_post(port, &msg);
 	}
 	if (rc == 0) {
-		nvsp_build_ndis_version(&msg, port->nvsp_version);
+		nvsp_build_ndis_version(&msg, port->session.nvsp_version);
 		rc = nvsp_post(port, &msg);
 	}
 	return rc;
@@ -387,27 +391,27 @@ netvsc_nvsp_buffers(struct netvsc_port *port)
 	rc = nvsp_request(port, &msg, NVSP_TYPE_RECV_BUF_COMPLETE);
 	if (rc != 0)
 		return rc;
-	port->recv_connected = rq->answer.recv_buf_complete.status == NVSP_STATUS_SUCCESS;
+	port->session.recv_connected = rq->answer.recv_buf_complete.status == NVSP_STATUS_SUCCESS;
 	rc = nvsp_check_recv_buf_complete(&rq->answer, (uint32_t)bus->recv.len);
 	if (rc != 0) {
 		NETVSC_LOG(ERR, port, "the host refused the receive buffer or divided it badly");
 		return rc;
 	}
-	port->recv_section = rq->answer.recv_buf_complete.sub_alloc_size;
-	port->recv_count = rq->answer.recv_buf_complete.count;
+	port->session.recv_section = rq->answer.recv_buf_complete.sub_alloc_size;
+	port->session.recv_count = rq->answer.recv_buf_complete.count;
 
 	nvsp_build_send_send_buf(&msg, bus->send.gpadl, NVSP_SEND_BUF_ID);
 	rc = nvsp_request(port, &msg, NVSP_TYPE_SEND_BUF_COMPLETE);
 	if (rc != 0)
 		return rc;
 	/* Only what was connected may be revoked; without sections all goes by reference (T21). */
-	port->send_connected = rq->answer.send_buf_complete.status == NVSP_STATUS_SUCCESS;
+	port->session.send_connected = rq->answer.send_buf_complete.status == NVSP_STATUS_SUCCESS;
 	sections = 0;
 	rc = nvsp_check_send_buf_complete(&rq->answer, (uint32_t)bus->send.len, &sections);
 	if (rc != 0)
 		NETVSC_LOG(NOTICE, port, "no send buffer: everything is sent by reference");
-	port->send_section = rc == 0 ? rq->answer.send_buf_complete.section_size : 0;
-	port->send_count = rc == 0 ? sections : 0;
+	port->session.send_section = rc == 0 ? rq->answer.send_buf_complete.section_size : 0;
+	port->session.send_count = rc == 0 ? sections : 0;
 	return 0;
 }
 
@@ -440,15 +444,15 @@ netvsc_nvsp_revoke(struct netvsc_port *port)
 	struct nvsp_message msg;
 	int rc = 0;
 
-	if (port->recv_connected) {
+	if (port->session.recv_connected) {
 		nvsp_build_revoke(&msg, NVSP_TYPE_REVOKE_RECV_BUF, NVSP_RECV_BUF_ID);
 		rc = nvsp_post(port, &msg);
 	}
-	if (rc == 0 && port->send_connected) {
+	if (rc == 0 && port->session.send_connected) {
 		nvsp_build_revoke(&msg, NVSP_TYPE_REVOKE_SEND_BUF, NVSP_SEND_BUF_ID);
 		rc = nvsp_post(port, &msg);
 	}
-	port->recv_connected = port->send_connected = false;
+	port->session.recv_connected = port->session.send_connected = false;
 	return rc;
 }
 
@@ -482,12 +486,14 @@ rndis_send(struct netvsc_port *port, uint32_t len, const char *what)
 		p.pfn = port->control_zone->iova / VMBUS_PAGE_SIZE;
 		nvsp_build_rndis(&p.msg, NVSP_CHANNEL_CONTROL, NVSP_SECTION_NONE, 0);
 		rc = control_write(port, &p, sizeof(p), what);
-	} else if (port->control_section != NETVSC_SECTION_NONE && len <= port->send_section) {
-		memcpy(port->bus->send.base + (size_t)port->control_section * port->send_section,
+	} else if (port->session.control_section != NETVSC_SECTION_NONE &&
+		   len <= port->session.send_section) {
+		memcpy(port->bus->send.base +
+				(size_t)port->session.control_section * port->session.send_section,
 			port->control_zone->addr, len);
 		vmbus_packet_init(&s.pkt, VMBUS_PACKET_INBAND, sizeof(s.pkt), sizeof(s),
 			VMBUS_FLAG_COMPLETION, tid);
-		nvsp_build_rndis(&s.msg, NVSP_CHANNEL_CONTROL, port->control_section, len);
+		nvsp_build_rndis(&s.msg, NVSP_CHANNEL_CONTROL, port->session.control_section, len);
 		rc = control_write(port, &s, sizeof(s), what);
 	} else {
 		NETVSC_LOG(ERR, port,
@@ -579,9 +585,9 @@ netvsc_rndis_init(struct netvsc_port *port)
 		return -EIO;
 	}
 	/* A slot counts the frames of a send in a byte. */
-	port->max_messages = RTE_MIN(done.max_packets, (uint32_t)UINT8_MAX);
-	port->max_transfer = done.max_transfer_size;
-	port->alignment = done.alignment;
+	port->session.max_messages = RTE_MIN(done.max_packets, (uint32_t)UINT8_MAX);
+	port->session.max_transfer = done.max_transfer_size;
+	port->session.alignment = done.alignment;
 	return 0;
 }
 

@@ -13,7 +13,9 @@
 #include <rte_kvargs.h>
 
 #include "drivers/net/netvsc/compat.h"
-#include "drivers/net/netvsc/netvsc.h"
+#include "drivers/net/netvsc/ops.h"
+#include "drivers/net/netvsc/port.h"
+#include "drivers/net/netvsc/tx.h"
 #include "lib/vmbus/number.h"
 
 #define KEYS                                                                                       \
@@ -126,8 +128,8 @@ netvsc_devargs_parse(struct netvsc_port *port, const struct rte_devargs *devargs
 	struct rte_kvargs *kv;
 	int rc;
 
-	port->tx_copybreak = NETVSC_TX_COPYBREAK;
-	port->latency_ns = latency_us * 1000;
+	port->config.tx_copybreak = NETVSC_TX_COPYBREAK;
+	port->config.latency_ns = latency_us * 1000;
 	port->bus->want_copy_only = false; /* not what an earlier attach asked for */
 	if (devargs == NULL || devargs->args == NULL || devargs->args[0] == '\0')
 		return 0;
@@ -137,7 +139,7 @@ netvsc_devargs_parse(struct netvsc_port *port, const struct rte_devargs *devargs
 			devargs->args);
 		return -EINVAL;
 	}
-	rc = devargs_get(port, kv, "tx_copybreak", UINT16_MAX, &port->tx_copybreak);
+	rc = devargs_get(port, kv, "tx_copybreak", UINT16_MAX, &port->config.tx_copybreak);
 	if (rc == 0)
 		rc = devargs_get(port, kv, "rx_copybreak", UINT16_MAX, &rx_copybreak);
 	/* 16 bits of 100 ns (spec/vmbus-ring.md §9.2). */
@@ -158,7 +160,7 @@ netvsc_devargs_parse(struct netvsc_port *port, const struct rte_devargs *devargs
 		NETVSC_LOG(NOTICE, port,
 			"numa_aware has no effect: queues lie where the application asks, and the "
 			"port tells its node");
-	port->latency_ns = latency_us * 1000;
+	port->config.latency_ns = latency_us * 1000;
 	rte_kvargs_free(kv);
 	return rc;
 }

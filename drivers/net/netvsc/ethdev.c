@@ -13,8 +13,15 @@
 #include <rte_errno.h>
 #include <rte_malloc.h>
 
+#include "drivers/net/netvsc/attach.h"
+#include "drivers/net/netvsc/channel.h"
 #include "drivers/net/netvsc/compat.h"
-#include "drivers/net/netvsc/netvsc.h"
+#include "drivers/net/netvsc/control.h"
+#include "drivers/net/netvsc/ops.h"
+#include "drivers/net/netvsc/port.h"
+#include "drivers/net/netvsc/rx.h"
+#include "drivers/net/netvsc/stats.h"
+#include "drivers/net/netvsc/tx.h"
 #include "lib/netvsp/toeplitz.h"
 
 RTE_LOG_REGISTER(netvsc_logtype, pmd.net.hyperpoll, NOTICE);
@@ -51,7 +58,7 @@ port_divide_sections(struct netvsc_port *port, uint16_t queues)
 	netvsc_section_pool_free(&port->sections);
 	port->section_queues = NETVSC_UNDIVIDED;
 	rc = netvsc_section_pool_init(
-		&port->sections, port->send_count, port->send_section, queues);
+		&port->sections, port->session.send_count, port->session.send_section, queues);
 	for (q = 0; rc == 0 && data->tx_queues != NULL && q < data->nb_tx_queues; q++)
 		if (data->tx_queues[q] != NULL)
 			rc = netvsc_section_cache_init(
@@ -82,7 +89,7 @@ port_detach(struct netvsc_port *port)
 {
 	int rc;
 
-	if (port->attached)
+	if (port->session.attached)
 		rc = netvsc_detach(port, true);
 	else
 		rc = port->unfenced ? netvsc_fence(port) : 0;
@@ -106,8 +113,8 @@ port_attach(struct netvsc_port *port, unsigned int channels)
 		return -ENODEV;
 	}
 	/* A port that broke while nobody used it is brought up anew. */
-	if (port->attached && !(state & NETVSC_STATE_BROKEN) && port->n_channels >= channels &&
-		port->asked_mtu >= mtu)
+	if (port->session.attached && !(state & NETVSC_STATE_BROKEN) &&
+		port->session.n_channels >= channels && port->session.asked_mtu >= mtu)
 		return port->section_queues == data->nb_tx_queues
 			       ? 0
 			       : port_divide_sections(port, data->nb_tx_queues);
@@ -119,12 +126,12 @@ port_attach(struct netvsc_port *port, unsigned int channels)
 		rc = port_divide_sections(port, data->nb_tx_queues);
 	if (rc != 0)
 		return rc;
-	if (port->n_channels < channels) {
+	if (port->session.n_channels < channels) {
 		NETVSC_LOG(ERR, port,
 			"the host granted %u of the %u channels asked for; configure at most %u "
 			"queues",
-			port->n_channels, channels, port->n_channels);
-		port->max_queues = port->n_channels;
+			port->session.n_channels, channels, port->session.n_channels);
+		port->session.max_queues = port->session.n_channels;
 		return -ENOSPC;
 	}
 	return 0;
@@ -140,9 +147,9 @@ netvsc_configure(struct rte_eth_dev *eth)
 	unsigned int channels = RTE_MAX(data->nb_rx_queues, data->nb_tx_queues);
 	int rc;
 
-	if (channels > port->max_queues) {
+	if (channels > port->session.max_queues) {
 		NETVSC_LOG(ERR, port, "%u queues asked for, the host allows %u", channels,
-			port->max_queues);
+			port->session.max_queues);
 		return -EINVAL;
 	}
 	rc = netvsc_check_conf(port, &data->dev_conf);
@@ -243,12 +250,12 @@ port_busy(struct netvsc_port *port)
 	bool busy = false;
 	unsigned int i;
 
-	for (i = 0; i < port->n_channels; i++) {
+	for (i = 0; i < port->session.n_channels; i++) {
 		struct netvsc_channel *ch = port->channels[i];
 
 		rte_spinlock_lock(&ch->rx_lock);
-		if (ch->open)
-			netvsc_channel_drain(ch);
+		if (netvsc_channel_live(ch))
+			netvsc_rx_drain(ch);
 		busy |= ch->done_head != ch->done_tail;
 		rte_spinlock_unlock(&ch->rx_lock);
 	}
@@ -264,7 +271,7 @@ port_busy(struct netvsc_port *port)
 static void
 port_drain(struct netvsc_port *port)
 {
-	if (!port->attached)
+	if (!port->session.attached)
 		return;
 	/* A request that was never answered left its memory with the host, as a send does (N8). */
 	while (port_busy(port) || (atomic_load(&port->state) & NETVSC_STATE_BROKEN)) {
@@ -287,7 +294,8 @@ netvsc_stop(struct rte_eth_dev *eth)
 	port_lock(port);
 	atomic_fetch_and(&port->state, ~NETVSC_STATE_RUNNING);
 	port_set_bursts(eth, false);
-	if (port->attached && netvsc_set_filter(port, 0) != 0 && !atomic_load(&port->bus->gone))
+	if (port->session.attached && netvsc_set_filter(port, 0) != 0 &&
+		!atomic_load(&port->bus->gone))
 		NETVSC_LOG(WARNING, port, "the host did not take filter 0");
 	port_drain(port);
 	port_unlink_sends(data);
@@ -528,13 +536,13 @@ port_init(struct netvsc_port *port, struct rte_eth_dev *eth, struct hpbus_device
 
 	port->eth = eth;
 	port->bus = bus;
-	port->max_queues = 1;
-	memcpy(port->rss_key, toeplitz_default_key, sizeof(port->rss_key));
+	port->session.max_queues = 1;
+	memcpy(port->config.rss_key, toeplitz_default_key, sizeof(port->config.rss_key));
 	pthread_mutexattr_init(&attr);
 	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE);
 	pthread_mutex_init(&port->control_lock, &attr);
 	pthread_mutexattr_destroy(&attr);
-	rte_spinlock_init(&port->stats_lock);
+	rte_spinlock_init(&port->counts.lock);
 	/* A page of its own: a request never crosses one (pitfall A5). */
 	snprintf(name, sizeof(name), "netvsc_ctl_%u", eth->data->port_id);
 	port->control_zone = rte_memzone_reserve_aligned(name, RNDIS_MAX_REQUEST,

@@ -7,27 +7,45 @@
 #include <rte_alarm.h>
 #include <rte_ethdev.h>
 
+#include "drivers/net/netvsc/channel.h"
 #include "drivers/net/netvsc/compat.h"
-#include "drivers/net/netvsc/netvsc.h"
+#include "drivers/net/netvsc/ops.h"
+#include "drivers/net/netvsc/port.h"
+#include "drivers/net/netvsc/rx.h"
 
 #define TICK_US 20000
 
 /* The port whose tick runs on this thread; NULL once a callback of that tick has closed it. */
 static __thread struct netvsc_port *ticking;
 
+void
+netvsc_port_broken(struct netvsc_port *port, const char *why)
+{
+	/* A device that vanished leaves zeroed rings behind: that is not the host's fault. */
+	if (atomic_load(&port->bus->gone))
+		return;
+	if (atomic_fetch_or(&port->state, NETVSC_STATE_BROKEN) & NETVSC_STATE_BROKEN)
+		return;
+	NETVSC_LOG(ERR, port,
+		"%s; the port is stopped until the application resets it "
+		"(rte_eth_dev_reset)",
+		why);
+	atomic_fetch_or(&port->events, NETVSC_EVENT_RESET);
+}
+
 int
 netvsc_link_update(struct rte_eth_dev *eth, int wait)
 {
 	struct netvsc_port *port = netvsc_port_of(eth);
 	bool running = atomic_load(&port->state) == NETVSC_STATE_RUNNING;
-	uint64_t mbps = atomic_load(&port->link_speed) / 10000;
+	uint64_t mbps = atomic_load(&port->session.link_speed) / 10000;
 	struct rte_eth_link link;
 
 	memset(&link, 0, sizeof(link));
 	link.link_duplex = RTE_ETH_LINK_FULL_DUPLEX;
 	link.link_autoneg = RTE_ETH_LINK_AUTONEG;
-	link.link_status =
-		running && atomic_load(&port->link_up) ? RTE_ETH_LINK_UP : RTE_ETH_LINK_DOWN;
+	link.link_status = running && atomic_load(&port->session.link_up) ? RTE_ETH_LINK_UP
+									  : RTE_ETH_LINK_DOWN;
 	link.link_speed = mbps == 0 ? RTE_ETH_SPEED_NUM_UNKNOWN : (uint32_t)mbps;
 	netvsc_compat_link(&link);
 	return rte_eth_linkstatus_set(eth, &link);
@@ -59,10 +77,10 @@ events_keep_moving(struct netvsc_port *port)
 {
 	unsigned int i;
 
-	for (i = 0; i < port->n_channels; i++) {
+	for (i = 0; i < port->session.n_channels; i++) {
 		struct netvsc_channel *ch = port->channels[i];
 
-		if (ch == NULL || !ch->open || ch->polls != ch->tick_polls) {
+		if (ch == NULL || !netvsc_channel_live(ch) || ch->polls != ch->tick_polls) {
 			if (ch != NULL)
 				ch->tick_polls = ch->polls;
 			continue;
@@ -70,10 +88,10 @@ events_keep_moving(struct netvsc_port *port)
 		if (!rte_spinlock_trylock(&ch->rx_lock))
 			continue;
 		/* Another channel carries nothing but frames, and those wait for their queue. */
-		if (ch->open && i == 0)
-			netvsc_channel_scan(ch);
-		else if (ch->open)
-			netvsc_channel_flush(ch);
+		if (netvsc_channel_live(ch) && i == 0)
+			netvsc_rx_scan(ch);
+		else if (netvsc_channel_live(ch))
+			netvsc_rx_flush(ch);
 		rte_spinlock_unlock(&ch->rx_lock);
 	}
 }
@@ -89,7 +107,7 @@ events_tick(void *arg)
 		return;
 	/* A control operation in progress drives the channel itself. */
 	if (pthread_mutex_trylock(&port->control_lock) == 0) {
-		if (port->attached &&
+		if (port->session.attached &&
 			!(atomic_load(&port->state) & (NETVSC_STATE_GONE | NETVSC_STATE_BROKEN)))
 			events_keep_moving(port);
 		hpbus_signal_again(port->bus);

@@ -5,8 +5,13 @@
 #include <errno.h>
 #include <string.h>
 
+#include "drivers/net/netvsc/attach.h"
 #include "drivers/net/netvsc/compat.h"
-#include "drivers/net/netvsc/netvsc.h"
+#include "drivers/net/netvsc/control.h"
+#include "drivers/net/netvsc/ops.h"
+#include "drivers/net/netvsc/port.h"
+#include "drivers/net/netvsc/rx.h"
+#include "drivers/net/netvsc/tx.h"
 
 uint32_t
 netvsc_filter_of(const struct rte_eth_dev_data *data)
@@ -22,7 +27,7 @@ int
 netvsc_infos_get(struct rte_eth_dev *eth, struct rte_eth_dev_info *info)
 {
 	struct netvsc_port *port = netvsc_port_of(eth);
-	uint64_t mbps = atomic_load(&port->link_speed) / 10000;
+	uint64_t mbps = atomic_load(&port->session.link_speed) / 10000;
 	const struct rte_eth_desc_lim lim = {
 		.nb_max = NETVSC_MAX_DESC,
 		.nb_min = NETVSC_MIN_DESC,
@@ -32,13 +37,13 @@ netvsc_infos_get(struct rte_eth_dev *eth, struct rte_eth_dev_info *info)
 	};
 
 	/* Cached answers only: no round trip to the host (pitfall N13). */
-	info->max_rx_queues = info->max_tx_queues = (uint16_t)port->max_queues;
+	info->max_rx_queues = info->max_tx_queues = (uint16_t)port->session.max_queues;
 	info->max_mac_addrs = 1;
 	/* Frames are not scattered: an mbuf takes a whole one. */
 	info->min_rx_bufsize = netvsc_rx_room(eth->data->mtu);
 	info->min_mtu = RTE_ETHER_MIN_MTU;
-	info->max_mtu = (uint16_t)port->mtu;
-	info->max_rx_pktlen = netvsc_rx_room(port->mtu);
+	info->max_mtu = (uint16_t)port->session.mtu;
+	info->max_rx_pktlen = netvsc_rx_room(port->session.mtu);
 	info->tx_offload_capa = info->tx_queue_offload_capa = RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	info->rx_offload_capa = RTE_ETH_RX_OFFLOAD_RSS_HASH;
 	info->rx_desc_lim = info->tx_desc_lim = lim;
@@ -48,8 +53,8 @@ netvsc_infos_get(struct rte_eth_dev *eth, struct rte_eth_dev_info *info)
 	info->default_rxportconf.burst_size = info->default_txportconf.burst_size = 32;
 	info->speed_capa = rte_eth_speed_bitflag((uint32_t)mbps, RTE_ETH_LINK_FULL_DUPLEX);
 	info->err_handle_mode = RTE_ETH_ERROR_HANDLE_MODE_PASSIVE;
-	if (port->rss_caps != 0) {
-		info->reta_size = (uint16_t)port->reta_size;
+	if (port->session.rss_caps != 0) {
+		info->reta_size = (uint16_t)port->session.reta_size;
 		info->hash_key_size = NETVSC_RSS_KEY_LEN;
 		info->flow_type_rss_offloads = netvsc_rss_offloads(port);
 	}
@@ -64,7 +69,7 @@ port_refilter(struct rte_eth_dev *eth, uint32_t filter)
 	int rc = 0;
 
 	pthread_mutex_lock(&port->control_lock);
-	if (eth->data->dev_started && port->attached && filter != port->filter)
+	if (eth->data->dev_started && port->session.attached && filter != port->session.filter)
 		rc = netvsc_set_filter(port, filter);
 	if (rc != 0)
 		NETVSC_LOG(ERR, port, "the host did not take packet filter %#x: %s", filter,
@@ -144,8 +149,8 @@ netvsc_mtu_set(struct rte_eth_dev *eth, uint16_t mtu)
 	struct netvsc_port *port = netvsc_port_of(eth);
 
 	/* ethdev has checked the limits of dev_info; what the host sends is never longer. */
-	if (mtu > port->mtu) {
-		NETVSC_LOG(ERR, port, "MTU %u: the host allows %u", mtu, port->mtu);
+	if (mtu > port->session.mtu) {
+		NETVSC_LOG(ERR, port, "MTU %u: the host allows %u", mtu, port->session.mtu);
 		return -EINVAL;
 	}
 	return netvsc_check_pools(port, mtu);
@@ -162,8 +167,8 @@ int
 netvsc_fw_version(struct rte_eth_dev *eth, char *text, size_t size)
 {
 	struct netvsc_port *port = netvsc_port_of(eth);
-	int n = snprintf(
-		text, size, "NVSP %u.%u", port->nvsp_version >> 16, port->nvsp_version & 0xffff);
+	int n = snprintf(text, size, "NVSP %u.%u", port->session.nvsp_version >> 16,
+		port->session.nvsp_version & 0xffff);
 
 	return n < 0 ? -EINVAL : (size_t)n < size ? 0 : n + 1;
 }

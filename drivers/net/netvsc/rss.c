@@ -6,7 +6,10 @@
 #include <errno.h>
 #include <string.h>
 
-#include "drivers/net/netvsc/netvsc.h"
+#include "drivers/net/netvsc/attach.h"
+#include "drivers/net/netvsc/control.h"
+#include "drivers/net/netvsc/ops.h"
+#include "drivers/net/netvsc/port.h"
 #include "lib/netvsp/toeplitz.h"
 
 /* rss_hf to the host's hash types, and the capability that each needs. */
@@ -33,7 +36,7 @@ netvsc_rss_offloads(const struct netvsc_port *port)
 	size_t i;
 
 	for (i = 0; i < RTE_DIM(rss_map); i++)
-		if (port->rss_caps & rss_map[i].cap)
+		if (port->session.rss_caps & rss_map[i].cap)
 			hf |= rss_map[i].hf;
 	return hf;
 }
@@ -45,7 +48,7 @@ rss_hash_info(const struct netvsc_port *port, uint64_t hf)
 	size_t i;
 
 	for (i = 0; i < RTE_DIM(rss_map); i++)
-		if ((hf & rss_map[i].hf) && (port->rss_caps & rss_map[i].cap))
+		if ((hf & rss_map[i].hf) && (port->session.rss_caps & rss_map[i].cap))
 			info |= rss_map[i].hash;
 	return info == 0 ? 0 : info | NDIS_HASH_TOEPLITZ;
 }
@@ -58,12 +61,12 @@ netvsc_rss_query(struct netvsc_port *port)
 	uint32_t got = 0;
 	int rc;
 
-	port->rss_caps = 0;
-	port->max_queues = 1;
-	port->reta_size = 0;
-	if (port->nvsp_version < NVSP_VERSION_5)
+	port->session.rss_caps = 0;
+	port->session.max_queues = 1;
+	port->session.reta_size = 0;
+	if (port->session.nvsp_version < NVSP_VERSION_5)
 		return 0;
-	rc = ndis_build_rss_query(in, sizeof(in), nvsp_ndis_version(port->nvsp_version));
+	rc = ndis_build_rss_query(in, sizeof(in), nvsp_ndis_version(port->session.nvsp_version));
 	if (rc < 0)
 		return rc;
 	rc = netvsc_query(
@@ -76,9 +79,9 @@ netvsc_rss_query(struct netvsc_port *port)
 		NETVSC_LOG(NOTICE, port, "the host offers no RSS: one queue");
 		return 0;
 	}
-	port->rss_caps = caps.cap_flags;
-	port->reta_size = NETVSC_RETA_MAX;
-	port->max_queues = RTE_MIN(caps.receive_queues, port->bus->max_channels);
+	port->session.rss_caps = caps.cap_flags;
+	port->session.reta_size = NETVSC_RETA_MAX;
+	port->session.max_queues = RTE_MIN(caps.receive_queues, port->bus->max_channels);
 	return 0;
 }
 
@@ -88,37 +91,38 @@ netvsc_rss_default(struct netvsc_port *port)
 	const struct rte_eth_dev_data *data = port->eth->data;
 	const struct rte_eth_rss_conf *conf = &data->dev_conf.rx_adv_conf.rss_conf;
 	uint16_t i, n = data->nb_rx_queues;
-	bool valid = port->reta_user;
+	bool valid = port->config.reta_user;
 
 	if (conf->rss_key != NULL)
-		memcpy(port->rss_key, conf->rss_key, NETVSC_RSS_KEY_LEN);
-	port->rss_hf = data->dev_conf.rxmode.mq_mode & RTE_ETH_MQ_RX_RSS_FLAG
-			       ? conf->rss_hf & netvsc_rss_offloads(port)
-			       : 0;
+		memcpy(port->config.rss_key, conf->rss_key, NETVSC_RSS_KEY_LEN);
+	port->config.rss_hf = data->dev_conf.rxmode.mq_mode & RTE_ETH_MQ_RX_RSS_FLAG
+				      ? conf->rss_hf & netvsc_rss_offloads(port)
+				      : 0;
 	/* The user's table survives as long as its queues exist (pitfalls C3, H7). */
 	for (i = 0; i < NETVSC_RETA_MAX; i++)
-		valid = valid && port->reta[i] < n;
-	port->reta_user = valid;
+		valid = valid && port->config.reta[i] < n;
+	port->config.reta_user = valid;
 	for (i = 0; !valid && n != 0 && i < NETVSC_RETA_MAX; i++)
-		port->reta[i] = i % n;
+		port->config.reta[i] = i % n;
 }
 
 int
 netvsc_rss_apply(struct netvsc_port *port)
 {
-	uint32_t hash = rss_hash_info(port, port->rss_hf);
+	uint32_t hash = rss_hash_info(port, port->config.rss_hf);
 	uint8_t info[NDIS_RSS_PARAMS_INFO];
 	int rc;
 
-	if (port->rss_caps == 0)
+	if (port->session.rss_caps == 0)
 		return port->eth->data->nb_rx_queues > 1 ? -ENOTSUP : 0;
 	/* A host refuses a change while RSS is on: off first (pitfall H1). */
-	rc = ndis_build_rss_disable(info, sizeof(info), port->rss_key);
+	rc = ndis_build_rss_disable(info, sizeof(info), port->config.rss_key);
 	if (rc > 0)
 		rc = netvsc_set(port, OID_GEN_RECEIVE_SCALE_PARAMETERS, info, (uint32_t)rc);
 	if (rc != 0 || port->eth->data->nb_rx_queues <= 1 || hash == 0)
 		return rc;
-	rc = ndis_build_rss_params(info, sizeof(info), hash, port->reta, port->rss_key);
+	rc = ndis_build_rss_params(
+		info, sizeof(info), hash, port->config.reta, port->config.rss_key);
 	return rc < 0 ? rc : netvsc_set(port, OID_GEN_RECEIVE_SCALE_PARAMETERS, info, (uint32_t)rc);
 }
 
@@ -152,8 +156,8 @@ netvsc_rss_hash_update(struct rte_eth_dev *eth, struct rte_eth_rss_conf *conf)
 	}
 	pthread_mutex_lock(&port->control_lock);
 	if (conf->rss_key != NULL)
-		memcpy(port->rss_key, conf->rss_key, NETVSC_RSS_KEY_LEN);
-	port->rss_hf = conf->rss_hf & netvsc_rss_offloads(port);
+		memcpy(port->config.rss_key, conf->rss_key, NETVSC_RSS_KEY_LEN);
+	port->config.rss_hf = conf->rss_hf & netvsc_rss_offloads(port);
 	rc = rss_apply_if_started(eth);
 	pthread_mutex_unlock(&port->control_lock);
 	return rc;
@@ -165,9 +169,9 @@ netvsc_rss_hash_conf_get(struct rte_eth_dev *eth, struct rte_eth_rss_conf *conf)
 	struct netvsc_port *port = netvsc_port_of(eth);
 
 	if (conf->rss_key != NULL && conf->rss_key_len >= NETVSC_RSS_KEY_LEN)
-		memcpy(conf->rss_key, port->rss_key, NETVSC_RSS_KEY_LEN);
+		memcpy(conf->rss_key, port->config.rss_key, NETVSC_RSS_KEY_LEN);
 	conf->rss_key_len = NETVSC_RSS_KEY_LEN;
-	conf->rss_hf = port->rss_hf;
+	conf->rss_hf = port->config.rss_hf;
 	return 0;
 }
 
@@ -179,12 +183,12 @@ netvsc_reta_update(struct rte_eth_dev *eth, struct rte_eth_rss_reta_entry64 *ret
 	uint16_t i;
 	int rc;
 
-	if (size != port->reta_size) {
-		NETVSC_LOG(
-			ERR, port, "the RSS table has %u entries, not %u", port->reta_size, size);
+	if (size != port->session.reta_size) {
+		NETVSC_LOG(ERR, port, "the RSS table has %u entries, not %u",
+			port->session.reta_size, size);
 		return -EINVAL;
 	}
-	memcpy(table, port->reta, sizeof(table));
+	memcpy(table, port->config.reta, sizeof(table));
 	/* Check all, then commit (pitfall H4). */
 	for (i = 0; i < size; i++) {
 		const struct rte_eth_rss_reta_entry64 *group = &reta[i / RTE_ETH_RETA_GROUP_SIZE];
@@ -200,8 +204,8 @@ netvsc_reta_update(struct rte_eth_dev *eth, struct rte_eth_rss_reta_entry64 *ret
 		table[i] = group->reta[at];
 	}
 	pthread_mutex_lock(&port->control_lock);
-	memcpy(port->reta, table, sizeof(table));
-	port->reta_user = true;
+	memcpy(port->config.reta, table, sizeof(table));
+	port->config.reta_user = true;
 	rc = rss_apply_if_started(eth);
 	pthread_mutex_unlock(&port->control_lock);
 	return rc;
@@ -213,15 +217,15 @@ netvsc_reta_query(struct rte_eth_dev *eth, struct rte_eth_rss_reta_entry64 *reta
 	struct netvsc_port *port = netvsc_port_of(eth);
 	uint16_t i;
 
-	if (size != port->reta_size) {
-		NETVSC_LOG(
-			ERR, port, "the RSS table has %u entries, not %u", port->reta_size, size);
+	if (size != port->session.reta_size) {
+		NETVSC_LOG(ERR, port, "the RSS table has %u entries, not %u",
+			port->session.reta_size, size);
 		return -EINVAL;
 	}
 	for (i = 0; i < size; i++)
 		if (reta[i / RTE_ETH_RETA_GROUP_SIZE].mask &
 			(UINT64_C(1) << (i % RTE_ETH_RETA_GROUP_SIZE)))
 			reta[i / RTE_ETH_RETA_GROUP_SIZE].reta[i % RTE_ETH_RETA_GROUP_SIZE] =
-				port->reta[i];
+				port->config.reta[i];
 	return 0;
 }

@@ -12,7 +12,9 @@
 #include <rte_memcpy.h>
 #include <rte_prefetch.h>
 
-#include "drivers/net/netvsc/netvsc.h"
+#include "drivers/net/netvsc/channel.h"
+#include "drivers/net/netvsc/port.h"
+#include "drivers/net/netvsc/rx.h"
 
 /* One cache line holds the header and one PPI: copied before anything is believed. */
 #define RX_HEADER_COPY 64u
@@ -101,7 +103,8 @@ rx_range(struct netvsc_rxq *rxq, struct vmbus_xfer_range range, struct rte_mbuf 
 	uint64_t flags;
 	int rc;
 
-	if (unlikely(!nvsp_xfer_range_ok(range, (uint32_t)port->bus->recv.len, port->recv_section)))
+	if (unlikely(!nvsp_xfer_range_ok(
+		    range, (uint32_t)port->bus->recv.len, port->session.recv_section)))
 		return RX_MALFORMED;
 	msg = port->bus->recv.base + range.byte_offset;
 	avail = range.byte_count;
@@ -184,8 +187,8 @@ rx_transfer(struct netvsc_rxq *rxq, struct rte_mbuf **pkts, uint16_t n)
 		}
 	}
 	if (cursor->left == 0) {
-		netvsc_channel_done(ch, cursor->trans_id, !cursor->bad);
-		netvsc_channel_consume(ch, cursor->total);
+		netvsc_rx_complete(ch, cursor->trans_id, !cursor->bad);
+		netvsc_rx_consume(ch, cursor->total);
 		cursor->active = false;
 	}
 	return got;
@@ -207,15 +210,15 @@ rx_next(struct netvsc_channel *ch)
 	if (total <= 0)
 		return total == 0 ? -EAGAIN : total;
 	if (likely(pkt.type == VMBUS_PACKET_XFER_PAGES)) {
-		if (netvsc_channel_was_handled(ch)) {
-			netvsc_channel_consume(ch, (uint32_t)total);
+		if (netvsc_rx_was_handled(ch)) {
+			netvsc_rx_consume(ch, (uint32_t)total);
 			return 0;
 		}
-		ranges = netvsc_transfer_header(ch, &pkt, ch->in.next_r, &first);
+		ranges = netvsc_rx_transfer_header(ch, &pkt, ch->in.next_r, &first);
 		if (likely(ranges > 0)) {
 			if (ch->index == 0 && ranges == 1 &&
-				netvsc_channel_control_transfer(ch, &pkt, ch->in.next_r)) {
-				netvsc_channel_consume(ch, (uint32_t)total);
+				netvsc_rx_control_transfer(ch, &pkt, ch->in.next_r)) {
+				netvsc_rx_consume(ch, (uint32_t)total);
 				return 0;
 			}
 			ch->cursor = (struct netvsc_rx_cursor){
@@ -228,15 +231,15 @@ rx_next(struct netvsc_channel *ch)
 			return 1;
 		}
 		ch->stats.rx_malformed++;
-		netvsc_channel_done(ch, pkt.trans_id, false);
+		netvsc_rx_complete(ch, pkt.trans_id, false);
 	} else if (ch->consumed < ch->scanned) {
 		; /* handled ahead by a scan */
 	} else if (pkt.type == VMBUS_PACKET_COMPLETION || pkt.type == VMBUS_PACKET_INBAND) {
-		netvsc_channel_control_packet(ch, &pkt, ch->in.next_r);
+		netvsc_rx_control_packet(ch, &pkt, ch->in.next_r);
 	} else {
 		ch->stats.rx_unknown_packets++;
 	}
-	netvsc_channel_consume(ch, (uint32_t)total);
+	netvsc_rx_consume(ch, (uint32_t)total);
 	return 0;
 }
 
@@ -261,16 +264,16 @@ netvsc_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 	}
 	rxq->lock_misses = 0;
 	/* A stop that fenced the host off may have closed it since the look at the state. */
-	if (unlikely(!ch->open)) {
+	if (unlikely(!netvsc_channel_live(ch))) {
 		rte_spinlock_unlock(&ch->rx_lock);
 		return 0;
 	}
 	ch->polls++;
 	/* Even with n == 0 completions and events must move (pitfall X19). */
-	while (netvsc_channel_done_room(ch) && budget-- != 0) {
+	while (netvsc_rx_complete_room(ch) && budget-- != 0) {
 		if (!ch->cursor.active) {
 			if (unlikely(n == 0)) {
-				netvsc_channel_scan(ch);
+				netvsc_rx_scan(ch);
 				break;
 			}
 			rc = rx_next(ch);
@@ -289,82 +292,7 @@ netvsc_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 		if (got == n)
 			break;
 	}
-	netvsc_channel_flush(ch);
+	netvsc_rx_flush(ch);
 	rte_spinlock_unlock(&ch->rx_lock);
 	return got;
-}
-
-/* ---- queues ---- */
-
-int
-netvsc_rx_queue_setup(struct rte_eth_dev *eth, uint16_t queue, uint16_t nb_desc,
-	unsigned int socket, const struct rte_eth_rxconf *conf, struct rte_mempool *mp)
-{
-	struct netvsc_port *port = netvsc_port_of(eth);
-	struct rte_mbuf template = {.nb_segs = 1, .data_off = RTE_PKTMBUF_HEADROOM};
-	struct netvsc_rxq *rxq;
-	int rc;
-
-	rc = netvsc_check_rxconf(port, queue, conf);
-	if (rc == 0)
-		rc = netvsc_check_pool(port, queue, mp, eth->data->mtu);
-	if (rc != 0)
-		return rc;
-	rxq = rte_zmalloc_socket("netvsc_rxq", sizeof(*rxq), RTE_CACHE_LINE_SIZE, (int)socket);
-	if (rxq == NULL) {
-		NETVSC_LOG(ERR, port,
-			"receive queue %u: no memory on socket %d; give EAL more (-m, "
-			"--socket-mem)",
-			queue, (int)socket);
-		return -ENOMEM;
-	}
-	rxq->port = port;
-	rxq->ch = port->channels[queue];
-	rxq->mp = mp;
-	/* Such mbufs live with their buffers: whoever frees or clones one looks at the flag. */
-	if (rte_pktmbuf_priv_flags(mp) & RTE_PKTMBUF_POOL_F_PINNED_EXT_BUF)
-		rxq->pool_flags = RTE_MBUF_F_EXTERNAL;
-	rxq->port_id = eth->data->port_id;
-	rxq->queue_id = queue;
-	rxq->nb_desc = nb_desc;
-	rxq->conf = *conf;
-	template.port = eth->data->port_id;
-	rte_mbuf_refcnt_set(&template, 1);
-	memcpy(&rxq->rearm, &template.rearm_data, sizeof(rxq->rearm));
-	netvsc_stats_rxq(port, queue, rxq);
-	eth->data->rx_queues[queue] = rxq;
-	return 0;
-}
-
-void
-netvsc_rx_give_back(struct netvsc_rxq *rxq)
-{
-	if (rxq == NULL || rxq->n_mbufs == 0)
-		return;
-	rte_mempool_put_bulk(rxq->mp, (void **)rxq->mbufs, rxq->n_mbufs);
-	rxq->n_mbufs = 0;
-}
-
-void
-netvsc_rx_queue_release(struct rte_eth_dev *eth, uint16_t queue)
-{
-	struct netvsc_rxq *rxq = eth->data->rx_queues[queue];
-
-	if (rxq == NULL)
-		return;
-	netvsc_stats_rxq(rxq->port, queue, NULL);
-	netvsc_rx_give_back(rxq);
-	rte_free(rxq);
-	eth->data->rx_queues[queue] = NULL;
-}
-
-void
-netvsc_rxq_info_get(struct rte_eth_dev *eth, uint16_t queue, struct rte_eth_rxq_info *info)
-{
-	const struct netvsc_rxq *rxq = eth->data->rx_queues[queue];
-
-	info->mp = rxq->mp;
-	info->nb_desc = rxq->nb_desc;
-	info->conf = rxq->conf;
-	info->rx_buf_size = (uint16_t)(rte_pktmbuf_data_room_size(rxq->mp) - RTE_PKTMBUF_HEADROOM);
 }

@@ -16,31 +16,36 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "drivers/net/netvsc/channel.h"
 #include "drivers/net/netvsc/compat.h"
-#include "drivers/net/netvsc/netvsc.h"
+#include "drivers/net/netvsc/ops.h"
+#include "drivers/net/netvsc/port.h"
+#include "drivers/net/netvsc/rx.h"
+#include "drivers/net/netvsc/stats.h"
+#include "drivers/net/netvsc/tx.h"
 
 /* ---- who counts ---- */
 
 void
 netvsc_stats_rxq(struct netvsc_port *port, uint16_t queue, struct netvsc_rxq *rxq)
 {
-	struct netvsc_rxq_counts *c = &port->rx_counts[queue];
+	struct netvsc_rxq_counts *c = &port->counts.rx[queue];
 
-	rte_spinlock_lock(&port->stats_lock);
+	rte_spinlock_lock(&port->counts.lock);
 	if (rxq != NULL)
 		rxq->stats = c->kept;
 	else if (c->queue != NULL)
 		c->kept = c->queue->stats;
 	c->queue = rxq;
-	rte_spinlock_unlock(&port->stats_lock);
+	rte_spinlock_unlock(&port->counts.lock);
 }
 
 void
 netvsc_stats_txq(struct netvsc_port *port, uint16_t queue, struct netvsc_txq *txq)
 {
-	struct netvsc_txq_counts *c = &port->tx_counts[queue];
+	struct netvsc_txq_counts *c = &port->counts.tx[queue];
 
-	rte_spinlock_lock(&port->stats_lock);
+	rte_spinlock_lock(&port->counts.lock);
 	if (txq != NULL) {
 		txq->stats = c->kept;
 		txq->drops = c->drops_kept;
@@ -50,7 +55,7 @@ netvsc_stats_txq(struct netvsc_port *port, uint16_t queue, struct netvsc_txq *tx
 		c->drops_kept = c->queue->drops;
 	}
 	c->queue = txq;
-	rte_spinlock_unlock(&port->stats_lock);
+	rte_spinlock_unlock(&port->counts.lock);
 }
 
 void
@@ -135,12 +140,12 @@ netvsc_stats_get(
 
 	/* ethdev presets this one with what it was told last: not to be added to (pitfall I3). */
 	stats->rx_nombuf = 0;
-	rte_spinlock_lock(&port->stats_lock);
+	rte_spinlock_lock(&port->counts.lock);
 	for (i = 0; i < HPBUS_MAX_CHANNELS; i++) {
 		const struct netvsc_channel *ch = port->channels[i];
 
-		stats_get_rx(&port->rx_counts[i], i, stats, queues);
-		stats_get_tx(&port->tx_counts[i], i, stats, queues);
+		stats_get_rx(&port->counts.rx[i], i, stats, queues);
+		stats_get_tx(&port->counts.tx[i], i, stats, queues);
 		if (ch == NULL)
 			continue;
 		malformed = ch->stats.rx_malformed - ch->base.rx_malformed;
@@ -150,7 +155,7 @@ netvsc_stats_get(
 		stats->imissed += ch->stats.rx_dropped_unpolled - ch->base.rx_dropped_unpolled +
 				  ch->stats.rx_dropped_stopped - ch->base.rx_dropped_stopped;
 	}
-	rte_spinlock_unlock(&port->stats_lock);
+	rte_spinlock_unlock(&port->counts.lock);
 	eth->data->rx_mbuf_alloc_failed = stats->rx_nombuf;
 	return 0;
 }
@@ -228,9 +233,9 @@ netvsc_xstats_get(struct rte_eth_dev *eth, struct rte_eth_xstat *xstats, unsigne
 	}
 	xstats[at].id = at;
 	xstats[at++].value = port->bus->copy_only;
-	rte_spinlock_lock(&port->stats_lock);
+	rte_spinlock_lock(&port->counts.lock);
 	for (q = 0; q < eth->data->nb_tx_queues; q++) {
-		const struct netvsc_txq_counts *c = &port->tx_counts[q];
+		const struct netvsc_txq_counts *c = &port->counts.tx[q];
 		const struct netvsc_tx_drops *now =
 			c->queue != NULL ? &c->queue->drops : &c->drops_kept;
 
@@ -239,7 +244,7 @@ netvsc_xstats_get(struct rte_eth_dev *eth, struct rte_eth_xstat *xstats, unsigne
 			xstats[at].value = xstat_diff(now, &c->drops_base, txq_xstats[i].offset);
 		}
 	}
-	rte_spinlock_unlock(&port->stats_lock);
+	rte_spinlock_unlock(&port->counts.lock);
 	return (int)count;
 }
 
@@ -266,11 +271,11 @@ netvsc_stats_reset(struct rte_eth_dev *eth)
 	struct netvsc_port *port = netvsc_port_of(eth);
 	unsigned int i;
 
-	rte_spinlock_lock(&port->stats_lock);
+	rte_spinlock_lock(&port->counts.lock);
 	for (i = 0; i < HPBUS_MAX_CHANNELS; i++) {
-		struct netvsc_txq_counts *tx = &port->tx_counts[i];
+		struct netvsc_txq_counts *tx = &port->counts.tx[i];
 
-		port->rx_counts[i].base = *stats_of_rxq(&port->rx_counts[i]);
+		port->counts.rx[i].base = *stats_of_rxq(&port->counts.rx[i]);
 		tx->base = *stats_of_txq(tx);
 		tx->drops_base = tx->queue != NULL ? tx->queue->drops : tx->drops_kept;
 		tx->told_packets = tx->told_bytes = 0;
@@ -280,7 +285,7 @@ netvsc_stats_reset(struct rte_eth_dev *eth)
 		if (port->channels[i] != NULL)
 			port->channels[i]->base = port->channels[i]->stats;
 	}
-	rte_spinlock_unlock(&port->stats_lock);
+	rte_spinlock_unlock(&port->counts.lock);
 	eth->data->rx_mbuf_alloc_failed = 0;
 	return 0;
 }
@@ -315,11 +320,13 @@ netvsc_priv_dump(struct rte_eth_dev *eth, FILE *f)
 	fprintf(f,
 		"device %s (%s) over %s, NVSP %#x, %s, state %#x, MTU %u\n"
 		"receive buffer %zu bytes in %u sections of %u; send sections %u of %u\n",
-		port->bus->name, port->bus->where, port->bus->backend->name, port->nvsp_version,
+		port->bus->name, port->bus->where, port->bus->backend->name,
+		port->session.nvsp_version,
 		port->bus->copy_only ? "copy-only" : "large frames by reference",
-		atomic_load(&port->state), port->mtu, port->bus->recv.len, port->recv_count,
-		port->recv_section, port->send_count, port->send_section);
-	for (i = 0; i < port->n_channels; i++) {
+		atomic_load(&port->state), port->session.mtu, port->bus->recv.len,
+		port->session.recv_count, port->session.recv_section, port->session.send_count,
+		port->session.send_section);
+	for (i = 0; i < port->session.n_channels; i++) {
 		const struct netvsc_channel *ch = port->channels[i];
 
 		if (ch == NULL || !ch->open)

@@ -13,7 +13,10 @@
 #include <rte_memcpy.h>
 #include <rte_prefetch.h>
 
-#include "drivers/net/netvsc/netvsc.h"
+#include "drivers/net/netvsc/channel.h"
+#include "drivers/net/netvsc/port.h"
+#include "drivers/net/netvsc/rx.h"
+#include "drivers/net/netvsc/tx.h"
 #include "drivers/net/netvsc/tx_frame.h"
 #include "drivers/net/netvsc/tx_gpa.h"
 
@@ -228,7 +231,7 @@ tx_open(struct netvsc_txq *txq, struct tx_open *open)
 		return -ENOBUFS;
 	slot = tx_slot_take(txq, &open->slot);
 	slot->section = section;
-	open->base = port->bus->send.base + (size_t)section * port->send_section;
+	open->base = port->bus->send.base + (size_t)section * port->session.send_section;
 	for (ahead = 0; ahead < TX_PREFETCH_AHEAD; ahead += RTE_CACHE_LINE_SIZE)
 		tx_prefetch_write(open->base + ahead);
 	open->used = 0;
@@ -260,11 +263,11 @@ netvsc_tx_template(struct netvsc_txq *txq)
 {
 	struct rndis_packet_builder b;
 
-	txq->max_frame = txq->port->mtu + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN;
+	txq->max_frame = txq->port->session.mtu + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN;
 	netvsc_tx_forget_memory(txq, hpbus_dma_generation());
 	rndis_packet_begin(&b, txq->template);
 	/* The queue, so that the host completes and answers here; with one there is no choice. */
-	if (txq->port->nvsp_version >= NVSP_VERSION_5 && txq->port->n_channels > 1)
+	if (txq->port->session.nvsp_version >= NVSP_VERSION_5 && txq->port->session.n_channels > 1)
 		rndis_packet_add(&b, RNDIS_PPI_HASH_VALUE, txq->queue_id);
 	txq->header_len = rndis_packet_end(&b, 0);
 }
@@ -292,13 +295,13 @@ static inline int
 tx_by_copy(struct netvsc_txq *txq, struct tx_open *open, const struct rte_mbuf *m)
 {
 	struct netvsc_port *port = txq->port;
-	uint32_t limit = RTE_MIN(port->send_section, port->max_transfer);
+	uint32_t limit = RTE_MIN(port->session.send_section, port->session.max_transfer);
 	uint32_t start = 0, header, len;
 	int rc;
 
 	if (open->base != NULL) {
-		start = rndis_align(open->used, port->alignment);
-		if (open->frames >= port->max_messages ||
+		start = rndis_align(open->used, port->session.alignment);
+		if (open->frames >= port->session.max_messages ||
 			start + NETVSC_HEADER_MAX + m->pkt_len > limit)
 			tx_close(txq, open);
 	}
@@ -311,7 +314,7 @@ tx_by_copy(struct netvsc_txq *txq, struct tx_open *open, const struct rte_mbuf *
 		start = 0;
 	} else if (start != open->used) {
 		/* Padding counts as part of the previous message (spec/rndis.md §4). */
-		rndis_packet_pad(open->base + open->last, open->last_len, port->alignment);
+		rndis_packet_pad(open->base + open->last, open->last_len, port->session.alignment);
 	}
 	tx_prefetch_write(open->base + start + TX_PREFETCH_AHEAD);
 	tx_prefetch_write(open->base + start + TX_PREFETCH_AHEAD + RTE_CACHE_LINE_SIZE);
@@ -346,7 +349,7 @@ tx_by_reference(struct netvsc_txq *txq, struct tx_open *open, struct rte_mbuf *m
 
 	/* What is longer than one message may be is refused whichever way it goes. */
 	if (unlikely(!txq->headers_usable || m->nb_segs > NETVSC_TX_MAX_SEGS ||
-		     txq->header_len + m->pkt_len > txq->port->max_transfer))
+		     txq->header_len + m->pkt_len > txq->port->session.max_transfer))
 		return -EMSGSIZE;
 	if (unlikely(txq->n_free == 0)) {
 		txq->drops.no_slot++;
@@ -411,7 +414,7 @@ tx_one(struct netvsc_txq *txq, struct tx_open *open, struct tx_copied *copied, s
 		if (rc != 0)
 			return rc;
 	}
-	small = m->pkt_len <= txq->port->tx_copybreak;
+	small = m->pkt_len <= txq->port->config.tx_copybreak;
 	if (!small) {
 		rc = tx_by_reference(txq, open, m);
 		if (rc != -EMSGSIZE)
@@ -456,7 +459,7 @@ netvsc_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 		return 0;
 	tx_reap(txq, 0);
 	if (txq->n_free < RTE_MAX(txq->free_thresh, n)) {
-		netvsc_channel_try_scan(ch, &txq->lock_misses);
+		netvsc_rx_try_scan(ch, &txq->lock_misses);
 		tx_reap(txq, 0);
 	}
 	if (unlikely(n == 0))
@@ -468,7 +471,7 @@ netvsc_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 		netvsc_tx_forget_memory(txq, generation);
 	rte_spinlock_lock(&ch->tx_lock);
 	/* A stop that fenced the host off may have closed it since the look at the state. */
-	if (unlikely(!ch->open)) {
+	if (unlikely(!netvsc_channel_live(ch))) {
 		rte_spinlock_unlock(&ch->tx_lock);
 		return 0;
 	}
@@ -493,7 +496,7 @@ netvsc_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 		if (unlikely(ch->out.corrupt))
 			netvsc_port_broken(txq->port, "the host broke the outbound ring");
 		else
-			netvsc_channel_try_scan(ch, &txq->lock_misses);
+			netvsc_rx_try_scan(ch, &txq->lock_misses);
 	}
 	if (signal) {
 		txq->drops.doorbells++;
@@ -510,6 +513,6 @@ netvsc_tx_done_cleanup(void *queue, uint32_t count)
 	/* ethdev does not look whether the queue was set up. */
 	if (txq == NULL)
 		return -EINVAL;
-	netvsc_channel_try_scan(txq->ch, &txq->lock_misses);
+	netvsc_rx_try_scan(txq->ch, &txq->lock_misses);
 	return (int)tx_reap(txq, count);
 }

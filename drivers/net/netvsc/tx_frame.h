@@ -7,7 +7,8 @@
 #ifndef HP_NETVSC_TX_FRAME_H
 #define HP_NETVSC_TX_FRAME_H
 
-#include "drivers/net/netvsc/netvsc.h"
+#include "drivers/net/netvsc/port.h"
+#include "drivers/net/netvsc/tx.h"
 
 /**
  * One segment, nobody else's, that agrees with itself and has a length that the host takes? Nearly

@@ -9,7 +9,8 @@
 
 #include <string.h>
 
-#include "drivers/net/netvsc/netvsc.h"
+#include "drivers/net/netvsc/port.h"
+#include "drivers/net/netvsc/tx.h"
 
 /** Forget what is remembered of memory: @p generation is another than it was learned in. */
 static __rte_noinline void

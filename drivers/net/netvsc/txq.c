@@ -8,7 +8,9 @@
 
 #include <rte_malloc.h>
 
-#include "drivers/net/netvsc/netvsc.h"
+#include "drivers/net/netvsc/ops.h"
+#include "drivers/net/netvsc/port.h"
+#include "drivers/net/netvsc/tx.h"
 
 static void
 tx_queue_free(struct netvsc_txq *txq)

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * The bring-up ladder and its way down. Control side only; control_lock is held.
+ */
+#ifndef HP_NETVSC_ATTACH_H
+#define HP_NETVSC_ATTACH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct netvsc_port;
+
+/** Bring the device up: NVSP and RNDIS negotiation with @p channels channels. */
+int netvsc_attach(struct netvsc_port *port, unsigned int channels, uint32_t mtu);
+/**
+ * Take it down (spec/nvsp.md §10) and close all channels; idempotent, bounded.
+ * @param reset fence off what is in flight and stay open; false: backend->close() follows and does
+ * @return 0, or why the fence failed: port->unfenced is set
+ */
+int netvsc_detach(struct netvsc_port *port, bool reset);
+/** Make the host let go of all memory; the channels are closed. Sets port->unfenced. */
+int netvsc_fence(struct netvsc_port *port);
+int netvsc_set_filter(struct netvsc_port *port, uint32_t filter);
+/** Switch every offload of the host off that was not asked for (NDIS_CAN_*). */
+int netvsc_set_offloads(struct netvsc_port *port, uint32_t want);
+/** Ask the host for link state and speed. */
+int netvsc_query_link(struct netvsc_port *port);
+
+#endif

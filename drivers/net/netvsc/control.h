@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * Requests to the host and their answers: one outstanding at a time, serialised by the port's
+ * control_lock (spec/nvsp.md §2).
+ */
+#ifndef HP_NETVSC_CONTROL_H
+#define HP_NETVSC_CONTROL_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "drivers/bus/vmbus/bus.h"
+#include "lib/netvsp/nvsp.h"
+#include "lib/netvsp/rndis.h"
+
+struct netvsc_port;
+
+#define NETVSC_MAX_TRANSFER 0x4000u /**< bytes of RNDIS that the host may send at a time */
+
+/** Ids of control requests have bit 63, transmit ids do not; both are never 0. */
+#define NETVSC_TID_CONTROL (UINT64_C(1) << 63)
+
+/*
+ * How long each kind of operation may take, all its requests together. Busy hosts took up to 15 s
+ * for an answer (pitfall N2); one that is silent while a port is taken down is left behind quickly.
+ */
+extern const struct hpbus_op_kind netvsc_op_probe, netvsc_op_bring_up, netvsc_op_setting,
+	netvsc_op_stop, netvsc_op_close, netvsc_op_reset, netvsc_op_farewell;
+
+enum netvsc_answer {
+	NETVSC_ANSWER_NONE,
+	NETVSC_ANSWER_HERE, /**< in reply */
+	NETVSC_ANSWER_BAD,  /**< it came, and makes no sense */
+};
+
+/** The one request that may be outstanding on the control path (spec/nvsp.md §2). */
+struct netvsc_request {
+	_Atomic uint64_t trans_id; /**< VMBus completion waited for, 0 none */
+	uint32_t expect;	   /**< NVSP type of the answer, 0 = an empty completion */
+	_Atomic uint32_t answered;
+	uint32_t answer_len;
+	struct nvsp_message answer;
+
+	_Atomic uint32_t rndis_id; /**< RNDIS completion waited for, 0 none */
+	uint32_t rndis_type;
+	_Atomic uint32_t rndis_answered; /**< enum netvsc_answer */
+	uint32_t reply_len;
+	uint8_t reply[RNDIS_MAX_REQUEST];
+};
+
+int netvsc_nvsp_init(struct netvsc_port *port);
+int netvsc_nvsp_configure(struct netvsc_port *port, uint32_t mtu);
+int netvsc_nvsp_buffers(struct netvsc_port *port);
+/** @param granted 0..want; a host that refuses grants 0 */
+int netvsc_nvsp_subchannels(struct netvsc_port *port, unsigned int want, unsigned int *granted);
+int netvsc_nvsp_revoke(struct netvsc_port *port);
+int netvsc_rndis_init(struct netvsc_port *port);
+int netvsc_rndis_halt(struct netvsc_port *port);
+/** Completion of a control request, from the dispatcher; rx_lock of channel 0 held. */
+void netvsc_control_completion(
+	struct netvsc_port *port, uint64_t trans_id, const void *payload, uint32_t len);
+/** In-band notice of the host; rx_lock of channel 0 held. */
+void netvsc_control_notice(struct netvsc_port *port, const void *payload, uint32_t len);
+/** RNDIS control message, a private copy; rx_lock of channel 0 held. */
+void netvsc_control_rndis(struct netvsc_port *port, const void *msg, uint32_t len);
+
+int netvsc_query(struct netvsc_port *port, uint32_t oid, const void *in, uint32_t in_len, void *out,
+	uint32_t out_len, uint32_t *got);
+int netvsc_set(struct netvsc_port *port, uint32_t oid, const void *in, uint32_t in_len);
+
+#endif

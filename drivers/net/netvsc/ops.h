@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * Operations of the ethdev that ethdev.c puts into its table, and what they share: settings
+ * (info.c, rss.c), what is refused (conf.c), housekeeping (events.c), devargs (devargs.c).
+ */
+#ifndef HP_NETVSC_OPS_H
+#define HP_NETVSC_OPS_H
+
+#include <stdint.h>
+
+#include <rte_ethdev.h>
+#include <rte_ether.h>
+#include <ethdev_driver.h>
+
+#include "drivers/bus/vmbus/bus.h"
+
+struct netvsc_port;
+
+/* ---- info.c: ethdev operations that look or set one value ---- */
+
+/** Packet filter for the promiscuous and all-multicast flags of a port. */
+uint32_t netvsc_filter_of(const struct rte_eth_dev_data *data);
+int netvsc_infos_get(struct rte_eth_dev *eth, struct rte_eth_dev_info *info);
+int netvsc_promiscuous_enable(struct rte_eth_dev *eth);
+int netvsc_promiscuous_disable(struct rte_eth_dev *eth);
+int netvsc_allmulticast_enable(struct rte_eth_dev *eth);
+int netvsc_allmulticast_disable(struct rte_eth_dev *eth);
+int netvsc_mac_addr_set(struct rte_eth_dev *eth, struct rte_ether_addr *mac);
+int netvsc_mtu_set(struct rte_eth_dev *eth, uint16_t mtu);
+int netvsc_burst_mode(struct rte_eth_dev *eth, uint16_t queue, struct rte_eth_burst_mode *mode);
+int netvsc_fw_version(struct rte_eth_dev *eth, char *text, size_t size);
+
+/* ---- rss.c ---- */
+
+/** Read the host's capabilities; a host without RSS leaves one queue. */
+int netvsc_rss_query(struct netvsc_port *port);
+/** Send key, table and hash types to the host, or switch RSS off. */
+int netvsc_rss_apply(struct netvsc_port *port);
+void netvsc_rss_default(struct netvsc_port *port);
+uint64_t netvsc_rss_offloads(const struct netvsc_port *port);
+int netvsc_rss_hash_update(struct rte_eth_dev *eth, struct rte_eth_rss_conf *conf);
+int netvsc_rss_hash_conf_get(struct rte_eth_dev *eth, struct rte_eth_rss_conf *conf);
+int netvsc_reta_update(
+	struct rte_eth_dev *eth, struct rte_eth_rss_reta_entry64 *reta, uint16_t size);
+int netvsc_reta_query(
+	struct rte_eth_dev *eth, struct rte_eth_rss_reta_entry64 *reta, uint16_t size);
+
+/* ---- conf.c: refuse what is not there ---- */
+
+/** @return 0, or -EINVAL or -ENOTSUP with a message that names the setting */
+int netvsc_check_conf(struct netvsc_port *port, const struct rte_eth_conf *conf);
+int netvsc_check_rxconf(
+	struct netvsc_port *port, uint16_t queue, const struct rte_eth_rxconf *conf);
+int netvsc_check_txconf(struct netvsc_port *port, uint16_t queue, uint16_t nb_desc,
+	const struct rte_eth_txconf *conf);
+/** All queues are set up, and receive queues take frames of @p mtu. */
+int netvsc_check_queues(struct netvsc_port *port);
+int netvsc_check_pool(
+	struct netvsc_port *port, uint16_t queue, struct rte_mempool *mp, uint32_t mtu);
+int netvsc_check_pools(struct netvsc_port *port, uint32_t mtu);
+/** Bytes that an mbuf must have room for: a frame with a tag. */
+static inline uint32_t
+netvsc_rx_room(uint32_t mtu)
+{
+	return mtu + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN;
+}
+
+/* ---- events.c ---- */
+
+int netvsc_link_update(struct rte_eth_dev *eth, int wait);
+int netvsc_events_start(struct netvsc_port *port);
+/** No tick runs after this; control_lock must not be held. */
+void netvsc_events_stop(struct netvsc_port *port);
+
+/* ---- devargs.c ---- */
+
+/**
+ * The name of a device's port: what the devargs say, else its GUID.
+ * @return 0, or -EINVAL with a message: not a name, or another port's
+ */
+int netvsc_devargs_name(const struct hpbus_device *bus, char name[RTE_ETH_NAME_MAX_LEN]);
+/** Read the devargs of a device. @return 0, or -EINVAL with a message that names the key. */
+int netvsc_devargs_parse(struct netvsc_port *port, const struct rte_devargs *devargs);
+
+#endif

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * A port: what the application wants (config), what this attach learned from the host (session),
+ * and what lives as long as the device is open. Ownership and threads:
+ *
+ * - struct netvsc_port belongs to the control side: ethdev operations, serialised by the
+ *   application, take @a control_lock because the housekeeping alarm is an extra caller.
+ * - struct netvsc_channel (channel.h) owns both directions of one channel. Everything inbound is
+ *   under its rx_lock, the outbound ring under its tx_lock; each is taken at most once per burst.
+ *   Order: rx_lock before tx_lock; a holder of tx_lock never takes an rx_lock.
+ * - struct netvsc_rxq (rx.h) and netvsc_txq (tx.h) belong to the lcore that polls them; they refer
+ *   to a channel. What a receiving lcore learns about sends (completions) travels to the sending
+ *   lcore through netvsc_txq.completed, a single-producer (rx_lock) single-consumer ring.
+ */
+#ifndef HP_NETVSC_PORT_H
+#define HP_NETVSC_PORT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_ethdev.h>
+#include <rte_ether.h>
+#include <rte_log.h>
+#include <rte_memzone.h>
+#include <rte_spinlock.h>
+#include <ethdev_driver.h>
+
+#include "drivers/bus/vmbus/bus.h"
+#include "drivers/net/netvsc/control.h"
+#include "drivers/net/netvsc/sections.h"
+#include "drivers/net/netvsc/stats.h"
+#include "lib/netvsp/ndis.h"
+
+extern int netvsc_logtype;
+#define NETVSC_LOG(level, port, ...)                                                               \
+	rte_log(RTE_LOG_##level, netvsc_logtype,                                                   \
+		RTE_FMT("hyperpoll: %s: " RTE_FMT_HEAD(__VA_ARGS__, ) "\n", (port)->bus->name,     \
+			RTE_FMT_TAIL(__VA_ARGS__, )))
+
+#define NETVSC_DEFAULT_MTU 1500u
+#define NETVSC_UNDIVIDED   UINT32_MAX
+#define NETVSC_RETA_MAX	   NDIS_RSS_TABLE_ENTRIES
+#define NETVSC_RSS_KEY_LEN 40u
+
+/** Bits of netvsc_port.state, the one word that a queue reads once per burst. */
+#define NETVSC_STATE_RUNNING 0x1u
+#define NETVSC_STATE_GONE    0x2u /**< the host or the device went away */
+#define NETVSC_STATE_BROKEN  0x4u /**< the host broke the protocol; needs reset */
+
+/** Bits of netvsc_port.events: set anywhere, handled by the housekeeping alarm. */
+#define NETVSC_EVENT_LINK  0x1u
+#define NETVSC_EVENT_GONE  0x2u
+#define NETVSC_EVENT_RESET 0x4u
+#define NETVSC_EVENT_FLAP  0x8u /**< announce the link as down, then up (network change) */
+
+struct netvsc_channel;
+struct netvsc_txq;
+
+/** What the application and the user want; survives stop, reset and every change of session. */
+struct netvsc_config {
+	uint64_t rss_hf;
+	bool reta_user; /**< the table is the user's, not derived */
+	uint16_t reta[NETVSC_RETA_MAX];
+	uint8_t rss_key[NETVSC_RSS_KEY_LEN];
+
+	/* Devargs. */
+	uint32_t tx_copybreak;
+	uint32_t latency_ns;
+};
+
+/** What one attach learned from the host and agreed with it. */
+struct netvsc_session {
+	bool attached;
+	uint32_t nvsp_version;
+	uint32_t recv_section, recv_count; /**< bytes of a section, sections */
+	uint32_t send_section, send_count;
+	uint32_t max_messages;	 /**< RNDIS messages per send */
+	uint32_t max_transfer;	 /**< bytes of RNDIS per send */
+	uint32_t alignment;	 /**< of messages in one send */
+	uint32_t asked_mtu, mtu; /**< what we asked for, and what the host allows of it */
+	uint32_t max_queues;
+	uint32_t n_channels; /**< open, including the primary */
+	uint32_t filter;     /**< packet filter as last set */
+	bool recv_connected, send_connected;
+	uint32_t control_section; /**< section kept for control messages in copy-only mode */
+	_Atomic uint32_t link_up;
+	_Atomic uint32_t link_speed; /**< units of 100 bit/s */
+	uint32_t reta_size;
+	uint32_t rss_caps; /**< NDIS capability flags, 0 = the host has none */
+};
+
+struct netvsc_port {
+	struct hpbus_device *bus;
+	struct rte_eth_dev *eth;
+	_Atomic uint32_t state;
+	_Atomic uint32_t events;
+	atomic_bool alarm_stop;
+	pthread_mutex_t control_lock; /**< recursive */
+	struct netvsc_counts counts;
+
+	/**
+	 * The host may still read what was sent: a reset that should have fenced it off failed.
+	 * Until the device is closed (or a reset succeeds) nothing in flight is freed or used
+	 * again.
+	 */
+	bool unfenced;
+	struct netvsc_txq *quarantine; /**< released with sends in flight while unfenced */
+
+	struct netvsc_config config;
+	struct netvsc_session session;
+	struct rte_ether_addr mac;
+	struct netvsc_section_pool sections;
+	uint32_t section_queues; /**< queues the pool is divided for, or NETVSC_UNDIVIDED */
+
+	struct netvsc_request request;
+	uint64_t next_trans_id;
+	uint32_t next_rndis_id;
+	const struct rte_memzone *control_zone; /**< one page that requests are sent from */
+	bool control_usable;
+
+	struct netvsc_channel *channels[HPBUS_MAX_CHANNELS];
+};
+
+static inline struct netvsc_port *
+netvsc_port_of(const struct rte_eth_dev *eth)
+{
+	return eth->data->dev_private;
+}
+
+/** The host broke the ring or the protocol: stop the port, tell the application once. */
+void netvsc_port_broken(struct netvsc_port *port, const char *why);
+
+#endif

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Receive queues: set-up, and what ethdev asks about one. The burst itself is in rx.c.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include <rte_malloc.h>
+#include <rte_mbuf.h>
+
+#include "drivers/net/netvsc/ops.h"
+#include "drivers/net/netvsc/port.h"
+#include "drivers/net/netvsc/rx.h"
+
+int
+netvsc_rx_queue_setup(struct rte_eth_dev *eth, uint16_t queue, uint16_t nb_desc,
+	unsigned int socket, const struct rte_eth_rxconf *conf, struct rte_mempool *mp)
+{
+	struct netvsc_port *port = netvsc_port_of(eth);
+	struct rte_mbuf template = {.nb_segs = 1, .data_off = RTE_PKTMBUF_HEADROOM};
+	struct netvsc_rxq *rxq;
+	int rc;
+
+	rc = netvsc_check_rxconf(port, queue, conf);
+	if (rc == 0)
+		rc = netvsc_check_pool(port, queue, mp, eth->data->mtu);
+	if (rc != 0)
+		return rc;
+	rxq = rte_zmalloc_socket("netvsc_rxq", sizeof(*rxq), RTE_CACHE_LINE_SIZE, (int)socket);
+	if (rxq == NULL) {
+		NETVSC_LOG(ERR, port,
+			"receive queue %u: no memory on socket %d; give EAL more (-m, "
+			"--socket-mem)",
+			queue, (int)socket);
+		return -ENOMEM;
+	}
+	rxq->port = port;
+	rxq->ch = port->channels[queue];
+	rxq->mp = mp;
+	/* Such mbufs live with their buffers: whoever frees or clones one looks at the flag. */
+	if (rte_pktmbuf_priv_flags(mp) & RTE_PKTMBUF_POOL_F_PINNED_EXT_BUF)
+		rxq->pool_flags = RTE_MBUF_F_EXTERNAL;
+	rxq->port_id = eth->data->port_id;
+	rxq->queue_id = queue;
+	rxq->nb_desc = nb_desc;
+	rxq->conf = *conf;
+	template.port = eth->data->port_id;
+	rte_mbuf_refcnt_set(&template, 1);
+	memcpy(&rxq->rearm, &template.rearm_data, sizeof(rxq->rearm));
+	netvsc_stats_rxq(port, queue, rxq);
+	eth->data->rx_queues[queue] = rxq;
+	return 0;
+}
+
+void
+netvsc_rx_give_back(struct netvsc_rxq *rxq)
+{
+	if (rxq == NULL || rxq->n_mbufs == 0)
+		return;
+	rte_mempool_put_bulk(rxq->mp, (void **)rxq->mbufs, rxq->n_mbufs);
+	rxq->n_mbufs = 0;
+}
+
+void
+netvsc_rx_queue_release(struct rte_eth_dev *eth, uint16_t queue)
+{
+	struct netvsc_rxq *rxq = eth->data->rx_queues[queue];
+
+	if (rxq == NULL)
+		return;
+	netvsc_stats_rxq(rxq->port, queue, NULL);
+	netvsc_rx_give_back(rxq);
+	rte_free(rxq);
+	eth->data->rx_queues[queue] = NULL;
+}
+
+void
+netvsc_rxq_info_get(struct rte_eth_dev *eth, uint16_t queue, struct rte_eth_rxq_info *info)
+{
+	const struct netvsc_rxq *rxq = eth->data->rx_queues[queue];
+
+	info->mp = rxq->mp;
+	info->nb_desc = rxq->nb_desc;
+	info->conf = rxq->conf;
+	info->rx_buf_size = (uint16_t)(rte_pktmbuf_data_room_size(rxq->mp) - RTE_PKTMBUF_HEADROOM);
+}

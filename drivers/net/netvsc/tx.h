@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * The outbound direction. tx.c is a burst, from the caller's array to the ring, and what becomes of
+ * completions; tx_frame.h judges a frame, tx_gpa.h names its bytes; txq.c sets queues up.
+ */
+#ifndef HP_NETVSC_TX_H
+#define HP_NETVSC_TX_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+
+#include "drivers/bus/vmbus/bus.h"
+#include "drivers/net/netvsc/sections.h"
+#include "drivers/net/netvsc/stats.h"
+
+#define NETVSC_DEFAULT_DESC 1024u /**< of either direction, as the next two */
+#define NETVSC_MIN_DESC	    64u
+#define NETVSC_MAX_DESC	    8192u
+#define NETVSC_TX_COPYBREAK 512u /**< larger frames go by reference */
+#define NETVSC_TX_MAX_SEGS  24u	 /**< segments a send by reference may have; more are copied */
+#define NETVSC_DMA_RUNS	    128u /**< pieces of memory that a send queue remembers, 2 MiB each */
+/** Ring bytes that transmit leaves to receive completions (spec/nvsp.md §6). */
+#define NETVSC_RING_RESERVE (64u * 32u)
+/** Room for an RNDIS header with its PPIs; never crosses a page (spec/nvsp.md §7). */
+#define NETVSC_HEADER_ROOM 256u
+/** Header as copied: 44 + 16, rounded up; what is behind the header is overwritten by the frame. */
+#define NETVSC_HEADER_TEMPLATE 64u
+/** Most an RNDIS header and PPIs of ours take: 44 + 4 * 16, kept 8-aligned. */
+#define NETVSC_HEADER_MAX 112u
+
+struct netvsc_channel;
+struct netvsc_port;
+
+enum netvsc_slot_state { NETVSC_SLOT_FREE, NETVSC_SLOT_INFLIGHT, NETVSC_SLOT_DONE };
+
+/** One VMBus packet in flight: up to 8 copied frames in a section, or one frame by reference. */
+struct netvsc_tx_slot {
+	atomic_uchar state; /**< enum netvsc_slot_state */
+	uint8_t frames;
+	bool failed;	  /**< the host refused it */
+	uint32_t section; /**< NETVSC_SECTION_NONE when sent by reference */
+	uint32_t generation;
+	uint32_t bytes;
+	uint64_t first; /**< frames counted as sent before this packet */
+	struct rte_mbuf *mbuf;
+};
+
+struct netvsc_txq {
+	struct netvsc_channel *ch;
+	struct netvsc_port *port;
+	struct netvsc_section_cache sections;
+	uint16_t queue_id, nb_desc;
+	uint16_t free_thresh;
+	uint16_t lock_misses;
+	uint16_t n_free;
+	uint32_t header_len;			  /**< of @a template */
+	uint8_t template[NETVSC_HEADER_TEMPLATE]; /**< RNDIS header, lengths to be filled in */
+	uint16_t *free;				  /**< stack of free slots */
+	struct netvsc_tx_slot *slots;
+	uint8_t *headers;	  /**< NETVSC_HEADER_ROOM per slot */
+	rte_iova_t *headers_iova; /**< of each page of them */
+	bool headers_usable;	  /**< the host can read them: sends by reference are possible */
+	uint32_t max_frame;	  /**< longest frame that the host takes, tag included */
+	uint32_t generation;	  /**< hpbus_dma_generation() that @a runs belongs to */
+	/** What is known of memory, by window of the address (NETVSC_DMA_RUNS of them). */
+	struct hpbus_dma_run runs[NETVSC_DMA_RUNS];
+	struct netvsc_txq_stats stats; /**< goes on from the queue before it, as does @a drops */
+	struct netvsc_tx_drops drops;
+	_Atomic uint64_t counted_from; /**< stats.packets as of the last reset */
+	struct rte_eth_txconf conf;
+	struct netvsc_txq *next; /**< in netvsc_port.quarantine */
+
+	/* Completed slots, from whoever holds rx_lock to the sending lcore. */
+	uint16_t *completed; /**< nb_desc rounded up to a power of two */
+	uint32_t completed_mask;
+	_Atomic uint32_t completed_head __rte_cache_aligned;
+	_Atomic uint32_t completed_tail __rte_cache_aligned;
+};
+
+uint16_t netvsc_tx_burst(void *txq, struct rte_mbuf **pkts, uint16_t n);
+int netvsc_tx_queue_setup(struct rte_eth_dev *eth, uint16_t queue, uint16_t nb_desc,
+	unsigned int socket, const struct rte_eth_txconf *conf);
+void netvsc_tx_queue_release(struct rte_eth_dev *eth, uint16_t queue);
+void netvsc_txq_info_get(struct rte_eth_dev *eth, uint16_t queue, struct rte_eth_txq_info *info);
+/** The host is fenced off: free what was released with sends in flight. */
+void netvsc_tx_quarantine_free(struct netvsc_port *port);
+/** Address of a slot's header, which does not cross a page. */
+static inline rte_iova_t
+netvsc_tx_header_iova(const struct netvsc_txq *txq, uint16_t slot)
+{
+	const uint32_t per_page = VMBUS_PAGE_SIZE / NETVSC_HEADER_ROOM;
+
+	return txq->headers_iova[slot / per_page] +
+	       (rte_iova_t)(slot % per_page) * NETVSC_HEADER_ROOM;
+}
+/**
+ * Free what the host has completed of frames sent by reference; copied ones were freed when sent.
+ * @param count most packets to free, 0 = all that can be
+ * @return packets freed
+ */
+int netvsc_tx_done_cleanup(void *txq, uint32_t count);
+/** What this queue's sends depend on: header, limits, known memory; after attach, before start. */
+void netvsc_tx_template(struct netvsc_txq *txq);
+/** Free what the host has completed. The queue's lcore, or a control thread while stopped. */
+void netvsc_tx_reap(struct netvsc_txq *txq);
+/** Slots in flight; the queue is stopped. */
+unsigned int netvsc_tx_inflight(const struct netvsc_txq *txq);
+/** The channel is closed, nothing is in flight any more: free everything. */
+void netvsc_tx_forget(struct netvsc_txq *txq);
+/** What is in flight stays where it is, and counts as over: nobody will hear of it. */
+void netvsc_tx_abandon(struct netvsc_txq *txq);
+/** Dispatcher: a send completed; rx_lock held. @return false for an id that is not in flight */
+bool netvsc_tx_complete(struct netvsc_txq *txq, uint64_t trans_id, bool ok);
+
+#endif

@@ -187,8 +187,8 @@ void host_nic_buffers_revoked(struct host_nic *nic);
 
 /**
  * Serve the NIC once: at most @p budget packets per channel and @p budget frames of the port. A
- * turn is also bounded in bytes and time (nic.c), whatever the guest sends; the next one goes on
- * with the channel after the last served.
+ * turn is also bounded in bytes and time (nic_poll.c), whatever the guest sends; the next one goes
+ * on with the channel after the last served.
  * @return units of work done; 0 = idle
  */
 unsigned int host_nic_poll(struct host_nic *nic, unsigned int budget);

@@ -264,6 +264,9 @@ int host_nic_create_with_port(const struct host_nic_config *config,
 uint64_t nic_now_ns(void);
 /* Stop touching a channel whose ring or protocol is broken; reported at the end of the poll. */
 void nic_channel_break(struct host_nic *nic, unsigned int index, const char *why);
+
+/* ---- nic_poll.c ---- */
+
 /* Queue a completion of a send; never fails because reading stops before the queue is full. */
 void nic_done_add(struct nic_channel *ch, uint64_t tid, enum nic_answer answer);
 static inline uint32_t

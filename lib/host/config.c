@@ -19,7 +19,7 @@ const char *const host_nic_config_help =
 	"  mac=XX:XX:..     permanent address (default: 00:15:5d:48:NN:NN)\n"
 	"  channels=N       most channels including the primary, 1..64 (8)\n"
 	"  ring=BYTES       one ring with its control page (2M)\n"
-	"  recv=BYTES       receive buffer of a vfio-user guest (16M)\n"
+	"  recv=BYTES       receive buffer of a vfio-user guest (16M; 15M below NVSP 4)\n"
 	"  send=BYTES       send buffer of a vfio-user guest (16M)\n"
 	"  section=BYTES    smallest receive section (1728)\n"
 	"  send_section=BYTES  send section (6144)\n"
@@ -256,9 +256,7 @@ host_nic_config_parse(const char *arg, unsigned int number, struct host_nic_conf
 	int rc;
 
 	config_defaults(number, config);
-	while (*arg != '\0') {
-		if (strncmp(arg, "port=", 5) == 0)
-			return config_port(arg + 5, config, errbuf, errlen);
+	while (*arg != '\0' && strncmp(arg, "port=", 5) != 0) {
 		len = strcspn(arg, ",");
 		if (len == 0 || len >= sizeof(pair))
 			return config_error(
@@ -272,7 +270,10 @@ host_nic_config_parse(const char *arg, unsigned int number, struct host_nic_conf
 		if (*arg == ',' && *++arg == '\0')
 			return config_error(errbuf, errlen, "nothing follows the last ','");
 	}
-	return 0;
+	/* More would be refused by the NIC itself. */
+	if (config->nvsp_max <= NVSP_VERSION_2 && !(seen & 1u << config_key("recv", 4)))
+		config->recv_bytes = NVSP_MAX_RECV_BUF_LEGACY;
+	return *arg == '\0' ? 0 : config_port(arg + 5, config, errbuf, errlen);
 }
 
 int

@@ -9,6 +9,7 @@ declare -A packages=(
 		libdpdk-dev libjson-c-dev libnuma-dev libpcap-dev"
 	[demo]="dpdk dpdk-dev iproute2 iputils-ping procps util-linux"
 	[test]="busybox-static clang clang-format libclang-rt-dev dpdk-doc libcunit1-dev tshark"
+	[bench]="gnuplot-nox valgrind"
 	[vm]="qemu-system-x86 linux-image-amd64 cpio kmod ethtool socat"
 	[suricata]="suricata"
 )
@@ -25,12 +26,17 @@ die() {
 # The commit that the working tree is at, and whether it is just that; nothing outside a checkout.
 revision() { git -c safe.directory='*' describe --always --dirty --exclude '*' 2>/dev/null || true; }
 
-# Run a command as root, without ever asking for a password.
+# Run a command as root, without ever asking for a password. sudo drops the environment, in which
+# stand the DPDK that is meant (use_dpdk) and what the tests are told.
 as_root() {
+	local name kept=("PATH=$PATH")
 	if [ "$(id -u)" = 0 ]; then
 		"$@"
 	elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
-		sudo -n "$@"
+		for name in "${!HYPERPOLL_@}" LD_LIBRARY_PATH PKG_CONFIG_PATH; do
+			[ -z "${!name-}" ] || kept+=("$name=${!name}")
+		done
+		sudo -n env "${kept[@]}" "$@"
 	else
 		return 126
 	fi

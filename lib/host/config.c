@@ -24,6 +24,7 @@ const char *const host_nic_config_help =
 	"  section=BYTES    smallest receive section (1728)\n"
 	"  send_section=BYTES  send section (6144)\n"
 	"  mtu=N            largest IP MTU a guest may ask for, 1500..65521 (9216)\n"
+	"  outstanding=N    most frames of gen or pcap with the guest, per channel; 0: any (128)\n"
 	"  nvsp=V           newest protocol version: 1, 2, 4, 5, 6 or 6.1 (6.1)\n"
 	"  spoof=on|off     forward frames with a source MAC that is not the guest's (off)\n"
 	"  lenient=on|off   take sends that break the limits announced to the guest (off)\n"
@@ -49,6 +50,7 @@ static const struct config_key config_keys[] = {
 	KEY("section", section_bytes, NIC_SECTION_MIN, 65536 + 512, 8),
 	KEY("send_section", send_section_bytes, 68, 65536, 4),
 	KEY("mtu", mtu, 1500, NIC_MTU_MAX, 1),
+	KEY("outstanding", outstanding, 0, 65536, 1),
 };
 
 #define CONFIG_KEYS (sizeof(config_keys) / sizeof(config_keys[0]))
@@ -169,7 +171,7 @@ config_pair(char *pair, uint32_t *seen, struct host_nic_config *config, char *er
 	if (key == KEYS)
 		return config_error(errbuf, errlen,
 			"unknown key '%s' (guid, mac, channels, ring, recv, send, section, "
-			"send_section, mtu, nvsp, lenient, spoof, port)",
+			"send_section, mtu, outstanding, nvsp, lenient, spoof, port)",
 			pair);
 	if (*seen & 1u << key)
 		return config_error(errbuf, errlen, "%s= is given twice", pair);
@@ -239,6 +241,7 @@ config_defaults(unsigned int number, struct host_nic_config *config)
 	config->section_bytes = 1728;
 	config->send_section_bytes = 6144;
 	config->mtu = 9216;
+	config->outstanding = NIC_OUTSTANDING;
 	config->nvsp_max = NVSP_VERSION_61;
 	strcpy(config->port, "sink");
 }

@@ -123,7 +123,7 @@ take(uint8_t out[240])
 static void
 expect(const void *bytes, int len)
 {
-	uint8_t got[240];
+	uint8_t got[240] = {0};
 
 	CU_ASSERT_EQUAL(take(got), len);
 	CU_ASSERT_EQUAL(memcmp(got, bytes, (size_t)len), 0);

@@ -9,6 +9,7 @@ declare -A packages=(
 		libdpdk-dev libjson-c-dev libnuma-dev libpcap-dev"
 	[demo]="dpdk dpdk-dev iproute2 iputils-ping procps util-linux"
 	[test]="busybox-static clang clang-format libclang-rt-dev dpdk-doc libcunit1-dev tshark"
+	[bench]="gnuplot-nox valgrind"
 	[vm]="qemu-system-x86 linux-image-amd64 cpio kmod ethtool socat"
 	[suricata]="suricata"
 )

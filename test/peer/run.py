@@ -19,7 +19,7 @@ def main():
     spec.loader.exec_module(runner)
     print(f"-- in-tree driver of DPDK {peer.VERSION}", flush=True)
     result = runner.Result()
-    wanted = [test for module in ("test_intree", "test_releases", "test_coexist")
+    wanted = [test for module in ("test_intree", "test_releases", "test_coexist", "test_cost")
               for test in runner.tests_in(unittest.defaultTestLoader.loadTestsFromName(module))
               if not sys.argv[1:] or any(word in test.id() for word in sys.argv[1:])]
     unittest.TestSuite(wanted).run(result)

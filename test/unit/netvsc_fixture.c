@@ -327,6 +327,8 @@ fixture_make(struct fixture *f)
 	if (!pool_make(f) || !queues_make(f))
 		return false;
 	atomic_store(&f->port.state, NETVSC_STATE_RUNNING);
+	for (i = 0; i < c->channels; i++)
+		netvsc_channel_set(fixture_channel(f, i), NETVSC_CHANNEL_RUNNING);
 	return true;
 }
 

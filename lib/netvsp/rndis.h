@@ -547,8 +547,6 @@ rndis_shape_match(const struct rndis_shape *shape, const uint8_t *msg, uint32_t 
 		if (vmbus_load64(ppi) != shape->ppi[i] ||
 			vmbus_load32(ppi + offsetof(struct rndis_ppi, offset)) != RNDIS_PPI_HEADER)
 			return false;
-	info->csum = info->hash_value = info->hash_info = 0;
-	info->vlan_tci = 0;
 	if (info->present == 0)
 		return true;
 	if (info->present & RNDIS_HAS_CSUM)

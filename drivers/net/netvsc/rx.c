@@ -216,7 +216,7 @@ rx_ranges(struct netvsc_rxq *rxq, const struct rx_buffer *recv, struct rte_mbuf 
 	struct netvsc_rx_cursor *cursor = &rxq->ch->cursor;
 	const uint8_t *at = cursor->range, *end;
 	struct vmbus_xfer_range range, next;
-	struct rndis_packet_info info;
+	struct rndis_packet_info info = {0};
 	struct rte_mbuf **stock, **to = pkts;
 	uint32_t take;
 	int len;
@@ -294,7 +294,7 @@ rx_next(struct netvsc_channel *ch)
 		/* What a scan has passed is handled. */
 		if (ch->ahead == 0)
 			netvsc_rx_other_packet(ch, &pkt, ch->in.next_r);
-	} else if (likely(!netvsc_rx_was_handled(ch))) {
+	} else if (likely(ch->ahead == 0 || !netvsc_rx_was_handled(ch))) {
 		ranges = netvsc_rx_transfer_header(ch, &pkt, ch->in.next_r, &cursor->range);
 		if (likely(ranges > 0)) {
 			cursor->left = (uint32_t)ranges;

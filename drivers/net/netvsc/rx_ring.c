@@ -143,6 +143,9 @@ netvsc_rx_begin(struct netvsc_channel *ch)
 static void
 rx_write_done(struct netvsc_channel *ch)
 {
+	/* A copy: what is written to the ring could be anything's memory to the compiler. */
+	struct vmbus_ring_writer out = ch->out;
+	uint32_t tail = ch->done_tail, head = ch->done_head;
 	struct {
 		struct vmbus_packet pkt;
 		uint32_t type, status;
@@ -150,17 +153,18 @@ rx_write_done(struct netvsc_channel *ch)
 
 	vmbus_packet_init(&msg.pkt, VMBUS_PACKET_COMPLETION, sizeof(msg.pkt), sizeof(msg), 0, 0);
 	msg.type = NVSP_TYPE_RNDIS_COMPLETE;
-	while (ch->done_tail != ch->done_head) {
-		const struct netvsc_rx_done *done = &ch->done[ch->done_tail & ch->done_mask];
+	for (; tail != head; tail++) {
+		const struct netvsc_rx_done *done = &ch->done[tail & ch->done_mask];
 
 		msg.pkt.trans_id = done->trans_id;
 		msg.status = done->status;
-		if (unlikely(vmbus_ring_write(&ch->out, &msg, sizeof(msg), 0) != 0)) {
+		if (unlikely(vmbus_ring_write(&out, &msg, sizeof(msg), 0) != 0)) {
 			ch->stats.done_deferred++;
 			break;
 		}
-		ch->done_tail++;
 	}
+	ch->done_tail = tail;
+	ch->out = out;
 }
 
 void

@@ -12,7 +12,6 @@ import pty
 import re
 import shutil
 import signal
-import socket
 import stat
 import subprocess
 import tempfile
@@ -20,6 +19,8 @@ import threading
 import time
 import tty
 import unittest
+
+import sockets
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(ROOT, os.environ.get("HYPERPOLL_BUILD", "build"))
@@ -45,6 +46,15 @@ HUGEPAGES_NEEDED = 160
 PROMPT = "testpmd> "
 SERIAL = itertools.count(os.getpid() * 1000)  # EAL instances of their own
 ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|\r")
+
+
+def libdpdk(option):
+    """What pkg-config says of the DPDK that the tests run with."""
+    return subprocess.run(["pkg-config", option, "libdpdk"], check=True, capture_output=True,
+                          text=True).stdout.strip()
+
+
+RELEASE = tuple(map(int, libdpdk("--modversion").split(".")[:2]))  # (22, 11)
 
 
 def wait_until(condition, timeout, what):
@@ -196,17 +206,7 @@ class Host(Program):
     def request(self, cmd, nic=None, **members):
         """One request on the control socket; the answer, which must be ok."""
         line = {"cmd": cmd, **({} if nic is None else {"nic": nic}), **members}
-        with socket.socket(socket.AF_UNIX) as control:
-            control.settimeout(10)
-            deadline = time.monotonic() + 10
-            while True:
-                try:
-                    control.connect(f"{self.dir}/control.sock")
-                    break
-                except BlockingIOError:  # the queue is full: nothing tells when it is not any more
-                    if time.monotonic() > deadline:
-                        raise
-                    time.sleep(0.01)
+        with sockets.connect(f"{self.dir}/control.sock") as control:
             control.sendall(json.dumps(line).encode() + b"\n")
             answer = json.loads(control.makefile().readline())
         if not answer["ok"]:
@@ -249,12 +249,12 @@ class Testpmd(Program):
     """The distribution's dpdk-testpmd at its prompt."""
 
     def __init__(self, devices, mode="io", queues=1, eal=(), args=(), memory=None, env=None,
-                 prefix=(), telemetry=False, ports=None):
+                 prefix=(), telemetry=False, ports=None, plugin=PLUGIN):
         devices = [devices.device(n) for n in range(len(devices.guids))] \
             if isinstance(devices, Host) else devices
         argv = ["dpdk-testpmd", *lcore_args(), "-n", "1", "--no-pci",
                 *([] if telemetry else ["--no-telemetry"]),
-                *(memory_args() if memory is None else memory), "-d", PLUGIN]
+                *(memory_args() if memory is None else memory), *(["-d", plugin] if plugin else [])]
         for device in devices:
             argv += ["-a", device]
         argv += [*eal, "--", "-i", f"--forward-mode={mode}", f"--rxq={queues}", f"--txq={queues}",

@@ -442,6 +442,21 @@ tx_one(struct netvsc_txq *txq, struct tx_open *open, struct tx_copied *copied, s
 	return rc;
 }
 
+/* With it goes all that belongs to the queue: a stopped one is the control side's. */
+static inline bool
+tx_enter(struct netvsc_txq *txq)
+{
+	struct netvsc_channel *ch = txq->ch;
+
+	if (unlikely(!netvsc_channel_lock_soon(&ch->tx_lock)))
+		return false;
+	/* The port may have been stopped, or more, since the look at its state. */
+	if (likely(netvsc_channel_live(ch)))
+		return true;
+	rte_spinlock_unlock(&ch->tx_lock);
+	return false;
+}
+
 uint16_t
 netvsc_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 {
@@ -450,31 +465,32 @@ netvsc_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 	struct tx_open open = {.base = NULL};
 	struct tx_copied copied = {.n = 0};
 	uint32_t generation;
-	bool signal;
 	uint16_t i;
 	int rc;
 
 	if (unlikely(atomic_load_explicit(&txq->port->state, memory_order_acquire) !=
 		     NETVSC_STATE_RUNNING))
 		return 0;
+	if (!tx_enter(txq))
+		return 0;
 	tx_reap(txq, 0);
 	if (txq->n_free < RTE_MAX(txq->free_thresh, n)) {
+		/* The other lock comes first: without this one. */
+		rte_spinlock_unlock(&ch->tx_lock);
 		netvsc_rx_try_scan(ch, &txq->lock_misses);
+		if (!tx_enter(txq))
+			return 0;
 		tx_reap(txq, 0);
 	}
-	if (unlikely(n == 0))
+	if (unlikely(n == 0)) {
+		rte_spinlock_unlock(&ch->tx_lock);
 		return 0;
+	}
 	/* Whoever handed these mbufs over has their memory since before: once per burst is enough.
 	 */
 	generation = hpbus_dma_generation();
 	if (unlikely(generation != txq->generation))
 		netvsc_tx_forget_memory(txq, generation);
-	rte_spinlock_lock(&ch->tx_lock);
-	/* A stop that fenced the host off may have closed it since the look at the state. */
-	if (unlikely(!netvsc_channel_live(ch))) {
-		rte_spinlock_unlock(&ch->tx_lock);
-		return 0;
-	}
 	for (i = 0; i < n; i++) {
 		if (i + 2 < n)
 			rte_prefetch0(pkts[i + 2]);
@@ -488,7 +504,11 @@ netvsc_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 			rte_pktmbuf_free(pkts[i]);
 	}
 	tx_close(txq, &open);
-	signal = vmbus_ring_writer_publish(&ch->out);
+	/* Still with the lock: whoever closes the channel takes the way to signal with it. */
+	if (vmbus_ring_writer_publish(&ch->out)) {
+		txq->drops.doorbells++;
+		hpbus_channel_signal(&ch->bus);
+	}
 	rte_spinlock_unlock(&ch->tx_lock);
 	tx_free_copied(&copied);
 	if (unlikely(i < n)) {
@@ -498,10 +518,6 @@ netvsc_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 		else
 			netvsc_rx_try_scan(ch, &txq->lock_misses);
 	}
-	if (signal) {
-		txq->drops.doorbells++;
-		hpbus_channel_signal(&ch->bus);
-	}
 	return i;
 }
 
@@ -509,10 +525,15 @@ int
 netvsc_tx_done_cleanup(void *queue, uint32_t count)
 {
 	struct netvsc_txq *txq = queue;
+	unsigned int freed;
 
 	/* ethdev does not look whether the queue was set up. */
 	if (txq == NULL)
 		return -EINVAL;
 	netvsc_rx_try_scan(txq->ch, &txq->lock_misses);
-	return (int)tx_reap(txq, count);
+	if (!tx_enter(txq))
+		return 0; /* a stop has freed what could be */
+	freed = tx_reap(txq, count);
+	rte_spinlock_unlock(&txq->ch->tx_lock);
+	return (int)freed;
 }

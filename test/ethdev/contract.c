@@ -506,6 +506,7 @@ a_frame_longer_than_a_message_may_be_is_not_offered_to_the_host(void)
 	ethdev_knob("stall_rx", 1);
 	ethdev_bring_up(1, 1);
 	port->session.max_transfer = 1000;
+	netvsc_tx_template(port->eth->data->tx_queues[0]);
 	ethdev_send(0, 1, 1200);
 	CHECK_EQUAL(ethdev_xstat("tx_q0_unsendable"), 1);
 	CHECK_EQUAL(ethdev_xstat("tx_q0_by_reference"), 0);

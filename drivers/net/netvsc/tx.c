@@ -19,13 +19,12 @@
 #include "drivers/net/netvsc/tx.h"
 #include "drivers/net/netvsc/tx_frame.h"
 #include "drivers/net/netvsc/tx_gpa.h"
+#include "drivers/net/netvsc/tx_header.h"
 
 /* Bytes of an in-band packet with one NVSP message, as written. */
 #define TX_INBAND_LEN ((uint32_t)(sizeof(struct vmbus_packet) + sizeof(struct nvsp_message)))
 /* Bytes of a section fetched for writing before they are written. */
 #define TX_PREFETCH_AHEAD 512u
-/* Copied frames are freed in one go. */
-#define TX_FREE_BATCH 64u
 
 /* ---- completions ---- */
 
@@ -132,18 +131,24 @@ netvsc_tx_abandon(struct netvsc_txq *txq)
 
 /* The section being filled in this burst. */
 struct tx_open {
-	uint8_t *base;		 /* start of the section, NULL = none open */
-	uint32_t used;		 /* bytes of complete messages */
-	uint32_t last, last_len; /* where the last message starts, its bytes */
+	uint8_t *base; /* start of the section, NULL = none open */
+	uint32_t used; /* bytes of complete messages */
+	uint32_t last; /* where the last message starts */
 	uint32_t frames, bytes;
 	uint16_t slot;
 };
 
-/* Frames whose bytes have been copied and that are freed together. */
+/*
+ * Copied frames go back to their pool together: those of the caller's array from @a first on that
+ * have been copied and are of one pool, with nothing about them that a free would have to undo.
+ */
 struct tx_copied {
-	struct rte_mbuf *mbuf[TX_FREE_BATCH];
-	unsigned int n;
+	struct rte_mempool *pool;
+	uint16_t first;
 };
+
+/* Return codes of tx_one() beside 0 and -errno. */
+#define TX_ROOM_MADE 1
 
 static inline uint64_t
 tx_trans_id(const struct netvsc_tx_slot *slot, uint16_t index)
@@ -167,25 +172,25 @@ tx_slot_take(struct netvsc_txq *txq, uint16_t *index)
 	return slot;
 }
 
-/* Write out the packet of the open section; there is room for it. */
+/* Write out the packet of the open section: tx_open() saw that there is room for it. */
 static inline void
 tx_close(struct netvsc_txq *txq, struct tx_open *open)
 {
+	struct vmbus_ring_writer *out = &txq->ch->out;
 	struct netvsc_tx_slot *slot;
-	struct {
-		struct vmbus_packet pkt;
-		struct nvsp_message msg;
-	} p;
+	struct vmbus_packet *pkt;
 
 	if (open->base == NULL)
 		return;
 	slot = &txq->slots[open->slot];
 	slot->frames = (uint8_t)open->frames;
 	slot->bytes = open->bytes;
-	vmbus_packet_init(&p.pkt, VMBUS_PACKET_INBAND, sizeof(p.pkt), sizeof(p),
+	pkt = vmbus_ring_writer_at(out);
+	vmbus_packet_init(pkt, VMBUS_PACKET_INBAND, sizeof(*pkt), TX_INBAND_LEN,
 		VMBUS_FLAG_COMPLETION, tx_trans_id(slot, open->slot));
-	nvsp_build_rndis(&p.msg, NVSP_CHANNEL_DATA, slot->section, open->used);
-	vmbus_ring_write(&txq->ch->out, &p, sizeof(p), 0);
+	nvsp_build_rndis(
+		(struct nvsp_message *)(pkt + 1), NVSP_CHANNEL_DATA, slot->section, open->used);
+	vmbus_ring_writer_end(out, TX_INBAND_LEN);
 	txq->stats.packets += open->frames;
 	txq->stats.bytes += open->bytes;
 	txq->drops.aggregated += open->frames;
@@ -214,7 +219,6 @@ tx_prefetch_write(const void *p)
 static inline int
 tx_open(struct netvsc_txq *txq, struct tx_open *open)
 {
-	struct netvsc_port *port = txq->port;
 	struct netvsc_tx_slot *slot;
 	uint32_t section, ahead;
 
@@ -231,7 +235,7 @@ tx_open(struct netvsc_txq *txq, struct tx_open *open)
 		return -ENOBUFS;
 	slot = tx_slot_take(txq, &open->slot);
 	slot->section = section;
-	open->base = port->bus->send.base + (size_t)section * port->session.send_section;
+	open->base = txq->send_base + (size_t)section * txq->send_section;
 	for (ahead = 0; ahead < TX_PREFETCH_AHEAD; ahead += RTE_CACHE_LINE_SIZE)
 		tx_prefetch_write(open->base + ahead);
 	open->used = 0;
@@ -240,93 +244,112 @@ tx_open(struct netvsc_txq *txq, struct tx_open *open)
 	return 0;
 }
 
-/* Copy a frame of @p left bytes, and not one more whatever its segments say. */
-static inline void
-tx_copy_frame(uint8_t *dst, const struct rte_mbuf *m, uint32_t left)
-{
-	for (;;) {
-		uint32_t len = m->data_len;
-
-		if (unlikely(len > left))
-			len = left;
-		rte_memcpy(dst, rte_pktmbuf_mtod(m, const void *), len);
-		left -= len;
-		if (likely(left == 0))
-			return;
-		dst += len;
-		m = m->next;
-	}
-}
-
 void
 netvsc_tx_template(struct netvsc_txq *txq)
 {
-	struct rndis_packet_builder b;
+	const struct netvsc_port *port = txq->port;
+	const struct netvsc_session *session = &port->session;
+	uint32_t limit = RTE_MIN(session->send_section, session->max_transfer);
 
-	txq->max_frame = txq->port->session.mtu + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN;
+	txq->send_base = port->bus->send.base;
+	txq->send_section = session->send_section;
+	txq->max_transfer = session->max_transfer;
+	txq->limit = limit;
+	txq->max_messages = session->max_messages;
+	txq->alignment = session->alignment;
+	txq->max_frame = session->mtu + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN;
+	/* The rest is sent by reference, or cannot be sent. */
+	txq->max_copy = RTE_MIN(port->config.tx_copybreak, txq->max_frame);
+	txq->max_copy =
+		RTE_MIN(txq->max_copy, limit < NETVSC_HEADER_MAX ? 0 : limit - NETVSC_HEADER_MAX);
+	txq->copy_lengths = netvsc_tx_lengths(txq->max_copy);
 	netvsc_tx_forget_memory(txq, hpbus_dma_generation());
-	rndis_packet_begin(&b, txq->template);
-	/* The queue, so that the host completes and answers here; with one there is no choice. */
-	if (txq->port->session.nvsp_version >= NVSP_VERSION_5 && txq->port->session.n_channels > 1)
-		rndis_packet_add(&b, RNDIS_PPI_HASH_VALUE, txq->queue_id);
-	txq->header_len = rndis_packet_end(&b, 0);
+	netvsc_tx_header_template(txq);
 }
 
-/*
- * Write the RNDIS header of a frame. A copy of the template and two words: building it in place
- * would read back words that are still in the store buffer.
- */
+/* Where the next message of the open section starts. */
 static inline uint32_t
-tx_header(const struct netvsc_txq *txq, uint8_t *dst, uint32_t frame_len)
+tx_next(const struct netvsc_txq *txq, const struct tx_open *open)
 {
-	uint32_t message_len = txq->header_len + frame_len;
+	return rndis_align(open->used, txq->alignment);
+}
 
-	memcpy(dst, txq->template, NETVSC_HEADER_TEMPLATE);
-	memcpy(dst + offsetof(struct rndis_packet, h.length), &message_len, sizeof(message_len));
-	memcpy(dst + offsetof(struct rndis_packet, data_length), &frame_len, sizeof(frame_len));
-	return txq->header_len;
+/* Does a frame of @p len bytes fit into the open section? */
+static inline bool
+tx_fits(const struct netvsc_txq *txq, const struct tx_open *open, uint32_t len)
+{
+	return tx_next(txq, open) + NETVSC_HEADER_MAX + len <= txq->limit;
 }
 
 /*
- * Append a frame to the open section, opening one if needed.
- * @return 0, or why not (see tx_open()); -EMSGSIZE when no section can hold it
+ * Append the message of a frame that fits to the open section, all but the frame's bytes.
+ * @return where those go
  */
-static inline int
-tx_by_copy(struct netvsc_txq *txq, struct tx_open *open, const struct rte_mbuf *m)
+static inline uint8_t *
+tx_append(
+	const struct netvsc_txq *txq, struct tx_open *open, const struct rte_mbuf *m, uint32_t len)
 {
-	struct netvsc_port *port = txq->port;
-	uint32_t limit = RTE_MIN(port->session.send_section, port->session.max_transfer);
-	uint32_t start = 0, header, len;
-	int rc;
+	uint32_t start = tx_next(txq, open), header;
 
-	if (open->base != NULL) {
-		start = rndis_align(open->used, port->session.alignment);
-		if (open->frames >= port->session.max_messages ||
-			start + NETVSC_HEADER_MAX + m->pkt_len > limit)
-			tx_close(txq, open);
-	}
-	if (open->base == NULL) {
-		if (unlikely(NETVSC_HEADER_MAX + m->pkt_len > limit))
-			return -EMSGSIZE;
-		rc = tx_open(txq, open);
-		if (unlikely(rc != 0))
-			return rc;
-		start = 0;
-	} else if (start != open->used) {
-		/* Padding counts as part of the previous message (spec/rndis.md §4). */
-		rndis_packet_pad(open->base + open->last, open->last_len, port->session.alignment);
-	}
+	/* Padding counts as part of the previous message (spec/rndis.md §4). */
+	if (start != open->used)
+		rndis_packet_pad_to(
+			open->base + open->last, open->used - open->last, start - open->last);
 	tx_prefetch_write(open->base + start + TX_PREFETCH_AHEAD);
 	tx_prefetch_write(open->base + start + TX_PREFETCH_AHEAD + RTE_CACHE_LINE_SIZE);
-	header = tx_header(txq, open->base + start, m->pkt_len);
-	tx_copy_frame(open->base + start + header, m, m->pkt_len);
-	len = header + m->pkt_len;
+	header = netvsc_tx_header(txq, open->base + start, m, len);
 	open->last = start;
-	open->last_len = len;
-	open->used = start + len;
-	open->frames++;
-	open->bytes += m->pkt_len;
-	return 0;
+	open->used = start + header + len;
+	open->bytes += len;
+	return open->base + start + header;
+}
+
+/* Give the frames before @p end that were copied back to their pool. */
+static inline void
+tx_free_copied(struct tx_copied *copied, struct rte_mbuf **pkts, uint16_t end)
+{
+	if (end != copied->first)
+		rte_mempool_put_bulk(
+			copied->pool, (void *const *)&pkts[copied->first], end - copied->first);
+	copied->first = end;
+}
+
+/*
+ * Append frames to the open section as long as they fit and there is nothing special about them.
+ * @return the first that was not appended
+ */
+static inline uint16_t
+tx_fill(const struct netvsc_txq *txq, struct tx_open *open, struct tx_copied *copied,
+	struct rte_mbuf **pkts, uint16_t first, uint16_t n)
+{
+	struct tx_open o = *open;
+	unsigned int i = first, end;
+
+	if (o.base == NULL)
+		return first;
+	end = RTE_MIN(n, i + txq->max_messages - o.frames);
+	for (; i < end; i++) {
+		struct rte_mbuf *m = pkts[i];
+		uint32_t len;
+		uint8_t *dst;
+
+		if (i + 2 < n)
+			rte_prefetch0(pkts[i + 2]);
+		if (unlikely(!netvsc_tx_plain(m, txq->copy_lengths)))
+			break;
+		len = m->pkt_len;
+		if (!tx_fits(txq, &o, len))
+			break;
+		if (unlikely(m->pool != copied->pool)) {
+			tx_free_copied(copied, pkts, (uint16_t)i);
+			copied->pool = m->pool;
+		}
+		dst = tx_append(txq, &o, m, len);
+		rte_memcpy(dst, rte_pktmbuf_mtod(m, const void *), len);
+	}
+	o.frames += i - first;
+	*open = o;
+	return (uint16_t)i;
 }
 
 /*
@@ -349,7 +372,7 @@ tx_by_reference(struct netvsc_txq *txq, struct tx_open *open, struct rte_mbuf *m
 
 	/* What is longer than one message may be is refused whichever way it goes. */
 	if (unlikely(!txq->headers_usable || m->nb_segs > NETVSC_TX_MAX_SEGS ||
-		     txq->header_len + m->pkt_len > txq->port->session.max_transfer))
+		     netvsc_tx_header_bound(txq) + m->pkt_len > txq->max_transfer))
 		return -EMSGSIZE;
 	if (unlikely(txq->n_free == 0)) {
 		txq->drops.no_slot++;
@@ -357,7 +380,7 @@ tx_by_reference(struct netvsc_txq *txq, struct tx_open *open, struct rte_mbuf *m
 	}
 	index = txq->free[txq->n_free - 1];
 	room = (size_t)index * NETVSC_HEADER_ROOM;
-	header = tx_header(txq, txq->headers + room, m->pkt_len);
+	header = netvsc_tx_header(txq, txq->headers + room, m, m->pkt_len);
 	at += netvsc_gpa_range(pkt + at, netvsc_tx_header_iova(txq, index), header);
 	for (seg = m; seg != NULL; seg = seg->next) {
 		if (unlikely(seg->data_len == 0))
@@ -390,56 +413,112 @@ tx_by_reference(struct netvsc_txq *txq, struct tx_open *open, struct rte_mbuf *m
 	return 0;
 }
 
-static inline void
-tx_free_copied(struct tx_copied *copied)
+/*
+ * Make an open section with room for a frame.
+ * @return 0, or why not (see tx_open()); -EMSGSIZE when no section can hold it
+ */
+static inline int
+tx_make_room(struct netvsc_txq *txq, struct tx_open *open, uint32_t len)
 {
-	if (copied->n != 0)
-		rte_pktmbuf_free_bulk(copied->mbuf, copied->n);
-	copied->n = 0;
+	if (open->base != NULL && open->frames < txq->max_messages && tx_fits(txq, open, len))
+		return 0;
+	if (unlikely(NETVSC_HEADER_MAX + len > txq->limit))
+		return -EMSGSIZE;
+	tx_close(txq, open);
+	return tx_open(txq, open);
+}
+
+/* Copy a frame of any shape, and not one byte more than was measured whatever its segments say. */
+static void
+tx_by_copy(const struct netvsc_txq *txq, struct tx_open *open, struct rte_mbuf *m)
+{
+	uint8_t *dst = tx_append(txq, open, m, m->pkt_len);
+	const struct rte_mbuf *seg = m;
+	uint32_t left = m->pkt_len;
+
+	for (;;) {
+		uint32_t len = RTE_MIN((uint32_t)seg->data_len, left);
+
+		rte_memcpy(dst, rte_pktmbuf_mtod(seg, const void *), len);
+		left -= len;
+		if (left == 0)
+			break;
+		dst += len;
+		seg = seg->next;
+	}
+	open->frames++;
+	rte_pktmbuf_free(m);
 }
 
 /*
- * Send one frame whichever way fits.
- * @return 0 accepted; -EAGAIN stop here, the caller keeps it; else it can never be sent and is
- *         counted, to be freed unless -EFAULT
+ * Send the frame that tx_fill() left, or let it go on.
+ * @return 0 accepted; TX_ROOM_MADE tx_fill() takes it now; -EAGAIN stop here, the caller keeps it;
+ *         else it can never be sent and is counted, to be freed unless -EFAULT
  */
-static inline int
-tx_one(struct netvsc_txq *txq, struct tx_open *open, struct tx_copied *copied, struct rte_mbuf *m)
+static int
+tx_one(struct netvsc_txq *txq, struct tx_open *open, struct rte_mbuf *m)
 {
-	int rc, other;
-	bool small;
+	bool plain = netvsc_tx_plain(m, netvsc_tx_lengths(txq->max_frame)), small;
+	int rc = plain ? 0 : netvsc_tx_check(txq, m);
 
-	if (unlikely(!netvsc_tx_plain(txq, m))) {
-		rc = netvsc_tx_check(txq, m);
-		if (rc != 0)
-			return rc;
-	}
-	small = m->pkt_len <= txq->port->config.tx_copybreak;
+	if (unlikely(rc != 0))
+		return rc;
+	small = m->pkt_len <= txq->max_copy;
 	if (!small) {
 		rc = tx_by_reference(txq, open, m);
 		if (rc != -EMSGSIZE)
 			return rc;
 	}
-	rc = tx_by_copy(txq, open, m);
+	rc = tx_make_room(txq, open, m->pkt_len);
 	if (likely(rc == 0)) {
-		copied->mbuf[copied->n++] = m;
-		if (copied->n == TX_FREE_BATCH)
-			tx_free_copied(copied);
+		if (likely(plain && small))
+			return TX_ROOM_MADE;
+		tx_by_copy(txq, open, m);
 		return 0;
 	}
-	/* Other queues may have all the sections, or they are too small: do without (T3). */
-	if (small && rc != -EAGAIN) {
-		other = tx_by_reference(txq, open, m);
-		if (other != -EMSGSIZE)
-			return other;
-	}
 	if (rc == -ENOBUFS) {
-		txq->drops.no_section++;
-		return -EAGAIN;
-	}
-	if (rc == -EMSGSIZE)
+		/* Other queues may have all the sections: do without (T3). */
+		if (small)
+			rc = tx_by_reference(txq, open, m);
+		if (rc == -ENOBUFS || rc == -EMSGSIZE) {
+			txq->drops.no_section++;
+			rc = -EAGAIN;
+		}
+	} else if (rc == -EMSGSIZE) {
 		txq->drops.unsendable++;
+	}
 	return rc;
+}
+
+/* Send what can be sent now, in order. @return frames accepted */
+static inline uint16_t
+tx_send(struct netvsc_txq *txq, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct tx_copied copied = {.pool = NULL};
+	struct tx_open open = {.base = NULL};
+	uint16_t i = 0;
+	int rc;
+
+	for (;;) {
+		i = tx_fill(txq, &open, &copied, pkts, i, n);
+		if (i == n)
+			break;
+		rc = tx_one(txq, &open, pkts[i]);
+		if (likely(rc == TX_ROOM_MADE))
+			continue;
+		if (rc == -EAGAIN)
+			break;
+		tx_free_copied(&copied, pkts, i);
+		if (rc != 0) {
+			txq->stats.errors++;
+			if (rc != -EFAULT)
+				rte_pktmbuf_free(pkts[i]);
+		}
+		copied.first = ++i;
+	}
+	tx_close(txq, &open);
+	tx_free_copied(&copied, pkts, i);
+	return i;
 }
 
 uint16_t
@@ -447,12 +526,9 @@ netvsc_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct netvsc_txq *txq = queue;
 	struct netvsc_channel *ch = txq->ch;
-	struct tx_open open = {.base = NULL};
-	struct tx_copied copied = {.n = 0};
 	uint32_t generation;
 	bool signal;
-	uint16_t i;
-	int rc;
+	uint16_t sent;
 
 	if (unlikely(atomic_load_explicit(&txq->port->state, memory_order_acquire) !=
 		     NETVSC_STATE_RUNNING))
@@ -475,23 +551,10 @@ netvsc_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 		rte_spinlock_unlock(&ch->tx_lock);
 		return 0;
 	}
-	for (i = 0; i < n; i++) {
-		if (i + 2 < n)
-			rte_prefetch0(pkts[i + 2]);
-		rc = tx_one(txq, &open, &copied, pkts[i]);
-		if (likely(rc == 0))
-			continue;
-		if (rc == -EAGAIN)
-			break;
-		txq->stats.errors++;
-		if (rc != -EFAULT)
-			rte_pktmbuf_free(pkts[i]);
-	}
-	tx_close(txq, &open);
+	sent = tx_send(txq, pkts, n);
 	signal = vmbus_ring_writer_publish(&ch->out);
 	rte_spinlock_unlock(&ch->tx_lock);
-	tx_free_copied(&copied);
-	if (unlikely(i < n)) {
+	if (unlikely(sent < n)) {
 		/* Out of something: completions may be waiting behind unread frames (X1). */
 		if (unlikely(ch->out.corrupt))
 			netvsc_port_broken(txq->port, "the host broke the outbound ring");
@@ -502,7 +565,7 @@ netvsc_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 		txq->drops.doorbells++;
 		hpbus_channel_signal(&ch->bus);
 	}
-	return i;
+	return sent;
 }
 
 int

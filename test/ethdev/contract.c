@@ -526,7 +526,7 @@ a_burst_that_comes_after_the_fence_does_nothing(void)
 	ethdev_bring_up(1, 1);
 	WAIT_UNTIL(ethdev_receive(0) != 0);
 	CHECK_EQUAL(netvsc_detach(port, true), 0);
-	CHECK(!port->channels[0]->open);
+	CHECK(!netvsc_channel_is_open(port->channels[0]));
 	m = rte_pktmbuf_alloc(ethdev_pool);
 	CHECK(m != NULL && rte_pktmbuf_append(m, 100) != NULL);
 	CHECK_EQUAL(atomic_load(&port->state), NETVSC_STATE_RUNNING);

@@ -151,7 +151,7 @@ begin(enum deed deed, int64_t delay_ms)
 	zone.addr = page;
 	CU_ASSERT_TRUE_FATAL(test_ring_heap(&ring, 1u << 16));
 	CU_ASSERT_EQUAL_FATAL(vmbus_ring_writer_init(&channel.out, &ring.ring), 0);
-	channel.open = true;
+	channel.state = NETVSC_CHANNEL_OPEN;
 }
 
 static void

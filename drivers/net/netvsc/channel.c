@@ -61,19 +61,25 @@ netvsc_channel_open(struct netvsc_port *port, unsigned int index)
 			return -ENOMEM;
 		}
 	}
-	ch->open = true;
+	netvsc_channel_set(ch, NETVSC_CHANNEL_OPEN);
 	return 0;
+}
+
+void
+netvsc_channel_set(struct netvsc_channel *ch, enum netvsc_channel_state state)
+{
+	rte_spinlock_lock(&ch->rx_lock);
+	rte_spinlock_lock(&ch->tx_lock);
+	ch->state = state;
+	rte_spinlock_unlock(&ch->tx_lock);
+	rte_spinlock_unlock(&ch->rx_lock);
 }
 
 void
 netvsc_channel_close(struct netvsc_channel *ch)
 {
-	if (ch == NULL || !ch->open)
+	if (ch == NULL || ch->state == NETVSC_CHANNEL_CLOSED)
 		return;
-	rte_spinlock_lock(&ch->rx_lock);
-	rte_spinlock_lock(&ch->tx_lock);
-	ch->open = false;
+	netvsc_channel_set(ch, NETVSC_CHANNEL_CLOSED);
 	ch->port->bus->backend->channel_close(ch->port->bus, &ch->bus);
-	rte_spinlock_unlock(&ch->tx_lock);
-	rte_spinlock_unlock(&ch->rx_lock);
 }

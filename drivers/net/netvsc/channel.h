@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include <rte_common.h>
+#include <rte_pause.h>
 #include <rte_spinlock.h>
 
 #include "drivers/bus/vmbus/bus.h"
@@ -22,6 +23,8 @@
 #define NETVSC_HANDLED_MAX 32u
 /** Failed try-locks in a row before a burst waits for the lock (pitfall T20). */
 #define NETVSC_TRYLOCK_LIMIT 8u
+/** Looks at a lock before a burst does without it: some ten microseconds. */
+#define NETVSC_LOCK_LOOKS 500u
 
 struct netvsc_port;
 struct netvsc_txq;
@@ -42,12 +45,23 @@ struct netvsc_rx_done {
 	uint32_t status;
 };
 
+/**
+ * What may be done with a channel's rings, and who may. Changed by the control side only, with both
+ * locks held, and read under either: whoever has made it less knows that nobody is inside any more,
+ * and that nobody who comes later goes on.
+ */
+enum netvsc_channel_state {
+	NETVSC_CHANNEL_CLOSED,	/**< nothing: there are no rings */
+	NETVSC_CHANNEL_OPEN,	/**< the control side brings up, drains, takes down */
+	NETVSC_CHANNEL_RUNNING, /**< bursts, too */
+};
+
 struct netvsc_channel {
 	struct netvsc_port *port;
 	struct netvsc_txq *_Atomic txq; /**< whose sends complete here, or NULL */
 	struct hpbus_channel bus;
 	uint16_t index;
-	bool open;
+	enum netvsc_channel_state state; /**< see netvsc_channel_set() */
 
 	/* Inbound, under rx_lock. */
 	rte_spinlock_t rx_lock __rte_cache_aligned;
@@ -59,7 +73,7 @@ struct netvsc_channel {
 	uint64_t handled[NETVSC_HANDLED_MAX]; /**< positions of control packets done ahead */
 	struct netvsc_rx_done *done;	      /**< ring of completions to send */
 	uint32_t done_head, done_tail, done_mask;
-	uint64_t polls; /**< receive bursts so far */
+	uint64_t polls; /**< receive bursts so far: netvsc_channel_polled() */
 	uint64_t high_polls, high_since;
 	struct netvsc_channel_stats stats, base; /**< base: as of the last reset */
 	uint64_t tick_polls;			 /**< polls as of the last housekeeping tick */
@@ -69,18 +83,60 @@ struct netvsc_channel {
 	struct vmbus_ring_writer out;
 };
 
+/** Map the rings; the control side may use them then. @return 0 or a negative errno, all undone */
 int netvsc_channel_open(struct netvsc_port *port, unsigned int index);
-/** The host must not touch the channel any more (reset), or be told right after. */
-void netvsc_channel_close(struct netvsc_channel *ch);
-
 /**
- * May this channel's rings be touched? Ask under the lock of the direction that is about to be
- * used: whoever closes a channel holds both.
+ * Unmap the rings, when nobody is inside any more. The host must not touch the channel any more
+ * (reset), or be told right after.
  */
+void netvsc_channel_close(struct netvsc_channel *ch);
+/** Of an open channel. When it returns, no burst is inside that may not be. Control side. */
+void netvsc_channel_set(struct netvsc_channel *ch, enum netvsc_channel_state state);
+
+/** May a burst touch this channel's rings? Ask under the lock of the direction to be used. */
 static inline bool
 netvsc_channel_live(const struct netvsc_channel *ch)
 {
-	return ch->open;
+	return ch->state == NETVSC_CHANNEL_RUNNING;
+}
+
+/** Are there rings at all? For the control side and the housekeeping alarm; under a lock of it. */
+static inline bool
+netvsc_channel_is_open(const struct netvsc_channel *ch)
+{
+	return ch->state != NETVSC_CHANNEL_CLOSED;
+}
+
+/**
+ * Take a lock of a channel in a burst. Its holder has little left to do, but it may be a control
+ * thread that is not scheduled just now, and no lcore waits for that.
+ * @return whether it was taken; if not, the burst does without
+ */
+static inline bool
+netvsc_channel_lock_soon(rte_spinlock_t *lock)
+{
+	unsigned int looks;
+
+	for (looks = 0; !rte_spinlock_trylock(lock); looks++) {
+		if (looks == NETVSC_LOCK_LOOKS)
+			return false;
+		rte_pause();
+	}
+	return true;
+}
+
+/** A receive burst is inside; rx_lock held. Others look at the count without the lock. */
+static inline void
+netvsc_channel_polled(struct netvsc_channel *ch)
+{
+	__atomic_store_n(&ch->polls, ch->polls + 1, __ATOMIC_RELAXED);
+}
+
+/** Receive bursts so far, for who does not hold rx_lock. */
+static inline uint64_t
+netvsc_channel_polls(const struct netvsc_channel *ch)
+{
+	return __atomic_load_n(&ch->polls, __ATOMIC_RELAXED);
 }
 
 #endif

@@ -174,7 +174,7 @@ control_scan(struct netvsc_port *port)
 	struct netvsc_channel *ch = port->channels[0];
 
 	rte_spinlock_lock(&ch->rx_lock);
-	if (netvsc_channel_live(ch))
+	if (netvsc_channel_is_open(ch))
 		netvsc_rx_scan(ch);
 	rte_spinlock_unlock(&ch->rx_lock);
 }
@@ -253,7 +253,8 @@ control_write(struct netvsc_port *port, const void *pkt, uint32_t len, const cha
 
 	for (;;) {
 		rte_spinlock_lock(&ch->tx_lock);
-		rc = netvsc_channel_live(ch) ? vmbus_ring_write(&ch->out, pkt, len, 0) : -ENOTCONN;
+		rc = netvsc_channel_is_open(ch) ? vmbus_ring_write(&ch->out, pkt, len, 0)
+						: -ENOTCONN;
 		signal = rc == 0 && vmbus_ring_writer_publish(&ch->out);
 		rte_spinlock_unlock(&ch->tx_lock);
 		if (signal)

@@ -193,6 +193,16 @@ port_set_bursts(struct rte_eth_dev *eth, bool on)
 		fp->tx_pkt_burst = rte_eth_pkt_burst_dummy;
 }
 
+/* From now on, or not any more, bursts may be inside of the channels that have queues. */
+static void
+port_set_channels(struct netvsc_port *port, enum netvsc_channel_state state)
+{
+	unsigned int i;
+
+	for (i = 0; i < port->session.n_channels; i++)
+		netvsc_channel_set(port->channels[i], state);
+}
+
 /* No send can complete any more: the queues may be released. */
 static void
 port_unlink_sends(struct rte_eth_dev_data *data)
@@ -232,6 +242,7 @@ netvsc_start(struct rte_eth_dev *eth)
 	}
 	if (rc == 0) {
 		port_queue_states(data, RTE_ETH_QUEUE_STATE_STARTED);
+		port_set_channels(port, NETVSC_CHANNEL_RUNNING);
 		netvsc_link_update(eth, 0);
 		port_set_bursts(eth, true);
 	} else {
@@ -254,7 +265,7 @@ port_busy(struct netvsc_port *port)
 		struct netvsc_channel *ch = port->channels[i];
 
 		rte_spinlock_lock(&ch->rx_lock);
-		if (netvsc_channel_live(ch))
+		if (netvsc_channel_is_open(ch))
 			netvsc_rx_drain(ch);
 		busy |= ch->done_head != ch->done_tail;
 		rte_spinlock_unlock(&ch->rx_lock);
@@ -294,6 +305,8 @@ netvsc_stop(struct rte_eth_dev *eth)
 	port_lock(port);
 	atomic_fetch_and(&port->state, ~NETVSC_STATE_RUNNING);
 	port_set_bursts(eth, false);
+	/* From here the queues are quiet: no burst is inside, and none that comes goes on. */
+	port_set_channels(port, NETVSC_CHANNEL_OPEN);
 	if (port->session.attached && netvsc_set_filter(port, 0) != 0 &&
 		!atomic_load(&port->bus->gone))
 		NETVSC_LOG(WARNING, port, "the host did not take filter 0");

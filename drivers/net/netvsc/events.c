@@ -80,7 +80,7 @@ events_keep_moving(struct netvsc_port *port)
 	for (i = 0; i < port->session.n_channels; i++) {
 		struct netvsc_channel *ch = port->channels[i];
 
-		if (ch == NULL || !netvsc_channel_live(ch) || ch->polls != ch->tick_polls) {
+		if (ch == NULL || !netvsc_channel_is_open(ch) || ch->polls != ch->tick_polls) {
 			if (ch != NULL)
 				ch->tick_polls = ch->polls;
 			continue;
@@ -88,9 +88,9 @@ events_keep_moving(struct netvsc_port *port)
 		if (!rte_spinlock_trylock(&ch->rx_lock))
 			continue;
 		/* Another channel carries nothing but frames, and those wait for their queue. */
-		if (netvsc_channel_live(ch) && i == 0)
+		if (netvsc_channel_is_open(ch) && i == 0)
 			netvsc_rx_scan(ch);
-		else if (netvsc_channel_live(ch))
+		else if (netvsc_channel_is_open(ch))
 			netvsc_rx_flush(ch);
 		rte_spinlock_unlock(&ch->rx_lock);
 	}

@@ -260,15 +260,16 @@ netvsc_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 		 */
 		if (++rxq->lock_misses < NETVSC_TRYLOCK_LIMIT)
 			return 0;
-		rte_spinlock_lock(&ch->rx_lock);
+		if (!netvsc_channel_lock_soon(&ch->rx_lock))
+			return 0;
 	}
 	rxq->lock_misses = 0;
-	/* A stop that fenced the host off may have closed it since the look at the state. */
+	/* The port may have been stopped, or more, since the look at its state. */
 	if (unlikely(!netvsc_channel_live(ch))) {
 		rte_spinlock_unlock(&ch->rx_lock);
 		return 0;
 	}
-	ch->polls++;
+	netvsc_channel_polled(ch);
 	/* Even with n == 0 completions and events must move (pitfall X19). */
 	while (netvsc_rx_complete_room(ch) && budget-- != 0) {
 		if (!ch->cursor.active) {

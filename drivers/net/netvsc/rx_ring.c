@@ -20,6 +20,8 @@
 #define HIGH_MARK_EIGHTHS 7
 /* Nobody has received for this long while the ring was that full: nobody will. */
 #define UNPOLLED_US 10000
+/* Ring packets that one scan looks at: what is left is the next one's. */
+#define SCAN_BUDGET 1024u
 
 /* ---- dispatch ---- */
 
@@ -156,8 +158,8 @@ netvsc_rx_flush(struct netvsc_channel *ch)
 {
 	bool signal = false;
 
-	if (ch->done_tail != ch->done_head) {
-		rte_spinlock_lock(&ch->tx_lock);
+	/* If the lock cannot be had they wait for the next flush. */
+	if (ch->done_tail != ch->done_head && netvsc_channel_lock_soon(&ch->tx_lock)) {
 		signal = channel_send_done(ch);
 		rte_spinlock_unlock(&ch->tx_lock);
 		if (unlikely(ch->out.corrupt))
@@ -252,6 +254,7 @@ netvsc_rx_scan(struct netvsc_channel *ch)
 {
 	struct vmbus_ring_reader *in = &ch->in;
 	uint32_t size = in->ring.size, left;
+	unsigned int budget = SCAN_BUDGET;
 	struct vmbus_packet pkt;
 	int total;
 
@@ -261,7 +264,7 @@ netvsc_rx_scan(struct netvsc_channel *ch)
 	}
 	if (ch->scanned == ch->consumed)
 		ch->n_handled = 0;
-	while (ch->n_handled < NETVSC_HANDLED_MAX && netvsc_rx_complete_room(ch)) {
+	while (ch->n_handled < NETVSC_HANDLED_MAX && netvsc_rx_complete_room(ch) && budget-- != 0) {
 		left = vmbus_ring_used(size, in->cached_w, in->next_r) -
 		       (uint32_t)(ch->scanned - ch->consumed);
 		if (left == 0)
@@ -306,10 +309,11 @@ netvsc_rx_try_scan(struct netvsc_channel *ch, uint16_t *misses)
 	if (!rte_spinlock_trylock(&ch->rx_lock)) {
 		if (++*misses < NETVSC_TRYLOCK_LIMIT)
 			return;
-		rte_spinlock_lock(&ch->rx_lock);
+		if (!netvsc_channel_lock_soon(&ch->rx_lock))
+			return;
 	}
 	*misses = 0;
-	/* A stop that fenced the host off closed it, and the application may still clean up. */
+	/* The port may have been stopped, or more, since the look at its state. */
 	if (netvsc_channel_live(ch))
 		netvsc_rx_scan(ch);
 	rte_spinlock_unlock(&ch->rx_lock);

@@ -329,7 +329,7 @@ netvsc_priv_dump(struct rte_eth_dev *eth, FILE *f)
 	for (i = 0; i < port->session.n_channels; i++) {
 		const struct netvsc_channel *ch = port->channels[i];
 
-		if (ch == NULL || !ch->open)
+		if (ch == NULL || !netvsc_channel_is_open(ch))
 			continue;
 		fprintf(f, "channel %u relid %u\n", i, ch->bus.relid);
 		dump_ring(f, "guest->host", &ch->bus.tx, "write", ch->out.next_w);

@@ -521,38 +521,58 @@ tx_send(struct netvsc_txq *txq, struct rte_mbuf **pkts, uint16_t n)
 	return i;
 }
 
+/* With it goes all that belongs to the queue: a stopped one is the control side's. */
+static inline bool
+tx_enter(struct netvsc_txq *txq)
+{
+	struct netvsc_channel *ch = txq->ch;
+
+	if (unlikely(!netvsc_channel_lock_soon(&ch->tx_lock)))
+		return false;
+	/* The port may have been stopped, or more, since the look at its state. */
+	if (likely(netvsc_channel_live(ch)))
+		return true;
+	rte_spinlock_unlock(&ch->tx_lock);
+	return false;
+}
+
 uint16_t
 netvsc_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct netvsc_txq *txq = queue;
 	struct netvsc_channel *ch = txq->ch;
 	uint32_t generation;
-	bool signal;
 	uint16_t sent;
 
 	if (unlikely(atomic_load_explicit(&txq->port->state, memory_order_acquire) !=
 		     NETVSC_STATE_RUNNING))
 		return 0;
+	if (!tx_enter(txq))
+		return 0;
 	tx_reap(txq, 0);
 	if (txq->n_free < RTE_MAX(txq->free_thresh, n)) {
+		/* The other lock comes first: without this one. */
+		rte_spinlock_unlock(&ch->tx_lock);
 		netvsc_rx_try_scan(ch, &txq->lock_misses);
+		if (!tx_enter(txq))
+			return 0;
 		tx_reap(txq, 0);
 	}
-	if (unlikely(n == 0))
+	if (unlikely(n == 0)) {
+		rte_spinlock_unlock(&ch->tx_lock);
 		return 0;
+	}
 	/* Whoever handed these mbufs over has their memory since before: once per burst is enough.
 	 */
 	generation = hpbus_dma_generation();
 	if (unlikely(generation != txq->generation))
 		netvsc_tx_forget_memory(txq, generation);
-	rte_spinlock_lock(&ch->tx_lock);
-	/* A stop that fenced the host off may have closed it since the look at the state. */
-	if (unlikely(!netvsc_channel_live(ch))) {
-		rte_spinlock_unlock(&ch->tx_lock);
-		return 0;
-	}
 	sent = tx_send(txq, pkts, n);
-	signal = vmbus_ring_writer_publish(&ch->out);
+	/* Still with the lock: whoever closes the channel takes the way to signal with it. */
+	if (vmbus_ring_writer_publish(&ch->out)) {
+		txq->drops.doorbells++;
+		hpbus_channel_signal(&ch->bus);
+	}
 	rte_spinlock_unlock(&ch->tx_lock);
 	if (unlikely(sent < n)) {
 		/* Out of something: completions may be waiting behind unread frames (X1). */
@@ -561,10 +581,6 @@ netvsc_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 		else
 			netvsc_rx_try_scan(ch, &txq->lock_misses);
 	}
-	if (signal) {
-		txq->drops.doorbells++;
-		hpbus_channel_signal(&ch->bus);
-	}
 	return sent;
 }
 
@@ -572,10 +588,15 @@ int
 netvsc_tx_done_cleanup(void *queue, uint32_t count)
 {
 	struct netvsc_txq *txq = queue;
+	unsigned int freed;
 
 	/* ethdev does not look whether the queue was set up. */
 	if (txq == NULL)
 		return -EINVAL;
 	netvsc_rx_try_scan(txq->ch, &txq->lock_misses);
-	return (int)tx_reap(txq, count);
+	if (!tx_enter(txq))
+		return 0; /* a stop has freed what could be */
+	freed = tx_reap(txq, count);
+	rte_spinlock_unlock(&txq->ch->tx_lock);
+	return (int)freed;
 }

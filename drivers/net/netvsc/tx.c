@@ -10,10 +10,10 @@
 #include <errno.h>
 #include <string.h>
 
-#include <rte_memcpy.h>
 #include <rte_prefetch.h>
 
 #include "drivers/net/netvsc/channel.h"
+#include "drivers/net/netvsc/copy.h"
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/rx.h"
 #include "drivers/net/netvsc/tx.h"
@@ -345,7 +345,7 @@ tx_fill(const struct netvsc_txq *txq, struct tx_open *open, struct tx_copied *co
 			copied->pool = m->pool;
 		}
 		dst = tx_append(txq, &o, m, len);
-		rte_memcpy(dst, rte_pktmbuf_mtod(m, const void *), len);
+		netvsc_copy(dst, rte_pktmbuf_mtod(m, const void *), len);
 	}
 	o.frames += i - first;
 	*open = o;
@@ -439,7 +439,7 @@ tx_by_copy(const struct netvsc_txq *txq, struct tx_open *open, struct rte_mbuf *
 	for (;;) {
 		uint32_t len = RTE_MIN((uint32_t)seg->data_len, left);
 
-		rte_memcpy(dst, rte_pktmbuf_mtod(seg, const void *), len);
+		netvsc_copy(dst, rte_pktmbuf_mtod(seg, const void *), len);
 		left -= len;
 		if (left == 0)
 			break;

@@ -536,6 +536,14 @@ tx_enter(struct netvsc_txq *txq)
 	return false;
 }
 
+/* Are slots or sections running out, and some of them in flight? */
+static inline bool
+tx_wants_completions(const struct netvsc_txq *txq, uint16_t n)
+{
+	return txq->n_free < RTE_MAX(txq->free_thresh, n) ||
+	       (netvsc_section_none(&txq->sections) && txq->n_free != txq->nb_desc);
+}
+
 uint16_t
 netvsc_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 {
@@ -550,7 +558,7 @@ netvsc_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 	if (!tx_enter(txq))
 		return 0;
 	tx_reap(txq, 0);
-	if (txq->n_free < RTE_MAX(txq->free_thresh, n)) {
+	if (tx_wants_completions(txq, n)) {
 		/* The other lock comes first: without this one. */
 		rte_spinlock_unlock(&ch->tx_lock);
 		netvsc_rx_try_scan(ch, &txq->lock_misses);

@@ -21,7 +21,8 @@
 #define NETVSC_DEFAULT_DESC 1024u /**< of either direction, as the next two */
 #define NETVSC_MIN_DESC	    64u
 #define NETVSC_MAX_DESC	    8192u
-#define NETVSC_TX_COPYBREAK 512u /**< larger frames go by reference */
+/** Frames up to this size are copied where a section holds them; larger ones go by reference. */
+#define NETVSC_TX_COPYBREAK UINT16_MAX
 #define NETVSC_TX_MAX_SEGS  24u	 /**< segments a send by reference may have; more are copied */
 #define NETVSC_DMA_RUNS	    128u /**< pieces of memory that a send queue remembers, 2 MiB each */
 /** Ring bytes that transmit leaves to receive completions (spec/nvsp.md §6). */

@@ -9,6 +9,7 @@ declare -A packages=(
 		libdpdk-dev libjson-c-dev libnuma-dev libpcap-dev"
 	[demo]="dpdk dpdk-dev iproute2 iputils-ping procps util-linux"
 	[test]="clang clang-format libclang-rt-dev dpdk-doc libcunit1-dev tshark"
+	[bench]="gnuplot-nox valgrind"
 	[vm]="qemu-system-x86 linux-image-amd64 busybox-static cpio kmod ethtool socat"
 )
 

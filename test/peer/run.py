@@ -18,7 +18,7 @@ def main():
     runner = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(runner)
     result = runner.Result()
-    wanted = [test for module in ("test_intree", "test_coexist")
+    wanted = [test for module in ("test_intree", "test_coexist", "test_cost")
               for test in runner.tests_in(unittest.defaultTestLoader.loadTestsFromName(module))
               if not sys.argv[1:] or any(word in test.id() for word in sys.argv[1:])]
     unittest.TestSuite(wanted).run(result)

@@ -347,33 +347,27 @@ rndis_align(uint32_t length, uint32_t alignment)
 	return (length + alignment - 1) & ~(alignment - 1);
 }
 
-/**
- * Before another message is appended: zero-pad the one at @p msg and count the padding in its
- * length (§4 "Concatenation"). Room for the padding and for 8 bytes is the caller's.
- * @param length the length it was built with
- * @param padded >= length, and aligned as the peer wants the next message
- */
+/** Say how long a message is, padding included. */
 static inline void
-rndis_packet_pad_to(void *msg, uint32_t length, uint32_t padded)
+rndis_packet_set_length(void *msg, uint32_t length)
 {
-	const uint64_t zero = 0;
-
-	/* A length that the compiler knows: a call would cost more than all the rest. */
-	if (padded - length <= sizeof(zero))
-		memcpy((uint8_t *)msg + length, &zero, sizeof(zero));
-	else
-		memset((uint8_t *)msg + length, 0, padded - length);
-	memcpy((uint8_t *)msg + offsetof(struct rndis_header, length), &padded, sizeof(padded));
+	memcpy((uint8_t *)msg + offsetof(struct rndis_header, length), &length, sizeof(length));
 }
 
-/** The same by an alignment. @return its new length */
+/**
+ * Before another message is appended: zero-pad the one at @p msg to the alignment and count the
+ * padding in its length (§4 "Concatenation"). Room for the padding is the caller's.
+ * @param length the length it was built with. @return its new length
+ */
 static inline uint32_t
 rndis_packet_pad(void *msg, uint32_t length, uint32_t alignment)
 {
 	uint32_t padded = rndis_align(length, alignment);
 
-	if (padded != length)
-		rndis_packet_pad_to(msg, length, padded);
+	if (padded != length) {
+		memset((uint8_t *)msg + length, 0, padded - length);
+		rndis_packet_set_length(msg, padded);
+	}
 	return padded;
 }
 

@@ -23,9 +23,6 @@
 
 /* Bytes of an in-band packet with one NVSP message, as written. */
 #define TX_INBAND_LEN ((uint32_t)(sizeof(struct vmbus_packet) + sizeof(struct nvsp_message)))
-/* Bytes of a section fetched for writing before they are written. */
-#define TX_PREFETCH_AHEAD 512u
-
 /* ---- completions ---- */
 
 bool
@@ -131,12 +128,15 @@ netvsc_tx_abandon(struct netvsc_txq *txq)
 
 /* The section being filled in this burst. */
 struct tx_open {
-	uint8_t *base; /* start of the section, NULL = none open */
-	uint32_t used; /* bytes of complete messages */
-	uint32_t last; /* where the last message starts */
-	uint32_t frames, bytes;
+	uint8_t *base;	 /* start of the section */
+	uint32_t last;	 /* where the last message starts */
+	uint32_t used;	 /* where it ends */
+	uint32_t next;	 /* where the next one starts: aligned */
+	uint32_t frames; /* TX_NONE_OPEN: there is no such section */
+	uint32_t bytes;
 	uint16_t slot;
 };
+#define TX_NONE_OPEN UINT32_MAX
 
 /*
  * Copied frames go back to their pool together: those of the caller's array from @a first on that
@@ -144,11 +144,8 @@ struct tx_open {
  */
 struct tx_copied {
 	struct rte_mempool *pool;
-	uint16_t first;
+	unsigned int first;
 };
-
-/* Return codes of tx_one() beside 0 and -errno. */
-#define TX_ROOM_MADE 1
 
 static inline uint64_t
 tx_trans_id(const struct netvsc_tx_slot *slot, uint16_t index)
@@ -180,8 +177,10 @@ tx_close(struct netvsc_txq *txq, struct tx_open *open)
 	struct netvsc_tx_slot *slot;
 	struct vmbus_packet *pkt;
 
-	if (open->base == NULL)
+	if (open->frames == TX_NONE_OPEN)
 		return;
+	/* The last message ends where its frame does: all of them end there (spec/nvsp.md §7). */
+	rndis_packet_set_length(open->base + open->last, open->used - open->last);
 	slot = &txq->slots[open->slot];
 	slot->frames = (uint8_t)open->frames;
 	slot->bytes = open->bytes;
@@ -194,51 +193,31 @@ tx_close(struct netvsc_txq *txq, struct tx_open *open)
 	txq->stats.packets += open->frames;
 	txq->stats.bytes += open->bytes;
 	txq->drops.aggregated += open->frames;
-	open->base = NULL;
-}
-
-/*
- * Take a cache line for writing: the host has it, since it read the last message there. The
- * compiler builtin means a read for baseline x86-64; the instruction is a no-op where it is not
- * known.
- */
-static inline void
-tx_prefetch_write(const void *p)
-{
-#if defined(__x86_64__)
-	__asm__ volatile("prefetchw (%0)" : : "r"(p));
-#else
-	rte_prefetch0_write(p);
-#endif
+	open->frames = TX_NONE_OPEN;
 }
 
 /*
  * Open a section for the next frames.
- * @return 0, or -ENOBUFS (no section) or -EAGAIN (no slot or no ring room), nothing taken
+ * @return 0, or what there is none of, and nothing taken: -ENOSR slots, -EAGAIN ring room, -ENOBUFS
+ *         sections
  */
 static inline int
 tx_open(struct netvsc_txq *txq, struct tx_open *open)
 {
 	struct netvsc_tx_slot *slot;
-	uint32_t section, ahead;
+	uint32_t section;
 
-	if (unlikely(txq->n_free == 0)) {
-		txq->drops.no_slot++;
+	if (unlikely(txq->n_free == 0))
+		return -ENOSR;
+	if (unlikely(!vmbus_ring_writer_room(&txq->ch->out, TX_INBAND_LEN, NETVSC_RING_RESERVE)))
 		return -EAGAIN;
-	}
-	if (unlikely(!vmbus_ring_writer_room(&txq->ch->out, TX_INBAND_LEN, NETVSC_RING_RESERVE))) {
-		txq->drops.ring_full++;
-		return -EAGAIN;
-	}
 	section = netvsc_section_alloc(&txq->sections);
 	if (unlikely(section == NETVSC_SECTION_NONE))
 		return -ENOBUFS;
 	slot = tx_slot_take(txq, &open->slot);
 	slot->section = section;
 	open->base = txq->send_base + (size_t)section * txq->send_section;
-	for (ahead = 0; ahead < TX_PREFETCH_AHEAD; ahead += RTE_CACHE_LINE_SIZE)
-		tx_prefetch_write(open->base + ahead);
-	open->used = 0;
+	open->used = open->next = 0;
 	open->frames = 0;
 	open->bytes = 0;
 	return 0;
@@ -267,18 +246,12 @@ netvsc_tx_template(struct netvsc_txq *txq)
 	netvsc_tx_header_template(txq);
 }
 
-/* Where the next message of the open section starts. */
-static inline uint32_t
-tx_next(const struct netvsc_txq *txq, const struct tx_open *open)
-{
-	return rndis_align(open->used, txq->alignment);
-}
-
 /* Does a frame of @p len bytes fit into the open section? */
 static inline bool
 tx_fits(const struct netvsc_txq *txq, const struct tx_open *open, uint32_t len)
 {
-	return tx_next(txq, open) + NETVSC_HEADER_MAX + len <= txq->limit;
+	return open->frames < txq->max_messages &&
+	       open->next + NETVSC_HEADER_MAX + len <= txq->limit;
 }
 
 /*
@@ -289,24 +262,31 @@ static inline uint8_t *
 tx_append(
 	const struct netvsc_txq *txq, struct tx_open *open, const struct rte_mbuf *m, uint32_t len)
 {
-	uint32_t start = tx_next(txq, open), header;
+	uint32_t start = open->next, alignment = txq->alignment, header;
+	uint8_t *dst = open->base + start;
+	const uint64_t zero = 0;
 
-	/* Padding counts as part of the previous message (spec/rndis.md §4). */
-	if (start != open->used)
-		rndis_packet_pad_to(
-			open->base + open->last, open->used - open->last, start - open->last);
-	tx_prefetch_write(open->base + start + TX_PREFETCH_AHEAD);
-	tx_prefetch_write(open->base + start + TX_PREFETCH_AHEAD + RTE_CACHE_LINE_SIZE);
-	header = netvsc_tx_header(txq, open->base + start, m, len);
+	/*
+	 * Padding counts as part of the message before (spec/rndis.md §4), and nothing that was in
+	 * the section goes out with it. There is room for a header from @a start on.
+	 */
+	if (likely(alignment <= sizeof(zero)))
+		memcpy(open->base + open->used, &zero, sizeof(zero));
+	else
+		memset(open->base + open->used, 0, start - open->used);
+	header = netvsc_tx_header(txq, dst, m, len);
 	open->last = start;
 	open->used = start + header + len;
+	open->next = rndis_align(open->used, alignment);
+	rndis_packet_set_length(dst, open->next - start);
+	open->frames++;
 	open->bytes += len;
-	return open->base + start + header;
+	return dst + header;
 }
 
 /* Give the frames before @p end that were copied back to their pool. */
 static inline void
-tx_free_copied(struct tx_copied *copied, struct rte_mbuf **pkts, uint16_t end)
+tx_free_copied(struct tx_copied *copied, struct rte_mbuf **pkts, unsigned int end)
 {
 	if (end != copied->first)
 		rte_mempool_put_bulk(
@@ -315,20 +295,17 @@ tx_free_copied(struct tx_copied *copied, struct rte_mbuf **pkts, uint16_t end)
 }
 
 /*
- * Append frames to the open section as long as they fit and there is nothing special about them.
- * @return the first that was not appended
+ * Send frames by copy, section after section, as long as there is nothing special about them and
+ * nothing runs out.
+ * @return the first that was not taken
  */
-static inline uint16_t
-tx_fill(const struct netvsc_txq *txq, struct tx_open *open, struct tx_copied *copied,
-	struct rte_mbuf **pkts, uint16_t first, uint16_t n)
+static inline unsigned int
+tx_fill(struct netvsc_txq *txq, struct tx_open *open, struct tx_copied *copied,
+	struct rte_mbuf **pkts, unsigned int i, unsigned int n)
 {
 	struct tx_open o = *open;
-	unsigned int i = first, end;
 
-	if (o.base == NULL)
-		return first;
-	end = RTE_MIN(n, i + txq->max_messages - o.frames);
-	for (; i < end; i++) {
+	for (; i < n; i++) {
 		struct rte_mbuf *m = pkts[i];
 		uint32_t len;
 		uint8_t *dst;
@@ -338,24 +315,26 @@ tx_fill(const struct netvsc_txq *txq, struct tx_open *open, struct tx_copied *co
 		if (unlikely(!netvsc_tx_plain(m, txq->copy_lengths)))
 			break;
 		len = m->pkt_len;
-		if (!tx_fits(txq, &o, len))
-			break;
+		if (!tx_fits(txq, &o, len)) {
+			tx_close(txq, &o);
+			if (unlikely(tx_open(txq, &o) != 0))
+				break;
+		}
 		if (unlikely(m->pool != copied->pool)) {
-			tx_free_copied(copied, pkts, (uint16_t)i);
+			tx_free_copied(copied, pkts, i);
 			copied->pool = m->pool;
 		}
 		dst = tx_append(txq, &o, m, len);
 		netvsc_copy(dst, rte_pktmbuf_mtod(m, const void *), len);
 	}
-	o.frames += i - first;
 	*open = o;
-	return (uint16_t)i;
+	return i;
 }
 
 /*
  * Send a frame by reference: RNDIS header in this slot's own memory, then the segments. The open
  * section goes first, which keeps the order.
- * @return 0; -EAGAIN no slot or no ring room; -EMSGSIZE the host cannot read it, copy it
+ * @return 0; -ENOSR no slot, -EAGAIN no ring room; -EMSGSIZE the host cannot read it
  */
 static int
 tx_by_reference(struct netvsc_txq *txq, struct tx_open *open, struct rte_mbuf *m)
@@ -374,13 +353,12 @@ tx_by_reference(struct netvsc_txq *txq, struct tx_open *open, struct rte_mbuf *m
 	if (unlikely(!txq->headers_usable || m->nb_segs > NETVSC_TX_MAX_SEGS ||
 		     netvsc_tx_header_bound(txq) + m->pkt_len > txq->max_transfer))
 		return -EMSGSIZE;
-	if (unlikely(txq->n_free == 0)) {
-		txq->drops.no_slot++;
-		return -EAGAIN;
-	}
+	if (unlikely(txq->n_free == 0))
+		return -ENOSR;
 	index = txq->free[txq->n_free - 1];
 	room = (size_t)index * NETVSC_HEADER_ROOM;
 	header = netvsc_tx_header(txq, txq->headers + room, m, m->pkt_len);
+	rndis_packet_set_length(txq->headers + room, header + m->pkt_len);
 	at += netvsc_gpa_range(pkt + at, netvsc_tx_header_iova(txq, index), header);
 	for (seg = m; seg != NULL; seg = seg->next) {
 		if (unlikely(seg->data_len == 0))
@@ -396,10 +374,8 @@ tx_by_reference(struct netvsc_txq *txq, struct tx_open *open, struct rte_mbuf *m
 	memcpy(pkt + at, &msg, sizeof(msg));
 	tx_close(txq, open);
 	if (unlikely(!vmbus_ring_writer_room(
-		    &txq->ch->out, at + (uint32_t)sizeof(msg), NETVSC_RING_RESERVE))) {
-		txq->drops.ring_full++;
+		    &txq->ch->out, at + (uint32_t)sizeof(msg), NETVSC_RING_RESERVE)))
 		return -EAGAIN;
-	}
 	slot = tx_slot_take(txq, &index);
 	slot->mbuf = m;
 	slot->frames = 1;
@@ -414,28 +390,27 @@ tx_by_reference(struct netvsc_txq *txq, struct tx_open *open, struct rte_mbuf *m
 }
 
 /*
- * Make an open section with room for a frame.
- * @return 0, or why not (see tx_open()); -EMSGSIZE when no section can hold it
+ * Send a frame of any shape by copy, and not one byte more than was measured whatever its segments
+ * say.
+ * @return 0, or why not (see tx_open()); -EMSGSIZE no section can hold it
  */
-static inline int
-tx_make_room(struct netvsc_txq *txq, struct tx_open *open, uint32_t len)
+static int
+tx_by_copy(struct netvsc_txq *txq, struct tx_open *open, struct rte_mbuf *m)
 {
-	if (open->base != NULL && open->frames < txq->max_messages && tx_fits(txq, open, len))
-		return 0;
-	if (unlikely(NETVSC_HEADER_MAX + len > txq->limit))
-		return -EMSGSIZE;
-	tx_close(txq, open);
-	return tx_open(txq, open);
-}
-
-/* Copy a frame of any shape, and not one byte more than was measured whatever its segments say. */
-static void
-tx_by_copy(const struct netvsc_txq *txq, struct tx_open *open, struct rte_mbuf *m)
-{
-	uint8_t *dst = tx_append(txq, open, m, m->pkt_len);
 	const struct rte_mbuf *seg = m;
 	uint32_t left = m->pkt_len;
+	uint8_t *dst;
+	int rc;
 
+	if (!tx_fits(txq, open, left)) {
+		if (unlikely(NETVSC_HEADER_MAX + left > txq->limit))
+			return -EMSGSIZE;
+		tx_close(txq, open);
+		rc = tx_open(txq, open);
+		if (unlikely(rc != 0))
+			return rc;
+	}
+	dst = tx_append(txq, open, m, left);
 	for (;;) {
 		uint32_t len = RTE_MIN((uint32_t)seg->data_len, left);
 
@@ -446,48 +421,49 @@ tx_by_copy(const struct netvsc_txq *txq, struct tx_open *open, struct rte_mbuf *
 		dst += len;
 		seg = seg->next;
 	}
-	open->frames++;
 	rte_pktmbuf_free(m);
+	return 0;
 }
 
 /*
- * Send the frame that tx_fill() left, or let it go on.
- * @return 0 accepted; TX_ROOM_MADE tx_fill() takes it now; -EAGAIN stop here, the caller keeps it;
- *         else it can never be sent and is counted, to be freed unless -EFAULT
+ * Send the frame that tx_fill() left, whichever way it can be sent.
+ * @return 0 accepted; -EAGAIN stop here, the caller keeps it; else it can never be sent and is
+ *         counted, to be freed unless -EFAULT
  */
 static int
 tx_one(struct netvsc_txq *txq, struct tx_open *open, struct rte_mbuf *m)
 {
-	bool plain = netvsc_tx_plain(m, netvsc_tx_lengths(txq->max_frame)), small;
-	int rc = plain ? 0 : netvsc_tx_check(txq, m);
+	bool small, no_section = false;
+	int rc;
 
-	if (unlikely(rc != 0))
-		return rc;
-	small = m->pkt_len <= txq->max_copy;
-	if (!small) {
-		rc = tx_by_reference(txq, open, m);
-		if (rc != -EMSGSIZE)
+	if (!netvsc_tx_plain(m, netvsc_tx_lengths(txq->max_frame))) {
+		rc = netvsc_tx_check(txq, m);
+		if (unlikely(rc != 0))
 			return rc;
 	}
-	rc = tx_make_room(txq, open, m->pkt_len);
-	if (likely(rc == 0)) {
-		if (likely(plain && small))
-			return TX_ROOM_MADE;
-		tx_by_copy(txq, open, m);
+	/* What cannot go one way goes the other: other queues may have all the sections (T3). */
+	small = m->pkt_len <= txq->max_copy;
+	rc = small ? tx_by_copy(txq, open, m) : tx_by_reference(txq, open, m);
+	if (small && rc == -ENOBUFS) {
+		no_section = true;
+		rc = tx_by_reference(txq, open, m);
+	} else if (!small && rc == -EMSGSIZE) {
+		rc = tx_by_copy(txq, open, m);
+		no_section = rc == -ENOBUFS;
+	}
+	if (likely(rc == 0))
 		return 0;
-	}
-	if (rc == -ENOBUFS) {
-		/* Other queues may have all the sections: do without (T3). */
-		if (small)
-			rc = tx_by_reference(txq, open, m);
-		if (rc == -ENOBUFS || rc == -EMSGSIZE) {
-			txq->drops.no_section++;
-			rc = -EAGAIN;
-		}
-	} else if (rc == -EMSGSIZE) {
+	if (rc == -ENOSR) {
+		txq->drops.no_slot++;
+	} else if (rc == -EAGAIN) {
+		txq->drops.ring_full++;
+	} else if (no_section) {
+		txq->drops.no_section++;
+	} else {
 		txq->drops.unsendable++;
+		return -EMSGSIZE;
 	}
-	return rc;
+	return -EAGAIN;
 }
 
 /* Send what can be sent now, in order. @return frames accepted */
@@ -495,8 +471,8 @@ static inline uint16_t
 tx_send(struct netvsc_txq *txq, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct tx_copied copied = {.pool = NULL};
-	struct tx_open open = {.base = NULL};
-	uint16_t i = 0;
+	struct tx_open open = {.frames = TX_NONE_OPEN};
+	unsigned int i = 0;
 	int rc;
 
 	for (;;) {
@@ -504,8 +480,6 @@ tx_send(struct netvsc_txq *txq, struct rte_mbuf **pkts, uint16_t n)
 		if (i == n)
 			break;
 		rc = tx_one(txq, &open, pkts[i]);
-		if (likely(rc == TX_ROOM_MADE))
-			continue;
 		if (rc == -EAGAIN)
 			break;
 		tx_free_copied(&copied, pkts, i);
@@ -518,7 +492,7 @@ tx_send(struct netvsc_txq *txq, struct rte_mbuf **pkts, uint16_t n)
 	}
 	tx_close(txq, &open);
 	tx_free_copied(&copied, pkts, i);
-	return i;
+	return (uint16_t)i;
 }
 
 /* With it goes all that belongs to the queue: a stopped one is the control side's. */

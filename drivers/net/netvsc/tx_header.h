@@ -48,9 +48,9 @@ netvsc_tx_header_bound(const struct netvsc_txq *txq)
 }
 
 /**
- * Write the header of a frame: the template, then a PPI for each of its ol_flags that is offered. A
- * copy of the template and two words: building it in place would read back words that are still in
- * the store buffer.
+ * Write the header of a frame: the template, then a PPI for each of its ol_flags that is offered.
+ * The template is copied and words are stored over it: building it in place would read back what is
+ * still in the store buffer. The message's length is the caller's to set, who knows of padding.
  * @param dst has room for NETVSC_HEADER_MAX bytes; those behind the header are the frame's
  * @return bytes of it
  */
@@ -58,10 +58,7 @@ static inline uint32_t
 netvsc_tx_header(
 	const struct netvsc_txq *txq, uint8_t *dst, const struct rte_mbuf *m, uint32_t frame_len)
 {
-	uint32_t message_len = txq->header_len + frame_len;
-
 	memcpy(dst, txq->template, NETVSC_HEADER_TEMPLATE);
-	memcpy(dst + offsetof(struct rndis_packet, h.length), &message_len, sizeof(message_len));
 	memcpy(dst + offsetof(struct rndis_packet, data_length), &frame_len, sizeof(frame_len));
 	return txq->header_len;
 }

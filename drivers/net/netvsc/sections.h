@@ -78,7 +78,7 @@ netvsc_section_alloc(struct netvsc_section_cache *cache)
 static inline void
 netvsc_section_release(struct netvsc_section_cache *cache, uint32_t section)
 {
-	if (section >= cache->own_first && section < cache->own_end) {
+	if (section - cache->own_first < cache->own_end - cache->own_first) {
 		cache->own[cache->n_own++] = section;
 		return;
 	}

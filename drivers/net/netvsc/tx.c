@@ -54,7 +54,6 @@ tx_slot_free(struct netvsc_txq *txq, uint16_t index)
 
 	if (slot->section != NETVSC_SECTION_NONE) {
 		netvsc_section_release(&txq->sections, slot->section);
-		slot->section = NETVSC_SECTION_NONE;
 	}
 	if (slot->mbuf != NULL) {
 		rte_pktmbuf_free(slot->mbuf);
@@ -163,7 +162,6 @@ tx_slot_take(struct netvsc_txq *txq, uint16_t *index)
 	slot = &txq->slots[*index];
 	/* 31 bits, so that bit 63 of the id stays clear. */
 	slot->generation = (slot->generation + 1) & 0x7fffffffu;
-	slot->failed = false;
 	slot->first = txq->stats.packets;
 	atomic_store_explicit(&slot->state, NETVSC_SLOT_INFLIGHT, memory_order_release);
 	return slot;
@@ -378,6 +376,7 @@ tx_by_reference(struct netvsc_txq *txq, struct tx_open *open, struct rte_mbuf *m
 		return -EAGAIN;
 	slot = tx_slot_take(txq, &index);
 	slot->mbuf = m;
+	slot->section = NETVSC_SECTION_NONE;
 	slot->frames = 1;
 	slot->bytes = m->pkt_len;
 	vmbus_packet_init(desc, VMBUS_PACKET_GPA_DIRECT, at, at + (uint32_t)sizeof(msg),
@@ -506,7 +505,7 @@ tx_enter(struct netvsc_txq *txq)
 	/* The port may have been stopped, or more, since the look at its state. */
 	if (likely(netvsc_channel_live(ch)))
 		return true;
-	rte_spinlock_unlock(&ch->tx_lock);
+	netvsc_channel_unlock(&ch->tx_lock);
 	return false;
 }
 
@@ -534,14 +533,14 @@ netvsc_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 	tx_reap(txq, 0);
 	if (tx_wants_completions(txq, n)) {
 		/* The other lock comes first: without this one. */
-		rte_spinlock_unlock(&ch->tx_lock);
+		netvsc_channel_unlock(&ch->tx_lock);
 		netvsc_rx_try_scan(ch, &txq->lock_misses);
 		if (!tx_enter(txq))
 			return 0;
 		tx_reap(txq, 0);
 	}
 	if (unlikely(n == 0)) {
-		rte_spinlock_unlock(&ch->tx_lock);
+		netvsc_channel_unlock(&ch->tx_lock);
 		return 0;
 	}
 	/* Whoever handed these mbufs over has their memory since before: once per burst is enough.
@@ -555,7 +554,7 @@ netvsc_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 		txq->drops.doorbells++;
 		hpbus_channel_signal(&ch->bus);
 	}
-	rte_spinlock_unlock(&ch->tx_lock);
+	netvsc_channel_unlock(&ch->tx_lock);
 	if (unlikely(sent < n)) {
 		/* Out of something: completions may be waiting behind unread frames (X1). */
 		if (unlikely(ch->out.corrupt))
@@ -579,6 +578,6 @@ netvsc_tx_done_cleanup(void *queue, uint32_t count)
 	if (!tx_enter(txq))
 		return 0; /* a stop has freed what could be */
 	freed = tx_reap(txq, count);
-	rte_spinlock_unlock(&txq->ch->tx_lock);
+	netvsc_channel_unlock(&txq->ch->tx_lock);
 	return (int)freed;
 }

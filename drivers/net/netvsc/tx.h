@@ -41,7 +41,7 @@ enum netvsc_slot_state { NETVSC_SLOT_FREE, NETVSC_SLOT_INFLIGHT, NETVSC_SLOT_DON
 struct netvsc_tx_slot {
 	atomic_uchar state; /**< enum netvsc_slot_state */
 	uint8_t frames;
-	bool failed;	  /**< the host refused it */
+	bool failed;	  /**< the host refused it: valid when it is done */
 	uint32_t section; /**< NETVSC_SECTION_NONE when sent by reference */
 	uint32_t generation;
 	uint32_t bytes;

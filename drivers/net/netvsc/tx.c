@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Send. Small frames are packed into a send-buffer section until the host's limits or the end of
- * the burst; large ones go by reference to guest pages. Resources are taken before a frame is
+ * Send. Frames are packed into a send-buffer section until the host's limits or the end of the
+ * burst; those that no section holds go by reference to guest pages. Resources are taken before a frame is
  * touched and never lost (pitfalls T1, T2): a frame is accepted only when slot, section and ring
  * room for its packet are in hand, so a packed section can always be written out.
  *
@@ -23,6 +23,7 @@
 
 /* Bytes of an in-band packet with one NVSP message, as written. */
 #define TX_INBAND_LEN ((uint32_t)(sizeof(struct vmbus_packet) + sizeof(struct nvsp_message)))
+
 /* ---- completions ---- */
 
 bool

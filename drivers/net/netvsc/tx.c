@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Send. Frames are packed into a send-buffer section until the host's limits or the end of the
- * burst; those that no section holds go by reference to guest pages. Resources are taken before a frame is
- * touched and never lost (pitfalls T1, T2): a frame is accepted only when slot, section and ring
- * room for its packet are in hand, so a packed section can always be written out.
+ * burst; those that no section holds go by reference to guest pages. Resources are taken before a
+ * frame is touched and never lost (pitfalls T1, T2): a frame is accepted only when slot, section
+ * and ring room for its packet are in hand, so a packed section can always be written out.
  *
  * The write index is published once per burst and the host signalled at most once.
  */

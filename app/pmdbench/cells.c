@@ -12,6 +12,7 @@
 
 const char *const cells_help =
 	"  steer  rx, tx, fwd; 64 and 1514 bytes; bursts of 32 and 1 (default)\n"
+	"  host   the simulated host: generate, discard, generate and verify\n"
 	"  quick  the cells with goals: PPIs, burst 1, across cores, many queues, idle polls\n"
 	"  full   all sizes, bursts, PPIs, queues, flows, IMIX, and across cores\n";
 
@@ -27,12 +28,17 @@ const char *const cells_help =
 static const struct cells_lists steer[] = {
 	{.op = ALL_OPS, .size = LIST(64, 1514), .burst = LIST(32, 1)},
 };
+#define HOST_OPS LIST(BENCH_HOST_GEN, BENCH_HOST_SINK, BENCH_HOST_VERIFY)
+static const struct cells_lists host[] = {
+	{.op = HOST_OPS, .size = LIST(64, 1514)},
+};
 static const struct cells_lists quick[] = {
 	{.op = ALL_OPS, .size = LIST(64, 1514)},
 	{.op = LIST(BENCH_RX, BENCH_FWD), .size = LIST(64), .ppis = LIST(2)},
 	{.op = LIST(BENCH_FWD), .size = LIST(64), .burst = LIST(1)},
 	{.op = LIST(BENCH_FWD), .size = LIST(64), .cross = LIST(1)},
 	{.op = LIST(BENCH_IDLE), .size = LIST(64)},
+	{.op = HOST_OPS, .size = LIST(64)},
 	{.op = LIST(BENCH_FWD), .size = LIST(64), .queues = LIST(4, 16)},
 	{.op = LIST(BENCH_IDLE), .size = LIST(64), .queues = LIST(16)},
 };
@@ -47,6 +53,7 @@ static const struct cells_lists full[] = {
 	{.op = ALL_OPS, .size = LIST(64, 1514), .burst = LIST(1, 32), .cross = LIST(1)},
 	{.op = LIST(BENCH_RX, BENCH_FWD), .size = LIST(64, 1514), .flows = LIST(MANY_FLOWS)},
 	{.op = LIST(BENCH_IDLE), .size = LIST(64)},
+	{.op = HOST_OPS, .size = LIST(64, 1514, BENCH_SIZE_IMIX), .burst = LIST(1, 32)},
 	{.op = ALL_OPS, .size = LIST(64, 1514), .queues = LIST(4, 16)},
 	{.op = LIST(BENCH_IDLE), .size = LIST(64), .queues = LIST(4, 16)},
 };
@@ -63,7 +70,7 @@ cells_set(struct cells *cells, const char *name)
 		const char *name;
 		const struct cells_lists *lists;
 		unsigned int n;
-	} sets[] = {SET(steer), SET(quick), SET(full)};
+	} sets[] = {SET(steer), SET(host), SET(quick), SET(full)};
 
 	for (unsigned int i = 0; i < sizeof(sets) / sizeof(sets[0]); i++) {
 		if (strcmp(sets[i].name, name) != 0)

@@ -172,6 +172,30 @@ host_turn(struct bench_host *host, uint32_t frames, uint32_t ppis)
 	return frames - host->port.handed;
 }
 
+static inline uint32_t
+one_poll(struct bench_host *host, uint32_t frames)
+{
+	bench_port_ask(&host->port, frames);
+	do {
+		device_turn(&host->device, BUDGET);
+	} while (host->port.handed < frames && host->port.handed != 0);
+	return frames - host->port.handed;
+}
+
+__attribute__((noinline)) uint32_t
+timed_poll(struct bench_host *host, uint32_t frames)
+{
+	__asm__ volatile("# timed");
+	return one_poll(host, frames);
+}
+
+__attribute__((noinline)) uint32_t
+counted_poll(struct bench_host *host, uint32_t frames)
+{
+	__asm__ volatile("# counted");
+	return one_poll(host, frames);
+}
+
 /* ---- life ---- */
 
 static int

@@ -48,4 +48,12 @@ void host_set_mode(struct bench_host *host, enum host_mode mode);
  */
 uint32_t host_turn(struct bench_host *host, uint32_t frames, uint32_t ppis);
 
+/*
+ * One poll, as hvsim's worker makes it, for who measures the host: mode PAUSED, nothing written
+ * into headers. Never inlined, so that callgrind finds the counted one by name.
+ */
+typedef uint32_t (*host_poll)(struct bench_host *host, uint32_t frames);
+uint32_t timed_poll(struct bench_host *host, uint32_t frames);
+uint32_t counted_poll(struct bench_host *host, uint32_t frames);
+
 #endif

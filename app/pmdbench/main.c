@@ -33,7 +33,8 @@ usage(FILE *out)
 		"Host and application are one thread; only the calls of the driver are timed.\n\n"
 		"What:\n"
 		"  --set NAME        cells by name:\n%s"
-		"  --op LIST         rx, tx, fwd (receive, swap MAC addresses, send), idle\n"
+		"  --op LIST         rx, tx, fwd (receive, swap MAC addresses, send), idle; and the\n"
+		"                    simulated host alone: host-gen, host-sink, host-verify\n"
 		"  --size LIST       bytes without FCS, %u to %u, or imix\n"
 		"  --burst LIST      1 to %u        --ppis LIST    0 to 2 (1: checksum, 2: RSS hash)\n"
 		"  --queues LIST     1 to %u        --flows LIST   1 to 1000000\n"
@@ -45,8 +46,9 @@ usage(FILE *out)
 		"How:\n"
 		"  --rounds N        in which the drivers take turns (%u); 0: no clock\n"
 		"  --frames N        at least, of a round (%u)\n"
-		"  --count           instructions per frame too, under callgrind: the burst functions\n"
-		"                    and all they call. The same in every run: the number to steer by\n"
+		"  --count[=LIST]    instructions per frame too, under callgrind, of these drivers (all): the\n"
+		"                    burst functions and all they call. The same in every run: the number to\n"
+		"                    steer by\n"
 		"  --keep DIR        keep callgrind's files there, for callgrind_annotate\n"
 		"  --json FILE       write the figures there\n"
 		"  --plugin FILE     our driver; default: of this build\n"
@@ -95,7 +97,7 @@ static const struct option long_options[] = {
 	{"pmd", required_argument, NULL, OPT_PMD},
 	{"rounds", required_argument, NULL, OPT_ROUNDS},
 	{"frames", required_argument, NULL, OPT_FRAMES},
-	{"count", no_argument, NULL, OPT_COUNT},
+	{"count", optional_argument, NULL, OPT_COUNT},
 	{"keep", required_argument, NULL, OPT_KEEP},
 	{"json", required_argument, NULL, OPT_JSON},
 	{"plugin", required_argument, NULL, OPT_PLUGIN},
@@ -167,7 +169,9 @@ parse_one(struct options *o, struct cells_lists *lists, int option, const char *
 	case OPT_FRAMES:
 		return parse_number(value, 1000000000, &o->rounds.frames);
 	case OPT_COUNT:
-		o->rounds.count = true;
+		if (value != NULL)
+			return parse_pmds(o->rounds.count, value);
+		memset(o->rounds.count, true, sizeof(o->rounds.count));
 		return 0;
 	case OPT_KEEP:
 		o->rounds.keep = value;

@@ -1,52 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Turns of host and guest, and what the guest's calls took. */
+/* One request: prepare, warm up, run, and balance what went in with what came out. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#include <rte_cycles.h>
-#include <rte_ether.h>
-#include <rte_pause.h>
-
 #include "app/pmdbench/frame.h"
 #include "app/pmdbench/measure.h"
+#include "app/pmdbench/run.h"
 
 /* Turns before the clock runs: caches, and what a driver sets up late. */
 #define WARM_TURNS  64u
 #define CHECK_TURNS 16u
-/* Calls in a row that may bring nothing, where the host has delivered or taken everything. */
-#define MAX_TRIES 64u
 
-struct run {
-	struct bench_guest *guest;
-	struct bench_host *host;
-	const struct bench_cell *cell;
-	struct bench_reply *reply;
-	guest_burst rx, tx;
-	bool check;
-	struct rte_mbuf *pkts[BENCH_MAX_BURST];
-	uint64_t number; /* of the next frame that the guest makes */
-};
-
-/* ---- the clock ---- */
-
-static uint64_t clock_cost;
-
-/* Everything before has been done, nothing after has begun. */
-static inline uint64_t
-clock_read(void)
-{
-#if defined(__x86_64__)
-	uint64_t ticks;
-
-	__builtin_ia32_lfence();
-	ticks = rte_rdtsc();
-	__builtin_ia32_lfence();
-	return ticks;
-#else
-	return rte_rdtsc_precise();
-#endif
-}
+uint64_t clock_cost;
 
 void
 measure_calibrate(void)
@@ -60,18 +26,8 @@ measure_calibrate(void)
 	}
 }
 
-static inline void
-clock_charge(struct run *run, uint64_t began)
-{
-	uint64_t took = clock_read() - began;
-
-	run->reply->ticks += took > clock_cost ? took - clock_cost : 0;
-	run->reply->calls++;
-}
-
-/* ---- one turn ---- */
-
-static int __rte_format_printf(3, 4) fail(struct run *run, int rc, const char *format, ...)
+int
+run_fail(struct run *run, int rc, const char *format, ...)
 {
 	va_list ap;
 
@@ -80,258 +36,6 @@ static int __rte_format_printf(3, 4) fail(struct run *run, int rc, const char *f
 	va_end(ap);
 	return rc;
 }
-
-/* Frames that the guest has received and keeps: compare if need be, count. */
-static int
-took(struct run *run, uint16_t n)
-{
-	for (uint16_t i = 0; i < n; i++) {
-		struct rte_mbuf *m = run->pkts[i];
-
-		run->reply->bytes += m->pkt_len;
-		if (run->check && (m->nb_segs != 1 || m->data_len != m->pkt_len ||
-					  frame_check(rte_pktmbuf_mtod(m, uint8_t *), m->data_len,
-						  FRAME_TO_GUEST, run->cell->size) != 0))
-			return fail(run, -EBADMSG, "frame %u of a burst arrived damaged", i);
-	}
-	run->reply->frames += n;
-	return 0;
-}
-
-/* As l2fwd touches every frame. */
-static inline void
-swap_addresses(struct rte_mbuf *m)
-{
-	struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, struct rte_ether_hdr *);
-	struct rte_ether_addr address = eth->dst_addr;
-
-	eth->dst_addr = eth->src_addr;
-	eth->src_addr = address;
-}
-
-/* What a driver has out on other queues may keep this one waiting: applications poll them all. */
-static int
-poll_all(struct run *run)
-{
-	struct rte_mbuf *pkts[BENCH_MAX_BURST];
-	uint16_t q, n;
-
-	for (q = 0; q < run->cell->queues; q++) {
-		uint64_t began = clock_read();
-
-		n = run->rx(run->guest, q, pkts, BENCH_MAX_BURST);
-		clock_charge(run, began);
-		if (n != 0) {
-			rte_pktmbuf_free_bulk(pkts, n);
-			return fail(run, -EBADMSG, "%u frames arrived that nobody sent", n);
-		}
-	}
-	return 0;
-}
-
-static int
-send_rest(struct run *run, uint16_t queue, uint16_t sent, uint16_t n)
-{
-	unsigned int tries = 0;
-
-	while (sent < n) {
-		uint64_t began;
-		uint16_t more;
-
-		if (++tries > MAX_TRIES) {
-			rte_pktmbuf_free_bulk(run->pkts + sent, n - sent);
-			return fail(run, -EAGAIN, "the driver does not take %u frames of %u",
-				n - sent, n);
-		}
-		/* As after any full queue: the host works on, and the call is repeated. */
-		if (host_turn(run->host, 0, 0) != 0)
-			return -EIO;
-		if (run->cell->op == BENCH_TX && poll_all(run) != 0)
-			return -EBADMSG;
-		began = clock_read();
-		more = run->tx(run->guest, queue, run->pkts + sent, (uint16_t)(n - sent));
-		clock_charge(run, began);
-		sent = (uint16_t)(sent + more);
-	}
-	return 0;
-}
-
-static int
-queue_tx(struct run *run, uint16_t queue)
-{
-	uint16_t n = (uint16_t)run->cell->burst, sent, i;
-	uint64_t began;
-
-	if (rte_pktmbuf_alloc_bulk(run->guest->pool, run->pkts, n) != 0)
-		return fail(run, -ENOMEM, "no mbufs are left: the driver keeps them");
-	for (i = 0; i < n; i++) {
-		struct rte_mbuf *m = run->pkts[i];
-		uint32_t len = frame_size(run->cell->size, run->number);
-
-		frame_write(rte_pktmbuf_mtod(m, uint8_t *), len, FRAME_FROM_GUEST, queue,
-			run->number++);
-		m->data_len = (uint16_t)len;
-		m->pkt_len = len;
-		run->reply->bytes += len;
-	}
-	began = clock_read();
-	sent = run->tx(run->guest, queue, run->pkts, n);
-	clock_charge(run, began);
-	run->reply->frames += n;
-	return sent == n ? 0 : send_rest(run, queue, sent, n);
-}
-
-static int
-queue_rx(struct run *run, uint16_t queue)
-{
-	uint32_t left = run->cell->burst, tries = 0;
-	int rc = 0;
-
-	while (left != 0 && rc == 0) {
-		uint64_t began = clock_read();
-		uint16_t n = run->rx(run->guest, queue, run->pkts, (uint16_t)left);
-
-		clock_charge(run, began);
-		rc = took(run, n);
-		rte_pktmbuf_free_bulk(run->pkts, n);
-		left -= n;
-		if (n == 0 && ++tries > MAX_TRIES)
-			rc = fail(run, -ENODATA, "queue %u: %u frames of %u did not arrive", queue,
-				left, run->cell->burst);
-	}
-	return rc;
-}
-
-static int
-queue_fwd(struct run *run, uint16_t queue)
-{
-	uint32_t left = run->cell->burst, tries = 0;
-	int rc = 0;
-
-	while (left != 0 && rc == 0) {
-		uint16_t n, i, sent = 0;
-		uint64_t began = clock_read();
-
-		n = run->rx(run->guest, queue, run->pkts, (uint16_t)left);
-		for (i = 0; i < n; i++)
-			swap_addresses(run->pkts[i]);
-		if (n != 0)
-			sent = run->tx(run->guest, queue, run->pkts, n);
-		clock_charge(run, began);
-		run->reply->frames += n;
-		left -= n;
-		if (sent != n)
-			rc = send_rest(run, queue, sent, n);
-		if (n == 0 && ++tries > MAX_TRIES)
-			rc = fail(run, -ENODATA, "queue %u: %u frames of %u did not arrive", queue,
-				left, run->cell->burst);
-	}
-	return rc;
-}
-
-static int
-queue_idle(struct run *run, uint16_t queue)
-{
-	uint64_t began;
-	uint16_t n;
-
-	began = clock_read();
-	n = run->rx(run->guest, queue, run->pkts, (uint16_t)run->cell->burst);
-	clock_charge(run, began);
-	run->reply->frames++;
-	if (n == 0)
-		return 0;
-	rte_pktmbuf_free_bulk(run->pkts, n);
-	return fail(run, -EBADMSG, "%u frames arrived that nobody sent", n);
-}
-
-static int
-one_turn(struct run *run)
-{
-	static int (*const queue_turn[])(struct run *, uint16_t) = {
-		[BENCH_RX] = queue_rx,
-		[BENCH_TX] = queue_tx,
-		[BENCH_FWD] = queue_fwd,
-		[BENCH_IDLE] = queue_idle,
-	};
-	const struct bench_cell *cell = run->cell;
-	bool receives = cell->op == BENCH_RX || cell->op == BENCH_FWD;
-	uint32_t lost = host_turn(run->host, receives ? cell->burst * cell->queues : 0, cell->ppis);
-	int rc = 0;
-
-	if (lost != 0)
-		return fail(run, -ENOBUFS, "the host could not deliver %u frames", lost);
-	for (uint16_t q = 0; q < cell->queues && rc == 0; q++)
-		rc = queue_turn[cell->op](run, q);
-	return rc;
-}
-
-/* ---- flows ---- */
-
-/* Where does the host's hash put a flow? Send one frame of it and see. */
-static int
-learn_flow(struct run *run, uint32_t flow)
-{
-	unsigned int tries;
-	uint16_t q;
-
-	host_turn(run->host, 1, run->cell->ppis);
-	for (tries = 0; tries < MAX_TRIES; tries++)
-		for (q = 0; q < run->guest->queues; q++)
-			if (run->rx(run->guest, q, run->pkts, 1) == 1) {
-				rte_pktmbuf_free(run->pkts[0]);
-				return q;
-			}
-	return fail(run, -ENODATA, "flow %u did not arrive on any queue", flow);
-}
-
-/*
- * Give every queue of the cell its flows, about as many as its share. Kept while cells have the
- * same queues and flows.
- */
-static int
-learn_flows(struct run *run)
-{
-	static uint32_t known_flows, known_queues;
-	struct bench_port *port = &run->host->port;
-	uint32_t queues = run->cell->queues, flow, *queue_of;
-	int rc = 0, q;
-
-	if (known_flows == run->cell->flows && known_queues == queues)
-		return 0;
-	known_flows = 0;
-	bench_port_forget(port);
-	queue_of = calloc(run->cell->flows, sizeof(*queue_of));
-	if (queue_of == NULL)
-		return fail(run, -ENOMEM, "no memory for %u flows", run->cell->flows);
-	for (flow = 0; rc == 0 && run->guest->queues > 1 && flow < run->cell->flows; flow++) {
-		port->queues = 1;
-		rc = bench_port_add(port, 0, flow);
-		q = rc == 0 ? learn_flow(run, flow) : rc;
-		bench_port_forget(port);
-		if (q < 0)
-			rc = q;
-		else
-			queue_of[flow] = (uint32_t)q;
-	}
-	port->queues = queues;
-	for (flow = 0; rc == 0 && flow < run->cell->flows; flow++)
-		if (queue_of[flow] < queues)
-			rc = bench_port_add(port, queue_of[flow], flow);
-	free(queue_of);
-	for (q = 0; rc == 0 && q < (int)queues; q++)
-		if (port->flows[q].n == 0)
-			rc = fail(run, -EINVAL,
-				"none of %u flows goes to queue %d; give more flows",
-				run->cell->flows, q);
-	if (rc == 0) {
-		known_flows = run->cell->flows;
-		known_queues = queues;
-	}
-	return rc;
-}
-
-/* ---- one request ---- */
 
 __rte_noinline void
 count_begin(void)
@@ -351,7 +55,7 @@ turns(struct run *run, uint64_t frames)
 	int rc = 0;
 
 	while (rc == 0 && run->reply->frames < frames)
-		rc = one_turn(run);
+		rc = run_turn(run);
 	return rc;
 }
 
@@ -360,18 +64,28 @@ static int
 balance(struct run *run, uint64_t sent, uint64_t bytes, uint64_t bad)
 {
 	const struct bench_port *port = &run->host->port;
-	bool sends = run->cell->op == BENCH_TX || run->cell->op == BENCH_FWD;
+	enum bench_op op = run->cell->op;
+	bool sends = op == BENCH_TX || op == BENCH_FWD || op == BENCH_HOST_SINK ||
+		     op == BENCH_HOST_VERIFY;
+	struct host_port_stats stats = {0};
 	uint64_t frames = sends ? run->reply->frames : 0;
 
 	host_turn(run->host, 0, 0);
+	if (op == BENCH_HOST_VERIFY) {
+		port->inner->ops->stats(port->inner, &stats);
+		if (stats.verified != stats.rx_frames)
+			return run_fail(run, -EBADMSG, "%llu frames were made and %llu verified",
+				(unsigned long long)stats.rx_frames,
+				(unsigned long long)stats.verified);
+	}
 	if (port->bad != bad)
-		return fail(run, -EBADMSG, "%llu frames left the guest damaged",
+		return run_fail(run, -EBADMSG, "%llu frames left the guest damaged",
 			(unsigned long long)(port->bad - bad));
 	if (port->sent - sent != frames)
-		return fail(run, -EIO, "%llu frames were sent and %llu came out",
+		return run_fail(run, -EIO, "%llu frames were sent and %llu came out",
 			(unsigned long long)frames, (unsigned long long)(port->sent - sent));
 	if (run->cell->op == BENCH_TX && port->sent_bytes - bytes != run->reply->bytes)
-		return fail(run, -EIO, "%llu bytes were sent and %llu came out",
+		return run_fail(run, -EIO, "%llu bytes were sent and %llu came out",
 			(unsigned long long)run->reply->bytes,
 			(unsigned long long)(port->sent_bytes - bytes));
 	return 0;
@@ -390,6 +104,26 @@ phase(struct run *run, uint64_t frames)
 	return rc != 0 ? rc : balance(run, sent, bytes, bad);
 }
 
+/* What hvsim's port makes and takes in such a cell; it checks by itself. */
+static int
+use_port(struct run *run)
+{
+	struct bench_host *host = run->host;
+	char spec[64] = "sink";
+
+	if (!bench_op_is_host(run->cell->op))
+		return bench_port_use(&host->port, NULL, NULL, NULL, 0);
+	if (run->cell->op != BENCH_HOST_SINK) {
+		if (run->cell->size == BENCH_SIZE_IMIX)
+			snprintf(spec, sizeof(spec), "gen:size=imix,flows=%u", run->cell->flows);
+		else
+			snprintf(spec, sizeof(spec), "gen:size=%u,flows=%u", run->cell->size,
+				run->cell->flows);
+	}
+	return bench_port_use(&host->port, spec, host->device.config.mac, run->reply->error,
+		sizeof(run->reply->error));
+}
+
 static int
 cell_check(struct run *run)
 {
@@ -397,9 +131,10 @@ cell_check(struct run *run)
 
 	if (cell->queues < 1 || cell->queues > run->guest->queues || cell->burst < 1 ||
 		cell->burst > BENCH_MAX_BURST || cell->ppis > 2 || cell->flows < 1 ||
+		(bench_op_is_host(cell->op) && (cell->queues != 1 || cell->cross)) ||
 		(cell->size != BENCH_SIZE_IMIX &&
 			(cell->size < FRAME_MIN || cell->size > FRAME_MAX)))
-		return fail(run, -EINVAL, "a cell that this subject does not have");
+		return run_fail(run, -EINVAL, "a cell that this subject does not have");
 	return 0;
 }
 
@@ -409,7 +144,7 @@ measure(struct bench_guest *guest, struct bench_host *host, const struct bench_r
 {
 	const struct bench_cell *cell = &request->cell;
 	uint64_t turn = (uint64_t)cell->burst * cell->queues;
-	struct run run = {guest, host, cell, reply, timed_rx, timed_tx};
+	struct run run = {guest, host, cell, reply, timed_rx, timed_tx, timed_poll};
 	int rc;
 
 	memset(reply, 0, sizeof(*reply));
@@ -419,17 +154,28 @@ measure(struct bench_guest *guest, struct bench_host *host, const struct bench_r
 		return;
 	}
 	host->port.size = cell->size;
+	rc = use_port(&run);
+	if (rc != 0) {
+		reply->rc = rc;
+		return;
+	}
 	host_set_mode(host, cell->cross ? HOST_CROSS : HOST_PAUSED);
-	rc = learn_flows(&run);
+	rc = bench_op_is_host(cell->op) ? 0 : run_learn_flows(&run);
 	if (rc == 0 && request->what == BENCH_CHECK) {
-		run.check = host->port.check = true;
+		run.check = true;
+		/* What a generator made it verifies itself. */
+		host->port.check = cell->op != BENCH_HOST_VERIFY;
 		rc = phase(&run, CHECK_TURNS * turn);
 		host->port.check = false;
 	} else if (rc == 0) {
 		rc = phase(&run, WARM_TURNS * turn);
 		if (rc == 0 && request->what == BENCH_COUNT) {
-			run.rx = counted_rx;
-			run.tx = counted_tx;
+			if (bench_op_is_host(cell->op)) {
+				run.poll = counted_poll;
+			} else {
+				run.rx = counted_rx;
+				run.tx = counted_tx;
+			}
 			count_begin();
 			rc = phase(&run, request->frames);
 			count_end();
@@ -437,6 +183,8 @@ measure(struct bench_guest *guest, struct bench_host *host, const struct bench_r
 			rc = phase(&run, request->frames);
 		}
 	}
+	if (rc != 0)
+		run_drain(&run);
 	/* Nobody spins while another subject has its turn. */
 	if (cell->cross)
 		host_set_mode(host, HOST_PAUSED);

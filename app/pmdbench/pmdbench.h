@@ -22,7 +22,22 @@
 #define BENCH_MAX_BURST	 64u
 #define BENCH_SIZE_IMIX	 0u
 
-enum bench_op { BENCH_RX, BENCH_TX, BENCH_FWD, BENCH_IDLE, BENCH_OPS };
+/** The last three are the host's half alone, with ports of hvsim; the guest's is not timed. */
+enum bench_op {
+	BENCH_RX,
+	BENCH_TX,
+	BENCH_FWD,
+	BENCH_IDLE,
+	BENCH_HOST_GEN,	   /**< generate and deliver */
+	BENCH_HOST_SINK,   /**< take and discard */
+	BENCH_HOST_VERIFY, /**< generate, deliver, take back and verify */
+	BENCH_OPS,
+};
+static inline bool
+bench_op_is_host(enum bench_op op)
+{
+	return op >= BENCH_HOST_GEN;
+}
 extern const char *const bench_op_names[BENCH_OPS];
 
 /** Which code is measured. */

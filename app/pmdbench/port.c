@@ -26,6 +26,13 @@ receive(struct host_port *base, struct host_frame *frames, unsigned int n)
 	struct bench_port *port = (struct bench_port *)base;
 	unsigned int i;
 
+	if (port->inner != NULL) {
+		if (n > port->asked - port->handed)
+			n = port->asked - port->handed;
+		i = n == 0 ? 0 : port->inner->ops->receive(port->inner, frames, n);
+		port->handed += i;
+		return i;
+	}
 	for (i = 0; i < n && port->handed < port->asked; i++) {
 		uint32_t len = frame_size(port->size, port->number);
 		uint32_t queue = port->handed % port->queues;
@@ -45,6 +52,8 @@ send(struct host_port *base, const struct host_frame *frames, unsigned int n)
 {
 	struct bench_port *port = (struct bench_port *)base;
 
+	if (port->inner != NULL)
+		port->inner->ops->send(port->inner, frames, n);
 	for (unsigned int i = 0; i < n; i++) {
 		port->sent_bytes += frames[i].len;
 		if (port->check && frame_check(frames[i].data, frames[i].len, FRAME_FROM_GUEST,
@@ -72,6 +81,7 @@ static void
 close_port(struct host_port *port)
 {
 	bench_port_forget((struct bench_port *)port);
+	bench_port_use((struct bench_port *)port, NULL, NULL, NULL, 0);
 }
 
 static const struct host_port_ops ops = {
@@ -90,6 +100,16 @@ bench_port_init(struct bench_port *port)
 	memset(port, 0, sizeof(*port));
 	port->port.ops = &ops;
 	port->queues = 1;
+}
+
+int
+bench_port_use(struct bench_port *port, const char *spec, const uint8_t mac[6], char *errbuf,
+	size_t errlen)
+{
+	if (port->inner != NULL)
+		port->inner->ops->close(port->inner);
+	port->inner = NULL;
+	return spec == NULL ? 0 : host_port_open(spec, mac, &port->inner, errbuf, errlen);
 }
 
 void

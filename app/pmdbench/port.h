@@ -22,10 +22,11 @@ struct port_flows {
 struct bench_port {
 	struct host_port port;
 	uint32_t size;
-	bool check;	 /**< compare every byte of what the guest sends */
-	uint64_t number; /**< of the next frame for the guest */
-	uint32_t asked;	 /**< frames to hand out, each queue in its turn */
-	uint32_t handed; /**< of them */
+	struct host_port *inner; /**< of hvsim, which makes and takes the frames; or NULL */
+	bool check;		 /**< compare every byte of what the guest sends */
+	uint64_t number;	 /**< of the next frame for the guest */
+	uint32_t asked;		 /**< frames to hand out, each queue in its turn */
+	uint32_t handed;	 /**< of them */
 	uint32_t queues;
 	uint32_t ppis; /**< of the frames of a turn on the other core */
 	struct port_flows flows[BENCH_MAX_QUEUES];
@@ -38,6 +39,12 @@ struct bench_port {
 
 /** A port that is not a NIC's yet; closing it frees nothing but the lists of flows. */
 void bench_port_init(struct bench_port *port);
+/**
+ * Let a port of hvsim make and take the frames, as many as are asked for; NULL: none any more.
+ * @return 0 or a negative errno with a sentence
+ */
+int bench_port_use(struct bench_port *port, const char *spec, const uint8_t mac[6], char *errbuf,
+	size_t errlen);
 /** @p frames more for the guest, spread evenly over the queues. */
 void bench_port_ask(struct bench_port *port, uint32_t frames);
 /** Forget the flows of all queues. */

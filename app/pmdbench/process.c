@@ -85,6 +85,7 @@ static void __attribute__((noreturn)) become_subject(const struct process *proce
 		argv[n++] = out;
 		argv[n++] = "--toggle-collect=counted_rx";
 		argv[n++] = "--toggle-collect=counted_tx";
+		argv[n++] = "--toggle-collect=counted_poll";
 		argv[n++] = "--zero-before=count_begin";
 		argv[n++] = "--dump-after=count_end";
 	}

@@ -13,7 +13,8 @@
 
 const char *const bench_pmd_names[BENCH_PMDS] = {"hyperpoll", "hyperpoll", "in-tree", "floor"};
 const char *const bench_pmd_backends[BENCH_PMDS] = {"vfio-user", "uio", "uio", "vfio-user"};
-const char *const bench_op_names[BENCH_OPS] = {"rx", "tx", "fwd", "idle"};
+const char *const bench_op_names[BENCH_OPS] = {
+	"rx", "tx", "fwd", "idle", "host-gen", "host-sink", "host-verify"};
 
 static int
 by_value(const void *a, const void *b)
@@ -76,12 +77,13 @@ result_header(FILE *out)
 }
 
 static void
-ratio(FILE *out, const char *format, const struct result *above, const struct result *below)
+ratio(FILE *out, enum bench_op op, const char *format, const struct result *above,
+	const struct result *below)
 {
 	char text[16] = "";
 
-	if (above->present && below->present && above->rounds != 0 && below->rounds != 0 &&
-		below->lower > 0)
+	if (!bench_op_is_host(op) && above->present && below->present && above->rounds != 0 &&
+		below->rounds != 0 && below->lower > 0)
 		snprintf(text, sizeof(text), "%.2f", above->lower / below->lower);
 	fprintf(out, format, text);
 }
@@ -109,8 +111,8 @@ result_line(FILE *out, const struct result_row *row)
 				r->instructions);
 		fprintf(out, " | %-24s", text);
 	}
-	ratio(out, " | %12s", &row->pmd[BENCH_IN_TREE], &row->pmd[BENCH_HYPERPOLL]);
-	ratio(out, " | %10s\n", &row->pmd[BENCH_HYPERPOLL], &row->pmd[BENCH_FLOOR]);
+	ratio(out, row->cell.op, " | %12s", &row->pmd[BENCH_IN_TREE], &row->pmd[BENCH_HYPERPOLL]);
+	ratio(out, row->cell.op, " | %10s\n", &row->pmd[BENCH_HYPERPOLL], &row->pmd[BENCH_FLOOR]);
 	for (i = 0; i < BENCH_PMDS; i++)
 		if (row->pmd[i].error[0] != '\0')
 			fprintf(out, "  %s (%s): %s\n", bench_pmd_names[i], bench_pmd_backends[i],
@@ -198,11 +200,12 @@ cell_json(const struct bench_cell *c, enum bench_pmd pmd, const struct result *r
 	return o;
 }
 
-/* What the agreed keys of a cell cannot say: by which backend, and with how many flows. */
+/* What the agreed keys of a cell cannot say: which backend, how many flows, the host alone. */
 static bool
 is_plain(const struct bench_cell *cell, enum bench_pmd pmd)
 {
-	return pmd != BENCH_HYPERPOLL_UIO && (cell->flows == 1 || cell->queues > 1);
+	return pmd != BENCH_HYPERPOLL_UIO && !bench_op_is_host(cell->op) &&
+	       (cell->flows == 1 || cell->queues > 1);
 }
 
 int

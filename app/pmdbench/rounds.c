@@ -99,7 +99,7 @@ start(struct process *process, const struct rounds_options *o, unsigned int p, u
 	int rc;
 
 	memset(process, 0, sizeof(*process));
-	if (!o->pmd[p])
+	if (!o->pmd[p] || (count && !o->count[p]))
 		return 0;
 	rc = process_start(process, o->process, p, queues, count, err, sizeof(err));
 	if (rc == 0)
@@ -110,7 +110,7 @@ start(struct process *process, const struct rounds_options *o, unsigned int p, u
 }
 
 static unsigned int
-time_all(const struct rounds_options *o, struct result_row *rows, unsigned int n)
+time_all(const struct rounds_options *o, struct result_row *rows, unsigned int n, bool counts)
 {
 	struct process subjects[BENCH_PMDS];
 	unsigned int p, i, failed = 0;
@@ -119,7 +119,7 @@ time_all(const struct rounds_options *o, struct result_row *rows, unsigned int n
 		failed += start(&subjects[p], o, p, rows[0].cell.queues, false);
 	for (i = 0; i < n; i++) {
 		time_cell(subjects, o, &rows[i]);
-		if (!o->count)
+		if (!counts)
 			result_line(stdout, &rows[i]);
 	}
 	for (p = 0; p < BENCH_PMDS; p++)
@@ -150,13 +150,16 @@ unsigned int
 rounds_run(const struct rounds_options *o, struct result_row *rows, unsigned int n)
 {
 	unsigned int i, p, failed = 0;
+	bool counts = false;
 
+	for (p = 0; p < BENCH_PMDS; p++)
+		counts |= o->pmd[p] && o->count[p];
 	for (i = 0; i < n; i++)
 		for (p = 0; p < BENCH_PMDS; p++)
 			rows[i].pmd[p].instructions = -1;
 	if (o->rounds != 0)
-		failed += time_all(o, rows, n);
-	if (o->count)
+		failed += time_all(o, rows, n, counts);
+	if (counts)
 		failed += count_all(o, rows, n);
 	for (i = 0; i < n; i++)
 		for (p = 0; p < BENCH_PMDS; p++)

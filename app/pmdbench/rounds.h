@@ -12,11 +12,11 @@
 #define ROUNDS_MAX 1000u
 
 struct rounds_options {
-	bool pmd[BENCH_PMDS]; /**< who takes part */
-	unsigned int rounds;  /**< at most ROUNDS_MAX; 0: no clock */
-	uint32_t frames;      /**< of a round, at least */
-	bool count;	      /**< instructions too */
-	const char *keep;     /**< folder for callgrind's files, or NULL */
+	bool pmd[BENCH_PMDS];	/**< who takes part */
+	unsigned int rounds;	/**< at most ROUNDS_MAX; 0: no clock */
+	uint32_t frames;	/**< of a round, at least */
+	bool count[BENCH_PMDS]; /**< whose instructions are counted, of those who take part */
+	const char *keep;	/**< folder for callgrind's files, or NULL */
 	const struct process_options *process;
 };
 

@@ -21,7 +21,11 @@ GOALS = (
     ("fwd 64 B, across cores", ("fwd", 64, 32, 0, 1, True), 3.5, 1.4),
 )
 INSTRUCTIONS = (("rx", 115), ("tx", 140), ("fwd", 270))
+HOST = (("host-gen", "generated", 110), ("host-sink", "discarded", 110),
+        ("host-verify", "generated and verified", 250))
 PMDS = (("hyperpoll", "ours"), ("in-tree", "in-tree"), ("floor", "floor"))
+COLUMNS = (("hyperpoll", "vfio-user", "ours"), ("hyperpoll", "uio", "ours, UIO"),
+           ("in-tree", "uio", "in-tree"), ("floor", "vfio-user", "floor"))
 
 INTRO = """# What the driver costs
 
@@ -40,7 +44,8 @@ and were counted without hugepages. *Across cores* the host's half of each turn 
 in lock-step, so that cache lines travel. *In-tree* is the distribution's own driver, unmodified, on the rig of test/uio;
 *floor* is a bare loop on the same rings that reads descriptors, copies frames and publishes once per burst, without checks,
 locks, counters and signals. Sizes are without FCS; 2 PPIs are an RSS hash, one is a checksum.
-A PPI is four words of information in front of a frame.
+A PPI is four words of information in front of a frame. *Host*: the other way round, one poll of hvsim's
+NIC and port is timed, and the guest's calls are not; whichever driver plays the guest.
 
 """
 
@@ -58,10 +63,17 @@ def busy(figures):
             "only; instructions are not touched by that.**")
 
 
+def backend(c):
+    """How the driver of a cell reaches the host; said only where it is not the usual way."""
+    return c.get("backend", "uio" if c["pmd"] == "in-tree" else "vfio-user")
+
+
 def find(figures, pmd, cell):
+    """A cell of the usual backend; of many flows only when there is none of one."""
     keys = ("op", "size", "burst", "ppis", "queues", "cross")
-    for c in figures["cells"]:
-        if c["pmd"] == pmd and tuple(c[key] for key in keys) == cell:
+    usual = "uio" if pmd == "in-tree" else "vfio-user"
+    for c in figures["cells"] + figures["more_cells"]:
+        if c["pmd"] == pmd and backend(c) == usual and tuple(c[key] for key in keys) == cell:
             return c
     return None
 
@@ -108,6 +120,9 @@ def reach(figures):
             ("fwd 64 B: 16 queues / 1", goal(ratio(many, one), 1.1, False)),
             ("idle poll, ticks", goal(idle[0], 60, False)),
             ("idle poll of 16 queues, ticks each", goal(idle[1], 60, False))]
+    rows += [(f"host alone: 64 B {what}, ticks per frame",
+              goal(ticks(figures, "hyperpoll", (op, 64, 32, 0, 1, False)), limit, False))
+             for op, what, limit in HOST]
     for op, limit in INSTRUCTIONS:
         c = find(figures, "hyperpoll", (op, 64, 32, 0, 1, False))
         rows.append((f"{op} 64 B, instructions per frame",
@@ -157,20 +172,23 @@ def figure(c):
 
 
 def cells(figures):
-    rows, seen = [], []
-    for c in figures["cells"] + figures["more_cells"]:
-        name = cell_name(c)
-        if name not in seen:
-            seen.append(name)
     both = figures["cells"] + figures["more_cells"]
-    for name in seen:
-        by_pmd = {c["pmd"]: c for c in both if cell_name(c) == name}
-        value = {pmd: by_pmd.get(pmd) and by_pmd[pmd]["cycles_per_packet"] for pmd, _ in PMDS}
-        ratios = (ratio(value["in-tree"], value["hyperpoll"]),
-                  ratio(value["hyperpoll"], value["floor"]))
-        rows.append((name, *(figure(by_pmd.get(pmd)) for pmd, _ in PMDS),
+    shown = [column for column in COLUMNS
+             if any((c["pmd"], backend(c)) == column[:2] for c in both)]
+    by_name = {}
+    for c in both:
+        by_name.setdefault(cell_name(c), {})[c["pmd"], backend(c)] = c
+    rows = []
+    for name, found in by_name.items():
+        value = {} if name.startswith("host-") else {
+            pmd: c["cycles_per_packet"] for (pmd, by), c in found.items()
+            if (pmd, by) != ("hyperpoll", "uio")}
+        ratios = (ratio(value.get("in-tree"), value.get("hyperpoll")),
+                  ratio(value.get("hyperpoll"), value.get("floor")))
+        rows.append((name, *(figure(found.get(column[:2])) for column in shown),
                      *("" if r is None else f"{r:.2f}" for r in ratios)))
-    return table(("cell", *(title for _, title in PMDS), "in-tree / ours", "ours / floor"), rows)
+    return table(("cell", *(title for _, _, title in shown), "in-tree / ours", "ours / floor"),
+                 rows)
 
 
 ACROSS = """
@@ -212,6 +230,7 @@ def trips(figures):
 
 # ---- plots
 
+COLOURS = ("#2a6f97", "#e07a5f", "#81b29a")
 BARS = """set terminal svg size 760,360 font 'sans,12' background 'white'
 set output '{out}'
 set title '{title}'
@@ -223,37 +242,47 @@ set yrange [0:*]
 set grid ytics
 set key top left
 set xtics rotate by -20
-plot '-' using 2:xtic(1) title '{a}' lc rgb '#2a6f97', '' using 3:xtic(1) title '{b}' lc rgb '#e07a5f', \\
- '' using 4:xtic(1) title '{c}' lc rgb '#81b29a'
+$figures << END
+{data}END
+plot {columns}
 """
 
 
 def plot(out, title, unit, names, rows):
-    """Bars of three by row; gnuplot reads the rows once for each."""
-    rows = [(label, *("NaN" if v is None else f"{v:.3f}" for v in values))
-            for label, values in rows]
-    data = "".join(f'"{row[0]}" {row[1]} {row[2]} {row[3]}\n' for row in rows) + "e\n"
-    script = BARS.format(out=out, title=title, unit=unit, a=names[0], b=names[1], c=names[2])
-    subprocess.run(["gnuplot"], input=script + 3 * data, text=True, check=True)
+    """Bars in groups; what was not measured is left out. @return whether there is anything"""
+    rows = [(label, values) for label, values in rows if any(values)]
+    shown = [i for i in range(len(names)) if any(values[i] for _, values in rows)]
+    if shutil.which("gnuplot") is None or not shown:
+        return False
+    data = "".join(" ".join([f'"{label}"', *(f"{values[i]:.3f}" if values[i] else "NaN"
+                                             for i in range(len(names)))]) + "\n"
+                   for label, values in rows)
+    columns = ", ".join(f"$figures using {i + 2}:xtic(1) title '{names[i]}' lc rgb '{COLOURS[i]}'"
+                        for i in shown)
+    script = BARS.format(out=out, title=title, unit=unit, data=data, columns=columns)
+    subprocess.run(["gnuplot"], input=script, text=True, check=True)
+    return True
 
 
 def plots(figures, folder):
     """@return the names of what was drawn."""
-    if shutil.which("gnuplot") is None:
-        return []
     titles = [title for _, title in PMDS]
+    drawn = []
     for burst in (32, 1):
+        name = f"burst{burst}.svg"
         rows = [(f"{op} {size}", [ticks(figures, pmd, (op, size, burst, 0, 1, False))
                                   for pmd, _ in PMDS])
                 for op in ("rx", "tx", "fwd") for size in (64, 1514)]
-        plot(os.path.join(folder, f"burst{burst}.svg"), f"The driver alone, burst {burst}",
-             "ticks per frame", titles, rows)
+        if plot(os.path.join(folder, name), f"The driver alone, burst {burst}", "ticks per frame",
+                titles, rows):
+            drawn.append(name)
     systems = ("ours", "memif", "virtio-user")
     rows = [(f"{direction} {size}", [rate(figures, system, direction, size) for system in systems])
             for direction in ("to guest", "to host", "loop") for size in (64, 1514)]
-    plot(os.path.join(folder, "end-to-end.svg"), "Two processes on two cores", "M frames/s",
-         systems, rows)
-    return ["burst32.svg", "burst1.svg", "end-to-end.svg"]
+    if plot(os.path.join(folder, "end-to-end.svg"), "Two processes on two cores", "M frames/s",
+            systems, rows):
+        drawn.append("end-to-end.svg")
+    return drawn
 
 
 def write(figures, folder):

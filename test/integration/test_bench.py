@@ -71,6 +71,14 @@ class Bench(Case):
                                 for queues in (1, 4) for ppis in (0, 2)
                                 for op in ("rx", "tx", "fwd", "idle")))
 
+    def test_the_simulated_host_alone(self):
+        cells, more = self.bench("--set", "host")
+        self.assertEqual(cells, [])
+        self.assertEqual(self.found(more, "pmd", "op", "size"),
+                         sorted((pmd, op, size) for pmd in ("hyperpoll", "floor")
+                                for op in ("host-gen", "host-sink", "host-verify")
+                                for size in ("64", "1514")))
+
     def test_the_hosts_half_on_another_core(self):
         cells, _ = self.bench("--op", "rx,tx,fwd,idle", "--cross", "1")
         self.assertEqual(self.found(cells, "pmd", "op"),

@@ -17,6 +17,7 @@
 #include <rte_prefetch.h>
 
 #include "drivers/net/netvsc/channel.h"
+#include "drivers/net/netvsc/compat.h"
 #include "drivers/net/netvsc/copy.h"
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/rx.h"
@@ -146,9 +147,9 @@ rx_place(struct netvsc_rxq *rxq, const uint8_t *msg, const struct rndis_packet_i
 static __rte_noinline unsigned int
 rx_refill(struct netvsc_rxq *rxq)
 {
-	if (rte_mempool_get_bulk(rxq->mp, (void **)rxq->mbufs, NETVSC_RX_BURST) == 0)
+	if (rte_mbuf_raw_alloc_bulk(rxq->mp, rxq->mbufs, NETVSC_RX_BURST) == 0)
 		return NETVSC_RX_BURST;
-	return rte_mempool_get(rxq->mp, (void **)rxq->mbufs) == 0 ? 1 : 0;
+	return rte_mbuf_raw_alloc_bulk(rxq->mp, rxq->mbufs, 1) == 0 ? 1 : 0;
 }
 
 /*

@@ -13,6 +13,7 @@
 #include <rte_prefetch.h>
 
 #include "drivers/net/netvsc/channel.h"
+#include "drivers/net/netvsc/compat.h"
 #include "drivers/net/netvsc/copy.h"
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/rx.h"
@@ -288,8 +289,7 @@ static inline void
 tx_free_copied(struct tx_copied *copied, struct rte_mbuf **pkts, unsigned int end)
 {
 	if (end != copied->first)
-		rte_mempool_put_bulk(
-			copied->pool, (void *const *)&pkts[copied->first], end - copied->first);
+		rte_mbuf_raw_free_bulk(copied->pool, &pkts[copied->first], end - copied->first);
 	copied->first = end;
 }
 

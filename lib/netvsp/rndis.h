@@ -521,6 +521,7 @@ void rndis_shape_learn(struct rndis_shape *shape, const void *header, uint32_t a
  * Does the message at @p msg, in shared memory, have this shape? Every word is loaded once. If it
  * does, @p info is what rndis_packet_parse_rx() would have said of the same bytes; lengths are
  * checked as there, and what the words of PPIs say never decided anything.
+ * @param msg          there is memory for a struct rndis_packet, however long the range is
  * @param range_length bytes of the transfer range, already checked against the receive buffer
  * @return false: it does not, ask the parser
  */
@@ -528,15 +529,11 @@ static inline bool
 rndis_shape_match(const struct rndis_shape *shape, const uint8_t *msg, uint32_t range_length,
 	struct rndis_packet_info *info)
 {
+	uint64_t head = vmbus_load64(msg);
+	uint64_t data = vmbus_load64(msg + offsetof(struct rndis_packet, data_offset));
+	uint32_t length = (uint32_t)(head >> 32), i;
 	const uint8_t *ppi;
-	uint64_t head, data;
-	uint32_t length, i;
 
-	if (range_length < shape->min_length)
-		return false;
-	head = vmbus_load64(msg);
-	data = vmbus_load64(msg + offsetof(struct rndis_packet, data_offset));
-	length = (uint32_t)(head >> 32);
 	if ((uint32_t)head != RNDIS_TYPE_PACKET || (uint32_t)data != shape->data_offset ||
 		vmbus_load64(msg + offsetof(struct rndis_packet, ppi_offset)) != shape->ppi_area)
 		return false;
@@ -545,7 +542,8 @@ rndis_shape_match(const struct rndis_shape *shape, const uint8_t *msg, uint32_t 
 	info->message_length = length;
 	info->data_abs = shape->data_offset + RNDIS_OFFSET_BASE;
 	info->data_length = (uint32_t)(data >> 32);
-	if (info->data_length < RNDIS_MIN_FRAME || info->data_length > length - info->data_abs)
+	/* Both lengths less the shortest frame: it fits since min_length, and less wraps. */
+	if (info->data_length - RNDIS_MIN_FRAME > length - info->data_abs - RNDIS_MIN_FRAME)
 		return false;
 	info->ppi_abs = shape->ppi_abs;
 	info->ppi_length = shape->n_ppis * (uint32_t)sizeof(struct rndis_ppi);
@@ -555,6 +553,8 @@ rndis_shape_match(const struct rndis_shape *shape, const uint8_t *msg, uint32_t 
 		if (vmbus_load64(ppi) != shape->ppi[i] ||
 			vmbus_load32(ppi + offsetof(struct rndis_ppi, offset)) != RNDIS_PPI_HEADER)
 			return false;
+	info->csum = info->hash_value = info->hash_info = 0;
+	info->vlan_tci = 0;
 	if (info->present == 0)
 		return true;
 	if (info->present & RNDIS_HAS_CSUM)

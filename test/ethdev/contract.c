@@ -152,6 +152,8 @@ what_dev_info_announces_works(void)
 	CHECK_EQUAL(rte_eth_dev_info_get(ethdev_port, &info), 0);
 	CHECK(info.max_rx_queues >= 2 && info.max_tx_queues >= 2);
 	before = ethdev_host_counter("tx_frames");
+	if (port_device()->data->dev_private != NULL)
+		netvsc_port_of(port_device())->config.tx_copybreak = 512;
 	check_descriptors(info.max_rx_queues, info.rx_desc_lim.nb_max, info.tx_desc_lim.nb_max);
 	check_descriptors(1, info.rx_desc_lim.nb_min, info.tx_desc_lim.nb_min);
 	CHECK_EQUAL(ethdev_host_counter("tx_frames"), before + (info.max_tx_queues + 1u) * 200);
@@ -385,6 +387,7 @@ memory_in_flight_is_kept_until_the_host_is_fenced_off(void)
 	ethdev_knob("stall_rx", 1);
 	real_backend = port->bus->backend;
 	backend.reset = failing_reset;
+	port->config.tx_copybreak = 512;
 	ethdev_bring_up(1, 1);
 	send_and_break(port);
 	CHECK_EQUAL(ethdev_xstat("tx_q0_by_reference"), port->bus->copy_only ? 0 : 3);

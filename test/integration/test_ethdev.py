@@ -37,8 +37,7 @@ class Ethdev(Case):
                "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"}
         return self.own(self.program("ethdev", [
             TOOL, *lcore_args(), "--file-prefix", f"ethdev{next(SERIAL)}", "--no-pci",
-            "--no-telemetry", *memory_args(), "-a", device + ",tx_copybreak=512",
-            "--", *what], env=env))
+            "--no-telemetry", *memory_args(), "-a", device, "--", *what], env=env))
 
     def finish(self, program, said, timeout=60):
         self.assertEqual(program.wait(timeout), 0)

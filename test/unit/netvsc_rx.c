@@ -613,6 +613,10 @@ test_completions_of_nobody(void)
 	CU_ASSERT_EQUAL(netvsc_rx_burst(f.rx_queues[1], got, 8), 0);
 	CU_ASSERT_EQUAL(fixture_channel(&f, 1)->stats.tx_bad_completions, 2);
 	CU_ASSERT(counts()->tx_bad_completions >= 1);
+	/* Notices of the primary channel: this one is of a type that nobody uses. */
+	fixture_inband(&f, 0, "\x82\0\0\0\1\0\0\0", 8);
+	fixture_publish(&f, 0);
+	CU_ASSERT_EQUAL(burst(8), 0);
 	/* Without a send queue there is nothing in flight. */
 	atomic_store(&fixture_channel(&f, 0)->txq, NULL);
 	fixture_complete(&f, 0, 1, NVSP_STATUS_SUCCESS);

@@ -99,11 +99,11 @@ test_match_says_what_the_parser_says(void)
 		for (k = rnd_below(&rnd, 3); k != 0; k--)
 			mutate(msg, &rnd);
 		range = rnd_below(&rnd, 3) == 0 ? rnd_below(&rnd, length + 8) : length;
-		if (range < 8)
-			range = 8;
 		/* As long as the range is: AddressSanitizer sees a look beyond. */
-		exact = malloc(range);
-		memcpy(exact, msg, range);
+		exact = malloc(
+			range < sizeof(struct rndis_packet) ? sizeof(struct rndis_packet) : range);
+		memcpy(exact, msg,
+			range < sizeof(struct rndis_packet) ? sizeof(struct rndis_packet) : range);
 		memset(&matched, 0, sizeof(matched));
 		if (rndis_shape_match(&shape, exact, range, &matched)) {
 			matches++;

@@ -32,6 +32,7 @@ struct rx_buffer {
 	const uint8_t *base;
 	uint32_t len;	  /* bytes */
 	uint32_t section; /* bytes */
+	uint32_t last;	  /* the last offset at which a whole section fits */
 };
 
 /* What became of a range, when no frame did. */
@@ -100,6 +101,13 @@ rx_copy_tagged(uint8_t *dst, const uint8_t *frame, uint32_t len, uint16_t tci)
 	memcpy(dst + macs + sizeof(tag), frame + macs, len - macs);
 }
 
+static int
+rx_too_long(struct netvsc_rxq *rxq)
+{
+	rxq->stats.too_long++;
+	return RX_DROPPED;
+}
+
 /*
  * Place a frame by copying it into one mbuf.
  * @return bytes of the frame as the caller gets it, or RX_DROPPED: it is too long for the mbuf
@@ -108,24 +116,22 @@ static __rte_always_inline int
 rx_place(struct netvsc_rxq *rxq, const uint8_t *msg, const struct rndis_packet_info *info,
 	struct rte_mbuf *m)
 {
+	uint8_t *dst = (uint8_t *)m->buf_addr + RTE_PKTMBUF_HEADROOM;
 	const uint8_t *frame = msg + info->data_abs;
 	uint32_t len = info->data_length;
 	uint64_t flags = rxq->pool_flags;
-	bool tagged = info->present & RNDIS_HAS_VLAN;
-	uint8_t *dst;
 
-	if (unlikely(len + (tagged ? RTE_VLAN_HLEN : 0) > rxq->room)) {
-		rxq->stats.too_long++;
-		return RX_DROPPED;
-	}
-	memcpy(&m->rearm_data, &rxq->rearm, sizeof(rxq->rearm));
-	dst = (uint8_t *)m->buf_addr + RTE_PKTMBUF_HEADROOM;
-	if (unlikely(tagged)) {
+	if (unlikely(info->present & RNDIS_HAS_VLAN)) {
+		if (len + RTE_VLAN_HLEN > rxq->room)
+			return rx_too_long(rxq);
 		rx_copy_tagged(dst, frame, len, info->vlan_tci);
 		len += RTE_VLAN_HLEN;
 	} else {
+		if (unlikely(len > rxq->room))
+			return rx_too_long(rxq);
 		netvsc_copy(dst, frame, len);
 	}
+	memcpy(&m->rearm_data, &rxq->rearm, sizeof(rxq->rearm));
 	m->packet_type = 0;
 	m->pkt_len = len;
 	m->data_len = (uint16_t)len;
@@ -143,13 +149,14 @@ rx_place(struct netvsc_rxq *rxq, const uint8_t *msg, const struct rndis_packet_i
 
 /* ---- ranges ---- */
 
-/* Fetch mbufs from the pool when there are none. @return how many there are */
-static __rte_noinline unsigned int
+/* Fetch mbufs from the pool, since there are none. */
+static __rte_noinline void
 rx_refill(struct netvsc_rxq *rxq)
 {
 	if (rte_mbuf_raw_alloc_bulk(rxq->mp, rxq->mbufs, NETVSC_RX_BURST) == 0)
-		return NETVSC_RX_BURST;
-	return rte_mbuf_raw_alloc_bulk(rxq->mp, rxq->mbufs, 1) == 0 ? 1 : 0;
+		rxq->n_mbufs = NETVSC_RX_BURST;
+	else if (rte_mbuf_raw_alloc_bulk(rxq->mp, rxq->mbufs, 1) == 0)
+		rxq->n_mbufs = 1;
 }
 
 /*
@@ -178,52 +185,81 @@ rx_odd(struct netvsc_rxq *rxq, const struct rx_buffer *recv, struct vmbus_xfer_r
 	return rx_place(rxq, msg, &info, m);
 }
 
+static inline void
+rx_count_odd(struct netvsc_channel *ch, int what)
+{
+	if (what != RX_MALFORMED)
+		return;
+	ch->cursor.bad = true;
+	ch->stats.rx_malformed++;
+}
+
+/* The pool is empty: what comes is dropped, unless it is no frame. */
+static __rte_noinline void
+rx_without_mbufs(struct netvsc_rxq *rxq, const struct rx_buffer *recv)
+{
+	struct netvsc_rx_cursor *cursor = &rxq->ch->cursor;
+
+	for (; cursor->left != 0; cursor->left--, cursor->range += sizeof(struct vmbus_xfer_range))
+		rx_count_odd(rxq->ch, rx_odd(rxq, recv, nvsp_xfer_range_load(cursor->range), NULL));
+}
+
 /*
- * Take ranges of the packet under the cursor until it or the caller's array ends.
+ * Take ranges of the packet under the cursor: not more than frames fit the caller's array, nor than
+ * there are mbufs at hand.
  * @param bytes of frames, added to
+ * @return frames
  */
 static inline uint16_t
 rx_ranges(struct netvsc_rxq *rxq, const struct rx_buffer *recv, struct rte_mbuf **pkts, uint16_t n,
 	uint64_t *bytes)
 {
 	struct netvsc_rx_cursor *cursor = &rxq->ch->cursor;
-	struct rte_mbuf **to = pkts, **end = pkts + n, *m;
-	unsigned int stock = rxq->n_mbufs;
-	const uint8_t *at = cursor->range;
+	const uint8_t *at = cursor->range, *end;
+	struct vmbus_xfer_range range, next;
 	struct rndis_packet_info info;
-	struct vmbus_xfer_range range;
-	uint32_t left = cursor->left, next;
+	struct rte_mbuf **stock, **to = pkts;
+	uint32_t take;
 	int len;
 
-	for (; left != 0 && to != end; left--, at += sizeof(range)) {
-		range = nvsp_xfer_range_load(at);
-		/* Behind the last one there are other bytes of the packet: a prefetch does no harm.
-		 */
-		next = vmbus_load32(
-			at + sizeof(range) + offsetof(struct vmbus_xfer_range, byte_offset));
-		rte_prefetch0(recv->base + next);
-		rte_prefetch0(recv->base + next + rxq->shape.data_offset + RNDIS_OFFSET_BASE);
-		if (unlikely(stock == 0))
-			stock = rx_refill(rxq);
-		m = likely(stock != 0) ? rxq->mbufs[stock - 1] : NULL;
-		if (likely(nvsp_xfer_range_ok(range, recv->len, recv->section) && m != NULL &&
-			    rndis_shape_match(&rxq->shape, recv->base + range.byte_offset,
-				    range.byte_count, &info)))
-			len = rx_place(rxq, recv->base + range.byte_offset, &info, m);
-		else
-			len = rx_odd(rxq, recv, range, m);
-		if (likely(len > 0)) {
-			*to++ = m;
-			stock--;
-			*bytes += (uint32_t)len;
-		} else if (len == RX_MALFORMED) {
-			cursor->bad = true;
-			rxq->ch->stats.rx_malformed++;
+	if (unlikely(rxq->n_mbufs == 0)) {
+		rx_refill(rxq);
+		if (unlikely(rxq->n_mbufs == 0)) {
+			rx_without_mbufs(rxq, recv);
+			return 0;
 		}
 	}
-	rxq->n_mbufs = (uint16_t)stock;
-	cursor->range = at;
-	cursor->left = left;
+	stock = rxq->mbufs + rxq->n_mbufs;
+	take = RTE_MIN(n, rxq->n_mbufs);
+	take = RTE_MIN(take, cursor->left);
+	end = at + take * sizeof(range);
+	for (next = nvsp_xfer_range_load(at); at != end; at += sizeof(range)) {
+		const uint8_t *msg;
+
+		range = next;
+		msg = recv->base + range.byte_offset;
+		/* Behind the last one there are other bytes of the packet: a prefetch does no harm.
+		 */
+		next = nvsp_xfer_range_load(at + sizeof(range));
+		rte_prefetch0(recv->base + next.byte_offset);
+		rte_prefetch0(
+			recv->base + next.byte_offset + rxq->shape.data_offset + RNDIS_OFFSET_BASE);
+		/* A whole section in the buffer is more than nvsp_xfer_range_ok() asks for. */
+		if (likely(range.byte_offset <= recv->last && range.byte_count <= recv->section &&
+			    rndis_shape_match(&rxq->shape, msg, range.byte_count, &info)))
+			len = rx_place(rxq, msg, &info, stock[-1]);
+		else
+			len = rx_odd(rxq, recv, range, stock[-1]);
+		if (likely(len > 0)) {
+			*to++ = *--stock;
+			*bytes += (uint32_t)len;
+		} else {
+			rx_count_odd(rxq->ch, len);
+		}
+	}
+	rxq->n_mbufs = (uint16_t)(stock - rxq->mbufs);
+	cursor->range = end;
+	cursor->left -= take;
 	return (uint16_t)(to - pkts);
 }
 
@@ -282,9 +318,12 @@ rx_packets(struct netvsc_rxq *rxq, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct netvsc_channel *ch = rxq->ch;
 	const struct netvsc_port *port = rxq->port;
-	const struct rx_buffer recv = {.base = port->bus->recv.base,
+	const struct rx_buffer recv = {
+		.base = port->bus->recv.base,
 		.len = (uint32_t)port->bus->recv.len,
-		.section = port->session.recv_section};
+		.section = port->session.recv_section,
+		.last = (uint32_t)port->bus->recv.len - port->session.recv_section,
+	};
 	unsigned int budget = RX_BUDGET;
 	uint64_t bytes = 0;
 	uint16_t got = 0;

@@ -370,6 +370,9 @@ static void
 send_and_break(struct netvsc_port *port)
 {
 	ethdev_knob("no_complete", 1);
+	/* By reference: the mbufs are in flight. */
+	port->config.tx_copybreak = 512;
+	netvsc_tx_template(port->eth->data->tx_queues[0]);
 	ethdev_send(0, 3, 1200);
 	ethdev_knob("corrupt_ring", 0);
 	WAIT_UNTIL((ethdev_receive(0), atomic_load(&port->state) & NETVSC_STATE_BROKEN));
@@ -387,7 +390,6 @@ memory_in_flight_is_kept_until_the_host_is_fenced_off(void)
 	ethdev_knob("stall_rx", 1);
 	real_backend = port->bus->backend;
 	backend.reset = failing_reset;
-	port->config.tx_copybreak = 512;
 	ethdev_bring_up(1, 1);
 	send_and_break(port);
 	CHECK_EQUAL(ethdev_xstat("tx_q0_by_reference"), port->bus->copy_only ? 0 : 3);

@@ -76,7 +76,10 @@ struct netvsc_channel {
 	uint64_t polls; /**< receive bursts so far: netvsc_channel_polled() */
 	uint64_t high_polls, high_since;
 	struct netvsc_channel_stats stats, base; /**< base: as of the last reset */
-	uint64_t tick_polls;			 /**< polls as of the last housekeeping tick */
+
+	/* The control side's: see netvsc_channel_is_polled(). */
+	uint64_t seen_polls;
+	int64_t seen_at; /**< CLOCK_MONOTONIC, milliseconds */
 
 	/* Outbound, under tx_lock. */
 	rte_spinlock_t tx_lock __rte_cache_aligned;
@@ -92,6 +95,12 @@ int netvsc_channel_open(struct netvsc_port *port, unsigned int index);
 void netvsc_channel_close(struct netvsc_channel *ch);
 /** Of an open channel. When it returns, no burst is inside that may not be. Control side. */
 void netvsc_channel_set(struct netvsc_channel *ch, enum netvsc_channel_state state);
+
+/**
+ * Does an lcore receive here? Then the ring is left to it, whatever is waited for: it must not find
+ * the lock with a thread that is not scheduled. Control side.
+ */
+bool netvsc_channel_is_polled(struct netvsc_channel *ch);
 
 /** May a burst touch this channel's rings? Ask under the lock of the direction to be used. */
 static inline bool

@@ -168,12 +168,14 @@ control_alive(const struct netvsc_port *port)
 	return 0;
 }
 
+/* Look for answers, unless an lcore does. */
 static void
 control_scan(struct netvsc_port *port)
 {
 	struct netvsc_channel *ch = port->channels[0];
 
-	rte_spinlock_lock(&ch->rx_lock);
+	if (netvsc_channel_is_polled(ch) || !rte_spinlock_trylock(&ch->rx_lock))
+		return;
 	if (netvsc_channel_is_open(ch))
 		netvsc_rx_scan(ch);
 	rte_spinlock_unlock(&ch->rx_lock);
@@ -242,7 +244,10 @@ control_wait(struct netvsc_port *port, _Atomic uint32_t *answered, const char *w
 	}
 }
 
-/* Put one packet into the primary channel's ring, waiting for room. */
+/*
+ * Put one packet into the primary channel's ring, waiting for room without the lock. With the lock
+ * there are a copy and a store to do; a burst that finds it taken does not wait for us.
+ */
 static int
 control_write(struct netvsc_port *port, const void *pkt, uint32_t len, const char *what)
 {
@@ -285,26 +290,36 @@ nvsp_post(struct netvsc_port *port, const struct nvsp_message *msg)
 	return control_write(port, &p, sizeof(p), nvsp_type_name(msg->type));
 }
 
-/* Expect an answer to the packet about to be written. */
-static uint64_t
-control_expect(struct netvsc_port *port)
+/*
+ * What the dispatcher compares with, 0 for nothing. Under its lock: an answer that it has at hand
+ * is written before, and belongs to the request that it was compared with.
+ */
+static void
+control_await(struct netvsc_port *port, uint64_t trans_id, uint32_t rndis_id)
 {
+	struct netvsc_channel *ch = port->channels[0];
 	struct netvsc_request *rq = &port->request;
-	uint64_t tid = NETVSC_TID_CONTROL | ++port->next_trans_id;
 
+	rte_spinlock_lock(&ch->rx_lock);
 	rq->answer_len = 0;
 	atomic_store(&rq->answered, 0);
 	atomic_store(&rq->rndis_answered, NETVSC_ANSWER_NONE);
-	atomic_store_explicit(&rq->trans_id, tid, memory_order_release);
-	return tid;
+	atomic_store(&rq->trans_id, trans_id);
+	atomic_store(&rq->rndis_id, rndis_id);
+	rte_spinlock_unlock(&ch->rx_lock);
+}
+
+static uint64_t
+control_next_tid(struct netvsc_port *port)
+{
+	return NETVSC_TID_CONTROL | ++port->next_trans_id;
 }
 
 /* A request that got no answer leaves memory with the host: only a reset can go on (N8). */
 static int
 control_stuck(struct netvsc_port *port, int rc)
 {
-	atomic_store(&port->request.trans_id, 0);
-	atomic_store(&port->request.rndis_id, 0);
+	control_await(port, 0, 0);
 	if (rc != -ETIMEDOUT)
 		return rc;
 	if (hpbus_op_down())
@@ -320,10 +335,12 @@ nvsp_request(struct netvsc_port *port, const struct nvsp_message *msg, uint32_t 
 	struct control_packet p = {.msg = *msg};
 	struct netvsc_request *rq = &port->request;
 	const char *what = nvsp_type_name(msg->type);
+	uint64_t tid = control_next_tid(port);
 	int rc;
 
-	vmbus_packet_init(&p.pkt, VMBUS_PACKET_INBAND, sizeof(p.pkt), sizeof(p),
-		VMBUS_FLAG_COMPLETION, control_expect(port));
+	control_await(port, tid, 0);
+	vmbus_packet_init(
+		&p.pkt, VMBUS_PACKET_INBAND, sizeof(p.pkt), sizeof(p), VMBUS_FLAG_COMPLETION, tid);
 	rc = control_write(port, &p, sizeof(p), what);
 	if (rc == 0)
 		rc = control_wait(port, &rq->answered, what);
@@ -460,11 +477,12 @@ netvsc_nvsp_revoke(struct netvsc_port *port)
 /* ---- RNDIS ---- */
 
 /*
- * Send the message that stands in the control page and wait until the host is done with it.
- * Pages when the host can read them (the only way Windows is known to take), else a section.
+ * Send the message that stands in the control page and wait until the host is done with it; its
+ * answer is looked for under @answer_id, 0 if there will be none. Pages when the host can read them
+ * (the only way Windows is known to take), else a section.
  */
 static int
-rndis_send(struct netvsc_port *port, uint32_t len, const char *what)
+rndis_send(struct netvsc_port *port, uint32_t len, uint32_t answer_id, const char *what)
 {
 	struct {
 		struct vmbus_packet pkt;
@@ -475,9 +493,10 @@ rndis_send(struct netvsc_port *port, uint32_t len, const char *what)
 	} p = {0};
 	struct control_packet s = {0};
 	struct netvsc_request *rq = &port->request;
-	uint64_t tid = control_expect(port);
+	uint64_t tid = control_next_tid(port);
 	int rc;
 
+	control_await(port, tid, answer_id);
 	if (port->control_usable) {
 		vmbus_packet_init(&p.pkt, VMBUS_PACKET_GPA_DIRECT,
 			(uint32_t)((uint8_t *)&p.msg - (uint8_t *)&p), sizeof(p),
@@ -536,8 +555,7 @@ rndis_request(struct netvsc_port *port, int len, uint32_t type, struct rndis_com
 	if (len < 0)
 		return len;
 	rq->rndis_type = type | RNDIS_TYPE_COMPLETION;
-	atomic_store_explicit(&rq->rndis_id, port->next_rndis_id, memory_order_release);
-	rc = rndis_send(port, (uint32_t)len, what);
+	rc = rndis_send(port, (uint32_t)len, port->next_rndis_id, what);
 	if (rc == 0) {
 		rc = control_wait(port, &rq->rndis_answered, what);
 		if (rc != 0)
@@ -599,7 +617,7 @@ netvsc_rndis_halt(struct netvsc_port *port)
 		port->control_zone->addr, RNDIS_MAX_REQUEST, RNDIS_TYPE_HALT, rndis_next_id(port));
 
 	/* Answered only by its send completion. */
-	return len < 0 ? len : rndis_send(port, (uint32_t)len, rndis_type_name(RNDIS_TYPE_HALT));
+	return len < 0 ? len : rndis_send(port, (uint32_t)len, 0, rndis_type_name(RNDIS_TYPE_HALT));
 }
 
 int

@@ -80,12 +80,7 @@ events_keep_moving(struct netvsc_port *port)
 	for (i = 0; i < port->session.n_channels; i++) {
 		struct netvsc_channel *ch = port->channels[i];
 
-		if (ch == NULL || !netvsc_channel_is_open(ch) || ch->polls != ch->tick_polls) {
-			if (ch != NULL)
-				ch->tick_polls = ch->polls;
-			continue;
-		}
-		if (!rte_spinlock_trylock(&ch->rx_lock))
+		if (netvsc_channel_is_polled(ch) || !rte_spinlock_trylock(&ch->rx_lock))
 			continue;
 		/* Another channel carries nothing but frames, and those wait for their queue. */
 		if (netvsc_channel_is_open(ch) && i == 0)

@@ -66,15 +66,16 @@ static int
 port_refilter(struct rte_eth_dev *eth, uint32_t filter)
 {
 	struct netvsc_port *port = netvsc_port_of(eth);
+	struct hpbus_op op;
 	int rc = 0;
 
-	pthread_mutex_lock(&port->control_lock);
+	netvsc_control_begin(port, &op, &netvsc_op_setting);
 	if (eth->data->dev_started && port->session.attached && filter != port->session.filter)
 		rc = netvsc_set_filter(port, filter);
 	if (rc != 0)
 		NETVSC_LOG(ERR, port, "the host did not take packet filter %#x: %s", filter,
 			strerror(-rc));
-	pthread_mutex_unlock(&port->control_lock);
+	netvsc_control_end(port, &op);
 	return rc;
 }
 
@@ -118,12 +119,13 @@ int
 netvsc_mac_addr_set(struct rte_eth_dev *eth, struct rte_ether_addr *mac)
 {
 	struct netvsc_port *port = netvsc_port_of(eth);
+	struct hpbus_op op;
 	uint8_t info[128];
 	int rc;
 
 	if (rte_is_same_ether_addr(mac, &port->mac))
 		return 0;
-	pthread_mutex_lock(&port->control_lock);
+	netvsc_control_begin(port, &op, &netvsc_op_setting);
 	rc = ndis_build_config_mac(info, sizeof(info), mac->addr_bytes);
 	if (rc > 0)
 		rc = netvsc_set(port, OID_GEN_RNDIS_CONFIG_PARAMETER, info, (uint32_t)rc);
@@ -139,7 +141,7 @@ netvsc_mac_addr_set(struct rte_eth_dev *eth, struct rte_ether_addr *mac)
 			: rc == -ENODEV	  ? "; the device is gone, close the port"
 			: rc == -ENOTCONN ? "; reset the port (rte_eth_dev_reset)"
 					  : "");
-	pthread_mutex_unlock(&port->control_lock);
+	netvsc_control_end(port, &op);
 	return rc;
 }
 

@@ -98,7 +98,7 @@ struct netvsc_port {
 	_Atomic uint32_t state;
 	_Atomic uint32_t events;
 	atomic_bool alarm_stop;
-	pthread_mutex_t control_lock; /**< recursive */
+	pthread_mutex_t control_lock; /**< netvsc_control_begin() */
 	struct netvsc_counts counts;
 
 	/**

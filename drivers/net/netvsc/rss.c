@@ -130,14 +130,11 @@ static int
 rss_apply_if_started(struct rte_eth_dev *eth)
 {
 	struct netvsc_port *port = netvsc_port_of(eth);
-	struct hpbus_op op;
 	int rc;
 
 	if (!eth->data->dev_started)
 		return 0;
-	hpbus_op_begin(&op, &netvsc_op_setting);
 	rc = netvsc_rss_apply(port);
-	hpbus_op_end(&op);
 	if (rc != 0)
 		NETVSC_LOG(ERR, port, "the host refused the RSS settings: %s", strerror(-rc));
 	return rc;
@@ -147,6 +144,7 @@ int
 netvsc_rss_hash_update(struct rte_eth_dev *eth, struct rte_eth_rss_conf *conf)
 {
 	struct netvsc_port *port = netvsc_port_of(eth);
+	struct hpbus_op op;
 	int rc;
 
 	if (conf->rss_key != NULL && conf->rss_key_len != NETVSC_RSS_KEY_LEN) {
@@ -154,12 +152,12 @@ netvsc_rss_hash_update(struct rte_eth_dev *eth, struct rte_eth_rss_conf *conf)
 			conf->rss_key_len);
 		return -EINVAL;
 	}
-	pthread_mutex_lock(&port->control_lock);
+	netvsc_control_begin(port, &op, &netvsc_op_setting);
 	if (conf->rss_key != NULL)
 		memcpy(port->config.rss_key, conf->rss_key, NETVSC_RSS_KEY_LEN);
 	port->config.rss_hf = conf->rss_hf & netvsc_rss_offloads(port);
 	rc = rss_apply_if_started(eth);
-	pthread_mutex_unlock(&port->control_lock);
+	netvsc_control_end(port, &op);
 	return rc;
 }
 
@@ -180,6 +178,7 @@ netvsc_reta_update(struct rte_eth_dev *eth, struct rte_eth_rss_reta_entry64 *ret
 {
 	struct netvsc_port *port = netvsc_port_of(eth);
 	uint16_t table[NETVSC_RETA_MAX];
+	struct hpbus_op op;
 	uint16_t i;
 	int rc;
 
@@ -203,11 +202,11 @@ netvsc_reta_update(struct rte_eth_dev *eth, struct rte_eth_rss_reta_entry64 *ret
 		}
 		table[i] = group->reta[at];
 	}
-	pthread_mutex_lock(&port->control_lock);
+	netvsc_control_begin(port, &op, &netvsc_op_setting);
 	memcpy(port->config.reta, table, sizeof(table));
 	port->config.reta_user = true;
 	rc = rss_apply_if_started(eth);
-	pthread_mutex_unlock(&port->control_lock);
+	netvsc_control_end(port, &op);
 	return rc;
 }
 

@@ -223,8 +223,10 @@ a_channel_that_is_being_signalled_is_not_closed(void)
 
 	ethdev_knob("stall_rx", 1);
 	ethdev_bring_up(1, 1);
-	ethdev_knob("stall", 1);
 	signalled = port->channels[0];
+	WAIT_UNTIL((ethdev_receive(0), atomic_load(&signalled->out.ring.ctl->read_index)) ==
+		   signalled->out.published_w);
+	ethdev_knob("stall", 1);
 	method = signalled->bus.signal;
 	backend.signal = looking_signal;
 	port->bus->backend = &backend;

@@ -55,16 +55,16 @@ control_indication(struct netvsc_port *port, const void *msg, uint32_t len)
 	}
 	switch (ind.status) {
 	case RNDIS_STATUS_MEDIA_CONNECT:
-		atomic_store(&port->session.link_up, 1);
+		atomic_store(&port->link.up, 1);
 		break;
 	case RNDIS_STATUS_MEDIA_DISCONNECT:
-		atomic_store(&port->session.link_up, 0);
+		atomic_store(&port->link.up, 0);
 		break;
 	case RNDIS_STATUS_LINK_SPEED_CHANGE:
 		if (ind.buffer_length < sizeof(speed))
 			return;
 		memcpy(&speed, (const uint8_t *)msg + ind.buffer_abs, sizeof(speed));
-		atomic_store(&port->session.link_speed, speed);
+		atomic_store(&port->link.speed, speed);
 		break;
 	case RNDIS_STATUS_NETWORK_CHANGE:
 		atomic_fetch_or(&port->events, NETVSC_EVENT_FLAP);

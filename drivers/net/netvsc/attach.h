@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 struct netvsc_port;
+struct rte_ether_addr;
 
 /* ---- session.c; no channel is NETVSC_CHANNEL_RUNNING ---- */
 
@@ -38,6 +39,8 @@ int netvsc_detach(struct netvsc_port *port, bool reset);
 /** Make the host let go of all memory; the channels are closed. Sets port->unfenced. */
 int netvsc_fence(struct netvsc_port *port);
 int netvsc_set_filter(struct netvsc_port *port, uint32_t filter);
+/** Have the host know the port by this address; 0 when it does. */
+int netvsc_set_mac(struct netvsc_port *port, const struct rte_ether_addr *mac);
 /** Switch every offload of the host off that was not asked for (NDIS_CAN_*). */
 int netvsc_set_offloads(struct netvsc_port *port, uint32_t want);
 /** Ask the host for link state and speed. */

@@ -33,9 +33,9 @@ netvsc_configure(struct rte_eth_dev *eth)
 	struct hpbus_op op;
 	int rc;
 
-	if (channels > port->session.max_queues) {
+	if (channels > port->limits.max_queues) {
 		NETVSC_LOG(ERR, port, "%u queues asked for, the host allows %u", channels,
-			port->session.max_queues);
+			port->limits.max_queues);
 		return -EINVAL;
 	}
 	rc = netvsc_check_conf(port, &data->dev_conf);

@@ -59,10 +59,12 @@ extern int netvsc_logtype;
 struct netvsc_channel;
 struct netvsc_txq;
 
-/** What the application and the user want; survives stop, reset and every change of session. */
+/** What the application and the user want; replayed onto every session. */
 struct netvsc_config {
-	uint64_t rss_hf;
-	bool reta_user; /**< the table is the user's, not derived */
+	bool mac_user; /**< the application has set the address: */
+	struct rte_ether_addr mac;
+	uint64_t rss_hf; /**< as asked for; the host may not have all of it */
+	bool reta_user;	 /**< the table is the user's, not derived */
 	uint16_t reta[NETVSC_RETA_MAX];
 	uint8_t rss_key[NETVSC_RSS_KEY_LEN];
 
@@ -71,10 +73,14 @@ struct netvsc_config {
 	uint32_t latency_ns;
 };
 
-/** What one attach learned from the host and agreed with it. */
+/**
+ * What one attach learned from the host and agreed with it. Replaced as a whole: all as in
+ * netvsc_session_none unless attached.
+ */
 struct netvsc_session {
 	bool attached;
 	uint32_t nvsp_version;
+	struct rte_ether_addr mac;	   /**< that the host knows the port by */
 	uint32_t recv_section, recv_count; /**< bytes of a section, sections */
 	uint32_t send_section, send_count;
 	uint32_t max_messages;	 /**< RNDIS messages per send */
@@ -86,10 +92,25 @@ struct netvsc_session {
 	uint32_t filter;     /**< packet filter as last set */
 	bool recv_connected, send_connected;
 	uint32_t control_section; /**< section kept for control messages in copy-only mode */
-	_Atomic uint32_t link_up;
-	_Atomic uint32_t link_speed; /**< units of 100 bit/s */
 	uint32_t reta_size;
 	uint32_t rss_caps; /**< NDIS capability flags, 0 = the host has none */
+};
+
+extern const struct netvsc_session netvsc_session_none;
+
+/** What dev_info tells, attached or not: what the last session that came up had. */
+struct netvsc_limits {
+	uint32_t nvsp_version;
+	uint32_t mtu;
+	uint32_t max_queues;
+	uint32_t reta_size;
+	uint32_t rss_caps;
+};
+
+/** What the host said of the link last. */
+struct netvsc_link {
+	_Atomic uint32_t up;
+	_Atomic uint32_t speed; /**< units of 100 bit/s */
 };
 
 struct netvsc_port {
@@ -111,7 +132,8 @@ struct netvsc_port {
 
 	struct netvsc_config config;
 	struct netvsc_session session;
-	struct rte_ether_addr mac;
+	struct netvsc_limits limits;
+	struct netvsc_link link;
 	struct netvsc_section_pool sections;
 	uint32_t section_queues; /**< queues the pool is divided for, or NETVSC_UNDIVIDED */
 

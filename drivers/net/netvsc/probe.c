@@ -51,7 +51,7 @@ port_init(struct netvsc_port *port, struct rte_eth_dev *eth, struct hpbus_device
 
 	port->eth = eth;
 	port->bus = bus;
-	port->session.max_queues = 1;
+	port->session = netvsc_session_none;
 	memcpy(port->config.rss_key, toeplitz_default_key, sizeof(port->config.rss_key));
 	pthread_mutex_init(&port->control_lock, NULL);
 	rte_spinlock_init(&port->counts.lock);
@@ -93,7 +93,7 @@ port_bring_up(struct netvsc_port *port, struct rte_eth_dev *eth, struct hpbus_de
 		rc = -ENOMEM;
 		goto detach;
 	}
-	eth->data->mac_addrs[0] = port->mac;
+	eth->data->mac_addrs[0] = port->session.mac;
 	hpbus_device_set_driver_data(bus, port, netvsc_on_gone);
 	/* Gone before anybody listened: the queues must know. */
 	if (atomic_load(&bus->gone))

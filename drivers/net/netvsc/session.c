@@ -102,7 +102,7 @@ netvsc_session_want(struct netvsc_port *port, unsigned int channels)
 			"the host granted %u of the %u channels asked for; configure at most %u "
 			"queues",
 			port->session.n_channels, channels, port->session.n_channels);
-		port->session.max_queues = port->session.n_channels;
+		port->limits.max_queues = port->session.max_queues = port->session.n_channels;
 		return -ENOSPC;
 	}
 	return 0;

@@ -12,7 +12,6 @@ import pty
 import re
 import shutil
 import signal
-import socket
 import stat
 import subprocess
 import tempfile
@@ -20,6 +19,8 @@ import threading
 import time
 import tty
 import unittest
+
+import sockets
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(ROOT, os.environ.get("HYPERPOLL_BUILD", "build"))
@@ -196,17 +197,7 @@ class Host(Program):
     def request(self, cmd, nic=None, **members):
         """One request on the control socket; the answer, which must be ok."""
         line = {"cmd": cmd, **({} if nic is None else {"nic": nic}), **members}
-        with socket.socket(socket.AF_UNIX) as control:
-            control.settimeout(10)
-            deadline = time.monotonic() + 10
-            while True:
-                try:
-                    control.connect(f"{self.dir}/control.sock")
-                    break
-                except BlockingIOError:  # the queue is full: nothing tells when it is not any more
-                    if time.monotonic() > deadline:
-                        raise
-                    time.sleep(0.01)
+        with sockets.connect(f"{self.dir}/control.sock") as control:
             control.sendall(json.dumps(line).encode() + b"\n")
             answer = json.loads(control.makefile().readline())
         if not answer["ok"]:

@@ -8,6 +8,8 @@ import os
 import socket
 import struct
 
+import sockets
+
 VERSION, DMA_MAP, DMA_UNMAP, GET_INFO = 1, 2, 3, 4
 SET_IRQS, REGION_READ, RESET = 8, 9, 13
 NO_REPLY = 0x10
@@ -38,9 +40,7 @@ class RawClient:
     """One connection; every wait ends after ten seconds."""
 
     def __init__(self, path, version=True):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(10)
-        self.socket.connect(path)
+        self.socket = sockets.connect(path)
         if version and self.ask(VERSION, struct.pack("<HH", 0, 1)) != 0:
             raise OSError("VERSION was refused")
 

@@ -19,7 +19,7 @@ QEMU = "qemu-system-x86_64"
 PROCESSORS, JOB_PROCESSORS = 3, (1, 2)
 MEGABYTES = 2048
 # Shadow page tables: with nested ones guests boot in half the time, but some die of it: one took an
-# interrupt with interrupts off (doc/spec-errata.md).
+# interrupt with interrupts off (doc/testing.md "Emulated machines").
 NPT = 0
 
 # Ends with its folder, if with nothing else.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What comes in beside frames: dispatch of completions and control messages, scanning ahead of
- * receive, receive completions. See design.md "The data path" for the cursors.
+ * receive, receive completions. See doc/design.md "Receive" for the cursors.
  */
 #include <errno.h>
 #include <stdlib.h>

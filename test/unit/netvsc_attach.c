@@ -764,6 +764,45 @@ test_a_full_ring_is_waited_for(void)
 	end();
 }
 
+static void
+on_signal_again_to_an_lcore(struct fixture *fixture)
+{
+	struct rte_mbuf *m[4];
+
+	frozen_ms++;
+	host_turn();
+	CU_ASSERT_EQUAL(netvsc_rx_burst(f.rx_queues[0], m, RTE_DIM(m)), 0);
+}
+
+/* An lcore that receives finds the answer in its ring, which is left to it. */
+static void
+test_an_lcore_takes_the_answer(void)
+{
+	struct netvsc_channel *ch;
+	struct rte_mbuf *m[4];
+
+	REQUIRE(begin(true));
+	CU_ASSERT_EQUAL(attach(1, 1500), 0);
+	ch = fixture_channel(&f, 0);
+	atomic_store(&f.port.state, NETVSC_STATE_RUNNING);
+	netvsc_channel_set(ch, NETVSC_CHANNEL_RUNNING);
+	f.on_signal = NULL;
+	f.on_signal_again = on_signal_again_to_an_lcore;
+	frozen_ms = 1000000;
+	CU_ASSERT_EQUAL(netvsc_rx_burst(f.rx_queues[0], m, RTE_DIM(m)), 0);
+	CU_ASSERT_TRUE(netvsc_channel_is_polled(ch));
+	CU_ASSERT_EQUAL(netvsc_set_filter(&f.port, RNDIS_FILTER_DIRECTED), 0);
+	CU_ASSERT_TRUE(netvsc_channel_is_polled(ch));
+	frozen_ms += 2;
+	CU_ASSERT_FALSE(netvsc_channel_is_polled(ch));
+	frozen_ms = 0;
+	netvsc_channel_set(ch, NETVSC_CHANNEL_OPEN);
+	CU_ASSERT_FALSE(netvsc_channel_is_polled(ch));
+	f.on_signal = on_signal;
+	f.on_signal_again = on_signal_again;
+	end();
+}
+
 /* ---- down ---- */
 
 static void
@@ -1055,6 +1094,7 @@ main(void)
 		{"channels that cannot be opened", test_channels_that_cannot_be_opened},
 		{"a device that is gone", test_a_device_that_is_gone},
 		{"a full ring is waited for", test_a_full_ring_is_waited_for},
+		{"an lcore takes the answer", test_an_lcore_takes_the_answer},
 		{"a session is left politely", test_a_session_is_left_politely},
 		{"a session without a send buffer is left",
 			test_a_session_without_a_send_buffer_is_left},

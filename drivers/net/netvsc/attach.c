@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The ladder up and down: NVSP and RNDIS bring-up (spec/nvsp.md §4, spec/rndis.md §8) and teardown
- * (spec/nvsp.md §10). Control side only; control_lock is held by the callers in ethdev.c.
+ * (spec/nvsp.md §10). Control side only; control_lock is held.
+ * The queues are quiet: no channel is NETVSC_CHANNEL_RUNNING (channel.h).
  */
 #include <errno.h>
 #include <string.h>

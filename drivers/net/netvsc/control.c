@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Requests to the host. One request is outstanding at a time (spec/nvsp.md §2),
- * serialised by control_lock. A waiter drives the dispatcher itself, so that everything else on the
- * channel goes on (pitfall N3), and every wait ends: by the answer, with the operation that the
- * request belongs to (op.h), or because the device went away.
+ * Control operations and their requests to the host. One request is outstanding at a time
+ * (spec/nvsp.md §2): there is one operation at a time. A waiter drives the dispatcher itself unless
+ * an lcore does, so that everything else on the channel goes on (pitfall N3), and every wait ends:
+ * by the answer, with the operation that the request belongs to (op.h), or because the device went
+ * away.
  */
 #include <errno.h>
 #include <string.h>

@@ -165,7 +165,10 @@ port_busy(struct netvsc_port *port)
 	return busy;
 }
 
-/* The queues are stopped. Let everything in flight come back, or fence it off (pitfall T16). */
+/*
+ * The queues are quiet: port_stop() has taken their channels out of running. Let everything in
+ * flight come back, or fence it off (pitfall T16).
+ */
 static void
 port_drain(struct netvsc_port *port)
 {

@@ -4,11 +4,13 @@
  * A port: what the application wants (config), what this attach learned from the host (session),
  * and what lives as long as the device is open. Ownership and threads:
  *
- * - struct netvsc_port belongs to the control side: ethdev operations, serialised by the
- *   application, take @a control_lock because the housekeeping alarm is an extra caller.
+ * - struct netvsc_port belongs to the control side: ethdev operations. They are serialised by the
+ *   application and take @a control_lock once each (control.h), because the housekeeping alarm is
+ *   an extra caller, which tries it.
  * - struct netvsc_channel (channel.h) owns both directions of one channel. Everything inbound is
  *   under its rx_lock, the outbound ring under its tx_lock; each is taken at most once per burst.
- *   Order: rx_lock before tx_lock; a holder of tx_lock never takes an rx_lock.
+ *   Order: rx_lock before tx_lock; a holder of tx_lock never takes an rx_lock. Its state, changed
+ *   with both held, says whether bursts may be inside.
  * - struct netvsc_rxq (rx.h) and netvsc_txq (tx.h) belong to the lcore that polls them; they refer
  *   to a channel. What a receiving lcore learns about sends (completions) travels to the sending
  *   lcore through netvsc_txq.completed, a single-producer (rx_lock) single-consumer ring.
@@ -45,7 +47,7 @@ extern int netvsc_logtype;
 #define NETVSC_RETA_MAX	   NDIS_RSS_TABLE_ENTRIES
 #define NETVSC_RSS_KEY_LEN 40u
 
-/** Bits of netvsc_port.state, the one word that a queue reads once per burst. */
+/** Bits of netvsc_port.state, an early exit for bursts; netvsc_channel.state decides. */
 #define NETVSC_STATE_RUNNING 0x1u
 #define NETVSC_STATE_GONE    0x2u /**< the host or the device went away */
 #define NETVSC_STATE_BROKEN  0x4u /**< the host broke the protocol; needs reset */

@@ -370,7 +370,7 @@ begin(bool usable)
 	for (i = 0; i < CHANNELS; i++)
 		netvsc_channel_set(fixture_channel(&f, i), NETVSC_CHANNEL_OPEN);
 	script(OTHER, ANSWER);
-	CU_ASSERT_EQUAL(netvsc_session_drop(&f.port), 0);
+	CU_ASSERT_EQUAL(netvsc_session_end(&f.port), 0);
 	CU_ASSERT(memcmp(&f.port.session, &netvsc_session_none, sizeof(f.port.session)) == 0);
 	script(OTHER, ANSWER);
 	f.resets = 0;
@@ -384,7 +384,7 @@ end(void)
 	f.reset_rc = 0;
 	script(OTHER, ANSWER);
 	atomic_store(&f.bus.gone, false);
-	netvsc_session_drop(&f.port);
+	netvsc_session_end(&f.port);
 	fixture_end(&f);
 }
 
@@ -629,7 +629,7 @@ misdo(const struct misdeed *m)
 			CU_ASSERT_EQUAL(f.port.session.max_queues, 1);
 		if (m->rung == SEND_BUF)
 			CU_ASSERT_EQUAL(f.port.session.send_count, 0);
-		CU_ASSERT_EQUAL(netvsc_session_drop(&f.port), 0);
+		CU_ASSERT_EQUAL(netvsc_session_end(&f.port), 0);
 	} else {
 		check_nothing_left();
 		/* The fence, unless there is nobody to be fenced off. */
@@ -646,7 +646,7 @@ misdo(const struct misdeed *m)
 	script(OTHER, ANSWER);
 	CU_ASSERT_EQUAL(attach(CHANNELS, 1500), 0);
 	check_attached(CHANNELS);
-	CU_ASSERT_EQUAL(netvsc_session_drop(&f.port), 0);
+	CU_ASSERT_EQUAL(netvsc_session_end(&f.port), 0);
 	check_nothing_left();
 }
 
@@ -670,7 +670,7 @@ test_the_users_mac_address_goes_with_every_session(void)
 	CU_ASSERT_EQUAL(attach(1, 1500), 0);
 	CU_ASSERT_EQUAL(host.asked[USER_MAC], 1);
 	CU_ASSERT(rte_is_same_ether_addr(&f.port.session.mac, &users));
-	CU_ASSERT_EQUAL(netvsc_session_drop(&f.port), 0);
+	CU_ASSERT_EQUAL(netvsc_session_end(&f.port), 0);
 	/* A host that is silent about it is as silent as any. */
 	script(USER_MAC, SILENT);
 	CU_ASSERT_EQUAL(attach(1, 1500), -ETIMEDOUT);
@@ -909,21 +909,21 @@ test_a_fence_that_fails(void)
 	REQUIRE(begin(true));
 	CU_ASSERT_EQUAL(attach(1, 1500), 0);
 	f.reset_rc = -EIO;
-	CU_ASSERT_EQUAL(netvsc_session_drop(&f.port), -EIO);
+	CU_ASSERT_EQUAL(netvsc_session_end(&f.port), -EIO);
 	check_nothing_left();
 	CU_ASSERT_TRUE(f.port.unfenced);
-	CU_ASSERT_EQUAL(netvsc_session_drop(&f.port), -EIO);
+	CU_ASSERT_EQUAL(netvsc_session_end(&f.port), -EIO);
 	CU_ASSERT_EQUAL(f.resets, 2);
 	/* Cut off: nobody will ever know. */
 	atomic_store(&f.bus.gone, true);
-	CU_ASSERT_EQUAL(netvsc_session_drop(&f.port), -ENODEV);
+	CU_ASSERT_EQUAL(netvsc_session_end(&f.port), -ENODEV);
 	CU_ASSERT_EQUAL(f.resets, 2);
 	CU_ASSERT_TRUE(f.port.unfenced);
 	atomic_store(&f.bus.gone, false);
 	f.reset_rc = 0;
-	CU_ASSERT_EQUAL(netvsc_session_drop(&f.port), 0);
+	CU_ASSERT_EQUAL(netvsc_session_end(&f.port), 0);
 	CU_ASSERT_FALSE(f.port.unfenced);
-	CU_ASSERT_EQUAL(netvsc_session_drop(&f.port), 0);
+	CU_ASSERT_EQUAL(netvsc_session_end(&f.port), 0);
 	CU_ASSERT_EQUAL(f.resets, 3);
 	end();
 }

@@ -24,7 +24,7 @@ int netvsc_session_want(struct netvsc_port *port, unsigned int channels);
 /** Have another session, as after probe. */
 int netvsc_session_renew(struct netvsc_port *port);
 /** Have none. @return 0, or why the host was not fenced off: nothing in flight may be touched */
-int netvsc_session_drop(struct netvsc_port *port);
+int netvsc_session_end(struct netvsc_port *port);
 
 /* ---- attach.c ---- */
 

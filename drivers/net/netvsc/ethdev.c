@@ -178,7 +178,7 @@ port_drain(struct netvsc_port *port)
 	while (port_busy(port) || (atomic_load(&port->state) & NETVSC_STATE_BROKEN)) {
 		if (hpbus_op_spent() ||
 			(atomic_load(&port->state) & (NETVSC_STATE_GONE | NETVSC_STATE_BROKEN))) {
-			netvsc_session_drop(port);
+			netvsc_session_end(port);
 			return;
 		}
 		rte_delay_us_sleep(1000);

@@ -56,7 +56,7 @@ session_forget_sends(struct netvsc_port *port)
 }
 
 int
-netvsc_session_drop(struct netvsc_port *port)
+netvsc_session_end(struct netvsc_port *port)
 {
 	int rc;
 
@@ -89,7 +89,7 @@ netvsc_session_want(struct netvsc_port *port, unsigned int channels)
 		return port->section_queues == data->nb_tx_queues
 			       ? 0
 			       : session_divide(port, data->nb_tx_queues);
-	rc = netvsc_session_drop(port);
+	rc = netvsc_session_end(port);
 	if (rc == 0)
 		rc = netvsc_attach(port, channels, mtu);
 	/* In every case: the sections of the send buffer may have another size and number now. */
@@ -113,7 +113,7 @@ netvsc_session_renew(struct netvsc_port *port)
 {
 	int rc;
 
-	rc = netvsc_session_drop(port);
+	rc = netvsc_session_end(port);
 	if (rc == 0)
 		rc = netvsc_attach(port, 1, NETVSC_DEFAULT_MTU);
 	if (rc == 0)

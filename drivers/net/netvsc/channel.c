@@ -10,9 +10,6 @@
 #include "drivers/net/netvsc/channel.h"
 #include "drivers/net/netvsc/port.h"
 
-/* An lcore that has not received for so long does something else just now. */
-#define UNPOLLED_MS 2
-
 int
 netvsc_channel_open(struct netvsc_port *port, unsigned int index)
 {
@@ -76,21 +73,6 @@ netvsc_channel_set(struct netvsc_channel *ch, enum netvsc_channel_state state)
 	ch->state = state;
 	rte_spinlock_unlock(&ch->tx_lock);
 	rte_spinlock_unlock(&ch->rx_lock);
-}
-
-bool
-netvsc_channel_is_polled(struct netvsc_channel *ch)
-{
-	uint64_t polls = netvsc_channel_polls(ch);
-	int64_t now = hpbus_now_ms();
-
-	if (ch->state != NETVSC_CHANNEL_RUNNING)
-		return false;
-	if (polls != ch->seen_polls) {
-		ch->seen_polls = polls;
-		ch->seen_at = now;
-	}
-	return now - ch->seen_at < UNPOLLED_MS;
 }
 
 void

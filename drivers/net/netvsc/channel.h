@@ -26,6 +26,9 @@
 /** Looks at a lock before a burst does without it: some ten microseconds. */
 #define NETVSC_LOCK_LOOKS 500u
 
+/** An lcore that has not received for so long does something else just now. */
+#define NETVSC_UNPOLLED_MS 2
+
 struct netvsc_port;
 struct netvsc_txq;
 
@@ -96,12 +99,6 @@ void netvsc_channel_close(struct netvsc_channel *ch);
 /** Of an open channel. When it returns, no burst is inside that may not be. Control side. */
 void netvsc_channel_set(struct netvsc_channel *ch, enum netvsc_channel_state state);
 
-/**
- * Does an lcore receive here? Then the ring is left to it, whatever is waited for: it must not find
- * the lock with a thread that is not scheduled. Control side.
- */
-bool netvsc_channel_is_polled(struct netvsc_channel *ch);
-
 /** May a burst touch this channel's rings? Ask under the lock of the direction to be used. */
 static inline bool
 netvsc_channel_live(const struct netvsc_channel *ch)
@@ -146,6 +143,25 @@ static inline uint64_t
 netvsc_channel_polls(const struct netvsc_channel *ch)
 {
 	return __atomic_load_n(&ch->polls, __ATOMIC_RELAXED);
+}
+
+/**
+ * Does an lcore receive here? Then the ring is left to it, whatever is waited for: it must not find
+ * the lock with a thread that is not scheduled. Control side.
+ */
+static inline bool
+netvsc_channel_is_polled(struct netvsc_channel *ch)
+{
+	uint64_t polls = netvsc_channel_polls(ch);
+	int64_t now = hpbus_now_ms();
+
+	if (ch->state != NETVSC_CHANNEL_RUNNING)
+		return false;
+	if (polls != ch->seen_polls) {
+		ch->seen_polls = polls;
+		ch->seen_at = now;
+	}
+	return now - ch->seen_at < NETVSC_UNPOLLED_MS;
 }
 
 #endif

@@ -19,11 +19,12 @@ const char *const host_nic_config_help =
 	"  mac=XX:XX:..     permanent address (default: 00:15:5d:48:NN:NN)\n"
 	"  channels=N       most channels including the primary, 1..64 (8)\n"
 	"  ring=BYTES       one ring with its control page (2M)\n"
-	"  recv=BYTES       receive buffer of a vfio-user guest (16M)\n"
+	"  recv=BYTES       receive buffer of a vfio-user guest (16M; 15M below NVSP 4)\n"
 	"  send=BYTES       send buffer of a vfio-user guest (16M)\n"
 	"  section=BYTES    smallest receive section (1728)\n"
 	"  send_section=BYTES  send section (6144)\n"
 	"  mtu=N            largest IP MTU a guest may ask for, 1500..65521 (9216)\n"
+	"  outstanding=N    most frames of gen or pcap with the guest, per channel; 0: any (128)\n"
 	"  nvsp=V           newest protocol version: 1, 2, 4, 5, 6 or 6.1 (6.1)\n"
 	"  spoof=on|off     forward frames with a source MAC that is not the guest's (off)\n"
 	"  lenient=on|off   take sends that break the limits announced to the guest (off)\n"
@@ -49,6 +50,7 @@ static const struct config_key config_keys[] = {
 	KEY("section", section_bytes, NIC_SECTION_MIN, 65536 + 512, 8),
 	KEY("send_section", send_section_bytes, 68, 65536, 4),
 	KEY("mtu", mtu, 1500, NIC_MTU_MAX, 1),
+	KEY("outstanding", outstanding, 0, 65536, 1),
 };
 
 #define CONFIG_KEYS (sizeof(config_keys) / sizeof(config_keys[0]))
@@ -169,7 +171,7 @@ config_pair(char *pair, uint32_t *seen, struct host_nic_config *config, char *er
 	if (key == KEYS)
 		return config_error(errbuf, errlen,
 			"unknown key '%s' (guid, mac, channels, ring, recv, send, section, "
-			"send_section, mtu, nvsp, lenient, spoof, port)",
+			"send_section, mtu, outstanding, nvsp, lenient, spoof, port)",
 			pair);
 	if (*seen & 1u << key)
 		return config_error(errbuf, errlen, "%s= is given twice", pair);
@@ -239,6 +241,7 @@ config_defaults(unsigned int number, struct host_nic_config *config)
 	config->section_bytes = 1728;
 	config->send_section_bytes = 6144;
 	config->mtu = 9216;
+	config->outstanding = NIC_OUTSTANDING;
 	config->nvsp_max = NVSP_VERSION_61;
 	strcpy(config->port, "sink");
 }
@@ -253,9 +256,7 @@ host_nic_config_parse(const char *arg, unsigned int number, struct host_nic_conf
 	int rc;
 
 	config_defaults(number, config);
-	while (*arg != '\0') {
-		if (strncmp(arg, "port=", 5) == 0)
-			return config_port(arg + 5, config, errbuf, errlen);
+	while (*arg != '\0' && strncmp(arg, "port=", 5) != 0) {
 		len = strcspn(arg, ",");
 		if (len == 0 || len >= sizeof(pair))
 			return config_error(
@@ -269,7 +270,10 @@ host_nic_config_parse(const char *arg, unsigned int number, struct host_nic_conf
 		if (*arg == ',' && *++arg == '\0')
 			return config_error(errbuf, errlen, "nothing follows the last ','");
 	}
-	return 0;
+	/* More would be refused by the NIC itself. */
+	if (config->nvsp_max <= NVSP_VERSION_2 && !(seen & 1u << config_key("recv", 4)))
+		config->recv_bytes = NVSP_MAX_RECV_BUF_LEGACY;
+	return *arg == '\0' ? 0 : config_port(arg + 5, config, errbuf, errlen);
 }
 
 int

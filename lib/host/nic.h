@@ -33,10 +33,11 @@ struct host_nic_config {
 	uint32_t section_bytes;	     /**< receive section; the default depends on nothing: 1728 */
 	uint32_t send_section_bytes; /**< 6144 */
 	uint32_t mtu;		     /**< largest IP MTU a guest may ask for */
-	uint32_t nvsp_max;	     /**< newest NVSP version offered */
-	bool lenient;		     /**< sends may break announced limits (spec/hosts.md §2) */
-	bool spoof;		     /**< foreign source MACs are forwarded: MAC spoofing is on */
-	char port[256];		     /**< SPEC of port= */
+	uint32_t outstanding; /**< frames of a waiting port with the guest, per channel; 0: any */
+	uint32_t nvsp_max;    /**< newest NVSP version offered */
+	bool lenient;	      /**< sends may break announced limits (spec/hosts.md §2) */
+	bool spoof;	      /**< foreign source MACs are forwarded: MAC spoofing is on */
+	char port[256];	      /**< SPEC of port= */
 };
 
 /**
@@ -186,8 +187,8 @@ void host_nic_buffers_revoked(struct host_nic *nic);
 
 /**
  * Serve the NIC once: at most @p budget packets per channel and @p budget frames of the port. A
- * turn is also bounded in bytes and time (nic.c), whatever the guest sends; the next one goes on
- * with the channel after the last served.
+ * turn is also bounded in bytes and time (nic_poll.c), whatever the guest sends; the next one goes
+ * on with the channel after the last served.
  * @return units of work done; 0 = idle
  */
 unsigned int host_nic_poll(struct host_nic *nic, unsigned int budget);

@@ -72,8 +72,7 @@ control_write_rndis(struct host_nic *nic, const struct nic_control *c)
 	memcpy(nic->recv.base + (size_t)section * nic->section_bytes, c->data, c->len);
 	range.byte_count = nic->knobs.range_slot ? nic->section_bytes : c->len;
 	range.byte_offset = section * nic->section_bytes;
-	nic->sections[section].next = NIC_NONE;
-	rc = nic_rx_write(nic, 0, NVSP_CHANNEL_CONTROL, section, &range, 1, 0);
+	rc = nic_rx_write(nic, 0, NVSP_CHANNEL_CONTROL, section, section, &range, 1, 0);
 	if (rc != 0)
 		nic_rx_free_section(nic, section);
 	return rc;

@@ -51,6 +51,11 @@
 #define NIC_PACKET_COST 256u
 /* Largest packet taken from a ring: 128 ranges of 128 KiB in all, each with its page numbers. */
 #define NIC_PACKET_MAX (16u << 10)
+/*
+ * Frames of a port that can wait which are with the guest, per channel. More would be spread over
+ * more memory than the caches hold.
+ */
+#define NIC_OUTSTANDING 128u
 /* Room for the longest message header in front of the frames of an arena. */
 #define NIC_ARENA    (512u << 10)
 #define NIC_SEGMENTS (256u << 10)
@@ -107,11 +112,16 @@ struct nic_channel {
 	struct vmbus_xfer_range batch[NIC_BATCH_MAX];
 };
 
-/* One receive section. Sections of one packet are chained; the first carries the packet's state. */
+/*
+ * One receive section. Those of one packet are a chain, and so are the free ones: what a guest
+ * gives back is put in front of these as it is. The first of a packet carries the packet's state.
+ */
 struct nic_section {
 	uint32_t next;
+	uint32_t last; /* of the packet */
+	uint16_t n;    /* sections of the packet */
 	uint8_t channel;
-	bool outstanding; /* first section of a packet with the guest */
+	bool outstanding; /* the packet is with the guest */
 };
 
 enum nic_control_kind { NIC_CONTROL_INBAND, NIC_CONTROL_COMPLETION, NIC_CONTROL_RNDIS };
@@ -187,10 +197,10 @@ struct host_nic {
 	uint16_t recv_id, send_id;
 	uint32_t send_section, send_sections;
 
-	/* Receive sections; [0, reserved) are for control. Free ones are stacks of indices. */
+	/* Receive sections; [0, reserved) are for control. */
 	uint32_t section_bytes, sections_n, data_offset, reserved;
 	struct nic_section *sections;
-	uint32_t *free_sections, free_n;
+	uint32_t free_first, free_n;
 	uint32_t free_control[NIC_CONTROL_SECTIONS], free_control_n;
 
 	/* Subchannels and VF. */
@@ -227,6 +237,7 @@ struct host_nic {
 	uint8_t *arena, *segments;
 	uint32_t arena_used, segments_used, frames_n, pending_n;
 	struct host_frame frames[HOST_PORT_BURST];
+	uint8_t heads[HOST_PORT_BURST][HOST_FRAME_HEAD]; /* of frames in the guest's memory */
 	struct {
 		uint64_t tid;
 		uint32_t channel, answer;
@@ -253,6 +264,9 @@ int host_nic_create_with_port(const struct host_nic_config *config,
 uint64_t nic_now_ns(void);
 /* Stop touching a channel whose ring or protocol is broken; reported at the end of the poll. */
 void nic_channel_break(struct host_nic *nic, unsigned int index, const char *why);
+
+/* ---- nic_poll.c ---- */
+
 /* Queue a completion of a send; never fails because reading stops before the queue is full. */
 void nic_done_add(struct nic_channel *ch, uint64_t tid, enum nic_answer answer);
 static inline uint32_t
@@ -349,9 +363,11 @@ void nic_rx_reclaim(struct host_nic *nic, unsigned int channel);
 /* One control section for an RNDIS message, NIC_NONE when all are out. */
 uint32_t nic_rx_control_section(struct host_nic *nic);
 void nic_rx_free_section(struct host_nic *nic, uint32_t section);
-/* Write a packet of ranges that start at @p first. Returns 0 or -EAGAIN, -EIO. */
+/*
+ * Write a packet of the sections from @p first to @p last, a chain. Returns 0 or -EAGAIN, -EIO.
+ */
 int nic_rx_write(struct host_nic *nic, unsigned int channel, uint32_t channel_type, uint32_t first,
-	const struct vmbus_xfer_range *ranges, uint32_t n, uint32_t reserve);
+	uint32_t last, const struct vmbus_xfer_range *ranges, uint32_t n, uint32_t reserve);
 unsigned int nic_rx_poll(struct host_nic *nic, unsigned int budget);
 /* Would nic_rx_poll() ask the port for frames? */
 bool nic_rx_wants_port(const struct host_nic *nic);

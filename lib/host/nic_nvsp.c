@@ -11,6 +11,8 @@
 void
 nic_nvsp_drop_buffer(struct host_nic *nic, struct host_buffer *buffer)
 {
+	/* Frames on their way to the port may lie in it. */
+	nic_tx_flush(nic);
 	if (buffer->base != NULL && nic->transport.release != NULL)
 		nic->transport.release(nic->transport.ctx, buffer);
 	memset(buffer, 0, sizeof(*buffer));

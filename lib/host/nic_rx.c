@@ -11,6 +11,10 @@
 /* Where frames start in a section: behind header and four PPIs, or where OpenVMM puts them. */
 #define DATA_AT_SMALL 128u
 #define DATA_AT_LARGE 256u
+/* A section that the user did not choose begins where no other ends, as 1728 bytes do. */
+#define CACHE_LINE 64u
+/* EtherType of a tagged frame as it lies in memory. */
+#define VLAN_TYPE 0x0081u
 #define RX_CHECKSUMS                                                                               \
 	(NDIS_CAN_RX_IP4 | NDIS_CAN_RX_TCP4 | NDIS_CAN_RX_UDP4 | NDIS_CAN_RX_TCP6 |                \
 		NDIS_CAN_RX_UDP6)
@@ -27,7 +31,8 @@ nic_rx_sections(struct host_nic *nic)
 	if (nic->section_bytes < DATA_AT_SMALL + frame) {
 		nic->data_offset = DATA_AT_LARGE;
 		if (nic->section_bytes < DATA_AT_LARGE + frame)
-			nic->section_bytes = (DATA_AT_LARGE + frame + 7) & ~7u;
+			nic->section_bytes =
+				(DATA_AT_LARGE + frame + CACHE_LINE - 1) & ~(CACHE_LINE - 1);
 	}
 	n = (uint32_t)(nic->recv.len / nic->section_bytes);
 	if (nic->knobs.recv_sections != 0 && n > nic->knobs.recv_sections)
@@ -35,14 +40,12 @@ nic_rx_sections(struct host_nic *nic)
 	if (n < NIC_CONTROL_SECTIONS + nic->config.channels)
 		return -EINVAL;
 	nic->sections = calloc(n, sizeof(*nic->sections));
-	nic->free_sections = calloc(n, sizeof(*nic->free_sections));
-	if (nic->sections == NULL || nic->free_sections == NULL) {
-		nic_rx_release(nic);
+	if (nic->sections == NULL)
 		return -ENOMEM;
-	}
 	/* Only with the sections there: a close of the channel walks them. */
 	nic->sections_n = n;
 	nic->reserved = NIC_CONTROL_SECTIONS;
+	nic->free_first = NIC_NONE;
 	for (i = nic->sections_n; i-- > 0;)
 		nic_rx_free_section(nic, i);
 	return 0;
@@ -54,9 +57,7 @@ nic_rx_release(struct host_nic *nic)
 	unsigned int i;
 
 	free(nic->sections);
-	free(nic->free_sections);
 	nic->sections = NULL;
-	nic->free_sections = NULL;
 	nic->sections_n = nic->free_n = nic->free_control_n = 0;
 	for (i = 0; i < HOST_MAX_CHANNELS; i++)
 		nic->channels[i].batch_n = 0;
@@ -65,10 +66,13 @@ nic_rx_release(struct host_nic *nic)
 void
 nic_rx_free_section(struct host_nic *nic, uint32_t section)
 {
-	if (section < nic->reserved)
+	if (section < nic->reserved) {
 		nic->free_control[nic->free_control_n++] = section;
-	else
-		nic->free_sections[nic->free_n++] = section;
+		return;
+	}
+	nic->sections[section].next = nic->free_first;
+	nic->free_first = section;
+	nic->free_n++;
 }
 
 uint32_t
@@ -77,15 +81,27 @@ nic_rx_control_section(struct host_nic *nic)
 	return nic->free_control_n == 0 ? NIC_NONE : nic->free_control[--nic->free_control_n];
 }
 
+/* The @p n sections from @p first to @p last come back. Control goes out in single ones. */
 static void
-free_chain(struct host_nic *nic, uint32_t first)
+free_chain(struct host_nic *nic, uint32_t first, uint32_t last, uint32_t n)
 {
-	uint32_t next;
-
-	for (; first != NIC_NONE; first = next) {
-		next = nic->sections[first].next;
+	if (first < nic->reserved) {
 		nic_rx_free_section(nic, first);
+		return;
 	}
+	nic->sections[last].next = nic->free_first;
+	nic->free_first = first;
+	nic->free_n += n;
+}
+
+/* A packet that is with the guest no longer is. */
+static void
+packet_back(struct host_nic *nic, uint32_t first)
+{
+	struct nic_section *s = &nic->sections[first];
+
+	s->outstanding = false;
+	free_chain(nic, first, s->last, s->n);
 }
 
 const char *
@@ -112,8 +128,7 @@ nic_rx_ack(
 		return "receive completion of a packet that is not outstanding";
 	if (s->channel != channel)
 		return "receive completion on another channel";
-	s->outstanding = false;
-	free_chain(nic, (uint32_t)tid);
+	packet_back(nic, (uint32_t)tid);
 	return NULL;
 }
 
@@ -123,15 +138,13 @@ nic_rx_reclaim(struct host_nic *nic, unsigned int channel)
 	uint32_t i;
 
 	for (i = 0; i < nic->sections_n; i++)
-		if (nic->sections[i].outstanding && nic->sections[i].channel == channel) {
-			nic->sections[i].outstanding = false;
-			free_chain(nic, i);
-		}
+		if (nic->sections[i].outstanding && nic->sections[i].channel == channel)
+			packet_back(nic, i);
 }
 
 int
 nic_rx_write(struct host_nic *nic, unsigned int channel, uint32_t channel_type, uint32_t first,
-	const struct vmbus_xfer_range *ranges, uint32_t n, uint32_t reserve)
+	uint32_t last, const struct vmbus_xfer_range *ranges, uint32_t n, uint32_t reserve)
 {
 	struct {
 		struct vmbus_packet desc;
@@ -141,6 +154,7 @@ nic_rx_write(struct host_nic *nic, unsigned int channel, uint32_t channel_type, 
 	} pkt;
 	uint32_t ranges_len = n * (uint32_t)sizeof(*ranges);
 	uint32_t header = (uint32_t)(sizeof(pkt.desc) + sizeof(pkt.xfer)) + ranges_len;
+	struct nic_section *s = &nic->sections[first];
 	struct nvsp_message msg;
 	int rc;
 
@@ -154,8 +168,10 @@ nic_rx_write(struct host_nic *nic, unsigned int channel, uint32_t channel_type, 
 		&nic->channels[channel].out, &pkt, header + nic->message_size, reserve);
 	if (rc != 0)
 		return rc;
-	nic->sections[first].outstanding = true;
-	nic->sections[first].channel = (uint8_t)channel;
+	s->outstanding = true;
+	s->channel = (uint8_t)channel;
+	s->last = last;
+	s->n = (uint16_t)n;
 	nic->stats.rx_packets++;
 	return 0;
 }
@@ -185,7 +201,7 @@ rx_not_ready_counter(struct host_nic *nic)
 bool
 nic_rx_wants_port(const struct host_nic *nic)
 {
-	if (nic->knobs.stall_rx)
+	if (nic->knobs.stall_rx || nic->port->ops->receive == NULL)
 		return false;
 	return !nic->port->ops->on_demand || rx_ready(nic);
 }
@@ -222,12 +238,12 @@ batch_flush(struct host_nic *nic, unsigned int channel)
 		return;
 	ch->batch_n = 0;
 	if (ch->open && !ch->dead)
-		rc = nic_rx_write(nic, channel, NVSP_CHANNEL_DATA, ch->batch_first, ch->batch, n,
-			NIC_RX_RESERVE);
+		rc = nic_rx_write(nic, channel, NVSP_CHANNEL_DATA, ch->batch_first, ch->batch_last,
+			ch->batch, n, NIC_RX_RESERVE);
 	if (rc != 0) {
 		*(rc == -EAGAIN ? &nic->stats.rx_dropped_ring_full
 				: &nic->stats.rx_dropped_channel) += n;
-		free_chain(nic, ch->batch_first);
+		free_chain(nic, ch->batch_first, ch->batch_last, n);
 		return;
 	}
 	nic->stats.rx_frames += n;
@@ -244,7 +260,6 @@ batch_add(struct host_nic *nic, unsigned int channel, uint32_t section, uint32_t
 {
 	struct nic_channel *ch = &nic->channels[channel];
 
-	nic->sections[section].next = NIC_NONE;
 	if (ch->batch_n == 0) {
 		ch->batch_first = section;
 		memset(ch->batch_count, 0, sizeof(ch->batch_count));
@@ -400,6 +415,66 @@ rx_deliver(struct host_nic *nic, uint32_t section, uint32_t len)
 	return true;
 }
 
+/*
+ * What a poll knows beforehand of all its frames. Nothing but addresses decides about a frame that
+ * is
+ * @a plain: no hash, no checksums, no spoiled messages.
+ */
+struct rx_plan {
+	bool plain;
+	uint64_t mac; /* the guest's, as rx_address() gives it; an impossible one: not wanted */
+	struct rndis_packet header;
+};
+
+#define RX_NO_ADDRESS UINT64_MAX
+
+/* The address at @p p as a number. */
+static inline uint64_t
+rx_address(const uint8_t *p)
+{
+	uint64_t address = 0;
+
+	memcpy(&address, p, 6);
+	return address;
+}
+
+static struct rx_plan
+rx_plan(const struct host_nic *nic)
+{
+	bool hash = nic->rss.enabled && nic->channels_open > 1;
+	struct rx_plan plan = {
+		.plain = !hash && !(nic->offloads_on & RX_CHECKSUMS) && !nic->knobs.range_slot &&
+			 nic->knobs.malformed_rx_pct == 0,
+		.mac = nic->filter & RNDIS_FILTER_DIRECTED ? rx_address(nic->mac) : RX_NO_ADDRESS,
+	};
+	struct rndis_packet_builder b;
+
+	/* With lengths that the frames put right. */
+	rndis_packet_begin(&b, &plan.header);
+	rndis_packet_end_at(&b, nic->data_offset, 0, nic->data_offset);
+	return plan;
+}
+
+/* rx_deliver() for a frame to the guest's own address; for any other, that is called. */
+static inline bool
+rx_deliver_plain(struct host_nic *nic, const struct rx_plan *plan, uint32_t section, uint32_t len)
+{
+	uint32_t offset = section * nic->section_bytes, at = nic->data_offset;
+	uint8_t *message = nic->recv.base + offset, *frame = message + at;
+	uint32_t length = at + len;
+	uint16_t type;
+
+	memcpy(&type, frame + 12, sizeof(type));
+	if (len < RNDIS_MIN_FRAME || len > nic->mtu_field || rx_address(frame) != plan->mac ||
+		type == VLAN_TYPE)
+		return rx_deliver(nic, section, len);
+	memcpy(message, &plan->header, sizeof(plan->header));
+	memcpy(message + offsetof(struct rndis_packet, h.length), &length, sizeof(length));
+	memcpy(message + offsetof(struct rndis_packet, data_length), &len, sizeof(len));
+	batch_add(nic, 0, section, offset, length, len, 0);
+	return true;
+}
+
 /* Frames for which there is no place: taken from the port and dropped. */
 static unsigned int
 rx_discard(struct host_nic *nic, unsigned int budget, uint64_t *counter)
@@ -445,42 +520,62 @@ rx_port_waits(const struct host_nic *nic)
 	return nic->knobs.rx_wait || nic->port->ops->on_demand;
 }
 
+/* Most frames that a port which can wait may give now. */
+static uint32_t
+rx_outstanding_left(const struct host_nic *nic)
+{
+	uint32_t most = nic->config.outstanding * nic->channels_open;
+	uint32_t out = nic->sections_n - nic->reserved - nic->free_n;
+
+	if (nic->config.outstanding == 0)
+		return UINT32_MAX;
+	return out < most ? most - out : 0;
+}
+
 unsigned int
 nic_rx_poll(struct host_nic *nic, unsigned int budget)
 {
 	struct host_frame frames[HOST_PORT_BURST];
-	uint32_t section[HOST_PORT_BURST];
+	uint32_t section[HOST_PORT_BURST], at;
 	unsigned int i, n, k, got = 0;
+	struct rx_plan plan;
 
 	if (!nic_rx_wants_port(nic))
 		return 0;
 	if (!rx_ready(nic))
 		return rx_discard(nic, budget, rx_not_ready_counter(nic));
+	plan = rx_plan(nic);
 	while (got < budget) {
 		n = budget - got < HOST_PORT_BURST ? budget - got : HOST_PORT_BURST;
 		if (n > nic->free_n)
 			n = nic->free_n;
-		if (rx_port_waits(nic) && !rx_rings_have_room(nic, n))
-			break;
+		if (rx_port_waits(nic)) {
+			k = rx_outstanding_left(nic);
+			n = n < k ? n : k;
+			if (!rx_rings_have_room(nic, n))
+				break;
+		}
 		if (n == 0) {
 			if (!rx_port_waits(nic))
 				got += rx_discard(
 					nic, budget - got, &nic->stats.rx_dropped_no_section);
 			break;
 		}
-		for (i = 0; i < n; i++) {
-			section[i] = nic->free_sections[nic->free_n - 1 - i];
-			frames[i].data = nic->recv.base + (size_t)section[i] * nic->section_bytes +
-					 nic->data_offset;
+		for (i = 0, at = nic->free_first; i < n; i++, at = nic->sections[at].next) {
+			section[i] = at;
+			frames[i].data =
+				nic->recv.base + (size_t)at * nic->section_bytes + nic->data_offset;
 			frames[i].room = nic->section_bytes - nic->data_offset - NIC_SECTION_TAIL;
 			frames[i].len = 0;
 		}
 		k = nic->port->ops->receive(nic->port, frames, n);
 		if (k > n)
 			k = n;
+		nic->free_first = k < n ? section[k] : at;
 		nic->free_n -= k;
 		for (i = 0; i < k; i++)
-			if (!rx_deliver(nic, section[i], frames[i].len))
+			if (plan.plain ? !rx_deliver_plain(nic, &plan, section[i], frames[i].len)
+				       : !rx_deliver(nic, section[i], frames[i].len))
 				nic_rx_free_section(nic, section[i]);
 		got += k;
 		if (k < n)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Frames from the guest (spec/nvsp.md §7, spec/rndis.md §4, §10): gather the RNDIS stream once into
- * private memory, check all of it, then hand the frames to the port. A send is completed only after
- * the port has its data.
+ * private memory, check all of it, then hand the frames to the port; sends of nothing but plain
+ * frames are not gathered for ports that read in place. A send is completed only after the port has
+ * its data.
  */
 #include "lib/host/nic_internal.h"
 
@@ -177,7 +178,7 @@ check_place(struct host_nic *nic, uint32_t at, uint32_t n)
 {
 	if (n == NIC_MESSAGES_MAX || (!nic->knobs.lenient && n >= nic->announced.messages))
 		return nic_refuse(nic, HOST_REFUSED_MESSAGES);
-	if (!nic->knobs.lenient && at % nic->announced.alignment != 0)
+	if (!nic->knobs.lenient && (at & (nic->announced.alignment - 1)) != 0)
 		return nic_refuse(nic, HOST_REFUSED_ALIGNMENT);
 	return 0;
 }
@@ -240,6 +241,7 @@ frame_add(struct host_nic *nic, uint8_t *frame, uint32_t len, const struct rndis
 	f->data = frame;
 	f->len = len;
 	f->room = 0;
+	f->head = NULL;
 	if (nic->frames_n == HOST_PORT_BURST)
 		frames_send(nic);
 }
@@ -300,6 +302,102 @@ forward(struct host_nic *nic, struct nic_tx_message *m)
 		frame_add(nic, frame, info->data_length, info);
 }
 
+/* ---- plain sends ---- */
+
+/* Most messages of a send that plain_send() looks at. */
+#define PLAIN_MESSAGES 16u
+
+/*
+ * Frame of the message at @p at of a stream that may be the guest's own memory: what decides
+ * anything is loaded once. Returns the bytes of the message, 0: not a plain one.
+ */
+static inline uint32_t
+plain_message(struct host_nic *nic, const uint8_t *stream, uint32_t at, uint32_t total,
+	struct host_frame *frame, uint8_t head[HOST_FRAME_HEAD], unsigned int *kind)
+{
+	struct rndis_packet_info info;
+	struct rndis_packet p;
+
+	if (total - at < sizeof(p) || (at & (nic->announced.alignment - 1)) != 0)
+		return 0;
+	memcpy(&p, stream + at, sizeof(p));
+	/* The compiler must not read the guest's memory again behind the checks. */
+	atomic_signal_fence(memory_order_seq_cst);
+	if (rndis_packet_parse_head(&p, sizeof(p), total - at, &info) != 0 ||
+		(p.oob_offset | p.oob_length | p.oob_count | p.ppi_length | p.vc_handle) != 0 ||
+		info.data_length < HOST_FRAME_HEAD ||
+		info.data_length > nic->mtu_field + OFFLOAD_VLAN_TAG)
+		return 0;
+	frame->data = (uint8_t *)stream + at + info.data_abs;
+	frame->len = info.data_length;
+	memcpy(head, frame->data, HOST_FRAME_HEAD);
+	atomic_signal_fence(memory_order_seq_cst);
+	if (!nic->knobs.spoof && source_is_foreign(nic, head + 6))
+		return 0;
+	*kind = nic_frame_kind(head);
+	return info.message_length;
+}
+
+/*
+ * A send of nothing but frames that ask for nothing and go on as they are, on a NIC that is up:
+ * most of them. Returns false, and nothing has happened, for any other.
+ */
+static bool
+plain_send(struct host_nic *nic, const uint8_t *stream, uint32_t total, bool in_place)
+{
+	struct nic_oid_count counts[3] = {{0}};
+	struct host_frame *frame;
+	uint32_t at = 0, n = 0, most = PLAIN_MESSAGES, message;
+	uint8_t *head;
+	unsigned int kind;
+
+	if (!nic->link_up || nic->knobs.refuse_pct != 0 || total > nic->announced.transfer)
+		return false;
+	if (nic->announced.messages < most)
+		most = nic->announced.messages;
+	if (nic->frames_n + most > HOST_PORT_BURST)
+		frames_send(nic);
+	frame = &nic->frames[nic->frames_n];
+	for (; at < total; at += message, n++, frame++) {
+		if (n == most)
+			return false;
+		head = nic->heads[nic->frames_n + n];
+		message = plain_message(nic, stream, at, total, frame, head, &kind);
+		if (message == 0)
+			return false;
+		frame->head = in_place ? head : NULL;
+		counts[kind].frames++;
+		counts[kind].bytes += frame->len;
+	}
+	nic->frames_n += n;
+	nic->turn_cost += n * NIC_FRAME_COST;
+	for (kind = 0; kind < 3; kind++) {
+		nic->oid_stats.xmit[kind].frames += counts[kind].frames;
+		nic->oid_stats.xmit[kind].bytes += counts[kind].bytes;
+		nic->stats.tx_frames += counts[kind].frames;
+		nic->stats.tx_bytes += counts[kind].bytes;
+	}
+	return true;
+}
+
+/*
+ * Such a send in a section, for a port that reads it in the guest's memory. Returns false, and
+ * nothing has happened, when it is none.
+ */
+static bool
+plain_send_in_place(
+	struct host_nic *nic, const struct vmbus_packet *pkt, const struct nvsp_message *msg)
+{
+	uint32_t index = msg->rndis.section_index, bytes = msg->rndis.section_bytes;
+
+	if (!nic->port->ops->in_place || pkt->type != VMBUS_PACKET_INBAND || !nic->rndis_up ||
+		index >= nic->send_sections || bytes == 0 || bytes > nic->send_section ||
+		!plain_send(nic, nic->send.base + (size_t)index * nic->send_section, bytes, true))
+		return false;
+	nic->turn_cost += bytes;
+	return true;
+}
+
 /* Process one send. Returns 0, or -1: refused, answer with a failure. */
 static int
 tx_process(struct host_nic *nic, unsigned int channel, const struct vmbus_packet *pkt,
@@ -311,6 +409,8 @@ tx_process(struct host_nic *nic, unsigned int channel, const struct vmbus_packet
 
 	if (!nic_nvsp_rndis_allowed(nic))
 		return nic_refuse(nic, HOST_REFUSED_STATE);
+	if (plain_send_in_place(nic, pkt, msg))
+		return 0;
 	/* Leave room for the longest stream and for whole words read past its end. */
 	if (NIC_ARENA - nic->arena_used < NIC_STREAM_MAX + STREAM_ALIGN)
 		nic_tx_flush(nic);
@@ -327,6 +427,10 @@ tx_process(struct host_nic *nic, unsigned int channel, const struct vmbus_packet
 	}
 	if (!nic->rndis_up)
 		return nic_refuse(nic, HOST_REFUSED_STATE);
+	if (pieces.n == 1 && plain_send(nic, stream, (uint32_t)total, false)) {
+		nic->arena_used += ((uint32_t)total + STREAM_ALIGN - 1) & ~(STREAM_ALIGN - 1);
+		return 0;
+	}
 	n = check_stream(nic, stream, (uint32_t)total, &pieces);
 	if (n < 0)
 		return n;

@@ -13,11 +13,12 @@ const char *const host_port_help =
 	"  tap:NAME             a Linux TAP in the current network namespace (created if missing)\n"
 	"  pcap:in=FILE,out=FILE[,loop=N][,rate=PPS]\n"
 	"                       play a capture to the guest (loop=0: for ever), record what it sends\n"
-	"  gen[:size=N|A-B|imix][,rate=PPS][,flows=N][,seed=N][,count=N][,window=N]\n"
+	"  gen[:size=N|A-B|imix][,rate=PPS][,flows=N][,seed=N][,count=N][,window=N][,verify=V]\n"
 	"                       generated UDP frames, verified when they come back; size without FCS,\n"
 	"                       60..9014 (default 60); rate 0 = as fast as the guest takes them;\n"
 	"                       window=N: at most N on their way, so that a guest that keeps up loses none\n"
-	"  sink[:flows=N]       takes everything, verifies generated frames\n"
+	"  sink[:flows=N][,verify=V]  takes everything, verifies generated frames; V: all bytes of\n"
+	"                       one frame in N (1/N, default 1/1), or no frame at all (none)\n"
 	"  echo                 returns the guest's frames to it\n"
 	"  switch:NAME[,vlan=N] learning switch between all NICs with the same NAME\n";
 
@@ -126,6 +127,21 @@ port_spec_number(const struct port_spec *spec, int key, const char *value, uint6
 		return port_fail(spec->error, -EINVAL,
 			"port %s: %s=%s is not a number from %llu to %llu", spec->kind,
 			spec->keys[key], value, (unsigned long long)min, (unsigned long long)max);
+	return 0;
+}
+
+int
+port_spec_verify(const struct port_spec *spec, const char *value, uint32_t *sample)
+{
+	uint64_t n = 0;
+
+	if (strcmp(value, "none") != 0 &&
+		(strncmp(value, "1/", 2) != 0 ||
+			number_parse(value + 2, NUMBER_PLAIN, 1, 1000000, &n) != 0))
+		return port_fail(spec->error, -EINVAL,
+			"port %s: verify=%s is not none, or 1/N for one frame in N, N from 1 to 1000000",
+			spec->kind, value);
+	*sample = (uint32_t)n;
 	return 0;
 }
 

@@ -16,12 +16,27 @@
 /** Most frames handed over in one call. */
 #define HOST_PORT_BURST 64u
 
+/** Bytes of host_frame.head: addresses, EtherType, and the number of a VLAN. */
+#define HOST_FRAME_HEAD 16u
+
 /** One frame. For receive, the NIC gives @a data and @a room and the port fills in @a len. */
 struct host_frame {
 	uint8_t *data;
 	uint32_t len;  /**< bytes of the frame */
 	uint32_t room; /**< receive only: bytes that may be written at @a data */
+	/**
+	 * Send only. NULL, or @a data lies in memory that the guest still writes: then these are
+	 * the first HOST_FRAME_HEAD bytes, as they were checked. @a len is at least as many.
+	 */
+	const uint8_t *head;
 };
+
+/** The first bytes of a frame that is sent: what decides where it goes. */
+static inline const uint8_t *
+host_frame_head(const struct host_frame *frame)
+{
+	return frame->head != NULL ? frame->head : frame->data;
+}
 
 /** What went through a port, as the port itself counts it; "rx" is towards the guest. */
 struct host_port_stats {
@@ -49,6 +64,7 @@ struct host_port_ops {
 	const char *kind;
 	/**
 	 * Frames for the guest: write up to @p n <= HOST_PORT_BURST frames into the buffers given.
+	 * NULL: there never are any.
 	 * @return frames written; never blocks
 	 */
 	unsigned int (*receive)(struct host_port *port, struct host_frame *frames, unsigned int n);
@@ -73,6 +89,8 @@ struct host_port_ops {
 	 * cannot receive. Other ports are asked then too and their frames dropped.
 	 */
 	bool on_demand;
+	/** send() knows of host_frame.head, and reads the rest of a frame at most once. */
+	bool in_place;
 };
 
 /** Base of every port; the kinds embed it as their first member. */

@@ -40,7 +40,7 @@ echo_send(struct host_port *port, const struct host_frame *frames, unsigned int 
 	for (unsigned int i = 0; i < n; i++) {
 		echo->stats.tx_frames++;
 		echo->stats.tx_bytes += frames[i].len;
-		if (!port_queue_put(&echo->queue, frames[i].data, frames[i].len))
+		if (!port_queue_put(&echo->queue, &frames[i]))
 			port_drop(&echo->stats, &echo->stats.tx_dropped_full);
 	}
 }
@@ -80,6 +80,7 @@ static const struct host_port_ops echo_ops = {
 	.deadline = echo_deadline,
 	.stats = echo_stats,
 	.close = echo_close,
+	.in_place = true,
 };
 
 int

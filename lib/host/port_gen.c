@@ -18,7 +18,7 @@
 struct port_gen {
 	struct host_port port;
 	struct host_port_stats stats;
-	struct verifier *verifier;
+	struct verifier *verifier; /* NULL: verify=none */
 	struct port_pacer pacer;
 	uint64_t count;	    /* frames in all, 0 = no end */
 	uint64_t generated; /* frames made, delivered or not */
@@ -28,11 +28,10 @@ struct port_gen {
 	uint64_t returned;  /* frames that came back, or were given up */
 	uint64_t last_back_ns;
 	uint32_t flows, next_flow;
+	uint32_t sample; /* verify one frame in so many, 0 none */
 	uint32_t size_min, size_max;
 	bool imix;
-	uint16_t stream;
-	uint8_t dst[6], src[6];
-	uint8_t pattern[GEN_PATTERN_LEN];
+	struct gen_source source;
 };
 
 /* Sizes of the "simple IMIX" 7:4:1, without FCS. */
@@ -82,8 +81,8 @@ gen_receive(struct host_port *port, struct host_frame *frames, unsigned int n)
 	if (due > left)
 		due = (unsigned int)left;
 	for (made = 0; made < due; made++) {
-		struct gen_tag tag = {gen->stream, (uint16_t)gen->next_flow, gen->sequence};
-		uint32_t size = gen_size(gen);
+		uint32_t size = gen_size(gen), flow = gen->next_flow;
+		uint64_t sequence = gen->sequence;
 
 		gen->generated++;
 		if (++gen->next_flow == gen->flows) {
@@ -95,7 +94,7 @@ gen_receive(struct host_port *port, struct host_frame *frames, unsigned int n)
 			port_drop(&gen->stats, &gen->stats.rx_dropped_size);
 			continue;
 		}
-		gen_frame_write(frames[done].data, size, gen->dst, gen->src, &tag, gen->pattern);
+		gen_frame_write(&gen->source, frames[done].data, size, (uint16_t)flow, sequence);
 		frames[done++].len = size;
 		gen->stats.rx_bytes += size;
 	}
@@ -115,7 +114,8 @@ gen_send(struct host_port *port, const struct host_frame *frames, unsigned int n
 	for (unsigned int i = 0; i < n; i++) {
 		gen->stats.tx_frames++;
 		gen->stats.tx_bytes += frames[i].len;
-		verifier_frame(gen->verifier, frames[i].data, frames[i].len);
+		if (gen->verifier != NULL)
+			verifier_frame(gen->verifier, frames[i].data, frames[i].len);
 	}
 }
 
@@ -146,7 +146,8 @@ gen_stats(struct host_port *port, struct host_port_stats *stats)
 
 	*stats = gen->stats;
 	stats->finished = gen_finished(gen);
-	verifier_stats(gen->verifier, stats);
+	if (gen->verifier != NULL)
+		verifier_stats(gen->verifier, stats);
 }
 
 static void
@@ -167,6 +168,7 @@ static const struct host_port_ops gen_ops = {
 	.stats = gen_stats,
 	.close = gen_close,
 	.on_demand = true,
+	.in_place = true,
 };
 
 /* "N", "A-B" or "imix". */
@@ -201,7 +203,7 @@ static int
 gen_parse(struct port_gen *gen, const char *args, uint64_t *seed, const struct port_error *error)
 {
 	static const char *const keys[] = {
-		"size", "rate", "flows", "seed", "count", "window", NULL};
+		"size", "rate", "flows", "seed", "count", "window", "verify", NULL};
 	uint64_t flows = 1;
 	struct port_spec spec;
 	const char *value;
@@ -220,8 +222,10 @@ gen_parse(struct port_gen *gen, const char *args, uint64_t *seed, const struct p
 			rc = port_spec_number(&spec, key, value, 0, UINT64_MAX, seed);
 		else if (key == 4)
 			rc = port_spec_number(&spec, key, value, 0, UINT64_MAX, &gen->count);
-		else
+		else if (key == 5)
 			rc = port_spec_number(&spec, key, value, 0, 1000000000, &gen->window);
+		else
+			rc = port_spec_verify(&spec, value, &gen->sample);
 	}
 	gen->flows = (uint32_t)flows;
 	return rc;
@@ -233,11 +237,13 @@ port_gen_open(const char *args, const uint8_t mac[6], struct host_port **port,
 {
 	struct port_gen *gen = calloc(1, sizeof(*gen));
 	uint64_t seed = 1, random;
+	uint16_t stream;
 	int rc;
 
 	if (gen == NULL)
 		return port_fail(error, -ENOMEM, "port gen: out of memory");
 	gen->size_min = gen->size_max = GEN_FRAME_MIN;
+	gen->sample = 1;
 	rc = gen_parse(gen, args, &seed, error);
 	if (rc != 0 || port == NULL) {
 		free(gen);
@@ -245,29 +251,27 @@ port_gen_open(const char *args, const uint8_t mac[6], struct host_port **port,
 	}
 	/* Own flows always fit; what another generator sends here is followed as far as possible.
 	 */
-	gen->verifier = verifier_create(gen->flows + GEN_FOREIGN_FLOWS);
-	if (gen->verifier == NULL) {
+	if (gen->sample != 0)
+		gen->verifier = verifier_create(gen->flows + GEN_FOREIGN_FLOWS);
+	if (gen->sample != 0 && gen->verifier == NULL) {
 		free(gen);
 		return port_fail(error, -ENOMEM, "port gen: out of memory for its flows");
 	}
 	/* The stream tells two generators of one seed apart by the guest they send to. */
 	random = seed;
-	memcpy(gen->dst, mac, 6);
 	for (unsigned int i = 0; i < 6; i++)
 		random = gen_random(&random) ^ mac[i];
-	gen->stream = (uint16_t)gen_random(&random);
-	verifier_own_stream(gen->verifier, gen->stream);
-	random = seed;
-	for (unsigned int i = 0; i + 8 <= GEN_PATTERN_LEN; i += 8) {
-		uint64_t word = gen_random(&random);
-
-		memcpy(gen->pattern + i, &word, 8);
-	}
-	gen->random = gen_random(&random);
+	stream = (uint16_t)gen_random(&random);
 	/* Locally administered, never equal to a guest's (hvsim's MACs start with 00:15:5d). */
 	const uint8_t src[6] = {0x02, 0x48, 0x50, mac[3], mac[4], mac[5]};
 
-	memcpy(gen->src, src, 6);
+	random = seed;
+	gen_source_init(&gen->source, mac, src, stream, &random);
+	gen->random = gen_random(&random);
+	if (gen->verifier != NULL) {
+		verifier_own(gen->verifier, &gen->source);
+		verifier_sample(gen->verifier, gen->sample);
+	}
 	gen->port.ops = &gen_ops;
 	*port = &gen->port;
 	return 0;

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/host/port.h"
+
 /** Frames lie back to back as a 32-bit length and the bytes, never split at the end. */
 struct port_queue {
 	uint8_t *data;
@@ -36,9 +38,9 @@ port_queue_init(struct port_queue *q)
 
 /** @return false when there is no room */
 static inline bool
-port_queue_put(struct port_queue *q, const uint8_t *frame, uint32_t len)
+port_queue_put(struct port_queue *q, const struct host_frame *frame)
 {
-	uint32_t need;
+	uint32_t len = frame->len, need;
 
 	if (len > q->size / 4)
 		return false;
@@ -54,7 +56,9 @@ port_queue_put(struct port_queue *q, const uint8_t *frame, uint32_t len)
 		return false;
 	}
 	memcpy(q->data + q->head, &len, 4);
-	memcpy(q->data + q->head + 4, frame, len);
+	memcpy(q->data + q->head + 4, frame->data, len);
+	if (frame->head != NULL)
+		memcpy(q->data + q->head + 4, frame->head, HOST_FRAME_HEAD);
 	q->head += need;
 	q->frames++;
 	return true;

@@ -11,14 +11,8 @@
 struct port_sink {
 	struct host_port port;
 	struct host_port_stats stats;
-	struct verifier *verifier;
+	struct verifier *verifier; /* NULL: verify=none */
 };
-
-static unsigned int
-sink_receive(struct host_port *port, struct host_frame *frames, unsigned int n)
-{
-	return 0;
-}
 
 static void
 sink_send(struct host_port *port, const struct host_frame *frames, unsigned int n)
@@ -28,7 +22,8 @@ sink_send(struct host_port *port, const struct host_frame *frames, unsigned int 
 	for (unsigned int i = 0; i < n; i++) {
 		sink->stats.tx_frames++;
 		sink->stats.tx_bytes += frames[i].len;
-		verifier_frame(sink->verifier, frames[i].data, frames[i].len);
+		if (sink->verifier != NULL)
+			verifier_frame(sink->verifier, frames[i].data, frames[i].len);
 	}
 }
 
@@ -50,7 +45,8 @@ sink_stats(struct host_port *port, struct host_port_stats *stats)
 	struct port_sink *sink = (struct port_sink *)port;
 
 	*stats = sink->stats;
-	verifier_stats(sink->verifier, stats);
+	if (sink->verifier != NULL)
+		verifier_stats(sink->verifier, stats);
 }
 
 static void
@@ -64,20 +60,21 @@ sink_close(struct host_port *port)
 
 static const struct host_port_ops sink_ops = {
 	.kind = "sink",
-	.receive = sink_receive,
 	.send = sink_send,
 	.fd = sink_fd,
 	.deadline = sink_deadline,
 	.stats = sink_stats,
 	.close = sink_close,
+	.in_place = true,
 };
 
 int
 port_sink_open(const char *args, const uint8_t mac[6], struct host_port **port,
 	const struct port_error *error)
 {
-	static const char *const keys[] = {"flows", NULL};
+	static const char *const keys[] = {"flows", "verify", NULL};
 	uint64_t flows = SINK_FLOWS;
+	uint32_t sample = 1;
 	struct port_sink *sink;
 	struct port_spec spec;
 	const char *value;
@@ -86,7 +83,8 @@ port_sink_open(const char *args, const uint8_t mac[6], struct host_port **port,
 	if (rc != 0)
 		return rc;
 	while ((key = port_spec_next(&spec, &value)) >= 0) {
-		rc = port_spec_number(&spec, key, value, 1, 2 * GEN_FLOWS_MAX, &flows);
+		rc = key == 0 ? port_spec_number(&spec, key, value, 1, 2 * GEN_FLOWS_MAX, &flows)
+			      : port_spec_verify(&spec, value, &sample);
 		if (rc != 0)
 			return rc;
 	}
@@ -95,11 +93,15 @@ port_sink_open(const char *args, const uint8_t mac[6], struct host_port **port,
 	if (port == NULL)
 		return 0;
 	sink = calloc(1, sizeof(*sink));
-	if (sink == NULL || (sink->verifier = verifier_create((uint32_t)flows)) == NULL) {
+	if (sink != NULL && sample != 0)
+		sink->verifier = verifier_create((uint32_t)flows);
+	if (sink == NULL || (sample != 0 && sink->verifier == NULL)) {
 		free(sink);
 		return port_fail(error, -ENOMEM, "port sink: out of memory for flows=%llu",
 			(unsigned long long)flows);
 	}
+	if (sink->verifier != NULL)
+		verifier_sample(sink->verifier, sample);
 	sink->port.ops = &sink_ops;
 	*port = &sink->port;
 	return 0;

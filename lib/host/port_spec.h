@@ -58,6 +58,12 @@ int port_spec_next(struct port_spec *spec, const char **value);
 int port_spec_number(const struct port_spec *spec, int key, const char *value, uint64_t min,
 	uint64_t max, uint64_t *number);
 
+/**
+ * Parse the value of verify=.
+ * @return 0 and *sample: one frame in so many is verified, 0: none; or -EINVAL with a sentence
+ */
+int port_spec_verify(const struct port_spec *spec, const char *value, uint32_t *sample);
+
 /** Count a lost frame under its reason, a member of @p stats. */
 static inline void
 port_drop(struct host_port_stats *stats, uint64_t *why)

@@ -120,7 +120,7 @@ switch_deliver(struct port_switch *to, const struct host_frame *frame)
 {
 	uint64_t one = 1;
 
-	if (!port_queue_put(&to->queue, frame->data, frame->len)) {
+	if (!port_queue_put(&to->queue, frame)) {
 		port_drop(&to->stats, &to->stats.rx_dropped_full);
 		return;
 	}
@@ -133,35 +133,39 @@ switch_deliver(struct port_switch *to, const struct host_frame *frame)
 static bool
 frame_tagged(const struct host_frame *frame)
 {
-	uint32_t type = (uint32_t)frame->data[12] << 8 | frame->data[13];
+	const uint8_t *head = host_frame_head(frame);
+	uint32_t type = (uint32_t)head[12] << 8 | head[13];
 
 	return (type == 0x8100 || type == 0x88a8) && frame->len >= 16 &&
-	       (((uint32_t)frame->data[14] << 8 | frame->data[15]) & 0xfff) != 0;
+	       (((uint32_t)head[14] << 8 | head[15]) & 0xfff) != 0;
+}
+
+/* Where the frames of a burst went last: most have the addresses of the one before. */
+struct switch_path {
+	uint8_t addresses[12];
+	bool known;
+	struct port_switch *to; /* NULL: to all */
+};
+
+static void
+path_find(struct switch_path *path, struct port_switch *from, const uint8_t *head, uint64_t now)
+{
+	/* A group address is never a source. */
+	if ((head[6] & 1) == 0)
+		mac_learn(from, head + 6, now);
+	path->to = (head[0] & 1) == 0 ? mac_find(from, head, now) : NULL;
+	memcpy(path->addresses, head, sizeof(path->addresses));
+	path->known = true;
 }
 
 static void
-switch_forward(struct port_switch *from, const struct host_frame *frame, uint64_t now)
+switch_flood(struct port_switch *from, const struct host_frame *frame)
 {
 	struct l2_switch *sw = from->sw;
-	struct port_switch *to = NULL;
 	bool delivered = false;
 
-	if (frame->len < 14) {
-		port_drop(&from->stats, &from->stats.tx_dropped_error);
-		return;
-	}
-	if (from->vlan != 0 && frame_tagged(frame)) {
-		port_drop(&from->stats, &from->stats.tx_dropped_vlan);
-		return;
-	}
-	/* A group address is never a source. */
-	if ((frame->data[6] & 1) == 0)
-		mac_learn(from, frame->data + 6, now);
-	if ((frame->data[0] & 1) == 0)
-		to = mac_find(from, frame->data, now);
 	for (unsigned int i = 0; i < sw->n; i++) {
-		if (sw->ports[i] == from || sw->ports[i]->vlan != from->vlan ||
-			(to != NULL && sw->ports[i] != to))
+		if (sw->ports[i] == from || sw->ports[i]->vlan != from->vlan)
 			continue;
 		switch_deliver(sw->ports[i], frame);
 		delivered = true;
@@ -171,16 +175,41 @@ switch_forward(struct port_switch *from, const struct host_frame *frame, uint64_
 }
 
 static void
+switch_forward(struct port_switch *from, const struct host_frame *frame, uint64_t now,
+	struct switch_path *path)
+{
+	const uint8_t *head = host_frame_head(frame);
+
+	if (frame->len < 14) {
+		port_drop(&from->stats, &from->stats.tx_dropped_error);
+		return;
+	}
+	if (from->vlan != 0 && frame_tagged(frame)) {
+		port_drop(&from->stats, &from->stats.tx_dropped_vlan);
+		return;
+	}
+	if (!path->known || memcmp(path->addresses, head, sizeof(path->addresses)) != 0)
+		path_find(path, from, head, now);
+	if (path->to == NULL)
+		switch_flood(from, frame);
+	else if (path->to == from)
+		from->stats.tx_unclaimed++;
+	else
+		switch_deliver(path->to, frame);
+}
+
+static void
 switch_send(struct host_port *port, const struct host_frame *frames, unsigned int n)
 {
 	struct port_switch *from = (struct port_switch *)port;
+	struct switch_path path = {.known = false};
 	uint64_t now = port_now();
 
 	pthread_mutex_lock(&from->sw->lock);
 	for (unsigned int i = 0; i < n; i++) {
 		from->stats.tx_frames++;
 		from->stats.tx_bytes += frames[i].len;
-		switch_forward(from, &frames[i], now);
+		switch_forward(from, &frames[i], now, &path);
 	}
 	pthread_mutex_unlock(&from->sw->lock);
 }
@@ -307,6 +336,7 @@ static const struct host_port_ops switch_ops = {
 	.deadline = switch_deadline,
 	.stats = switch_stats,
 	.close = switch_close,
+	.in_place = true,
 };
 
 static int

@@ -5,6 +5,7 @@
 #include <semaphore.h>
 
 #include <rte_dev.h>
+#include <rte_version.h>
 
 #include "drivers/net/netvsc/attach.h"
 #include "drivers/net/netvsc/channel.h"
@@ -88,6 +89,15 @@ modes_that_are_not_there_are_refused(void)
 	CHECK(ethdev_logged(lines, "no loopback"));
 }
 
+/* ethdev refuses it by itself since 25.03: our driver has no operation to start a queue. */
+#if RTE_VERSION >= RTE_VERSION_NUM(25, 3, 0, 0)
+#define LATER_ERROR	       (-ENOTSUP)
+#define LATER_WORDS(direction) "Deferred start requested"
+#else
+#define LATER_ERROR	       (-EINVAL)
+#define LATER_WORDS(direction) direction "_deferred_start"
+#endif
+
 static void
 queues_that_start_later_are_refused(void)
 {
@@ -97,9 +107,9 @@ queues_that_start_later_are_refused(void)
 
 	CHECK_EQUAL(rte_eth_dev_configure(ethdev_port, 1, 1, &conf), 0);
 	CHECK_REFUSED(rte_eth_rx_queue_setup(ethdev_port, 0, 512, SOCKET_ID_ANY, &rx, ethdev_pool),
-		-EINVAL, "rx_deferred_start");
-	CHECK_REFUSED(rte_eth_tx_queue_setup(ethdev_port, 0, 512, SOCKET_ID_ANY, &tx), -EINVAL,
-		"tx_deferred_start");
+		LATER_ERROR, LATER_WORDS("rx"));
+	CHECK_REFUSED(rte_eth_tx_queue_setup(ethdev_port, 0, 512, SOCKET_ID_ANY, &tx), LATER_ERROR,
+		LATER_WORDS("tx"));
 	ethdev_bring_up(1, 1);
 }
 

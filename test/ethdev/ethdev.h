@@ -28,7 +28,7 @@ struct ethdev_case {
 	void (*run)(void);
 };
 
-extern const struct ethdev_case ethdev_contract_cases[], ethdev_race_cases[],
+extern const struct ethdev_case ethdev_contract_cases[], ethdev_habits_cases[], ethdev_race_cases[],
 	ethdev_session_cases[], ethdev_stats_cases[];
 
 /** Random sequences of calls. @return exit status */

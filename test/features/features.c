@@ -8,7 +8,15 @@
 
 #include <rte_eal.h>
 #include <rte_ethdev.h>
+#include <rte_version.h>
 #include <ethdev_driver.h>
+
+/* What a driver leaves out is NULL until 25.07, and since then ethdev's function that refuses. */
+#if RTE_VERSION >= RTE_VERSION_NUM(25, 11, 0, 0)
+#define HAS_STATUS(op) ((op) != rte_eth_descriptor_status_dummy)
+#else
+#define HAS_STATUS(op) ((op) != NULL)
+#endif
 
 static void
 feature(const char *name, bool has)
@@ -52,8 +60,8 @@ print_features(const struct rte_eth_dev *eth, const struct rte_eth_dev_info *inf
 	feature("L3 checksum offload", rx & RTE_ETH_RX_OFFLOAD_IPV4_CKSUM);
 	feature("L4 checksum offload", rx & RTE_ETH_RX_OFFLOAD_TCP_CKSUM);
 	feature("Packet type parsing", ops->dev_supported_ptypes_get != NULL);
-	feature("Rx descriptor status", eth->rx_descriptor_status != NULL);
-	feature("Tx descriptor status", eth->tx_descriptor_status != NULL);
+	feature("Rx descriptor status", HAS_STATUS(eth->rx_descriptor_status));
+	feature("Tx descriptor status", HAS_STATUS(eth->tx_descriptor_status));
 	feature("Basic stats", ops->stats_get != NULL);
 	feature("Extended stats", ops->xstats_get != NULL);
 	feature("Stats per queue", flags & RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS);

@@ -48,6 +48,15 @@ SERIAL = itertools.count(os.getpid() * 1000)  # EAL instances of their own
 ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|\r")
 
 
+def libdpdk(option):
+    """What pkg-config says of the DPDK that the tests run with."""
+    return subprocess.run(["pkg-config", option, "libdpdk"], check=True, capture_output=True,
+                          text=True).stdout.strip()
+
+
+RELEASE = tuple(map(int, libdpdk("--modversion").split(".")[:2]))  # (22, 11)
+
+
 def wait_until(condition, timeout, what):
     """Poll until condition() is true and return its value."""
     end = time.monotonic() + timeout
@@ -240,12 +249,12 @@ class Testpmd(Program):
     """The distribution's dpdk-testpmd at its prompt."""
 
     def __init__(self, devices, mode="io", queues=1, eal=(), args=(), memory=None, env=None,
-                 prefix=(), telemetry=False, ports=None):
+                 prefix=(), telemetry=False, ports=None, plugin=PLUGIN):
         devices = [devices.device(n) for n in range(len(devices.guids))] \
             if isinstance(devices, Host) else devices
         argv = ["dpdk-testpmd", *lcore_args(), "-n", "1", "--no-pci",
                 *([] if telemetry else ["--no-telemetry"]),
-                *(memory_args() if memory is None else memory), "-d", PLUGIN]
+                *(memory_args() if memory is None else memory), *(["-d", plugin] if plugin else [])]
         for device in devices:
             argv += ["-a", device]
         argv += [*eal, "--", "-i", f"--forward-mode={mode}", f"--rxq={queues}", f"--txq={queues}",

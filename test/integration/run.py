@@ -72,7 +72,7 @@ def main():
     if result.skipped:
         print(f"{len(result.skipped)} skipped")
     print(f"{result.passed} passed, {failed} failed")
-    return failed != 0 or result.passed == 0
+    return failed != 0 or (result.passed == 0 and not result.skipped)
 
 
 if __name__ == "__main__":

@@ -6,11 +6,10 @@ import signal
 import subprocess
 
 import frames
-from harness import BUILD, PLUGIN, Case, Namespace, memory_args, needs_root, wait_until
+from harness import (BUILD, PLUGIN, Case, Namespace, libdpdk, memory_args, needs_root,
+                     wait_until)
 
-EXAMPLES = os.path.join(subprocess.run(["pkg-config", "--variable=prefix", "libdpdk"], check=True,
-                                       capture_output=True, text=True).stdout.strip(),
-                        "share/dpdk/examples")
+EXAMPLES = os.path.join(libdpdk("--variable=prefix"), "share/dpdk/examples")
 
 
 def example(name):
@@ -19,8 +18,7 @@ def example(name):
     source = os.path.join(EXAMPLES, name, "main.c")
     if not os.path.exists(out) or os.path.getmtime(out) < os.path.getmtime(source):
         os.makedirs(os.path.dirname(out), exist_ok=True)
-        flags = subprocess.run(["pkg-config", "--cflags", "--libs", "libdpdk"], check=True,
-                               capture_output=True, text=True).stdout.split()
+        flags = [*libdpdk("--cflags").split(), *libdpdk("--libs").split()]
         subprocess.run(["cc", "-O2", "-DALLOW_EXPERIMENTAL_API", "-o", out, source, *flags],
                        check=True)
     return out

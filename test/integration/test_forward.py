@@ -4,7 +4,7 @@ import time
 from collections import Counter
 
 import frames
-from harness import Case, wait_until
+from harness import RELEASE, Case, wait_until
 
 QUEUES = (1, 2, 4)
 PEER = bytes.fromhex("020000000000")  # where testpmd's mac mode sends what leaves port 0
@@ -63,6 +63,12 @@ class Forward(Case):
         """The same with every frame sent as page ranges."""
         sent = frames.mixed_capture()
         got, _ = self.play(sent, "io", 1, devargs=",tx_copybreak=0")
+        self.assert_same_frames(got, sent)
+
+    def check_recycling(self):
+        """testpmd offers to recycle mbufs, which the driver leaves to the pool's cache."""
+        sent = frames.every_size()
+        got, _ = self.play(sent, "recycle_mbufs", 1)
         self.assert_same_frames(got, sent)
 
     def check_generated(self, queues):
@@ -152,3 +158,5 @@ for q in QUEUES:
     add(f"io_{q}q_generated", Forward.check_generated, q)
     add(f"rxonly_{q}q", Forward.check_rxonly, q)
     add(f"txonly_{q}q", Forward.check_txonly, q)
+if RELEASE >= (23, 11):
+    add("recycle_mbufs", Forward.check_recycling)

@@ -34,9 +34,12 @@ class Shares(Traffic):
         return fd
 
     def neighbour(self, host, number):
-        """A stock testpmd that forwards what the generator of one NIC makes."""
+        """A stock testpmd that forwards what the generator of one NIC makes.
+
+        It tries again what its small ring has no room for: on a busy machine the host pauses.
+        """
         pmd = self.guest([host.device(number)])
-        pmd.start()
+        pmd.start("io")
         self.grows(host, "verified", 2000, timeout=40, number=number)
         return pmd
 

@@ -37,17 +37,21 @@ chroot_make() {
 # Run a command in the checkout's copy below Debian's folder $1 (/hyperpoll there), with the machine's
 # devices and nothing left mounted. DPDK_SDK comes along.
 chroot_run() {
-	local dir=$1
+	local dir=$1 name=${1##*/chroot-}
 	shift
+	[ "$name" != "$dir" ] || name=DIR
 	# The working tree as it is, without what builds left; what an earlier run built there stays.
 	as_root mkdir -p "$dir/hyperpoll" "$dir/dpdk-sdk"
 	git -c safe.directory='*' ls-files -z --cached --others --exclude-standard |
 		tar c --null --no-recursion --ignore-failed-read -T - | as_root tar x --no-same-owner -C "$dir/hyperpoll"
 	# shellcheck disable=SC2016 # expanded inside
 	as_root env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM="${TERM-dumb}" \
+		HYPERPOLL_COMMAND="./run chroot $name $*" HYPERPOLL_REVISION="$(revision)" \
 		unshare --mount sh -ec '
 			dir=$1 sdk=$2
 			shift 2
+			# "ip netns exec" wants a root folder that is a mount of its own.
+			mount --bind "$dir" "$dir"
 			mount -t proc proc "$dir/proc"
 			for name in sys dev run; do
 				mount --rbind "/$name" "$dir/$name"

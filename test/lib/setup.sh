@@ -8,8 +8,10 @@ declare -A packages=(
 	[build]="meson ninja-build gcc pkg-config dpkg-dev xz-utils python3
 		libdpdk-dev libjson-c-dev libnuma-dev libpcap-dev"
 	[demo]="dpdk dpdk-dev iproute2 iputils-ping procps util-linux"
-	[test]="clang clang-format libclang-rt-dev dpdk-doc libcunit1-dev tshark"
-	[vm]="qemu-system-x86 linux-image-amd64 busybox-static cpio kmod ethtool socat"
+	[test]="busybox-static clang clang-format libclang-rt-dev dpdk-doc libcunit1-dev tshark"
+	[bench]="gnuplot-nox valgrind"
+	[vm]="qemu-system-x86 linux-image-amd64 cpio kmod ethtool socat"
+	[suricata]="suricata"
 )
 
 hugepages_wanted=512
@@ -21,12 +23,20 @@ die() {
 	exit 1
 }
 
-# Run a command as root, without ever asking for a password.
+# The commit that the working tree is at, and whether it is just that; nothing outside a checkout.
+revision() { git -c safe.directory='*' describe --always --dirty --exclude '*' 2>/dev/null || true; }
+
+# Run a command as root, without ever asking for a password. sudo drops the environment, in which
+# stand the DPDK that is meant (use_dpdk) and what the tests are told.
 as_root() {
+	local name kept=("PATH=$PATH")
 	if [ "$(id -u)" = 0 ]; then
 		"$@"
 	elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
-		sudo -n "$@"
+		for name in "${!HYPERPOLL_@}" LD_LIBRARY_PATH PKG_CONFIG_PATH; do
+			[ -z "${!name-}" ] || kept+=("$name=${!name}")
+		done
+		sudo -n env "${kept[@]}" "$@"
 	else
 		return 126
 	fi
@@ -79,9 +89,9 @@ apt_get() {
 
 # Install what the named sets of packages lack.
 setup_packages() {
-	local missing=() all p set
+	local missing=() all='' p set
 	for set in "$@"; do
-		all+=" ${packages[$set]}"
+		all+=" ${packages[$set]-$(die "no set of packages '$set'; there are: ${!packages[*]}")}"
 	done
 	for p in $all; do
 		[ "$(dpkg-query -W -f '${db:Status-Abbrev}' "$p" 2>/dev/null)" = 'ii ' ] || missing+=("$p")
@@ -130,7 +140,7 @@ copy_sdk() {
 # version $3 before others, to folder $4. @return 1 when it has none
 git_sdk() {
 	local git=(git -c safe.directory='*' -C "$1") series=$2 installed=$3 sdk=$4 tag file
-	command -v git >/dev/null || { : >build-sdk/apt.log && apt_get install git; } ||
+	command -v git >/dev/null || { say "installing git" && : >build-sdk/apt.log && apt_get install git; } ||
 		die "DPDK_SDK=$1 looks like a git repository and git is not installed"
 	tag=$("${git[@]}" tag --list "v$installed" "v$series" "v$series.*" 2>/dev/null | grep -v rc |
 		sort -V | awk -v want="v$installed" '{last = $0} $0 == want {found = $0} END {print found ? found : last}')
@@ -210,7 +220,7 @@ setup_sdk() {
 		package_sdk "$(dpkg-query -W -f '${source:Version}' libdpdk-dev 2>/dev/null)" "$series" "$sdk" ||
 			[ "$(dpdk_series "$have")" = "$series" ] || {
 			tail -n 5 "$sdk/source.log" >&2
-			die "the package sources of this machine offer no source of DPDK $series ($installed is" \
+			die "no source of DPDK $series can be had from this machine's package sources ($installed is" \
 				"installed): name a DPDK tree or git checkout of that series: DPDK_SDK=DIR ./run $verb" \
 				"(log: $sdk/source.log)"
 		}

@@ -7,10 +7,11 @@
 declare -A suites=([unit]=600 [integration]=600 [uio]=900 [peer]=300 [vm]=2400)
 suite_order=(unit integration uio peer vm)
 # What ./run test --long adds; there the random calls are ten times as many, too.
-suites_long=(vm-6.12 vm-newest)
-suites+=([vm-6.12]=2400 [vm-newest]=2400)
+suites_long=(suricata vm-6.12 vm-newest)
+suites_all=("${suite_order[@]}" "${suites_long[@]}")
+suites+=([suricata]=600 [vm-6.12]=2400 [vm-newest]=2400)
 
-# Everything once more, by clang with the sanitizers.
+# Everything once more, by clang with the sanitizers: for suites unit, integration and uio.
 compile_asan() {
 	CC=clang compile "$build-asan" -Dbuildtype=debugoptimized -Db_sanitize=address,undefined \
 		-Db_lundef=false
@@ -19,7 +20,6 @@ compile_asan() {
 # Everything in C, as built (gcc) and again with the sanitizers.
 suite_unit() {
 	local dir
-	compile_asan
 	export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 	for dir in "$build" "$build-asan"; do
 		meson test -C "$dir" --no-rebuild --suite unit --print-errorlogs >"$dir/unit.log" 2>&1 ||
@@ -31,13 +31,11 @@ suite_unit() {
 
 # The simulated host and the distribution's DPDK applications.
 suite_integration() {
-	compile_asan
 	as_root_if_possible python3 -B test/integration/run.py
 }
 
 # The UIO backend: the same tests on a rig that plays the kernel, and what only it can show.
 suite_uio() {
-	compile_asan
 	python3 test/uio/run.py
 }
 
@@ -51,7 +49,12 @@ suite_vm() {
 	python3 -B test/vm/run.py
 }
 
-# The same with the guest on other kernels, of this release's backports or of testing.
+# The distribution's Suricata captures; skipped where it is not installed or is built without DPDK.
+suite_suricata() {
+	as_root_if_possible python3 -B test/integration/run.py test_suricata
+}
+
+# The same as suite vm with the guest on other kernels, of this release's backports or of testing.
 suite_vm-6.12() {
 	HYPERPOLL_KERNEL=6.12 suite_vm
 }
@@ -59,10 +62,16 @@ suite_vm-newest() {
 	HYPERPOLL_KERNEL=newest suite_vm
 }
 
-# Run suites under their time limits, print what failed once more and the sum, and fail unless
-# everything passed.
+# Leave a record of what ran, or of a build alone, in the build folder.
+record_run() {
+	HYPERPOLL_REVISION=${HYPERPOLL_REVISION-$(revision)} python3 -B test/lib/support.py record "$build/record.json" "$@" ||
+		say "NOTICE: no record of this run"
+}
+
+# Run suites under their time limits, print what failed once more and the sum, leave a record of it in
+# the build folder (support.py), and fail unless everything passed.
 run_suites() {
-	local name passed=0 failed=0 start counts status log failures=""
+	local name passed=0 failed=0 start counts status log skipped kernel failures="" runs=()
 	for name in "$@"; do
 		echo "== $name"
 		start=$SECONDS
@@ -71,6 +80,8 @@ run_suites() {
 		timeout -k 15 "${suites[$name]}" ./run _suite "$name" 2>&1 | tee "$log" || status=$?
 		counts=$(sed -nE 's/^([0-9]+) passed, ([0-9]+) failed$/\1 \2/p' "$log" | tail -n 1)
 		failures+=$(sed -nE "s/^ *FAIL /FAIL $name: /p" "$log")$'\n'
+		skipped=$(grep -c '^ *skip ' "$log") || true
+		kernel=$(sed -nE 's/^vm: guests have Linux //p' "$log" | head -n 1)
 		rm -f "$log"
 		if [ -z "$counts" ] || { [ $status != 0 ] && [ "${counts##* }" = 0 ]; }; then
 			echo "$name: ended with status $status" \
@@ -79,8 +90,10 @@ run_suites() {
 		fi
 		passed=$((passed + ${counts%% *}))
 		failed=$((failed + ${counts##* }))
+		runs+=("$name:${counts/ /:}:$skipped:$kernel")
 		echo "== $name: $((SECONDS - start)) s"
 	done
+	record_run "${runs[@]}"
 	grep FAIL <<<"$failures" | cut -c 1-300 || true
 	echo "$passed passed, $failed failed"
 	[ $failed = 0 ] && [ $passed -gt 0 ]

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""DPDK's l2fwd with the distribution's own netvsc driver, unmodified, on the rig.
+"""DPDK programs with DPDK's own netvsc driver, unmodified, on the rig.
 
-Two things it needs: EAL memory below 16 TiB, because it cuts page numbers to 32 bits, and a host
-that does not wait for an eventfd, because it only ever sets the monitor bit.
+It is the distribution's, or that of the DPDK of ./run test --dpdk. Two things it needs: EAL memory
+below 16 TiB, because it cuts page numbers to 32 bits, and a host that does not wait for an eventfd,
+because it only ever sets the monitor bit.
 """
+import glob
 import os
 import sys
 
@@ -16,6 +18,14 @@ import harness  # noqa: E402
 from test_apps import example  # noqa: E402
 
 rig.mode = "copy"  # virtual addresses
+
+
+VERSION = harness.libdpdk("--modversion")
+RELEASE = harness.RELEASE
+# What the in-tree driver and testpmd learned, and in which release (doc/peer.md).
+TESTPMD_POLLS = RELEASE >= (23, 11)
+NO_MONITOR = RELEASE >= (25, 11)
+UNPLUG = RELEASE >= (26, 7)
 FORWARD = os.path.join(harness.BUILD, "test/peer/peer-forward")
 LOW_MEMORY = "--base-virtaddr=0x100000000"
 OURS = ("rx_malformed", "tx_q0_aggregated")  # extended statistics that only one of them has
@@ -43,3 +53,17 @@ def forwarder(host, queues, mode="io", eal=(), env=None):
             *harness.memory_args(), LOW_MEMORY, *eal, "--", queues, mode]
     return harness.Program("forwarder (in-tree)", argv,
                            env={**rig.environment(host.guids), **(env or {})})
+
+
+def testpmd(host, queues=1, mode="io", **keys):
+    """testpmd without our plugin."""
+    return harness.Testpmd(host, mode=mode, queues=queues, plugin=None, eal=[LOW_MEMORY], **keys)
+
+
+def in_tree_plugins():
+    """EAL options that load the in-tree pair first, as when it is linked."""
+    found = []
+    for name in ("bus_vmbus", "net_netvsc"):
+        folder = os.path.join(harness.libdpdk("--variable=libdir"), "dpdk", "pmds-*")
+        found += ["-d", sorted(glob.glob(f"{folder}/librte_{name}.so"))[0]]
+    return found

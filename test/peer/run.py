@@ -9,7 +9,7 @@ import unittest
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
-import peer  # noqa: E402,F401  before any test module
+import peer  # noqa: E402  before any test module
 
 
 def main():
@@ -17,8 +17,9 @@ def main():
         "integration_run", os.path.join(os.path.dirname(HERE), "integration", "run.py"))
     runner = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(runner)
+    print(f"-- in-tree driver of DPDK {peer.VERSION}", flush=True)
     result = runner.Result()
-    wanted = [test for module in ("test_intree", "test_coexist")
+    wanted = [test for module in ("test_intree", "test_releases", "test_coexist", "test_cost")
               for test in runner.tests_in(unittest.defaultTestLoader.loadTestsFromName(module))
               if not sys.argv[1:] or any(word in test.id() for word in sys.argv[1:])]
     unittest.TestSuite(wanted).run(result)

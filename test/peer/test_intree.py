@@ -100,7 +100,8 @@ class InTree(Case):
         wait_until(lambda: host.port(0)["tx_frames"] >= 5000, 10, "frames come back")
         channel = host.request("rings", 0)["rings"][0]
         self.assertEqual(channel["rx"]["interrupt_mask"], 0)
-        self.assertGreater(host.stats(0)["signals"], 100)
+        # A busy machine makes few of many: one event per change from empty.
+        wait_until(lambda: host.stats(0)["signals"] > 100, 20, "the guest is interrupted again and again")
 
     def test_stalled_host(self):
         """Pitfalls T1 and X2: its faults under a host that stops for a moment, doc/peer.md.

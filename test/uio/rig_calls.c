@@ -34,6 +34,17 @@ _Atomic(struct rig_file *) rig_files[RIG_MAX_FDS];
 
 static pthread_once_t started = PTHREAD_ONCE_INIT;
 static bool enabled;
+/* A thread of the process that is no part of the guest: what it maps is not the guest's memory. */
+static __thread bool outside;
+
+/* For a process that is its own host: its host's threads say so, and never wait for the rig. */
+EXPORT void rig_outside_thread(void);
+
+EXPORT void
+rig_outside_thread(void)
+{
+	outside = true;
+}
 
 static void *
 next_symbol(const char *name)
@@ -510,7 +521,7 @@ mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
 	struct rig_file *file = rig_file_of(fd);
 	void *p;
 
-	if (!enabled || (!shared && !(flags & MAP_FIXED) && file == NULL))
+	if (!enabled || outside || (!shared && !(flags & MAP_FIXED) && file == NULL))
 		return raw_mmap(addr, len, prot, flags, fd, offset);
 	if (file != NULL && file->kind != RIG_FILE_UEVENT)
 		return mmap_file(addr, len, prot, flags, file, offset);
@@ -540,7 +551,7 @@ munmap(void *addr, size_t len)
 {
 	int rc;
 
-	if (!enabled)
+	if (!enabled || outside)
 		return (int)syscall(SYS_munmap, addr, len);
 	pthread_mutex_lock(&rig_lock);
 	rig_area_forget(addr, len);

@@ -73,6 +73,8 @@ numbers_name_range_and_multiple(void)
 	says("channels=65", "channels=65: give a number from 1 to 64");
 	CU_ASSERT_PTR_NULL(strstr(refusal("channels=65"), "multiple"));
 	says("ring=8191", "a multiple of 4096");
+	refusal("outstanding=65537");
+	refusal("outstanding=few");
 	refusal("mtu=-1500");
 	refusal("mtu= 1500");
 	refusal("recv=18014398509481985K");

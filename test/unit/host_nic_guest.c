@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include "lib/vmbus/ring_map.h"
 #include "test/unit/host_nic_guest.h"
 
 /* ---- port ---- */
@@ -30,10 +33,15 @@ port_send(struct host_port *port, const struct host_frame *frames, unsigned int 
 	unsigned int i;
 
 	p->sends++;
+	p->last = frames[n - 1].data;
+	if (p->meanwhile != NULL)
+		*p->meanwhile ^= 0x40;
 	for (i = 0; i < n && p->out_n < GUEST_FRAMES; i++, p->out_n++) {
 		uint32_t len = frames[i].len < GUEST_FRAME ? frames[i].len : GUEST_FRAME;
 
 		memcpy(p->out[p->out_n].data, frames[i].data, len);
+		if (frames[i].head != NULL)
+			memcpy(p->out[p->out_n].data, frames[i].head, HOST_FRAME_HEAD);
 		p->out[p->out_n].len = frames[i].len;
 	}
 }
@@ -49,6 +57,14 @@ static const struct host_port_ops port_ops = {
 	.receive = port_receive,
 	.send = port_send,
 	.close = port_close,
+};
+
+static const struct host_port_ops port_ops_in_place = {
+	.kind = "test",
+	.receive = port_receive,
+	.send = port_send,
+	.close = port_close,
+	.in_place = true,
 };
 
 /* ---- transport ---- */
@@ -79,6 +95,15 @@ transport_buffer(void *ctx, uint32_t handle, struct host_buffer *buffer)
 	buffer->base = handle == GUEST_RECV ? g->recv : g->send;
 	buffer->len = handle == GUEST_RECV ? g->recv_len : g->send_len;
 	return 0;
+}
+
+static void
+transport_release(void *ctx, const struct host_buffer *buffer)
+{
+	struct guest *g = ctx;
+
+	g->released++;
+	g->out_released = g->port.out_n;
 }
 
 static int
@@ -121,14 +146,15 @@ transport_complain(void *ctx, const char *what)
 
 /* ---- life ---- */
 
-void
-guest_start(struct guest *g, const char *nic, uint32_t ring_pages)
+static void
+start(struct guest *g, const char *nic, uint32_t ring_pages, struct host_port *port)
 {
 	const struct host_transport transport = {
 		.ctx = g,
 		.signal = transport_signal,
 		.page = transport_page,
 		.buffer = transport_buffer,
+		.release = transport_release,
 		.subchannels = transport_subchannels,
 		.offer = transport_offer,
 		.broken = transport_broken,
@@ -137,10 +163,11 @@ guest_start(struct guest *g, const char *nic, uint32_t ring_pages)
 	char err[200];
 
 	memset(g, 0, sizeof(*g));
+	g->mirrored = port != NULL;
 	g->ring_pages = ring_pages;
 	g->next_tid = 1;
 	g->ack = true;
-	g->port.port.ops = &port_ops;
+	g->port.port.ops = getenv("PORT_IN_PLACE") != NULL ? &port_ops_in_place : &port_ops;
 	g->port.in = calloc(GUEST_FRAMES, sizeof(*g->port.in));
 	g->port.out = calloc(GUEST_FRAMES, sizeof(*g->port.out));
 	g->packets = calloc(GUEST_PACKETS, sizeof(*g->packets));
@@ -151,11 +178,26 @@ guest_start(struct guest *g, const char *nic, uint32_t ring_pages)
 	}
 	g->recv_len = g->config.recv_bytes;
 	g->send_len = g->config.send_bytes;
-	g->recv = calloc(1, g->recv_len);
-	g->send = calloc(1, g->send_len);
-	CU_ASSERT_EQUAL_FATAL(
-		host_nic_create_with_port(&g->config, &transport, &g->port.port, &g->nic), 0);
+	g->recv = aligned_alloc(VMBUS_PAGE_SIZE, g->recv_len);
+	g->send = aligned_alloc(VMBUS_PAGE_SIZE, g->send_len);
+	memset(g->recv, 0, g->recv_len);
+	memset(g->send, 0, g->send_len);
+	CU_ASSERT_EQUAL_FATAL(host_nic_create_with_port(&g->config, &transport,
+				      port != NULL ? port : &g->port.port, &g->nic),
+		0);
 	guest_open(g, 0);
+}
+
+void
+guest_start(struct guest *g, const char *nic, uint32_t ring_pages)
+{
+	start(g, nic, ring_pages, NULL);
+}
+
+void
+guest_start_port(struct guest *g, const char *nic, uint32_t ring_pages, struct host_port *port)
+{
+	start(g, nic, ring_pages, port);
 }
 
 void
@@ -164,8 +206,13 @@ guest_stop(struct guest *g)
 	unsigned int i;
 
 	host_nic_destroy(g->nic);
-	for (i = 0; i < GUEST_CHANNELS; i++)
+	for (i = 0; i < GUEST_CHANNELS; i++) {
 		free(g->ring_mem[i]);
+		if (g->mirrored) {
+			vmbus_ring_unmap(&g->out[i].ring);
+			vmbus_ring_unmap(&g->in[i].ring);
+		}
+	}
 	free(g->recv);
 	free(g->send);
 	free(g->pages);
@@ -174,22 +221,44 @@ guest_stop(struct guest *g)
 	free(g->port.out);
 }
 
-void
-guest_open(struct guest *g, unsigned int channel)
+static void
+rings_plain(struct guest *g, unsigned int channel, struct vmbus_ring *tx, struct vmbus_ring *rx)
 {
 	size_t one = (size_t)(g->ring_pages + 1) * VMBUS_PAGE_SIZE;
-	struct vmbus_ring tx, rx;
 	uint8_t *mem = g->ring_mem[channel];
 
 	if (mem == NULL)
 		mem = g->ring_mem[channel] = aligned_alloc(VMBUS_PAGE_SIZE, 2 * one);
 	memset(mem, 0, 2 * one);
-	tx = (struct vmbus_ring){.ctl = (void *)mem,
+	*tx = (struct vmbus_ring){.ctl = (void *)mem,
 		.data = mem + VMBUS_PAGE_SIZE,
 		.size = g->ring_pages * VMBUS_PAGE_SIZE};
-	rx = (struct vmbus_ring){.ctl = (void *)(mem + one),
+	*rx = (struct vmbus_ring){.ctl = (void *)(mem + one),
 		.data = mem + one + VMBUS_PAGE_SIZE,
 		.size = g->ring_pages * VMBUS_PAGE_SIZE};
+}
+
+static void
+rings_mirrored(struct guest *g, struct vmbus_ring *tx, struct vmbus_ring *rx)
+{
+	size_t one = (size_t)(g->ring_pages + 1) * VMBUS_PAGE_SIZE;
+	int fd = memfd_create("rings", MFD_CLOEXEC);
+
+	CU_ASSERT_EQUAL_FATAL(ftruncate(fd, (off_t)(2 * one)), 0);
+	CU_ASSERT_EQUAL_FATAL(vmbus_ring_map(fd, 0, one, VMBUS_PAGE_SIZE, tx), 0);
+	CU_ASSERT_EQUAL_FATAL(vmbus_ring_map(fd, one, one, VMBUS_PAGE_SIZE, rx), 0);
+	close(fd);
+}
+
+void
+guest_open(struct guest *g, unsigned int channel)
+{
+	struct vmbus_ring tx, rx;
+
+	if (g->mirrored)
+		rings_mirrored(g, &tx, &rx);
+	else
+		rings_plain(g, channel, &tx, &rx);
 	CU_ASSERT_EQUAL_FATAL(vmbus_ring_writer_init(&g->out[channel], &tx), 0);
 	CU_ASSERT_EQUAL_FATAL(vmbus_ring_reader_init(&g->in[channel], &rx), 0);
 	CU_ASSERT_EQUAL_FATAL(host_nic_channel_open(g->nic, channel, &tx, &rx), 0);
@@ -301,11 +370,11 @@ packet_take(struct guest *g, unsigned int channel, const struct vmbus_packet *de
 		CU_ASSERT_EQUAL(guest_ack(g, channel, desc->trans_id), 0);
 }
 
-unsigned int
-guest_poll(struct guest *g)
+void
+guest_drain(struct guest *g)
 {
-	unsigned int work = host_nic_poll(g->nic, 64), i;
 	struct vmbus_packet desc;
+	unsigned int i;
 	int total;
 
 	g->packets_n = 0;
@@ -318,6 +387,14 @@ guest_poll(struct guest *g)
 		}
 		vmbus_ring_reader_publish(&g->in[i], true);
 	}
+}
+
+unsigned int
+guest_poll(struct guest *g)
+{
+	unsigned int work = host_nic_poll(g->nic, 64);
+
+	guest_drain(g);
 	return work;
 }
 

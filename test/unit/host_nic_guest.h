@@ -18,13 +18,18 @@
 #define GUEST_FRAMES   4096u
 #define GUEST_FRAME    2048u
 
-/* A port whose frames a test puts in and takes out. */
+/*
+ * A port whose frames a test puts in and takes out. With the environment variable PORT_IN_PLACE
+ * it takes them in the guest's memory.
+ */
 struct test_port {
 	struct host_port port;
 	uint32_t in_head, in_tail; /* frames for the guest */
 	uint32_t out_n;		   /* frames of the guest */
 	uint32_t sends, receives;  /* calls */
 	bool endless;		   /* receive() always has frame 0 */
+	const uint8_t *last;	   /* where the last frame of the guest lay */
+	uint8_t *meanwhile;	   /* a byte that the guest changes before it is copied, or NULL */
 	struct {
 		uint32_t len;
 		uint8_t data[GUEST_FRAME];
@@ -45,8 +50,8 @@ struct guest {
 	struct host_nic *nic;
 	struct host_nic_config config;
 	struct test_port port;
-	uint32_t ring_pages; /* data pages of one ring */
-	uint8_t *ring_mem[GUEST_CHANNELS];
+	uint32_t ring_pages;		   /* data pages of one ring */
+	uint8_t *ring_mem[GUEST_CHANNELS]; /* not of mirrored rings */
 	struct vmbus_ring_writer out[GUEST_CHANNELS];
 	struct vmbus_ring_reader in[GUEST_CHANNELS];
 	uint8_t *recv, *send, *pages;
@@ -63,13 +68,19 @@ struct guest {
 	uint32_t complaints;
 	char complaint[200]; /* the last */
 	bool open_at_once;   /* subchannels() opens the channels */
+	bool mirrored;	     /* rings are mapped twice over, as those of hvsim */
 	int subchannels_rc;
+	uint32_t released;     /* buffers */
+	uint32_t out_released; /* frames that the port had when the last one went */
 };
 
 #define GUEST_PACKETS 2048u
 
 /* Text of --nic without port=; ring size in data pages. Fails the test when the NIC cannot be. */
 void guest_start(struct guest *g, const char *nic, uint32_t ring_pages);
+/* The same on a port of the host, which the NIC closes; with mirrored rings. */
+void guest_start_port(
+	struct guest *g, const char *nic, uint32_t ring_pages, struct host_port *port);
 void guest_stop(struct guest *g);
 void guest_open(struct guest *g, unsigned int channel);
 
@@ -90,6 +101,8 @@ int guest_ack(struct guest *g, unsigned int channel, uint64_t tid);
 
 /* Run the host once and read all rings. Returns the host's work. */
 unsigned int guest_poll(struct guest *g);
+/* The second half of it. */
+void guest_drain(struct guest *g);
 /* The completion of @p tid among the packets of the last poll, or NULL. */
 const struct guest_packet *guest_completion(const struct guest *g, uint64_t tid);
 /* The n-th transfer-page packet of the last poll, or NULL. */

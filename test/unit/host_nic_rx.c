@@ -357,6 +357,39 @@ bad_acknowledgements_stop_the_channel(void)
 	}
 }
 
+/* A port that can wait gives outstanding= frames for each channel until some come back. */
+static void
+waiting_port_keeps_few_frames_outstanding(void)
+{
+	uint8_t frame[60];
+	struct guest g;
+	uint32_t i;
+
+	guest_start(&g, "recv=1M,send=256K,channels=4,outstanding=5", 16);
+	guest_up(&g, 13);
+	guest_poll(&g);
+	g.ack = false;
+	for (i = 0; i < 40; i++)
+		guest_port_put(&g, frame, guest_make_udp(&g, frame, 60, i));
+	host_nic_knob(g.nic, "rx_wait", "1");
+	for (i = 0; i < 3; i++)
+		guest_poll(&g);
+	CU_ASSERT_EQUAL(outstanding(&g), 5);
+	CU_ASSERT_EQUAL(g.port.in_head, 5);
+	/* What comes back is replaced, no more. */
+	guest_ack(&g, 0, g.nic->reserved);
+	guest_poll(&g);
+	CU_ASSERT_EQUAL(outstanding(&g), 5);
+	CU_ASSERT_EQUAL(g.port.in_head, 10);
+	/* A network does not wait. */
+	host_nic_knob(g.nic, "rx_wait", "0");
+	guest_poll(&g);
+	CU_ASSERT_EQUAL(g.port.in_head, 40);
+	CU_ASSERT_EQUAL(outstanding(&g), 35);
+	CU_ASSERT_EQUAL(g.nic->stats.rx_frames, 40);
+	guest_stop(&g);
+}
+
 int
 main(void)
 {
@@ -368,6 +401,8 @@ main(void)
 		{"held sections drop but do not block", held_sections_drop_but_do_not_block},
 		{"full ring drops frames but keeps completions",
 			full_ring_drops_frames_but_keeps_completions},
+		{"waiting port keeps few frames outstanding",
+			waiting_port_keeps_few_frames_outstanding},
 		{"bad acknowledgements stop the channel", bad_acknowledgements_stop_the_channel},
 	};
 

@@ -348,6 +348,69 @@ tx_checksum_fill(void)
 	guest_stop(&g);
 }
 
+/* A port that does not know of memory which the guest can change behind the checks gets none. */
+static void
+only_who_knows_gets_the_guests_memory(void)
+{
+	uint8_t frame[100];
+	struct guest g;
+	uint32_t len;
+
+	guest_start(&g, small, 16);
+	guest_up(&g, 13);
+	guest_make_udp(&g, frame, sizeof(frame), 0);
+	len = guest_make_packet(g.send, frame, sizeof(frame));
+	CU_ASSERT_PTR_NOT_NULL(send_and_poll(&g, len));
+	CU_ASSERT_EQUAL_FATAL(g.port.out_n, 1);
+	CU_ASSERT_EQUAL(g.port.last == g.send + (len - sizeof(frame)), g.port.port.ops->in_place);
+	guest_stop(&g);
+}
+
+/* spoof=off: a guest that changes its address behind the check gains nothing. */
+static void
+source_address_cannot_change_behind_the_check(void)
+{
+	uint8_t frame[100];
+	struct guest g;
+	uint32_t len, i;
+
+	guest_start(&g, small, 16);
+	guest_up(&g, 13);
+	guest_make_udp(&g, frame, sizeof(frame), 0);
+	for (i = 0; i < 12; i++) {
+		len = guest_make_packet(g.send, frame, sizeof(frame));
+		g.port.meanwhile = g.send + len - sizeof(frame) + i;
+		g.port.out_n = 0;
+		CU_ASSERT_PTR_NOT_NULL(send_and_poll(&g, len));
+		CU_ASSERT_EQUAL_FATAL(g.port.out_n, 1);
+		CU_ASSERT_EQUAL(memcmp(g.port.out[0].data, frame, sizeof(frame)), 0);
+	}
+	guest_stop(&g);
+}
+
+static void
+frames_are_with_the_port_before_their_buffer_goes(void)
+{
+	struct nvsp_message msg;
+	uint8_t frame[100];
+	struct guest g;
+	uint32_t len;
+
+	guest_start(&g, small, 16);
+	guest_up(&g, 13);
+	guest_make_udp(&g, frame, sizeof(frame), 0);
+	len = guest_make_packet(g.send, frame, sizeof(frame));
+	/* In one turn of the host. */
+	guest_send_section(&g, 0, 0, len, 900);
+	nvsp_build_revoke(&msg, NVSP_TYPE_REVOKE_SEND_BUF, NVSP_SEND_BUF_ID);
+	guest_nvsp(&g, &msg, VMBUS_NO_TRANS_ID, false);
+	guest_poll(&g);
+	CU_ASSERT_EQUAL(g.released, 1);
+	CU_ASSERT_EQUAL(g.out_released, 1);
+	CU_ASSERT_PTR_NOT_NULL(guest_completion(&g, 900));
+	guest_stop(&g);
+}
+
 int
 main(void)
 {
@@ -358,6 +421,11 @@ main(void)
 		{"LSO vector", lso_vector},
 		{"LSO of many segments", lso_of_many_segments},
 		{"tx: checksum fill", tx_checksum_fill},
+		{"only who knows gets the guest's memory", only_who_knows_gets_the_guests_memory},
+		{"source address cannot change behind the check",
+			source_address_cannot_change_behind_the_check},
+		{"frames are with the port before their buffer goes",
+			frames_are_with_the_port_before_their_buffer_goes},
 	};
 
 	return UNIT_RUN("host_nic_tx", tests);

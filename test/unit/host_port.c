@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/host/crc32c.h"
 #include "lib/host/port.h"
 #include "lib/host/verify.h"
 #include "test/unit/unit.h"
@@ -29,6 +30,9 @@ test_good_specs(void)
 	static const char *const good[] = {
 		"sink",
 		"sink:flows=100",
+		"sink:verify=none",
+		"sink:flows=9,verify=1/1",
+		"gen:size=1514,verify=1/1000000",
 		"echo",
 		"echo:",
 		"gen",
@@ -61,7 +65,12 @@ test_bad_specs(void)
 		{"GEN", "valid ports"},
 		{"ge", "valid ports"},
 		{":", "valid ports"},
-		{"sink:verify=1", "'verify'"},
+		{"sink:verify=1", "sink: verify=1 is not none, or 1/N"},
+		{"sink:verify=1/0", "N from 1 to 1000000"},
+		{"gen:verify=1/1000001", "gen: verify=1/1000001"},
+		{"gen:verify=all", "verify=all is not none"},
+		{"gen:verify=", "needs a value"},
+		{"echo:verify=none", "'verify'"},
 		{"sink:flows=0", "from 1 to"},
 		{"echo:x", "'x'"},
 		{"gen:sise=60", "valid keys: size=, rate=, flows=, seed=, count="},
@@ -123,8 +132,33 @@ test_crc32c(void)
 {
 	static const uint8_t zero[32];
 
-	CU_ASSERT_EQUAL(~gen_crc32c(~0u, "123456789", 9), 0xe3069283u);
-	CU_ASSERT_EQUAL(~gen_crc32c(~0u, zero, sizeof(zero)), 0x8a9136aau);
+	CU_ASSERT_EQUAL(~crc32c(~0u, "123456789", 9), 0xe3069283u);
+	CU_ASSERT_EQUAL(~crc32c(~0u, zero, sizeof(zero)), 0x8a9136aau);
+}
+
+/* What the processor's instructions give is what bytes taken one by one give, for any length. */
+static void
+test_crc32c_is_the_same_without_instructions(void)
+{
+	static uint8_t data[GEN_FRAME_MAX + 8], zero[GEN_FRAME_MAX];
+	static uint32_t distances[GEN_FRAME_MAX + 1];
+	uint64_t random = 7;
+	uint32_t crc = 0x12345678, len;
+
+	for (len = 0; len < sizeof(data); len++)
+		data[len] = (uint8_t)gen_random(&random);
+	crc32c_distances(distances, GEN_FRAME_MAX);
+	for (len = 0; len <= GEN_FRAME_MAX; len += len < 700 ? 1 : 77) {
+		const uint8_t *at = data + len % 8;
+		uint32_t distance = distances[len];
+
+		CU_ASSERT_EQUAL_FATAL(crc32c(crc, at, len), crc32c_portable(crc, at, len));
+		CU_ASSERT_EQUAL_FATAL(crc32c_skip(crc, distance), crc32c_portable(crc, zero, len));
+		CU_ASSERT_EQUAL_FATAL(
+			crc32c_skip_portable(crc, distance), crc32c_portable(crc, zero, len));
+		CU_ASSERT_EQUAL_FATAL(crc32c_skip(crc, distance) ^ crc32c(0, at, len),
+			crc32c_portable(crc, at, len));
+	}
 }
 
 #define ROOM 9100u
@@ -138,6 +172,7 @@ take(struct host_port *port, struct host_frame *frames, unsigned int n)
 		frames[i].data = room[i];
 		frames[i].room = ROOM;
 		frames[i].len = 0;
+		frames[i].head = NULL;
 	}
 	return port->ops->receive(port, frames, n);
 }
@@ -162,7 +197,7 @@ digest(const char *spec, unsigned int count, uint64_t *bytes)
 	*bytes = 0;
 	while (total < count && (n = take(port, frames, 64)) > 0) {
 		for (i = 0; i < n; i++) {
-			sum = sum * 31 + gen_crc32c(~0u, frames[i].data, frames[i].len);
+			sum = sum * 31 + crc32c(~0u, frames[i].data, frames[i].len);
 			*bytes += frames[i].len;
 		}
 		total += n;
@@ -196,22 +231,24 @@ test_frame_bytes(void)
 		0x08, 0x00, 0x45, 0x00, 0x00, 0x2e, 0, 0, 0x40, 0, 0x40, 0x11, 0xad, 0x74, 198, 19,
 		0x01, 0x02, 198, 18, 0, 2, 0x05, 0x02, 0x48, 0x50, 0x00, 0x1a, 0, 0, 0x48, 0x50,
 		0xcd, 0xab, 0x02, 0x01, 0x08, 0x07, 0x06, 0x05, 0x04, 0x03};
-	struct gen_tag tag = {0xabcd, 0x0102, UINT64_C(0x0102030405060708)}, back;
-	static uint8_t pattern[GEN_PATTERN_LEN];
+	static struct gen_source source;
+	uint64_t sequence = UINT64_C(0x0102030405060708), random = 1;
+	struct gen_tag back;
 	uint8_t frame[60];
 	uint32_t sum = 0;
 
-	gen_frame_write(frame, sizeof(frame), guest_mac, src, &tag, pattern);
+	gen_source_init(&source, guest_mac, src, 0xabcd, &random);
+	gen_frame_write(&source, frame, sizeof(frame), 0x0102, sequence);
 	for (unsigned int i = 14; i < 34; i += 2)
 		sum += (uint32_t)frame[i] << 8 | frame[i + 1];
 	CU_ASSERT_EQUAL((sum & 0xffff) + (sum >> 16), 0xffff);
 	/* The IP checksum has just been proved; compare the rest literally. */
 	CU_ASSERT_EQUAL(memcmp(frame, head, 24), 0);
 	CU_ASSERT_EQUAL(memcmp(frame + 26, head + 26, sizeof(head) - 26), 0);
-	CU_ASSERT_EQUAL(gen_frame_check(frame, sizeof(frame), &back), GEN_INTACT);
+	CU_ASSERT_EQUAL(gen_frame_check(NULL, frame, sizeof(frame), &back), GEN_INTACT);
 	CU_ASSERT_EQUAL(back.stream, 0xabcd);
 	CU_ASSERT_EQUAL(back.flow, 0x0102);
-	CU_ASSERT_EQUAL(back.sequence, tag.sequence);
+	CU_ASSERT_EQUAL(back.sequence, sequence);
 }
 
 static void
@@ -227,16 +264,17 @@ test_every_damaged_byte_shows(void)
 	for (i = 0; i < n; i++) {
 		for (at = 14; at < frames[i].len; at++) {
 			frames[i].data[at] ^= 0x10;
-			CU_ASSERT_EQUAL(
-				gen_frame_check(frames[i].data, frames[i].len, &tag), GEN_CORRUPT);
+			CU_ASSERT_EQUAL(gen_frame_check(NULL, frames[i].data, frames[i].len, &tag),
+				GEN_CORRUPT);
 			frames[i].data[at] ^= 0x10;
 		}
 		/* Cut or padded. */
 		CU_ASSERT_NOT_EQUAL(
-			gen_frame_check(frames[i].data, frames[i].len - 1, &tag), GEN_INTACT);
+			gen_frame_check(NULL, frames[i].data, frames[i].len - 1, &tag), GEN_INTACT);
+		CU_ASSERT_EQUAL(gen_frame_check(NULL, frames[i].data, frames[i].len + 1, &tag),
+			GEN_CORRUPT);
 		CU_ASSERT_EQUAL(
-			gen_frame_check(frames[i].data, frames[i].len + 1, &tag), GEN_CORRUPT);
-		CU_ASSERT_EQUAL(gen_frame_check(frames[i].data, frames[i].len, &tag), GEN_INTACT);
+			gen_frame_check(NULL, frames[i].data, frames[i].len, &tag), GEN_INTACT);
 	}
 	port->ops->close(port);
 }
@@ -263,22 +301,22 @@ test_forwarding_leaves_frames_intact(void)
 
 	CU_ASSERT_EQUAL_FATAL(take(port, &f, 1), 1);
 	swap(f.data, f.data + 6, 6);
-	CU_ASSERT_EQUAL(gen_frame_check(f.data, f.len, &tag), GEN_INTACT);
+	CU_ASSERT_EQUAL(gen_frame_check(NULL, f.data, f.len, &tag), GEN_INTACT);
 	swap(f.data + 26, f.data + 30, 4);
 	swap(f.data + 34, f.data + 36, 2);
-	CU_ASSERT_EQUAL(gen_frame_check(f.data, f.len, &tag), GEN_INTACT);
+	CU_ASSERT_EQUAL(gen_frame_check(NULL, f.data, f.len, &tag), GEN_INTACT);
 	memcpy(tagged, f.data, 12);
 	memcpy(tagged + 12, "\x81\x00\x00\x05", 4);
 	memcpy(tagged + 16, f.data + 12, f.len - 12);
-	CU_ASSERT_EQUAL(gen_frame_check(tagged, f.len + 4, &tag), GEN_INTACT);
+	CU_ASSERT_EQUAL(gen_frame_check(NULL, tagged, f.len + 4, &tag), GEN_INTACT);
 	/* TTL - 1 with the checksum updated. */
 	f.data[22]--;
-	CU_ASSERT_EQUAL(gen_frame_check(f.data, f.len, &tag), GEN_CORRUPT);
+	CU_ASSERT_EQUAL(gen_frame_check(NULL, f.data, f.len, &tag), GEN_CORRUPT);
 	f.data[24]++;
-	CU_ASSERT_EQUAL(gen_frame_check(f.data, f.len, &tag), GEN_INTACT);
+	CU_ASSERT_EQUAL(gen_frame_check(NULL, f.data, f.len, &tag), GEN_INTACT);
 	/* A UDP checksum that is there must be right. */
 	f.data[40] = 0x12;
-	CU_ASSERT_EQUAL(gen_frame_check(f.data, f.len, &tag), GEN_CORRUPT);
+	CU_ASSERT_EQUAL(gen_frame_check(NULL, f.data, f.len, &tag), GEN_CORRUPT);
 	port->ops->close(port);
 }
 
@@ -332,6 +370,42 @@ test_verifier_counts(void)
 	CU_ASSERT(s.finished);
 	p.gen->ops->close(p.gen);
 	p.sink->ops->close(p.sink);
+}
+
+/* verify=1/N sees damage behind the headers in every Nth frame, and what is missing in all. */
+static void
+test_verify_one_in_four(void)
+{
+	struct pair p = {
+		open_port("gen:size=100,count=40,verify=1/4"), open_port("sink:verify=1/4")};
+	struct host_port *none = open_port("sink:verify=none");
+	struct host_frame f[64];
+	struct host_port_stats s;
+	unsigned int i;
+
+	CU_ASSERT_EQUAL_FATAL(take(p.gen, f, 64), 40);
+	for (i = 0; i < 40; i++) {
+		if (i == 7 || i == 9)
+			continue;
+		f[i].data[90] ^= 1;
+		give(&p, &f[i]);
+		none->ops->send(none, &f[i], 1);
+	}
+	for (i = 0; i < 2; i++) {
+		s = stats_of(i == 0 ? p.gen : p.sink);
+		CU_ASSERT(s.verifies);
+		CU_ASSERT_EQUAL(s.corrupt, 10);
+		CU_ASSERT_EQUAL(s.verified, 28);
+		/* The corrupt ones, and two; the sink does not miss what came before its first. */
+		CU_ASSERT_EQUAL(s.lost, 12 - i);
+	}
+	s = stats_of(none);
+	CU_ASSERT_FALSE(s.verifies);
+	CU_ASSERT_EQUAL(s.tx_frames, 38);
+	CU_ASSERT_EQUAL(s.verified + s.corrupt + s.lost, 0);
+	p.gen->ops->close(p.gen);
+	p.sink->ops->close(p.sink);
+	none->ops->close(none);
 }
 
 static void
@@ -470,11 +544,14 @@ main(void)
 		{"good specifications", test_good_specs},
 		{"bad specifications say what is wrong", test_bad_specs},
 		{"crc32c", test_crc32c},
+		{"crc32c with and without instructions",
+			test_crc32c_is_the_same_without_instructions},
 		{"gen is deterministic", test_gen_is_deterministic},
 		{"bytes of a generated frame", test_frame_bytes},
 		{"every damaged byte shows", test_every_damaged_byte_shows},
 		{"forwarding leaves frames intact", test_forwarding_leaves_frames_intact},
 		{"lost, duplicate, reordered, corrupt", test_verifier_counts},
+		{"verify=1/4 and verify=none", test_verify_one_in_four},
 		{"late beyond the window", test_verifier_window},
 		{"sink sees a reordered start", test_sink_sees_reordered_start},
 		{"foreign frames", test_foreign_frames},

@@ -48,6 +48,7 @@ take(struct host_port *port, struct host_frame *frames, unsigned int n)
 		frames[i].data = room[i];
 		frames[i].room = sizeof(room[i]);
 		frames[i].len = 0;
+		frames[i].head = NULL;
 	}
 	return port->ops->receive(port, frames, n);
 }
@@ -249,7 +250,7 @@ test_queue_keeps_order_when_it_wraps(void)
 			len = 4 + in * 37 % 2000;
 			memset(frame, (int)(in & 0xff), len);
 			memcpy(frame, &in, 4);
-			if (port_queue_put(&q, frame, len))
+			if (port_queue_put(&q, &(struct host_frame){.data = frame, .len = len}))
 				in++;
 		} else {
 			got = port_queue_get(&q, back, sizeof(back));
@@ -269,11 +270,39 @@ test_queue_keeps_order_when_it_wraps(void)
 	free(q.data);
 }
 
+/* Of a frame whose sender can still write it, the first bytes are those that were checked. */
+static void
+test_checked_bytes_go_on(void)
+{
+	static const char *const kinds[] = {"echo", "switch:checked"};
+	uint8_t head[HOST_FRAME_HEAD], shared[64], expected[64];
+	struct host_frame f = {.data = shared, .len = sizeof(shared), .head = head};
+
+	memset(shared, 0xee, sizeof(shared));
+	memset(expected, 0xee, sizeof(expected));
+	memset(head, 0x22, sizeof(head));
+	head[0] = 0x24; /* not its own address */
+	memcpy(expected, head, sizeof(head));
+	for (unsigned int i = 0; i < 2; i++) {
+		struct host_port *from = open_port(kinds[i]),
+				 *to = i == 0 ? from : open_port(kinds[i]);
+		struct host_frame got[64];
+
+		CU_ASSERT(from->ops->in_place);
+		from->ops->send(from, &f, 1);
+		CU_ASSERT_EQUAL_FATAL(take(to, got, 64), 1);
+		CU_ASSERT_EQUAL(memcmp(got[0].data, expected, sizeof(expected)), 0);
+		if (to != from)
+			to->ops->close(to);
+		from->ops->close(from);
+	}
+}
+
 static void
 test_echo(void)
 {
 	struct host_port *port = open_port("echo");
-	struct host_frame f, frames[64];
+	struct host_frame f = {0}, frames[64];
 	unsigned int i, total = 0, n;
 	static uint8_t big[1500];
 
@@ -458,6 +487,7 @@ main(void)
 		{"pcap loop", test_pcap_loop},
 		{"pcap refuses bad files", test_pcap_bad_files},
 		{"queue keeps order when it wraps", test_queue_keeps_order_when_it_wraps},
+		{"checked bytes go on, not the sender's", test_checked_bytes_go_on},
 		{"echo", test_echo},
 		{"switch learns", test_switch_learns},
 		{"switch keeps VLANs apart", test_switch_vlans},

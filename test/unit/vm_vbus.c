@@ -123,7 +123,7 @@ take(uint8_t out[240])
 static void
 expect(const void *bytes, int len)
 {
-	uint8_t got[240];
+	uint8_t got[240] = {0};
 
 	CU_ASSERT_EQUAL(take(got), len);
 	CU_ASSERT_EQUAL(memcmp(got, bytes, (size_t)len), 0);
@@ -226,6 +226,34 @@ test_version(void)
 	set_up(VBUS_VERSION(4, 0));
 	CU_ASSERT_EQUAL(post_raw(4, 1, 40, contact_53, 40), HV_STATUS_BAD_CONNECTION);
 	tear_down();
+}
+
+/* What Linux 7.3 gives up and older kernels still speak: down to 2.4, over connection 1. */
+static void
+test_old_versions(void)
+{
+	static const uint32_t old[] = {
+		VBUS_VERSION(2, 4), VBUS_VERSION(3, 0), VBUS_VERSION(4, 0), VBUS_VERSION(4, 1)};
+	const struct vbus_header request = {.type = VBUS_REQUESTOFFERS};
+	uint8_t contact[40], ok[16], got[240];
+
+	for (size_t i = 0; i < sizeof(old) / sizeof(old[0]); i++) {
+		set_up(old[i]);
+		post(contact_53, sizeof(contact_53));
+		expect(version_refused, sizeof(version_refused));
+		memcpy(contact, contact_53, sizeof(contact));
+		memcpy(contact + 8, &old[i], 4);
+		post(contact, sizeof(contact));
+		memcpy(ok, version_ok, sizeof(ok));
+		memcpy(ok + 12, &old[i], 4);
+		expect(ok, sizeof(ok));
+		CU_ASSERT_EQUAL(bus.state, VBUS_CONNECTED);
+		post(&request, sizeof(request));
+		CU_ASSERT_EQUAL(take(got), 196);
+		CU_ASSERT_EQUAL(got[0], VBUS_OFFERCHANNEL);
+		CU_ASSERT_EQUAL(memcmp(got + 24, device.instance, 16), 0);
+		tear_down();
+	}
 }
 
 static void
@@ -559,6 +587,7 @@ main(void)
 {
 	static const struct unit_test tests[] = {
 		{"versions known and capped", test_version},
+		{"versions before 5.0", test_old_versions},
 		{"bytes of an offer", test_offer_bytes},
 		{"open, close, teardown", test_open_close},
 		{"GPADL of 7936 pages", test_gpadl_large},

@@ -16,6 +16,21 @@
 #include "drivers/bus/vmbus/compat.h"
 #include "drivers/net/netvsc/stats.h"
 
+#if RTE_VERSION < RTE_VERSION_NUM(25, 3, 0, 0)
+/** Mbufs as they lie in their pool; newer releases check them and write their history, if asked. */
+static inline int
+rte_mbuf_raw_alloc_bulk(struct rte_mempool *mp, struct rte_mbuf **mbufs, unsigned int count)
+{
+	return rte_mempool_get_bulk(mp, (void **)mbufs, count);
+}
+
+static inline void
+rte_mbuf_raw_free_bulk(struct rte_mempool *mp, struct rte_mbuf **mbufs, unsigned int count)
+{
+	rte_mempool_put_bulk(mp, (void **)mbufs, count);
+}
+#endif
+
 #if RTE_VERSION < RTE_VERSION_NUM(25, 11, 0, 0)
 /** Counters by queue, which were members of struct rte_eth_stats. */
 struct eth_queue_stats {

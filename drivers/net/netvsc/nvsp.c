@@ -66,7 +66,15 @@ netvsc_nvsp_buffers(struct netvsc_port *port)
 	port->session.recv_connected = rq->answer.recv_buf_complete.status == NVSP_STATUS_SUCCESS;
 	rc = nvsp_check_recv_buf_complete(&rq->answer, (uint32_t)bus->recv.len);
 	if (rc != 0) {
-		NETVSC_LOG(ERR, port, "the host refused the receive buffer or divided it badly");
+		if (!port->session.recv_connected && port->session.nvsp_version <= NVSP_VERSION_2 &&
+			bus->recv.len > NVSP_MAX_RECV_BUF_LEGACY)
+			NETVSC_LOG(ERR, port,
+				"the host is too old: before NVSP 4 it takes no receive buffer "
+				"of more than 15 MiB, and this one has %zu",
+				bus->recv.len >> 20);
+		else
+			NETVSC_LOG(ERR, port,
+				"the host refused the receive buffer or divided it badly");
 		return rc;
 	}
 	port->session.recv_section = rq->answer.recv_buf_complete.sub_alloc_size;

@@ -13,6 +13,7 @@
 #include <rte_prefetch.h>
 
 #include "drivers/net/netvsc/channel.h"
+#include "drivers/net/netvsc/compat.h"
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/rx.h"
 
@@ -26,9 +27,9 @@ static inline struct rte_mbuf *
 rx_mbuf(struct netvsc_rxq *rxq)
 {
 	if (unlikely(rxq->n_mbufs == 0)) {
-		if (rte_mempool_get_bulk(rxq->mp, (void **)rxq->mbufs, NETVSC_RX_BURST) == 0)
+		if (rte_mbuf_raw_alloc_bulk(rxq->mp, rxq->mbufs, NETVSC_RX_BURST) == 0)
 			rxq->n_mbufs = NETVSC_RX_BURST;
-		else if (rte_mempool_get(rxq->mp, (void **)rxq->mbufs) == 0)
+		else if (rte_mbuf_raw_alloc_bulk(rxq->mp, rxq->mbufs, 1) == 0)
 			rxq->n_mbufs = 1;
 		else
 			return NULL;

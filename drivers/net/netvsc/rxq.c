@@ -8,6 +8,7 @@
 #include <rte_malloc.h>
 #include <rte_mbuf.h>
 
+#include "drivers/net/netvsc/compat.h"
 #include "drivers/net/netvsc/ops.h"
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/rx.h"
@@ -57,7 +58,7 @@ netvsc_rx_give_back(struct netvsc_rxq *rxq)
 {
 	if (rxq == NULL || rxq->n_mbufs == 0)
 		return;
-	rte_mempool_put_bulk(rxq->mp, (void **)rxq->mbufs, rxq->n_mbufs);
+	rte_mbuf_raw_free_bulk(rxq->mp, rxq->mbufs, rxq->n_mbufs);
 	rxq->n_mbufs = 0;
 }
 

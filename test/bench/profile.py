@@ -1,0 +1,42 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Instructions per function and frame, by callgrind: the same in every run of one build.
+
+Options are pmdbench's; without any: our driver, rx, tx and fwd, 64 and 1514 bytes, bursts of 32.
+"""
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "integration")]
+
+import functions  # noqa: E402
+from harness import BUILD, PLUGIN  # noqa: E402
+
+TURNS = 256  # COUNT_TURNS of pmdbench
+NAME = re.compile(r"(.*?)-(rx|tx|fwd|idle)-(\d+)-burst(\d+)-ppis(\d+)-queues(\d+)-.*\.callgrind")
+
+
+def main():
+    options = sys.argv[1:] or ["--pmd", "ours", "--op", "rx,tx,fwd", "--size", "64,1514"]
+    with tempfile.TemporaryDirectory(prefix="hyperpoll-profile-") as folder:
+        status = subprocess.call([
+            os.path.join(BUILD, "app/pmdbench/pmdbench"), "--plugin", PLUGIN, "--rounds", "0",
+            "--count", "--keep", folder, *options])
+        if status != 0:
+            return status
+        for name in sorted(os.listdir(folder)):
+            pmd, op, size, burst, ppis, queues = NAME.match(name).groups()
+            size = "IMIX" if size == "0" else f"{size} bytes"
+            per = TURNS * int(queues) * int(burst)
+            print(f"\n{pmd}: {op} {size}, burst {burst}, {ppis} PPIs, {queues} queues: instructions "
+                  f"per {'poll' if op == 'idle' else 'frame'}")
+            functions.show(os.path.join(folder, name), per)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

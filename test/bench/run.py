@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the driver and the simulated host cost, and how that compares; writes doc/bench/.
+
+Four parts: pmdbench (one driver alone, against the in-tree one and a bare loop), two processes on
+two cores end to end (against memif and virtio-user/vhost), round trips, and the time to the first
+frame. Whoever is compared takes turns in rounds, so that what else the machine does meets all.
+"""
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "integration")]
+
+import end_to_end  # noqa: E402
+import page  # noqa: E402
+from harness import BUILD, PLUGIN, ROOT  # noqa: E402
+
+SIZES = (64, 1514)
+RATES = (1_000, 50_000, 500_000)  # round trips per second
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def driver_alone(quick, failures):
+    """pmdbench's JSON; its table goes to the terminal."""
+    with tempfile.TemporaryDirectory(prefix="hyperpoll-bench-") as folder:
+        path = os.path.join(folder, "cells.json")
+        argv = [os.path.join(BUILD, "app/pmdbench/pmdbench"), "--plugin", PLUGIN, "--json", path,
+                *(("--set", "quick", "--count=ours") if quick else
+                  ("--set", "full", "--count", "--pmd", "ours,ours-uio,in-tree,floor"))]
+        if subprocess.call(argv) != 0:
+            failures.append("pmdbench: a driver or a cell failed, see its table")
+        if not os.path.exists(path):
+            sys.exit("bench: pmdbench has left no figures")
+        with open(path) as file:
+            return json.load(file)
+
+
+def attempt(failures, what, measure, *args, **keys):
+    try:
+        return measure(*args, **keys)
+    except (OSError, RuntimeError, TimeoutError, StopIteration) as error:
+        failures.append(f"{what}: {error}")
+        return None
+
+
+def across(cpus, rounds, seconds, failures):
+    """Millions of frames per second end to end: a list of dictionaries."""
+    kinds = [(name, direction, size, False) for size in SIZES
+             for direction in end_to_end.DIRECTIONS for name in end_to_end.SYSTEMS]
+    kinds += [("ours", "loop", size, True) for size in SIZES]
+    rates = {kind: [] for kind in kinds}
+    for number in range(rounds):
+        for kind in kinds:
+            name, direction, size, verified = kind
+            what = f"{name}, {direction}{' verified' if verified else ''}, {size} bytes"
+            rate = attempt(failures, what, end_to_end.measure, name, direction, size, cpus,
+                           seconds, verified)
+            if rate is not None:
+                rates[kind].append(rate / 1e6)
+                say(f"round {number + 1}: {what}: {rate / 1e6:.3f} M frames/s")
+    return [{"system": name, "direction": direction, "size": size, "verified": verified,
+             "median": round(statistics.median(values), 4), "least": round(min(values), 4),
+             "most": round(max(values), 4), "rounds": len(values)}
+            for (name, direction, size, verified), values in rates.items() if values]
+
+
+def round_trips(cpus, seconds, failures):
+    results = []
+    for polling in (True, False):
+        for rate in RATES:
+            what = f"round trips, {'polling' if polling else 'sleeping'} host, {rate}/s"
+            result = attempt(failures, what, end_to_end.latency, "latency", polling, rate, seconds,
+                             cpus)
+            if result is not None:
+                results.append({"host": "polling" if polling else "sleeping", **result})
+                say(f"{what}: p50 {result['p50_us']} us, p99 {result['p99_us']} us, p99.9 "
+                    f"{result['p99_9_us']} us; first frame after {result['first_frame_ms']} ms")
+    return results
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="./run bench", description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true",
+                        help="the cells with goals and few rounds, under 4 minutes; doc/bench/ "
+                             "is left alone")
+    parser.add_argument("--json", metavar="FILE", help="write the figures there too")
+    parser.add_argument("--out", metavar="DIR", help="the page and its plots (doc/bench)")
+    options = parser.parse_args()
+    cpus = sorted(os.sched_getaffinity(0))
+    if len(cpus) < 2:
+        sys.exit("bench: needs two CPUs, one for each end")
+    cpus = cpus[-2:]
+    failures = []
+    result = driver_alone(options.quick, failures)
+    rounds, seconds = (1, 0.5) if options.quick else (5, 2)
+    result["end_to_end"] = across(cpus, rounds, seconds, failures)
+    result["round_trips"] = round_trips(cpus, 1 if options.quick else 5, failures)
+    result["failures"] = failures
+    if options.json:
+        with open(options.json, "w") as file:
+            json.dump(result, file, indent=1)
+            file.write("\n")
+    out = options.out or (None if options.quick else os.path.join(ROOT, "doc/bench"))
+    if out:
+        page.write(result, out)
+        say(f"\nwritten to {os.path.relpath(out)}/")
+    say("\n" + page.reach(result))
+    for failure in failures:
+        say(f"FAILED: {failure}")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The benchmark's page says what was reached, what was not and what is missing."""
+import io
+import json
+import os
+import sys
+import tempfile
+import unittest
+
+TEST = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(TEST, "bench"))
+
+import functions  # noqa: E402
+import page  # noqa: E402
+
+CALLGRIND = """# callgrind format
+events: Ir
+fn=(1) netvsc_rx_burst
+0 30
+cfn=(2) memcpy
+calls=2 0
+0 400
++3 10
+
+fn=(2)
+0 400
+"""
+
+
+def cell(pmd, op="rx", size=64, ticks=None, instructions=None, ppis=0, queues=1):
+    return {"pmd": pmd, "op": op, "size": size, "burst": 32, "ppis": ppis, "queues": queues,
+            "cross": False, "cycles_per_packet": ticks, "median": ticks, "spread": 1.0 if ticks
+            else None, "instructions": instructions}
+
+
+def figures(*cells, load=0.1, failures=()):
+    return {"machine": {"cpu": "A CPU", "cpus": 2, "mhz": "2500", "kernel": "6.1", "load": load,
+                        "date": "2026-01-02T03:04:05Z"},
+            "cells": list(cells), "more_cells": [], "failures": list(failures),
+            "end_to_end": [{"system": system, "direction": "loop", "size": 64, "verified": False,
+                            "median": rate, "least": rate, "most": rate, "rounds": 1}
+                           for system, rate in (("ours", 3.0), ("memif", 2.0))],
+            "round_trips": [{"host": "polling", "rate": 1000, "sent": 10, "returned": 9,
+                             "p50_us": 1.0, "p99_us": 2.0, "p99_9_us": 3.0,
+                             "first_frame_ms": 200.0}]}
+
+
+class Page(unittest.TestCase):
+    def row(self, text, start):
+        return next(line for line in text.splitlines() if line.startswith(f"| {start} |"))
+
+    def written(self, data):
+        with tempfile.TemporaryDirectory() as folder:
+            page.write(data, folder)
+            with open(os.path.join(folder, "bench.json")) as file:
+                self.assertEqual(json.load(file), data)
+            with open(os.path.join(folder, "README.md")) as file:
+                return file.read()
+
+    def test_goals_are_met_or_not_met_or_not_measured(self):
+        text = page.reach(figures(
+            cell("hyperpoll", ticks=30.0, instructions=100.0), cell("in-tree", ticks=200.0),
+            cell("floor", ticks=10.0)))
+        self.assertEqual(self.row(text, "rx 64 B"),
+                         "| rx 64 B | 6.67 (>= 5: met) | 3.00 (<= 2.0: **not met**) |")
+        self.assertEqual(self.row(text, "tx 64 B"),
+                         "| tx 64 B | not measured | not measured |")
+        self.assertIn("100.00 (<= 115: met)", self.row(text, "rx 64 B, instructions per frame"))
+        self.assertEqual(self.row(text, "64 B, loop"),
+                         "| 64 B, loop | 1.50 (>= 1: met) | not measured |")
+
+    def test_failures_and_a_busy_machine_are_not_hidden(self):
+        text = self.written(figures(cell("hyperpoll", ticks=30.0), cell("floor", op="tx", ticks=9.0), load=7.0,
+                                    failures=["memif, loop, 64 bytes: link up"]))
+        self.assertIn("busy with other work (load 7.0)", text)
+        self.assertIn("- memif, loop, 64 bytes: link up", text)
+        self.assertIn("| 30.0 (30.0 ±1.0) |", self.row(text, "rx 64 B, burst 32"))
+        self.assertIn("| failed |", self.row(text, "tx 64 B, burst 32"))
+        self.assertIn("9 of 10", text)
+        quiet = self.written(figures(cell("hyperpoll", ticks=30.0)))
+        self.assertNotIn("busy", quiet)
+        self.assertNotIn("What failed", quiet)
+
+    def test_a_profile_counts_what_a_function_does_itself(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".callgrind") as file:
+            file.write(CALLGRIND)
+            file.flush()
+            self.assertEqual(functions.self_costs(file.name),
+                             {"netvsc_rx_burst": 40, "memcpy": 400})
+            out = io.StringIO()
+            functions.show(file.name, 10, out)
+        self.assertEqual(out.getvalue().split(),
+                         ["44.0", "all", "40.0", "memcpy", "4.0", "netvsc_rx_burst"])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -260,8 +260,8 @@ session_fill(struct fixture *f)
 	s->recv_connected = true;
 	s->send_connected = c->send_count != 0;
 	s->control_section = NETVSC_SECTION_NONE;
-	s->link_up = 1;
-	s->link_speed = 100000000;
+	f->port.link.up = 1;
+	f->port.link.speed = 100000000;
 }
 
 static bool
@@ -287,7 +287,6 @@ static bool
 fixture_make(struct fixture *f)
 {
 	const struct fixture_conf *c = &f->conf;
-	pthread_mutexattr_t attr;
 	unsigned int i;
 
 	f->backend = fixture_backend;
@@ -315,10 +314,7 @@ fixture_make(struct fixture *f)
 	f->port.eth = &f->eth;
 	f->port.config.tx_copybreak = c->tx_copybreak;
 	f->port.section_queues = c->channels;
-	pthread_mutexattr_init(&attr);
-	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE);
-	pthread_mutex_init(&f->port.control_lock, &attr);
-	pthread_mutexattr_destroy(&attr);
+	pthread_mutex_init(&f->port.control_lock, NULL);
 	session_fill(f);
 	if (netvsc_section_pool_init(
 		    &f->port.sections, c->send_count, c->send_section, c->channels) != 0)

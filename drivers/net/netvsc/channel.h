@@ -26,6 +26,9 @@
 /** Looks at a lock before a burst does without it: some ten microseconds. */
 #define NETVSC_LOCK_LOOKS 500u
 
+/** An lcore that has not received for so long does something else just now. */
+#define NETVSC_UNPOLLED_MS 2
+
 struct netvsc_port;
 struct netvsc_rx_transfer;
 struct netvsc_txq;
@@ -81,7 +84,10 @@ struct netvsc_channel {
 	uint64_t polls; /**< receive bursts so far: netvsc_channel_polled() */
 	uint64_t high_polls, high_since;
 	struct netvsc_channel_stats stats, base; /**< base: as of the last reset */
-	uint64_t tick_polls;			 /**< polls as of the last housekeeping tick */
+
+	/* The control side's: see netvsc_channel_is_polled(). */
+	uint64_t seen_polls;
+	int64_t seen_at; /**< CLOCK_MONOTONIC, milliseconds */
 
 	/* Outbound, under tx_lock. */
 	rte_spinlock_t tx_lock __rte_cache_aligned;
@@ -152,6 +158,25 @@ static inline uint64_t
 netvsc_channel_polls(const struct netvsc_channel *ch)
 {
 	return __atomic_load_n(&ch->polls, __ATOMIC_RELAXED);
+}
+
+/**
+ * Does an lcore receive here? Then the ring is left to it, whatever is waited for: it must not find
+ * the lock with a thread that is not scheduled. Control side.
+ */
+static inline bool
+netvsc_channel_is_polled(struct netvsc_channel *ch)
+{
+	uint64_t polls = netvsc_channel_polls(ch);
+	int64_t now = hpbus_now_ms();
+
+	if (ch->state != NETVSC_CHANNEL_RUNNING)
+		return false;
+	if (polls != ch->seen_polls) {
+		ch->seen_polls = polls;
+		ch->seen_at = now;
+	}
+	return now - ch->seen_at < NETVSC_UNPOLLED_MS;
 }
 
 #endif

@@ -316,7 +316,12 @@ netvsc_priv_dump(struct rte_eth_dev *eth, FILE *f)
 	struct netvsc_port *port = netvsc_port_of(eth);
 	unsigned int i;
 
-	pthread_mutex_lock(&port->control_lock);
+	/* Somebody who looks at a hang must not hang with it. */
+	if (pthread_mutex_trylock(&port->control_lock) != 0) {
+		fprintf(f, "device %s, state %#x: a control operation is going on, ask again\n",
+			port->bus->name, atomic_load(&port->state));
+		return 0;
+	}
 	fprintf(f,
 		"device %s (%s) over %s, NVSP %#x, %s, state %#x, MTU %u\n"
 		"receive buffer %zu bytes in %u sections of %u; send sections %u of %u\n",

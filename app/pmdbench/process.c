@@ -27,7 +27,7 @@
 static void
 nic_text(char *text, size_t len, uint32_t queues)
 {
-	snprintf(text, len, "channels=%u,spoof=on", queues);
+	snprintf(text, len, "channels=%u,spoof=on,outstanding=0", queues);
 }
 
 /* Where the subject will put its socket, for the rig, which wants to know it beforehand. */

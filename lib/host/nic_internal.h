@@ -106,6 +106,7 @@ struct nic_channel {
 	struct nic_done *done;
 	uint32_t done_head, done_tail;
 
+	uint32_t outstanding; /* frames with the guest */
 	/* Received frames gathered for one transfer-page packet. */
 	uint32_t batch_n, batch_first, batch_last;
 	struct nic_oid_count batch_count[3];

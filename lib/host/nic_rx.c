@@ -450,16 +450,23 @@ rx_port_waits(const struct host_nic *nic)
 	return nic->knobs.rx_wait || nic->port->ops->on_demand;
 }
 
-/* Most frames that a port which can wait may give now. */
+/*
+ * Most frames that a port which can wait may give now. A channel that nobody polls keeps its share,
+ * not that of others.
+ */
 static uint32_t
 rx_outstanding_left(const struct host_nic *nic)
 {
-	uint32_t most = nic->config.outstanding * nic->channels_open;
-	uint32_t out = nic->sections_n - nic->reserved - nic->free_n;
+	uint32_t most = nic->config.outstanding, left = 0, held, i;
 
-	if (nic->config.outstanding == 0)
+	if (most == 0)
 		return UINT32_MAX;
-	return out < most ? most - out : 0;
+	for (i = 0; i < nic->channels_top; i++) {
+		held = nic->channels[i].outstanding + nic->channels[i].batch_n;
+		if (nic->channels[i].open && held < most)
+			left += most - held;
+	}
+	return left;
 }
 
 unsigned int

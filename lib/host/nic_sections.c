@@ -92,6 +92,8 @@ packet_back(struct host_nic *nic, uint32_t first)
 	struct nic_section *s = &nic->sections[first];
 
 	s->outstanding = false;
+	if (first >= nic->reserved)
+		nic->channels[s->channel].outstanding -= s->n;
 	nic_rx_free_chain(nic, first, s->last, s->n);
 }
 
@@ -163,6 +165,8 @@ nic_rx_write(struct host_nic *nic, unsigned int channel, uint32_t channel_type, 
 	s->channel = (uint8_t)channel;
 	s->last = last;
 	s->n = (uint16_t)n;
+	if (first >= nic->reserved)
+		nic->channels[channel].outstanding += n;
 	nic->stats.rx_packets++;
 	return 0;
 }

@@ -480,6 +480,42 @@ waiting_port_keeps_few_frames_outstanding(void)
 	guest_stop(&g);
 }
 
+static void
+channel_that_nobody_polls_does_not_hold_the_others(void)
+{
+	uint8_t params[NDIS_RSS_PARAMS_INFO], frame[60];
+	uint16_t table[NDIS_RSS_TABLE_ENTRIES];
+	const struct guest_packet *p;
+	uint32_t i, n;
+	struct guest g;
+
+	guest_start(&g, "recv=1M,send=256K,channels=4,outstanding=5", 16);
+	guest_up(&g, 13);
+	guest_subchannels(&g, 1);
+	guest_poll(&g);
+	for (i = 0; i < NDIS_RSS_TABLE_ENTRIES; i++)
+		table[i] = (uint16_t)(i % 2);
+	ndis_build_rss_params(params, sizeof(params),
+		NDIS_HASH_TOEPLITZ | NDIS_HASH_IPV4 | NDIS_HASH_TCP_IPV4, table,
+		toeplitz_default_key);
+	guest_set(&g, OID_GEN_RECEIVE_SCALE_PARAMETERS, params, sizeof(params));
+	host_nic_knob(g.nic, "rx_wait", "1");
+	guest_poll(&g);
+	g.ack = false;
+	for (i = 0; i < 200; i++)
+		guest_port_put(&g, frame, guest_make_udp(&g, frame, 60, i));
+	for (i = 0; i < 200 && g.port.in_head < 200; i++) {
+		guest_poll(&g);
+		for (n = 0; (p = guest_transfer(&g, n)) != NULL; n++)
+			if (p->channel == 0)
+				guest_ack(&g, 0, p->desc.trans_id);
+	}
+	CU_ASSERT_EQUAL(g.port.in_head, 200);
+	CU_ASSERT_EQUAL(g.nic->stats.rx_frames, 200);
+	CU_ASSERT(g.nic->channels[1].outstanding > 5);
+	guest_stop(&g);
+}
+
 int
 main(void)
 {
@@ -492,6 +528,8 @@ main(void)
 		{"full ring drops frames but keeps completions",
 			full_ring_drops_frames_but_keeps_completions},
 		{"short way hashes as the general one", short_way_hashes_as_the_general_one},
+		{"channel that nobody polls does not hold the others",
+			channel_that_nobody_polls_does_not_hold_the_others},
 		{"waiting port keeps few frames outstanding",
 			waiting_port_keeps_few_frames_outstanding},
 		{"bad acknowledgements stop the channel", bad_acknowledgements_stop_the_channel},

@@ -28,8 +28,8 @@ struct ethdev_case {
 	void (*run)(void);
 };
 
-extern const struct ethdev_case ethdev_contract_cases[], ethdev_habits_cases[],
-	ethdev_stats_cases[];
+extern const struct ethdev_case ethdev_contract_cases[], ethdev_habits_cases[], ethdev_race_cases[],
+	ethdev_session_cases[], ethdev_stats_cases[];
 
 /** Random sequences of calls. @return exit status */
 int ethdev_random(unsigned long sequences, uint64_t seed);
@@ -38,7 +38,10 @@ int ethdev_random(unsigned long sequences, uint64_t seed);
 extern uint16_t ethdev_port;
 extern char ethdev_device[256];
 extern struct rte_mempool *ethdev_pool;
-/** The type of rte_malloc's memory that there is none of, or NULL. */
+/**
+ * What there is none of, or NULL: a type of rte_malloc's memory, what the name of a memzone begins
+ * with, "alarm", "calloc".
+ */
 extern const char *heap_fails;
 /** Said when something fails. */
 extern char ethdev_note[64];

@@ -60,10 +60,13 @@ receive_transaction_ids_may_be_any_number(void)
 	unsigned int i;
 
 	for (i = 0; i < RTE_DIM(bases); i++) {
-		ethdev_detach(); /* not changed under a guest */
-		WAIT_UNTIL(ethdev_host_counter("channels") == 0);
-		ethdev_knob("tid_base", bases[i]);
-		CHECK_EQUAL(ethdev_attach(ethdev_device), 0);
+		/* Not changed under a guest, and the rig of test/uio never leaves its host. */
+		if (strstr(ethdev_device, "vfio-user=") != NULL) {
+			ethdev_detach();
+			WAIT_UNTIL(ethdev_host_counter("channels") == 0);
+			ethdev_knob("tid_base", bases[i]);
+			CHECK_EQUAL(ethdev_attach(ethdev_device), 0);
+		}
 		ethdev_bring_up(2, 2);
 		before = ethdev_stats().ipackets;
 		WAIT_UNTIL((ethdev_receive(0), ethdev_receive(1), ethdev_stats().ipackets) >=
@@ -210,7 +213,8 @@ a_frame_of_many_segments_is_copied(void)
 	CHECK_EQUAL(rte_eth_tx_burst(ethdev_port, 0, &head, 1), 1);
 	WAIT_UNTIL((ethdev_receive(0), rte_eth_tx_done_cleanup(ethdev_port, 0, 0),
 			   ethdev_mbufs_out()) == 0);
-	CHECK_EQUAL(ethdev_host_counter("tx_frames"), 1);
+	/* What is copied is free before the host has looked. */
+	WAIT_UNTIL(ethdev_host_counter("tx_frames") == 1);
 	CHECK_EQUAL(ethdev_host_counter("tx_bytes"), SEGMENTS * EACH);
 	CHECK_EQUAL(ethdev_xstat("tx_q0_by_reference"), 0);
 	CHECK_EQUAL(ethdev_stats().oerrors, 0);
@@ -328,7 +332,9 @@ a_closed_port_leaves_no_channel_open(void)
 	CHECK_EQUAL(ethdev_host_counter("channels"), 2);
 	CHECK_EQUAL(rte_eth_dev_stop(ethdev_port), 0);
 	CHECK_EQUAL(rte_eth_dev_close(ethdev_port), 0);
-	WAIT_UNTIL(ethdev_host_counter("channels") == 0);
+	/* The rig of test/uio stays connected, which is what opens the primary. */
+	WAIT_UNTIL(ethdev_host_counter("channels") <
+		   (strstr(ethdev_device, "vfio-user=") != NULL ? 1u : 2u));
 }
 
 /* Pitfalls I1, I2 and I5. */

@@ -9,7 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <rte_alarm.h>
+#include <rte_errno.h>
 #include <rte_malloc.h>
+#include <rte_memzone.h>
 
 #include "test/ethdev/ethdev.h"
 
@@ -105,4 +108,42 @@ rte_calloc(const char *type, size_t n, size_t size, unsigned int align)
 	if (next == NULL)
 		next = real("rte_calloc");
 	return next(type, n, size, align);
+}
+
+const struct rte_memzone *
+rte_memzone_reserve_aligned(
+	const char *name, size_t len, int socket, unsigned int flags, unsigned int align)
+{
+	static const struct rte_memzone *(*next)(
+		const char *, size_t, int, unsigned int, unsigned int);
+
+	if (heap_fails != NULL && strncmp(name, heap_fails, strlen(heap_fails)) == 0) {
+		rte_errno = ENOMEM;
+		return NULL;
+	}
+	if (next == NULL)
+		next = real("rte_memzone_reserve_aligned");
+	return next(name, len, socket, flags, align);
+}
+
+int
+rte_eal_alarm_set(uint64_t us, rte_eal_alarm_callback cb, void *arg)
+{
+	static int (*next)(uint64_t, rte_eal_alarm_callback, void *);
+
+	if (heap_is_empty("alarm"))
+		return -ENOMEM;
+	if (next == NULL)
+		next = real("rte_eal_alarm_set");
+	return next(us, cb, arg);
+}
+
+/* The driver's own calls, by the linker. */
+void *__real_calloc(size_t n, size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+
+void *
+__wrap_calloc(size_t n, size_t size)
+{
+	return heap_is_empty("calloc") ? NULL : __real_calloc(n, size);
 }

@@ -5,6 +5,9 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "drivers/net/netvsc/channel.h"
 #include "drivers/net/netvsc/control.h"
@@ -33,6 +36,8 @@ enum deed {
 };
 
 static struct {
+	unsigned int scans; /* that the control side made */
+	bool lcore_polls, lcore_answers;
 	enum deed deed;
 	int64_t delay_ms; /* before it does anything */
 	int64_t asked_at; /* when the request was first seen, 0 = not */
@@ -61,9 +66,34 @@ hpbus_channel_signal(struct hpbus_channel *ch)
 {
 }
 
+/* A clock that only the test moves, or 0: time as it is. */
+static int64_t frozen_ms;
+
+int
+clock_gettime(clockid_t id, struct timespec *ts)
+{
+	if (frozen_ms == 0)
+		return (int)syscall(SYS_clock_gettime, id, ts);
+	ts->tv_sec = frozen_ms / 1000;
+	ts->tv_nsec = frozen_ms % 1000 * 1000000;
+	return 0;
+}
+
+static void host_turn(void);
+
+/* Whoever waits says this again and again: the test's moment for what others do meanwhile. */
 void
 hpbus_signal_again(struct hpbus_device *dev)
 {
+	if (frozen_ms != 0)
+		frozen_ms++;
+	if (!host.lcore_polls)
+		return;
+	rte_spinlock_lock(&channel.rx_lock);
+	netvsc_channel_polled(&channel);
+	if (host.lcore_answers)
+		host_turn();
+	rte_spinlock_unlock(&channel.rx_lock);
 }
 
 static void
@@ -104,8 +134,8 @@ answer(enum deed deed, uint32_t id)
 	netvsc_control_rndis(&port, &msg, len);
 }
 
-void
-netvsc_rx_scan(struct netvsc_channel *ch)
+static void
+host_turn(void)
 {
 	uint64_t tid = atomic_load(&port.request.trans_id);
 	uint32_t id = atomic_load(&port.request.rndis_id);
@@ -132,6 +162,13 @@ netvsc_rx_scan(struct netvsc_channel *ch)
 	host.asked_at = 0;
 }
 
+void
+netvsc_rx_scan(struct netvsc_channel *ch)
+{
+	host.scans++;
+	host_turn();
+}
+
 static void
 begin(enum deed deed, int64_t delay_ms)
 {
@@ -151,7 +188,7 @@ begin(enum deed deed, int64_t delay_ms)
 	zone.addr = page;
 	CU_ASSERT_TRUE_FATAL(test_ring_heap(&ring, 1u << 16));
 	CU_ASSERT_EQUAL_FATAL(vmbus_ring_writer_init(&channel.out, &ring.ring), 0);
-	channel.open = true;
+	channel.state = NETVSC_CHANNEL_OPEN;
 }
 
 static void
@@ -333,6 +370,34 @@ test_full_ring(void)
 	end();
 }
 
+/* The lcore that receives sees the answer; it must not find its ring taken by one who waits. */
+static void
+test_the_ring_is_left_to_an_lcore_that_polls(void)
+{
+	struct hpbus_op op;
+
+	begin(ANSWER, 50);
+	channel.state = NETVSC_CHANNEL_RUNNING;
+	frozen_ms = 1000000;
+	netvsc_channel_polled(&channel);
+	host.lcore_polls = host.lcore_answers = true;
+	hpbus_op_begin(&op, &long_op);
+	CU_ASSERT_EQUAL(query(), 0);
+	CU_ASSERT_EQUAL(host.scans, 0);
+	/* It has gone to sleep, and nobody else looks. */
+	host.lcore_polls = false;
+	CU_ASSERT_EQUAL(query(), 0);
+	CU_ASSERT(host.scans > 0);
+	/* A ring that no burst may enter is the control side's at once. */
+	host.lcore_polls = true;
+	host.lcore_answers = false;
+	channel.state = NETVSC_CHANNEL_OPEN;
+	CU_ASSERT_EQUAL(query(), 0);
+	hpbus_op_end(&op);
+	frozen_ms = 0;
+	end();
+}
+
 /* An inner operation is never longer than the outer one. */
 static void
 test_operations_nest(void)
@@ -381,6 +446,8 @@ main(void)
 		{"a malformed answer without completion", test_malformed_answer_without_completion},
 		{"wrong answers to other requests", test_wrong_answers_to_other_requests},
 		{"a full ring", test_full_ring},
+		{"the ring is left to an lcore that polls",
+			test_the_ring_is_left_to_an_lcore_that_polls},
 		{"operations nest", test_operations_nest},
 		{"budgets", test_budgets},
 	};

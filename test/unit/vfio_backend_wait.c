@@ -161,6 +161,29 @@ test_memory_is_looked_up_during_a_request(void)
 	end();
 }
 
+/* A memory event that is not scheduled while it changes the table: HANGS_S would end this. */
+static void
+test_a_lookup_does_not_wait_for_whoever_changes_the_table(void)
+{
+	static uint8_t memory[4096];
+	struct hpbus_op op;
+
+	begin();
+	share(v, memory, 4096);
+	rte_rwlock_write_lock(&v->dma_lock);
+	CU_ASSERT_FALSE(vfio_dma_usable(&device, memory, 100));
+	rte_rwlock_write_unlock(&v->dma_lock);
+	CU_ASSERT_TRUE(vfio_dma_usable(&device, memory, 100));
+	/* Others who look are no reason, nor for a control operation. */
+	rte_rwlock_read_lock(&v->dma_lock);
+	CU_ASSERT_TRUE(vfio_dma_usable(&device, memory, 100));
+	hpbus_op_begin(&op, &short_op);
+	CU_ASSERT_TRUE(vfio_dma_usable(&device, memory, 100));
+	hpbus_op_end(&op);
+	rte_rwlock_read_unlock(&v->dma_lock);
+	end();
+}
+
 static void
 test_signals_during_a_request(void)
 {
@@ -432,6 +455,8 @@ main(void)
 {
 	static const struct unit_test tests[] = {
 		{"memory is looked up during a request", test_memory_is_looked_up_during_a_request},
+		{"a lookup does not wait for whoever changes the table",
+			test_a_lookup_does_not_wait_for_whoever_changes_the_table},
 		{"signals during a request", test_signals_during_a_request},
 		{"no signal is lost", test_no_signal_is_lost},
 		{"a request waits for another no longer than its operation",

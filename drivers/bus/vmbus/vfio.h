@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
  * @file
- * Private to the vfio-user backend (vfio.c, vfio_dma.c): one served device.
+ * Private to the vfio-user backend (vfio.c, vfio_channel.c, vfio_dma.c): one served device.
  *
  * @a lock serialises requests and is held until their replies are there, so only those who may wait
  * take it, with a deadline: control operations and memory events. Nobody allocates DPDK memory
  * while holding it, because memory event callbacks take it with EAL's memory lock held. The data
  * path and the interrupt thread never wait for it: signals need no lock, and the table of shared
- * memory has @a dma_lock of its own, which is never held while waiting for anything.
+ * memory has @a dma_lock of its own, which is never held while waiting for anything, and without
+ * which the data path does when somebody changes the table.
  */
 #ifndef HP_BUS_VMBUS_VFIO_H
 #define HP_BUS_VMBUS_VFIO_H
@@ -15,6 +16,7 @@
 #include <pthread.h>
 
 #include <rte_interrupts.h>
+#include <rte_rwlock.h>
 
 #include "drivers/bus/vmbus/bus_private.h"
 #include "lib/vfio_user/client.h"
@@ -47,7 +49,7 @@ struct vfio_device {
 	struct rte_intr_handle *hup_intr, *event_intr;
 
 	/* Shared memory, sorted by va. */
-	pthread_mutex_t dma_lock;
+	rte_rwlock_t dma_lock; /**< written by memory events and control operations */
 	struct vfio_dma_range *dma;
 	unsigned int n_dma, cap_dma;
 	bool dma_active; /**< memory event callback is registered */
@@ -64,6 +66,20 @@ void vfio_leave(struct vfio_device *v);
 void vfio_cut_off(struct vfio_device *v);
 /** Why there is no connection any more, for a message. */
 const char *vfio_why_gone(const struct vfio_device *v);
+
+/** Read and check what the host says of its device, into @a info; between enter and leave. */
+int vfio_read_descriptor(struct vfio_device *v, char *err, size_t errlen);
+/** May all of a region be mapped? @return 0, -ENXIO, -EPERM */
+int vfio_check_region(const struct vfu_region *region);
+
+/* ---- vfio_channel.c: of struct hpbus_backend ---- */
+
+int vfio_channel_open(struct hpbus_device *dev, unsigned int index, struct hpbus_channel *ch);
+void vfio_channel_close(struct hpbus_device *dev, struct hpbus_channel *ch);
+void vfio_signal(struct hpbus_channel *ch);
+void vfio_signal_again(struct hpbus_device *dev);
+
+/* ---- vfio_dma.c ---- */
 
 /** Share all DPDK memory that has a file, now and as it comes and goes (spec §11). */
 int vfio_dma_start(struct vfio_device *v);

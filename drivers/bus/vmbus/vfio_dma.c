@@ -26,6 +26,9 @@
  */
 #define EVENT_LEAST_MS 1000
 
+/* Looks at the table's lock before the data path does without the table. */
+#define LOCK_LOOKS 500u
+
 /* Until when what is done under EAL's memory lock may wait for the host. */
 static int64_t
 locked_until(void)
@@ -66,7 +69,7 @@ dma_insert(struct vfio_device *v, const struct vfio_dma_range *range)
 	unsigned int at;
 	int rc = 0;
 
-	pthread_mutex_lock(&v->dma_lock);
+	rte_rwlock_write_lock(&v->dma_lock);
 	if (v->n_dma == v->cap_dma) {
 		unsigned int cap = v->cap_dma == 0 ? 64 : 2 * v->cap_dma;
 		struct vfio_dma_range *dma = realloc(v->dma, cap * sizeof(*dma));
@@ -83,7 +86,7 @@ dma_insert(struct vfio_device *v, const struct vfio_dma_range *range)
 	v->dma[at] = *range;
 	v->n_dma++;
 out:
-	pthread_mutex_unlock(&v->dma_lock);
+	rte_rwlock_write_unlock(&v->dma_lock);
 	return rc;
 }
 
@@ -94,7 +97,7 @@ dma_take(struct vfio_device *v, uintptr_t va, uintptr_t end, struct vfio_dma_ran
 	unsigned int at;
 	bool found;
 
-	pthread_mutex_lock(&v->dma_lock);
+	rte_rwlock_write_lock(&v->dma_lock);
 	at = dma_find(v, va);
 	found = at < v->n_dma && v->dma[at].va < end;
 	if (found) {
@@ -102,7 +105,7 @@ dma_take(struct vfio_device *v, uintptr_t va, uintptr_t end, struct vfio_dma_ran
 		v->n_dma--;
 		memmove(&v->dma[at], &v->dma[at + 1], (v->n_dma - at) * sizeof(*v->dma));
 	}
-	pthread_mutex_unlock(&v->dma_lock);
+	rte_rwlock_write_unlock(&v->dma_lock);
 	return found;
 }
 
@@ -112,10 +115,10 @@ dma_has(struct vfio_device *v, uintptr_t va)
 	unsigned int at;
 	bool has;
 
-	pthread_mutex_lock(&v->dma_lock);
+	rte_rwlock_read_lock(&v->dma_lock);
 	at = dma_find(v, va);
 	has = at < v->n_dma && v->dma[at].va <= va;
-	pthread_mutex_unlock(&v->dma_lock);
+	rte_rwlock_read_unlock(&v->dma_lock);
 	return has;
 }
 
@@ -325,12 +328,33 @@ vfio_dma_stop(struct vfio_device *v)
 	if (v->dma_active)
 		rte_mem_event_callback_unregister(MEM_EVENT_NAME, v);
 	v->dma_active = false;
-	pthread_mutex_lock(&v->dma_lock);
+	rte_rwlock_write_lock(&v->dma_lock);
 	free(v->dma);
 	v->dma = NULL;
 	v->n_dma = v->cap_dma = 0;
-	pthread_mutex_unlock(&v->dma_lock);
+	rte_rwlock_write_unlock(&v->dma_lock);
 	hpbus_dma_changed();
+}
+
+/*
+ * A control operation waits for the answer. The data path does not: whoever changes the table may
+ * not be scheduled, and makes every answer void afterwards (hpbus_dma_changed()), a hasty no, too.
+ */
+static bool
+dma_read_lock(struct vfio_device *v)
+{
+	unsigned int looks;
+
+	if (hpbus_op_current() != NULL) {
+		rte_rwlock_read_lock(&v->dma_lock);
+		return true;
+	}
+	for (looks = 0; rte_rwlock_read_trylock(&v->dma_lock) != 0; looks++) {
+		if (looks == LOCK_LOOKS)
+			return false;
+		rte_pause();
+	}
+	return true;
 }
 
 bool
@@ -340,9 +364,10 @@ vfio_dma_usable(struct hpbus_device *dev, const void *addr, size_t len)
 	uintptr_t va = (uintptr_t)addr, end = va + len;
 	unsigned int at;
 
-	pthread_mutex_lock(&v->dma_lock);
+	if (!dma_read_lock(v))
+		return false;
 	for (at = dma_find(v, va); va < end && at < v->n_dma && v->dma[at].va <= va; at++)
 		va = v->dma[at].va + v->dma[at].len;
-	pthread_mutex_unlock(&v->dma_lock);
+	rte_rwlock_read_unlock(&v->dma_lock);
 	return va >= end;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The ladder up and down: NVSP and RNDIS bring-up (spec/nvsp.md §4, spec/rndis.md §8) and teardown
- * (spec/nvsp.md §10). Control side only; control_lock is held by the callers in ethdev.c.
+ * (spec/nvsp.md §10). Control side only; control_lock is held.
+ * The queues are quiet: no channel is NETVSC_CHANNEL_RUNNING (channel.h).
  */
 #include <errno.h>
 #include <string.h>
@@ -31,14 +32,14 @@ netvsc_query_link(struct netvsc_port *port)
 
 	rc = netvsc_query(port, OID_GEN_MEDIA_CONNECT_STATUS, NULL, 0, &value, sizeof(value), &got);
 	if (rc == 0 && got == sizeof(value))
-		atomic_store(&port->session.link_up, value == RNDIS_MEDIA_CONNECTED);
+		atomic_store(&port->link.up, value == RNDIS_MEDIA_CONNECTED);
 	else if (rc == -ENOTSUP)
-		atomic_store(&port->session.link_up, 1);
+		atomic_store(&port->link.up, 1);
 	else if (rc != 0)
 		return rc;
 	rc = netvsc_query(port, OID_GEN_LINK_SPEED, NULL, 0, &value, sizeof(value), &got);
 	if (rc == 0 && got == sizeof(value))
-		atomic_store(&port->session.link_speed, value);
+		atomic_store(&port->link.speed, value);
 	return rc == -ENOTSUP ? 0 : rc;
 }
 
@@ -50,6 +51,42 @@ netvsc_set_offloads(struct netvsc_port *port, uint32_t want)
 		info, sizeof(info), nvsp_ndis_version(port->session.nvsp_version), want);
 
 	return len < 0 ? len : netvsc_set(port, OID_TCP_OFFLOAD_PARAMETERS, info, (uint32_t)len);
+}
+
+int
+netvsc_set_mac(struct netvsc_port *port, const struct rte_ether_addr *mac)
+{
+	uint8_t info[128];
+	int rc;
+
+	if (rte_is_same_ether_addr(mac, &port->session.mac))
+		return 0;
+	rc = ndis_build_config_mac(info, sizeof(info), mac->addr_bytes);
+	if (rc > 0)
+		rc = netvsc_set(port, OID_GEN_RNDIS_CONFIG_PARAMETER, info, (uint32_t)rc);
+	if (rc == 0)
+		port->session.mac = *mac;
+	return rc;
+}
+
+/* The address that the application has set, if this host allows it, too. */
+static int
+attach_user_mac(struct netvsc_port *port)
+{
+	int rc;
+
+	if (!port->config.mac_user)
+		return 0;
+	rc = netvsc_set_mac(port, &port->config.mac);
+	if (rc != -EIO && rc != -ENOTSUP)
+		return rc;
+	NETVSC_LOG(WARNING, port,
+		"the host does not take the MAC address that was set (" RTE_ETHER_ADDR_PRT_FMT
+		") again: the port has its own; does the virtual switch allow MAC spoofing?",
+		RTE_ETHER_ADDR_BYTES(&port->config.mac));
+	port->config.mac_user = false;
+	port->eth->data->mac_addrs[0] = port->session.mac;
+	return 0;
 }
 
 static int
@@ -65,7 +102,7 @@ attach_mac(struct netvsc_port *port)
 	if (rc != 0)
 		NETVSC_LOG(ERR, port, "the host gave no usable MAC address");
 	else
-		port->mac = mac;
+		port->session.mac = mac;
 	return rc;
 }
 
@@ -109,16 +146,31 @@ attach_subchannels(struct netvsc_port *port, unsigned int channels)
 	return 0;
 }
 
+const struct netvsc_session netvsc_session_none = {
+	.max_queues = 1,
+	.control_section = NETVSC_SECTION_NONE,
+};
+
 static void
 attach_forget(struct netvsc_port *port)
 {
-	port->session.attached = false;
-	port->session.n_channels = 0;
-	port->session.recv_connected = port->session.send_connected = false;
-	port->session.send_count = 0;
-	port->session.filter = 0;
-	port->session.control_section = NETVSC_SECTION_NONE;
+	port->session = netvsc_session_none;
 	memset(&port->request, 0, sizeof(port->request));
+}
+
+/* What applications are told from now on. */
+static void
+attach_tell(struct netvsc_port *port)
+{
+	const struct netvsc_session *s = &port->session;
+
+	port->limits = (struct netvsc_limits){
+		.nvsp_version = s->nvsp_version,
+		.mtu = s->mtu,
+		.max_queues = s->max_queues,
+		.reta_size = s->reta_size,
+		.rss_caps = s->rss_caps,
+	};
 }
 
 /* Steps that need answers; the primary channel is open. */
@@ -142,6 +194,8 @@ attach_ladder(struct netvsc_port *port, unsigned int channels, uint32_t mtu)
 		rc = netvsc_set_filter(port, 0); /* some hosts start with a stale one */
 	if (rc == 0)
 		rc = attach_mac(port);
+	if (rc == 0)
+		rc = attach_user_mac(port);
 	if (rc == 0)
 		rc = attach_mtu(port, mtu);
 	if (rc != 0)
@@ -177,10 +231,12 @@ netvsc_attach(struct netvsc_port *port, unsigned int channels, uint32_t mtu)
 	}
 	rc = attach_ladder(port, channels, mtu);
 	port->session.attached = true;
-	if (rc != 0) {
-		NETVSC_LOG(ERR, port, "bring-up failed: %s", strerror(-rc));
-		netvsc_detach(port, true);
+	if (rc == 0) {
+		attach_tell(port);
+		return 0;
 	}
+	NETVSC_LOG(ERR, port, "bring-up failed: %s", strerror(-rc));
+	netvsc_detach(port, true);
 	return rc;
 }
 

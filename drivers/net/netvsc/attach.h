@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
  * @file
- * The bring-up ladder and its way down. Control side only; control_lock is held.
+ * Attaching and detaching a session: which one a port has (session.c), the bring-up ladder and its
+ * way down (attach.c). Control side only; control_lock is held.
  */
 #ifndef HP_NETVSC_ATTACH_H
 #define HP_NETVSC_ATTACH_H
@@ -10,6 +11,22 @@
 #include <stdint.h>
 
 struct netvsc_port;
+struct rte_ether_addr;
+
+/* ---- session.c; no channel is NETVSC_CHANNEL_RUNNING ---- */
+
+/**
+ * Have a session with so many channels that takes the device's MTU and sections divided for its
+ * queues: the one that is attached, or another one in its place.
+ * @return 0; -ENOSPC: the host granted fewer channels; or a negative errno
+ */
+int netvsc_session_want(struct netvsc_port *port, unsigned int channels);
+/** Have another session, as after probe. */
+int netvsc_session_renew(struct netvsc_port *port);
+/** Have none. @return 0, or why the host was not fenced off: nothing in flight may be touched */
+int netvsc_session_end(struct netvsc_port *port);
+
+/* ---- attach.c ---- */
 
 /** Bring the device up: NVSP and RNDIS negotiation with @p channels channels. */
 int netvsc_attach(struct netvsc_port *port, unsigned int channels, uint32_t mtu);
@@ -22,6 +39,8 @@ int netvsc_detach(struct netvsc_port *port, bool reset);
 /** Make the host let go of all memory; the channels are closed. Sets port->unfenced. */
 int netvsc_fence(struct netvsc_port *port);
 int netvsc_set_filter(struct netvsc_port *port, uint32_t filter);
+/** Have the host know the port by this address; 0 when it does. */
+int netvsc_set_mac(struct netvsc_port *port, const struct rte_ether_addr *mac);
 /** Switch every offload of the host off that was not asked for (NDIS_CAN_*). */
 int netvsc_set_offloads(struct netvsc_port *port, uint32_t want);
 /** Ask the host for link state and speed. */

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include <rte_common.h>
+#include <rte_pause.h>
 #include <rte_spinlock.h>
 
 #include "drivers/bus/vmbus/bus.h"
@@ -22,18 +23,25 @@
 #define NETVSC_HANDLED_MAX 32u
 /** Failed try-locks in a row before a burst waits for the lock (pitfall T20). */
 #define NETVSC_TRYLOCK_LIMIT 8u
+/** Looks at a lock before a burst does without it: some ten microseconds. */
+#define NETVSC_LOCK_LOOKS 500u
+
+/** An lcore that has not received for so long does something else just now. */
+#define NETVSC_UNPOLLED_MS 2
 
 struct netvsc_port;
+struct netvsc_rx_transfer;
 struct netvsc_txq;
 
 /** A transfer packet of which a burst has taken some ranges but not all. */
 struct netvsc_rx_cursor {
-	bool active;
-	bool bad;	     /**< a range was malformed: complete with failure */
-	uint32_t total;	     /**< bytes of the packet in the ring */
-	uint32_t next_range; /**< ring index of the next range */
-	uint32_t left;	     /**< ranges not taken */
+	const uint8_t *range; /**< the next one, in the ring */
+	uint32_t left;	      /**< ranges not taken; 0: there is no such packet */
+	uint32_t total;	      /**< bytes of the packet in the ring */
 	uint64_t trans_id;
+	bool alone; /**< it has one range, which may be a control message */
+	bool bad;   /**< a range was malformed: complete with failure */
+	struct netvsc_rx_transfer *transfer; /**< others read it, too; NULL: the burst alone */
 };
 
 /** A receive completion that waits for room in the outbound ring. */
@@ -42,45 +50,133 @@ struct netvsc_rx_done {
 	uint32_t status;
 };
 
+/**
+ * What may be done with a channel's rings, and who may. Changed by the control side only, with both
+ * locks held, and read under either: whoever has made it less knows that nobody is inside any more,
+ * and that nobody who comes later goes on.
+ */
+enum netvsc_channel_state {
+	NETVSC_CHANNEL_CLOSED,	/**< nothing: there are no rings */
+	NETVSC_CHANNEL_OPEN,	/**< the control side brings up, drains, takes down */
+	NETVSC_CHANNEL_RUNNING, /**< bursts, too */
+};
+
 struct netvsc_channel {
 	struct netvsc_port *port;
 	struct netvsc_txq *_Atomic txq; /**< whose sends complete here, or NULL */
 	struct hpbus_channel bus;
 	uint16_t index;
-	bool open;
+	enum netvsc_channel_state state; /**< see netvsc_channel_set() */
 
 	/* Inbound, under rx_lock. */
 	rte_spinlock_t rx_lock __rte_cache_aligned;
 	struct vmbus_ring_reader in;
-	uint64_t consumed, scanned; /**< bytes since open; scanned >= consumed */
-	uint32_t scan_at;	    /**< ring index that belongs to @a scanned */
-	struct netvsc_rx_cursor cursor;
+	uint32_t ahead; /**< bytes behind the consume position that a scan has looked at */
 	uint32_t n_handled;
-	uint64_t handled[NETVSC_HANDLED_MAX]; /**< positions of control packets done ahead */
-	struct netvsc_rx_done *done;	      /**< ring of completions to send */
+	struct netvsc_rx_cursor cursor;
+	struct netvsc_rx_done *done; /**< ring of completions to send */
 	uint32_t done_head, done_tail, done_mask;
-	uint64_t polls; /**< receive bursts so far */
+	uint32_t opened; /**< how often so far */
+	struct netvsc_rx_transfer *transfers, *free_transfers;
+	struct netvsc_rx_transfer *_Atomic released; /**< pushed by any thread */
+	struct netvsc_rx_transfer *releasing;	     /**< taken from @a released */
+	uint32_t handled[NETVSC_HANDLED_MAX];	     /**< ring indices of control done ahead */
+	uint64_t polls; /**< receive bursts so far: netvsc_channel_polled() */
 	uint64_t high_polls, high_since;
 	struct netvsc_channel_stats stats, base; /**< base: as of the last reset */
-	uint64_t tick_polls;			 /**< polls as of the last housekeeping tick */
+
+	/* The control side's: see netvsc_channel_is_polled(). */
+	uint64_t seen_polls;
+	int64_t seen_at; /**< CLOCK_MONOTONIC, milliseconds */
 
 	/* Outbound, under tx_lock. */
 	rte_spinlock_t tx_lock __rte_cache_aligned;
 	struct vmbus_ring_writer out;
 };
 
+/** Map the rings; the control side may use them then. @return 0 or a negative errno, all undone */
 int netvsc_channel_open(struct netvsc_port *port, unsigned int index);
-/** The host must not touch the channel any more (reset), or be told right after. */
-void netvsc_channel_close(struct netvsc_channel *ch);
-
 /**
- * May this channel's rings be touched? Ask under the lock of the direction that is about to be
- * used: whoever closes a channel holds both.
+ * Unmap the rings, when nobody is inside any more. The host must not touch the channel any more
+ * (reset), or be told right after.
  */
+void netvsc_channel_close(struct netvsc_channel *ch);
+/** Of an open channel. When it returns, no burst is inside that may not be. Control side. */
+void netvsc_channel_set(struct netvsc_channel *ch, enum netvsc_channel_state state);
+
+/** May a burst touch this channel's rings? Ask under the lock of the direction to be used. */
 static inline bool
 netvsc_channel_live(const struct netvsc_channel *ch)
 {
-	return ch->open;
+	return ch->state == NETVSC_CHANNEL_RUNNING;
+}
+
+/** Are there rings at all? For the control side and the housekeeping alarm; under a lock of it. */
+static inline bool
+netvsc_channel_is_open(const struct netvsc_channel *ch)
+{
+	return ch->state != NETVSC_CHANNEL_CLOSED;
+}
+
+/**
+ * Take a lock of a channel in a burst. Its holder has little left to do, but it may be a control
+ * thread that is not scheduled just now, and no lcore waits for that.
+ * @return whether it was taken; if not, the burst does without
+ */
+static inline bool
+netvsc_channel_lock_soon(rte_spinlock_t *lock)
+{
+	unsigned int looks;
+
+	for (looks = 0; !rte_spinlock_trylock(lock); looks++) {
+		if (looks == NETVSC_LOCK_LOOKS)
+			return false;
+		rte_pause();
+	}
+	return true;
+}
+
+/**
+ * Release a lock of a channel. A release store is all it takes: rte_spinlock_unlock() on x86 is a
+ * second locked instruction per lock, which costs as much as what an empty poll does under it.
+ */
+static inline void
+netvsc_channel_unlock(rte_spinlock_t *lock)
+{
+	__atomic_store_n(&lock->locked, 0, __ATOMIC_RELEASE);
+}
+
+/** A receive burst is inside; rx_lock held. Others look at the count without the lock. */
+static inline void
+netvsc_channel_polled(struct netvsc_channel *ch)
+{
+	__atomic_store_n(&ch->polls, ch->polls + 1, __ATOMIC_RELAXED);
+}
+
+/** Receive bursts so far, for who does not hold rx_lock. */
+static inline uint64_t
+netvsc_channel_polls(const struct netvsc_channel *ch)
+{
+	return __atomic_load_n(&ch->polls, __ATOMIC_RELAXED);
+}
+
+/**
+ * Does an lcore receive here? Then the ring is left to it, whatever is waited for: it must not find
+ * the lock with a thread that is not scheduled. Control side.
+ */
+static inline bool
+netvsc_channel_is_polled(struct netvsc_channel *ch)
+{
+	uint64_t polls = netvsc_channel_polls(ch);
+	int64_t now = hpbus_now_ms();
+
+	if (ch->state != NETVSC_CHANNEL_RUNNING)
+		return false;
+	if (polls != ch->seen_polls) {
+		ch->seen_polls = polls;
+		ch->seen_at = now;
+	}
+	return now - ch->seen_at < NETVSC_UNPOLLED_MS;
 }
 
 #endif

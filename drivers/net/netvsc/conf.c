@@ -15,7 +15,7 @@
 static int
 check_link_speeds(struct netvsc_port *port, uint32_t asked)
 {
-	uint64_t mbps = atomic_load(&port->session.link_speed) / 10000;
+	uint64_t mbps = atomic_load(&port->link.speed) / 10000;
 	uint32_t has = rte_eth_speed_bitflag((uint32_t)mbps, RTE_ETH_LINK_FULL_DUPLEX);
 
 	/* A list to negotiate from is met when the one speed there is stands in it. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
  * @file
- * Requests to the host and their answers: one outstanding at a time, serialised by the port's
- * control_lock (spec/nvsp.md §2).
+ * Control operations, requests to the host and their answers. One operation at a time: each entry
+ * point of the driver begins and ends one, and what is below it runs with the port's control_lock
+ * and never takes it. One request is outstanding at a time (spec/nvsp.md §2).
  */
 #ifndef HP_NETVSC_CONTROL_H
 #define HP_NETVSC_CONTROL_H
@@ -49,14 +50,43 @@ struct netvsc_request {
 	uint8_t reply[RNDIS_MAX_REQUEST];
 };
 
+/* ---- control.c ---- */
+
+/**
+ * A control operation begins: no other one runs until it ends, and it has the time of its kind. Not
+ * within another one, nor on the housekeeping alarm, which must not wait.
+ */
+void netvsc_control_begin(
+	struct netvsc_port *port, struct hpbus_op *op, const struct hpbus_op_kind *kind);
+/** The same for one that began at @p since (CLOCK_MONOTONIC, milliseconds). */
+void netvsc_control_begin_at(struct netvsc_port *port, struct hpbus_op *op,
+	const struct hpbus_op_kind *kind, int64_t since);
+void netvsc_control_end(struct netvsc_port *port, struct hpbus_op *op);
+
+/** Write a message that is not answered. */
+int netvsc_nvsp_post(struct netvsc_port *port, const struct nvsp_message *msg);
+/**
+ * Write a message and wait for its answer, of type @p expect, in netvsc_request.answer.
+ * @return 0; -EPROTO: another answer; -ETIMEDOUT: none, the port is broken; -ENODEV, -ENOTCONN
+ */
+int netvsc_nvsp_request(struct netvsc_port *port, const struct nvsp_message *msg, uint32_t expect);
+int netvsc_rndis_init(struct netvsc_port *port);
+int netvsc_rndis_halt(struct netvsc_port *port);
+int netvsc_query(struct netvsc_port *port, uint32_t oid, const void *in, uint32_t in_len, void *out,
+	uint32_t out_len, uint32_t *got);
+int netvsc_set(struct netvsc_port *port, uint32_t oid, const void *in, uint32_t in_len);
+
+/* ---- nvsp.c: the steps of attaching and detaching ---- */
+
 int netvsc_nvsp_init(struct netvsc_port *port);
 int netvsc_nvsp_configure(struct netvsc_port *port, uint32_t mtu);
 int netvsc_nvsp_buffers(struct netvsc_port *port);
 /** @param granted 0..want; a host that refuses grants 0 */
 int netvsc_nvsp_subchannels(struct netvsc_port *port, unsigned int want, unsigned int *granted);
 int netvsc_nvsp_revoke(struct netvsc_port *port);
-int netvsc_rndis_init(struct netvsc_port *port);
-int netvsc_rndis_halt(struct netvsc_port *port);
+
+/* ---- answers.c ---- */
+
 /** Completion of a control request, from the dispatcher; rx_lock of channel 0 held. */
 void netvsc_control_completion(
 	struct netvsc_port *port, uint64_t trans_id, const void *payload, uint32_t len);
@@ -64,9 +94,5 @@ void netvsc_control_completion(
 void netvsc_control_notice(struct netvsc_port *port, const void *payload, uint32_t len);
 /** RNDIS control message, a private copy; rx_lock of channel 0 held. */
 void netvsc_control_rndis(struct netvsc_port *port, const void *msg, uint32_t len);
-
-int netvsc_query(struct netvsc_port *port, uint32_t oid, const void *in, uint32_t in_len, void *out,
-	uint32_t out_len, uint32_t *got);
-int netvsc_set(struct netvsc_port *port, uint32_t oid, const void *in, uint32_t in_len);
 
 #endif

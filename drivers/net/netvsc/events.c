@@ -38,14 +38,14 @@ netvsc_link_update(struct rte_eth_dev *eth, int wait)
 {
 	struct netvsc_port *port = netvsc_port_of(eth);
 	bool running = atomic_load(&port->state) == NETVSC_STATE_RUNNING;
-	uint64_t mbps = atomic_load(&port->session.link_speed) / 10000;
+	uint64_t mbps = atomic_load(&port->link.speed) / 10000;
 	struct rte_eth_link link;
 
 	memset(&link, 0, sizeof(link));
 	link.link_duplex = RTE_ETH_LINK_FULL_DUPLEX;
 	link.link_autoneg = RTE_ETH_LINK_AUTONEG;
-	link.link_status = running && atomic_load(&port->session.link_up) ? RTE_ETH_LINK_UP
-									  : RTE_ETH_LINK_DOWN;
+	link.link_status =
+		running && atomic_load(&port->link.up) ? RTE_ETH_LINK_UP : RTE_ETH_LINK_DOWN;
 	link.link_speed = mbps == 0 ? RTE_ETH_SPEED_NUM_UNKNOWN : (uint32_t)mbps;
 	netvsc_compat_link(&link);
 	return rte_eth_linkstatus_set(eth, &link);
@@ -80,17 +80,12 @@ events_keep_moving(struct netvsc_port *port)
 	for (i = 0; i < port->session.n_channels; i++) {
 		struct netvsc_channel *ch = port->channels[i];
 
-		if (ch == NULL || !netvsc_channel_live(ch) || ch->polls != ch->tick_polls) {
-			if (ch != NULL)
-				ch->tick_polls = ch->polls;
-			continue;
-		}
-		if (!rte_spinlock_trylock(&ch->rx_lock))
+		if (netvsc_channel_is_polled(ch) || !rte_spinlock_trylock(&ch->rx_lock))
 			continue;
 		/* Another channel carries nothing but frames, and those wait for their queue. */
-		if (netvsc_channel_live(ch) && i == 0)
+		if (netvsc_channel_is_open(ch) && i == 0)
 			netvsc_rx_scan(ch);
-		else if (netvsc_channel_live(ch))
+		else if (netvsc_channel_is_open(ch))
 			netvsc_rx_flush(ch);
 		rte_spinlock_unlock(&ch->rx_lock);
 	}

@@ -27,7 +27,7 @@ int
 netvsc_infos_get(struct rte_eth_dev *eth, struct rte_eth_dev_info *info)
 {
 	struct netvsc_port *port = netvsc_port_of(eth);
-	uint64_t mbps = atomic_load(&port->session.link_speed) / 10000;
+	uint64_t mbps = atomic_load(&port->link.speed) / 10000;
 	const struct rte_eth_desc_lim lim = {
 		.nb_max = NETVSC_MAX_DESC,
 		.nb_min = NETVSC_MIN_DESC,
@@ -37,13 +37,13 @@ netvsc_infos_get(struct rte_eth_dev *eth, struct rte_eth_dev_info *info)
 	};
 
 	/* Cached answers only: no round trip to the host (pitfall N13). */
-	info->max_rx_queues = info->max_tx_queues = (uint16_t)port->session.max_queues;
+	info->max_rx_queues = info->max_tx_queues = (uint16_t)port->limits.max_queues;
 	info->max_mac_addrs = 1;
 	/* Frames are not scattered: an mbuf takes a whole one. */
 	info->min_rx_bufsize = netvsc_rx_room(eth->data->mtu);
 	info->min_mtu = RTE_ETHER_MIN_MTU;
-	info->max_mtu = (uint16_t)port->session.mtu;
-	info->max_rx_pktlen = netvsc_rx_room(port->session.mtu);
+	info->max_mtu = (uint16_t)port->limits.mtu;
+	info->max_rx_pktlen = netvsc_rx_room(port->limits.mtu);
 	info->tx_offload_capa = info->tx_queue_offload_capa = RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	info->rx_offload_capa = RTE_ETH_RX_OFFLOAD_RSS_HASH;
 	info->rx_desc_lim = info->tx_desc_lim = lim;
@@ -53,8 +53,8 @@ netvsc_infos_get(struct rte_eth_dev *eth, struct rte_eth_dev_info *info)
 	info->default_rxportconf.burst_size = info->default_txportconf.burst_size = 32;
 	info->speed_capa = rte_eth_speed_bitflag((uint32_t)mbps, RTE_ETH_LINK_FULL_DUPLEX);
 	info->err_handle_mode = RTE_ETH_ERROR_HANDLE_MODE_PASSIVE;
-	if (port->session.rss_caps != 0) {
-		info->reta_size = (uint16_t)port->session.reta_size;
+	if (port->limits.rss_caps != 0) {
+		info->reta_size = (uint16_t)port->limits.reta_size;
 		info->hash_key_size = NETVSC_RSS_KEY_LEN;
 		info->flow_type_rss_offloads = netvsc_rss_offloads(port);
 	}
@@ -66,15 +66,16 @@ static int
 port_refilter(struct rte_eth_dev *eth, uint32_t filter)
 {
 	struct netvsc_port *port = netvsc_port_of(eth);
+	struct hpbus_op op;
 	int rc = 0;
 
-	pthread_mutex_lock(&port->control_lock);
+	netvsc_control_begin(port, &op, &netvsc_op_setting);
 	if (eth->data->dev_started && port->session.attached && filter != port->session.filter)
 		rc = netvsc_set_filter(port, filter);
 	if (rc != 0)
 		NETVSC_LOG(ERR, port, "the host did not take packet filter %#x: %s", filter,
 			strerror(-rc));
-	pthread_mutex_unlock(&port->control_lock);
+	netvsc_control_end(port, &op);
 	return rc;
 }
 
@@ -118,28 +119,29 @@ int
 netvsc_mac_addr_set(struct rte_eth_dev *eth, struct rte_ether_addr *mac)
 {
 	struct netvsc_port *port = netvsc_port_of(eth);
-	uint8_t info[128];
-	int rc;
+	struct hpbus_op op;
+	int rc = 0;
 
-	if (rte_is_same_ether_addr(mac, &port->mac))
-		return 0;
-	pthread_mutex_lock(&port->control_lock);
-	rc = ndis_build_config_mac(info, sizeof(info), mac->addr_bytes);
-	if (rc > 0)
-		rc = netvsc_set(port, OID_GEN_RNDIS_CONFIG_PARAMETER, info, (uint32_t)rc);
-	if (rc == 0)
-		port->mac = *mac;
-	else if (rc == -EIO)
+	netvsc_control_begin(port, &op, &netvsc_op_setting);
+	/* ethdev sets the one there is at every start. */
+	if (!rte_is_same_ether_addr(mac, &port->session.mac)) {
+		rc = netvsc_set_mac(port, mac);
+		if (rc == 0) {
+			port->config.mac = *mac;
+			port->config.mac_user = true;
+		}
+	}
+	if (rc == -EIO)
 		NETVSC_LOG(ERR, port,
 			"the host refused the new MAC address; does the virtual "
 			"switch allow MAC spoofing?");
-	else
+	else if (rc != 0)
 		NETVSC_LOG(ERR, port, "cannot set the MAC address: %s%s", strerror(-rc),
 			rc == -ENOTSUP	  ? "; this host has no way to"
 			: rc == -ENODEV	  ? "; the device is gone, close the port"
 			: rc == -ENOTCONN ? "; reset the port (rte_eth_dev_reset)"
 					  : "");
-	pthread_mutex_unlock(&port->control_lock);
+	netvsc_control_end(port, &op);
 	return rc;
 }
 
@@ -149,8 +151,8 @@ netvsc_mtu_set(struct rte_eth_dev *eth, uint16_t mtu)
 	struct netvsc_port *port = netvsc_port_of(eth);
 
 	/* ethdev has checked the limits of dev_info; what the host sends is never longer. */
-	if (mtu > port->session.mtu) {
-		NETVSC_LOG(ERR, port, "MTU %u: the host allows %u", mtu, port->session.mtu);
+	if (mtu > port->limits.mtu) {
+		NETVSC_LOG(ERR, port, "MTU %u: the host allows %u", mtu, port->limits.mtu);
 		return -EINVAL;
 	}
 	return netvsc_check_pools(port, mtu);
@@ -167,8 +169,8 @@ int
 netvsc_fw_version(struct rte_eth_dev *eth, char *text, size_t size)
 {
 	struct netvsc_port *port = netvsc_port_of(eth);
-	int n = snprintf(text, size, "NVSP %u.%u", port->session.nvsp_version >> 16,
-		port->session.nvsp_version & 0xffff);
+	int n = snprintf(text, size, "NVSP %u.%u", port->limits.nvsp_version >> 16,
+		port->limits.nvsp_version & 0xffff);
 
 	return n < 0 ? -EINVAL : (size_t)n < size ? 0 : n + 1;
 }

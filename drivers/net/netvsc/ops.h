@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
  * @file
- * Operations of the ethdev that ethdev.c puts into its table, and what they share: settings
- * (info.c, rss.c), what is refused (conf.c), housekeeping (events.c), devargs (devargs.c).
+ * Operations of the ethdev that ethdev.c puts into its table, and what they share: coming and going
+ * (probe.c), settings (info.c, rss.c), what is refused (conf.c), housekeeping (events.c), devargs
+ * (devargs.c).
  */
 #ifndef HP_NETVSC_OPS_H
 #define HP_NETVSC_OPS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <rte_ethdev.h>
@@ -16,6 +18,14 @@
 #include "drivers/bus/vmbus/bus.h"
 
 struct netvsc_port;
+
+/* ---- ethdev.c, probe.c ---- */
+
+extern const struct eth_dev_ops netvsc_ops;
+/** What the bursts of the port run into: ours, or functions that do nothing. */
+void netvsc_set_bursts(struct rte_eth_dev *eth, bool on);
+/** Free what belongs to a port, which is not attached; not the structure itself. */
+void netvsc_port_free(struct netvsc_port *port);
 
 /* ---- info.c: ethdev operations that look or set one value ---- */
 

@@ -4,11 +4,13 @@
  * A port: what the application wants (config), what this attach learned from the host (session),
  * and what lives as long as the device is open. Ownership and threads:
  *
- * - struct netvsc_port belongs to the control side: ethdev operations, serialised by the
- *   application, take @a control_lock because the housekeeping alarm is an extra caller.
+ * - struct netvsc_port belongs to the control side: ethdev operations. They are serialised by the
+ *   application and take @a control_lock once each (control.h), because the housekeeping alarm is
+ *   an extra caller, which tries it.
  * - struct netvsc_channel (channel.h) owns both directions of one channel. Everything inbound is
  *   under its rx_lock, the outbound ring under its tx_lock; each is taken at most once per burst.
- *   Order: rx_lock before tx_lock; a holder of tx_lock never takes an rx_lock.
+ *   Order: rx_lock before tx_lock; a holder of tx_lock never takes an rx_lock. Its state, changed
+ *   with both held, says whether bursts may be inside.
  * - struct netvsc_rxq (rx.h) and netvsc_txq (tx.h) belong to the lcore that polls them; they refer
  *   to a channel. What a receiving lcore learns about sends (completions) travels to the sending
  *   lcore through netvsc_txq.completed, a single-producer (rx_lock) single-consumer ring.
@@ -45,7 +47,7 @@ extern int netvsc_logtype;
 #define NETVSC_RETA_MAX	   NDIS_RSS_TABLE_ENTRIES
 #define NETVSC_RSS_KEY_LEN 40u
 
-/** Bits of netvsc_port.state, the one word that a queue reads once per burst. */
+/** Bits of netvsc_port.state, an early exit for bursts; netvsc_channel.state decides. */
 #define NETVSC_STATE_RUNNING 0x1u
 #define NETVSC_STATE_GONE    0x2u /**< the host or the device went away */
 #define NETVSC_STATE_BROKEN  0x4u /**< the host broke the protocol; needs reset */
@@ -59,10 +61,12 @@ extern int netvsc_logtype;
 struct netvsc_channel;
 struct netvsc_txq;
 
-/** What the application and the user want; survives stop, reset and every change of session. */
+/** What the application and the user want; replayed onto every session. */
 struct netvsc_config {
-	uint64_t rss_hf;
-	bool reta_user; /**< the table is the user's, not derived */
+	bool mac_user; /**< the application has set the address: */
+	struct rte_ether_addr mac;
+	uint64_t rss_hf; /**< as asked for; the host may not have all of it */
+	bool reta_user;	 /**< the table is the user's, not derived */
 	uint16_t reta[NETVSC_RETA_MAX];
 	uint8_t rss_key[NETVSC_RSS_KEY_LEN];
 
@@ -71,10 +75,14 @@ struct netvsc_config {
 	uint32_t latency_ns;
 };
 
-/** What one attach learned from the host and agreed with it. */
+/**
+ * What one attach learned from the host and agreed with it. Replaced as a whole: all as in
+ * netvsc_session_none unless attached.
+ */
 struct netvsc_session {
 	bool attached;
 	uint32_t nvsp_version;
+	struct rte_ether_addr mac;	   /**< that the host knows the port by */
 	uint32_t recv_section, recv_count; /**< bytes of a section, sections */
 	uint32_t send_section, send_count;
 	uint32_t max_messages;	 /**< RNDIS messages per send */
@@ -86,10 +94,25 @@ struct netvsc_session {
 	uint32_t filter;     /**< packet filter as last set */
 	bool recv_connected, send_connected;
 	uint32_t control_section; /**< section kept for control messages in copy-only mode */
-	_Atomic uint32_t link_up;
-	_Atomic uint32_t link_speed; /**< units of 100 bit/s */
 	uint32_t reta_size;
 	uint32_t rss_caps; /**< NDIS capability flags, 0 = the host has none */
+};
+
+extern const struct netvsc_session netvsc_session_none;
+
+/** What dev_info tells, attached or not: what the last session that came up had. */
+struct netvsc_limits {
+	uint32_t nvsp_version;
+	uint32_t mtu;
+	uint32_t max_queues;
+	uint32_t reta_size;
+	uint32_t rss_caps;
+};
+
+/** What the host said of the link last. */
+struct netvsc_link {
+	_Atomic uint32_t up;
+	_Atomic uint32_t speed; /**< units of 100 bit/s */
 };
 
 struct netvsc_port {
@@ -98,7 +121,7 @@ struct netvsc_port {
 	_Atomic uint32_t state;
 	_Atomic uint32_t events;
 	atomic_bool alarm_stop;
-	pthread_mutex_t control_lock; /**< recursive */
+	pthread_mutex_t control_lock; /**< netvsc_control_begin() */
 	struct netvsc_counts counts;
 
 	/**
@@ -111,7 +134,8 @@ struct netvsc_port {
 
 	struct netvsc_config config;
 	struct netvsc_session session;
-	struct rte_ether_addr mac;
+	struct netvsc_limits limits;
+	struct netvsc_link link;
 	struct netvsc_section_pool sections;
 	uint32_t section_queues; /**< queues the pool is divided for, or NETVSC_UNDIVIDED */
 

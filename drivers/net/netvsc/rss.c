@@ -36,7 +36,7 @@ netvsc_rss_offloads(const struct netvsc_port *port)
 	size_t i;
 
 	for (i = 0; i < RTE_DIM(rss_map); i++)
-		if (port->session.rss_caps & rss_map[i].cap)
+		if (port->limits.rss_caps & rss_map[i].cap)
 			hf |= rss_map[i].hf;
 	return hf;
 }
@@ -61,9 +61,6 @@ netvsc_rss_query(struct netvsc_port *port)
 	uint32_t got = 0;
 	int rc;
 
-	port->session.rss_caps = 0;
-	port->session.max_queues = 1;
-	port->session.reta_size = 0;
 	if (port->session.nvsp_version < NVSP_VERSION_5)
 		return 0;
 	rc = ndis_build_rss_query(in, sizeof(in), nvsp_ndis_version(port->session.nvsp_version));
@@ -95,9 +92,8 @@ netvsc_rss_default(struct netvsc_port *port)
 
 	if (conf->rss_key != NULL)
 		memcpy(port->config.rss_key, conf->rss_key, NETVSC_RSS_KEY_LEN);
-	port->config.rss_hf = data->dev_conf.rxmode.mq_mode & RTE_ETH_MQ_RX_RSS_FLAG
-				      ? conf->rss_hf & netvsc_rss_offloads(port)
-				      : 0;
+	port->config.rss_hf =
+		data->dev_conf.rxmode.mq_mode & RTE_ETH_MQ_RX_RSS_FLAG ? conf->rss_hf : 0;
 	/* The user's table survives as long as its queues exist (pitfalls C3, H7). */
 	for (i = 0; i < NETVSC_RETA_MAX; i++)
 		valid = valid && port->config.reta[i] < n;
@@ -130,14 +126,11 @@ static int
 rss_apply_if_started(struct rte_eth_dev *eth)
 {
 	struct netvsc_port *port = netvsc_port_of(eth);
-	struct hpbus_op op;
 	int rc;
 
 	if (!eth->data->dev_started)
 		return 0;
-	hpbus_op_begin(&op, &netvsc_op_setting);
 	rc = netvsc_rss_apply(port);
-	hpbus_op_end(&op);
 	if (rc != 0)
 		NETVSC_LOG(ERR, port, "the host refused the RSS settings: %s", strerror(-rc));
 	return rc;
@@ -147,6 +140,7 @@ int
 netvsc_rss_hash_update(struct rte_eth_dev *eth, struct rte_eth_rss_conf *conf)
 {
 	struct netvsc_port *port = netvsc_port_of(eth);
+	struct hpbus_op op;
 	int rc;
 
 	if (conf->rss_key != NULL && conf->rss_key_len != NETVSC_RSS_KEY_LEN) {
@@ -154,12 +148,12 @@ netvsc_rss_hash_update(struct rte_eth_dev *eth, struct rte_eth_rss_conf *conf)
 			conf->rss_key_len);
 		return -EINVAL;
 	}
-	pthread_mutex_lock(&port->control_lock);
+	netvsc_control_begin(port, &op, &netvsc_op_setting);
 	if (conf->rss_key != NULL)
 		memcpy(port->config.rss_key, conf->rss_key, NETVSC_RSS_KEY_LEN);
-	port->config.rss_hf = conf->rss_hf & netvsc_rss_offloads(port);
+	port->config.rss_hf = conf->rss_hf;
 	rc = rss_apply_if_started(eth);
-	pthread_mutex_unlock(&port->control_lock);
+	netvsc_control_end(port, &op);
 	return rc;
 }
 
@@ -171,7 +165,7 @@ netvsc_rss_hash_conf_get(struct rte_eth_dev *eth, struct rte_eth_rss_conf *conf)
 	if (conf->rss_key != NULL && conf->rss_key_len >= NETVSC_RSS_KEY_LEN)
 		memcpy(conf->rss_key, port->config.rss_key, NETVSC_RSS_KEY_LEN);
 	conf->rss_key_len = NETVSC_RSS_KEY_LEN;
-	conf->rss_hf = port->config.rss_hf;
+	conf->rss_hf = port->config.rss_hf & netvsc_rss_offloads(port);
 	return 0;
 }
 
@@ -180,12 +174,13 @@ netvsc_reta_update(struct rte_eth_dev *eth, struct rte_eth_rss_reta_entry64 *ret
 {
 	struct netvsc_port *port = netvsc_port_of(eth);
 	uint16_t table[NETVSC_RETA_MAX];
+	struct hpbus_op op;
 	uint16_t i;
 	int rc;
 
-	if (size != port->session.reta_size) {
+	if (size != port->limits.reta_size) {
 		NETVSC_LOG(ERR, port, "the RSS table has %u entries, not %u",
-			port->session.reta_size, size);
+			port->limits.reta_size, size);
 		return -EINVAL;
 	}
 	memcpy(table, port->config.reta, sizeof(table));
@@ -203,11 +198,11 @@ netvsc_reta_update(struct rte_eth_dev *eth, struct rte_eth_rss_reta_entry64 *ret
 		}
 		table[i] = group->reta[at];
 	}
-	pthread_mutex_lock(&port->control_lock);
+	netvsc_control_begin(port, &op, &netvsc_op_setting);
 	memcpy(port->config.reta, table, sizeof(table));
 	port->config.reta_user = true;
 	rc = rss_apply_if_started(eth);
-	pthread_mutex_unlock(&port->control_lock);
+	netvsc_control_end(port, &op);
 	return rc;
 }
 
@@ -217,9 +212,9 @@ netvsc_reta_query(struct rte_eth_dev *eth, struct rte_eth_rss_reta_entry64 *reta
 	struct netvsc_port *port = netvsc_port_of(eth);
 	uint16_t i;
 
-	if (size != port->session.reta_size) {
+	if (size != port->limits.reta_size) {
 		NETVSC_LOG(ERR, port, "the RSS table has %u entries, not %u",
-			port->session.reta_size, size);
+			port->limits.reta_size, size);
 		return -EINVAL;
 	}
 	for (i = 0; i < size; i++)

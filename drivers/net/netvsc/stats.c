@@ -316,7 +316,12 @@ netvsc_priv_dump(struct rte_eth_dev *eth, FILE *f)
 	struct netvsc_port *port = netvsc_port_of(eth);
 	unsigned int i;
 
-	pthread_mutex_lock(&port->control_lock);
+	/* Somebody who looks at a hang must not hang with it. */
+	if (pthread_mutex_trylock(&port->control_lock) != 0) {
+		fprintf(f, "device %s, state %#x: a control operation is going on, ask again\n",
+			port->bus->name, atomic_load(&port->state));
+		return 0;
+	}
 	fprintf(f,
 		"device %s (%s) over %s, NVSP %#x, %s, state %#x, MTU %u\n"
 		"receive buffer %zu bytes in %u sections of %u; send sections %u of %u\n",
@@ -329,14 +334,13 @@ netvsc_priv_dump(struct rte_eth_dev *eth, FILE *f)
 	for (i = 0; i < port->session.n_channels; i++) {
 		const struct netvsc_channel *ch = port->channels[i];
 
-		if (ch == NULL || !ch->open)
+		if (ch == NULL || !netvsc_channel_is_open(ch))
 			continue;
 		fprintf(f, "channel %u relid %u\n", i, ch->bus.relid);
 		dump_ring(f, "guest->host", &ch->bus.tx, "write", ch->out.next_w);
 		dump_ring(f, "host->guest", &ch->bus.rx, "read", ch->in.next_r);
-		fprintf(f, "  receive completions waiting %u, scanned ahead %llu bytes\n",
-			ch->done_head - ch->done_tail,
-			(unsigned long long)(ch->scanned - ch->consumed));
+		fprintf(f, "  receive completions waiting %u, scanned ahead %u bytes\n",
+			ch->done_head - ch->done_tail, ch->ahead);
 	}
 	pthread_mutex_unlock(&port->control_lock);
 	return 0;

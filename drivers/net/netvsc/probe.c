@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A port comes and goes: the bus's driver. Probe and remove run on EAL's control threads, one at a
+ * time; until a port is announced nobody else knows it, so that probing takes no lock.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_malloc.h>
+
+#include "drivers/net/netvsc/attach.h"
+#include "drivers/net/netvsc/channel.h"
+#include "drivers/net/netvsc/ops.h"
+#include "drivers/net/netvsc/port.h"
+#include "lib/netvsp/toeplitz.h"
+
+static void
+netvsc_on_gone(struct hpbus_device *bus)
+{
+	struct netvsc_port *port = bus->driver_data;
+
+	if (port == NULL)
+		return;
+	atomic_fetch_or(&port->state, NETVSC_STATE_GONE);
+	atomic_fetch_or(&port->events, NETVSC_EVENT_GONE);
+}
+
+void
+netvsc_port_free(struct netvsc_port *port)
+{
+	unsigned int i;
+
+	netvsc_section_pool_free(&port->sections);
+	for (i = 0; i < HPBUS_MAX_CHANNELS; i++)
+		if (port->channels[i] != NULL) {
+			rte_free(port->channels[i]->done);
+			rte_free(port->channels[i]);
+			port->channels[i] = NULL;
+		}
+	rte_memzone_free(port->control_zone);
+	port->control_zone = NULL;
+	pthread_mutex_destroy(&port->control_lock);
+}
+
+static int
+port_init(struct netvsc_port *port, struct rte_eth_dev *eth, struct hpbus_device *bus)
+{
+	char name[RTE_MEMZONE_NAMESIZE];
+
+	port->eth = eth;
+	port->bus = bus;
+	port->session = netvsc_session_none;
+	memcpy(port->config.rss_key, toeplitz_default_key, sizeof(port->config.rss_key));
+	pthread_mutex_init(&port->control_lock, NULL);
+	rte_spinlock_init(&port->counts.lock);
+	/* A page of its own: a request never crosses one (pitfall A5). */
+	snprintf(name, sizeof(name), "netvsc_ctl_%u", eth->data->port_id);
+	port->control_zone = rte_memzone_reserve_aligned(name, RNDIS_MAX_REQUEST,
+		bus->device.numa_node, RTE_MEMZONE_IOVA_CONTIG, VMBUS_PAGE_SIZE);
+	if (port->control_zone == NULL) {
+		NETVSC_LOG(ERR, port,
+			"no memory for a page of requests on node %d (%s); give EAL more (-m, "
+			"--socket-mem)",
+			bus->device.numa_node, rte_strerror(rte_errno));
+		return -ENOMEM;
+	}
+	port->control_usable =
+		hpbus_dma_usable(bus, port->control_zone->addr, port->control_zone->len);
+	return 0;
+}
+
+static int
+port_bring_up(struct netvsc_port *port, struct rte_eth_dev *eth, struct hpbus_device *bus)
+{
+	int rc;
+
+	rc = bus->backend->open(bus);
+	if (rc != 0)
+		return rc;
+	/* Applications stop over a port of no node (pitfall A6). */
+	eth->data->numa_node = hpbus_device_node(bus);
+	rc = port_init(port, eth, bus);
+	if (rc == 0)
+		rc = netvsc_attach(port, 1, NETVSC_DEFAULT_MTU);
+	if (rc != 0)
+		goto close;
+	eth->data->mac_addrs = rte_calloc("netvsc_mac", 1, sizeof(*eth->data->mac_addrs), 0);
+	if (eth->data->mac_addrs == NULL) {
+		NETVSC_LOG(ERR, port,
+			"no memory for the MAC address; give EAL more (-m, --socket-mem)");
+		rc = -ENOMEM;
+		goto detach;
+	}
+	eth->data->mac_addrs[0] = port->session.mac;
+	hpbus_device_set_driver_data(bus, port, netvsc_on_gone);
+	/* Gone before anybody listened: the queues must know. */
+	if (atomic_load(&bus->gone))
+		netvsc_on_gone(bus);
+	rc = netvsc_events_start(port);
+	if (rc == 0)
+		return 0;
+	NETVSC_LOG(ERR, port, "no alarm for housekeeping: %s; is EAL's interrupt thread running?",
+		strerror(-rc));
+	hpbus_device_set_driver_data(bus, NULL, NULL);
+detach:
+	netvsc_detach(port, false);
+close:
+	bus->backend->close(bus);
+	netvsc_port_free(port);
+	return rc;
+}
+
+static int
+netvsc_probe(struct hpbus_device *bus)
+{
+	char name[RTE_ETH_NAME_MAX_LEN];
+	struct rte_eth_dev *eth;
+	struct netvsc_port *port;
+	int rc;
+
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY) {
+		HPBUS_LOG(ERR, "%s: secondary processes are not supported yet", bus->name);
+		return -ENOTSUP;
+	}
+	rc = netvsc_devargs_name(bus, name);
+	if (rc != 0)
+		return rc;
+	eth = rte_eth_dev_allocate(name);
+	if (eth == NULL) {
+		HPBUS_LOG(ERR, "%s: ethdev has no port for it: too many, or one of this name",
+			bus->name);
+		return -ENOMEM;
+	}
+	port = rte_zmalloc_socket(
+		"netvsc_port", sizeof(*port), RTE_CACHE_LINE_SIZE, bus->device.numa_node);
+	eth->data->dev_private = port;
+	eth->device = &bus->device;
+	if (port == NULL) {
+		HPBUS_LOG(ERR,
+			"%s: no memory for a port on node %d; give EAL more (-m, --socket-mem)",
+			bus->name, bus->device.numa_node);
+		rte_eth_dev_release_port(eth);
+		return -ENOMEM;
+	}
+	port->bus = bus;
+	rc = netvsc_devargs_parse(port, bus->device.devargs);
+	if (rc == 0) {
+		struct hpbus_op op;
+
+		hpbus_op_begin(&op, &netvsc_op_probe);
+		rc = port_bring_up(port, eth, bus);
+		hpbus_op_end(&op);
+	}
+	if (rc != 0) {
+		rte_eth_dev_release_port(eth);
+		return rc;
+	}
+	eth->data->dev_flags |=
+		RTE_ETH_DEV_INTR_LSC | RTE_ETH_DEV_INTR_RMV | RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS;
+	eth->dev_ops = &netvsc_ops;
+	netvsc_set_bursts(eth, false);
+	rte_eth_dev_probing_finish(eth);
+	return 0;
+}
+
+static int
+netvsc_remove(struct hpbus_device *bus)
+{
+	const struct netvsc_port *port = bus->driver_data;
+	struct rte_eth_dev *eth;
+	int rc;
+
+	/* Closed already by the application. */
+	if (port == NULL)
+		return 0;
+	eth = port->eth;
+	if (eth->data->dev_started) {
+		rc = rte_eth_dev_stop(eth->data->port_id);
+		if (rc != 0)
+			return rc;
+	}
+	return rte_eth_dev_close(eth->data->port_id);
+}
+
+static struct hpbus_driver netvsc_driver = {
+	.driver = {.name = "net_netvsc"},
+	.probe = netvsc_probe,
+	.remove = netvsc_remove,
+};
+
+RTE_INIT(netvsc_driver_init)
+{
+	hpbus_register_driver(&netvsc_driver);
+}
+
+/* What dpdk-pmdinfo reads from the plugin (spec/dpdk-driver-api.md §12). */
+static const char netvsc_pmd_info[] __attribute__((used)) =
+	"PMD_INFO_STRING= {\"name\": \"net_netvsc\", \"params\": \"vfio-user=<path> "
+	"tx_copybreak=<int> latency=<int> name=<string>\", \"kmod\": \"* uio_hv_generic\", \"pci_ids\": []}";

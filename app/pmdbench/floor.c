@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The floor: a bare loop on the rings of a port. */
 #include <errno.h>
-#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
-#include <rte_alarm.h>
 #include <rte_ethdev.h>
 #include <rte_malloc.h>
 #include <rte_memcpy.h>
@@ -206,35 +204,6 @@ floor_tx(struct floor *floor, uint16_t queue, struct rte_mbuf **pkts, uint16_t n
 
 /* ---- taking over ---- */
 
-static sem_t parked;
-
-static void
-park(void *arg)
-{
-	sem_t never;
-
-	sem_post(&parked);
-	sem_init(&never, 0, 0);
-	while (sem_wait(&never) != 0)
-		;
-}
-
-/*
- * The driver also works from EAL's interrupt thread, when nobody polls. That must not happen any
- * more: the thread stays in an alarm of ours until the process ends.
- */
-static int
-park_driver(void)
-{
-	int rc;
-
-	sem_init(&parked, 0, 0);
-	rc = rte_eal_alarm_set(1, park, NULL);
-	while (rc == 0 && sem_wait(&parked) != 0)
-		;
-	return rc;
-}
-
 static int
 queue_init(struct floor *floor, const struct hvsim_device *device, uint32_t k, uint32_t sections)
 {
@@ -278,9 +247,6 @@ floor_create(struct floor **out, struct bench_host *host, uint32_t queues, struc
 	if (floor == NULL)
 		return -ENOMEM;
 	*out = floor;
-	rc = park_driver();
-	if (rc != 0)
-		return rc;
 	/* What the host still had to say. */
 	for (k = 0; k < queues; k++)
 		while (rte_eth_rx_burst(0, (uint16_t)k, &m, 1) != 0)

@@ -17,7 +17,8 @@
 struct floor;
 
 /**
- * Take the rings over from the driver, which must not be used any more.
+ * Take the rings over from the driver, which must not be used any more, not by EAL's threads
+ * either.
  * @return 0 or a negative errno
  */
 int floor_create(

@@ -17,6 +17,7 @@
 struct bench_guest {
 	struct rte_mempool *pool;
 	uint32_t queues;
+	bool parked;	     /**< EAL's interrupt thread sleeps for good */
 	struct floor *floor; /**< NULL: rte_ethdev and the driver behind it */
 };
 

@@ -27,7 +27,7 @@
 static void
 nic_text(char *text, size_t len, uint32_t queues)
 {
-	snprintf(text, len, "channels=%u,spoof=on", queues);
+	snprintf(text, len, "channels=%u,spoof=on,outstanding=0", queues);
 }
 
 /* Where the subject will put its socket, for the rig, which wants to know it beforehand. */
@@ -197,15 +197,17 @@ process_stop(struct process *process)
 
 /* Under a name that says what it is, for callgrind_annotate and test/bench/functions.py. */
 static int
-keep_file(const char *path, const char *keep, enum bench_pmd pmd, const struct bench_cell *cell)
+keep_file(const char *path, const char *keep, enum bench_pmd pmd, const struct bench_cell *cell,
+	uint64_t frames)
 {
 	char name[512], line[512];
 	FILE *in, *out;
 	int rc = 0;
 
-	snprintf(name, sizeof(name), "%s/%s-%s-%u-burst%u-ppis%u-queues%u-flows%u.callgrind", keep,
+	snprintf(name, sizeof(name),
+		"%s/%s-%s-%u-burst%u-ppis%u-queues%u-flows%u-frames%llu.callgrind", keep,
 		bench_pmd_names[pmd], bench_op_names[cell->op], cell->size, cell->burst, cell->ppis,
-		cell->queues, cell->flows);
+		cell->queues, cell->flows, (unsigned long long)frames);
 	in = fopen(path, "r");
 	if (in == NULL)
 		return -errno;
@@ -223,7 +225,7 @@ keep_file(const char *path, const char *keep, enum bench_pmd pmd, const struct b
 
 int
 process_instructions(struct process *process, const char *keep, const struct bench_cell *cell,
-	uint64_t *instructions)
+	uint64_t frames, uint64_t *instructions)
 {
 	unsigned long long n = 0;
 	char path[256], line[256];
@@ -241,5 +243,5 @@ process_instructions(struct process *process, const char *keep, const struct ben
 	*instructions = n;
 	if (!found)
 		return -EBADMSG;
-	return keep == NULL ? 0 : keep_file(path, keep, process->pmd, cell);
+	return keep == NULL ? 0 : keep_file(path, keep, process->pmd, cell, frames);
 }

@@ -39,11 +39,12 @@ void process_ask(
 	struct process *process, const struct bench_request *request, struct bench_reply *reply);
 void process_stop(struct process *process);
 /**
- * Instructions in the counted functions of the last BENCH_COUNT, which was of @p cell.
+ * Instructions in the counted functions of the last BENCH_COUNT, which was of @p cell and @p
+ * frames.
  * @param keep folder to keep callgrind's file in, under the cell's name; or NULL
  * @return 0 or a negative errno
  */
 int process_instructions(struct process *process, const char *keep, const struct bench_cell *cell,
-	uint64_t *instructions);
+	uint64_t frames, uint64_t *instructions);
 
 #endif

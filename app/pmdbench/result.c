@@ -67,9 +67,14 @@ static const struct {
 };
 #define COLUMNS (sizeof(columns) / sizeof(columns[0]))
 
+/* Of the machine before we add to it; negative: not known. */
+static double load_before = -1;
+
 void
 result_header(FILE *out)
 {
+	if (getloadavg(&load_before, 1) != 1)
+		load_before = -1;
 	fprintf(out, "%-36s", "ticks (quartiles) / instructions");
 	for (unsigned int i = 0; i < COLUMNS; i++)
 		fprintf(out, " | %-24s", columns[i].title);
@@ -156,7 +161,6 @@ static struct json_object *
 machine(void)
 {
 	struct json_object *m = json_object_new_object();
-	double load[1] = {0};
 	struct utsname u;
 	char text[32];
 	time_t now = time(NULL);
@@ -167,8 +171,7 @@ machine(void)
 	json_object_object_add(m, "cpus", json_object_new_int64(sysconf(_SC_NPROCESSORS_ONLN)));
 	if (uname(&u) == 0)
 		json_object_object_add(m, "kernel", json_object_new_string(u.release));
-	if (getloadavg(load, 1) == 1)
-		json_object_object_add(m, "load", number(load[0]));
+	json_object_object_add(m, "load", number(load_before));
 	if (gmtime_r(&now, &tm) != NULL && strftime(text, sizeof(text), "%FT%TZ", &tm) != 0)
 		json_object_object_add(m, "date", json_object_new_string(text));
 	json_object_object_add(m, "unit",

@@ -26,7 +26,7 @@ struct result_row {
 
 /** Quartiles of @p n > 0 samples, which are sorted on the way. */
 void result_quartiles(struct result *result, double *samples, unsigned int n);
-/** A line for each row as it comes, after result_header(). */
+/** Before all else, also to see how busy the machine is; then a line for each row as it comes. */
 void result_header(FILE *out);
 void result_line(FILE *out, const struct result_row *row);
 /** @return 0 or a negative errno */

@@ -7,8 +7,9 @@
 
 #include "app/pmdbench/rounds.h"
 
-/* Instructions are the same in every turn but for what a driver does now and then. */
-#define COUNT_TURNS 256u
+/* So many that what a driver does now and then, such as freeing what was sent, averages out. */
+#define COUNT_TURNS  256u
+#define COUNT_FRAMES 8192u
 
 static void
 result_fail(struct result *result, const struct bench_reply *reply)
@@ -70,8 +71,9 @@ time_cell(struct process *subjects, const struct rounds_options *o, struct resul
 static void
 count_cell(struct process *process, const struct rounds_options *o, struct result_row *row)
 {
+	uint64_t turns = (uint64_t)COUNT_TURNS * row->cell.burst * row->cell.queues;
 	const struct bench_request request = {
-		BENCH_COUNT, row->cell, (uint64_t)COUNT_TURNS * row->cell.burst * row->cell.queues};
+		BENCH_COUNT, row->cell, turns > COUNT_FRAMES ? turns : COUNT_FRAMES};
 	struct result *result = &row->pmd[process->pmd];
 	struct bench_reply reply;
 	uint64_t n = 0;
@@ -80,7 +82,8 @@ count_cell(struct process *process, const struct rounds_options *o, struct resul
 	if (!result->present)
 		return;
 	process_ask(process, &request, &reply);
-	if (reply.rc == 0 && process_instructions(process, o->keep, &row->cell, &n) != 0) {
+	if (reply.rc == 0 &&
+		process_instructions(process, o->keep, &row->cell, reply.frames, &n) != 0) {
 		reply.rc = -EIO;
 		snprintf(reply.error, sizeof(reply.error), "callgrind has left no count");
 	}

@@ -350,7 +350,7 @@ uint32_t nic_oid_query(struct host_nic *nic, uint32_t oid, const uint8_t *in, ui
 uint32_t nic_oid_set(struct host_nic *nic, uint32_t oid, const uint8_t *in, uint32_t in_len);
 void nic_oid_indicate_offloads(struct host_nic *nic);
 
-/* ---- nic_rx.c ---- */
+/* ---- nic_sections.c ---- */
 
 /* Cut the receive buffer into sections. Returns -EINVAL when it is too small. */
 int nic_rx_sections(struct host_nic *nic);
@@ -368,6 +368,12 @@ void nic_rx_free_section(struct host_nic *nic, uint32_t section);
  */
 int nic_rx_write(struct host_nic *nic, unsigned int channel, uint32_t channel_type, uint32_t first,
 	uint32_t last, const struct vmbus_xfer_range *ranges, uint32_t n, uint32_t reserve);
+/* The @p n sections from @p first to @p last, a chain, come back. Control goes out in single ones.
+ */
+void nic_rx_free_chain(struct host_nic *nic, uint32_t first, uint32_t last, uint32_t n);
+
+/* ---- nic_rx.c ---- */
+
 unsigned int nic_rx_poll(struct host_nic *nic, unsigned int budget);
 /* Would nic_rx_poll() ask the port for frames? */
 bool nic_rx_wants_port(const struct host_nic *nic);

@@ -1,182 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Frames towards the guest (spec/nvsp.md §6, spec/rndis.md §4): the port writes straight into
- * receive sections, the RNDIS header goes in front, ranges are gathered into transfer-page packets.
+ * receive sections, the RNDIS header goes in front, ranges are gathered into transfer-page packets
+ * (nic_sections.c).
  * The guest can write the receive buffer at any time: what decides anything is loaded once.
  */
-#include <stdlib.h>
-
 #include "lib/host/nic_internal.h"
 
-/* Where frames start in a section: behind header and four PPIs, or where OpenVMM puts them. */
-#define DATA_AT_SMALL 128u
-#define DATA_AT_LARGE 256u
-/* A section that the user did not choose begins where no other ends, as 1728 bytes do. */
-#define CACHE_LINE 64u
 /* EtherType of a tagged frame as it lies in memory. */
 #define VLAN_TYPE 0x0081u
 #define RX_CHECKSUMS                                                                               \
 	(NDIS_CAN_RX_IP4 | NDIS_CAN_RX_TCP4 | NDIS_CAN_RX_UDP4 | NDIS_CAN_RX_TCP6 |                \
 		NDIS_CAN_RX_UDP6)
-
-/* ---- sections ---- */
-
-int
-nic_rx_sections(struct host_nic *nic)
-{
-	uint32_t frame = nic->mtu_field + OFFLOAD_VLAN_TAG + NIC_SECTION_TAIL, n, i;
-
-	nic->section_bytes = nic->config.section_bytes;
-	nic->data_offset = DATA_AT_SMALL;
-	if (nic->section_bytes < DATA_AT_SMALL + frame) {
-		nic->data_offset = DATA_AT_LARGE;
-		if (nic->section_bytes < DATA_AT_LARGE + frame)
-			nic->section_bytes =
-				(DATA_AT_LARGE + frame + CACHE_LINE - 1) & ~(CACHE_LINE - 1);
-	}
-	n = (uint32_t)(nic->recv.len / nic->section_bytes);
-	if (nic->knobs.recv_sections != 0 && n > nic->knobs.recv_sections)
-		n = nic->knobs.recv_sections;
-	if (n < NIC_CONTROL_SECTIONS + nic->config.channels)
-		return -EINVAL;
-	nic->sections = calloc(n, sizeof(*nic->sections));
-	if (nic->sections == NULL)
-		return -ENOMEM;
-	/* Only with the sections there: a close of the channel walks them. */
-	nic->sections_n = n;
-	nic->reserved = NIC_CONTROL_SECTIONS;
-	nic->free_first = NIC_NONE;
-	for (i = nic->sections_n; i-- > 0;)
-		nic_rx_free_section(nic, i);
-	return 0;
-}
-
-void
-nic_rx_release(struct host_nic *nic)
-{
-	unsigned int i;
-
-	free(nic->sections);
-	nic->sections = NULL;
-	nic->sections_n = nic->free_n = nic->free_control_n = 0;
-	for (i = 0; i < HOST_MAX_CHANNELS; i++)
-		nic->channels[i].batch_n = 0;
-}
-
-void
-nic_rx_free_section(struct host_nic *nic, uint32_t section)
-{
-	if (section < nic->reserved) {
-		nic->free_control[nic->free_control_n++] = section;
-		return;
-	}
-	nic->sections[section].next = nic->free_first;
-	nic->free_first = section;
-	nic->free_n++;
-}
-
-uint32_t
-nic_rx_control_section(struct host_nic *nic)
-{
-	return nic->free_control_n == 0 ? NIC_NONE : nic->free_control[--nic->free_control_n];
-}
-
-/* The @p n sections from @p first to @p last come back. Control goes out in single ones. */
-static void
-free_chain(struct host_nic *nic, uint32_t first, uint32_t last, uint32_t n)
-{
-	if (first < nic->reserved) {
-		nic_rx_free_section(nic, first);
-		return;
-	}
-	nic->sections[last].next = nic->free_first;
-	nic->free_first = first;
-	nic->free_n += n;
-}
-
-/* A packet that is with the guest no longer is. */
-static void
-packet_back(struct host_nic *nic, uint32_t first)
-{
-	struct nic_section *s = &nic->sections[first];
-
-	s->outstanding = false;
-	free_chain(nic, first, s->last, s->n);
-}
-
-const char *
-nic_rx_ack(
-	struct host_nic *nic, unsigned int channel, uint64_t tid, const void *payload, uint32_t len)
-{
-	struct nic_section *s;
-	uint32_t type;
-
-	if (channel == 0 && (tid == NIC_TID_VF || tid == NIC_TID_SWITCH))
-		return NULL; /* answer to a notice: optional, may be empty */
-	if (nic->sections == NULL)
-		return NULL; /* revoked: drain */
-	if (len < 8)
-		return "receive completion without a message";
-	memcpy(&type, payload, sizeof(type));
-	if (type != NVSP_TYPE_RNDIS_COMPLETE)
-		return "receive completion of another type";
-	tid -= nic->knobs.tid_base;
-	if (tid >= nic->sections_n)
-		return "receive completion with an unknown transaction id";
-	s = &nic->sections[tid];
-	if (!s->outstanding)
-		return "receive completion of a packet that is not outstanding";
-	if (s->channel != channel)
-		return "receive completion on another channel";
-	packet_back(nic, (uint32_t)tid);
-	return NULL;
-}
-
-void
-nic_rx_reclaim(struct host_nic *nic, unsigned int channel)
-{
-	uint32_t i;
-
-	for (i = 0; i < nic->sections_n; i++)
-		if (nic->sections[i].outstanding && nic->sections[i].channel == channel)
-			packet_back(nic, i);
-}
-
-int
-nic_rx_write(struct host_nic *nic, unsigned int channel, uint32_t channel_type, uint32_t first,
-	uint32_t last, const struct vmbus_xfer_range *ranges, uint32_t n, uint32_t reserve)
-{
-	struct {
-		struct vmbus_packet desc;
-		struct vmbus_xfer_header xfer;
-		uint8_t rest[NIC_BATCH_MAX * sizeof(struct vmbus_xfer_range) +
-			     sizeof(struct nvsp_message) + 8];
-	} pkt;
-	uint32_t ranges_len = n * (uint32_t)sizeof(*ranges);
-	uint32_t header = (uint32_t)(sizeof(pkt.desc) + sizeof(pkt.xfer)) + ranges_len;
-	struct nic_section *s = &nic->sections[first];
-	struct nvsp_message msg;
-	int rc;
-
-	vmbus_packet_init(&pkt.desc, VMBUS_PACKET_XFER_PAGES, header, header + nic->message_size,
-		VMBUS_FLAG_COMPLETION, first + nic->knobs.tid_base);
-	pkt.xfer = (struct vmbus_xfer_header){.set_id = nic->recv_id, .range_count = n};
-	memcpy(pkt.rest, ranges, ranges_len);
-	nvsp_build_rndis(&msg, channel_type, NVSP_SECTION_NONE, 0);
-	memcpy(pkt.rest + ranges_len, &msg, sizeof(msg));
-	rc = vmbus_ring_write(
-		&nic->channels[channel].out, &pkt, header + nic->message_size, reserve);
-	if (rc != 0)
-		return rc;
-	s->outstanding = true;
-	s->channel = (uint8_t)channel;
-	s->last = last;
-	s->n = (uint16_t)n;
-	nic->stats.rx_packets++;
-	return 0;
-}
-
-/* ---- frames ---- */
 
 static bool
 rx_ready(const struct host_nic *nic)
@@ -243,7 +78,7 @@ batch_flush(struct host_nic *nic, unsigned int channel)
 	if (rc != 0) {
 		*(rc == -EAGAIN ? &nic->stats.rx_dropped_ring_full
 				: &nic->stats.rx_dropped_channel) += n;
-		free_chain(nic, ch->batch_first, ch->batch_last, n);
+		nic_rx_free_chain(nic, ch->batch_first, ch->batch_last, n);
 		return;
 	}
 	nic->stats.rx_frames += n;
@@ -254,7 +89,7 @@ batch_flush(struct host_nic *nic, unsigned int channel)
 	}
 }
 
-static void
+static inline void
 batch_add(struct host_nic *nic, unsigned int channel, uint32_t section, uint32_t offset,
 	uint32_t count, uint32_t frame_len, unsigned int kind)
 {
@@ -315,13 +150,25 @@ rx_malform(struct host_nic *nic, uint8_t *message, uint32_t *offset, uint32_t *c
 	}
 }
 
+static unsigned int
+rx_channel(const struct host_nic *nic, uint32_t hash)
+{
+	uint32_t channel = nic->rss.table[hash % NDIS_RSS_TABLE_ENTRIES];
+
+	/* A table may name a channel that is not open yet: the primary takes its frames. */
+	return channel < HOST_MAX_CHANNELS && nic->channels[channel].open &&
+			       !nic->channels[channel].dead
+		       ? channel
+		       : 0;
+}
+
 /* Channel for a frame, and its hash PPIs. */
 static unsigned int
 rx_spread(struct host_nic *nic, const struct offload_headers *headers, const uint8_t *head,
 	struct rndis_packet_builder *b)
 {
 	uint8_t input[TOEPLITZ_MAX_INPUT];
-	uint32_t type, hash, len, channel;
+	uint32_t type, hash, len;
 
 	len = offload_hash_input(
 		headers, head, nic->rss.hash_info, nic->knobs.udp_hash, input, &type);
@@ -330,12 +177,7 @@ rx_spread(struct host_nic *nic, const struct offload_headers *headers, const uin
 	hash = toeplitz_hash(&nic->toeplitz, input, len);
 	rndis_packet_add(b, RNDIS_PPI_HASH_VALUE, hash);
 	rndis_packet_add(b, RNDIS_PPI_HASH_INFO, NDIS_HASH_TOEPLITZ | type);
-	channel = nic->rss.table[hash % NDIS_RSS_TABLE_ENTRIES];
-	/* A table may name a channel that is not open yet: the primary takes its frames. */
-	return channel < HOST_MAX_CHANNELS && nic->channels[channel].open &&
-			       !nic->channels[channel].dead
-		       ? channel
-		       : 0;
+	return rx_channel(nic, hash);
 }
 
 static uint32_t
@@ -415,18 +257,34 @@ rx_deliver(struct host_nic *nic, uint32_t section, uint32_t len)
 	return true;
 }
 
+/* A header with the hash PPIs, as rx_spread() adds them. */
+struct rx_hashed {
+	struct rndis_packet packet;
+	struct rndis_ppi value, info;
+};
+static_assert(sizeof(struct rx_hashed) == 76, "PPIs follow the header at once");
+
 /*
- * What a poll knows beforehand of all its frames. Nothing but addresses decides about a frame that
- * is
- * @a plain: no hash, no checksums, no spoiled messages.
+ * What a poll knows beforehand of all its frames. With @a plain, nothing but addresses and ports
+ * decides about most: no checksums, no spoiled messages. Headers are templates.
  */
 struct rx_plan {
 	bool plain;
+	bool hash;
 	uint64_t mac; /* the guest's, as rx_address() gives it; an impossible one: not wanted */
+	uint32_t udp_type,
+		tcp_type; /* of the hash over IPv4 addresses and ports; 0: without them */
 	struct rndis_packet header;
+	struct rx_hashed hashed;
 };
 
 #define RX_NO_ADDRESS UINT64_MAX
+/* Addresses and ports of IPv4 without options, in a frame without a tag. */
+#define RX_TUPLE_AT 26u
+#define RX_TUPLE    12u
+#define RX_L4_AT    34u
+#define RX_TCP	    6u
+#define RX_UDP	    17u
 
 /* The address at @p p as a number. */
 static inline uint64_t
@@ -438,13 +296,27 @@ rx_address(const uint8_t *p)
 	return address;
 }
 
+static uint32_t
+rx_hash_type(const struct host_nic *nic, uint8_t proto)
+{
+	static const uint8_t head[OFFLOAD_HEAD_MAX];
+	const struct offload_headers headers = {.ip = 4, .proto = proto};
+	uint8_t input[TOEPLITZ_MAX_INPUT];
+	uint32_t type;
+
+	return offload_hash_input(&headers, head, nic->rss.hash_info, nic->knobs.udp_hash, input,
+		       &type) == RX_TUPLE
+		       ? type
+		       : 0;
+}
+
 static struct rx_plan
 rx_plan(const struct host_nic *nic)
 {
-	bool hash = nic->rss.enabled && nic->channels_open > 1;
 	struct rx_plan plan = {
-		.plain = !hash && !(nic->offloads_on & RX_CHECKSUMS) && !nic->knobs.range_slot &&
+		.plain = !(nic->offloads_on & RX_CHECKSUMS) && !nic->knobs.range_slot &&
 			 nic->knobs.malformed_rx_pct == 0,
+		.hash = nic->rss.enabled && nic->channels_open > 1,
 		.mac = nic->filter & RNDIS_FILTER_DIRECTED ? rx_address(nic->mac) : RX_NO_ADDRESS,
 	};
 	struct rndis_packet_builder b;
@@ -452,7 +324,55 @@ rx_plan(const struct host_nic *nic)
 	/* With lengths that the frames put right. */
 	rndis_packet_begin(&b, &plan.header);
 	rndis_packet_end_at(&b, nic->data_offset, 0, nic->data_offset);
+	if (plan.hash) {
+		plan.udp_type = rx_hash_type(nic, RX_UDP);
+		plan.tcp_type = rx_hash_type(nic, RX_TCP);
+		rndis_packet_begin(&b, &plan.hashed);
+		rndis_packet_add(&b, RNDIS_PPI_HASH_VALUE, 0);
+		rndis_packet_add(&b, RNDIS_PPI_HASH_INFO, 0);
+		rndis_packet_end_at(&b, nic->data_offset, 0, nic->data_offset);
+	}
 	return plan;
+}
+
+static inline uint32_t
+rx_word(const uint8_t *p, uint32_t len)
+{
+	uint32_t word = 0;
+
+	memcpy(&word, p, len);
+	return word;
+}
+
+/*
+ * Type of the hash over addresses and ports of a frame of TCP or UDP over IPv4 without options; 0:
+ * it is something else, by the rules of offload_parse().
+ */
+static inline uint32_t
+rx_tuple_type(const struct rx_plan *plan, const uint8_t *frame, uint32_t len)
+{
+	/* EtherType and version, as they lie in memory; any type of service. */
+	const uint32_t ip4 = 0x450008u, fragment = 0xff3fu;
+	uint32_t ip_len, proto, least;
+
+	if (len < RX_L4_AT || rx_word(frame + 12, 3) != ip4 ||
+		(rx_word(frame + 20, 2) & fragment) != 0)
+		return 0;
+	proto = frame[23];
+	least = proto == RX_TCP ? 40 : 28;
+	ip_len = __builtin_bswap16((uint16_t)rx_word(frame + 16, 2));
+	if (ip_len < least || ip_len > len - 14)
+		return 0;
+	return proto == RX_UDP ? plan->udp_type : proto == RX_TCP ? plan->tcp_type : 0;
+}
+
+/* Write the header of a message of @p len bytes of frame, from its template of @p size bytes. */
+static inline void
+rx_header(uint8_t *message, const void *header, uint32_t size, uint32_t length, uint32_t len)
+{
+	memcpy(message, header, size);
+	memcpy(message + offsetof(struct rndis_packet, h.length), &length, sizeof(length));
+	memcpy(message + offsetof(struct rndis_packet, data_length), &len, sizeof(len));
 }
 
 /* rx_deliver() for a frame to the guest's own address; for any other, that is called. */
@@ -460,18 +380,28 @@ static inline bool
 rx_deliver_plain(struct host_nic *nic, const struct rx_plan *plan, uint32_t section, uint32_t len)
 {
 	uint32_t offset = section * nic->section_bytes, at = nic->data_offset;
-	uint8_t *message = nic->recv.base + offset, *frame = message + at;
-	uint32_t length = at + len;
-	uint16_t type;
+	uint8_t *message = nic->recv.base + offset, *frame = message + at, tuple[RX_TUPLE];
+	uint32_t length = at + len, hash, info, type = 0;
+	unsigned int channel = 0;
 
-	memcpy(&type, frame + 12, sizeof(type));
 	if (len < RNDIS_MIN_FRAME || len > nic->mtu_field || rx_address(frame) != plan->mac ||
-		type == VLAN_TYPE)
+		rx_word(frame + 12, 2) == VLAN_TYPE)
 		return rx_deliver(nic, section, len);
-	memcpy(message, &plan->header, sizeof(plan->header));
-	memcpy(message + offsetof(struct rndis_packet, h.length), &length, sizeof(length));
-	memcpy(message + offsetof(struct rndis_packet, data_length), &len, sizeof(len));
-	batch_add(nic, 0, section, offset, length, len, 0);
+	if (plan->hash) {
+		type = rx_tuple_type(plan, frame, len);
+		if (type == 0)
+			return rx_deliver(nic, section, len);
+		memcpy(tuple, frame + RX_TUPLE_AT, sizeof(tuple));
+		hash = toeplitz_hash(&nic->toeplitz, tuple, sizeof(tuple));
+		channel = rx_channel(nic, hash);
+		info = NDIS_HASH_TOEPLITZ | type;
+		rx_header(message, &plan->hashed, sizeof(plan->hashed), length, len);
+		memcpy(message + offsetof(struct rx_hashed, value.value), &hash, sizeof(hash));
+		memcpy(message + offsetof(struct rx_hashed, info.value), &info, sizeof(info));
+	} else {
+		rx_header(message, &plan->header, sizeof(plan->header), length, len);
+	}
+	batch_add(nic, channel, section, offset, length, len, 0);
 	return true;
 }
 

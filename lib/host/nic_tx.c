@@ -377,6 +377,9 @@ plain_send(struct host_nic *nic, const uint8_t *stream, uint32_t total, bool in_
 		nic->stats.tx_frames += counts[kind].frames;
 		nic->stats.tx_bytes += counts[kind].bytes;
 	}
+	/* As frame_add(), which is next perhaps, leaves them. */
+	if (nic->frames_n == HOST_PORT_BURST)
+		frames_send(nic);
 	return true;
 }
 

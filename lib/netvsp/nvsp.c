@@ -60,9 +60,7 @@ nvsp_parse(const void *payload, size_t len, struct nvsp_message *msg)
 	memset(msg, 0, sizeof(*msg));
 	if (len < sizeof(msg->type))
 		return -EBADMSG;
-	memcpy(msg, payload, len < sizeof(*msg) ? len : sizeof(*msg));
-	/* The copy is what is checked and used: the peer may change the ring meanwhile. */
-	__asm__ volatile("" : : "r"(msg) : "memory");
+	vmbus_load(msg, payload, len < sizeof(*msg) ? len : sizeof(*msg));
 	min = nvsp_min_len(msg->type);
 	if (min == 0)
 		return -ENOTSUP;
@@ -122,18 +120,17 @@ nvsp_parse_send_table(const void *payload, size_t len, uint32_t version, uint32_
 	uint32_t offset, value;
 	int taken = 0;
 
-	if (len < NVSP_SEND_TABLE_AT_VMM + table_bytes ||
-		netvsp_load32(p) != NVSP_TYPE_SEND_TABLE ||
-		netvsp_load32(p + 4) != NVSP_SEND_TABLE_ENTRIES)
+	if (len < NVSP_SEND_TABLE_AT_VMM + table_bytes || vmbus_load32(p) != NVSP_TYPE_SEND_TABLE ||
+		vmbus_load32(p + 4) != NVSP_SEND_TABLE_ENTRIES)
 		return -EBADMSG;
-	offset = netvsp_load32(p + 8);
+	offset = vmbus_load32(p + 8);
 	/* Hosts up to version 6 send the long layout with an offset that is too small (§8). */
 	if (version <= NVSP_VERSION_6 && len >= NVSP_SEND_TABLE_MAX_LEN)
 		offset = NVSP_SEND_TABLE_AT_NEW;
 	if (offset < NVSP_SEND_TABLE_AT_VMM || offset > len - table_bytes)
 		return -EBADMSG;
 	for (uint32_t i = 0; i < NVSP_SEND_TABLE_ENTRIES; i++) {
-		value = netvsp_load32(p + offset + 4 * i);
+		value = vmbus_load32(p + offset + 4 * i);
 		if (value >= channels)
 			continue;
 		table[i] = value;
@@ -149,7 +146,7 @@ nvsp_gpa_walk_start(struct nvsp_gpa_walk *walk, const void *header, uint32_t byt
 
 	if (bytes < sizeof(struct vmbus_gpa_header))
 		return -EBADMSG;
-	n = netvsp_load32((const uint8_t *)header + offsetof(struct vmbus_gpa_header, range_count));
+	n = vmbus_load32((const uint8_t *)header + offsetof(struct vmbus_gpa_header, range_count));
 	if (n == 0 || n > limit || n > INT32_MAX)
 		return -EBADMSG;
 	walk->next = (const uint8_t *)header + sizeof(struct vmbus_gpa_header);
@@ -167,7 +164,7 @@ nvsp_gpa_walk_next(struct nvsp_gpa_walk *walk, struct nvsp_gpa_range *range)
 		return 0;
 	if (walk->bytes_left < sizeof(struct vmbus_gpa_range))
 		return -EBADMSG;
-	v = netvsp_load64(walk->next);
+	v = vmbus_load64(walk->next);
 	range->byte_count = (uint32_t)v;
 	range->byte_offset = (uint32_t)(v >> 32);
 	walk->bytes_left -= (uint32_t)sizeof(struct vmbus_gpa_range);

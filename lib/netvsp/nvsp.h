@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "lib/vmbus/packet.h"
+#include "lib/vmbus/shared.h"
 
 /** Protocol versions, major << 16 | minor (spec/nvsp.md §1). There is no version 3. */
 #define NVSP_VERSION_1	0x00000002u
@@ -278,31 +279,6 @@ nvsp_ndis_version(uint32_t nvsp_version)
 	return nvsp_version >= NVSP_VERSION_5 ? 0x0006001eu : 0x00060001u;
 }
 
-/**
- * One load of a 32- or 64-bit word that the peer may be changing: the empty assembly hides where
- * the value came from, so the compiler cannot read the memory a second time after a check.
- */
-static inline uint32_t
-netvsp_load32(const void *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, sizeof(v));
-	__asm__ volatile("" : "+r"(v));
-	return v;
-}
-
-/** @copydoc netvsp_load32 */
-static inline uint64_t
-netvsp_load64(const void *p)
-{
-	uint64_t v;
-
-	memcpy(&v, p, sizeof(v));
-	__asm__ volatile("" : "+r"(v));
-	return v;
-}
-
 /* ---- builders: each fills all 40 bytes of *m ---- */
 
 static inline void
@@ -495,7 +471,7 @@ nvsp_parse_rndis_complete(const void *payload, size_t len)
 
 	if (len < 8)
 		return -EBADMSG;
-	v = netvsp_load64(payload);
+	v = vmbus_load64(payload);
 	if ((uint32_t)v != NVSP_TYPE_RNDIS_COMPLETE)
 		return -EBADMSG;
 	return (uint32_t)(v >> 32) == NVSP_STATUS_SUCCESS ? 0 : -EIO;
@@ -541,7 +517,7 @@ nvsp_xfer_parse(const void *header, uint32_t bytes, uint16_t id, uint32_t limit)
 
 	if (bytes < sizeof(struct vmbus_xfer_header))
 		return -EBADMSG;
-	v = netvsp_load64(header);
+	v = vmbus_load64(header);
 	n = (uint32_t)(v >> 32);
 	/* Bits 16..31 may hold garbage. */
 	if ((uint16_t)v != id || n == 0 || n > limit ||
@@ -550,18 +526,25 @@ nvsp_xfer_parse(const void *header, uint32_t bytes, uint16_t id, uint32_t limit)
 	return (int)n;
 }
 
-/** Load range @p i < the count nvsp_xfer_parse() returned, once. */
+/** Load a range, once. */
 static inline struct vmbus_xfer_range
-nvsp_xfer_range(const void *header, uint32_t i)
+nvsp_xfer_range_load(const void *range)
 {
-	uint64_t v = netvsp_load64((const uint8_t *)header + sizeof(struct vmbus_xfer_header) +
-				   (size_t)i * sizeof(struct vmbus_xfer_range));
+	uint64_t v = vmbus_load64(range);
 	struct vmbus_xfer_range r = {
 		.byte_count = (uint32_t)v,
 		.byte_offset = (uint32_t)(v >> 32),
 	};
 
 	return r;
+}
+
+/** Load range @p i < the count nvsp_xfer_parse() returned, once. */
+static inline struct vmbus_xfer_range
+nvsp_xfer_range(const void *header, uint32_t i)
+{
+	return nvsp_xfer_range_load((const uint8_t *)header + sizeof(struct vmbus_xfer_header) +
+				    (size_t)i * sizeof(struct vmbus_xfer_range));
 }
 
 /** Whether a range lies in the receive buffer and can hold a message: 8 <= count <= section. */
@@ -603,7 +586,7 @@ int nvsp_gpa_walk_next(struct nvsp_gpa_walk *walk, struct nvsp_gpa_range *range)
 static inline uint64_t
 nvsp_gpa_pfn(const struct nvsp_gpa_range *range, uint32_t i)
 {
-	return netvsp_load64(range->pfns + (size_t)i * 8);
+	return vmbus_load64(range->pfns + (size_t)i * 8);
 }
 
 /** "INIT_COMPLETE" and so on, for logs; never NULL. */

@@ -52,8 +52,8 @@ ppi_take(struct rndis_packet_info *info, uint32_t type, const uint8_t *payload)
 		info->hash_info = value;
 		break;
 	default:
-		info->rsc_flags = (uint8_t)(value >> 8);
-		info->rsc_id = (uint16_t)(value >> 16);
+		info->rsc_flags = rndis_packet_id_flags(value);
+		info->rsc_id = rndis_packet_id_number(value);
 		break;
 	}
 }
@@ -84,6 +84,68 @@ rndis_ppi_walk(const void *ppis, uint32_t length, struct rndis_packet_info *info
 		left -= h.size;
 	}
 	return 0;
+}
+
+/* Where the word of a kind is remembered, and its bit; NULL: a kind that the parser skips, too. */
+static uint32_t *
+shape_place(struct rndis_shape *shape, uint32_t type, uint32_t *bit)
+{
+	switch (type) {
+	case RNDIS_PPI_CHECKSUM:
+		*bit = RNDIS_HAS_CSUM;
+		return &shape->csum_at;
+	case RNDIS_PPI_VLAN:
+		*bit = RNDIS_HAS_VLAN;
+		return &shape->vlan_at;
+	case RNDIS_PPI_HASH_VALUE:
+		*bit = RNDIS_HAS_HASH_VALUE;
+		return &shape->hash_value_at;
+	case RNDIS_PPI_HASH_INFO:
+		*bit = RNDIS_HAS_HASH_INFO;
+		return &shape->hash_info_at;
+	case RNDIS_PPI_PACKET_ID:
+		*bit = RNDIS_HAS_PACKET_ID;
+		return &shape->packet_id_at;
+	default:
+		*bit = 0;
+		return NULL;
+	}
+}
+
+void
+rndis_shape_learn(struct rndis_shape *shape, const void *header, uint32_t avail,
+	const struct rndis_packet_info *info)
+{
+	const uint8_t *bytes = header;
+	uint32_t at = info->ppi_abs, bit, end;
+	struct rndis_ppi ppi;
+	uint32_t *place;
+
+	/* What the sender may do but does not frame after frame is the parser's. */
+	rndis_shape_forget(shape);
+	shape->present = 0;
+	shape->n_ppis = info->ppi_length / (uint32_t)sizeof(ppi);
+	if (info->ppi_length % sizeof(ppi) != 0 || shape->n_ppis > RNDIS_SHAPE_PPIS ||
+		info->present & RNDIS_HAS_LSO || at > avail || info->ppi_length > avail - at)
+		return;
+	for (uint32_t i = 0; i < shape->n_ppis; i++, at += (uint32_t)sizeof(ppi)) {
+		memcpy(&ppi, bytes + at, sizeof(ppi));
+		place = shape_place(shape, ppi.type, &bit);
+		if (ppi.size != sizeof(ppi) || ppi.offset != RNDIS_PPI_HEADER ||
+			shape->present & bit)
+			return;
+		memcpy(&shape->ppi[i], &ppi, sizeof(shape->ppi[i]));
+		if (place != NULL)
+			*place = at + RNDIS_PPI_HEADER;
+		shape->present |= bit;
+	}
+	shape->data_offset = info->data_abs - RNDIS_OFFSET_BASE;
+	shape->ppi_abs = info->ppi_abs;
+	memcpy(&shape->ppi_area, bytes + offsetof(struct rndis_packet, ppi_offset),
+		sizeof(shape->ppi_area));
+	/* The parser has checked that all of it is in the message: none of these wraps. */
+	end = info->data_abs + RNDIS_MIN_FRAME;
+	shape->min_length = end > at ? end : at;
 }
 
 /** Checksum and LSO words must point into the frame (spec/rndis.md §4.1, §10). */

@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "lib/netvsp/oid.h"
+#include "lib/vmbus/shared.h"
 
 /** Message types (§2). A completion is its request with bit 31 set. */
 enum rndis_type {
@@ -266,6 +267,18 @@ rndis_packet_id(uint32_t flags, uint16_t id)
 	return RNDIS_PACKET_ID_VERSION | (flags & 0xffu) << 8 | (uint32_t)id << 16;
 }
 
+static inline uint8_t
+rndis_packet_id_flags(uint32_t word)
+{
+	return (uint8_t)(word >> 8);
+}
+
+static inline uint16_t
+rndis_packet_id_number(uint32_t word)
+{
+	return (uint16_t)(word >> 16);
+}
+
 /* ---- data packets: building ---- */
 
 /** A PACKET being written: header space first, then PPIs. Lives on the writer's stack. */
@@ -461,6 +474,96 @@ rndis_packet_parse_rx(
 	if (info->ppi_abs > avail || info->ppi_length > avail - info->ppi_abs)
 		return -ENOBUFS;
 	return rndis_ppi_walk((const uint8_t *)header + info->ppi_abs, info->ppi_length, info);
+}
+
+/** Most PPIs that a shape has. */
+#define RNDIS_SHAPE_PPIS 4u
+
+/**
+ * Guest: what the last PACKET looked like. Hosts send frame after frame of one shape: everything in
+ * the header is the same but the lengths, and the PPIs are the same kinds at the same places. So
+ * the parser need not look at each: rndis_shape_match() compares, and says what the parser would
+ * say. All zero but for rndis_shape_forget() at start; one per receive queue.
+ */
+struct rndis_shape {
+	uint32_t
+		min_length; /**< of a message, so that all of this is in it; UINT32_MAX: no shape */
+	uint32_t data_offset; /**< as it lies in the header */
+	uint64_t ppi_area;    /**< PerPacketInfoOffset and Length, as they lie */
+	uint32_t ppi_abs, n_ppis;
+	uint64_t ppi[RNDIS_SHAPE_PPIS]; /**< size and type of each, as they lie */
+	uint32_t present;		/**< RNDIS_HAS_* */
+	/** Where the words are, from the message's start; by kind, if present. */
+	uint32_t csum_at, vlan_at, hash_value_at, hash_info_at, packet_id_at;
+};
+
+static inline void
+rndis_shape_forget(struct rndis_shape *shape)
+{
+	shape->min_length = UINT32_MAX;
+}
+
+/**
+ * Remember the shape of a message that rndis_packet_parse_rx() has accepted; one that has none,
+ * with other than 16-byte PPIs of different kinds, leaves no shape.
+ * @param header the private copy that was parsed. @param info what the parser said
+ */
+void rndis_shape_learn(struct rndis_shape *shape, const void *header, uint32_t avail,
+	const struct rndis_packet_info *info);
+
+/**
+ * Does the message at @p msg, in shared memory, have this shape? Every word is loaded once. If it
+ * does, @p info is what rndis_packet_parse_rx() would have said of the same bytes; lengths are
+ * checked as there, and what the words of PPIs say never decided anything.
+ * @param msg          there is memory for a struct rndis_packet, however long the range is
+ * @param range_length bytes of the transfer range, already checked against the receive buffer
+ * @return false: it does not, ask the parser
+ */
+static inline bool
+rndis_shape_match(const struct rndis_shape *shape, const uint8_t *msg, uint32_t range_length,
+	struct rndis_packet_info *info)
+{
+	uint64_t head = vmbus_load64(msg);
+	uint64_t data = vmbus_load64(msg + offsetof(struct rndis_packet, data_offset));
+	uint32_t length = (uint32_t)(head >> 32), i;
+	const uint8_t *ppi;
+
+	if ((uint32_t)head != RNDIS_TYPE_PACKET || (uint32_t)data != shape->data_offset ||
+		vmbus_load64(msg + offsetof(struct rndis_packet, ppi_offset)) != shape->ppi_area)
+		return false;
+	if (length < shape->min_length || length > range_length)
+		return false;
+	info->message_length = length;
+	info->data_abs = shape->data_offset + RNDIS_OFFSET_BASE;
+	info->data_length = (uint32_t)(data >> 32);
+	/* Both lengths less the shortest frame: it fits since min_length, and less wraps. */
+	if (info->data_length - RNDIS_MIN_FRAME > length - info->data_abs - RNDIS_MIN_FRAME)
+		return false;
+	info->ppi_abs = shape->ppi_abs;
+	info->ppi_length = shape->n_ppis * (uint32_t)sizeof(struct rndis_ppi);
+	info->present = shape->present;
+	ppi = msg + shape->ppi_abs;
+	for (i = 0; i < shape->n_ppis; i++, ppi += sizeof(struct rndis_ppi))
+		if (vmbus_load64(ppi) != shape->ppi[i] ||
+			vmbus_load32(ppi + offsetof(struct rndis_ppi, offset)) != RNDIS_PPI_HEADER)
+			return false;
+	if (info->present == 0)
+		return true;
+	if (info->present & RNDIS_HAS_CSUM)
+		info->csum = vmbus_load32(msg + shape->csum_at);
+	if (info->present & RNDIS_HAS_VLAN)
+		info->vlan_tci = rndis_vlan_to_tci(vmbus_load32(msg + shape->vlan_at));
+	if (info->present & RNDIS_HAS_HASH_VALUE)
+		info->hash_value = vmbus_load32(msg + shape->hash_value_at);
+	if (info->present & RNDIS_HAS_HASH_INFO)
+		info->hash_info = vmbus_load32(msg + shape->hash_info_at);
+	if (info->present & RNDIS_HAS_PACKET_ID) {
+		uint32_t id = vmbus_load32(msg + shape->packet_id_at);
+
+		info->rsc_flags = rndis_packet_id_flags(id);
+		info->rsc_id = rndis_packet_id_number(id);
+	}
+	return true;
 }
 
 /** Host: limits for what guests send (§10 "Host TX"). */

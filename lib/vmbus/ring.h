@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "lib/vmbus/packet.h"
+#include "lib/vmbus/shared.h"
 
 /** Control page of a ring; w and r are byte offsets into the data area, multiples of 8. */
 struct vmbus_ring_control {
@@ -98,6 +99,16 @@ vmbus_ring_copy_out(const struct vmbus_ring *ring, uint32_t at, void *dst, uint3
 	}
 	memcpy(dst, ring->data + at, first);
 	memcpy((uint8_t *)dst + first, ring->data, len - first);
+}
+
+/**
+ * The bytes from @p at on, in place, in a ring that is mapped twice: no packet is split. The peer
+ * may be changing them: lib/vmbus/shared.h.
+ */
+static inline const uint8_t *
+vmbus_ring_view(const struct vmbus_ring *ring, uint32_t at)
+{
+	return ring->data + at;
 }
 
 /** Producer's state. Fields are private to this header. */
@@ -239,6 +250,29 @@ vmbus_ring_write(struct vmbus_ring_writer *w, const void *pkt, uint32_t len, uin
 	return 0;
 }
 
+/* P2. @return whether there was anything to publish */
+static inline bool
+vmbus_ring_writer_show(struct vmbus_ring_writer *w)
+{
+	if (w->corrupt || w->next_w == w->published_w)
+		return false;
+	/* Release: pairs with the acquire load of w in vmbus_ring_reader_refresh(). */
+	atomic_store_explicit(&w->ring.ctl->write_index, w->next_w, memory_order_release);
+	w->published_w = w->next_w;
+	return true;
+}
+
+/* P4-P6, behind the fence P3. @param old what was published before. @return whether to signal */
+static inline bool
+vmbus_ring_writer_wakes(struct vmbus_ring_writer *w, uint32_t old)
+{
+	if (atomic_load_explicit(&w->ring.ctl->interrupt_mask, memory_order_relaxed) != 0)
+		return false;
+	if (!vmbus_ring_writer_refresh(w))
+		return false;
+	return w->cached_r == old; /* P6: it was empty before this burst */
+}
+
 /**
  * Publish everything written since the last call, once per burst (P2-P6).
  * @return true when the peer must be signalled now
@@ -248,21 +282,14 @@ vmbus_ring_writer_publish(struct vmbus_ring_writer *w)
 {
 	uint32_t old = w->published_w;
 
-	if (w->corrupt || w->next_w == old)
+	if (!vmbus_ring_writer_show(w))
 		return false;
-	/* P2, release: pairs with the acquire load of w in vmbus_ring_reader_refresh(). */
-	atomic_store_explicit(&w->ring.ctl->write_index, w->next_w, memory_order_release);
-	w->published_w = w->next_w;
 	/*
 	 * P3, store->load fence: pairs with I3 in vmbus_ring_reader_unmask(). Either the consumer's
 	 * re-check sees our new w, or we see its mask cleared here (Dekker; §7).
 	 */
 	atomic_thread_fence(memory_order_seq_cst);
-	if (atomic_load_explicit(&w->ring.ctl->interrupt_mask, memory_order_relaxed) != 0)
-		return false;
-	if (!vmbus_ring_writer_refresh(w))
-		return false;
-	return w->cached_r == old; /* P6: it was empty before this burst */
+	return vmbus_ring_writer_wakes(w, old);
 }
 
 /**
@@ -323,13 +350,15 @@ static inline int
 vmbus_ring_peek_at(
 	const struct vmbus_ring *ring, uint32_t at, uint32_t used, struct vmbus_packet *pkt)
 {
+	uint64_t words[2];
 	uint32_t total;
 
 	if (used < sizeof(*pkt) + VMBUS_TRAILER_SIZE)
 		return -EIO;
-	vmbus_ring_copy_out(ring, at, pkt, sizeof(*pkt));
-	/* The compiler must not read the shared descriptor again behind the checks. */
-	atomic_signal_fence(memory_order_seq_cst);
+	/* Aligned words: none of them straddles the end of the ring. */
+	words[0] = vmbus_load64(ring->data + at);
+	words[1] = vmbus_load64(ring->data + vmbus_ring_advance(ring->size, at, 8));
+	memcpy(pkt, words, sizeof(*pkt));
 	total = (uint32_t)pkt->len8 * 8 + VMBUS_TRAILER_SIZE;
 	if (pkt->offset8 < 2 || pkt->len8 < pkt->offset8 || total > used)
 		return -EIO;
@@ -367,23 +396,24 @@ vmbus_ring_consume(struct vmbus_ring_reader *r, uint32_t total)
 	r->next_r = vmbus_ring_advance(r->ring.size, r->next_r, total);
 }
 
-/**
- * Publish the read index, once per burst (C2, C3, G1-G4).
- * @param gate a guest honours pending_send_sz only if the producer announced it; a host always
- * @return true when the producer waits for the space that became free and must be signalled
- */
+/* C2. @return whether there was anything to publish */
 static inline bool
-vmbus_ring_reader_publish(struct vmbus_ring_reader *r, bool gate)
+vmbus_ring_reader_show(struct vmbus_ring_reader *r)
 {
-	uint32_t old = r->published_r, pending, w, size = r->ring.size;
-
-	if (r->corrupt || r->next_r == old)
+	if (r->corrupt || r->next_r == r->published_r)
 		return false;
-	/* C2, release: our reads of the packets come before the producer's reuse of the space. */
+	/* Release: our reads of the packets come before the producer's reuse of the space. */
 	atomic_store_explicit(&r->ring.ctl->read_index, r->next_r, memory_order_release);
 	r->published_r = r->next_r;
-	/* C3, store->load fence: pairs with F3 in vmbus_ring_writer_wait_room(). */
-	atomic_thread_fence(memory_order_seq_cst);
+	return true;
+}
+
+/* G1-G4, behind the fence C3. @param old what was published before. @return whether to signal */
+static inline bool
+vmbus_ring_reader_frees(struct vmbus_ring_reader *r, uint32_t old, bool gate)
+{
+	uint32_t pending, w, size = r->ring.size;
+
 	pending = atomic_load_explicit(&r->ring.ctl->pending_send_sz, memory_order_relaxed);
 	if (pending == 0)
 		return false;
@@ -398,6 +428,47 @@ vmbus_ring_reader_publish(struct vmbus_ring_reader *r, bool gate)
 	}
 	return size - vmbus_ring_used(size, w, old) <= pending &&
 	       size - vmbus_ring_used(size, w, r->next_r) > pending;
+}
+
+/**
+ * Publish the read index, once per burst (C2, C3, G1-G4).
+ * @param gate a guest honours pending_send_sz only if the producer announced it; a host always
+ * @return true when the producer waits for the space that became free and must be signalled
+ */
+static inline bool
+vmbus_ring_reader_publish(struct vmbus_ring_reader *r, bool gate)
+{
+	uint32_t old = r->published_r;
+
+	if (!vmbus_ring_reader_show(r))
+		return false;
+	/* C3, store->load fence: pairs with F3 in vmbus_ring_writer_wait_room(). */
+	atomic_thread_fence(memory_order_seq_cst);
+	return vmbus_ring_reader_frees(r, old, gate);
+}
+
+/**
+ * Publish both directions of a channel: what vmbus_ring_writer_publish() and
+ * vmbus_ring_reader_publish() do, with one fence. Either ring's argument asks for a fence between
+ * its own store (P2, C2) and its own loads (P4-P5, G1-G3); one that comes behind both stores and
+ * before all the loads is there for both, and what happens in the other ring meanwhile is to each
+ * only time that passes.
+ * @return true when the peer, who is the same for both, must be signalled
+ */
+static inline bool
+vmbus_ring_publish_both(struct vmbus_ring_writer *w, struct vmbus_ring_reader *r, bool gate)
+{
+	uint32_t old_w = w->published_w, old_r = r->published_r;
+	bool wrote = vmbus_ring_writer_show(w), read = vmbus_ring_reader_show(r);
+	bool wakes, frees;
+
+	if (!wrote && !read)
+		return false;
+	/* P3 and C3. */
+	atomic_thread_fence(memory_order_seq_cst);
+	wakes = wrote && vmbus_ring_writer_wakes(w, old_w);
+	frees = read && vmbus_ring_reader_frees(r, old_r, gate);
+	return wakes || frees;
 }
 
 /** Suppress (or allow) signals for new packets. A poller masks once, right after mapping. */

@@ -32,16 +32,18 @@ enum guest_does { RECEIVES, SENDS, FORWARDS };
 static const struct bench_case {
 	const char *name, *port;
 	enum guest_does guest;
-	bool comes_back; /* a guest receives the frames */
-	bool peer;	 /* which is that of a second NIC */
+	bool comes_back;   /* a guest receives the frames */
+	bool peer;	   /* which is that of a second NIC */
+	uint32_t channels; /* that receive, by RSS; 0 is one without */
 } cases[] = {
-	{"gen", "gen:size=%u", RECEIVES, true, false},
-	{"loop", "gen:size=%u", FORWARDS, true, false},
-	{"sink", "sink", SENDS, false, false},
-	{"loop-none", "gen:size=%u,verify=none", FORWARDS, true, false},
-	{"sink-none", "sink:verify=none", SENDS, false, false},
-	{"echo", "echo", SENDS, true, false},
-	{"switch", "switch:bench", SENDS, true, true},
+	{"gen", "gen:size=%u", RECEIVES, true, false, 0},
+	{"gen-rss", "gen:size=%u,flows=64", RECEIVES, true, false, 4},
+	{"loop", "gen:size=%u", FORWARDS, true, false, 0},
+	{"sink", "sink", SENDS, false, false, 0},
+	{"loop-none", "gen:size=%u,verify=none", FORWARDS, true, false, 0},
+	{"sink-none", "sink:verify=none", SENDS, false, false, 0},
+	{"echo", "echo", SENDS, true, false, 0},
+	{"switch", "switch:bench", SENDS, true, true, 0},
 };
 
 static struct {
@@ -228,6 +230,22 @@ one_round(void)
 }
 
 static void
+spread(struct guest *g, uint32_t channels)
+{
+	uint8_t params[NDIS_RSS_PARAMS_INFO];
+	uint16_t table[NDIS_RSS_TABLE_ENTRIES];
+	uint32_t i;
+
+	guest_subchannels(g, channels - 1);
+	for (i = 0; i < NDIS_RSS_TABLE_ENTRIES; i++)
+		table[i] = (uint16_t)(i % channels);
+	ndis_build_rss_params(params, sizeof(params),
+		NDIS_HASH_TOEPLITZ | NDIS_HASH_IPV4 | NDIS_HASH_TCP_IPV4, table,
+		toeplitz_default_key);
+	CU_ASSERT_EQUAL(guest_set(g, OID_GEN_RECEIVE_SCALE_PARAMETERS, params, sizeof(params)), 0);
+}
+
+static void
 start(struct guest *g, unsigned int number)
 {
 	char nic[64], spec[64], err[200];
@@ -243,6 +261,8 @@ start(struct guest *g, unsigned int number)
 	}
 	guest_start_port(g, nic, RING_PAGES, port);
 	guest_up(g, RNDIS_FILTER_DIRECTED | RNDIS_FILTER_BROADCAST);
+	if (bench.what->channels != 0)
+		spread(g, bench.what->channels);
 }
 
 static int
@@ -328,7 +348,7 @@ main(int argc, char **argv)
 	if (bench.what == NULL || bench.size < GEN_FRAME_MIN || bench.size > 1514 ||
 		bench.turns < 4) {
 		fprintf(stderr,
-			"usage: host_turn gen|loop|sink|loop-none|sink-none|echo|switch SIZE TURNS [cross]\n");
+			"usage: host_turn gen|gen-rss|loop|sink|loop-none|sink-none|echo|switch SIZE TURNS [cross]\n");
 		return 2;
 	}
 	return UNIT_RUN("host_turn", tests);

@@ -17,7 +17,7 @@ import sys
 import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
-CASES = ("gen", "loop", "sink", "loop-none", "sink-none", "echo", "switch")
+CASES = ("gen", "gen-rss", "loop", "sink", "loop-none", "sink-none", "echo", "switch")
 SIZES = (64, 1514)
 
 

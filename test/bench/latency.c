@@ -28,7 +28,7 @@
 struct stamp {
 	struct rte_ether_hdr eth;
 	uint64_t magic, due;
-} __rte_packed __rte_aligned(2);
+} __attribute__((packed, aligned(2)));
 #define MAGIC UINT64_C(0x68706c6174656e63)
 
 static struct rte_mempool *pool;

@@ -127,7 +127,8 @@ def reach(figures):
         c = find(figures, "hyperpoll", (op, 64, 32, 0, 1, False))
         rows.append((f"{op} 64 B, instructions per frame",
                      goal(c and c["instructions"], limit, False)))
-    return text + "\n\n" + table(("ours", ""), rows) + "\n\n" + reach_across(figures)
+    text += "\n\n" + table(("ours", ""), rows)
+    return text + "\n\n" + reach_across(figures) if figures["end_to_end"] else text
 
 
 def rate(figures, system, direction, size, verified=False):
@@ -213,7 +214,12 @@ with EAL, the port's set-up and the first frame that comes back, in milliseconds
 """
 
 
+NOTHING = "Not measured in this run."
+
+
 def across(figures):
+    if not figures["end_to_end"]:
+        return NOTHING
     rows = []
     for r in figures["end_to_end"]:
         rows.append((r["system"], f"{r['direction']}{', verified' if r['verified'] else ''}",
@@ -222,6 +228,8 @@ def across(figures):
 
 
 def trips(figures):
+    if not figures["round_trips"]:
+        return NOTHING
     return table(("host", "frames/s", "p50", "p99", "p99.9", "came back", "first frame"), [
         (t["host"], str(t["rate"]), f"{t['p50_us']:.1f}", f"{t['p99_us']:.1f}",
          f"{t['p99_9_us']:.1f}", f"{t['returned']} of {t['sent']}", f"{t['first_frame_ms']:.0f}")

@@ -16,8 +16,8 @@ sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "integration")]
 import functions  # noqa: E402
 from harness import BUILD, PLUGIN  # noqa: E402
 
-TURNS = 256  # COUNT_TURNS of pmdbench
-NAME = re.compile(r"(.*?)-(rx|tx|fwd|idle)-(\d+)-burst(\d+)-ppis(\d+)-queues(\d+)-.*\.callgrind")
+NAME = re.compile(r"(.+?)-((?:host-)?[a-z]+)-(\d+)-burst(\d+)-ppis(\d+)-queues(\d+)-flows\d+-"
+                  r"frames(\d+)\.callgrind")
 
 
 def main():
@@ -29,12 +29,11 @@ def main():
         if status != 0:
             return status
         for name in sorted(os.listdir(folder)):
-            pmd, op, size, burst, ppis, queues = NAME.match(name).groups()
+            pmd, op, size, burst, ppis, queues, frames = NAME.match(name).groups()
             size = "IMIX" if size == "0" else f"{size} bytes"
-            per = TURNS * int(queues) * int(burst)
             print(f"\n{pmd}: {op} {size}, burst {burst}, {ppis} PPIs, {queues} queues: instructions "
                   f"per {'poll' if op == 'idle' else 'frame'}")
-            functions.show(os.path.join(folder, name), per)
+            functions.show(os.path.join(folder, name), int(frames))
     return 0
 
 

@@ -5,6 +5,7 @@
  */
 #include "drivers/net/netvsc/channel.h"
 #include "drivers/net/netvsc/port.h"
+#include "drivers/net/netvsc/rx.h"
 #include "drivers/net/netvsc/tx.h"
 #include "lib/netvsp/oid.h"
 #include "test/ethdev/ethdev.h"
@@ -60,10 +61,13 @@ receive_transaction_ids_may_be_any_number(void)
 	unsigned int i;
 
 	for (i = 0; i < RTE_DIM(bases); i++) {
-		ethdev_detach(); /* not changed under a guest */
-		WAIT_UNTIL(ethdev_host_counter("channels") == 0);
-		ethdev_knob("tid_base", bases[i]);
-		CHECK_EQUAL(ethdev_attach(ethdev_device), 0);
+		/* Not changed under a guest, and the rig of test/uio never leaves its host. */
+		if (strstr(ethdev_device, "vfio-user=") != NULL) {
+			ethdev_detach();
+			WAIT_UNTIL(ethdev_host_counter("channels") == 0);
+			ethdev_knob("tid_base", bases[i]);
+			CHECK_EQUAL(ethdev_attach(ethdev_device), 0);
+		}
 		ethdev_bring_up(2, 2);
 		before = ethdev_stats().ipackets;
 		WAIT_UNTIL((ethdev_receive(0), ethdev_receive(1), ethdev_stats().ipackets) >=
@@ -210,47 +214,40 @@ a_frame_of_many_segments_is_copied(void)
 	CHECK_EQUAL(rte_eth_tx_burst(ethdev_port, 0, &head, 1), 1);
 	WAIT_UNTIL((ethdev_receive(0), rte_eth_tx_done_cleanup(ethdev_port, 0, 0),
 			   ethdev_mbufs_out()) == 0);
-	CHECK_EQUAL(ethdev_host_counter("tx_frames"), 1);
+	/* What is copied is free before the host has looked. */
+	WAIT_UNTIL(ethdev_host_counter("tx_frames") == 1);
 	CHECK_EQUAL(ethdev_host_counter("tx_bytes"), SEGMENTS * EACH);
 	CHECK_EQUAL(ethdev_xstat("tx_q0_by_reference"), 0);
 	CHECK_EQUAL(ethdev_stats().oerrors, 0);
 }
 
-static atomic_uint bursts;
-
-static void *
-poll_a_few_times(void *arg)
-{
-	struct rte_mbuf *m;
-	unsigned int i;
-
-	for (i = 0; i < NETVSC_TRYLOCK_LIMIT; i++) {
-		rte_eth_rx_burst(ethdev_port, 0, &m, 0);
-		atomic_fetch_add(&bursts, 1);
-	}
-	return NULL;
-}
-
-/* Pitfall T20: bursts that find the lock taken go on, but not for ever. */
+/*
+ * Pitfall T20: bursts that find the lock taken go on, look for longer once that has happened often
+ * enough, and never wait for a holder that is not scheduled; they miss nothing by it.
+ */
 static void
-a_lock_that_is_always_taken_is_waited_for(void)
+a_lock_that_is_always_taken_is_not_waited_for_for_ever(void)
 {
 	struct netvsc_channel *ch;
-	pthread_t thread;
+	struct netvsc_rxq *rxq;
+	struct rte_mbuf *m;
+	unsigned int i;
+	uint64_t polls;
 
 	ethdev_knob("stall_rx", 1);
 	ethdev_bring_up(1, 1);
 	ch = port_now()->channels[0];
-	atomic_store(&bursts, 0);
+	rxq = rte_eth_devices[ethdev_port].data->rx_queues[0];
+	polls = netvsc_channel_polls(ch);
 	rte_spinlock_lock(&ch->rx_lock);
-	CHECK_EQUAL(pthread_create(&thread, NULL, poll_a_few_times, NULL), 0);
-	WAIT_UNTIL(atomic_load(&bursts) == NETVSC_TRYLOCK_LIMIT - 1);
-	/* The last one waits: it cannot be over before the lock is free. */
-	rte_delay_us_sleep(20000);
-	CHECK_EQUAL(atomic_load(&bursts), NETVSC_TRYLOCK_LIMIT - 1);
+	for (i = 0; i < 2 * NETVSC_TRYLOCK_LIMIT; i++)
+		CHECK_EQUAL(rte_eth_rx_burst(ethdev_port, 0, &m, 0), 0);
+	CHECK(rxq->lock_misses >= NETVSC_TRYLOCK_LIMIT);
+	CHECK_EQUAL(netvsc_channel_polls(ch), polls);
 	rte_spinlock_unlock(&ch->rx_lock);
-	CHECK_EQUAL(pthread_join(thread, NULL), 0);
-	CHECK_EQUAL(atomic_load(&bursts), NETVSC_TRYLOCK_LIMIT);
+	CHECK_EQUAL(rte_eth_rx_burst(ethdev_port, 0, &m, 0), 0);
+	CHECK_EQUAL(netvsc_channel_polls(ch), polls + 1);
+	CHECK_EQUAL(rxq->lock_misses, 0);
 }
 
 /* ---- control ---- */
@@ -328,7 +325,9 @@ a_closed_port_leaves_no_channel_open(void)
 	CHECK_EQUAL(ethdev_host_counter("channels"), 2);
 	CHECK_EQUAL(rte_eth_dev_stop(ethdev_port), 0);
 	CHECK_EQUAL(rte_eth_dev_close(ethdev_port), 0);
-	WAIT_UNTIL(ethdev_host_counter("channels") == 0);
+	/* The rig of test/uio stays connected, which is what opens the primary. */
+	WAIT_UNTIL(ethdev_host_counter("channels") <
+		   (strstr(ethdev_device, "vfio-user=") != NULL ? 1u : 2u));
 }
 
 /* Pitfalls I1, I2 and I5. */
@@ -373,7 +372,7 @@ const struct ethdev_case ethdev_habits_cases[] = {
 	CASE(completions_of_nothing_complete_nothing),
 	CASE(back_pressure_is_no_error),
 	CASE(a_frame_of_many_segments_is_copied),
-	CASE(a_lock_that_is_always_taken_is_waited_for),
+	CASE(a_lock_that_is_always_taken_is_not_waited_for_for_ever),
 	CASE(information_costs_no_round_trip),
 	CASE(the_packet_filter_follows_all_flags),
 	CASE(requests_lie_within_one_page),

@@ -4,7 +4,7 @@
 #
 # A suite is a function suite_NAME; its output ends with a line "N passed, N failed". To add one:
 # the function, and a line with its time limit in seconds below.
-declare -A suites=([unit]=600 [integration]=600 [uio]=900 [peer]=300 [vm]=2400)
+declare -A suites=([unit]=1200 [integration]=600 [uio]=900 [peer]=300 [vm]=2400)
 suite_order=(unit integration uio peer vm)
 # What ./run test --long adds; there the random calls are ten times as many, too.
 suites_long=(suricata vm-6.12 vm-newest)
@@ -22,7 +22,8 @@ suite_unit() {
 	local dir
 	export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 	for dir in "$build" "$build-asan"; do
-		meson test -C "$dir" --no-rebuild --suite unit --print-errorlogs >"$dir/unit.log" 2>&1 ||
+		# The limits of single tests are for a machine that does nothing else.
+		meson test -C "$dir" --no-rebuild --suite unit -t 4 --print-errorlogs >"$dir/unit.log" 2>&1 ||
 			tail -n 200 "$dir/unit.log"
 	done
 	python3 test/lib/unit_summary.py "$build/meson-logs/testlog.json" \

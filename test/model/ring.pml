@@ -11,6 +11,10 @@
  * but the releases, w and r, wait for all earlier ones. A fence waits until the buffer is empty, and
  * so does sending a signal. No end loads a variable that it stores, so there is no forwarding.
  *
+ * A guest publishes the two rings of a channel with one fence, behind P2 of one and C2 of the other
+ * and before all loads of either. To each ring that is its own fence, and the stores and loads of the
+ * other are time that passes, of which this has any amount: no variant is needed for it.
+ *
  * Events are level-latched: waiting blocks until the flag is set, then clears it.
  *
  * Mutants, one at a time (-DM_...), each must fail:

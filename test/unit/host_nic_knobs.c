@@ -398,14 +398,14 @@ legacy_size_and_link_notices(void)
 	CU_ASSERT_PTR_NOT_NULL_FATAL(m);
 	CU_ASSERT_EQUAL(rndis_parse_indicate(m, len, &in), 0);
 	CU_ASSERT_EQUAL(in.status, RNDIS_STATUS_LINK_SPEED_CHANGE);
-	CU_ASSERT_EQUAL(netvsp_load32(m + in.buffer_abs), 400000000);
+	CU_ASSERT_EQUAL(vmbus_load32(m + in.buffer_abs), 400000000);
 	host_nic_knob(g.nic, "network_change", "2");
 	guest_poll(&g);
 	m = guest_control(&g, RNDIS_TYPE_INDICATE_STATUS, &len);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(m);
 	CU_ASSERT_EQUAL(rndis_parse_indicate(m, len, &in), 0);
 	CU_ASSERT_EQUAL(in.status, RNDIS_STATUS_NETWORK_CHANGE);
-	CU_ASSERT_EQUAL(netvsp_load32(m + in.buffer_abs), 2);
+	CU_ASSERT_EQUAL(vmbus_load32(m + in.buffer_abs), 2);
 	guest_stop(&g);
 }
 

@@ -357,6 +357,96 @@ bad_acknowledgements_stop_the_channel(void)
 	}
 }
 
+/* Frames that are almost TCP or UDP over plain IPv4: variant @p way of them. */
+static uint32_t
+almost_plain(struct guest *g, uint8_t *frame, uint32_t way)
+{
+	static const struct {
+		uint32_t at;
+		uint8_t value;
+		uint32_t len;
+	} ways[] = {
+		{23, 17, 100},	 /* UDP */
+		{23, 6, 100},	 /* TCP */
+		{23, 1, 100},	 /* ICMP */
+		{14, 0x46, 100}, /* options */
+		{14, 0x65, 100}, /* another version */
+		{15, 0x2e, 100}, /* type of service */
+		{20, 0x40, 100}, /* do not fragment */
+		{20, 0x20, 100}, /* more fragments */
+		{21, 0x01, 100}, /* a later fragment */
+		{17, 200, 100},	 /* longer than the frame */
+		{17, 27, 100},	 /* shorter than UDP */
+		{17, 28, 100},
+		{23, 6, 53}, /* shorter than TCP */
+		{23, 6, 54},
+		{13, 0x06, 60}, /* ARP */
+		{12, 0x86, 60},
+		{0, 2, 60}, /* to somebody else */
+		{0, 1, 60},
+	};
+
+	if (way == sizeof(ways) / sizeof(ways[0]))
+		return 0;
+	guest_make_udp(g, frame, ways[way].len, way);
+	frame[ways[way].at] = ways[way].value;
+	return ways[way].len;
+}
+
+/* The short way of plain frames decides as the general one, which range_slot makes all frames go.
+ */
+static void
+short_way_hashes_as_the_general_one(void)
+{
+	static const uint32_t types[] = {NDIS_HASH_IPV4 | NDIS_HASH_TCP_IPV4, NDIS_HASH_IPV4,
+		NDIS_HASH_TCP_IPV4, NDIS_HASH_IPV4 | NDIS_HASH_TCP_IPV4 | NDIS_HASH_UDP_IPV4};
+	uint8_t params[NDIS_RSS_PARAMS_INFO], frame[100];
+	uint16_t table[NDIS_RSS_TABLE_ENTRIES];
+	struct rndis_packet_info info[2];
+	const struct guest_packet *p;
+	const uint8_t *m;
+	uint32_t i, t, way, slot, len, channel[2];
+	struct guest g;
+
+	for (i = 0; i < NDIS_RSS_TABLE_ENTRIES; i++)
+		table[i] = (uint16_t)(i % 4);
+	for (t = 0; t < sizeof(types) / sizeof(types[0]); t++) {
+		guest_start(&g, small, 16);
+		guest_up(&g, RNDIS_FILTER_PROMISCUOUS);
+		guest_subchannels(&g, 3);
+		guest_poll(&g);
+		ndis_build_rss_params(params, sizeof(params), NDIS_HASH_TOEPLITZ | types[t], table,
+			toeplitz_default_key);
+		guest_set(&g, OID_GEN_RECEIVE_SCALE_PARAMETERS, params, sizeof(params));
+		g.nic->filter = RNDIS_FILTER_PROMISCUOUS | RNDIS_FILTER_DIRECTED;
+		for (way = 0; (len = almost_plain(&g, frame, way)) != 0; way++) {
+			memset(info, 0, sizeof(info));
+			for (slot = 0; slot < 2; slot++) {
+				host_nic_knob(g.nic, "range_slot", slot == 0 ? "0" : "1");
+				guest_port_put(&g, frame, len);
+				guest_poll(&g);
+				p = guest_transfer(&g, 0);
+				CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+				CU_ASSERT_EQUAL(p->ranges, 1);
+				m = guest_message(&g, p, 0);
+				CU_ASSERT_EQUAL(rndis_packet_parse_rx(m, 300,
+							p->range[0].byte_count, &info[slot]),
+					0);
+				CU_ASSERT_EQUAL(memcmp(m + info[slot].data_abs, frame, len), 0);
+				channel[slot] = p->channel;
+			}
+			CU_ASSERT_EQUAL(channel[0], channel[1]);
+			CU_ASSERT_EQUAL(info[0].data_length, info[1].data_length);
+			CU_ASSERT_EQUAL(info[0].present, info[1].present);
+			if (info[0].present & RNDIS_HAS_HASH_VALUE) {
+				CU_ASSERT_EQUAL(info[0].hash_value, info[1].hash_value);
+				CU_ASSERT_EQUAL(info[0].hash_info, info[1].hash_info);
+			}
+		}
+		guest_stop(&g);
+	}
+}
+
 /* A port that can wait gives outstanding= frames for each channel until some come back. */
 static void
 waiting_port_keeps_few_frames_outstanding(void)
@@ -401,6 +491,7 @@ main(void)
 		{"held sections drop but do not block", held_sections_drop_but_do_not_block},
 		{"full ring drops frames but keeps completions",
 			full_ring_drops_frames_but_keeps_completions},
+		{"short way hashes as the general one", short_way_hashes_as_the_general_one},
 		{"waiting port keeps few frames outstanding",
 			waiting_port_keeps_few_frames_outstanding},
 		{"bad acknowledgements stop the channel", bad_acknowledgements_stop_the_channel},

@@ -388,6 +388,44 @@ source_address_cannot_change_behind_the_check(void)
 	guest_stop(&g);
 }
 
+/* Sixty-four frames are with the port at once; the next one, sent another way, has room again. */
+static void
+frame_of_another_kind_follows_a_full_burst(void)
+{
+	static const struct guest_range apart[] = {{sizeof(struct rndis_packet), 0, 0}, {60, 0, 1}};
+	uint8_t frame[60], stream[128];
+	uint32_t i, k, at, len;
+	struct guest g;
+
+	guest_start(&g, small, 16);
+	guest_up(&g, 13);
+	for (i = 0; i < 8; i++) {
+		uint8_t *section = g.send + (size_t)i * g.send_section;
+
+		for (k = at = 0; k < 8; k++, at += 104) {
+			guest_make_udp(&g, frame, sizeof(frame), i * 8 + k);
+			len = guest_make_packet(section + at, frame, sizeof(frame));
+			rndis_packet_pad(section + at, len, 8);
+		}
+		guest_send_section(&g, 0, i, at, g.next_tid++);
+	}
+	/* By reference, header and frame apart. */
+	guest_make_udp(&g, frame, sizeof(frame), 64);
+	guest_make_packet(stream, frame, sizeof(frame));
+	memcpy(g.pages, stream, sizeof(struct rndis_packet));
+	memcpy(g.pages + VMBUS_PAGE_SIZE, frame, sizeof(frame));
+	guest_send_pages(&g, 0, NVSP_CHANNEL_DATA, apart, 2, g.next_tid++);
+	g.port.sends = 0;
+	guest_poll(&g);
+	CU_ASSERT_EQUAL_FATAL(g.port.out_n, 65);
+	CU_ASSERT_EQUAL(g.port.sends, 2);
+	for (i = 0; i < 65; i++) {
+		guest_make_udp(&g, frame, sizeof(frame), i);
+		CU_ASSERT_EQUAL(memcmp(g.port.out[i].data, frame, sizeof(frame)), 0);
+	}
+	guest_stop(&g);
+}
+
 static void
 frames_are_with_the_port_before_their_buffer_goes(void)
 {
@@ -422,6 +460,8 @@ main(void)
 		{"LSO of many segments", lso_of_many_segments},
 		{"tx: checksum fill", tx_checksum_fill},
 		{"only who knows gets the guest's memory", only_who_knows_gets_the_guests_memory},
+		{"frame of another kind follows a full burst",
+			frame_of_another_kind_follows_a_full_burst},
 		{"source address cannot change behind the check",
 			source_address_cannot_change_behind_the_check},
 		{"frames are with the port before their buffer goes",

@@ -22,6 +22,9 @@
 #include "test/unit/unit.h"
 
 #define NICS 2u
+/* Only a failure takes so long; on a machine whose processors are busy an answer may take seconds.
+ */
+#define PATIENCE_MS 60000u
 
 static char dir[] = "/tmp/hvsim_share.XXXXXX";
 static struct hvsim_device device[NICS];
@@ -197,7 +200,7 @@ test_one_nic_is_held(void)
 	device_lock(&device[0]);
 	guest_ask_init(&g[0]);
 	guest_ask_init(&g[1]);
-	CU_ASSERT(guest_answered(&g[1], 5000));
+	CU_ASSERT(guest_answered(&g[1], PATIENCE_MS));
 	sleeps = atomic_load(&worker.sleeps);
 	CU_ASSERT(!guest_answered(&g[0], 0));
 	/* Statistics of both need nobody's consent. */
@@ -210,7 +213,7 @@ test_one_nic_is_held(void)
 	for (unsigned int i = 0; i < 100 && atomic_load(&worker.sleeps) == sleeps; i++)
 		usleep(1000);
 	device_unlock(&device[0]);
-	CU_ASSERT(guest_answered(&g[0], 5000));
+	CU_ASSERT(guest_answered(&g[0], PATIENCE_MS));
 	pthread_mutex_unlock(&control_lock);
 	guest_close(&g[0]);
 	guest_close(&g[1]);
@@ -231,11 +234,11 @@ test_control_thread_goes_first(void)
 	atomic_fetch_add(&device[0].wanted, 1);
 	guest_ask_init(&g[0]);
 	guest_ask_init(&g[1]);
-	CU_ASSERT(guest_answered(&g[1], 5000));
+	CU_ASSERT(guest_answered(&g[1], PATIENCE_MS));
 	CU_ASSERT(!guest_answered(&g[0], 0));
 	atomic_fetch_sub(&device[0].wanted, 1);
 	worker_wake(&worker);
-	CU_ASSERT(guest_answered(&g[0], 5000));
+	CU_ASSERT(guest_answered(&g[0], PATIENCE_MS));
 	pthread_mutex_unlock(&control_lock);
 	guest_close(&g[0]);
 	guest_close(&g[1]);
@@ -279,7 +282,7 @@ test_map_budget(void)
 		vfu_client_dma_map(g[1].client, fd, VFIO_USER_DMA_READ_FLAG, 0, 0, 4096), 0);
 	for (unsigned int i = 0; i < NICS; i++) {
 		guest_ask_init(&g[i]);
-		CU_ASSERT(guest_answered(&g[i], 5000));
+		CU_ASSERT(guest_answered(&g[i], PATIENCE_MS));
 		guest_close(&g[i]);
 	}
 	host_stop();
@@ -319,7 +322,7 @@ test_accept_without_descriptors(void)
 	CU_ASSERT(atomic_load(&accepts) - n < 20);
 	/* The client that is there is served meanwhile. */
 	guest_ask_init(&g);
-	CU_ASSERT(guest_answered(&g, 5000));
+	CU_ASSERT(guest_answered(&g, PATIENCE_MS));
 	pthread_mutex_lock(&control_lock);
 	while (n_taken > 0)
 		close(taken[--n_taken]);
@@ -331,7 +334,7 @@ test_accept_without_descriptors(void)
 	usleep(300000);
 	guest_open(&waiting, 1);
 	guest_ask_init(&waiting);
-	CU_ASSERT(guest_answered(&waiting, 5000));
+	CU_ASSERT(guest_answered(&waiting, PATIENCE_MS));
 	guest_close(&waiting);
 	guest_close(&g);
 	host_stop();

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A receive queue against a scripted host: what becomes of frames, and of everything else. */
+/* A receive queue against a scripted host: what becomes of frames, and of what is none. */
 #include "lib/netvsp/nvsp.h"
 #include "lib/netvsp/rndis.h"
 #include "test/unit/netvsc_fixture.h"
 
 static struct fixture f;
-static struct rte_mbuf *got[1024];
+static struct rte_mbuf *got[2048];
 
 /* A burst of the first queue. */
 static uint16_t
@@ -20,6 +20,37 @@ free_got(unsigned int n)
 	rte_pktmbuf_free_bulk(got, n);
 }
 
+static struct netvsc_channel_stats *
+counts(void)
+{
+	return &fixture_channel(&f, 0)->stats;
+}
+
+static bool
+broken(void)
+{
+	return atomic_load(&f.port.state) & NETVSC_STATE_BROKEN;
+}
+
+static void
+patch(struct vmbus_xfer_range range, uint32_t at, uint32_t value)
+{
+	memcpy(f.bus.recv.base + range.byte_offset + at, &value, sizeof(value));
+}
+
+/* Every buffer of the pool begins as 0xa5, so that a byte too many is seen. */
+static void
+poison_pool(void)
+{
+	unsigned int n = 0, i;
+
+	while (n < RTE_DIM(got) && (got[n] = rte_pktmbuf_alloc(f.pool)) != NULL)
+		n++;
+	for (i = 0; i < n; i++)
+		memset(got[i]->buf_addr, 0xa5, got[i]->buf_len);
+	free_got(n);
+}
+
 /* ---- frames ---- */
 
 static void
@@ -27,9 +58,8 @@ test_frames_arrive_in_order_and_whole(void)
 {
 	static const uint32_t lengths[] = {14, 15, 60, 64, 65, 128, 255, 256, 1000, 1514, 1518};
 	struct vmbus_xfer_range ranges[ARRAY_SIZE(lengths)];
-	uint64_t tids[4];
+	uint64_t tids[4], bytes = 0;
 	uint32_t statuses[4], i;
-	uint64_t bytes = 0;
 
 	REQUIRE(fixture_begin(&f, NULL));
 	for (i = 0; i < ARRAY_SIZE(lengths); i++) {
@@ -63,8 +93,928 @@ test_frames_arrive_in_order_and_whole(void)
 	fixture_end(&f);
 }
 
+static void
+test_every_length_and_not_a_byte_more(void)
+{
+	const uint8_t *end;
+	uint32_t len;
+
+	REQUIRE(fixture_begin(&f, NULL));
+	poison_pool();
+	for (len = RNDIS_MIN_FRAME; len <= 1518; len++) {
+		CU_ASSERT_EQUAL(fixture_frames(&f, 0, len, len % 256, 1, len, len), 0);
+		fixture_publish(&f, 0);
+		CU_ASSERT_EQUAL_FATAL(burst(4), 1);
+		CU_ASSERT(fixture_mbuf_is(got[0], len, len));
+		end = rte_pktmbuf_mtod_offset(got[0], const uint8_t *, len);
+		CU_ASSERT_EQUAL(end[0], 0xa5);
+		CU_ASSERT_EQUAL(end[-(int)len - 1], 0xa5);
+		memset(rte_pktmbuf_mtod(got[0], void *), 0xa5, len);
+		free_got(1);
+		CU_ASSERT_EQUAL(fixture_completions(&f, 0, NULL, NULL, 0), 1);
+	}
+	fixture_end(&f);
+}
+
+static void
+test_cursor_resumes_across_bursts(void)
+{
+	uint16_t n, done = 0, i;
+
+	REQUIRE(fixture_begin(&f, NULL));
+	CU_ASSERT_EQUAL(fixture_frames(&f, 0, 5, 0, 10, 100, 1000), 0);
+	CU_ASSERT_EQUAL(fixture_frames(&f, 0, 6, 10, 2, 100, 1010), 0);
+	fixture_publish(&f, 0);
+	while (done < 12) {
+		n = burst(3);
+		CU_ASSERT_EQUAL_FATAL(n, 3);
+		for (i = 0; i < n; i++)
+			CU_ASSERT(fixture_mbuf_is(got[i], 100, 1000 + done + i));
+		free_got(n);
+		done += n;
+		/* The sections of the first packet are read until its last frame is taken. */
+		CU_ASSERT_EQUAL(fixture_completions(&f, 0, NULL, NULL, 0), done == 12 ? 2 : 0);
+		if (done == 9)
+			CU_ASSERT_EQUAL(f.host[0].in.ring.ctl->read_index, 0);
+	}
+	CU_ASSERT_EQUAL(burst(3), 0);
+	fixture_end(&f);
+}
+
+static void
+test_caller_array_ends_with_the_packet(void)
+{
+	REQUIRE(fixture_begin(&f, NULL));
+	CU_ASSERT_EQUAL(fixture_frames(&f, 0, 5, 0, 8, 64, 0), 0);
+	fixture_publish(&f, 0);
+	CU_ASSERT_EQUAL(burst(8), 8);
+	CU_ASSERT_EQUAL(fixture_completions(&f, 0, NULL, NULL, 0), 1);
+	free_got(8);
+	fixture_end(&f);
+}
+
+/* Many times round the rings, with packets of all sizes. */
+static void
+test_ring_wraps(void)
+{
+	const struct fixture_conf conf = {.ring = 4096};
+	uint64_t rnd = 7, seed = 0;
+	uint32_t round, n, i;
+
+	REQUIRE(fixture_begin(&f, &conf));
+	for (round = 0; round < 2000; round++) {
+		n = 1 + rnd_below(&rnd, 40);
+		CU_ASSERT_EQUAL(fixture_frames(&f, 0, round, rnd_below(&rnd, 200), n, 60, seed), 0);
+		fixture_publish(&f, 0);
+		CU_ASSERT_EQUAL_FATAL(burst(64), n);
+		for (i = 0; i < n; i++)
+			CU_ASSERT(fixture_mbuf_is(got[i], 60, seed + i));
+		free_got(n);
+		seed += n;
+		CU_ASSERT_EQUAL(fixture_completions(&f, 0, NULL, NULL, 0), 1);
+	}
+	fixture_end(&f);
+}
+
+/* ---- what the host says of frames ---- */
+
+/* One frame with these PPIs. @return the mbuf */
+static struct rte_mbuf *
+receive_with(const struct fixture_ppi *ppis, unsigned int n, uint32_t data_at)
+{
+	struct fixture_frame frame = {.len = 99, .seed = 4, .data_at = data_at, .n_ppis = n};
+	struct vmbus_xfer_range range;
+
+	memcpy(frame.ppis, ppis, n * sizeof(*ppis));
+	range = fixture_message(&f, 3, &frame);
+	CU_ASSERT_EQUAL(fixture_xfer(&f, 0, 1, &range, 1), 0);
+	fixture_publish(&f, 0);
+	got[0] = NULL;
+	CU_ASSERT_EQUAL_FATAL(burst(4), 1);
+	CU_ASSERT_EQUAL(fixture_completions(&f, 0, NULL, NULL, 0), 1);
+	return got[0];
+}
+
+static void
+test_checksums(void)
+{
+	static const struct {
+		uint32_t word;
+		uint64_t flags;
+	} cases[] = {
+		{0, 0},
+		{RNDIS_RX_CSUM_IP_OK, RTE_MBUF_F_RX_IP_CKSUM_GOOD},
+		{RNDIS_RX_CSUM_IP_FAILED, RTE_MBUF_F_RX_IP_CKSUM_BAD},
+		{RNDIS_RX_CSUM_IP_OK | RNDIS_RX_CSUM_IP_VALUE_INVALID, RTE_MBUF_F_RX_IP_CKSUM_NONE},
+		{RNDIS_RX_CSUM_IP_OK | RNDIS_RX_CSUM_TCP_OK,
+			RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_GOOD},
+		{RNDIS_RX_CSUM_UDP_OK, RTE_MBUF_F_RX_L4_CKSUM_GOOD},
+		{RNDIS_RX_CSUM_TCP_FAILED, RTE_MBUF_F_RX_L4_CKSUM_BAD},
+		{RNDIS_RX_CSUM_UDP_FAILED, RTE_MBUF_F_RX_L4_CKSUM_BAD},
+		{RNDIS_RX_CSUM_TCP_OK | RNDIS_RX_CSUM_TCP_VALUE_INVALID,
+			RTE_MBUF_F_RX_L4_CKSUM_NONE},
+	};
+	struct fixture_ppi ppi = {.type = RNDIS_PPI_CHECKSUM};
+	uint32_t i, again;
+
+	REQUIRE(fixture_begin(&f, NULL));
+	/* The second time the frame is what was expected. */
+	for (i = 0; i < ARRAY_SIZE(cases); i++)
+		for (again = 0; again < 2; again++) {
+			ppi.value = cases[i].word;
+			CU_ASSERT_EQUAL(receive_with(&ppi, 1, 0)->ol_flags, cases[i].flags);
+			CU_ASSERT(fixture_mbuf_is(got[0], 99, 4));
+			free_got(1);
+		}
+	fixture_end(&f);
+}
+
+static void
+test_hash_beside_others(void)
+{
+	static const struct fixture_ppi ppis[] = {
+		{RNDIS_PPI_HASH_INFO, 0x101}, {77, 0xdead}, /* of a kind that nobody knows */
+		{RNDIS_PPI_HASH_VALUE, 0xfeedbeef}, {RNDIS_PPI_CHECKSUM, RNDIS_RX_CSUM_IP_OK},
+		{RNDIS_PPI_HASH_VALUE, 1}, /* the first of a kind counts */
+	};
+	uint32_t i;
+
+	REQUIRE(fixture_begin(&f, NULL));
+	for (i = 0; i < 6; i++) {
+		/* With the fifth it has no shape; the far ones do not fit the parser's copy. */
+		struct rte_mbuf *m = receive_with(ppis, i < 3 ? 4 : 5, i == 5 ? 900 : 0);
+
+		CU_ASSERT_EQUAL(m->ol_flags, RTE_MBUF_F_RX_RSS_HASH | RTE_MBUF_F_RX_IP_CKSUM_GOOD);
+		CU_ASSERT_EQUAL(m->hash.rss, 0xfeedbeef);
+		CU_ASSERT(fixture_mbuf_is(m, 99, 4));
+		free_got(1);
+	}
+	fixture_end(&f);
+}
+
+static void
+test_far_ppis(void)
+{
+	struct fixture_ppi ppis[FIXTURE_PPIS];
+	uint32_t i;
+
+	REQUIRE(fixture_begin(&f, NULL));
+	for (i = 0; i < FIXTURE_PPIS; i++)
+		ppis[i] = (struct fixture_ppi){100 + i, i};
+	ppis[FIXTURE_PPIS - 1] = (struct fixture_ppi){RNDIS_PPI_HASH_VALUE, 42};
+	for (i = 0; i < 2; i++) {
+		CU_ASSERT_EQUAL(receive_with(ppis, FIXTURE_PPIS, 400)->hash.rss, 42);
+		CU_ASSERT_EQUAL(got[0]->ol_flags, RTE_MBUF_F_RX_RSS_HASH);
+		free_got(1);
+	}
+	fixture_end(&f);
+}
+
+static void
+test_tag_goes_back_in(void)
+{
+	const struct fixture_ppi ppi = {RNDIS_PPI_VLAN, rndis_vlan_from_tci(0xb123)};
+	uint8_t want[103], frame[99];
+	uint32_t again;
+
+	REQUIRE(fixture_begin(&f, NULL));
+	fixture_fill(frame, sizeof(frame), 4);
+	memcpy(want, frame, 12);
+	memcpy(want + 12, "\x81\x00\xb1\x23", 4);
+	memcpy(want + 16, frame + 12, sizeof(frame) - 12);
+	for (again = 0; again < 2; again++) {
+		struct rte_mbuf *m = receive_with(&ppi, 1, 0);
+
+		CU_ASSERT_EQUAL(m->pkt_len, sizeof(want));
+		CU_ASSERT_EQUAL(m->data_len, sizeof(want));
+		CU_ASSERT_EQUAL(memcmp(rte_pktmbuf_mtod(m, void *), want, sizeof(want)), 0);
+		CU_ASSERT_EQUAL(m->ol_flags, 0);
+		free_got(1);
+	}
+	CU_ASSERT_EQUAL(fixture_rxq(&f, 0)->stats.bytes, 2 * sizeof(want));
+	fixture_end(&f);
+}
+
+/* Each frame unlike the one before it: what was expected must not stick to it. */
+static void
+test_shapes_change_from_frame_to_frame(void)
+{
+	struct vmbus_xfer_range ranges[32];
+	struct fixture_frame frames[32];
+	uint64_t rnd = 99;
+	uint32_t round, i;
+
+	REQUIRE(fixture_begin(&f, NULL));
+	for (round = 0; round < 200; round++) {
+		for (i = 0; i < 32; i++) {
+			struct fixture_frame *frame = &frames[i];
+
+			*frame = (struct fixture_frame){.len = 14 + rnd_below(&rnd, 500),
+				.seed = round * 32 + i,
+				.data_at = 128 + 4 * rnd_below(&rnd, 2)};
+			if (rnd_below(&rnd, 2))
+				frame->ppis[frame->n_ppis++] = (struct fixture_ppi){
+					RNDIS_PPI_HASH_VALUE, (uint32_t)rnd_next(&rnd)};
+			if (rnd_below(&rnd, 2))
+				frame->ppis[frame->n_ppis++] = (struct fixture_ppi){
+					RNDIS_PPI_CHECKSUM, RNDIS_RX_CSUM_TCP_OK};
+			ranges[i] = fixture_message(&f, i, frame);
+		}
+		CU_ASSERT_EQUAL(fixture_xfer(&f, 0, round, ranges, 32), 0);
+		fixture_publish(&f, 0);
+		CU_ASSERT_EQUAL_FATAL(burst(32), 32);
+		for (i = 0; i < 32; i++) {
+			const struct fixture_frame *frame = &frames[i];
+			uint64_t flags = 0;
+			uint32_t k;
+
+			for (k = 0; k < frame->n_ppis; k++)
+				if (frame->ppis[k].type == RNDIS_PPI_HASH_VALUE) {
+					flags |= RTE_MBUF_F_RX_RSS_HASH;
+					CU_ASSERT_EQUAL(got[i]->hash.rss, frame->ppis[k].value);
+				} else {
+					flags |= RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+				}
+			CU_ASSERT_EQUAL(got[i]->ol_flags, flags);
+			CU_ASSERT(fixture_mbuf_is(got[i], frame->len, frame->seed));
+		}
+		free_got(32);
+		CU_ASSERT_EQUAL(fixture_completions(&f, 0, NULL, NULL, 0), 1);
+	}
+	fixture_end(&f);
+}
+
+/* ---- what is no frame ---- */
+
+/* One of three ranges is bad: the others arrive, and the packet is completed with a failure. */
+static void
+expect_malformed(struct vmbus_xfer_range bad)
+{
+	struct vmbus_xfer_range ranges[3];
+	struct fixture_frame frame = {.len = 64};
+	uint64_t before = counts()->rx_malformed;
+	uint32_t status = 0;
+
+	frame.seed = 1;
+	ranges[0] = fixture_message(&f, 10, &frame);
+	ranges[1] = bad;
+	frame.seed = 2;
+	ranges[2] = fixture_message(&f, 12, &frame);
+	CU_ASSERT_EQUAL(fixture_xfer(&f, 0, 9, ranges, 3), 0);
+	fixture_publish(&f, 0);
+	CU_ASSERT_EQUAL_FATAL(burst(8), 2);
+	CU_ASSERT(fixture_mbuf_is(got[0], 64, 1));
+	CU_ASSERT(fixture_mbuf_is(got[1], 64, 2));
+	free_got(2);
+	CU_ASSERT_EQUAL(counts()->rx_malformed, before + 1);
+	CU_ASSERT_EQUAL(fixture_completions(&f, 0, NULL, &status, 1), 1);
+	CU_ASSERT_EQUAL(status, NVSP_STATUS_FAILURE);
+}
+
+static void
+test_malformed_ranges(void)
+{
+	const uint32_t buffer = 2048 * 256;
+	const struct vmbus_xfer_range ranges[] = {
+		{0, 0},
+		{7, 0},
+		{2049, 0},
+		{UINT32_MAX, 0},
+		{200, buffer},
+		{200, buffer - 199},
+		{200, UINT32_MAX},
+		{200, UINT32_MAX - 199},
+		{43, 0},
+		{8, 0},
+	};
+	uint32_t i;
+
+	REQUIRE(fixture_begin(&f, NULL));
+	memset(f.bus.recv.base, 0, f.bus.recv.len);
+	for (i = 0; i < ARRAY_SIZE(ranges); i++)
+		expect_malformed(ranges[i]);
+	fixture_end(&f);
+}
+
+/* Each is the message before it but for one word: neither parser nor comparison may take it. */
+static void
+test_malformed_messages(void)
+{
+#define AT(field) offsetof(struct rndis_packet, field)
+	static const struct {
+		unsigned int n_ppis;
+		uint32_t at, value;
+	} cases[] = {
+		{0, AT(h.type), 0x7f},
+		{0, AT(h.type), RNDIS_TYPE_INDICATE_STATUS},
+		{0, AT(h.length), 0},
+		{0, AT(h.length), 43},
+		{0, AT(h.length), 128 + 64 + 1},
+		{0, AT(h.length), UINT32_MAX},
+		{0, AT(h.length), 128 + 63},
+		{0, AT(data_offset), 0},
+		{0, AT(data_offset), 35},
+		{0, AT(data_offset), 128 - 8 + 1},
+		{0, AT(data_offset), UINT32_MAX - 7},
+		{0, AT(data_length), 0},
+		{0, AT(data_length), RNDIS_MIN_FRAME - 1},
+		{0, AT(data_length), 65},
+		{0, AT(data_length), UINT32_MAX},
+		{1, AT(ppi_offset), 32},
+		{1, AT(ppi_offset), 37},
+		{1, AT(ppi_offset), 128 + 64 - 8 - 15},
+		{1, AT(ppi_offset), UINT32_MAX - 3},
+		{1, AT(ppi_length), 4},
+		{1, AT(ppi_length), 17},
+		{1, AT(ppi_length), 260},
+		{1, AT(ppi_length), UINT32_MAX},
+		{1, 44, 0}, /* size of the PPI */
+		{1, 44, 15},
+		{1, 44, 20},
+		{1, 44, UINT32_MAX},
+		{1, 52, 0}, /* where its word is */
+		{1, 52, 13},
+		{1, 52, 16},
+		{1, 52, UINT32_MAX - 3},
+		{2, 60, 0},
+		{2, 68, 8},
+	};
+#undef AT
+	struct fixture_frame frame = {
+		.len = 64, .seed = 5, .ppis = {{RNDIS_PPI_HASH_VALUE, 1}, {RNDIS_PPI_CHECKSUM, 0}}};
+	struct vmbus_xfer_range range;
+	uint32_t i, known;
+
+	REQUIRE(fixture_begin(&f, NULL));
+	for (i = 0; i < ARRAY_SIZE(cases); i++)
+		for (known = 0; known < 2; known++) {
+			frame.n_ppis = cases[i].n_ppis;
+			range = fixture_message(&f, 11, &frame);
+			if (known) {
+				CU_ASSERT_EQUAL(fixture_xfer(&f, 0, 1, &range, 1), 0);
+				fixture_publish(&f, 0);
+				CU_ASSERT_EQUAL_FATAL(burst(1), 1);
+				free_got(1);
+				fixture_completions(&f, 0, NULL, NULL, 0);
+			}
+			patch(range, cases[i].at, cases[i].value);
+			if (known && cases[i].n_ppis != 0) {
+				/* Alone, right behind the one that it nearly is. */
+				CU_ASSERT_EQUAL(fixture_xfer(&f, 0, 1, &range, 1), 0);
+				fixture_publish(&f, 0);
+				CU_ASSERT_EQUAL(burst(1), 0);
+				fixture_completions(&f, 0, NULL, NULL, 0);
+			} else {
+				expect_malformed(range);
+			}
+		}
+	fixture_end(&f);
+}
+
+static void
+test_malformed_transfer_packets(void)
+{
+	struct fixture_frame frame = {.len = 64, .seed = 3};
+	struct vmbus_xfer_range ranges[NVSP_MAX_XFER_RANGES_RSC];
+	uint32_t statuses[8], i;
+
+	const struct fixture_conf conf = {.ring = 128u << 10};
+
+	REQUIRE(fixture_begin(&f, &conf));
+	for (i = 0; i < ARRAY_SIZE(ranges); i++)
+		ranges[i] = fixture_message(&f, 0, &frame);
+	fixture_xfer_as(&f, 0, 1, 0xdead, 1, ranges, 1);
+	fixture_xfer_as(&f, 0, 2, NVSP_RECV_BUF_ID, 0, ranges, 1);
+	fixture_xfer_as(&f, 0, 3, NVSP_RECV_BUF_ID, 3, ranges, 2);
+	fixture_xfer_as(&f, 0, 4, NVSP_RECV_BUF_ID, UINT32_MAX, ranges, 2);
+	/* No transfer header at all. */
+	fixture_packet(&f, 0, VMBUS_PACKET_XFER_PAGES, 5, ranges, 0, 64);
+	/* The most that a host with coalescing sends. */
+	fixture_xfer(&f, 0, 6, ranges, NVSP_MAX_XFER_RANGES_RSC);
+	fixture_publish(&f, 0);
+	CU_ASSERT_EQUAL(burst(1000), NVSP_MAX_XFER_RANGES_RSC);
+	free_got(NVSP_MAX_XFER_RANGES_RSC);
+	CU_ASSERT_EQUAL(counts()->rx_malformed, 5);
+	CU_ASSERT_EQUAL(fixture_completions(&f, 0, NULL, statuses, 8), 6);
+	for (i = 0; i < 6; i++)
+		CU_ASSERT_EQUAL(statuses[i], i < 5 ? NVSP_STATUS_FAILURE : NVSP_STATUS_SUCCESS);
+	fixture_end(&f);
+}
+
+static void
+test_unknown_packets(void)
+{
+	const uint64_t nothing = 0;
+
+	REQUIRE(fixture_begin(&f, NULL));
+	fixture_packet(&f, 0, (enum vmbus_packet_type)0x3f, 1, &nothing, 0, 8);
+	fixture_packet(&f, 0, VMBUS_PACKET_GPA_DIRECT, 2, &nothing, 0, 8);
+	CU_ASSERT_EQUAL(fixture_frames(&f, 0, 3, 0, 1, 64, 0), 0);
+	fixture_publish(&f, 0);
+	CU_ASSERT_EQUAL(burst(4), 1);
+	free_got(1);
+	CU_ASSERT_EQUAL(counts()->rx_unknown_packets, 2);
+	CU_ASSERT_EQUAL(fixture_completions(&f, 0, NULL, NULL, 0), 1);
+	fixture_end(&f);
+}
+
+/* ---- control ---- */
+
+static struct vmbus_xfer_range
+link_down(uint32_t section)
+{
+	uint8_t msg[64];
+	int len = rndis_build_indicate(msg, sizeof(msg), RNDIS_STATUS_MEDIA_DISCONNECT, NULL, 0);
+
+	CU_ASSERT_FATAL(len > 0);
+	return fixture_bytes(&f, section, msg, (uint32_t)len);
+}
+
+static void
+test_control_among_frames(void)
+{
+	const struct fixture_conf conf = {.channels = 2};
+	struct vmbus_xfer_range ranges[2];
+	struct fixture_frame frame = {.len = 64, .seed = 1};
+	uint32_t statuses[4], event;
+
+	REQUIRE(fixture_begin(&f, &conf));
+	fixture_frames(&f, 0, 1, 0, 2, 64, 0);
+	ranges[0] = link_down(5);
+	fixture_xfer(&f, 0, 2, ranges, 1);
+	fixture_frames(&f, 0, 3, 2, 1, 64, 2);
+	fixture_publish(&f, 0);
+	CU_ASSERT_EQUAL(burst(8), 3);
+	free_got(3);
+	event = atomic_exchange(&f.port.events, 0);
+	CU_ASSERT(event & NETVSC_EVENT_LINK);
+	CU_ASSERT_EQUAL(counts()->rx_malformed, 0);
+	CU_ASSERT_EQUAL(fixture_completions(&f, 0, NULL, statuses, 4), 3);
+	CU_ASSERT_EQUAL(statuses[1], NVSP_STATUS_SUCCESS);
+	/* It comes alone and on the primary channel, or it is none. */
+	ranges[0] = link_down(5);
+	ranges[1] = fixture_message(&f, 6, &frame);
+	fixture_xfer(&f, 0, 4, ranges, 2);
+	fixture_xfer(&f, 1, 5, ranges, 1);
+	fixture_publish(&f, 0);
+	fixture_publish(&f, 1);
+	CU_ASSERT_EQUAL(burst(8), 1);
+	free_got(1);
+	CU_ASSERT_EQUAL(netvsc_rx_burst(f.rx_queues[1], got, 8), 0);
+	CU_ASSERT_EQUAL(atomic_load(&f.port.events), 0);
+	CU_ASSERT_EQUAL(counts()->rx_malformed, 1);
+	CU_ASSERT_EQUAL(fixture_channel(&f, 1)->stats.rx_malformed, 1);
+	fixture_end(&f);
+}
+
+/* A notice moves with a burst of 0, behind a packet that is half taken (pitfall X19). */
+static void
+test_burst_of_nothing(void)
+{
+	struct vmbus_xfer_range range;
+
+	REQUIRE(fixture_begin(&f, NULL));
+	CU_ASSERT_EQUAL(burst(0), 0);
+	fixture_frames(&f, 0, 1, 0, 3, 64, 0);
+	range = link_down(5);
+	fixture_xfer(&f, 0, 2, &range, 1);
+	fixture_publish(&f, 0);
+	CU_ASSERT_EQUAL(burst(1), 1);
+	free_got(1);
+	CU_ASSERT_EQUAL(atomic_load(&f.port.events), 0);
+	CU_ASSERT_EQUAL(burst(0), 0);
+	CU_ASSERT(atomic_exchange(&f.port.events, 0) & NETVSC_EVENT_LINK);
+	CU_ASSERT_EQUAL(fixture_completions(&f, 0, NULL, NULL, 0), 1);
+	/* No frame was lost, and the notice does not come again. */
+	CU_ASSERT_EQUAL_FATAL(burst(8), 2);
+	CU_ASSERT(fixture_mbuf_is(got[0], 64, 1));
+	CU_ASSERT(fixture_mbuf_is(got[1], 64, 2));
+	free_got(2);
+	CU_ASSERT_EQUAL(atomic_load(&f.port.events), 0);
+	CU_ASSERT_EQUAL(fixture_completions(&f, 0, NULL, NULL, 0), 1);
+	fixture_end(&f);
+}
+
+static void
+test_completions_of_nobody(void)
+{
+	const struct fixture_conf conf = {.channels = 2};
+
+	REQUIRE(fixture_begin(&f, &conf));
+	fixture_complete(&f, 0, 12345, NVSP_STATUS_SUCCESS);
+	fixture_complete(&f, 0, NETVSC_TID_CONTROL | 1, NVSP_STATUS_SUCCESS);
+	fixture_complete(&f, 1, NETVSC_TID_CONTROL | 1, NVSP_STATUS_SUCCESS);
+	fixture_complete(&f, 1, 0, NVSP_STATUS_SUCCESS);
+	/* Notices mean nothing anywhere but on the primary channel. */
+	fixture_inband(&f, 1, "\x80\0\0\0\1\0\0\0\1\0\0\0", 12);
+	fixture_publish(&f, 0);
+	fixture_publish(&f, 1);
+	CU_ASSERT_EQUAL(burst(8), 0);
+	CU_ASSERT_EQUAL(netvsc_rx_burst(f.rx_queues[1], got, 8), 0);
+	CU_ASSERT_EQUAL(fixture_channel(&f, 1)->stats.tx_bad_completions, 2);
+	CU_ASSERT(counts()->tx_bad_completions >= 1);
+	/* Notices of the primary channel: this one is of a type that nobody uses. */
+	fixture_inband(&f, 0, "\x82\0\0\0\1\0\0\0", 8);
+	fixture_publish(&f, 0);
+	CU_ASSERT_EQUAL(burst(8), 0);
+	/* Without a send queue there is nothing in flight. */
+	atomic_store(&fixture_channel(&f, 0)->txq, NULL);
+	fixture_complete(&f, 0, 1, NVSP_STATUS_SUCCESS);
+	fixture_publish(&f, 0);
+	CU_ASSERT_EQUAL(burst(8), 0);
+	CU_ASSERT(counts()->tx_bad_completions >= 2);
+	CU_ASSERT_FALSE(broken());
+	fixture_end(&f);
+}
+
+/* ---- out of something ---- */
+
+static void
+test_no_mbufs(void)
+{
+	const struct fixture_conf conf = {.mbufs = 40};
+	struct rte_mbuf *held[40];
+	struct vmbus_xfer_range range;
+	unsigned int n;
+
+	REQUIRE(fixture_begin(&f, &conf));
+	CU_ASSERT_EQUAL_FATAL(rte_pktmbuf_alloc_bulk(f.pool, held, 37), 0);
+	fixture_frames(&f, 0, 1, 0, 10, 64, 0);
+	fixture_publish(&f, 0);
+	n = burst(32);
+	CU_ASSERT_EQUAL(n, 3);
+	CU_ASSERT(fixture_mbuf_is(got[2], 64, 2));
+	CU_ASSERT_EQUAL(fixture_rxq(&f, 0)->stats.no_mbuf, 7);
+	CU_ASSERT_EQUAL(fixture_rxq(&f, 0)->stats.packets, 3);
+	/* What makes no sense and what is for the driver need none. */
+	range = link_down(5);
+	fixture_xfer(&f, 0, 2, &range, 1);
+	patch(range, 0, 1);
+	range.byte_offset = UINT32_MAX;
+	fixture_xfer(&f, 0, 3, &range, 1);
+	range = link_down(6);
+	fixture_xfer(&f, 0, 4, &range, 1);
+	fixture_publish(&f, 0);
+	CU_ASSERT_EQUAL(netvsc_rx_burst(f.rx_queues[0], got + n, 8), 0);
+	CU_ASSERT_EQUAL(counts()->rx_malformed, 2);
+	CU_ASSERT(atomic_load(&f.port.events) & NETVSC_EVENT_LINK);
+	CU_ASSERT_EQUAL(fixture_completions(&f, 0, NULL, NULL, 0), 4);
+	free_got(n);
+	rte_pktmbuf_free_bulk(held, 37);
+	fixture_frames(&f, 0, 5, 0, 32, 64, 0);
+	fixture_publish(&f, 0);
+	CU_ASSERT_EQUAL(burst(32), 32);
+	free_got(32);
+	fixture_end(&f);
+}
+
+static void
+test_frames_longer_than_mbufs(void)
+{
+	const struct fixture_conf conf = {.room = 1518};
+	const struct fixture_ppi tag = {RNDIS_PPI_VLAN, 0};
+	static const struct {
+		uint32_t len;
+		bool tagged, fits;
+	} cases[] = {{1518, false, true}, {1519, false, false}, {1514, true, true},
+		{1515, true, false}, {1800, false, false}, {60, false, true}};
+	struct vmbus_xfer_range ranges[ARRAY_SIZE(cases)];
+	uint32_t i, status;
+
+	REQUIRE(fixture_begin(&f, &conf));
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct fixture_frame frame = {
+			.len = cases[i].len, .seed = i, .n_ppis = cases[i].tagged, .ppis = {tag}};
+
+		ranges[i] = fixture_message(&f, i, &frame);
+	}
+	fixture_xfer(&f, 0, 1, ranges, ARRAY_SIZE(cases));
+	fixture_publish(&f, 0);
+	CU_ASSERT_EQUAL_FATAL(burst(32), 3);
+	CU_ASSERT(fixture_mbuf_is(got[0], 1518, 0));
+	CU_ASSERT_EQUAL(got[1]->pkt_len, 1518);
+	CU_ASSERT(fixture_mbuf_is(got[2], 60, 5));
+	free_got(3);
+	CU_ASSERT_EQUAL(fixture_rxq(&f, 0)->stats.too_long, 3);
+	/* Not the host's fault. */
+	CU_ASSERT_EQUAL(fixture_completions(&f, 0, NULL, &status, 1), 1);
+	CU_ASSERT_EQUAL(status, NVSP_STATUS_SUCCESS);
+	fixture_end(&f);
+}
+
+static void
+test_pinned_buffers_stay_external(void)
+{
+	const struct fixture_conf conf = {.pinned = true};
+	const struct fixture_ppi ppi = {RNDIS_PPI_HASH_VALUE, 9};
+	struct rte_mbuf *m;
+
+	REQUIRE(fixture_begin(&f, &conf));
+	m = receive_with(&ppi, 1, 0);
+	CU_ASSERT_EQUAL(m->ol_flags, RTE_MBUF_F_EXTERNAL | RTE_MBUF_F_RX_RSS_HASH);
+	CU_ASSERT(fixture_mbuf_is(m, 99, 4));
+	free_got(1);
+	fixture_end(&f);
+}
+
+/* The host does not read: completions wait, none is lost, and at the end reception stops (X10). */
+static void
+test_completions_wait_for_a_full_ring(void)
+{
+	const struct fixture_conf conf = {.mbufs = 4095};
+	struct fixture_packet pkt;
+	uint64_t next = 0;
+	unsigned int n = 0, total = 0, i;
+
+	REQUIRE(fixture_begin(&f, &conf));
+	fixture_fill_out(&f, 0);
+	do {
+		for (i = 0; i < 32; i++)
+			CU_ASSERT_EQUAL(fixture_frames(&f, 0, total + i, i, 1, 60, i), 0);
+		fixture_publish(&f, 0);
+		n = burst(32);
+		free_got(n);
+		total += n;
+	} while (n == 32 && total < 5000);
+	CU_ASSERT_EQUAL(total, 1024);
+	CU_ASSERT(counts()->done_deferred > 0);
+	/* Of what comes now nothing was lost either: the host reads again. */
+	while (next < 1024 + 32) {
+		while (fixture_read(&f, 0, &pkt))
+			if (pkt.desc.type == VMBUS_PACKET_COMPLETION) {
+				CU_ASSERT_EQUAL(pkt.desc.trans_id, next);
+				next++;
+			}
+		n = burst(32);
+		free_got(n);
+		total += n;
+	}
+	CU_ASSERT_EQUAL(total, 1024 + 32);
+	fixture_end(&f);
+}
+
+/* A host that never stops does not hold the lcore. */
+static void
+test_budget_of_a_burst(void)
+{
+	const struct fixture_conf conf = {.ring = 128u << 10};
+	const uint64_t nothing = 0;
+	unsigned int i;
+
+	REQUIRE(fixture_begin(&f, &conf));
+	for (i = 0; i < 2000; i++)
+		CU_ASSERT_EQUAL(
+			fixture_packet(&f, 0, (enum vmbus_packet_type)0x3f, i, &nothing, 0, 8), 0);
+	fixture_frames(&f, 0, 3, 0, 1, 64, 0);
+	fixture_publish(&f, 0);
+	CU_ASSERT_EQUAL(burst(4), 0);
+	CU_ASSERT_EQUAL(counts()->rx_unknown_packets, 1024);
+	CU_ASSERT_EQUAL(burst(4), 1);
+	CU_ASSERT_EQUAL(counts()->rx_unknown_packets, 2000);
+	free_got(1);
+	fixture_end(&f);
+}
+
+/* The producer asked for a signal when there is room again, and gets one. */
+static void
+test_signal_for_room(void)
+{
+	struct vmbus_ring_writer *w;
+	unsigned int n;
+
+	REQUIRE(fixture_begin(&f, NULL));
+	w = &f.host[0].to_guest;
+	/* None for completions. */
+	vmbus_ring_reader_mask(&f.host[0].from_guest);
+	while (fixture_frames(&f, 0, 1, 0, 50, 60, 0) == 0)
+		;
+	fixture_publish(&f, 0);
+	CU_ASSERT_FALSE(vmbus_ring_writer_wait_room(w, f.conf.ring / 2));
+	do {
+		CU_ASSERT_EQUAL(f.host[0].signals, 0);
+		n = burst(50);
+		CU_ASSERT_EQUAL_FATAL(n, 50);
+		free_got(n);
+		CU_ASSERT_TRUE(vmbus_ring_writer_refresh(w));
+		CU_ASSERT_EQUAL(fixture_completions(&f, 0, NULL, NULL, 0), 1);
+	} while (vmbus_ring_writer_free(w) <= f.conf.ring / 2);
+	CU_ASSERT_EQUAL(f.host[0].signals, 1);
+	CU_ASSERT_EQUAL(counts()->doorbells, 1);
+	free_got(burst(50));
+	CU_ASSERT_EQUAL(f.host[0].signals, 1);
+	fixture_end(&f);
+}
+
+/* ---- a host that breaks the ring ---- */
+
+static void
+test_broken_descriptors(void)
+{
+	static const struct {
+		uint16_t offset8, len8;
+	} cases[] = {{0, 10}, {1, 10}, {11, 10}, {2, 0}, {2, 1}, {2, UINT16_MAX}, {2, 200}};
+	struct vmbus_packet pkt;
+	uint32_t i, at, of_scan;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++)
+		for (of_scan = 0; of_scan < 2; of_scan++) {
+			REQUIRE(fixture_begin(&f, NULL));
+			fixture_frames(&f, 0, 1, 0, 1, 64, 0);
+			at = f.host[0].to_guest.next_w;
+			fixture_frames(&f, 0, 2, 1, 1, 64, 1);
+			vmbus_packet_init(&pkt, VMBUS_PACKET_XFER_PAGES, 16, 80, 0, 2);
+			pkt.offset8 = cases[i].offset8;
+			pkt.len8 = cases[i].len8;
+			memcpy(f.host[0].in.ring.data + at, &pkt, sizeof(pkt));
+			fixture_publish(&f, 0);
+			if (of_scan) {
+				CU_ASSERT_EQUAL(burst(0), 0);
+			} else {
+				/* What came before is good. */
+				CU_ASSERT_EQUAL_FATAL(burst(8), 1);
+				CU_ASSERT(fixture_mbuf_is(got[0], 64, 0));
+				free_got(1);
+			}
+			CU_ASSERT(broken());
+			CU_ASSERT_EQUAL(burst(8), 0);
+			CU_ASSERT(atomic_load(&f.port.events) & NETVSC_EVENT_RESET);
+			fixture_end(&f);
+		}
+}
+
+static void
+test_broken_indices(void)
+{
+	static const uint32_t writes[] = {4, 64u << 10, UINT32_MAX, 8};
+	uint32_t i, of_scan;
+
+	for (i = 0; i < ARRAY_SIZE(writes); i++)
+		for (of_scan = 0; of_scan < 2; of_scan++) {
+			REQUIRE(fixture_begin(&f, NULL));
+			atomic_store(&f.host[0].in.ring.ctl->write_index, writes[i]);
+			CU_ASSERT_EQUAL(burst(of_scan ? 0 : 8), 0);
+			CU_ASSERT(broken());
+			CU_ASSERT_EQUAL(burst(8), 0);
+			fixture_end(&f);
+		}
+	/* The other ring, which takes the completions. */
+	REQUIRE(fixture_begin(&f, NULL));
+	fixture_frames(&f, 0, 1, 0, 1, 64, 0);
+	fixture_publish(&f, 0);
+	atomic_store(&f.host[0].out.ring.ctl->read_index, 12345 * 8);
+	CU_ASSERT_EQUAL(burst(8), 1);
+	free_got(1);
+	CU_ASSERT(broken());
+	fixture_end(&f);
+}
+
+/* ---- stop, close, and others with the lock ---- */
+
+static void
+test_late_bursts_touch_nothing(void)
+{
+	struct netvsc_channel *ch;
+
+	REQUIRE(fixture_begin(&f, NULL));
+	ch = fixture_channel(&f, 0);
+	fixture_frames(&f, 0, 1, 0, 1, 64, 0);
+	fixture_publish(&f, 0);
+	netvsc_channel_set(ch, NETVSC_CHANNEL_OPEN);
+	CU_ASSERT_EQUAL(burst(8), 0);
+	netvsc_channel_set(ch, NETVSC_CHANNEL_RUNNING);
+	atomic_fetch_or(&f.port.state, NETVSC_STATE_GONE);
+	CU_ASSERT_EQUAL(burst(8), 0);
+	CU_ASSERT_EQUAL(burst(0), 0);
+	atomic_fetch_and(&f.port.state, ~NETVSC_STATE_GONE);
+	/* From here on a look at the rings is the end of this program. */
+	netvsc_channel_close(ch);
+	CU_ASSERT_EQUAL(burst(8), 0);
+	CU_ASSERT_EQUAL(burst(0), 0);
+	netvsc_rx_try_scan(ch, &fixture_txq(&f, 0)->lock_misses);
+	/* Opened again: everything starts over. */
+	CU_ASSERT_EQUAL_FATAL(netvsc_channel_open(&f.port, 0), 0);
+	netvsc_channel_set(ch, NETVSC_CHANNEL_RUNNING);
+	fixture_frames(&f, 0, 1, 0, 1, 64, 8);
+	fixture_publish(&f, 0);
+	CU_ASSERT_EQUAL_FATAL(burst(8), 1);
+	CU_ASSERT(fixture_mbuf_is(got[0], 64, 8));
+	free_got(1);
+	fixture_end(&f);
+}
+
+static unsigned int locked_signals;
+
+static void
+signal_with_locks(struct fixture *fixture, unsigned int ch)
+{
+	locked_signals += rte_spinlock_is_locked(&fixture_channel(fixture, ch)->rx_lock);
+}
+
+/* Whoever closes takes the lock: until a burst has rung the doorbell nothing goes away under it. */
+static void
+test_burst_is_inside_until_its_doorbell(void)
+{
+	REQUIRE(fixture_begin(&f, NULL));
+	f.on_signal = signal_with_locks;
+	locked_signals = 0;
+	fixture_frames(&f, 0, 1, 0, 1, 64, 0);
+	fixture_publish(&f, 0);
+	CU_ASSERT_EQUAL(burst(8), 1);
+	free_got(1);
+	CU_ASSERT_EQUAL(f.host[0].signals, 1);
+	CU_ASSERT_EQUAL(locked_signals, 1);
+	CU_ASSERT_FALSE(rte_spinlock_is_locked(&fixture_channel(&f, 0)->rx_lock));
+	fixture_end(&f);
+}
+
+static void
+test_lock_that_cannot_be_had(void)
+{
+	struct netvsc_channel *ch;
+	unsigned int i;
+
+	REQUIRE(fixture_begin(&f, NULL));
+	ch = fixture_channel(&f, 0);
+	fixture_frames(&f, 0, 1, 0, 1, 64, 0);
+	fixture_publish(&f, 0);
+	rte_spinlock_lock(&ch->rx_lock);
+	for (i = 0; i < 2 * NETVSC_TRYLOCK_LIMIT; i++)
+		CU_ASSERT_EQUAL(burst(8), 0);
+	rte_spinlock_unlock(&ch->rx_lock);
+	CU_ASSERT_EQUAL(fixture_rxq(&f, 0)->lock_misses, 2 * NETVSC_TRYLOCK_LIMIT);
+	/* A sender that does not let go delays completions, not frames. */
+	rte_spinlock_lock(&ch->tx_lock);
+	CU_ASSERT_EQUAL(burst(8), 1);
+	free_got(1);
+	rte_spinlock_unlock(&ch->tx_lock);
+	CU_ASSERT_EQUAL(fixture_completions(&f, 0, NULL, NULL, 0), 0);
+	CU_ASSERT_EQUAL(burst(8), 0);
+	CU_ASSERT_EQUAL(fixture_completions(&f, 0, NULL, NULL, 0), 1);
+	CU_ASSERT_EQUAL(fixture_rxq(&f, 0)->lock_misses, 0);
+	fixture_end(&f);
+}
+
+/* ---- set-up ---- */
+
+static void
+test_queue_setup(void)
+{
+	const struct rte_eth_rxconf deferred = {.rx_deferred_start = 1};
+	struct rte_eth_rxq_info info = {0};
+
+	REQUIRE(fixture_begin(&f, NULL));
+	netvsc_rxq_info_get(&f.eth, 0, &info);
+	CU_ASSERT_PTR_EQUAL(info.mp, f.pool);
+	CU_ASSERT_EQUAL(info.nb_desc, 256);
+	CU_ASSERT_EQUAL(info.rx_buf_size, 2048);
+	fixture_frames(&f, 0, 1, 0, 1, 64, 0);
+	fixture_publish(&f, 0);
+	CU_ASSERT_EQUAL(burst(8), 1);
+	free_got(1);
+	netvsc_rx_give_back(fixture_rxq(&f, 0));
+	netvsc_rx_give_back(NULL);
+	CU_ASSERT_EQUAL(rte_mempool_in_use_count(f.pool), 0);
+	netvsc_rx_queue_release(&f.eth, 0);
+	netvsc_rx_queue_release(&f.eth, 0);
+	CU_ASSERT_EQUAL(netvsc_rx_queue_setup(&f.eth, 0, 256, 0, &deferred, f.pool), -EINVAL);
+	f.data.mtu = 9000;
+	CU_ASSERT_EQUAL(
+		netvsc_rx_queue_setup(&f.eth, 0, 256, 0, &(struct rte_eth_rxconf){0}, f.pool),
+		-EINVAL);
+	CU_ASSERT_PTR_NULL(f.rx_queues[0]);
+	fixture_end(&f);
+}
+
 static const struct unit_test tests[] = {
 	{"frames arrive in order and whole", test_frames_arrive_in_order_and_whole},
+	{"every length, and not a byte more", test_every_length_and_not_a_byte_more},
+	{"the cursor resumes across bursts", test_cursor_resumes_across_bursts},
+	{"the caller's array ends with the packet", test_caller_array_ends_with_the_packet},
+	{"the ring wraps", test_ring_wraps},
+	{"checksums", test_checksums},
+	{"a hash beside other PPIs", test_hash_beside_others},
+	{"far PPIs", test_far_ppis},
+	{"a tag goes back in", test_tag_goes_back_in},
+	{"shapes change from frame to frame", test_shapes_change_from_frame_to_frame},
+	{"malformed ranges", test_malformed_ranges},
+	{"malformed messages", test_malformed_messages},
+	{"malformed transfer packets", test_malformed_transfer_packets},
+	{"unknown packets", test_unknown_packets},
+	{"control among frames", test_control_among_frames},
+	{"a burst of nothing moves events (X19)", test_burst_of_nothing},
+	{"completions of nobody", test_completions_of_nobody},
+	{"no mbufs", test_no_mbufs},
+	{"frames longer than mbufs", test_frames_longer_than_mbufs},
+	{"pinned buffers stay external", test_pinned_buffers_stay_external},
+	{"completions wait for a full ring (X10)", test_completions_wait_for_a_full_ring},
+	{"the budget of a burst", test_budget_of_a_burst},
+	{"a signal for room", test_signal_for_room},
+	{"broken descriptors", test_broken_descriptors},
+	{"broken indices", test_broken_indices},
+	{"late bursts touch nothing", test_late_bursts_touch_nothing},
+	{"a burst is inside until its doorbell", test_burst_is_inside_until_its_doorbell},
+	{"a lock that cannot be had", test_lock_that_cannot_be_had},
+	{"set-up of a queue", test_queue_setup},
 };
 
 int

@@ -3,12 +3,12 @@
  * Channels are opened and closed here, by the control side. See port.h for the locks.
  */
 #include <errno.h>
-#include <string.h>
 
 #include <rte_malloc.h>
 
 #include "drivers/net/netvsc/channel.h"
 #include "drivers/net/netvsc/port.h"
+#include "drivers/net/netvsc/rx.h"
 
 int
 netvsc_channel_open(struct netvsc_port *port, unsigned int index)
@@ -42,12 +42,7 @@ netvsc_channel_open(struct netvsc_port *port, unsigned int index)
 	if (ch->bus.signal == HPBUS_SIGNAL_MONITOR)
 		vmbus_monitor_set_latency(
 			port->bus->monitor, ch->bus.monitor_id, port->config.latency_ns);
-	ch->consumed = ch->scanned = 0;
-	ch->scan_at = ch->in.next_r;
-	ch->n_handled = 0;
-	ch->high_since = 0;
-	memset(&ch->cursor, 0, sizeof(ch->cursor));
-	ch->done_head = ch->done_tail = 0;
+	netvsc_rx_begin(ch);
 	if (ch->done == NULL) {
 		/* As many as can be outstanding at a time: one per receive section. */
 		uint32_t sections = (uint32_t)(port->bus->recv.len / 1024);

@@ -30,16 +30,18 @@
 #define NETVSC_UNPOLLED_MS 2
 
 struct netvsc_port;
+struct netvsc_rx_transfer;
 struct netvsc_txq;
 
 /** A transfer packet of which a burst has taken some ranges but not all. */
 struct netvsc_rx_cursor {
-	bool active;
-	bool bad;	     /**< a range was malformed: complete with failure */
-	uint32_t total;	     /**< bytes of the packet in the ring */
-	uint32_t next_range; /**< ring index of the next range */
-	uint32_t left;	     /**< ranges not taken */
+	const uint8_t *range; /**< the next one, in the ring */
+	uint32_t left;	      /**< ranges not taken; 0: there is no such packet */
+	uint32_t total;	      /**< bytes of the packet in the ring */
 	uint64_t trans_id;
+	bool alone; /**< it has one range, which may be a control message */
+	bool bad;   /**< a range was malformed: complete with failure */
+	struct netvsc_rx_transfer *transfer; /**< others read it, too; NULL: the burst alone */
 };
 
 /** A receive completion that waits for room in the outbound ring. */
@@ -69,13 +71,16 @@ struct netvsc_channel {
 	/* Inbound, under rx_lock. */
 	rte_spinlock_t rx_lock __rte_cache_aligned;
 	struct vmbus_ring_reader in;
-	uint64_t consumed, scanned; /**< bytes since open; scanned >= consumed */
-	uint32_t scan_at;	    /**< ring index that belongs to @a scanned */
-	struct netvsc_rx_cursor cursor;
+	uint32_t ahead; /**< bytes behind the consume position that a scan has looked at */
 	uint32_t n_handled;
-	uint64_t handled[NETVSC_HANDLED_MAX]; /**< positions of control packets done ahead */
-	struct netvsc_rx_done *done;	      /**< ring of completions to send */
+	struct netvsc_rx_cursor cursor;
+	struct netvsc_rx_done *done; /**< ring of completions to send */
 	uint32_t done_head, done_tail, done_mask;
+	uint32_t opened; /**< how often so far */
+	struct netvsc_rx_transfer *transfers, *free_transfers;
+	struct netvsc_rx_transfer *_Atomic released; /**< pushed by any thread */
+	struct netvsc_rx_transfer *releasing;	     /**< taken from @a released */
+	uint32_t handled[NETVSC_HANDLED_MAX];	     /**< ring indices of control done ahead */
 	uint64_t polls; /**< receive bursts so far: netvsc_channel_polled() */
 	uint64_t high_polls, high_since;
 	struct netvsc_channel_stats stats, base; /**< base: as of the last reset */
@@ -129,6 +134,16 @@ netvsc_channel_lock_soon(rte_spinlock_t *lock)
 		rte_pause();
 	}
 	return true;
+}
+
+/**
+ * Release a lock of a channel. A release store is all it takes: rte_spinlock_unlock() on x86 is a
+ * second locked instruction per lock, which costs as much as what an empty poll does under it.
+ */
+static inline void
+netvsc_channel_unlock(rte_spinlock_t *lock)
+{
+	__atomic_store_n(&lock->locked, 0, __ATOMIC_RELEASE);
 }
 
 /** A receive burst is inside; rx_lock held. Others look at the count without the lock. */

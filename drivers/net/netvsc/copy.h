@@ -39,13 +39,13 @@ netvsc_copy(void *dst, const void *src, size_t len)
 	uint8_t *to = dst;
 	const uint8_t *from = src;
 
-	if (len > 128 || len < 32) {
-		memcpy(dst, src, len);
-	} else if (len > 64) {
+	if (len >= 32 && len <= 64) {
+		netvsc_copy_32_to_64(to, from, len);
+	} else if (len > 64 && len <= 128) {
 		netvsc_copy_32_to_64(to, from, 64);
 		netvsc_copy_32_to_64(to + len - 64, from + len - 64, 64);
 	} else {
-		netvsc_copy_32_to_64(to, from, len);
+		memcpy(dst, src, len);
 	}
 }
 

@@ -4,38 +4,41 @@
  * place, copies each frame into an mbuf, and publishes the read index and the completions once.
  * What the caller's array has no room for stays in the ring: the cursor remembers where (§ "The
  * data path" of the design).
+ *
+ * Each range of a transfer packet is *parsed*, which says where its frame lies and what the host
+ * says of it, and then *placed* into what the caller gets. Frames mostly have the shape of the one
+ * before, so that parsing is a comparison; rx_odd() has the parser, and all that does not happen to
+ * a frame.
  */
 #include <errno.h>
 #include <string.h>
 
 #include <rte_malloc.h>
-#include <rte_memcpy.h>
 #include <rte_prefetch.h>
 
 #include "drivers/net/netvsc/channel.h"
 #include "drivers/net/netvsc/compat.h"
+#include "drivers/net/netvsc/copy.h"
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/rx.h"
 
-/* One cache line holds the header and one PPI: copied before anything is believed. */
-#define RX_HEADER_COPY 64u
+/* The header and four PPIs, copied before anything is believed. */
+#define RX_HEADER_COPY 128u
 /* Ring packets that one burst looks at: a host that never stops must not hold the lcore. */
 #define RX_BUDGET 1024u
 
-/* Next mbuf, fetching a batch from the pool when there is none. */
-static inline struct rte_mbuf *
-rx_mbuf(struct netvsc_rxq *rxq)
-{
-	if (unlikely(rxq->n_mbufs == 0)) {
-		if (rte_mbuf_raw_alloc_bulk(rxq->mp, rxq->mbufs, NETVSC_RX_BURST) == 0)
-			rxq->n_mbufs = NETVSC_RX_BURST;
-		else if (rte_mbuf_raw_alloc_bulk(rxq->mp, rxq->mbufs, 1) == 0)
-			rxq->n_mbufs = 1;
-		else
-			return NULL;
-	}
-	return rxq->mbufs[--rxq->n_mbufs];
-}
+/* The receive buffer as of this burst. */
+struct rx_buffer {
+	const uint8_t *base;
+	uint32_t len;	  /* bytes */
+	uint32_t section; /* bytes */
+	uint32_t last;	  /* the last offset at which a whole section fits */
+};
+
+/* What became of a range, when no frame did. */
+enum rx_odd { RX_MALFORMED = -1, RX_DROPPED = -2, RX_CONTROL = -3 };
+
+/* ---- parse ---- */
 
 /* PPIs that did not fit the header copy: fetch them, then look. */
 static int
@@ -43,9 +46,29 @@ rx_far_ppis(const uint8_t *msg, struct rndis_packet_info *info)
 {
 	uint8_t ppis[RNDIS_MAX_PPI_LENGTH];
 
-	memcpy(ppis, msg + info->ppi_abs, info->ppi_length);
+	vmbus_load(ppis, msg + info->ppi_abs, info->ppi_length);
 	return rndis_ppi_walk(ppis, info->ppi_length, info);
 }
+
+/* Any message, in full; the next one is expected to look like it. @return 0 or -EBADMSG */
+static int
+rx_parse(struct rndis_shape *shape, const uint8_t *msg, uint32_t range_length,
+	struct rndis_packet_info *info)
+{
+	uint32_t avail = RTE_MIN(range_length, RX_HEADER_COPY);
+	uint8_t header[RX_HEADER_COPY];
+	int rc;
+
+	vmbus_load(header, msg, avail);
+	rc = rndis_packet_parse_rx(header, avail, range_length, info);
+	if (rc == 0)
+		rndis_shape_learn(shape, header, avail, info);
+	else if (rc == -ENOBUFS)
+		rc = rx_far_ppis(msg, info);
+	return rc;
+}
+
+/* ---- place ---- */
 
 static inline uint64_t
 rx_checksum(uint32_t word)
@@ -66,218 +89,248 @@ rx_checksum(uint32_t word)
 	return flags;
 }
 
-/* Copy the frame; a tag that the host took out goes back in, since stripping is not offered. */
-static inline void
-rx_copy(struct rte_mbuf *m, const uint8_t *frame, const struct rndis_packet_info *info)
+/* Copy a frame whose tag the host took out, and put it back in: stripping is not offered. */
+static __rte_noinline void
+rx_copy_tagged(uint8_t *dst, const uint8_t *frame, uint32_t len, uint16_t tci)
 {
-	uint8_t *dst = rte_pktmbuf_mtod(m, uint8_t *);
+	const uint16_t tag[2] = {rte_cpu_to_be_16(RTE_ETHER_TYPE_VLAN), rte_cpu_to_be_16(tci)};
+	const uint32_t macs = 2 * RTE_ETHER_ADDR_LEN;
+
+	memcpy(dst, frame, macs);
+	memcpy(dst + macs, tag, sizeof(tag));
+	memcpy(dst + macs + sizeof(tag), frame + macs, len - macs);
+}
+
+static int
+rx_too_long(struct netvsc_rxq *rxq)
+{
+	rxq->stats.too_long++;
+	return RX_DROPPED;
+}
+
+/*
+ * Place a frame by copying it into one mbuf.
+ * @return bytes of the frame as the caller gets it, or RX_DROPPED: it is too long for the mbuf
+ */
+static __rte_always_inline int
+rx_place(struct netvsc_rxq *rxq, const uint8_t *msg, const struct rndis_packet_info *info,
+	struct rte_mbuf *m)
+{
+	uint8_t *dst = (uint8_t *)m->buf_addr + RTE_PKTMBUF_HEADROOM;
+	const uint8_t *frame = msg + info->data_abs;
 	uint32_t len = info->data_length;
+	uint64_t flags = rxq->pool_flags;
 
 	if (unlikely(info->present & RNDIS_HAS_VLAN)) {
-		const uint16_t tag[2] = {
-			rte_cpu_to_be_16(RTE_ETHER_TYPE_VLAN), rte_cpu_to_be_16(info->vlan_tci)};
-
-		memcpy(dst, frame, 2 * RTE_ETHER_ADDR_LEN);
-		memcpy(dst + 2 * RTE_ETHER_ADDR_LEN, tag, sizeof(tag));
-		memcpy(dst + 2 * RTE_ETHER_ADDR_LEN + sizeof(tag), frame + 2 * RTE_ETHER_ADDR_LEN,
-			len - 2 * RTE_ETHER_ADDR_LEN);
-		len += sizeof(tag);
+		if (len + RTE_VLAN_HLEN > rxq->room)
+			return rx_too_long(rxq);
+		rx_copy_tagged(dst, frame, len, info->vlan_tci);
+		len += RTE_VLAN_HLEN;
 	} else {
-		rte_memcpy(dst, frame, len);
-	}
-	m->data_len = (uint16_t)len;
-	m->pkt_len = len;
-}
-
-/* What became of one range. */
-enum rx_result { RX_FRAME, RX_NOTHING, RX_MALFORMED };
-
-static inline enum rx_result
-rx_range(struct netvsc_rxq *rxq, struct vmbus_xfer_range range, struct rte_mbuf **out)
-{
-	struct netvsc_port *port = rxq->port;
-	uint8_t header[RX_HEADER_COPY];
-	struct rndis_packet_info info;
-	struct rte_mbuf *m;
-	const uint8_t *msg;
-	uint32_t avail, room;
-	uint64_t flags;
-	int rc;
-
-	if (unlikely(!nvsp_xfer_range_ok(
-		    range, (uint32_t)port->bus->recv.len, port->session.recv_section)))
-		return RX_MALFORMED;
-	msg = port->bus->recv.base + range.byte_offset;
-	avail = range.byte_count;
-	if (likely(avail >= RX_HEADER_COPY)) {
-		avail = RX_HEADER_COPY;
-		memcpy(header, msg, RX_HEADER_COPY);
-	} else {
-		memcpy(header, msg, avail);
-	}
-	rc = rndis_packet_parse_rx(header, avail, range.byte_count, &info);
-	if (unlikely(rc == -ENOBUFS))
-		rc = rx_far_ppis(msg, &info);
-	if (unlikely(rc != 0))
-		return RX_MALFORMED;
-	m = rx_mbuf(rxq);
-	if (unlikely(m == NULL)) {
-		rxq->stats.no_mbuf++;
-		return RX_NOTHING;
+		if (unlikely(len > rxq->room))
+			return rx_too_long(rxq);
+		netvsc_copy(dst, frame, len);
 	}
 	memcpy(&m->rearm_data, &rxq->rearm, sizeof(rxq->rearm));
-	room = (uint32_t)(m->buf_len - RTE_PKTMBUF_HEADROOM);
-	if (unlikely(info.data_length > room - 4)) {
-		rxq->mbufs[rxq->n_mbufs++] = m;
-		rxq->stats.too_long++;
-		return RX_NOTHING;
-	}
-	rxq->data_hint = info.data_abs;
 	m->packet_type = 0;
-	rx_copy(m, msg + info.data_abs, &info);
-	flags = rxq->pool_flags;
-	if (info.present & RNDIS_HAS_HASH_VALUE) {
-		m->hash.rss = info.hash_value;
-		flags |= RTE_MBUF_F_RX_RSS_HASH;
+	m->pkt_len = len;
+	m->data_len = (uint16_t)len;
+	if (info->present != 0) {
+		if (info->present & RNDIS_HAS_HASH_VALUE) {
+			m->hash.rss = info->hash_value;
+			flags |= RTE_MBUF_F_RX_RSS_HASH;
+		}
+		if (info->present & RNDIS_HAS_CSUM)
+			flags |= rx_checksum(info->csum);
 	}
-	if (info.present & RNDIS_HAS_CSUM)
-		flags |= rx_checksum(info.csum);
 	m->ol_flags = flags;
-	rxq->stats.packets++;
-	rxq->stats.bytes += m->pkt_len;
-	*out = m;
-	return RX_FRAME;
+	return (int)len;
 }
 
-/* Take ranges of the packet under the cursor until it or the caller's array ends. */
-static uint16_t
-rx_transfer(struct netvsc_rxq *rxq, struct rte_mbuf **pkts, uint16_t n)
+/* ---- ranges ---- */
+
+/* Fetch mbufs from the pool, since there are none. */
+static __rte_noinline void
+rx_refill(struct netvsc_rxq *rxq)
+{
+	if (rte_mbuf_raw_alloc_bulk(rxq->mp, rxq->mbufs, NETVSC_RX_BURST) == 0)
+		rxq->n_mbufs = NETVSC_RX_BURST;
+	else if (rte_mbuf_raw_alloc_bulk(rxq->mp, rxq->mbufs, 1) == 0)
+		rxq->n_mbufs = 1;
+}
+
+/*
+ * A range that is not what was expected.
+ * @param m where its frame goes, NULL: there is no mbuf
+ * @return bytes of the frame, or what became of it
+ */
+static __rte_noinline int
+rx_odd(struct netvsc_rxq *rxq, const struct rx_buffer *recv, struct vmbus_xfer_range range,
+	struct rte_mbuf *m)
 {
 	struct netvsc_channel *ch = rxq->ch;
-	const struct vmbus_ring *ring = &ch->in.ring;
-	struct netvsc_rx_cursor *cursor = &ch->cursor;
-	const uint8_t *base = rxq->port->bus->recv.base;
-	uint32_t buffer = (uint32_t)rxq->port->bus->recv.len;
-	struct vmbus_xfer_range range, next;
-	uint16_t got = 0;
+	const uint8_t *msg = recv->base + range.byte_offset;
+	struct rndis_packet_info info;
 
-	vmbus_ring_copy_out(ring, cursor->next_range, &next, sizeof(next));
-	while (cursor->left != 0 && got < n) {
+	if (!nvsp_xfer_range_ok(range, recv->len, recv->section))
+		return RX_MALFORMED;
+	if (ch->cursor.alone && netvsc_rx_control_range(ch, range))
+		return RX_CONTROL;
+	if (rx_parse(&rxq->shape, msg, range.byte_count, &info) != 0)
+		return RX_MALFORMED;
+	if (m == NULL) {
+		rxq->stats.no_mbuf++;
+		return RX_DROPPED;
+	}
+	return rx_place(rxq, msg, &info, m);
+}
+
+static inline void
+rx_count_odd(struct netvsc_channel *ch, int what)
+{
+	if (what != RX_MALFORMED)
+		return;
+	ch->cursor.bad = true;
+	ch->stats.rx_malformed++;
+}
+
+/* The pool is empty: what comes is dropped, unless it is no frame. */
+static __rte_noinline void
+rx_without_mbufs(struct netvsc_rxq *rxq, const struct rx_buffer *recv)
+{
+	struct netvsc_rx_cursor *cursor = &rxq->ch->cursor;
+
+	for (; cursor->left != 0; cursor->left--, cursor->range += sizeof(struct vmbus_xfer_range))
+		rx_count_odd(rxq->ch, rx_odd(rxq, recv, nvsp_xfer_range_load(cursor->range), NULL));
+}
+
+/*
+ * Take ranges of the packet under the cursor: not more than frames fit the caller's array, nor than
+ * there are mbufs at hand.
+ * @param bytes of frames, added to
+ * @return frames
+ */
+static inline uint16_t
+rx_ranges(struct netvsc_rxq *rxq, const struct rx_buffer *recv, struct rte_mbuf **pkts, uint16_t n,
+	uint64_t *bytes)
+{
+	struct netvsc_rx_cursor *cursor = &rxq->ch->cursor;
+	const uint8_t *at = cursor->range, *end;
+	struct vmbus_xfer_range range, next;
+	struct rndis_packet_info info = {0};
+	struct rte_mbuf **stock, **to = pkts;
+	uint32_t take;
+	int len;
+
+	if (unlikely(rxq->n_mbufs == 0)) {
+		rx_refill(rxq);
+		if (unlikely(rxq->n_mbufs == 0)) {
+			rx_without_mbufs(rxq, recv);
+			return 0;
+		}
+	}
+	stock = rxq->mbufs + rxq->n_mbufs;
+	take = RTE_MIN(n, rxq->n_mbufs);
+	take = RTE_MIN(take, cursor->left);
+	end = at + take * sizeof(range);
+	for (next = nvsp_xfer_range_load(at); at != end; at += sizeof(range)) {
+		const uint8_t *msg;
+
 		range = next;
-		cursor->left--;
-		cursor->next_range =
-			vmbus_ring_advance(ring->size, cursor->next_range, sizeof(range));
-		if (cursor->left != 0) {
-			vmbus_ring_copy_out(ring, cursor->next_range, &next, sizeof(next));
-			if (likely(next.byte_offset < buffer)) {
-				/* Hosts put the frame at the same place in every section. */
-				rte_prefetch0(base + next.byte_offset);
-				rte_prefetch0(base + next.byte_offset + rxq->data_hint);
-			}
-		}
-		switch (rx_range(rxq, range, &pkts[got])) {
-		case RX_FRAME:
-			got++;
-			break;
-		case RX_MALFORMED:
-			cursor->bad = true;
-			ch->stats.rx_malformed++;
-			break;
-		case RX_NOTHING:
-			break;
+		msg = recv->base + range.byte_offset;
+		/* Behind the last one there are other bytes of the packet: a prefetch does no harm.
+		 */
+		next = nvsp_xfer_range_load(at + sizeof(range));
+		rte_prefetch0(recv->base + next.byte_offset);
+		rte_prefetch0(
+			recv->base + next.byte_offset + rxq->shape.data_offset + RNDIS_OFFSET_BASE);
+		/* A whole section in the buffer is more than nvsp_xfer_range_ok() asks for. */
+		if (likely(range.byte_offset <= recv->last && range.byte_count <= recv->section &&
+			    rndis_shape_match(&rxq->shape, msg, range.byte_count, &info)))
+			len = rx_place(rxq, msg, &info, stock[-1]);
+		else
+			len = rx_odd(rxq, recv, range, stock[-1]);
+		if (likely(len > 0)) {
+			*to++ = *--stock;
+			*bytes += (uint32_t)len;
+		} else {
+			rx_count_odd(rxq->ch, len);
 		}
 	}
-	if (cursor->left == 0) {
-		netvsc_rx_complete(ch, cursor->trans_id, !cursor->bad);
-		netvsc_rx_consume(ch, cursor->total);
-		cursor->active = false;
-	}
-	return got;
+	rxq->n_mbufs = (uint16_t)(stock - rxq->mbufs);
+	cursor->range = end;
+	cursor->left -= take;
+	return (uint16_t)(to - pkts);
+}
+
+/* ---- packets ---- */
+
+/* All ranges of the packet under the cursor have been taken. */
+static inline void
+rx_packet_done(struct netvsc_channel *ch)
+{
+	if (unlikely(ch->cursor.transfer != NULL))
+		netvsc_rx_put_cursor(ch);
+	else
+		netvsc_rx_complete(ch, ch->cursor.trans_id, !ch->cursor.bad);
+	netvsc_rx_consume(ch, ch->cursor.total);
 }
 
 /*
  * Look at the packet at the consume position.
- * @return 1 when the cursor is on a transfer packet, 0 when something else was consumed,
- *         -EAGAIN when the ring is empty, -EIO when it is broken
+ * @return 1 the cursor is on a transfer packet, 0 something else was consumed, -EAGAIN the ring is
+ *         empty, -EIO it is broken
  */
 static inline int
 rx_next(struct netvsc_channel *ch)
 {
+	struct netvsc_rx_cursor *cursor = &ch->cursor;
 	struct vmbus_packet pkt;
-	uint32_t first;
 	int total, ranges;
 
 	total = vmbus_ring_peek(&ch->in, &pkt);
 	if (total <= 0)
 		return total == 0 ? -EAGAIN : total;
-	if (likely(pkt.type == VMBUS_PACKET_XFER_PAGES)) {
-		if (netvsc_rx_was_handled(ch)) {
-			netvsc_rx_consume(ch, (uint32_t)total);
-			return 0;
-		}
-		ranges = netvsc_rx_transfer_header(ch, &pkt, ch->in.next_r, &first);
+	if (unlikely(pkt.type != VMBUS_PACKET_XFER_PAGES)) {
+		/* What a scan has passed is handled. */
+		if (ch->ahead == 0)
+			netvsc_rx_other_packet(ch, &pkt, ch->in.next_r);
+	} else if (likely(ch->ahead == 0 || !netvsc_rx_was_handled(ch))) {
+		ranges = netvsc_rx_transfer_header(ch, &pkt, ch->in.next_r, &cursor->range);
 		if (likely(ranges > 0)) {
-			if (ch->index == 0 && ranges == 1 &&
-				netvsc_rx_control_transfer(ch, &pkt, ch->in.next_r)) {
-				netvsc_rx_consume(ch, (uint32_t)total);
-				return 0;
-			}
-			ch->cursor = (struct netvsc_rx_cursor){
-				.active = true,
-				.total = (uint32_t)total,
-				.next_range = first,
-				.left = (uint32_t)ranges,
-				.trans_id = pkt.trans_id,
-			};
+			cursor->left = (uint32_t)ranges;
+			cursor->total = (uint32_t)total;
+			cursor->trans_id = pkt.trans_id;
+			cursor->alone = ranges == 1;
+			cursor->bad = false;
 			return 1;
 		}
 		ch->stats.rx_malformed++;
 		netvsc_rx_complete(ch, pkt.trans_id, false);
-	} else if (ch->consumed < ch->scanned) {
-		; /* handled ahead by a scan */
-	} else if (pkt.type == VMBUS_PACKET_COMPLETION || pkt.type == VMBUS_PACKET_INBAND) {
-		netvsc_rx_control_packet(ch, &pkt, ch->in.next_r);
-	} else {
-		ch->stats.rx_unknown_packets++;
 	}
 	netvsc_rx_consume(ch, (uint32_t)total);
 	return 0;
 }
 
-uint16_t
-netvsc_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
+/* What is in the ring, up to @p n frames; rx_lock held. */
+static inline uint16_t
+rx_packets(struct netvsc_rxq *rxq, struct rte_mbuf **pkts, uint16_t n)
 {
-	struct netvsc_rxq *rxq = queue;
 	struct netvsc_channel *ch = rxq->ch;
+	const struct netvsc_port *port = rxq->port;
+	const struct rx_buffer recv = {
+		.base = port->bus->recv.base,
+		.len = (uint32_t)port->bus->recv.len,
+		.section = port->session.recv_section,
+		.last = (uint32_t)port->bus->recv.len - port->session.recv_section,
+	};
 	unsigned int budget = RX_BUDGET;
+	uint64_t bytes = 0;
 	uint16_t got = 0;
 	int rc;
 
-	if (unlikely(atomic_load_explicit(&rxq->port->state, memory_order_acquire) !=
-		     NETVSC_STATE_RUNNING))
-		return 0;
-	if (unlikely(!rte_spinlock_trylock(&ch->rx_lock))) {
-		/* A sender is scanning for completions; wait only if that happens again and again.
-		 */
-		if (++rxq->lock_misses < NETVSC_TRYLOCK_LIMIT)
-			return 0;
-		if (!netvsc_channel_lock_soon(&ch->rx_lock))
-			return 0;
-	}
-	rxq->lock_misses = 0;
-	/* The port may have been stopped, or more, since the look at its state. */
-	if (unlikely(!netvsc_channel_live(ch))) {
-		rte_spinlock_unlock(&ch->rx_lock);
-		return 0;
-	}
-	netvsc_channel_polled(ch);
-	/* Even with n == 0 completions and events must move (pitfall X19). */
-	while (netvsc_rx_complete_room(ch) && budget-- != 0) {
-		if (!ch->cursor.active) {
-			if (unlikely(n == 0)) {
-				netvsc_rx_scan(ch);
-				break;
-			}
+	while (got < n && netvsc_rx_complete_room(ch) && budget-- != 0) {
+		if (ch->cursor.left == 0) {
 			rc = rx_next(ch);
 			if (rc == 0)
 				continue;
@@ -288,13 +341,51 @@ netvsc_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 				break;
 			}
 		}
-		if (got == n)
-			break;
-		got += rx_transfer(rxq, pkts + got, (uint16_t)(n - got));
-		if (got == n)
-			break;
+		got += rx_ranges(rxq, &recv, pkts + got, (uint16_t)(n - got), &bytes);
+		if (likely(ch->cursor.left == 0))
+			rx_packet_done(ch);
 	}
-	netvsc_rx_flush(ch);
-	rte_spinlock_unlock(&ch->rx_lock);
+	rxq->stats.packets += got;
+	rxq->stats.bytes += bytes;
+	return got;
+}
+
+/* A sender may be scanning for completions: wait only if that happens again and again. */
+static inline bool
+rx_lock(struct netvsc_rxq *rxq)
+{
+	struct netvsc_channel *ch = rxq->ch;
+
+	if (unlikely(!rte_spinlock_trylock(&ch->rx_lock)) &&
+		(++rxq->lock_misses < NETVSC_TRYLOCK_LIMIT ||
+			!netvsc_channel_lock_soon(&ch->rx_lock)))
+		return false;
+	rxq->lock_misses = 0;
+	return true;
+}
+
+uint16_t
+netvsc_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct netvsc_rxq *rxq = queue;
+	struct netvsc_channel *ch = rxq->ch;
+	uint16_t got = 0;
+
+	if (unlikely(!rx_lock(rxq)))
+		return 0;
+	/* Asked with the lock: who stops or closes the channel knows that no burst is inside. */
+	if (likely(netvsc_channel_live(ch) &&
+		    atomic_load_explicit(&rxq->port->state, memory_order_relaxed) ==
+			    NETVSC_STATE_RUNNING)) {
+		netvsc_channel_polled(ch);
+		if (likely(n != 0)) {
+			got = rx_packets(rxq, pkts, n);
+			netvsc_rx_flush(ch);
+		} else {
+			/* Completions and events must move, too (pitfall X19). */
+			netvsc_rx_scan(ch);
+		}
+	}
+	netvsc_channel_unlock(&ch->rx_lock);
 	return got;
 }

@@ -3,11 +3,13 @@
  * @file
  * The inbound direction. rx.c is a burst, from the ring to the caller's array; rx_ring.c is what
  * else comes in: dispatch of completions and control messages, scanning ahead of receive, receive
- * completions; rxq.c sets queues up.
+ * completions; rx_transfer.c lets others than the burst read a transfer packet; rxq.c sets queues
+ * up.
  */
 #ifndef HP_NETVSC_RX_H
 #define HP_NETVSC_RX_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -16,6 +18,7 @@
 
 #include "drivers/net/netvsc/channel.h"
 #include "drivers/net/netvsc/stats.h"
+#include "lib/netvsp/rndis.h"
 
 #define NETVSC_RX_BURST 32u /**< mbufs fetched from the pool at a time */
 
@@ -27,11 +30,12 @@ struct netvsc_rxq {
 	struct rte_mempool *mp;
 	uint64_t rearm;
 	uint64_t pool_flags; /**< ol_flags that every mbuf of the pool keeps */
+	uint32_t room;	     /**< bytes that fit each mbuf of the pool */
 	uint16_t port_id, queue_id;
 	uint16_t nb_desc;
 	uint16_t lock_misses;
 	uint16_t n_mbufs;
-	uint32_t data_hint;			 /**< where the last frame was in its message */
+	struct rndis_shape shape;		 /**< of the last frame's message */
 	struct rte_mbuf *mbufs[NETVSC_RX_BURST]; /**< fetched, not used yet */
 	struct netvsc_rxq_stats stats;		 /**< goes on from the queue before it */
 	struct rte_eth_rxconf conf;
@@ -49,6 +53,8 @@ void netvsc_rxq_info_get(struct rte_eth_dev *eth, uint16_t queue, struct rte_eth
 
 /* ---- rx_ring.c ---- */
 
+/** The inbound ring is another one, and empty. Control side. */
+void netvsc_rx_begin(struct netvsc_channel *ch);
 /**
  * Handle completions and control messages without consuming frames; rx_lock held. When nobody
  * receives and the ring is nearly full, frames are completed unread, oldest first.
@@ -59,7 +65,14 @@ void netvsc_rx_drain(struct netvsc_channel *ch);
 /** Scan if the lock can be had; @p misses bounds how often it may fail. */
 void netvsc_rx_try_scan(struct netvsc_channel *ch, uint16_t *misses);
 /** Remember that a transfer packet must be completed; rx_lock held. */
-void netvsc_rx_complete(struct netvsc_channel *ch, uint64_t trans_id, bool ok);
+static inline void
+netvsc_rx_complete(struct netvsc_channel *ch, uint64_t trans_id, bool ok)
+{
+	struct netvsc_rx_done *done = &ch->done[ch->done_head++ & ch->done_mask];
+
+	done->trans_id = trans_id;
+	done->status = ok ? NVSP_STATUS_SUCCESS : NVSP_STATUS_FAILURE;
+}
 /** Room for one more netvsc_rx_complete()? rx_lock held. */
 static inline bool
 netvsc_rx_complete_room(const struct netvsc_channel *ch)
@@ -68,27 +81,70 @@ netvsc_rx_complete_room(const struct netvsc_channel *ch)
 }
 /** Publish what was consumed and send waiting completions; rx_lock held. */
 void netvsc_rx_flush(struct netvsc_channel *ch);
-/** A completion or control message at the head of the ring; rx_lock held. */
-void netvsc_rx_control_packet(
-	struct netvsc_channel *ch, const struct vmbus_packet *pkt, uint32_t at);
-/** Handle a transfer packet if it carries control. @return whether it did; rx_lock held. */
-bool netvsc_rx_control_transfer(
-	struct netvsc_channel *ch, const struct vmbus_packet *pkt, uint32_t at);
-/** Was the packet at the consume position handled ahead by a scan? rx_lock held. */
+/**
+ * Anything but a transfer packet, at ring index @p at; rx_lock held.
+ * @param pkt its descriptor, checked
+ */
+void netvsc_rx_other_packet(struct netvsc_channel *ch, const struct vmbus_packet *pkt, uint32_t at);
+/**
+ * The header of a transfer packet at ring index @p at: it is ours, and its ranges are all there.
+ * @return ranges, which begin at @p first, or -EBADMSG
+ */
+static inline int
+netvsc_rx_transfer_header(const struct netvsc_channel *ch, const struct vmbus_packet *pkt,
+	uint32_t at, const uint8_t **first)
+{
+	const uint8_t *header = vmbus_ring_view(&ch->in.ring, at) + sizeof(*pkt);
+
+	*first = header + sizeof(struct vmbus_xfer_header);
+	return nvsp_xfer_parse(header, (uint32_t)pkt->offset8 * 8 - (uint32_t)sizeof(*pkt),
+		NVSP_RECV_BUF_ID, NVSP_MAX_XFER_RANGES_RSC);
+}
+/**
+ * The only range of a transfer packet: handle it if it is a control message, which come alone and
+ * on the primary channel (spec/rndis.md §1). rx_lock held. @return whether it was
+ */
+bool netvsc_rx_control_range(struct netvsc_channel *ch, struct vmbus_xfer_range range);
+/** Was the transfer packet at the consume position handled ahead by a scan? rx_lock held. */
 bool netvsc_rx_was_handled(struct netvsc_channel *ch);
-/** Move consume (and scan with it) past a packet; rx_lock held. */
+/** Move consume past a packet; rx_lock held. */
 static inline void
 netvsc_rx_consume(struct netvsc_channel *ch, uint32_t total)
 {
 	vmbus_ring_consume(&ch->in, total);
-	ch->consumed += total;
-	if (ch->scanned < ch->consumed) {
-		ch->scanned = ch->consumed;
-		ch->scan_at = ch->in.next_r;
-	}
+	/* A host that changes lengths between scan and receive gets no more than it deserves. */
+	ch->ahead = ch->ahead > total ? ch->ahead - total : 0;
 }
-/** Header of a transfer packet: ranges, and that it is ours. @return ranges or -EBADMSG */
-int netvsc_rx_transfer_header(
-	struct netvsc_channel *ch, const struct vmbus_packet *pkt, uint32_t at, uint32_t *first);
+
+/* ---- rx_transfer.c ---- */
+
+/**
+ * A transfer packet that others than the burst read, too: external buffers of mbufs. It is
+ * completed when the last reference goes. A burst that copies all makes none of these.
+ */
+struct netvsc_rx_transfer {
+	struct netvsc_channel *ch;
+	struct netvsc_rx_transfer *next; /**< while free or released */
+	uint64_t trans_id;
+	uint32_t opened; /**< which opening of the channel it belongs to */
+	bool bad;	 /**< complete with failure */
+	_Atomic uint32_t references;
+};
+
+/** Make objects for a channel that has none; control side. @return 0 or -ENOMEM */
+int netvsc_rx_transfers_make(struct netvsc_channel *ch, uint32_t count);
+/** Nobody has a reference any more; control side. */
+void netvsc_rx_transfers_free(struct netvsc_channel *ch);
+/**
+ * A reference to the packet under the cursor; rx_lock held.
+ * @return NULL: there is no object for it, copy instead
+ */
+struct netvsc_rx_transfer *netvsc_rx_hold(struct netvsc_channel *ch);
+/** Give a reference back: any thread, the channel's locks not held. */
+void netvsc_rx_put(struct netvsc_rx_transfer *transfer);
+/** The burst is through with the packet under the cursor, which has an object; rx_lock held. */
+void netvsc_rx_put_cursor(struct netvsc_channel *ch);
+/** Remember completions of packets whose last reference went; rx_lock held. */
+void netvsc_rx_take_released(struct netvsc_channel *ch);
 
 #endif

@@ -16,6 +16,8 @@
 #include "drivers/net/netvsc/rx.h"
 #include "drivers/net/netvsc/tx.h"
 
+/* Control messages are copied out up to this much; the longest are a few hundred bytes. */
+#define CONTROL_MAX 2048u
 /* Occupancy above which an unpolled ring is emptied, in eighths (pitfall X1). */
 #define HIGH_MARK_EIGHTHS 7
 /* Nobody has received for this long while the ring was that full: nobody will. */
@@ -25,79 +27,84 @@
 
 /* ---- dispatch ---- */
 
-void
-netvsc_rx_control_packet(struct netvsc_channel *ch, const struct vmbus_packet *pkt, uint32_t at)
+/* Answers come where requests go; the request is under the primary's rx_lock. */
+static void
+rx_control_completion(struct netvsc_channel *ch, uint64_t trans_id, const uint8_t *at, uint32_t len)
 {
-	uint32_t offset = (uint32_t)pkt->offset8 * 8, len = (uint32_t)pkt->len8 * 8 - offset;
-	uint8_t payload[NVSP_SEND_TABLE_MAX_LEN + 8];
-	struct netvsc_txq *txq;
+	uint8_t payload[sizeof(struct nvsp_message)];
 
-	if (len > sizeof(payload))
-		len = sizeof(payload);
-	vmbus_ring_copy_out(
-		&ch->in.ring, vmbus_ring_advance(ch->in.ring.size, at, offset), payload, len);
-	if (pkt->type == VMBUS_PACKET_INBAND) {
-		if (ch->index == 0)
-			netvsc_control_notice(ch->port, payload, len);
+	if (ch->index != 0) {
+		ch->stats.tx_bad_completions++;
 		return;
 	}
-	if (pkt->trans_id & NETVSC_TID_CONTROL) {
-		/* Answers come where requests go; the request is under the primary's rx_lock. */
-		if (ch->index == 0)
-			netvsc_control_completion(ch->port, pkt->trans_id, payload, len);
+	len = RTE_MIN(len, (uint32_t)sizeof(payload));
+	vmbus_load(payload, at, len);
+	netvsc_control_completion(ch->port, trans_id, payload, len);
+}
+
+static void
+rx_notice(struct netvsc_channel *ch, const uint8_t *at, uint32_t len)
+{
+	uint8_t payload[NVSP_SEND_TABLE_MAX_LEN + 8];
+
+	if (ch->index != 0)
+		return;
+	len = RTE_MIN(len, (uint32_t)sizeof(payload));
+	vmbus_load(payload, at, len);
+	netvsc_control_notice(ch->port, payload, len);
+}
+
+void
+netvsc_rx_other_packet(struct netvsc_channel *ch, const struct vmbus_packet *pkt, uint32_t at)
+{
+	uint32_t offset = (uint32_t)pkt->offset8 * 8, len = (uint32_t)pkt->len8 * 8 - offset;
+	const uint8_t *payload = vmbus_ring_view(&ch->in.ring, at) + offset;
+	struct netvsc_txq *txq;
+
+	if (unlikely(pkt->type != VMBUS_PACKET_COMPLETION)) {
+		if (pkt->type == VMBUS_PACKET_INBAND)
+			rx_notice(ch, payload, len);
 		else
-			ch->stats.tx_bad_completions++;
+			ch->stats.rx_unknown_packets++;
+		return;
+	}
+	if (unlikely(pkt->trans_id & NETVSC_TID_CONTROL)) {
+		rx_control_completion(ch, pkt->trans_id, payload, len);
 		return;
 	}
 	txq = atomic_load_explicit(&ch->txq, memory_order_acquire);
-	if (txq == NULL || !netvsc_tx_complete(txq, pkt->trans_id,
-				   nvsp_parse_rndis_complete(payload, len) == 0))
+	if (unlikely(txq == NULL || !netvsc_tx_complete(txq, pkt->trans_id,
+					    nvsp_parse_rndis_complete(payload, len) == 0)))
 		ch->stats.tx_bad_completions++;
 }
 
-int
-netvsc_rx_transfer_header(
-	struct netvsc_channel *ch, const struct vmbus_packet *pkt, uint32_t at, uint32_t *first)
-{
-	const struct vmbus_ring *ring = &ch->in.ring;
-	uint32_t bytes = (uint32_t)pkt->offset8 * 8 - (uint32_t)sizeof(*pkt);
-	struct vmbus_xfer_header header;
-	uint32_t header_at;
-
-	if (bytes < sizeof(header))
-		return -EBADMSG;
-	header_at = vmbus_ring_advance(ring->size, at, sizeof(*pkt));
-	vmbus_ring_copy_out(ring, header_at, &header, sizeof(header));
-	if (header.set_id != NVSP_RECV_BUF_ID || header.range_count == 0 ||
-		header.range_count > (bytes - sizeof(header)) / sizeof(struct vmbus_xfer_range))
-		return -EBADMSG;
-	*first = vmbus_ring_advance(ring->size, header_at, sizeof(header));
-	return (int)header.range_count;
-}
-
 bool
-netvsc_rx_control_transfer(struct netvsc_channel *ch, const struct vmbus_packet *pkt, uint32_t at)
+netvsc_rx_control_range(struct netvsc_channel *ch, struct vmbus_xfer_range range)
 {
 	struct netvsc_port *port = ch->port;
-	struct vmbus_xfer_range range;
-	uint32_t first, type;
-	/* Not on the stack of a receiving lcore's deepest call, and one control channel per port.
-	 */
-	uint8_t msg[2048];
+	const uint8_t *at = port->bus->recv.base + range.byte_offset;
+	uint8_t msg[CONTROL_MAX];
 
-	/* Control comes alone, on the primary channel (spec/rndis.md §1). */
-	if (ch->index != 0 || netvsc_rx_transfer_header(ch, pkt, at, &first) != 1)
+	if (ch->index != 0 || !nvsp_xfer_range_ok(range, (uint32_t)port->bus->recv.len,
+				      port->session.recv_section))
 		return false;
-	vmbus_ring_copy_out(&ch->in.ring, first, &range, sizeof(range));
-	if (!nvsp_xfer_range_ok(range, (uint32_t)port->bus->recv.len, port->session.recv_section))
+	if (vmbus_load32(at) == RNDIS_TYPE_PACKET)
 		return false;
-	memcpy(&type, port->bus->recv.base + range.byte_offset, sizeof(type));
-	if (type == RNDIS_TYPE_PACKET)
-		return false;
-	if (range.byte_count > sizeof(msg))
-		range.byte_count = sizeof(msg);
-	memcpy(msg, port->bus->recv.base + range.byte_offset, range.byte_count);
+	range.byte_count = RTE_MIN(range.byte_count, (uint32_t)sizeof(msg));
+	vmbus_load(msg, at, range.byte_count);
 	netvsc_control_rndis(port, msg, range.byte_count);
+	return true;
+}
+
+/* A transfer packet that no burst has looked at: handle it if it is control. @return whether */
+static bool
+rx_control_transfer(struct netvsc_channel *ch, const struct vmbus_packet *pkt, uint32_t at)
+{
+	const uint8_t *first;
+
+	if (ch->index != 0 || netvsc_rx_transfer_header(ch, pkt, at, &first) != 1 ||
+		!netvsc_rx_control_range(ch, nvsp_xfer_range_load(first)))
+		return false;
 	netvsc_rx_complete(ch, pkt->trans_id, true);
 	return true;
 }
@@ -107,31 +114,38 @@ netvsc_rx_was_handled(struct netvsc_channel *ch)
 {
 	uint32_t i;
 
-	if (ch->consumed >= ch->scanned)
+	if (ch->ahead == 0)
 		return false;
 	for (i = 0; i < ch->n_handled; i++)
-		if (ch->handled[i] == ch->consumed) {
+		if (ch->handled[i] == ch->in.next_r) {
 			ch->handled[i] = ch->handled[--ch->n_handled];
 			return true;
 		}
 	return false;
 }
 
-/* ---- receive completions ---- */
-
 void
-netvsc_rx_complete(struct netvsc_channel *ch, uint64_t trans_id, bool ok)
+netvsc_rx_begin(struct netvsc_channel *ch)
 {
-	struct netvsc_rx_done *done = &ch->done[ch->done_head++ & ch->done_mask];
-
-	done->trans_id = trans_id;
-	done->status = ok ? NVSP_STATUS_SUCCESS : NVSP_STATUS_FAILURE;
+	if (ch->cursor.transfer != NULL)
+		netvsc_rx_put_cursor(ch);
+	memset(&ch->cursor, 0, sizeof(ch->cursor));
+	ch->opened++;
+	ch->ahead = 0;
+	ch->n_handled = 0;
+	ch->high_since = 0;
+	ch->done_head = ch->done_tail = 0;
 }
 
-/* Write as many waiting completions as fit; tx_lock held. @return whether to signal. */
-static bool
-channel_send_done(struct netvsc_channel *ch)
+/* ---- receive completions ---- */
+
+/* Write as many waiting completions as fit; tx_lock held. */
+static void
+rx_write_done(struct netvsc_channel *ch)
 {
+	/* A copy: what is written to the ring could be anything's memory to the compiler. */
+	struct vmbus_ring_writer out = ch->out;
+	uint32_t tail = ch->done_tail, head = ch->done_head;
 	struct {
 		struct vmbus_packet pkt;
 		uint32_t type, status;
@@ -139,52 +153,71 @@ channel_send_done(struct netvsc_channel *ch)
 
 	vmbus_packet_init(&msg.pkt, VMBUS_PACKET_COMPLETION, sizeof(msg.pkt), sizeof(msg), 0, 0);
 	msg.type = NVSP_TYPE_RNDIS_COMPLETE;
-	while (ch->done_tail != ch->done_head) {
-		const struct netvsc_rx_done *done = &ch->done[ch->done_tail & ch->done_mask];
+	for (; tail != head; tail++) {
+		const struct netvsc_rx_done *done = &ch->done[tail & ch->done_mask];
 
 		msg.pkt.trans_id = done->trans_id;
 		msg.status = done->status;
-		if (vmbus_ring_write(&ch->out, &msg, sizeof(msg), 0) != 0) {
+		if (unlikely(vmbus_ring_write(&out, &msg, sizeof(msg), 0) != 0)) {
 			ch->stats.done_deferred++;
 			break;
 		}
-		ch->done_tail++;
 	}
-	return vmbus_ring_writer_publish(&ch->out);
+	ch->done_tail = tail;
+	ch->out = out;
 }
 
 void
 netvsc_rx_flush(struct netvsc_channel *ch)
 {
-	bool signal = false;
+	bool signal;
 
+	if (unlikely(atomic_load_explicit(&ch->released, memory_order_relaxed) != NULL ||
+		     ch->releasing != NULL))
+		netvsc_rx_take_released(ch);
 	/* If the lock cannot be had they wait for the next flush. */
 	if (ch->done_tail != ch->done_head && netvsc_channel_lock_soon(&ch->tx_lock)) {
-		signal = channel_send_done(ch);
-		rte_spinlock_unlock(&ch->tx_lock);
+		rx_write_done(ch);
+		signal = vmbus_ring_publish_both(&ch->out, &ch->in, true);
+		netvsc_channel_unlock(&ch->tx_lock);
 		if (unlikely(ch->out.corrupt))
 			netvsc_port_broken(ch->port, "the host broke the outbound ring");
+	} else {
+		signal = vmbus_ring_reader_publish(&ch->in, true);
 	}
-	signal |= vmbus_ring_reader_publish(&ch->in, true);
 	if (signal) {
 		ch->stats.doorbells++;
 		hpbus_channel_signal(&ch->bus);
 	}
 }
 
-/* ---- scanning ahead of receive ---- */
+/* ---- dropping ---- */
 
-/* A packet that no scan has looked at yet: what is not a frame must not be lost. @return handled */
+/* The packet at the consume position is not a frame, or is handled already. @return whether */
 static bool
-channel_drop_control(struct netvsc_channel *ch, const struct vmbus_packet *pkt)
+rx_drop_control(struct netvsc_channel *ch, const struct vmbus_packet *pkt)
 {
-	if (ch->consumed < ch->scanned)
-		return pkt->type != VMBUS_PACKET_XFER_PAGES || netvsc_rx_was_handled(ch);
 	if (pkt->type == VMBUS_PACKET_XFER_PAGES)
-		return netvsc_rx_control_transfer(ch, pkt, ch->in.next_r);
-	if (pkt->type == VMBUS_PACKET_COMPLETION || pkt->type == VMBUS_PACKET_INBAND)
-		netvsc_rx_control_packet(ch, pkt, ch->in.next_r);
+		return ch->ahead != 0 ? netvsc_rx_was_handled(ch)
+				      : rx_control_transfer(ch, pkt, ch->in.next_r);
+	/* What no scan has looked at must not be lost. */
+	if (ch->ahead == 0)
+		netvsc_rx_other_packet(ch, pkt, ch->in.next_r);
 	return true;
+}
+
+/* The burst will not come back to the packet under the cursor. @return ranges nobody took */
+static uint32_t
+rx_drop_cursor(struct netvsc_channel *ch)
+{
+	uint32_t left = ch->cursor.left;
+
+	if (ch->cursor.transfer != NULL)
+		netvsc_rx_put_cursor(ch);
+	else
+		netvsc_rx_complete(ch, ch->cursor.trans_id, !ch->cursor.bad);
+	ch->cursor.left = 0;
+	return left;
 }
 
 /*
@@ -192,25 +225,27 @@ channel_drop_control(struct netvsc_channel *ch, const struct vmbus_packet *pkt)
  * remember what it handles.
  */
 static void
-channel_drop(struct netvsc_channel *ch, uint32_t keep, uint64_t *counter)
+rx_drop(struct netvsc_channel *ch, uint32_t keep, uint64_t *counter)
 {
-	uint32_t size = ch->in.ring.size, used, first;
+	uint32_t size = ch->in.ring.size, used;
 	struct vmbus_packet pkt;
+	const uint8_t *first;
 	int total, ranges;
 
 	while (netvsc_rx_complete_room(ch)) {
 		used = vmbus_ring_used(size, ch->in.cached_w, ch->in.next_r);
 		if (used == 0 || (used <= keep && ch->n_handled < NETVSC_HANDLED_MAX))
 			break;
+		if (ch->cursor.left != 0) {
+			total = (int)ch->cursor.total;
+			*counter += rx_drop_cursor(ch);
+			netvsc_rx_consume(ch, (uint32_t)total);
+			continue;
+		}
 		total = vmbus_ring_peek(&ch->in, &pkt);
 		if (total <= 0)
 			break;
-		if (ch->cursor.active) {
-			*counter += ch->cursor.left;
-			netvsc_rx_complete(ch, ch->cursor.trans_id, !ch->cursor.bad);
-			ch->cursor.active = false;
-			total = (int)ch->cursor.total;
-		} else if (!channel_drop_control(ch, &pkt)) {
+		if (!rx_drop_control(ch, &pkt)) {
 			ranges = netvsc_rx_transfer_header(ch, &pkt, ch->in.next_r, &first);
 			*counter += ranges > 0 ? (unsigned int)ranges : 1;
 			netvsc_rx_complete(ch, pkt.trans_id, ranges > 0);
@@ -226,12 +261,12 @@ netvsc_rx_drain(struct netvsc_channel *ch)
 	netvsc_rx_scan(ch);
 	if (ch->in.corrupt)
 		return;
-	channel_drop(ch, 0, &ch->stats.rx_dropped_stopped);
+	rx_drop(ch, 0, &ch->stats.rx_dropped_stopped);
 	netvsc_rx_flush(ch);
 }
 
 static void
-channel_check_unpolled(struct netvsc_channel *ch)
+rx_check_unpolled(struct netvsc_channel *ch)
 {
 	uint32_t size = ch->in.ring.size;
 	uint64_t now;
@@ -245,61 +280,74 @@ channel_check_unpolled(struct netvsc_channel *ch)
 		ch->high_polls = ch->polls;
 		ch->high_since = now;
 	} else if (now - ch->high_since > rte_get_timer_hz() / US_PER_S * UNPOLLED_US) {
-		channel_drop(ch, size / 8 * HIGH_MARK_EIGHTHS, &ch->stats.rx_dropped_unpolled);
+		rx_drop(ch, size / 8 * HIGH_MARK_EIGHTHS, &ch->stats.rx_dropped_unpolled);
 	}
+}
+
+/* ---- scanning ahead of receive ---- */
+
+/*
+ * The packet at the scan position: handle what is no frame.
+ * @return bytes it takes in the ring, 0 there is none that may be looked at, or -EIO
+ */
+static int
+rx_scan_one(struct netvsc_channel *ch, bool *handled)
+{
+	struct vmbus_ring_reader *in = &ch->in;
+	uint32_t size = in->ring.size, at = vmbus_ring_advance(size, in->next_r, ch->ahead);
+	uint32_t left = vmbus_ring_used(size, in->cached_w, in->next_r) - ch->ahead;
+	struct vmbus_packet pkt;
+	int total;
+
+	*handled = false;
+	if (left == 0)
+		return 0;
+	/* Half-taken: receive's, whatever the host makes of it meanwhile. */
+	if (ch->cursor.left != 0 && ch->ahead == 0)
+		return (int)ch->cursor.total;
+	total = vmbus_ring_peek_at(&in->ring, at, left, &pkt);
+	if (total < 0)
+		return total;
+	*handled = true;
+	if (pkt.type != VMBUS_PACKET_XFER_PAGES) {
+		netvsc_rx_other_packet(ch, &pkt, at);
+	} else if (!rx_control_transfer(ch, &pkt, at)) {
+		*handled = false;
+	} else if (ch->ahead != 0) {
+		ch->handled[ch->n_handled++] = at;
+	}
+	return total;
 }
 
 void
 netvsc_rx_scan(struct netvsc_channel *ch)
 {
-	struct vmbus_ring_reader *in = &ch->in;
-	uint32_t size = in->ring.size, left;
 	unsigned int budget = SCAN_BUDGET;
-	struct vmbus_packet pkt;
-	int total;
+	bool handled;
+	int total = 0;
 
-	if (in->corrupt || !vmbus_ring_reader_refresh(in)) {
+	if (ch->in.corrupt || !vmbus_ring_reader_refresh(&ch->in)) {
 		netvsc_port_broken(ch->port, "the host broke the inbound ring");
 		return;
 	}
-	if (ch->scanned == ch->consumed)
+	if (ch->ahead == 0)
 		ch->n_handled = 0;
 	while (ch->n_handled < NETVSC_HANDLED_MAX && netvsc_rx_complete_room(ch) && budget-- != 0) {
-		left = vmbus_ring_used(size, in->cached_w, in->next_r) -
-		       (uint32_t)(ch->scanned - ch->consumed);
-		if (left == 0)
+		total = rx_scan_one(ch, &handled);
+		if (total <= 0)
 			break;
-		if (ch->cursor.active && ch->scanned == ch->consumed) {
-			/* Half-taken: receive's, whatever the host makes of it meanwhile. */
-			total = (int)ch->cursor.total;
-			goto next;
-		}
-		total = vmbus_ring_peek_at(&in->ring, ch->scan_at, left, &pkt);
-		if (total < 0) {
-			in->corrupt = true;
-			netvsc_port_broken(ch->port, "the host broke the inbound ring");
-			return;
-		}
-		if (pkt.type == VMBUS_PACKET_COMPLETION || pkt.type == VMBUS_PACKET_INBAND) {
-			netvsc_rx_control_packet(ch, &pkt, ch->scan_at);
-		} else if (pkt.type == VMBUS_PACKET_XFER_PAGES) {
-			if (netvsc_rx_control_transfer(ch, &pkt, ch->scan_at)) {
-				if (ch->scanned != ch->consumed)
-					ch->handled[ch->n_handled++] = ch->scanned;
-			} else {
-				goto next;
-			}
-		}
 		/* Nothing unread before it: receive need not see it again. */
-		if (ch->scanned == ch->consumed) {
+		if (handled && ch->ahead == 0)
 			netvsc_rx_consume(ch, (uint32_t)total);
-			continue;
-		}
-	next:
-		ch->scan_at = vmbus_ring_advance(size, ch->scan_at, (uint32_t)total);
-		ch->scanned += (uint32_t)total;
+		else
+			ch->ahead += (uint32_t)total;
 	}
-	channel_check_unpolled(ch);
+	if (total < 0) {
+		ch->in.corrupt = true;
+		netvsc_port_broken(ch->port, "the host broke the inbound ring");
+		return;
+	}
+	rx_check_unpolled(ch);
 	netvsc_rx_flush(ch);
 }
 
@@ -316,5 +364,5 @@ netvsc_rx_try_scan(struct netvsc_channel *ch, uint16_t *misses)
 	/* The port may have been stopped, or more, since the look at its state. */
 	if (netvsc_channel_live(ch))
 		netvsc_rx_scan(ch);
-	rte_spinlock_unlock(&ch->rx_lock);
+	netvsc_channel_unlock(&ch->rx_lock);
 }

@@ -360,6 +360,13 @@ rndis_align(uint32_t length, uint32_t alignment)
 	return (length + alignment - 1) & ~(alignment - 1);
 }
 
+/** Say how long a message is, padding included. */
+static inline void
+rndis_packet_set_length(void *msg, uint32_t length)
+{
+	memcpy((uint8_t *)msg + offsetof(struct rndis_header, length), &length, sizeof(length));
+}
+
 /**
  * Before another message is appended: zero-pad the one at @p msg to the alignment and count the
  * padding in its length (§4 "Concatenation"). Room for the padding is the caller's.
@@ -372,8 +379,7 @@ rndis_packet_pad(void *msg, uint32_t length, uint32_t alignment)
 
 	if (padded != length) {
 		memset((uint8_t *)msg + length, 0, padded - length);
-		memcpy((uint8_t *)msg + offsetof(struct rndis_header, length), &padded,
-			sizeof(padded));
+		rndis_packet_set_length(msg, padded);
 	}
 	return padded;
 }

@@ -274,6 +274,26 @@ vmbus_ring_writer_wakes(struct vmbus_ring_writer *w, uint32_t old)
 }
 
 /**
+ * Where the next packet is to be written, by a caller that has asked vmbus_ring_writer_room() for
+ * it: the ring is mapped twice, so it lies in one piece. Write only, the peer sees it as it comes.
+ */
+static inline void *
+vmbus_ring_writer_at(const struct vmbus_ring_writer *w)
+{
+	return w->ring.data + w->next_w;
+}
+
+/** A packet of @p len bytes, a multiple of 8, has been written there: add the trailer. */
+static inline void
+vmbus_ring_writer_end(struct vmbus_ring_writer *w, uint32_t len)
+{
+	uint64_t trailer = (uint64_t)w->next_w << 32;
+
+	memcpy(w->ring.data + w->next_w + len, &trailer, sizeof(trailer));
+	w->next_w = vmbus_ring_advance(w->ring.size, w->next_w, len + (uint32_t)sizeof(trailer));
+}
+
+/**
  * Publish everything written since the last call, once per burst (P2-P6).
  * @return true when the peer must be signalled now
  */

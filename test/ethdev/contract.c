@@ -152,6 +152,8 @@ what_dev_info_announces_works(void)
 	CHECK_EQUAL(rte_eth_dev_info_get(ethdev_port, &info), 0);
 	CHECK(info.max_rx_queues >= 2 && info.max_tx_queues >= 2);
 	before = ethdev_host_counter("tx_frames");
+	if (port_device()->data->dev_private != NULL)
+		netvsc_port_of(port_device())->config.tx_copybreak = 512;
 	check_descriptors(info.max_rx_queues, info.rx_desc_lim.nb_max, info.tx_desc_lim.nb_max);
 	check_descriptors(1, info.rx_desc_lim.nb_min, info.tx_desc_lim.nb_min);
 	CHECK_EQUAL(ethdev_host_counter("tx_frames"), before + (info.max_tx_queues + 1u) * 200);
@@ -368,6 +370,9 @@ static void
 send_and_break(struct netvsc_port *port)
 {
 	ethdev_knob("no_complete", 1);
+	/* By reference: the mbufs are in flight. */
+	port->config.tx_copybreak = 512;
+	netvsc_tx_template(port->eth->data->tx_queues[0]);
 	ethdev_send(0, 3, 1200);
 	ethdev_knob("corrupt_ring", 0);
 	WAIT_UNTIL((ethdev_receive(0), atomic_load(&port->state) & NETVSC_STATE_BROKEN));
@@ -516,6 +521,7 @@ a_frame_longer_than_a_message_may_be_is_not_offered_to_the_host(void)
 	ethdev_knob("stall_rx", 1);
 	ethdev_bring_up(1, 1);
 	port->session.max_transfer = 1000;
+	netvsc_tx_template(port->eth->data->tx_queues[0]);
 	ethdev_send(0, 1, 1200);
 	CHECK_EQUAL(ethdev_xstat("tx_q0_unsendable"), 1);
 	CHECK_EQUAL(ethdev_xstat("tx_q0_by_reference"), 0);

@@ -1,36 +1,49 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Line coverage of source files by the unit tests that have run: coverage.py BUILDDIR FILE...
+"""coverage.py BUILD TEST[,TEST...] SOURCE...: line coverage of sources by these unit tests alone.
 
-BUILDDIR is configured with -Db_coverage=true and its tests have been run. A line counts when any of
-the programs reached it. What is not reached is listed.
+BUILD was set up with -Db_coverage=true. Prints a line for each source, with the lines not run, and
+fails when a test does or when a source is part of none. A line counts when any of the tests ran it.
 """
-import glob
 import json
 import os
 import subprocess
 import sys
 
 
-def main():
-    build, wanted = os.path.abspath(sys.argv[1]), {os.path.abspath(p) for p in sys.argv[2:]}
-    lines = {path: {} for path in wanted}
-    # The sources lie outside of their program's folder: meson puts ".." into the objects' names.
-    for data in glob.glob(f"{build}/test/unit/*.p/.*.gcda") + glob.glob(f"{build}/**/*.gcda",
-                                                                        recursive=True):
-        out = subprocess.run(["gcov", "--json-format", "--stdout", data], cwd=build,
-                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False).stdout
-        for text in out.decode().splitlines():
-            for file in json.loads(text)["files"]:
-                path = os.path.abspath(os.path.join(build, file["file"]))
-                for line in file["lines"] if path in wanted else []:
-                    n = line["line_number"]
-                    lines[path][n] = lines[path].get(n, 0) + line["count"]
-    for path in sorted(wanted):
-        missed = [n for n, count in sorted(lines[path].items()) if count == 0]
-        total = len(lines[path])
-        share = 100 * (total - len(missed)) / total if total else 0
-        print(f"{os.path.relpath(path)}: {share:.1f} % of {total} lines, not reached: {missed}")
+def run(build, test):
+    """Run one test by itself; the files with what it counted."""
+    target = f"test/unit/unit_{test}"
+    subprocess.run(["ninja", "-C", build, target], check=True, stdout=subprocess.DEVNULL)
+    objects = os.path.join(build, target + ".p")
+    for old in os.listdir(objects):
+        if old.endswith(".gcda"):
+            os.unlink(os.path.join(objects, old))
+    with open(os.path.join(build, f"{test}.log"), "w", encoding="utf-8") as log:
+        done = subprocess.run([os.path.join(build, target)], stdout=log, stderr=log, check=False)
+    if done.returncode != 0:
+        sys.exit(f"{test} fails: {build}/{test}.log")
+    return [os.path.join(target + ".p", name) for name in os.listdir(objects)
+            if name.endswith(".gcda")]
 
 
-main()
+def main(build, tests, *sources):
+    build = os.path.abspath(build)
+    lines = {os.path.abspath(source): {} for source in sources}
+    for data in (data for test in tests.split(",") for data in run(build, test)):
+        out = subprocess.run(["gcov", "--json-format", "--stdout", data], cwd=build, check=True,
+                             capture_output=True, text=True).stdout
+        for file in (file for text in out.splitlines() for file in json.loads(text)["files"]):
+            seen = lines.get(os.path.abspath(os.path.join(build, file["file"])))
+            for line in file["lines"] if seen is not None else []:
+                seen[line["line_number"]] = seen.get(line["line_number"], 0) + line["count"]
+    for path, seen in lines.items():
+        if not seen:
+            sys.exit(f"{os.path.relpath(path)} is part of none of {tests}")
+        missed = [number for number, count in sorted(seen.items()) if count == 0]
+        print(f"{os.path.relpath(path)}: {100 * (1 - len(missed) / len(seen)):.1f} % of {len(seen)} lines"
+              + (f"; not {', '.join(map(str, missed))}" if missed else ""))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -71,6 +71,10 @@ hpbus_dma_usable(struct hpbus_device *dev, const void *addr, size_t len)
 struct hpbus_dma_run
 hpbus_dma_lookup(struct hpbus_device *dev, uintptr_t addr)
 {
+	struct fixture *f = fixture_of(dev);
+
+	if (f->on_lookup != NULL)
+		return f->on_lookup(f, addr);
 	return (struct hpbus_dma_run){
 		.start = RTE_ALIGN_FLOOR(addr, HPBUS_DMA_WINDOW),
 		.len = HPBUS_DMA_WINDOW,

@@ -84,6 +84,8 @@ struct fixture {
 	/* The test's, called where the driver calls the bus; NULL: nothing happens. */
 	void (*on_signal)(struct fixture *f, unsigned int ch); /**< a doorbell has rung */
 	void (*on_signal_again)(struct fixture *f);	       /**< a control operation waits */
+	/** What the host can read at an address; NULL: all of it, unless copy_only. */
+	struct hpbus_dma_run (*on_lookup)(struct fixture *f, uintptr_t addr);
 	void *priv;
 	int reset_rc, open_rc; /**< what the backend's reset and channel_open return */
 	unsigned int resets;

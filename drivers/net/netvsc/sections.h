@@ -56,6 +56,13 @@ void netvsc_section_cache_free(struct netvsc_section_cache *cache);
 uint32_t netvsc_section_borrow(struct netvsc_section_cache *cache);
 void netvsc_section_give_back(struct netvsc_section_cache *cache, uint32_t keep);
 
+/** Are none left that can be had without the pool? */
+static inline bool
+netvsc_section_none(const struct netvsc_section_cache *cache)
+{
+	return (cache->n_own | cache->n_borrowed) == 0;
+}
+
 /** Take a free section. @return its index, or NETVSC_SECTION_NONE */
 static inline uint32_t
 netvsc_section_alloc(struct netvsc_section_cache *cache)
@@ -71,7 +78,7 @@ netvsc_section_alloc(struct netvsc_section_cache *cache)
 static inline void
 netvsc_section_release(struct netvsc_section_cache *cache, uint32_t section)
 {
-	if (section >= cache->own_first && section < cache->own_end) {
+	if (section - cache->own_first < cache->own_end - cache->own_first) {
 		cache->own[cache->n_own++] = section;
 		return;
 	}

@@ -1,31 +1,31 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Send. Small frames are packed into a send-buffer section until the host's limits or the end of
- * the burst; large ones go by reference to guest pages. Resources are taken before a frame is
- * touched and never lost (pitfalls T1, T2): a frame is accepted only when slot, section and ring
- * room for its packet are in hand, so a packed section can always be written out.
+ * Send. Frames are packed into a send-buffer section until the host's limits or the end of the
+ * burst; those that no section holds go by reference to guest pages. Resources are taken before a
+ * frame is touched and never lost (pitfalls T1, T2): a frame is accepted only when slot, section
+ * and ring room for its packet are in hand, so a packed section can always be written out.
  *
  * The write index is published once per burst and the host signalled at most once.
  */
 #include <errno.h>
 #include <string.h>
 
-#include <rte_memcpy.h>
 #include <rte_prefetch.h>
 
 #include "drivers/net/netvsc/channel.h"
+#include "drivers/net/netvsc/compat.h"
+#include "drivers/net/netvsc/copy.h"
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/rx.h"
 #include "drivers/net/netvsc/tx.h"
 #include "drivers/net/netvsc/tx_frame.h"
 #include "drivers/net/netvsc/tx_gpa.h"
+#include "drivers/net/netvsc/tx_header.h"
 
 /* Bytes of an in-band packet with one NVSP message, as written. */
 #define TX_INBAND_LEN ((uint32_t)(sizeof(struct vmbus_packet) + sizeof(struct nvsp_message)))
 /* Bytes of a section fetched for writing before they are written. */
 #define TX_PREFETCH_AHEAD 512u
-/* Copied frames are freed in one go. */
-#define TX_FREE_BATCH 64u
 
 /* ---- completions ---- */
 
@@ -58,7 +58,6 @@ tx_slot_free(struct netvsc_txq *txq, uint16_t index)
 
 	if (slot->section != NETVSC_SECTION_NONE) {
 		netvsc_section_release(&txq->sections, slot->section);
-		slot->section = NETVSC_SECTION_NONE;
 	}
 	if (slot->mbuf != NULL) {
 		rte_pktmbuf_free(slot->mbuf);
@@ -132,17 +131,23 @@ netvsc_tx_abandon(struct netvsc_txq *txq)
 
 /* The section being filled in this burst. */
 struct tx_open {
-	uint8_t *base;		 /* start of the section, NULL = none open */
-	uint32_t used;		 /* bytes of complete messages */
-	uint32_t last, last_len; /* where the last message starts, its bytes */
-	uint32_t frames, bytes;
+	uint8_t *base;	 /* start of the section */
+	uint32_t last;	 /* where the last message starts */
+	uint32_t used;	 /* where it ends */
+	uint32_t next;	 /* where the next one starts: aligned */
+	uint32_t frames; /* TX_NONE_OPEN: there is no such section */
+	uint32_t bytes;
 	uint16_t slot;
 };
+#define TX_NONE_OPEN UINT32_MAX
 
-/* Frames whose bytes have been copied and that are freed together. */
+/*
+ * Copied frames go back to their pool together: those of the caller's array from @a first on that
+ * have been copied and are of one pool, with nothing about them that a free would have to undo.
+ */
 struct tx_copied {
-	struct rte_mbuf *mbuf[TX_FREE_BATCH];
-	unsigned int n;
+	struct rte_mempool *pool;
+	unsigned int first;
 };
 
 static inline uint64_t
@@ -161,47 +166,48 @@ tx_slot_take(struct netvsc_txq *txq, uint16_t *index)
 	slot = &txq->slots[*index];
 	/* 31 bits, so that bit 63 of the id stays clear. */
 	slot->generation = (slot->generation + 1) & 0x7fffffffu;
-	slot->failed = false;
 	slot->first = txq->stats.packets;
 	atomic_store_explicit(&slot->state, NETVSC_SLOT_INFLIGHT, memory_order_release);
 	return slot;
 }
 
-/* Write out the packet of the open section; there is room for it. */
+/* Write out the packet of the open section: tx_open() saw that there is room for it. */
 static inline void
 tx_close(struct netvsc_txq *txq, struct tx_open *open)
 {
+	struct vmbus_ring_writer *out = &txq->ch->out;
 	struct netvsc_tx_slot *slot;
-	struct {
-		struct vmbus_packet pkt;
-		struct nvsp_message msg;
-	} p;
+	struct vmbus_packet *pkt;
 
-	if (open->base == NULL)
+	if (open->frames == TX_NONE_OPEN)
 		return;
+	/* The last message ends where its frame does: all of them end there (spec/nvsp.md §7). */
+	rndis_packet_set_length(open->base + open->last, open->used - open->last);
 	slot = &txq->slots[open->slot];
 	slot->frames = (uint8_t)open->frames;
 	slot->bytes = open->bytes;
-	vmbus_packet_init(&p.pkt, VMBUS_PACKET_INBAND, sizeof(p.pkt), sizeof(p),
+	pkt = vmbus_ring_writer_at(out);
+	vmbus_packet_init(pkt, VMBUS_PACKET_INBAND, sizeof(*pkt), TX_INBAND_LEN,
 		VMBUS_FLAG_COMPLETION, tx_trans_id(slot, open->slot));
-	nvsp_build_rndis(&p.msg, NVSP_CHANNEL_DATA, slot->section, open->used);
-	vmbus_ring_write(&txq->ch->out, &p, sizeof(p), 0);
+	nvsp_build_rndis(
+		(struct nvsp_message *)(pkt + 1), NVSP_CHANNEL_DATA, slot->section, open->used);
+	vmbus_ring_writer_end(out, TX_INBAND_LEN);
 	txq->stats.packets += open->frames;
 	txq->stats.bytes += open->bytes;
 	txq->drops.aggregated += open->frames;
-	open->base = NULL;
+	open->frames = TX_NONE_OPEN;
 }
 
 /*
- * Take a cache line for writing: the host has it, since it read the last message there. The
- * compiler builtin means a read for baseline x86-64; the instruction is a no-op where it is not
- * known.
+ * Take a cache line for writing: the host has it, since it read the last message there. Without it
+ * a burst of small frames costs a third more when the host is on another core. The compiler builtin
+ * means a read for baseline x86-64; the instruction is a no-op where it is not known.
  */
 static inline void
-tx_prefetch_write(const void *p)
+tx_prefetch_write(const uint8_t *p)
 {
 #if defined(__x86_64__)
-	__asm__ volatile("prefetchw (%0)" : : "r"(p));
+	__asm__ volatile("prefetchw %0" : : "m"(*p));
 #else
 	rte_prefetch0_write(p);
 #endif
@@ -209,130 +215,146 @@ tx_prefetch_write(const void *p)
 
 /*
  * Open a section for the next frames.
- * @return 0, or -ENOBUFS (no section) or -EAGAIN (no slot or no ring room), nothing taken
+ * @return 0, or what there is none of, and nothing taken: -ENOSR slots, -EAGAIN ring room, -ENOBUFS
+ *         sections
  */
 static inline int
 tx_open(struct netvsc_txq *txq, struct tx_open *open)
 {
-	struct netvsc_port *port = txq->port;
 	struct netvsc_tx_slot *slot;
 	uint32_t section, ahead;
 
-	if (unlikely(txq->n_free == 0)) {
-		txq->drops.no_slot++;
+	if (unlikely(txq->n_free == 0))
+		return -ENOSR;
+	if (unlikely(!vmbus_ring_writer_room(&txq->ch->out, TX_INBAND_LEN, NETVSC_RING_RESERVE)))
 		return -EAGAIN;
-	}
-	if (unlikely(!vmbus_ring_writer_room(&txq->ch->out, TX_INBAND_LEN, NETVSC_RING_RESERVE))) {
-		txq->drops.ring_full++;
-		return -EAGAIN;
-	}
 	section = netvsc_section_alloc(&txq->sections);
 	if (unlikely(section == NETVSC_SECTION_NONE))
 		return -ENOBUFS;
 	slot = tx_slot_take(txq, &open->slot);
 	slot->section = section;
-	open->base = port->bus->send.base + (size_t)section * port->session.send_section;
+	open->base = txq->send_base + (size_t)section * txq->send_section;
 	for (ahead = 0; ahead < TX_PREFETCH_AHEAD; ahead += RTE_CACHE_LINE_SIZE)
 		tx_prefetch_write(open->base + ahead);
-	open->used = 0;
+	open->used = open->next = 0;
 	open->frames = 0;
 	open->bytes = 0;
 	return 0;
 }
 
-/* Copy a frame of @p left bytes, and not one more whatever its segments say. */
-static inline void
-tx_copy_frame(uint8_t *dst, const struct rte_mbuf *m, uint32_t left)
-{
-	for (;;) {
-		uint32_t len = m->data_len;
-
-		if (unlikely(len > left))
-			len = left;
-		rte_memcpy(dst, rte_pktmbuf_mtod(m, const void *), len);
-		left -= len;
-		if (likely(left == 0))
-			return;
-		dst += len;
-		m = m->next;
-	}
-}
-
 void
 netvsc_tx_template(struct netvsc_txq *txq)
 {
-	struct rndis_packet_builder b;
+	const struct netvsc_port *port = txq->port;
+	const struct netvsc_session *session = &port->session;
+	uint32_t limit = RTE_MIN(session->send_section, session->max_transfer);
 
-	txq->max_frame = txq->port->session.mtu + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN;
+	txq->send_base = port->bus->send.base;
+	txq->send_section = session->send_section;
+	txq->max_transfer = session->max_transfer;
+	txq->limit = limit;
+	txq->max_messages = session->max_messages;
+	txq->alignment = session->alignment;
+	txq->max_frame = session->mtu + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN;
+	/* The rest is sent by reference, or cannot be sent. */
+	txq->max_copy = RTE_MIN(port->config.tx_copybreak, txq->max_frame);
+	txq->max_copy =
+		RTE_MIN(txq->max_copy, limit < NETVSC_HEADER_MAX ? 0 : limit - NETVSC_HEADER_MAX);
+	txq->copy_lengths = netvsc_tx_lengths(txq->max_copy);
 	netvsc_tx_forget_memory(txq, hpbus_dma_generation());
-	rndis_packet_begin(&b, txq->template);
-	/* The queue, so that the host completes and answers here; with one there is no choice. */
-	if (txq->port->session.nvsp_version >= NVSP_VERSION_5 && txq->port->session.n_channels > 1)
-		rndis_packet_add(&b, RNDIS_PPI_HASH_VALUE, txq->queue_id);
-	txq->header_len = rndis_packet_end(&b, 0);
+	netvsc_tx_header_template(txq);
+}
+
+/* Does a frame of @p len bytes fit into the open section? */
+static inline bool
+tx_fits(const struct netvsc_txq *txq, const struct tx_open *open, uint32_t len)
+{
+	return open->frames < txq->max_messages &&
+	       open->next + NETVSC_HEADER_MAX + len <= txq->limit;
 }
 
 /*
- * Write the RNDIS header of a frame. A copy of the template and two words: building it in place
- * would read back words that are still in the store buffer.
+ * Append the message of a frame that fits to the open section, all but the frame's bytes.
+ * @return where those go
  */
-static inline uint32_t
-tx_header(const struct netvsc_txq *txq, uint8_t *dst, uint32_t frame_len)
+static inline uint8_t *
+tx_append(
+	const struct netvsc_txq *txq, struct tx_open *open, const struct rte_mbuf *m, uint32_t len)
 {
-	uint32_t message_len = txq->header_len + frame_len;
+	uint32_t start = open->next, alignment = txq->alignment, header;
+	uint8_t *dst = open->base + start;
+	const uint64_t zero = 0;
 
-	memcpy(dst, txq->template, NETVSC_HEADER_TEMPLATE);
-	memcpy(dst + offsetof(struct rndis_packet, h.length), &message_len, sizeof(message_len));
-	memcpy(dst + offsetof(struct rndis_packet, data_length), &frame_len, sizeof(frame_len));
-	return txq->header_len;
-}
-
-/*
- * Append a frame to the open section, opening one if needed.
- * @return 0, or why not (see tx_open()); -EMSGSIZE when no section can hold it
- */
-static inline int
-tx_by_copy(struct netvsc_txq *txq, struct tx_open *open, const struct rte_mbuf *m)
-{
-	struct netvsc_port *port = txq->port;
-	uint32_t limit = RTE_MIN(port->session.send_section, port->session.max_transfer);
-	uint32_t start = 0, header, len;
-	int rc;
-
-	if (open->base != NULL) {
-		start = rndis_align(open->used, port->session.alignment);
-		if (open->frames >= port->session.max_messages ||
-			start + NETVSC_HEADER_MAX + m->pkt_len > limit)
-			tx_close(txq, open);
-	}
-	if (open->base == NULL) {
-		if (unlikely(NETVSC_HEADER_MAX + m->pkt_len > limit))
-			return -EMSGSIZE;
-		rc = tx_open(txq, open);
-		if (unlikely(rc != 0))
-			return rc;
-		start = 0;
-	} else if (start != open->used) {
-		/* Padding counts as part of the previous message (spec/rndis.md §4). */
-		rndis_packet_pad(open->base + open->last, open->last_len, port->session.alignment);
-	}
-	tx_prefetch_write(open->base + start + TX_PREFETCH_AHEAD);
-	tx_prefetch_write(open->base + start + TX_PREFETCH_AHEAD + RTE_CACHE_LINE_SIZE);
-	header = tx_header(txq, open->base + start, m->pkt_len);
-	tx_copy_frame(open->base + start + header, m, m->pkt_len);
-	len = header + m->pkt_len;
+	tx_prefetch_write(dst + TX_PREFETCH_AHEAD);
+	tx_prefetch_write(dst + TX_PREFETCH_AHEAD + RTE_CACHE_LINE_SIZE);
+	/*
+	 * Padding counts as part of the message before (spec/rndis.md §4), and nothing that was in
+	 * the section goes out with it. There is room for a header from @a start on.
+	 */
+	if (likely(alignment <= sizeof(zero)))
+		memcpy(open->base + open->used, &zero, sizeof(zero));
+	else
+		memset(open->base + open->used, 0, start - open->used);
+	header = netvsc_tx_header(txq, dst, m, len);
 	open->last = start;
-	open->last_len = len;
-	open->used = start + len;
+	open->used = start + header + len;
+	open->next = rndis_align(open->used, alignment);
+	rndis_packet_set_length(dst, open->next - start);
 	open->frames++;
-	open->bytes += m->pkt_len;
-	return 0;
+	open->bytes += len;
+	return dst + header;
+}
+
+/* Give the frames before @p end that were copied back to their pool. */
+static inline void
+tx_free_copied(struct tx_copied *copied, struct rte_mbuf **pkts, unsigned int end)
+{
+	if (end != copied->first)
+		rte_mbuf_raw_free_bulk(copied->pool, &pkts[copied->first], end - copied->first);
+	copied->first = end;
+}
+
+/*
+ * Send frames by copy, section after section, as long as there is nothing special about them and
+ * nothing runs out.
+ * @return the first that was not taken
+ */
+static inline unsigned int
+tx_fill(struct netvsc_txq *txq, struct tx_open *open, struct tx_copied *copied,
+	struct rte_mbuf **pkts, unsigned int i, unsigned int n)
+{
+	struct tx_open o = *open;
+
+	for (; i < n; i++) {
+		struct rte_mbuf *m = pkts[i];
+		uint32_t len;
+		uint8_t *dst;
+
+		if (i + 2 < n)
+			rte_prefetch0(pkts[i + 2]);
+		if (unlikely(!netvsc_tx_plain(m, txq->copy_lengths)))
+			break;
+		len = m->pkt_len;
+		if (!tx_fits(txq, &o, len)) {
+			tx_close(txq, &o);
+			if (unlikely(tx_open(txq, &o) != 0))
+				break;
+		}
+		if (unlikely(m->pool != copied->pool)) {
+			tx_free_copied(copied, pkts, i);
+			copied->pool = m->pool;
+		}
+		dst = tx_append(txq, &o, m, len);
+		netvsc_copy(dst, rte_pktmbuf_mtod(m, const void *), len);
+	}
+	*open = o;
+	return i;
 }
 
 /*
  * Send a frame by reference: RNDIS header in this slot's own memory, then the segments. The open
  * section goes first, which keeps the order.
- * @return 0; -EAGAIN no slot or no ring room; -EMSGSIZE the host cannot read it, copy it
+ * @return 0; -ENOSR no slot, -EAGAIN no ring room; -EMSGSIZE the host cannot read it
  */
 static int
 tx_by_reference(struct netvsc_txq *txq, struct tx_open *open, struct rte_mbuf *m)
@@ -349,15 +371,14 @@ tx_by_reference(struct netvsc_txq *txq, struct tx_open *open, struct rte_mbuf *m
 
 	/* What is longer than one message may be is refused whichever way it goes. */
 	if (unlikely(!txq->headers_usable || m->nb_segs > NETVSC_TX_MAX_SEGS ||
-		     txq->header_len + m->pkt_len > txq->port->session.max_transfer))
+		     netvsc_tx_header_bound(txq) + m->pkt_len > txq->max_transfer))
 		return -EMSGSIZE;
-	if (unlikely(txq->n_free == 0)) {
-		txq->drops.no_slot++;
-		return -EAGAIN;
-	}
+	if (unlikely(txq->n_free == 0))
+		return -ENOSR;
 	index = txq->free[txq->n_free - 1];
 	room = (size_t)index * NETVSC_HEADER_ROOM;
-	header = tx_header(txq, txq->headers + room, m->pkt_len);
+	header = netvsc_tx_header(txq, txq->headers + room, m, m->pkt_len);
+	rndis_packet_set_length(txq->headers + room, header + m->pkt_len);
 	at += netvsc_gpa_range(pkt + at, netvsc_tx_header_iova(txq, index), header);
 	for (seg = m; seg != NULL; seg = seg->next) {
 		if (unlikely(seg->data_len == 0))
@@ -373,12 +394,11 @@ tx_by_reference(struct netvsc_txq *txq, struct tx_open *open, struct rte_mbuf *m
 	memcpy(pkt + at, &msg, sizeof(msg));
 	tx_close(txq, open);
 	if (unlikely(!vmbus_ring_writer_room(
-		    &txq->ch->out, at + (uint32_t)sizeof(msg), NETVSC_RING_RESERVE))) {
-		txq->drops.ring_full++;
+		    &txq->ch->out, at + (uint32_t)sizeof(msg), NETVSC_RING_RESERVE)))
 		return -EAGAIN;
-	}
 	slot = tx_slot_take(txq, &index);
 	slot->mbuf = m;
+	slot->section = NETVSC_SECTION_NONE;
 	slot->frames = 1;
 	slot->bytes = m->pkt_len;
 	vmbus_packet_init(desc, VMBUS_PACKET_GPA_DIRECT, at, at + (uint32_t)sizeof(msg),
@@ -390,56 +410,110 @@ tx_by_reference(struct netvsc_txq *txq, struct tx_open *open, struct rte_mbuf *m
 	return 0;
 }
 
-static inline void
-tx_free_copied(struct tx_copied *copied)
+/*
+ * Send a frame of any shape by copy, and not one byte more than was measured whatever its segments
+ * say.
+ * @return 0, or why not (see tx_open()); -EMSGSIZE no section can hold it
+ */
+static int
+tx_by_copy(struct netvsc_txq *txq, struct tx_open *open, struct rte_mbuf *m)
 {
-	if (copied->n != 0)
-		rte_pktmbuf_free_bulk(copied->mbuf, copied->n);
-	copied->n = 0;
+	const struct rte_mbuf *seg = m;
+	uint32_t left = m->pkt_len;
+	uint8_t *dst;
+	int rc;
+
+	if (!tx_fits(txq, open, left)) {
+		if (unlikely(NETVSC_HEADER_MAX + left > txq->limit))
+			return -EMSGSIZE;
+		tx_close(txq, open);
+		rc = tx_open(txq, open);
+		if (unlikely(rc != 0))
+			return rc;
+	}
+	dst = tx_append(txq, open, m, left);
+	for (;;) {
+		uint32_t len = RTE_MIN((uint32_t)seg->data_len, left);
+
+		netvsc_copy(dst, rte_pktmbuf_mtod(seg, const void *), len);
+		left -= len;
+		if (left == 0)
+			break;
+		dst += len;
+		seg = seg->next;
+	}
+	rte_pktmbuf_free(m);
+	return 0;
 }
 
 /*
- * Send one frame whichever way fits.
+ * Send the frame that tx_fill() left, whichever way it can be sent.
  * @return 0 accepted; -EAGAIN stop here, the caller keeps it; else it can never be sent and is
  *         counted, to be freed unless -EFAULT
  */
-static inline int
-tx_one(struct netvsc_txq *txq, struct tx_open *open, struct tx_copied *copied, struct rte_mbuf *m)
+static int
+tx_one(struct netvsc_txq *txq, struct tx_open *open, struct rte_mbuf *m)
 {
-	int rc, other;
-	bool small;
+	bool small, no_section = false;
+	int rc;
 
-	if (unlikely(!netvsc_tx_plain(txq, m))) {
+	if (!netvsc_tx_plain(m, netvsc_tx_lengths(txq->max_frame))) {
 		rc = netvsc_tx_check(txq, m);
-		if (rc != 0)
+		if (unlikely(rc != 0))
 			return rc;
 	}
-	small = m->pkt_len <= txq->port->config.tx_copybreak;
-	if (!small) {
+	/* What cannot go one way goes the other: other queues may have all the sections (T3). */
+	small = m->pkt_len <= txq->max_copy;
+	rc = small ? tx_by_copy(txq, open, m) : tx_by_reference(txq, open, m);
+	if (small && rc == -ENOBUFS) {
+		no_section = true;
 		rc = tx_by_reference(txq, open, m);
-		if (rc != -EMSGSIZE)
-			return rc;
+	} else if (!small && rc == -EMSGSIZE) {
+		rc = tx_by_copy(txq, open, m);
+		no_section = rc == -ENOBUFS;
 	}
-	rc = tx_by_copy(txq, open, m);
-	if (likely(rc == 0)) {
-		copied->mbuf[copied->n++] = m;
-		if (copied->n == TX_FREE_BATCH)
-			tx_free_copied(copied);
+	if (likely(rc == 0))
 		return 0;
-	}
-	/* Other queues may have all the sections, or they are too small: do without (T3). */
-	if (small && rc != -EAGAIN) {
-		other = tx_by_reference(txq, open, m);
-		if (other != -EMSGSIZE)
-			return other;
-	}
-	if (rc == -ENOBUFS) {
+	if (rc == -ENOSR) {
+		txq->drops.no_slot++;
+	} else if (rc == -EAGAIN) {
+		txq->drops.ring_full++;
+	} else if (no_section) {
 		txq->drops.no_section++;
-		return -EAGAIN;
-	}
-	if (rc == -EMSGSIZE)
+	} else {
 		txq->drops.unsendable++;
-	return rc;
+		return -EMSGSIZE;
+	}
+	return -EAGAIN;
+}
+
+/* Send what can be sent now, in order. @return frames accepted */
+static inline uint16_t
+tx_send(struct netvsc_txq *txq, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct tx_copied copied = {.pool = NULL};
+	struct tx_open open = {.frames = TX_NONE_OPEN};
+	unsigned int i = 0;
+	int rc;
+
+	for (;;) {
+		i = tx_fill(txq, &open, &copied, pkts, i, n);
+		if (i == n)
+			break;
+		rc = tx_one(txq, &open, pkts[i]);
+		if (rc == -EAGAIN)
+			break;
+		tx_free_copied(&copied, pkts, i);
+		if (rc != 0) {
+			txq->stats.errors++;
+			if (rc != -EFAULT)
+				rte_pktmbuf_free(pkts[i]);
+		}
+		copied.first = ++i;
+	}
+	tx_close(txq, &open);
+	tx_free_copied(&copied, pkts, i);
+	return (uint16_t)i;
 }
 
 /* With it goes all that belongs to the queue: a stopped one is the control side's. */
@@ -453,8 +527,16 @@ tx_enter(struct netvsc_txq *txq)
 	/* The port may have been stopped, or more, since the look at its state. */
 	if (likely(netvsc_channel_live(ch)))
 		return true;
-	rte_spinlock_unlock(&ch->tx_lock);
+	netvsc_channel_unlock(&ch->tx_lock);
 	return false;
+}
+
+/* Are slots or sections running out, and some of them in flight? */
+static inline bool
+tx_wants_completions(const struct netvsc_txq *txq, uint16_t n)
+{
+	return txq->n_free < RTE_MAX(txq->free_thresh, n) ||
+	       (netvsc_section_none(&txq->sections) && txq->n_free != txq->nb_desc);
 }
 
 uint16_t
@@ -462,11 +544,8 @@ netvsc_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct netvsc_txq *txq = queue;
 	struct netvsc_channel *ch = txq->ch;
-	struct tx_open open = {.base = NULL};
-	struct tx_copied copied = {.n = 0};
 	uint32_t generation;
-	uint16_t i;
-	int rc;
+	uint16_t sent;
 
 	if (unlikely(atomic_load_explicit(&txq->port->state, memory_order_acquire) !=
 		     NETVSC_STATE_RUNNING))
@@ -474,16 +553,16 @@ netvsc_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 	if (!tx_enter(txq))
 		return 0;
 	tx_reap(txq, 0);
-	if (txq->n_free < RTE_MAX(txq->free_thresh, n)) {
+	if (tx_wants_completions(txq, n)) {
 		/* The other lock comes first: without this one. */
-		rte_spinlock_unlock(&ch->tx_lock);
+		netvsc_channel_unlock(&ch->tx_lock);
 		netvsc_rx_try_scan(ch, &txq->lock_misses);
 		if (!tx_enter(txq))
 			return 0;
 		tx_reap(txq, 0);
 	}
 	if (unlikely(n == 0)) {
-		rte_spinlock_unlock(&ch->tx_lock);
+		netvsc_channel_unlock(&ch->tx_lock);
 		return 0;
 	}
 	/* Whoever handed these mbufs over has their memory since before: once per burst is enough.
@@ -491,34 +570,21 @@ netvsc_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 	generation = hpbus_dma_generation();
 	if (unlikely(generation != txq->generation))
 		netvsc_tx_forget_memory(txq, generation);
-	for (i = 0; i < n; i++) {
-		if (i + 2 < n)
-			rte_prefetch0(pkts[i + 2]);
-		rc = tx_one(txq, &open, &copied, pkts[i]);
-		if (likely(rc == 0))
-			continue;
-		if (rc == -EAGAIN)
-			break;
-		txq->stats.errors++;
-		if (rc != -EFAULT)
-			rte_pktmbuf_free(pkts[i]);
-	}
-	tx_close(txq, &open);
+	sent = tx_send(txq, pkts, n);
 	/* Still with the lock: whoever closes the channel takes the way to signal with it. */
 	if (vmbus_ring_writer_publish(&ch->out)) {
 		txq->drops.doorbells++;
 		hpbus_channel_signal(&ch->bus);
 	}
-	rte_spinlock_unlock(&ch->tx_lock);
-	tx_free_copied(&copied);
-	if (unlikely(i < n)) {
+	netvsc_channel_unlock(&ch->tx_lock);
+	if (unlikely(sent < n)) {
 		/* Out of something: completions may be waiting behind unread frames (X1). */
 		if (unlikely(ch->out.corrupt))
 			netvsc_port_broken(txq->port, "the host broke the outbound ring");
 		else
 			netvsc_rx_try_scan(ch, &txq->lock_misses);
 	}
-	return i;
+	return sent;
 }
 
 int
@@ -534,6 +600,6 @@ netvsc_tx_done_cleanup(void *queue, uint32_t count)
 	if (!tx_enter(txq))
 		return 0; /* a stop has freed what could be */
 	freed = tx_reap(txq, count);
-	rte_spinlock_unlock(&txq->ch->tx_lock);
+	netvsc_channel_unlock(&txq->ch->tx_lock);
 	return (int)freed;
 }

@@ -21,17 +21,16 @@
 #define NETVSC_DEFAULT_DESC 1024u /**< of either direction, as the next two */
 #define NETVSC_MIN_DESC	    64u
 #define NETVSC_MAX_DESC	    8192u
-#define NETVSC_TX_COPYBREAK 512u /**< larger frames go by reference */
+/** Frames up to this size are copied where a section holds them; larger ones go by reference. */
+#define NETVSC_TX_COPYBREAK UINT16_MAX
 #define NETVSC_TX_MAX_SEGS  24u	 /**< segments a send by reference may have; more are copied */
 #define NETVSC_DMA_RUNS	    128u /**< pieces of memory that a send queue remembers, 2 MiB each */
 /** Ring bytes that transmit leaves to receive completions (spec/nvsp.md §6). */
 #define NETVSC_RING_RESERVE (64u * 32u)
-/** Room for an RNDIS header with its PPIs; never crosses a page (spec/nvsp.md §7). */
-#define NETVSC_HEADER_ROOM 256u
+/** Room for an RNDIS header by reference; never crosses a page (spec/nvsp.md §7). */
+#define NETVSC_HEADER_ROOM 128u
 /** Header as copied: 44 + 16, rounded up; what is behind the header is overwritten by the frame. */
 #define NETVSC_HEADER_TEMPLATE 64u
-/** Most an RNDIS header and PPIs of ours take: 44 + 4 * 16, kept 8-aligned. */
-#define NETVSC_HEADER_MAX 112u
 
 struct netvsc_channel;
 struct netvsc_port;
@@ -42,7 +41,7 @@ enum netvsc_slot_state { NETVSC_SLOT_FREE, NETVSC_SLOT_INFLIGHT, NETVSC_SLOT_DON
 struct netvsc_tx_slot {
 	atomic_uchar state; /**< enum netvsc_slot_state */
 	uint8_t frames;
-	bool failed;	  /**< the host refused it */
+	bool failed;	  /**< the host refused it: valid when it is done */
 	uint32_t section; /**< NETVSC_SECTION_NONE when sent by reference */
 	uint32_t generation;
 	uint32_t bytes;
@@ -58,22 +57,35 @@ struct netvsc_txq {
 	uint16_t free_thresh;
 	uint16_t lock_misses;
 	uint16_t n_free;
-	uint32_t header_len;			  /**< of @a template */
-	uint8_t template[NETVSC_HEADER_TEMPLATE]; /**< RNDIS header, lengths to be filled in */
-	uint16_t *free;				  /**< stack of free slots */
+	uint16_t *free; /**< stack of free slots */
 	struct netvsc_tx_slot *slots;
-	uint8_t *headers;	  /**< NETVSC_HEADER_ROOM per slot */
-	rte_iova_t *headers_iova; /**< of each page of them */
-	bool headers_usable;	  /**< the host can read them: sends by reference are possible */
-	uint32_t max_frame;	  /**< longest frame that the host takes, tag included */
-	uint32_t generation;	  /**< hpbus_dma_generation() that @a runs belongs to */
-	/** What is known of memory, by window of the address (NETVSC_DMA_RUNS of them). */
-	struct hpbus_dma_run runs[NETVSC_DMA_RUNS];
+
+	/* What this attach allows, and what is made of it: netvsc_tx_template(). */
+	uint8_t *send_base;
+	uint32_t send_section;
+	uint32_t max_transfer; /**< bytes of messages in one packet */
+	uint32_t limit;	       /**< ... in one section */
+	uint32_t max_messages; /**< messages in one section */
+	uint32_t alignment;    /**< of messages in a section */
+	uint32_t max_frame;    /**< longest frame that the host takes, tag included */
+	uint32_t max_copy;     /**< longest frame that is copied when there is a choice */
+	uint32_t copy_lengths; /**< lengths that those have */
+	uint32_t header_len;   /**< of @a template */
+	uint8_t template[NETVSC_HEADER_TEMPLATE]; /**< RNDIS header, lengths to be filled in */
+
 	struct netvsc_txq_stats stats; /**< goes on from the queue before it, as does @a drops */
 	struct netvsc_tx_drops drops;
 	_Atomic uint64_t counted_from; /**< stats.packets as of the last reset */
 	struct rte_eth_txconf conf;
 	struct netvsc_txq *next; /**< in netvsc_port.quarantine */
+
+	/* Sends by reference. */
+	uint8_t *headers;	  /**< NETVSC_HEADER_ROOM per slot */
+	rte_iova_t *headers_iova; /**< of each page of them */
+	bool headers_usable;	  /**< the host can read them: sends by reference are possible */
+	uint32_t generation;	  /**< hpbus_dma_generation() that @a runs belongs to */
+	/** What is known of memory, by window of the address (NETVSC_DMA_RUNS of them). */
+	struct hpbus_dma_run runs[NETVSC_DMA_RUNS];
 
 	/* Completed slots, from whoever holds rx_lock to the sending lcore. */
 	uint16_t *completed; /**< nb_desc rounded up to a power of two */

@@ -7,20 +7,41 @@
 #ifndef HP_NETVSC_TX_FRAME_H
 #define HP_NETVSC_TX_FRAME_H
 
+#include <assert.h>
+#include <stddef.h>
+#include <string.h>
+
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/tx.h"
 
+/* data_off, refcnt, nb_segs and port are read as one word. */
+static_assert(offsetof(struct rte_mbuf, refcnt) == offsetof(struct rte_mbuf, data_off) + 2 &&
+		      offsetof(struct rte_mbuf, nb_segs) == offsetof(struct rte_mbuf, data_off) + 4,
+	"refcnt and nb_segs follow data_off");
+
+/** How many lengths a frame can have that is an Ethernet header to @p max bytes long. */
+static inline uint32_t
+netvsc_tx_lengths(uint32_t max)
+{
+	return max < RTE_ETHER_HDR_LEN ? 0 : max - RTE_ETHER_HDR_LEN + 1;
+}
+
 /**
- * One segment, nobody else's, that agrees with itself and has a length that the host takes? Nearly
- * every frame is; of the others netvsc_tx_check() says what they are.
+ * One segment in its own buffer, nobody else's, that agrees with itself and has one of
+ * these lengths? Nearly every frame is, and can go back to its pool as it is; of the
+ * others netvsc_tx_check() says what they are.
  */
 static inline bool
-netvsc_tx_plain(const struct netvsc_txq *txq, const struct rte_mbuf *m)
+netvsc_tx_plain(const struct rte_mbuf *m, uint32_t lengths)
 {
-	return m != NULL && m->nb_segs == 1 && rte_mbuf_refcnt_read(m) == 1 &&
-	       m->pkt_len == m->data_len &&
-	       m->pkt_len - RTE_ETHER_HDR_LEN <= txq->max_frame - RTE_ETHER_HDR_LEN &&
-	       (uint32_t)m->data_off + m->data_len <= m->buf_len && m->next == NULL;
+	uint64_t word;
+
+	if (unlikely(m == NULL))
+		return false;
+	memcpy(&word, &m->data_off, sizeof(word));
+	return (uint32_t)(word >> 16) == 0x00010001 && RTE_MBUF_DIRECT(m) &&
+	       m->pkt_len == m->data_len && m->pkt_len - RTE_ETHER_HDR_LEN < lengths &&
+	       (uint16_t)word + m->pkt_len <= m->buf_len && m->next == NULL;
 }
 
 /**

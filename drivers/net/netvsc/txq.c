@@ -77,10 +77,8 @@ tx_queue_alloc(struct netvsc_txq *txq, int socket)
 		tx_queue_headers(txq, socket) != 0)
 		return -ENOMEM;
 	txq->completed_mask = ring - 1;
-	for (i = txq->nb_desc; i > 0; i--) {
-		txq->slots[i - 1].section = NETVSC_SECTION_NONE;
+	for (i = txq->nb_desc; i > 0; i--)
 		txq->free[txq->n_free++] = (uint16_t)(i - 1);
-	}
 	return 0;
 }
 

@@ -5,6 +5,7 @@
  */
 #include "drivers/net/netvsc/channel.h"
 #include "drivers/net/netvsc/port.h"
+#include "drivers/net/netvsc/rx.h"
 #include "drivers/net/netvsc/tx.h"
 #include "lib/netvsp/oid.h"
 #include "test/ethdev/ethdev.h"
@@ -220,41 +221,33 @@ a_frame_of_many_segments_is_copied(void)
 	CHECK_EQUAL(ethdev_stats().oerrors, 0);
 }
 
-static atomic_uint bursts;
-
-static void *
-poll_a_few_times(void *arg)
-{
-	struct rte_mbuf *m;
-	unsigned int i;
-
-	for (i = 0; i < NETVSC_TRYLOCK_LIMIT; i++) {
-		rte_eth_rx_burst(ethdev_port, 0, &m, 0);
-		atomic_fetch_add(&bursts, 1);
-	}
-	return NULL;
-}
-
-/* Pitfall T20: bursts that find the lock taken go on, but not for ever. */
+/*
+ * Pitfall T20: bursts that find the lock taken go on, look for longer once that has happened often
+ * enough, and never wait for a holder that is not scheduled; they miss nothing by it.
+ */
 static void
-a_lock_that_is_always_taken_is_waited_for(void)
+a_lock_that_is_always_taken_is_not_waited_for_for_ever(void)
 {
 	struct netvsc_channel *ch;
-	pthread_t thread;
+	struct netvsc_rxq *rxq;
+	struct rte_mbuf *m;
+	unsigned int i;
+	uint64_t polls;
 
 	ethdev_knob("stall_rx", 1);
 	ethdev_bring_up(1, 1);
 	ch = port_now()->channels[0];
-	atomic_store(&bursts, 0);
+	rxq = rte_eth_devices[ethdev_port].data->rx_queues[0];
+	polls = netvsc_channel_polls(ch);
 	rte_spinlock_lock(&ch->rx_lock);
-	CHECK_EQUAL(pthread_create(&thread, NULL, poll_a_few_times, NULL), 0);
-	WAIT_UNTIL(atomic_load(&bursts) == NETVSC_TRYLOCK_LIMIT - 1);
-	/* The last one waits: it cannot be over before the lock is free. */
-	rte_delay_us_sleep(20000);
-	CHECK_EQUAL(atomic_load(&bursts), NETVSC_TRYLOCK_LIMIT - 1);
+	for (i = 0; i < 2 * NETVSC_TRYLOCK_LIMIT; i++)
+		CHECK_EQUAL(rte_eth_rx_burst(ethdev_port, 0, &m, 0), 0);
+	CHECK(rxq->lock_misses >= NETVSC_TRYLOCK_LIMIT);
+	CHECK_EQUAL(netvsc_channel_polls(ch), polls);
 	rte_spinlock_unlock(&ch->rx_lock);
-	CHECK_EQUAL(pthread_join(thread, NULL), 0);
-	CHECK_EQUAL(atomic_load(&bursts), NETVSC_TRYLOCK_LIMIT);
+	CHECK_EQUAL(rte_eth_rx_burst(ethdev_port, 0, &m, 0), 0);
+	CHECK_EQUAL(netvsc_channel_polls(ch), polls + 1);
+	CHECK_EQUAL(rxq->lock_misses, 0);
 }
 
 /* ---- control ---- */
@@ -379,7 +372,7 @@ const struct ethdev_case ethdev_habits_cases[] = {
 	CASE(completions_of_nothing_complete_nothing),
 	CASE(back_pressure_is_no_error),
 	CASE(a_frame_of_many_segments_is_copied),
-	CASE(a_lock_that_is_always_taken_is_waited_for),
+	CASE(a_lock_that_is_always_taken_is_not_waited_for_for_ever),
 	CASE(information_costs_no_round_trip),
 	CASE(the_packet_filter_follows_all_flags),
 	CASE(requests_lie_within_one_page),

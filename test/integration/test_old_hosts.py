@@ -15,7 +15,7 @@ class OldHosts(Case):
         host = self.host((f"nvsp={nvsp}",
                           f"pcap:in={self.path('in.pcap')},out={self.path('out.pcap')}"))
         host.hold()
-        pmd = self.guest(host, queues=QUEUES[nvsp])
+        pmd = self.guest([host.device(options=",tx_copybreak=512")], queues=QUEUES[nvsp])
         version = nvsp if "." in nvsp else {"1": "0.2", "2": "3.2"}.get(nvsp, nvsp + ".0")
         self.assertIn(f"Firmware-version: NVSP {version}", pmd.cmd("show port info 0"))
         pmd.start("io")

@@ -165,7 +165,8 @@ class Forwarder(Case):
     def paused(self, ours):
         """The guest stands still while frames arrive that rings and receive buffer have room for."""
         count = 8000
-        host = self.host(f"gen:rate=50K,flows=16,count={count}", args=["--poll", "busy"])
+        host = self.host(("outstanding=0", f"gen:rate=50K,flows=16,count={count}"),
+                         args=["--poll", "busy"])
         host.hold()
         app = self.own(peer.forwarder(host, 1, eal=["-d", peer.harness.PLUGIN] if ours else ()))
         app.expect("forwarding on 1 ports", 20)

@@ -17,7 +17,7 @@ class Releases(Case):
     def test_polls(self):
         """testpmd of 22.11 skips queues that their driver does not say are started."""
         count = 200  # what its staging ring holds
-        host = self.host(f"gen:rate=2K,count={count}", args=["--poll", "busy"])
+        host = self.host(("outstanding=0", f"gen:rate=2K,count={count}"), args=["--poll", "busy"])
         host.hold()
         pmd = self.own(peer.testpmd(host)).ready()
         pmd.start()

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What ./run says to arguments that it cannot do with: one sentence, before anything is installed or built."""
 import os
+import re
 import subprocess
 import tempfile
 import unittest
@@ -24,6 +25,14 @@ class Arguments(unittest.TestCase):
         self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
         self.assertTrue(done.stderr.startswith(f"{arguments[0]}: error: "), done.stderr)
         return done.stderr
+
+    def test_every_verb_that_help_names_is_one(self):
+        """One that a merge had dropped from the list printed the help."""
+        verbs = re.findall(r"^  ([a-z]+)\b", run("help").stdout.partition("usage:")[2], re.M)
+        with open(os.path.join(ROOT, "run"), encoding="utf-8") as file:
+            accepted = re.search(r"^([a-z |]+)\) \"do_\$verb\"", file.read(), re.M).group(1).split(" | ")
+        self.assertIn("test", verbs)
+        self.assertEqual(sorted(set(verbs) - {"help"}), sorted(accepted))
 
     def test_an_unknown_suite_or_option(self):
         self.assertIn("no suite 'foo'; there are: unit integration", self.refused("test", "unit", "foo"))

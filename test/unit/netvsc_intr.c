@@ -239,7 +239,7 @@ test_queues_wake_apart(void)
 	for (q = 4; q-- > 0;) {
 		fixture_frames(&f, q, 1, q, 1, 64, q);
 		CU_ASSERT_TRUE(fixture_publish_signal(&f, q));
-		CU_ASSERT_EQUAL(event(0), q);
+		CU_ASSERT_EQUAL(event(0), (int)q);
 		CU_ASSERT_EQUAL(event(0), -1);
 		CU_ASSERT_EQUAL(burst(q, 32), 1);
 	}

@@ -122,8 +122,10 @@ netvsc_start(struct rte_eth_dev *eth)
 	}
 	if (rc == 0)
 		rc = netvsc_offload_apply(port);
-	if (rc == 0)
+	if (rc == 0) {
+		port_queue_states(data, RTE_ETH_QUEUE_STATE_STARTED);
 		rc = netvsc_rss_apply(port);
+	}
 	if (rc == 0)
 		rc = netvsc_query_link(port);
 	if (rc == 0) {
@@ -131,12 +133,12 @@ netvsc_start(struct rte_eth_dev *eth)
 		rc = netvsc_set_filter(port, netvsc_filter_of(data));
 	}
 	if (rc == 0) {
-		port_queue_states(data, RTE_ETH_QUEUE_STATE_STARTED);
 		port_set_channels(port, NETVSC_CHANNEL_RUNNING);
 		netvsc_link_update(eth, 0);
 		netvsc_set_bursts(eth, true);
 	} else {
 		atomic_fetch_and(&port->state, ~NETVSC_STATE_RUNNING);
+		port_queue_states(data, RTE_ETH_QUEUE_STATE_STOPPED);
 		port_unlink_sends(data);
 		NETVSC_LOG(ERR, port, "cannot start: %s", strerror(-rc));
 	}

@@ -20,6 +20,7 @@
 #include "drivers/net/netvsc/tx.h"
 #include "drivers/net/netvsc/tx_frame.h"
 #include "drivers/net/netvsc/tx_gpa.h"
+#include "drivers/net/netvsc/tx_offload.h"
 #include "drivers/net/netvsc/tx_pack.h"
 #include "drivers/net/netvsc/tx_slot.h"
 
@@ -96,6 +97,7 @@ netvsc_tx_template(struct netvsc_txq *txq)
 	const struct netvsc_port *port = txq->port;
 	const struct netvsc_session *session = &port->session;
 	uint32_t limit = RTE_MIN(session->send_section, session->max_transfer);
+	uint64_t offloads = txq->conf.offloads;
 
 	txq->send_base = port->bus->send.base;
 	txq->send_section = session->send_section;
@@ -111,6 +113,19 @@ netvsc_tx_template(struct netvsc_txq *txq)
 	txq->copy_lengths = netvsc_tx_lengths(txq->max_copy);
 	netvsc_tx_forget_memory(txq, hpbus_dma_generation());
 	netvsc_tx_header_template(txq);
+	txq->tso_max[0] = txq->tso_max[1] = 0;
+	txq->work = 0;
+	if (offloads & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM)
+		txq->work |= RTE_MBUF_F_TX_IP_CKSUM;
+	if (offloads & (RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM))
+		txq->work |= RTE_MBUF_F_TX_L4_MASK;
+	if (offloads & RTE_ETH_TX_OFFLOAD_VLAN_INSERT)
+		txq->work |= RTE_MBUF_F_TX_VLAN;
+	if (offloads & RTE_ETH_TX_OFFLOAD_TCP_TSO) {
+		txq->work |= RTE_MBUF_F_TX_TCP_SEG;
+		txq->tso_max[0] = session->offloads.tso4_max;
+		txq->tso_max[1] = session->offloads.tso6_max;
+	}
 }
 
 /* Give the frames before @p end that were copied back to their pool. */
@@ -125,17 +140,21 @@ tx_free_copied(struct tx_copied *copied, struct rte_mbuf **pkts, unsigned int en
 /*
  * Send frames by copy, section after section, as long as there is nothing special about them and
  * nothing runs out.
+ * @param offloads the queue has some: what a frame asks for goes with it, and its tag
  * @return the first that was not taken
  */
-static inline unsigned int
+static __rte_always_inline unsigned int
 tx_fill(struct netvsc_txq *txq, struct netvsc_tx_open *open, struct tx_copied *copied,
-	struct rte_mbuf **pkts, unsigned int i, unsigned int n)
+	struct rte_mbuf **pkts, unsigned int i, unsigned int n, const bool offloads)
 {
 	struct rte_mbuf **at = &pkts[i], **end = &pkts[n];
 	struct netvsc_tx_open o = *open;
 
 	for (; at != end; at++) {
+		const struct netvsc_tx_asks *asks = NULL;
 		struct rte_mbuf *m = *at;
+		struct netvsc_tx_asks asked;
+		const uint8_t *src;
 		uint32_t len;
 		uint8_t *dst;
 
@@ -144,6 +163,18 @@ tx_fill(struct netvsc_txq *txq, struct netvsc_tx_open *open, struct tx_copied *c
 		if (unlikely(!netvsc_tx_plain(m, txq->copy_lengths)))
 			break;
 		len = m->pkt_len;
+		src = rte_pktmbuf_mtod(m, const uint8_t *);
+		if (offloads) {
+			if ((m->ol_flags & txq->work) != 0 || netvsc_tx_has_tag(src)) {
+				if (unlikely(netvsc_tx_ask(txq, m, &asked) != 0 ||
+					     asked.headers != 0))
+					break;
+				asks = &asked;
+				len -= asked.cut;
+			}
+		} else if (unlikely(netvsc_tx_has_tag(src))) {
+			break;
+		}
 		if (!netvsc_tx_fits(txq, &o, len)) {
 			netvsc_tx_close(txq, &o);
 			if (unlikely(netvsc_tx_open(txq, &o) != 0))
@@ -153,48 +184,101 @@ tx_fill(struct netvsc_txq *txq, struct netvsc_tx_open *open, struct tx_copied *c
 			tx_free_copied(copied, pkts, (unsigned int)(at - pkts));
 			copied->pool = m->pool;
 		}
-		dst = netvsc_tx_append(txq, &o, m, len);
-		netvsc_copy(dst, rte_pktmbuf_mtod(m, const void *), len);
+		dst = netvsc_tx_append(txq, &o, asks, len);
+		if (offloads && asks != NULL && asks->cut != 0) {
+			memcpy(dst, src, NETVSC_TYPE_AT);
+			dst += NETVSC_TYPE_AT;
+			src += NETVSC_TYPE_AT + RTE_VLAN_HLEN;
+			len -= NETVSC_TYPE_AT;
+		}
+		netvsc_copy(dst, src, len);
 	}
 	*open = o;
 	return (unsigned int)(at - pkts);
 }
 
+/* Copy a part of a frame, and not one byte more whatever its segments say. */
+static void
+tx_copy_chain(uint8_t *dst, const struct rte_mbuf *seg, uint32_t from, uint32_t len)
+{
+	for (; len != 0; seg = seg->next) {
+		uint32_t bytes;
+
+		if (from >= seg->data_len) {
+			from -= seg->data_len;
+			continue;
+		}
+		bytes = RTE_MIN(seg->data_len - from, len);
+		netvsc_copy(dst, rte_pktmbuf_mtod_offset(seg, const void *, from), bytes);
+		from = 0;
+		dst += bytes;
+		len -= bytes;
+	}
+}
+
+/* Copy the first @p len bytes of a frame as they are sent. */
+static void
+tx_copy(uint8_t *dst, const struct rte_mbuf *m, uint32_t len, const struct netvsc_tx_asks *asks)
+{
+	uint32_t from = 0;
+
+	if (asks->cut != 0) {
+		tx_copy_chain(dst, m, 0, NETVSC_TYPE_AT);
+		dst += NETVSC_TYPE_AT;
+		from = NETVSC_TYPE_AT + asks->cut;
+		len -= NETVSC_TYPE_AT;
+	}
+	tx_copy_chain(dst, m, from, len);
+}
+
 /*
- * Send a frame by reference: RNDIS header in this slot's own memory, then the segments. The open
- * section goes first, which keeps the order.
+ * Send a frame by reference: RNDIS header in this slot's own memory, and behind it what must not be
+ * changed in the frame's; then the segments. The open section goes first, which keeps the order.
  * @return 0; -ENOSR no slot, -EAGAIN no ring room; -EMSGSIZE the host cannot read it
  */
 static int
-tx_by_reference(struct netvsc_txq *txq, struct netvsc_tx_open *open, struct rte_mbuf *m)
+tx_by_reference(struct netvsc_txq *txq, struct netvsc_tx_open *open, struct rte_mbuf *m,
+	const struct netvsc_tx_asks *asks)
 {
 	uint8_t pkt[NETVSC_GPA_ROOM] __rte_aligned(8);
 	struct vmbus_packet *desc = (struct vmbus_packet *)pkt;
 	struct vmbus_gpa_header gpa = {0, 1};
-	uint32_t at = sizeof(*desc) + sizeof(gpa), header, bytes;
+	uint32_t at = sizeof(*desc) + sizeof(gpa), header, bytes, own, skip;
+	uint32_t len = m->pkt_len - asks->cut;
 	struct netvsc_tx_slot *slot;
 	const struct rte_mbuf *seg;
 	struct nvsp_message msg;
+	uint8_t *room;
 	uint16_t index;
-	size_t room;
 
-	/* What is longer than one message may be is refused whichever way it goes. */
-	if (unlikely(!txq->headers_usable || m->nb_segs > NETVSC_TX_MAX_SEGS ||
-		     netvsc_tx_header_bound(txq) + m->pkt_len > txq->max_transfer))
+	if (unlikely(!txq->headers_usable))
 		return -EMSGSIZE;
 	if (unlikely(txq->n_free == 0))
 		return -ENOSR;
 	index = txq->free[txq->n_free - 1];
-	room = (size_t)index * NETVSC_HEADER_ROOM;
-	header = netvsc_tx_header(txq, txq->headers + room, m, m->pkt_len);
-	rndis_packet_set_length(txq->headers + room, header + m->pkt_len);
-	at += netvsc_gpa_range(pkt + at, netvsc_tx_header_iova(txq, index), header);
+	room = txq->headers + (size_t)index * txq->header_room;
+	header = netvsc_tx_header(txq, room, asks, len);
+	/* What is longer than one message may be is refused whichever way it goes. */
+	if (unlikely(header + len > txq->max_transfer))
+		return -EMSGSIZE;
+	rndis_packet_set_length(room, header + len);
+	own = asks->headers != 0 ? asks->headers : asks->cut != 0 ? NETVSC_TYPE_AT : 0;
+	tx_copy(room + header, m, own, asks);
+	if (asks->headers != 0)
+		netvsc_tx_fix(room + header, asks);
+	at += netvsc_gpa_range(pkt + at, netvsc_tx_header_iova(txq, index), header + own);
+	skip = own + asks->cut;
 	for (seg = m; seg != NULL; seg = seg->next) {
-		if (unlikely(seg->data_len == 0))
+		if (seg->data_len <= skip) {
+			skip -= seg->data_len;
 			continue;
-		bytes = netvsc_gpa_segment(txq, pkt + at, seg);
+		}
+		if (unlikely(gpa.range_count > NETVSC_TX_MAX_SEGS))
+			return -EMSGSIZE;
+		bytes = netvsc_gpa_segment(txq, pkt + at, seg, skip);
 		if (unlikely(bytes == 0))
 			return -EMSGSIZE;
+		skip = 0;
 		at += bytes;
 		gpa.range_count++;
 	}
@@ -220,37 +304,29 @@ tx_by_reference(struct netvsc_txq *txq, struct netvsc_tx_open *open, struct rte_
 }
 
 /*
- * Send a frame of any shape by copy, and not one byte more than was measured whatever its segments
- * say.
+ * Send a frame of any shape by copy.
  * @return 0, or why not (see netvsc_tx_open()); -EMSGSIZE no section can hold it
  */
 static int
-tx_by_copy(struct netvsc_txq *txq, struct netvsc_tx_open *open, struct rte_mbuf *m)
+tx_by_copy(struct netvsc_txq *txq, struct netvsc_tx_open *open, struct rte_mbuf *m,
+	const struct netvsc_tx_asks *asks)
 {
-	const struct rte_mbuf *seg = m;
-	uint32_t left = m->pkt_len;
+	uint32_t len = m->pkt_len - asks->cut;
 	uint8_t *dst;
 	int rc;
 
-	if (!netvsc_tx_fits(txq, open, left)) {
-		if (unlikely(NETVSC_HEADER_MAX + left > txq->limit))
+	if (!netvsc_tx_fits(txq, open, len)) {
+		if (unlikely(NETVSC_HEADER_MAX + len > txq->limit))
 			return -EMSGSIZE;
 		netvsc_tx_close(txq, open);
 		rc = netvsc_tx_open(txq, open);
 		if (unlikely(rc != 0))
 			return rc;
 	}
-	dst = netvsc_tx_append(txq, open, m, left);
-	for (;;) {
-		uint32_t len = RTE_MIN((uint32_t)seg->data_len, left);
-
-		netvsc_copy(dst, rte_pktmbuf_mtod(seg, const void *), len);
-		left -= len;
-		if (left == 0)
-			break;
-		dst += len;
-		seg = seg->next;
-	}
+	dst = netvsc_tx_append(txq, open, asks, len);
+	tx_copy(dst, m, len, asks);
+	if (asks->headers != 0)
+		netvsc_tx_fix(dst, asks);
 	rte_pktmbuf_free(m);
 	return 0;
 }
@@ -264,6 +340,7 @@ static int
 tx_one(struct netvsc_txq *txq, struct netvsc_tx_open *open, struct rte_mbuf *m)
 {
 	bool small, no_section = false;
+	struct netvsc_tx_asks asks;
 	int rc;
 
 	if (!netvsc_tx_plain(m, netvsc_tx_lengths(txq->max_frame))) {
@@ -271,14 +348,18 @@ tx_one(struct netvsc_txq *txq, struct netvsc_tx_open *open, struct rte_mbuf *m)
 		if (unlikely(rc != 0))
 			return rc;
 	}
+	if (unlikely(netvsc_tx_ask(txq, m, &asks) != 0)) {
+		txq->drops.bad_offload++;
+		return -EINVAL;
+	}
 	/* What cannot go one way goes the other: other queues may have all the sections (T3). */
 	small = m->pkt_len <= txq->max_copy;
-	rc = small ? tx_by_copy(txq, open, m) : tx_by_reference(txq, open, m);
+	rc = small ? tx_by_copy(txq, open, m, &asks) : tx_by_reference(txq, open, m, &asks);
 	if (small && rc == -ENOBUFS) {
 		no_section = true;
-		rc = tx_by_reference(txq, open, m);
+		rc = tx_by_reference(txq, open, m, &asks);
 	} else if (!small && rc == -EMSGSIZE) {
-		rc = tx_by_copy(txq, open, m);
+		rc = tx_by_copy(txq, open, m, &asks);
 		no_section = rc == -ENOBUFS;
 	}
 	if (likely(rc == 0))
@@ -297,8 +378,8 @@ tx_one(struct netvsc_txq *txq, struct netvsc_tx_open *open, struct rte_mbuf *m)
 }
 
 /* Send what can be sent now, in order. @return frames accepted */
-static inline uint16_t
-tx_send(struct netvsc_txq *txq, struct rte_mbuf **pkts, uint16_t n)
+static __rte_always_inline uint16_t
+tx_send(struct netvsc_txq *txq, struct rte_mbuf **pkts, uint16_t n, const bool offloads)
 {
 	struct tx_copied copied = {.pool = NULL};
 	struct netvsc_tx_open open = {.frames = NETVSC_TX_NONE_OPEN};
@@ -306,7 +387,7 @@ tx_send(struct netvsc_txq *txq, struct rte_mbuf **pkts, uint16_t n)
 	int rc;
 
 	for (;;) {
-		i = tx_fill(txq, &open, &copied, pkts, i, n);
+		i = tx_fill(txq, &open, &copied, pkts, i, n, offloads);
 		if (i == n)
 			break;
 		rc = tx_one(txq, &open, pkts[i]);
@@ -323,6 +404,13 @@ tx_send(struct netvsc_txq *txq, struct rte_mbuf **pkts, uint16_t n)
 	netvsc_tx_close(txq, &open);
 	tx_free_copied(&copied, pkts, i);
 	return (uint16_t)i;
+}
+
+/* The same for queues with offloads; apart, so that the others pay nothing for it. */
+static __rte_noinline uint16_t
+tx_send_offloads(struct netvsc_txq *txq, struct rte_mbuf **pkts, uint16_t n)
+{
+	return tx_send(txq, pkts, n, true);
 }
 
 /* With it goes all that belongs to the queue: a stopped one is the control side's. */
@@ -379,7 +467,10 @@ netvsc_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 	generation = hpbus_dma_generation();
 	if (unlikely(generation != txq->generation))
 		netvsc_tx_forget_memory(txq, generation);
-	sent = tx_send(txq, pkts, n);
+	if (likely(txq->work == 0))
+		sent = tx_send(txq, pkts, n, false);
+	else
+		sent = tx_send_offloads(txq, pkts, n);
 	/* Still with the lock: whoever closes the channel takes the way to signal with it. */
 	if (vmbus_ring_writer_publish(&ch->out)) {
 		txq->drops.doorbells++;

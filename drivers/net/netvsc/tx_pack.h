@@ -117,11 +117,12 @@ netvsc_tx_fits(const struct netvsc_txq *txq, const struct netvsc_tx_open *open, 
 
 /**
  * Append the message of a frame that fits to the open section, all but the frame's bytes.
+ * @param asks what goes with it, or NULL. @param len bytes of the frame as it is sent
  * @return where those go
  */
 static inline uint8_t *
 netvsc_tx_append(const struct netvsc_txq *txq, struct netvsc_tx_open *open,
-	const struct rte_mbuf *m, uint32_t len)
+	const struct netvsc_tx_asks *asks, uint32_t len)
 {
 	uint32_t alignment = txq->alignment, header, length, padding;
 	uint8_t *dst = open->next;
@@ -137,7 +138,7 @@ netvsc_tx_append(const struct netvsc_txq *txq, struct netvsc_tx_open *open,
 		memcpy(open->end, &zero, sizeof(zero));
 	else
 		memset(open->end, 0, (size_t)(dst - open->end));
-	header = netvsc_tx_header(txq, dst, m, len);
+	header = netvsc_tx_header(txq, dst, asks, len);
 	length = header + len;
 	padding = -length & (alignment - 1);
 	rndis_packet_set_length(dst, length + padding);

@@ -122,8 +122,8 @@ enum host_refusal {
 
 /**
  * Counters of a NIC; "rx" and "tx" are the guest's. Units: frames unless named. Every frame that
- * comes from the port is in rx_frames or in one rx_dropped; every frame of a send that is not
- * refused is in tx_frames or in one tx_dropped.
+ * comes from the port is in rx_frames (rx_segments of them made rx_large) or in one rx_dropped;
+ * every frame of a send that is not refused is in tx_frames or in one tx_dropped.
  */
 struct host_nic_stats {
 	uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes;
@@ -135,6 +135,8 @@ struct host_nic_stats {
 	uint64_t rx_dropped_channel;   /**< the channel is broken */
 	uint64_t rx_dropped_size; /**< frame shorter than a header or longer than the guest's MTU */
 	uint64_t rx_spoiled;	  /**< of rx_frames: broken on purpose, knob malformed_rx_pct */
+	uint64_t rx_large;	  /**< of rx_frames: coalesced from segments */
+	uint64_t rx_segments;	  /**< frames of the port that became these */
 	uint64_t tx_dropped_link; /**< sent while the link is down */
 	uint64_t tx_dropped_spoof; /**< source MAC is not the guest's, and spoof=off */
 	uint64_t tx_large;	   /**< of tx_frames: cut into segments */

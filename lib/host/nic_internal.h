@@ -93,6 +93,34 @@ struct nic_oid_count {
 	uint64_t frames, bytes;
 };
 
+/* Part of a frame in a receive section. */
+struct nic_piece {
+	uint32_t section, data_at, len; /* data_at counts from the section's first byte */
+};
+
+/* Most sections that one coalesced frame takes: IP's limit, and two always fill more than one. */
+#define NIC_RSC_PIECES 96u
+
+/* A frame that is being coalesced (nic_rsc.c); it lives no longer than a poll. */
+struct nic_rsc {
+	uint32_t n;	   /* pieces; 0: nothing is held */
+	uint32_t segments; /* frames of the port in it */
+	uint32_t bytes;	   /* of the frame */
+	uint32_t header;   /* bytes before TCP's data */
+	uint32_t next_seq, ack;
+	uint16_t l3, l4;
+	uint8_t ip;			/* 4 or 6 */
+	struct rndis_packet_info first; /* what the guest hears of the first segment */
+	uint8_t head[OFFLOAD_HEAD_MAX]; /* headers of the frame */
+	struct nic_piece pieces[NIC_RSC_PIECES];
+};
+
+/* Frames of a transfer-page packet. */
+struct nic_batch_count {
+	struct nic_oid_count kind[3];
+	uint32_t large, segments; /* of these: coalesced, and from how many of the port */
+};
+
 struct nic_channel {
 	bool open;
 	bool dead;		      /* broken: untouched until it is closed */
@@ -109,8 +137,10 @@ struct nic_channel {
 	uint32_t outstanding; /* frames with the guest */
 	/* Received frames gathered for one transfer-page packet. */
 	uint32_t batch_n, batch_first, batch_last;
-	struct nic_oid_count batch_count[3];
+	struct nic_batch_count batch_count;
 	struct vmbus_xfer_range batch[NIC_BATCH_MAX];
+	struct nic_rsc rsc;
+	uint16_t rsc_id; /* of the last coalesced frame of several ranges */
 };
 
 /*
@@ -166,7 +196,7 @@ struct nic_knobs {
 	uint32_t rss_caps, rss_entries, offload_notice, refuse_recv, refuse_send, num_sections;
 	uint32_t send_section, strict_rss, link_mbps, inject, refuse_rss;
 	uint32_t lenient, spoof, max_transfer, align_factor;
-	uint32_t vlan_ppi, same_host;
+	uint32_t vlan_ppi, same_host, rsc;
 	uint64_t tid_base;
 	int32_t grant;	     /* channels granted; see grant_mode */
 	uint32_t grant_mode; /* 0 off, 1 absolute, 2 relative to what was asked */
@@ -386,6 +416,40 @@ void nic_rx_free_chain(struct host_nic *nic, uint32_t first, uint32_t last, uint
 unsigned int nic_rx_poll(struct host_nic *nic, unsigned int budget);
 /* Would nic_rx_poll() ask the port for frames? */
 bool nic_rx_wants_port(const struct host_nic *nic);
+/*
+ * Hand a frame to the guest: it lies at info->data_abs of @p section, and the rest of @p info is
+ * what the guest hears of it. @p kind as nic_frame_kind().
+ */
+void nic_rx_frame(struct host_nic *nic, unsigned int channel, uint32_t section,
+	const struct rndis_packet_info *info, unsigned int kind);
+/* The same for one of @p n pieces, made of @p segments frames of the port. */
+void nic_rx_large_frame(struct host_nic *nic, unsigned int channel, const struct nic_piece *pieces,
+	uint32_t n, uint32_t segments, const struct rndis_packet_info *info, unsigned int kind);
+
+/* ---- nic_rsc.c ---- */
+
+/* Does the guest want TCP segments coalesced? */
+static inline bool
+nic_rsc_on(const struct host_nic *nic)
+{
+	return nic->offloads_on & (NDIS_CAN_RSC4 | NDIS_CAN_RSC6) && nic->knobs.rsc;
+}
+enum nic_rsc_took { NIC_RSC_NOT, NIC_RSC_KEPT, NIC_RSC_COPIED };
+/*
+ * A checked frame for @p channel, as for nic_rx_frame(), with its headers in @p head. NOT: it is
+ * none to wait with, and nothing of its channel waits any more. COPIED: its section is free again.
+ */
+enum nic_rsc_took nic_rsc_take(struct host_nic *nic, unsigned int channel, uint32_t section,
+	const struct rndis_packet_info *info, const struct offload_headers *headers,
+	const uint8_t *head);
+void nic_rsc_finish(struct host_nic *nic, unsigned int channel);
+/* Hand over what is held. */
+static inline void
+nic_rsc_close(struct host_nic *nic, unsigned int channel)
+{
+	if (nic->channels[channel].rsc.n != 0)
+		nic_rsc_finish(nic, channel);
+}
 
 /* ---- nic_tx.c ---- */
 

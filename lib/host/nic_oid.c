@@ -109,8 +109,12 @@ query_name(uint8_t *out)
 static uint32_t
 offloads_can(const struct host_nic *nic)
 {
-	uint32_t can = NDIS_CAN_ALL & ~(NDIS_CAN_RSC4 | NDIS_CAN_RSC6);
+	uint32_t can = NDIS_CAN_ALL;
 
+	/* spec/nvsp.md §3: coalesced frames only for who said that he knows of them. */
+	if (nic->version < NVSP_VERSION_61 || !(nic->capabilities & NVSP_CAP_RSC) ||
+		!nic->knobs.rsc)
+		can &= ~(NDIS_CAN_RSC4 | NDIS_CAN_RSC6);
 	return nic->version < NVSP_VERSION_5 ? can & ~UDP_CHECKSUMS : can;
 }
 

@@ -196,7 +196,7 @@ struct nic_knobs {
 	uint32_t rss_caps, rss_entries, offload_notice, refuse_recv, refuse_send, num_sections;
 	uint32_t send_section, strict_rss, link_mbps, inject, refuse_rss;
 	uint32_t lenient, spoof, max_transfer, align_factor;
-	uint32_t vlan_ppi, same_host, rsc;
+	uint32_t vlan_ppi, same_host, rsc, oid_stats;
 	uint64_t tid_base;
 	int32_t grant;	     /* channels granted; see grant_mode */
 	uint32_t grant_mode; /* 0 off, 1 absolute, 2 relative to what was asked */

@@ -37,6 +37,7 @@ const char *const host_nic_knob_help =
 	"spoof=0|1           forward frames with a foreign source MAC (of --nic)\n"
 	"vlan_ppi=on|off|drop  VLAN tags in per-packet information, in received frames, or lost (on)\n"
 	"rsc=0|1             offer to coalesce received TCP segments, and do so (1)\n"
+	"oid_stats=0|1       answer queries of statistics (1)\n"
 	"same_host=0|1       received frames as from the same host: verified, checksums not filled\n"
 	"mss_floor=N         smallest segment taken for segmentation (64)\n"
 	"loose_filter=0|1    any filter but 0 takes every frame\n"
@@ -90,6 +91,7 @@ static const struct knob knobs[] = {
 	FLAG(spoof),
 	FLAG(same_host),
 	KNOB(rsc, 1, 0, 1),
+	KNOB(oid_stats, 1, 0, 1),
 	KNOB(mss_floor, RNDIS_MSS_FLOOR, 1, 65535),
 	FLAG(loose_filter),
 	KNOB(udp_hash, 1, 0, 1),

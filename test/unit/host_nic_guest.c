@@ -537,11 +537,19 @@ guest_set(struct guest *g, uint32_t oid, const void *info, uint32_t len)
 uint32_t
 guest_query(struct guest *g, uint32_t oid, void *out, uint32_t size, uint32_t *len)
 {
+	return guest_query_sized(g, oid, 0, out, size, len);
+}
+
+uint32_t
+guest_query_sized(
+	struct guest *g, uint32_t oid, uint32_t asked, void *out, uint32_t size, uint32_t *len)
+{
+	static const uint8_t zeros[200];
 	uint8_t msg[256];
 	struct rndis_completion c;
 	const uint8_t *answer;
 	uint32_t answer_len = 0, id = (uint32_t)g->next_tid;
-	int n = rndis_build_query(msg, sizeof(msg), id, oid, NULL, 0);
+	int n = rndis_build_query(msg, sizeof(msg), id, oid, zeros, asked);
 
 	*len = 0;
 	answer = guest_request(g, msg, (uint32_t)n, RNDIS_TYPE_QUERY_CMPLT, &answer_len);

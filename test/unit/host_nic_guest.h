@@ -126,6 +126,9 @@ const uint8_t *guest_request(
 uint32_t guest_set(struct guest *g, uint32_t oid, const void *info, uint32_t len);
 /* Returns the RNDIS status; info is copied to @p out. */
 uint32_t guest_query(struct guest *g, uint32_t oid, void *out, uint32_t size, uint32_t *len);
+/* The same with an input of @p asked bytes of zeros. */
+uint32_t guest_query_sized(
+	struct guest *g, uint32_t oid, uint32_t asked, void *out, uint32_t size, uint32_t *len);
 /* Enable exactly these (NDIS_CAN_*) by OID_TCP_OFFLOAD_PARAMETERS. */
 void guest_offloads(struct guest *g, uint32_t can);
 uint32_t guest_query_word(struct guest *g, uint32_t oid);

@@ -35,6 +35,7 @@ struct host_nic_config {
 	uint32_t mtu;		     /**< largest IP MTU a guest may ask for */
 	uint32_t outstanding; /**< frames of a waiting port with the guest, per channel; 0: any */
 	uint32_t nvsp_max;    /**< newest NVSP version offered */
+	uint32_t profile;     /**< which host it plays; 0: none in particular */
 	bool lenient;	      /**< sends may break announced limits (spec/hosts.md §2) */
 	bool spoof;	      /**< foreign source MACs are forwarded: MAC spoofing is on */
 	char port[256];	      /**< SPEC of port= */
@@ -259,6 +260,8 @@ const struct host_nic_config *host_nic_config(const struct host_nic *nic);
  * @return 0, -ENOENT for an unknown name, -EINVAL for a bad value
  */
 int host_nic_knob(struct host_nic *nic, const char *name, const char *value);
+/** When its device is taken away, does the primary channel go before its subchannels? */
+bool host_nic_rescinds_primary_first(const struct host_nic *nic);
 /** Names of the knobs with one line of help each, NULL-terminated pairs. */
 extern const char *const host_nic_knob_help;
 

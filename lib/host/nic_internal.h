@@ -64,6 +64,8 @@
 #define NIC_BATCH_MAX  NVSP_MAX_XFER_RANGES
 /* Room for a frame that is received only to be dropped. */
 #define NIC_SCRATCH (64u << 10)
+/* Entries of the multicast list. */
+#define NIC_MULTICAST_MAX 32u
 /* Frame bytes at the end of a section that stay unused (spec/rndis.md §4). */
 #define NIC_SECTION_TAIL 36u
 
@@ -197,6 +199,7 @@ struct nic_knobs {
 	uint32_t send_section, strict_rss, link_mbps, inject, refuse_rss;
 	uint32_t lenient, spoof, max_transfer, align_factor;
 	uint32_t vlan_ppi, same_host, rsc, oid_stats;
+	uint32_t data_offset, section_align, tx_inflight, multicast_max, rescind_primary;
 	uint64_t tid_base;
 	int32_t grant;	     /* channels granted; see grant_mode */
 	uint32_t grant_mode; /* 0 off, 1 absolute, 2 relative to what was asked */
@@ -254,7 +257,7 @@ struct host_nic {
 		uint32_t messages, transfer, alignment;
 	} announced; /* by INITIALIZE_C to this guest: a knob counts from the next one on */
 	uint32_t filter, multicast_n;
-	uint8_t multicast[32][6];
+	uint8_t multicast[NIC_MULTICAST_MAX][6];
 	uint8_t mac[6];
 	uint32_t offloads_on; /* NDIS_CAN_*, of OID_TCP_OFFLOAD_PARAMETERS */
 	struct ndis_rss_config rss;
@@ -306,6 +309,12 @@ void nic_channel_break(struct host_nic *nic, unsigned int index, const char *why
 
 /* ---- nic_poll.c ---- */
 
+/* Does a channel hold as many sends as the host has places for? Then it is not read. */
+static inline bool
+nic_sends_full(const struct host_nic *nic, const struct nic_channel *ch)
+{
+	return ch->done_tail - ch->done_head + nic->pending_n >= nic->knobs.tx_inflight;
+}
 /* Queue a completion of a send; never fails because reading stops before the queue is full. */
 void nic_done_add(struct nic_channel *ch, uint64_t tid, enum nic_answer answer);
 static inline uint32_t
@@ -458,6 +467,13 @@ void nic_tx_packet(struct host_nic *nic, unsigned int channel, const struct vmbu
 	const void *payload, uint32_t payload_len);
 /* Hand gathered frames to the port, then complete their sends. */
 void nic_tx_flush(struct host_nic *nic);
+
+/* ---- profile.c ---- */
+
+/* A profile by its name, with its newest protocol version. @return 0 or -EINVAL */
+int nic_profile_find(const char *name, uint32_t *profile, uint32_t *nvsp_max);
+/* Set the knobs of the profile that the configuration names. */
+void nic_profile_apply(struct host_nic *nic);
 
 /* ---- nic_knobs.c ---- */
 

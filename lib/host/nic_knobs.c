@@ -37,6 +37,11 @@ const char *const host_nic_knob_help =
 	"spoof=0|1           forward frames with a foreign source MAC (of --nic)\n"
 	"vlan_ppi=on|off|drop  VLAN tags in per-packet information, in received frames, or lost (on)\n"
 	"rsc=0|1             offer to coalesce received TCP segments, and do so (1)\n"
+	"data_offset=N       where frames begin in a section, from 124 on; 0: 128 or 256\n"
+	"section_align=N     multiple to which sections longer than section= are rounded (64)\n"
+	"tx_inflight=N       sends of a channel that wait for their completion (4096)\n"
+	"multicast_max=0..32 entries of the multicast list (32)\n"
+	"rescind_primary=0|1 the primary channel is rescinded before its subchannels (hvsim-vm)\n"
 	"oid_stats=0|1       answer queries of statistics (1)\n"
 	"same_host=0|1       received frames as from the same host: verified, checksums not filled\n"
 	"mss_floor=N         smallest segment taken for segmentation (64)\n"
@@ -91,6 +96,13 @@ static const struct knob knobs[] = {
 	FLAG(spoof),
 	FLAG(same_host),
 	KNOB(rsc, 1, 0, 1),
+	/* Behind a header with five PPIs. */
+	KNOB(data_offset, 0, 0, 1024),
+	/* A section that the user did not choose begins where no other ends, as 1728 bytes do. */
+	KNOB(section_align, 64, 1, 4096),
+	KNOB(tx_inflight, NIC_DONE_QUEUE, 1, NIC_DONE_QUEUE),
+	KNOB(multicast_max, NIC_MULTICAST_MAX, 0, NIC_MULTICAST_MAX),
+	FLAG(rescind_primary),
 	KNOB(oid_stats, 1, 0, 1),
 	KNOB(mss_floor, RNDIS_MSS_FLOOR, 1, 65535),
 	FLAG(loose_filter),

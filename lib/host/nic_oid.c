@@ -10,7 +10,6 @@
 #define BUFFER_SPACE   0x40000u
 #define DRIVER_VERSION 0x0100u
 #define FRIENDLY_BYTES 512u
-#define MULTICAST_MAX  32u
 #define SPEED_PER_MBPS 10000u /* OID_GEN_LINK_SPEED counts 100 bit/s */
 #define UDP_CHECKSUMS  (NDIS_CAN_TX_UDP4 | NDIS_CAN_TX_UDP6 | NDIS_CAN_RX_UDP4 | NDIS_CAN_RX_UDP6)
 
@@ -219,7 +218,7 @@ query_word(const struct host_nic *nic, uint32_t oid, uint32_t *value)
 		*value = UINT32_MAX;
 		return true;
 	case OID_802_3_MAXIMUM_LIST_SIZE:
-		*value = MULTICAST_MAX;
+		*value = nic->knobs.multicast_max;
 		return true;
 	default:
 		return false;
@@ -400,7 +399,7 @@ set_multicast(struct host_nic *nic, const uint8_t *in, uint32_t in_len)
 {
 	if (in_len % 6 != 0)
 		return RNDIS_STATUS_INVALID_LENGTH;
-	if (in_len / 6 > MULTICAST_MAX)
+	if (in_len / 6 > nic->knobs.multicast_max)
 		return RNDIS_STATUS_MULTICAST_FULL;
 	nic->multicast_n = in_len / 6;
 	memcpy(nic->multicast, in, in_len);

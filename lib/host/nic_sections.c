@@ -10,22 +10,22 @@
 /* Where frames start in a section: behind header and four PPIs, or where OpenVMM puts them. */
 #define DATA_AT_SMALL 128u
 #define DATA_AT_LARGE 256u
-/* A section that the user did not choose begins where no other ends, as 1728 bytes do. */
-#define CACHE_LINE 64u
+/* Behind a header with all five PPIs; what the knob says below this is not looked at. */
+#define DATA_AT_LEAST 124u
 
 int
 nic_rx_sections(struct host_nic *nic)
 {
 	uint32_t frame = nic->mtu_field + OFFLOAD_VLAN_TAG + NIC_SECTION_TAIL, n, i;
+	uint32_t align = nic->knobs.section_align;
 
 	nic->section_bytes = nic->config.section_bytes;
-	nic->data_offset = DATA_AT_SMALL;
-	if (nic->section_bytes < DATA_AT_SMALL + frame) {
-		nic->data_offset = DATA_AT_LARGE;
-		if (nic->section_bytes < DATA_AT_LARGE + frame)
-			nic->section_bytes =
-				(DATA_AT_LARGE + frame + CACHE_LINE - 1) & ~(CACHE_LINE - 1);
-	}
+	nic->data_offset = nic->knobs.data_offset;
+	if (nic->data_offset < DATA_AT_LEAST)
+		nic->data_offset =
+			nic->section_bytes < DATA_AT_SMALL + frame ? DATA_AT_LARGE : DATA_AT_SMALL;
+	if (nic->section_bytes < nic->data_offset + frame)
+		nic->section_bytes = (nic->data_offset + frame + align - 1) / align * align;
 	n = (uint32_t)(nic->recv.len / nic->section_bytes);
 	if (nic->knobs.recv_sections != 0 && n > nic->knobs.recv_sections)
 		n = nic->knobs.recv_sections;

@@ -387,6 +387,34 @@ test_gpadl_refused(void)
 	tear_down();
 }
 
+/* Both orders are in the field (spec/hosts.md §2). */
+static void
+test_rescind_primary_first(void)
+{
+	uint8_t got[240];
+	unsigned int i;
+
+	set_up(VBUS_VERSION(5, 3));
+	connect_and_offer();
+	gpadl_header(1, GPADL, 8 * 4096, 0, RING_PFN);
+	expect_created(1, GPADL, 0);
+	open_channel(1, 4, 0, true);
+	vbus_device_offer_subchannels(&bus, &device, 2);
+	CU_ASSERT_EQUAL(take(got), 196);
+	CU_ASSERT_EQUAL(take(got), 196);
+	device.primary_first = true;
+	vbus_device_rescind(&bus, &device);
+	device.primary_first = false;
+	CU_ASSERT_EQUAL(closed[0], 1);
+	for (i = 0; i < 3; i++) {
+		static const uint8_t relids[] = {1, 3, 2};
+
+		CU_ASSERT_EQUAL(take(got), 12);
+		CU_ASSERT_EQUAL(got[8], relids[i]);
+	}
+	tear_down();
+}
+
 static void
 test_rescind(void)
 {
@@ -593,6 +621,7 @@ main(void)
 		{"GPADL of 7936 pages", test_gpadl_large},
 		{"GPADLs that cannot be", test_gpadl_refused},
 		{"rescind, release, offer again", test_rescind},
+		{"rescind, the primary first", test_rescind_primary_first},
 		{"a channel moves to another processor", test_modify},
 		{"unload", test_unload},
 		{"monitor page", test_monitor},

@@ -189,9 +189,49 @@ enum nic_vlan {
 	NIC_VLAN_DROP,	 /* lost, both ways (spec/hosts.md §2) */
 };
 
+/* Defects of received messages, knob malformed_rx_kind: each must be found by the guest. */
+#define NIC_DEFECTS(X)                                                                             \
+	X(length_zero)                                                                             \
+	X(length_short) /* less than the frame needs */                                            \
+	X(length_past_range)                                                                       \
+	X(length_huge)                                                                             \
+	X(type_unknown)                                                                            \
+	X(data_offset_zero)                                                                        \
+	X(data_offset_past) /* the frame begins where the message ends */                          \
+	X(data_offset_wraps)                                                                       \
+	X(data_length_zero)                                                                        \
+	X(data_length_runt)                                                                        \
+	X(data_length_past)                                                                        \
+	X(data_length_wraps)                                                                       \
+	X(ppi_area_in_header)                                                                      \
+	X(ppi_area_odd)                                                                            \
+	X(ppi_area_wraps)                                                                          \
+	X(ppi_area_short)                                                                          \
+	X(ppi_area_past)                                                                           \
+	X(ppi_size_zero) /* some guests loop for ever */                                           \
+	X(ppi_size_short)                                                                          \
+	X(ppi_size_odd)                                                                            \
+	X(ppi_size_past)                                                                           \
+	X(ppi_value_in_header)                                                                     \
+	X(ppi_value_odd)                                                                           \
+	X(ppi_value_past)                                                                          \
+	X(range_empty)                                                                             \
+	X(range_short)                                                                             \
+	X(range_past_section)                                                                      \
+	X(range_over_end) /* begins in the receive buffer, ends outside */                         \
+	X(range_outside)                                                                           \
+	/* Of the packet, which then has no other frame: */                                        \
+	X(packet_no_ranges)                                                                        \
+	X(packet_many_ranges) /* than are there */                                                 \
+	X(packet_other_buffer)
+
+#define NIC_DEFECT_ENUM(name) NIC_DEFECT_##name,
+enum nic_defect { NIC_DEFECT_ALL, NIC_DEFECTS(NIC_DEFECT_ENUM) NIC_DEFECT_END };
+
 /* Behaviour knobs; nic_knobs.c has the table. */
 struct nic_knobs {
-	uint32_t stall, stall_rx, no_complete, refuse_pct, batch, range_slot, malformed_rx_pct;
+	uint32_t stall, stall_rx, no_complete, refuse_pct, batch, range_slot, malformed_rx_pct,
+		malformed_rx_kind;
 	uint32_t legacy28, silence, silence_rndis, delay_ms, accept_split_header, recv_sections;
 	uint32_t table_layout, table_offset, rx_wait, loose_filter, udp_hash, mss_floor,
 		max_messages;
@@ -284,7 +324,9 @@ struct host_nic {
 		uint64_t tid;
 		uint32_t channel, answer;
 	} pending[NIC_PENDING];
-	uint32_t refuse_acc, malform_acc, malform_kind;
+	uint32_t refuse_acc, malform_acc;
+	enum nic_defect last_defect; /* of the knob "all" */
+	enum nic_defect lie;	     /* of the next packet, NIC_DEFECT_ALL: none */
 
 	uint32_t complaints_due; /* bit per kind */
 	struct nic_complaint complaints[NIC_COMPLAINTS];
@@ -434,6 +476,18 @@ void nic_rx_frame(struct host_nic *nic, unsigned int channel, uint32_t section,
 /* The same for one of @p n pieces, made of @p segments frames of the port. */
 void nic_rx_large_frame(struct host_nic *nic, unsigned int channel, const struct nic_piece *pieces,
 	uint32_t n, uint32_t segments, const struct rndis_packet_info *info, unsigned int kind);
+
+/* ---- nic_malform.c ---- */
+
+/*
+ * Give the message in @p range the next defect, or the range; the message is the guest's memory.
+ * @return NIC_DEFECT_ALL, or the defect that its packet must get by nic->lie
+ */
+enum nic_defect nic_malform(struct host_nic *nic, struct vmbus_xfer_range *range);
+/* Give a packet the defect nic->lie. */
+void nic_malform_packet(const struct host_nic *nic, struct vmbus_xfer_header *header);
+/* A defect by name, "all" included. @return 0 or -EINVAL */
+int nic_malform_find(const char *name, uint32_t *defect);
 
 /* ---- nic_rsc.c ---- */
 

@@ -128,46 +128,6 @@ batch_add(struct host_nic *nic, unsigned int channel, uint32_t section, uint32_t
 		batch_flush(nic, channel);
 }
 
-/* Knob malformed_rx_pct: break one message in the next of these ways. */
-static void
-rx_malform(struct host_nic *nic, uint8_t *message, uint32_t *offset, uint32_t *count)
-{
-	static const struct {
-		uint32_t at, value;
-	} ways[] = {
-		{offsetof(struct rndis_packet, h.length), 0},
-		{offsetof(struct rndis_packet, h.length), UINT32_MAX},
-		{offsetof(struct rndis_packet, h.type), 0x7f},
-		{offsetof(struct rndis_packet, data_offset), 0},
-		{offsetof(struct rndis_packet, data_offset), 0xfffffff8u},
-		{offsetof(struct rndis_packet, data_length), 0},
-		{offsetof(struct rndis_packet, data_length), UINT32_MAX},
-		{offsetof(struct rndis_packet, ppi_length), 0xffff},
-		{offsetof(struct rndis_packet, data_length), RNDIS_MIN_FRAME - 1},
-	};
-	uint32_t way = nic->malform_kind++ % (sizeof(ways) / sizeof(ways[0]) + 3);
-	const struct rndis_ppi endless = {0};
-	uint32_t ppi_length = sizeof(endless);
-
-	nic->stats.rx_spoiled++;
-	if (way < sizeof(ways) / sizeof(ways[0])) {
-		memcpy(message + ways[way].at, &ways[way].value, sizeof(uint32_t));
-		return;
-	}
-	switch (way - sizeof(ways) / sizeof(ways[0])) {
-	case 0: /* a PPI of size 0 loops for ever in some guests */
-		memcpy(message + offsetof(struct rndis_packet, ppi_length), &ppi_length,
-			sizeof(ppi_length));
-		memcpy(message + sizeof(struct rndis_packet), &endless, sizeof(endless));
-		break;
-	case 1:
-		*count = 4;
-		break;
-	default:
-		*offset = UINT32_MAX - 7;
-	}
-}
-
 static unsigned int
 rx_channel(const struct host_nic *nic, uint32_t hash)
 {
@@ -249,12 +209,26 @@ void
 nic_rx_frame(struct host_nic *nic, unsigned int channel, uint32_t section,
 	const struct rndis_packet_info *info, unsigned int kind)
 {
-	uint32_t count = rx_message(nic, section, info), offset = section * nic->section_bytes;
+	struct vmbus_xfer_range range = {
+		.byte_count = rx_message(nic, section, info),
+		.byte_offset = section * nic->section_bytes,
+	};
+	enum nic_defect lie = NIC_DEFECT_ALL;
 
 	if (nic->knobs.malformed_rx_pct != 0 &&
 		nic_percent(&nic->malform_acc, nic->knobs.malformed_rx_pct))
-		rx_malform(nic, nic->recv.base + offset, &offset, &count);
-	batch_add(nic, channel, section, offset, count, info->data_length, kind);
+		lie = nic_malform(nic, &range);
+	/* A packet that lies takes no other frame along. */
+	if (lie != NIC_DEFECT_ALL) {
+		batch_flush(nic, channel);
+		nic->lie = lie;
+	}
+	batch_add(nic, channel, section, range.byte_offset, range.byte_count, info->data_length,
+		kind);
+	if (lie != NIC_DEFECT_ALL) {
+		batch_flush(nic, channel);
+		nic->lie = NIC_DEFECT_ALL;
+	}
 }
 
 void

@@ -154,6 +154,8 @@ nic_rx_write(struct host_nic *nic, unsigned int channel, uint32_t channel_type, 
 	vmbus_packet_init(&pkt.desc, VMBUS_PACKET_XFER_PAGES, header, header + nic->message_size,
 		VMBUS_FLAG_COMPLETION, first + nic->knobs.tid_base);
 	pkt.xfer = (struct vmbus_xfer_header){.set_id = nic->recv_id, .range_count = n};
+	if (nic->lie != NIC_DEFECT_ALL)
+		nic_malform_packet(nic, &pkt.xfer);
 	memcpy(pkt.rest, ranges, ranges_len);
 	nvsp_build_rndis(&msg, channel_type, NVSP_SECTION_NONE, 0);
 	memcpy(pkt.rest + ranges_len, &msg, sizeof(msg));

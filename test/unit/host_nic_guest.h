@@ -43,6 +43,7 @@ struct guest_packet {
 	uint32_t payload_len;
 	struct nvsp_message msg;
 	uint32_t ranges;
+	int xfer_ranges; /* as nvsp_xfer_parse() has it: the same, or an error */
 	struct vmbus_xfer_range range[NVSP_MAX_XFER_RANGES];
 };
 
@@ -58,7 +59,8 @@ struct guest {
 	size_t recv_len, send_len;
 	uint64_t next_tid;
 	uint32_t section, sections, send_section;
-	bool ack; /* acknowledge transfer-page packets at once */
+	bool lies; /* the host may send packets that cannot be */
+	bool ack;  /* acknowledge transfer-page packets at once */
 	/* What arrived in the last guest_poll(). */
 	struct guest_packet *packets;
 	uint32_t packets_n;

@@ -149,8 +149,7 @@ frames_for_a_broken_channel(void)
 {
 	struct guest g;
 
-	guest_start(&g, small, 1);
-	guest_up(&g, 13);
+	guest_start_up(&g, small, 1);
 	host_nic_knob(g.nic, "batch", "1");
 	/* An index that cannot be is found out when the room known of is used up. */
 	atomic_store(&g.in[0].ring.ctl->read_index, 0x7fffffff);
@@ -171,8 +170,7 @@ messages_spoiled_on_purpose_are_counted(void)
 {
 	struct guest g;
 
-	guest_start(&g, small, 16);
-	guest_up(&g, 13);
+	guest_start_up(&g, small, 16);
 	host_nic_knob(g.nic, "malformed_rx_pct", "50");
 	put(&g, 40);
 	guest_poll(&g);
@@ -193,13 +191,7 @@ struct books {
 static void
 send(struct guest *g, struct books *b, uint32_t bytes, uint32_t messages)
 {
-	const struct guest_packet *p;
-
-	guest_send_section(g, 0, 0, bytes, g->next_tid);
-	guest_poll(g);
-	p = guest_completion(g, g->next_tid++);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(p);
-	if (p->msg.rndis_complete.status == NVSP_STATUS_SUCCESS)
+	if (guest_send_first(g, bytes) == NVSP_STATUS_SUCCESS)
 		b->messages += messages;
 	else
 		b->failed++;
@@ -234,8 +226,7 @@ frames_sent_while_the_link_is_down_are_counted(void)
 	struct books b = {0};
 	struct guest g;
 
-	guest_start(&g, small, 16);
-	guest_up(&g, 13);
+	guest_start_up(&g, small, 16);
 	send(&g, &b, plain(&g, 0, 1), 1);
 	host_nic_set_link(g.nic, false);
 	/* Like a cable that is not plugged in: no error of the send. */
@@ -331,11 +322,8 @@ every_refused_send_has_a_reason(void)
 	nvsp_build_rndis(&msg, NVSP_CHANNEL_DATA, 0, 104);
 	guest_nvsp(&g, &msg, 904, false); /* ANSWER: none asked for */
 	guest_poll(&g);
-	for (i = 900; i < 904; i++) {
-		CU_ASSERT_PTR_NOT_NULL_FATAL(guest_completion(&g, i));
-		CU_ASSERT_EQUAL(
-			guest_completion(&g, i)->msg.rndis_complete.status, NVSP_STATUS_FAILURE);
-	}
+	for (i = 900; i < 904; i++)
+		CU_ASSERT_EQUAL(guest_status(&g, i), NVSP_STATUS_FAILURE);
 	b.failed += 5;
 	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		CU_ASSERT_EQUAL(g.nic->stats.tx_refused[kinds[i]], 1);
@@ -440,8 +428,7 @@ link_speed_up_to_400_gbit(void)
 	size_t i;
 	bool up;
 
-	guest_start(&g, small, 16);
-	guest_up(&g, 13);
+	guest_start_up(&g, small, 16);
 	for (i = 0; i < sizeof(mbps) / sizeof(mbps[0]); i++) {
 		snprintf(text, sizeof(text), "%u", mbps[i]);
 		CU_ASSERT_EQUAL(host_nic_knob(g.nic, "link_mbps", text), 0);

@@ -414,6 +414,24 @@ guest_completion(const struct guest *g, uint64_t tid)
 	return NULL;
 }
 
+uint32_t
+guest_status(const struct guest *g, uint64_t tid)
+{
+	const struct guest_packet *p = guest_completion(g, tid);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+	CU_ASSERT_EQUAL(p->msg.type, NVSP_TYPE_RNDIS_COMPLETE);
+	return p->msg.rndis_complete.status;
+}
+
+uint32_t
+guest_send_first(struct guest *g, uint32_t bytes)
+{
+	guest_send_section(g, 0, 0, bytes, g->next_tid);
+	guest_poll(g);
+	return guest_status(g, g->next_tid++);
+}
+
 const struct guest_packet *
 guest_transfer(const struct guest *g, uint32_t n)
 {
@@ -610,6 +628,13 @@ guest_up(struct guest *g, uint32_t filter)
 {
 	guest_nvsp_up(g, NVSP_VERSION_61, NVSP_CAP_8021Q | NVSP_CAP_SRIOV | NVSP_CAP_TEAMING, 1500);
 	guest_rndis_up(g, filter);
+}
+
+void
+guest_start_up(struct guest *g, const char *nic, uint32_t ring_pages)
+{
+	guest_start(g, nic, ring_pages);
+	guest_up(g, 13);
 }
 
 void

@@ -107,6 +107,10 @@ unsigned int guest_poll(struct guest *g);
 void guest_drain(struct guest *g);
 /* The completion of @p tid among the packets of the last poll, or NULL. */
 const struct guest_packet *guest_completion(const struct guest *g, uint64_t tid);
+/* What that says, an enum nvsp_status; fails the test when there is none. */
+uint32_t guest_status(const struct guest *g, uint64_t tid);
+/* Send @p bytes of send section 0; returns the status. */
+uint32_t guest_send_first(struct guest *g, uint32_t bytes);
 /* The n-th transfer-page packet of the last poll, or NULL. */
 const struct guest_packet *guest_transfer(const struct guest *g, uint32_t n);
 /* Inband message of a type among the packets of the last poll, or NULL. */
@@ -134,6 +138,8 @@ uint32_t guest_query_sized(
 /* Enable exactly these (NDIS_CAN_*) by OID_TCP_OFFLOAD_PARAMETERS. */
 void guest_offloads(struct guest *g, uint32_t can);
 uint32_t guest_query_word(struct guest *g, uint32_t oid);
+/* guest_start() and guest_up() with the filter of an ordinary guest. */
+void guest_start_up(struct guest *g, const char *nic, uint32_t ring_pages);
 /* Ask for and open @p n subchannels. */
 void guest_subchannels(struct guest *g, uint32_t n);
 

@@ -250,8 +250,7 @@ every_kind_of_defect_is_one_that_a_guest_finds(void)
 	for (host = 0; host < 2; host++)
 		for (k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
 			good = bad = 0;
-			guest_start(&g, hosts[host], 64);
-			guest_up(&g, 13);
+			guest_start_up(&g, hosts[host], 64);
 			guest_poll(&g);
 			g.lies = true;
 			CU_ASSERT_EQUAL(host_nic_knob(g.nic, "malformed_rx_kind", kinds[k]), 0);
@@ -423,8 +422,7 @@ notices_without_end_do_not_stop_the_host(void)
 	uint32_t value = 0, len = 0, i;
 	struct guest g;
 
-	guest_start(&g, small, 16);
-	guest_up(&g, 13);
+	guest_start_up(&g, small, 16);
 	for (i = 0; i < 200; i++) {
 		host_nic_knob(g.nic, "network_change", "2");
 		host_nic_poll(g.nic, 8);

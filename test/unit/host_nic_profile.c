@@ -127,8 +127,7 @@ sends_in_flight_are_limited(void)
 	uint8_t frame[60];
 	struct guest g;
 
-	guest_start(&g, "profile=openhcl", 64);
-	guest_up(&g, 13);
+	guest_start_up(&g, "profile=openhcl", 64);
 	guest_poll(&g);
 	len = guest_make_packet(g.send, frame, guest_make_udp(&g, frame, 60, 1));
 	host_nic_knob(g.nic, "no_complete", "1");
@@ -153,8 +152,7 @@ list_of_groups_that_a_host_has_no_room_for(void)
 	static const uint8_t listed[6] = {0x01, 0, 0x5e, 0, 0, 1};
 	struct guest g;
 
-	guest_start(&g, "profile=openhcl", 16);
-	guest_up(&g, 13);
+	guest_start_up(&g, "profile=openhcl", 16);
 	CU_ASSERT_EQUAL(guest_query_word(&g, OID_802_3_MAXIMUM_LIST_SIZE), 0);
 	CU_ASSERT_EQUAL(
 		guest_set(&g, OID_802_3_MULTICAST_LIST, listed, 6), RNDIS_STATUS_MULTICAST_FULL);

@@ -387,13 +387,10 @@ test_gpadl_refused(void)
 	tear_down();
 }
 
-/* Both orders are in the field (spec/hosts.md §2). */
+/* An open device with two subchannels offered; @p got has the last offer. */
 static void
-test_rescind_primary_first(void)
+open_with_subchannels(uint8_t got[240])
 {
-	uint8_t got[240];
-	unsigned int i;
-
 	set_up(VBUS_VERSION(5, 3));
 	connect_and_offer();
 	gpadl_header(1, GPADL, 8 * 4096, 0, RING_PFN);
@@ -402,6 +399,16 @@ test_rescind_primary_first(void)
 	vbus_device_offer_subchannels(&bus, &device, 2);
 	CU_ASSERT_EQUAL(take(got), 196);
 	CU_ASSERT_EQUAL(take(got), 196);
+}
+
+/* Both orders are in the field (spec/hosts.md §2). */
+static void
+test_rescind_primary_first(void)
+{
+	uint8_t got[240];
+	unsigned int i;
+
+	open_with_subchannels(got);
 	device.primary_first = true;
 	vbus_device_rescind(&bus, &device);
 	device.primary_first = false;
@@ -423,14 +430,7 @@ test_rescind(void)
 	struct vbus_relid sub_released = {.h = {.type = VBUS_RELID_RELEASED}, .relid = 2};
 	uint8_t got[240];
 
-	set_up(VBUS_VERSION(5, 3));
-	connect_and_offer();
-	gpadl_header(1, GPADL, 8 * 4096, 0, RING_PFN);
-	expect_created(1, GPADL, 0);
-	open_channel(1, 4, 0, true);
-	vbus_device_offer_subchannels(&bus, &device, 2);
-	CU_ASSERT_EQUAL(take(got), 196);
-	CU_ASSERT_EQUAL(take(got), 196);
+	open_with_subchannels(got);
 	CU_ASSERT_EQUAL(got[180], 2);
 	vbus_device_rescind(&bus, &device);
 	CU_ASSERT_EQUAL(closed[0], 1);

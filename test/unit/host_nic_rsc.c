@@ -99,7 +99,7 @@ put(struct guest *g, uint32_t version, uint32_t payload, uint32_t flow, uint32_t
 	guest_port_put(g, frame, guest_make_tcp(g, frame, version, payload, flow, seq));
 }
 
-static struct whole got[64];
+static struct whole many[341], *const got = many;
 
 static void
 segments_of_a_flow_become_one_frame(void)
@@ -190,6 +190,31 @@ coalesced_ranges_stay_in_one_packet(void)
 	/* rndis_rsc_next() drops what goes on in another packet. */
 	CU_ASSERT_EQUAL_FATAL(collect(&g, got, 64), 2);
 	check_whole(&g, &got[0], 4, 1, 0, 14600);
+	guest_stop(&g);
+}
+
+/* In a packet that is nearly as long as packets may be. */
+static void
+coalesced_ranges_do_not_outgrow_a_packet(void)
+{
+	uint8_t frame[60];
+	struct guest g;
+	uint32_t i, n;
+
+	start_up(&g);
+	host_nic_knob(g.nic, "batch", "375");
+	for (i = 0; i < 340; i++)
+		guest_port_put(&g, frame, guest_make_udp(&g, frame, 60, i));
+	for (i = 0; i < 44; i++)
+		put(&g, 4, 1460, 1, i * 1460);
+	host_nic_poll(g.nic, 400);
+	guest_poll(&g);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(guest_transfer(&g, 1));
+	CU_ASSERT_EQUAL(guest_transfer(&g, 0)->ranges, 340);
+	CU_ASSERT_EQUAL(guest_transfer(&g, 1)->ranges, 44);
+	n = collect(&g, many, 341);
+	CU_ASSERT_EQUAL_FATAL(n, 341);
+	check_whole(&g, &many[340], 4, 1, 0, 44 * 1460);
 	guest_stop(&g);
 }
 
@@ -462,6 +487,8 @@ main(void)
 		{"short segments share a section", short_segments_share_a_section},
 		{"a frame ends at IP's limit", a_frame_ends_at_ips_limit},
 		{"coalesced ranges stay in one packet", coalesced_ranges_stay_in_one_packet},
+		{"coalesced ranges do not outgrow a packet",
+			coalesced_ranges_do_not_outgrow_a_packet},
 		{"other segments are left alone", other_segments_are_left_alone},
 		{"acknowledgements are not data", acknowledgements_are_not_data},
 		{"newest acknowledgement and any push are kept",

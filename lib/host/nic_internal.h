@@ -185,7 +185,7 @@ struct nic_complaint {
 /* Knob vlan_ppi: where the tags of frames are. */
 enum nic_vlan {
 	NIC_VLAN_PPI,	 /* in per-packet information, both ways (spec/rndis.md §4) */
-	NIC_VLAN_INLINE, /* received ones in the frame; the guest's information is not looked at */
+	NIC_VLAN_INLINE, /* received ones in the frame */
 	NIC_VLAN_DROP,	 /* lost, both ways (spec/hosts.md §2) */
 };
 

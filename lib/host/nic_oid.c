@@ -151,6 +151,15 @@ nic_oid_indicate_offloads(struct host_nic *nic)
 	nic_rndis_indicate(nic, RNDIS_STATUS_TASK_OFFLOAD_CURRENT_CONFIG, caps, len);
 }
 
+/* Entries that a table may have: guests send 128 to every host, more where that was announced. */
+static uint32_t
+rss_entries_max(const struct host_nic *nic)
+{
+	uint32_t entries = nic->ndis_version < NDIS_VERSION_6_30 ? 0 : nic->knobs.rss_entries;
+
+	return entries > NDIS_RSS_TABLE_ENTRIES ? entries : NDIS_RSS_TABLE_ENTRIES;
+}
+
 static uint32_t
 query_rss(const struct host_nic *nic, uint8_t *out, uint32_t size)
 {
@@ -417,6 +426,8 @@ set_rss(struct host_nic *nic, const uint8_t *in, uint32_t in_len)
 	if (nic->knobs.refuse_rss)
 		return RNDIS_STATUS_FAILURE;
 	status = ndis_parse_rss_params(in, in_len, nic->config.channels, &want);
+	if (status == RNDIS_STATUS_SUCCESS && want.enabled && want.entries > rss_entries_max(nic))
+		status = RNDIS_STATUS_INVALID_DATA;
 	if (status != RNDIS_STATUS_SUCCESS)
 		return status;
 	/* Knob strict_rss: like hosts that refuse a change while RSS is on. */

@@ -131,7 +131,7 @@ batch_add(struct host_nic *nic, unsigned int channel, uint32_t section, uint32_t
 static unsigned int
 rx_channel(const struct host_nic *nic, uint32_t hash)
 {
-	uint32_t channel = nic->rss.table[hash % NDIS_RSS_TABLE_ENTRIES];
+	uint32_t channel = nic->rss.table[hash % NDIS_RSS_TABLE_MAX];
 
 	/* A table may name a channel that is not open yet: the primary takes its frames. */
 	return channel < HOST_MAX_CHANNELS && nic->channels[channel].open &&
@@ -271,7 +271,7 @@ rx_deliver(struct host_nic *nic, uint32_t section, uint32_t len)
 	struct offload_headers headers;
 	unsigned int channel = 0;
 	enum nic_rsc_took took;
-	bool hash = nic->rss.enabled && nic->channels_open > 1;
+	bool hash = nic->rss.enabled;
 	bool verify = nic->offloads_on & RX_CHECKSUMS, tagged;
 
 	if (len < RNDIS_MIN_FRAME || len > nic->mtu_field + OFFLOAD_VLAN_TAG) {
@@ -382,7 +382,7 @@ rx_plan(const struct host_nic *nic)
 	struct rx_plan plan = {
 		.plain = !(nic->offloads_on & RX_CHECKSUMS) && !nic->knobs.range_slot &&
 			 nic->knobs.malformed_rx_pct == 0 && !nic_rsc_on(nic),
-		.hash = nic->rss.enabled && nic->channels_open > 1,
+		.hash = nic->rss.enabled,
 		.mac = nic->filter & RNDIS_FILTER_DIRECTED ? rx_address(nic->mac) : RX_NO_ADDRESS,
 	};
 	struct rndis_packet_builder b;

@@ -126,7 +126,8 @@ struct __attribute__((packed)) ndis_rss_caps {
 #define NDIS_RSS_FLAG_KEY_UNCHANGED	  0x08u
 #define NDIS_RSS_FLAG_DISABLE		  0x10u
 
-#define NDIS_RSS_TABLE_ENTRIES 128u
+#define NDIS_RSS_TABLE_ENTRIES 128u /**< of most hosts, and of one that does not say */
+#define NDIS_RSS_TABLE_MAX     512u /**< that guest and host can have here; a power of two */
 #define NDIS_RSS_KEY_SIZE      TOEPLITZ_KEY_SIZE
 
 /** RSS parameters (§7), revision 2; table and key offsets count from its first byte. */
@@ -145,8 +146,10 @@ struct ndis_rss_params {
 };
 
 /** Info buffer with the table at 40 and the key at 552. */
-#define NDIS_RSS_PARAMS_INFO                                                                       \
-	(sizeof(struct ndis_rss_params) + NDIS_RSS_TABLE_ENTRIES * 4 + NDIS_RSS_KEY_SIZE)
+#define NDIS_RSS_PARAMS_BYTES(entries)                                                             \
+	(sizeof(struct ndis_rss_params) + (entries)*4 + NDIS_RSS_KEY_SIZE)
+#define NDIS_RSS_PARAMS_INFO NDIS_RSS_PARAMS_BYTES(NDIS_RSS_TABLE_ENTRIES)
+#define NDIS_RSS_PARAMS_MAX  NDIS_RSS_PARAMS_BYTES(NDIS_RSS_TABLE_MAX)
 
 struct ndis_link_state {
 	struct ndis_object_header h; /**< 0x80, 1, 40 */
@@ -316,7 +319,7 @@ uint32_t ndis_check_offload_encap(const void *info, size_t length);
 /** Guest: input of a capability query. @return its bytes (16 or 18), or -ENOSPC */
 int ndis_build_rss_query(void *info, size_t size, uint32_t ndis_version);
 
-/** Host: always 128 entries. @return bytes (16 or 18 by NDIS version), or -ENOSPC */
+/** Host: says 128 entries. @return bytes (16 or 18 by NDIS version), or -ENOSPC */
 int ndis_build_rss_caps(
 	void *info, size_t size, uint32_t ndis_version, uint32_t cap_flags, uint32_t queues);
 
@@ -326,21 +329,23 @@ int ndis_build_rss_caps(
 int ndis_parse_rss_caps(const void *info, size_t length, struct ndis_rss_caps *caps);
 
 /**
- * Guest: RSS parameters with table at 40 and key at 552.
- * @param table channel index of each of 128 buckets
- * @return 592 or -ENOSPC
+ * Guest: RSS parameters with the table at 40 and the key behind it.
+ * @param table channel index of each of @p entries buckets, 1 to NDIS_RSS_TABLE_MAX
+ * @return NDIS_RSS_PARAMS_BYTES(entries) or -ENOSPC
  */
-int ndis_build_rss_params(void *info, size_t size, uint32_t hash_info,
-	const uint16_t table[NDIS_RSS_TABLE_ENTRIES], const uint8_t key[NDIS_RSS_KEY_SIZE]);
+int ndis_build_rss_params(void *info, size_t size, uint32_t hash_info, const uint16_t *table,
+	uint32_t entries, const uint8_t key[NDIS_RSS_KEY_SIZE]);
 
-/** Guest: the same object with the disable flag; table all 0, key @p key. @return 592 or -ENOSPC */
+/** Guest: 128 entries, all 0, with the disable flag; key @p key. @return 592 or -ENOSPC */
 int ndis_build_rss_disable(void *info, size_t size, const uint8_t key[NDIS_RSS_KEY_SIZE]);
 
 /** What a host needs of RSS parameters. */
 struct ndis_rss_config {
 	bool enabled; /**< off: all traffic to channel 0, the rest is not set */
 	uint32_t hash_info;
-	uint16_t table[NDIS_RSS_TABLE_ENTRIES]; /**< channel index; short tables repeated */
+	uint32_t entries; /**< that the guest sent */
+	/** Channel of a hash modulo NDIS_RSS_TABLE_MAX; a short table is repeated to 128 first. */
+	uint16_t table[NDIS_RSS_TABLE_MAX];
 	uint8_t key[NDIS_RSS_KEY_SIZE];
 };
 

@@ -83,6 +83,9 @@ sent_tags_leave_the_port_unless_the_host_loses_them(void)
 	CU_ASSERT_EQUAL_FATAL(g.port.out_n, 1);
 	CU_ASSERT_EQUAL_FATAL(g.port.out[0].len, 1518);
 	CU_ASSERT_EQUAL(memcmp(g.port.out[0].data, tagged, 1518), 0);
+	host_nic_knob(g.nic, "vlan_ppi", "off");
+	send(&g, RNDIS_PPI_VLAN, rndis_vlan_from_tci(TCI), frame, 1514, true);
+	CU_ASSERT_EQUAL_FATAL(g.port.out[0].len, 1518);
 	host_nic_knob(g.nic, "vlan_ppi", "drop");
 	send(&g, RNDIS_PPI_VLAN, rndis_vlan_from_tci(TCI), frame, 1514, true);
 	CU_ASSERT_EQUAL_FATAL(g.port.out[0].len, 1514);

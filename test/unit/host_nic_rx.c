@@ -181,7 +181,7 @@ rss_spreads_by_toeplitz(void)
 		table[i] = (uint16_t)(i % 4);
 	ndis_build_rss_params(params, sizeof(params),
 		NDIS_HASH_TOEPLITZ | NDIS_HASH_IPV4 | NDIS_HASH_TCP_IPV4, table,
-		toeplitz_default_key);
+		NDIS_RSS_TABLE_ENTRIES, toeplitz_default_key);
 	CU_ASSERT_EQUAL(guest_set(&g, OID_GEN_RECEIVE_SCALE_PARAMETERS, params, sizeof(params)), 0);
 	for (i = 0; i < 64; i++)
 		guest_port_put(&g, frame, guest_make_udp(&g, frame, 60, i));
@@ -411,7 +411,7 @@ short_way_hashes_as_the_general_one(void)
 		guest_subchannels(&g, 3);
 		guest_poll(&g);
 		ndis_build_rss_params(params, sizeof(params), NDIS_HASH_TOEPLITZ | types[t], table,
-			toeplitz_default_key);
+			NDIS_RSS_TABLE_ENTRIES, toeplitz_default_key);
 		guest_set(&g, OID_GEN_RECEIVE_SCALE_PARAMETERS, params, sizeof(params));
 		g.nic->filter = RNDIS_FILTER_PROMISCUOUS | RNDIS_FILTER_DIRECTED;
 		for (way = 0; (len = almost_plain(&g, frame, way)) != 0; way++) {
@@ -490,7 +490,7 @@ channel_that_nobody_polls_does_not_hold_the_others(void)
 		table[i] = (uint16_t)(i % 2);
 	ndis_build_rss_params(params, sizeof(params),
 		NDIS_HASH_TOEPLITZ | NDIS_HASH_IPV4 | NDIS_HASH_TCP_IPV4, table,
-		toeplitz_default_key);
+		NDIS_RSS_TABLE_ENTRIES, toeplitz_default_key);
 	guest_set(&g, OID_GEN_RECEIVE_SCALE_PARAMETERS, params, sizeof(params));
 	host_nic_knob(g.nic, "rx_wait", "1");
 	guest_poll(&g);

@@ -20,6 +20,7 @@
 #include "drivers/net/netvsc/rx.h"
 #include "drivers/net/netvsc/stats.h"
 #include "drivers/net/netvsc/tx.h"
+#include "drivers/net/netvsc/tx_offload.h"
 
 RTE_LOG_REGISTER(netvsc_logtype, pmd.net.hyperpoll, NOTICE);
 
@@ -72,6 +73,7 @@ netvsc_set_bursts(struct rte_eth_dev *eth, bool on)
 
 	eth->rx_pkt_burst = on ? netvsc_rx_burst : rte_eth_pkt_burst_dummy;
 	eth->tx_pkt_burst = on ? netvsc_tx_burst : rte_eth_pkt_burst_dummy;
+	eth->tx_pkt_prepare = netvsc_tx_prepare;
 	if (on)
 		return; /* ethdev copies them when the start has succeeded */
 	if (fp->rx_pkt_burst == netvsc_rx_burst)
@@ -122,8 +124,10 @@ netvsc_start(struct rte_eth_dev *eth)
 	}
 	if (rc == 0)
 		rc = netvsc_offload_apply(port);
-	if (rc == 0)
+	if (rc == 0) {
+		port_queue_states(data, RTE_ETH_QUEUE_STATE_STARTED);
 		rc = netvsc_rss_apply(port);
+	}
 	if (rc == 0)
 		rc = netvsc_query_link(port);
 	if (rc == 0) {
@@ -131,12 +135,12 @@ netvsc_start(struct rte_eth_dev *eth)
 		rc = netvsc_set_filter(port, netvsc_filter_of(data));
 	}
 	if (rc == 0) {
-		port_queue_states(data, RTE_ETH_QUEUE_STATE_STARTED);
 		port_set_channels(port, NETVSC_CHANNEL_RUNNING);
 		netvsc_link_update(eth, 0);
 		netvsc_set_bursts(eth, true);
 	} else {
 		atomic_fetch_and(&port->state, ~NETVSC_STATE_RUNNING);
+		port_queue_states(data, RTE_ETH_QUEUE_STATE_STOPPED);
 		port_unlink_sends(data);
 		NETVSC_LOG(ERR, port, "cannot start: %s", strerror(-rc));
 	}

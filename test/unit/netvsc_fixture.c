@@ -319,6 +319,8 @@ fixture_make(struct fixture *f)
 	TAILQ_INIT(&f->eth.link_intr_cbs);
 	f->port.bus = &f->bus;
 	f->port.eth = &f->eth;
+	f->data.dev_conf.rxmode.offloads = c->rx_offloads;
+	f->port.config.ptypes = c->ptypes;
 	f->port.config.tx_copybreak = c->tx_copybreak;
 	f->port.section_queues = c->channels;
 	pthread_mutex_init(&f->port.control_lock, NULL);

@@ -74,6 +74,7 @@ struct netvsc_config {
 	bool mac_user; /**< the application has set the address: */
 	struct rte_ether_addr mac;
 	struct netvsc_rss rss;
+	uint32_t ptypes; /**< RTE_PTYPE_*_MASK: packet types are told of these layers */
 
 	/* Devargs. */
 	uint32_t tx_copybreak;

@@ -56,7 +56,8 @@ extern int netvsc_logtype;
 #define NETVSC_EVENT_LINK  0x1u
 #define NETVSC_EVENT_GONE  0x2u
 #define NETVSC_EVENT_RESET 0x4u
-#define NETVSC_EVENT_FLAP  0x8u /**< announce the link as down, then up (network change) */
+#define NETVSC_EVENT_FLAP  0x8u	 /**< announce the link as down, then up (network change) */
+#define NETVSC_EVENT_WAKE  0x10u /**< wake up whoever waits for a queue */
 
 struct netvsc_channel;
 struct netvsc_txq;
@@ -130,6 +131,7 @@ struct netvsc_port {
 	_Atomic uint32_t state;
 	_Atomic uint32_t events;
 	atomic_bool alarm_stop;
+	_Atomic uint32_t n_intr;      /**< receive queues that can be armed (intr.c) */
 	pthread_mutex_t control_lock; /**< netvsc_control_begin() */
 	struct netvsc_counts counts;
 

@@ -334,12 +334,15 @@ fixture_make(struct fixture *f)
 	TAILQ_INIT(&f->eth.link_intr_cbs);
 	f->port.bus = &f->bus;
 	f->port.eth = &f->eth;
+	f->data.dev_conf.rxmode.offloads = c->rx_offloads;
+	f->port.config.ptypes = c->ptypes;
 	f->port.config.tx_copybreak = c->tx_copybreak;
 	f->port.section_queues = c->channels;
 	pthread_mutex_init(&f->port.control_lock, NULL);
 	session_fill(f);
 	if (netvsc_section_pool_init(
-		    &f->port.sections, c->send_count, c->send_section, c->channels) != 0)
+		    &f->port.sections, c->send_count, c->send_section, c->channels) != 0 ||
+		netvsc_rx_pool_init(&f->port.done_pool, c->recv_count, 0) != 0)
 		return false;
 	for (i = 0; i < c->channels; i++)
 		if (!test_ring_mirrored(&f->host[i].in, c->ring) ||
@@ -395,8 +398,6 @@ fixture_end(struct fixture *f)
 			netvsc_rx_queue_release(&f->eth, (uint16_t)i);
 		if (f->tx_queues[i] != NULL)
 			netvsc_tx_queue_release(&f->eth, (uint16_t)i);
-		if (f->port.channels[i] != NULL)
-			rte_free(f->port.channels[i]->done);
 		rte_free(f->port.channels[i]);
 		if (f->host[i].in.ring.ctl != NULL)
 			test_ring_free(&f->host[i].in);
@@ -404,6 +405,7 @@ fixture_end(struct fixture *f)
 			test_ring_free(&f->host[i].out);
 	}
 	netvsc_section_pool_free(&f->port.sections);
+	netvsc_rx_pool_free(&f->port.done_pool);
 	if (f->pool != NULL)
 		CU_ASSERT_EQUAL(rte_mempool_in_use_count(f->pool), 0);
 	rte_mempool_free(f->pool);

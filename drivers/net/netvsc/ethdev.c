@@ -122,6 +122,8 @@ netvsc_start(struct rte_eth_dev *eth)
 		netvsc_tx_template(txq);
 		atomic_store(&txq->ch->txq, txq);
 	}
+	for (q = 0; rc == 0 && q < data->nb_rx_queues; q++)
+		netvsc_rxq_apply(data->rx_queues[q]);
 	if (rc == 0)
 		rc = netvsc_offload_apply(port);
 	if (rc == 0) {
@@ -339,6 +341,10 @@ const struct eth_dev_ops netvsc_ops = {
 	.allmulticast_disable = netvsc_allmulticast_disable,
 	.mac_addr_set = netvsc_mac_addr_set,
 	.mtu_set = netvsc_mtu_set,
+	.vlan_offload_set = netvsc_vlan_offload_set,
+	.vlan_strip_queue_set = netvsc_vlan_strip_queue_set,
+	.dev_supported_ptypes_get = netvsc_compat_ptypes_get,
+	.dev_ptypes_set = netvsc_ptypes_set,
 	.stats_get = netvsc_compat_stats_get,
 	.stats_reset = netvsc_stats_reset,
 	.xstats_get = netvsc_xstats_get,

@@ -66,10 +66,13 @@ int netvsc_check_txconf(struct netvsc_port *port, uint16_t queue, uint16_t nb_de
 	const struct rte_eth_txconf *conf);
 /** All queues are set up, and receive queues take frames of @p mtu. */
 int netvsc_check_queues(struct netvsc_port *port);
-int netvsc_check_pool(
-	struct netvsc_port *port, uint16_t queue, struct rte_mempool *mp, uint32_t mtu);
+/** @param offloads RTE_ETH_RX_OFFLOAD_* of the queue, the port's included */
+int netvsc_check_pool(struct netvsc_port *port, uint16_t queue, struct rte_mempool *mp,
+	uint32_t mtu, uint64_t offloads);
 int netvsc_check_pools(struct netvsc_port *port, uint32_t mtu);
-/** Bytes that an mbuf must have room for: a frame with a tag. */
+/** Bytes that any mbuf must have room for, also where frames are scattered. */
+#define NETVSC_RX_MIN_ROOM 64u
+/** Bytes that an mbuf must have room for to take every frame: one with a tag. */
 static inline uint32_t
 netvsc_rx_room(uint32_t mtu)
 {

@@ -31,6 +31,7 @@
 #include <ethdev_driver.h>
 
 #include "drivers/bus/vmbus/bus.h"
+#include "drivers/net/netvsc/channel.h"
 #include "drivers/net/netvsc/control.h"
 #include "drivers/net/netvsc/sections.h"
 #include "drivers/net/netvsc/stats.h"
@@ -75,6 +76,7 @@ struct netvsc_config {
 	bool mac_user; /**< the application has set the address: */
 	struct rte_ether_addr mac;
 	struct netvsc_rss rss;
+	uint32_t ptypes; /**< RTE_PTYPE_*_MASK: packet types are told of these layers */
 
 	/* Devargs. */
 	uint32_t tx_copybreak;
@@ -147,7 +149,8 @@ struct netvsc_port {
 	struct netvsc_limits limits;
 	struct netvsc_link link;
 	struct netvsc_section_pool sections;
-	uint32_t section_queues; /**< queues the pool is divided for, or NETVSC_UNDIVIDED */
+	struct netvsc_rx_pool done_pool; /**< of this session */
+	uint32_t section_queues;	 /**< queues the pool is divided for, or NETVSC_UNDIVIDED */
 
 	struct netvsc_request request;
 	uint64_t next_trans_id;

@@ -9,6 +9,8 @@
 
 /* EtherType of a tagged frame as it lies in memory. */
 #define VLAN_TYPE 0x0081u
+#define RX_TCP	  6u
+#define RX_UDP	  17u
 #define RX_CHECKSUMS                                                                               \
 	(NDIS_CAN_RX_IP4 | NDIS_CAN_RX_TCP4 | NDIS_CAN_RX_UDP4 | NDIS_CAN_RX_TCP6 |                \
 		NDIS_CAN_RX_UDP6)
@@ -180,12 +182,18 @@ rx_spread(struct host_nic *nic, const struct offload_headers *headers, const uin
 	return rx_channel(nic, hash);
 }
 
+/*
+ * The checksum word of a frame whose L4 checksum, by @p work, may be left to us. A guest that has
+ * TCP checksums looked at is then told, as hosts do for senders on the same machine, that all is
+ * well but for the field (spec/rndis.md §4.2). For UDP there is no such word, and who does not
+ * listen needs the sum: there the field is filled.
+ */
 static uint32_t
-rx_verify(const struct host_nic *nic, const struct offload_headers *headers, const uint8_t *head,
-	const uint8_t *frame)
+rx_checksum(const struct host_nic *nic, const struct offload_headers *headers, const uint8_t *head,
+	uint8_t *frame, uint32_t len, const struct host_frame_work *work)
 {
-	uint32_t on = nic->offloads_on;
-	const struct offload_verify want = {
+	uint32_t on = nic->offloads_on, word = 0;
+	struct offload_verify want = {
 		.ip4 = on & NDIS_CAN_RX_IP4,
 		.tcp4 = on & NDIS_CAN_RX_TCP4,
 		.udp4 = on & NDIS_CAN_RX_UDP4,
@@ -193,12 +201,21 @@ rx_verify(const struct host_nic *nic, const struct offload_headers *headers, con
 		.udp6 = on & NDIS_CAN_RX_UDP6,
 	};
 
-	return offload_verify(headers, head, frame, &want);
+	if (work->csum_start == 0)
+		return offload_verify(headers, head, frame, &want);
+	if (headers->proto == RX_TCP && headers->l4 == work->csum_start &&
+		(headers->ip == 4 ? want.tcp4 : want.tcp6)) {
+		want.tcp4 = want.tcp6 = false;
+		word = RNDIS_RX_CSUM_TCP_OK | RNDIS_RX_CSUM_TCP_VALUE_INVALID;
+	} else {
+		offload_finish(frame, len, work);
+	}
+	return word | offload_verify(headers, head, frame, &want);
 }
 
-/* One frame lies in @p section; false when it is dropped. */
+/* One frame lies in @p section; false when it is dropped. @p left: to us, NULL: nothing. */
 static bool
-rx_deliver(struct host_nic *nic, uint32_t section, uint32_t len)
+rx_deliver(struct host_nic *nic, uint32_t section, uint32_t len, const struct host_frame_work *left)
 {
 	uint32_t offset = section * nic->section_bytes, data_at = nic->data_offset, count, word;
 	uint8_t *message = nic->recv.base + offset, *frame = message + data_at;
@@ -207,6 +224,7 @@ rx_deliver(struct host_nic *nic, uint32_t section, uint32_t len)
 	struct rndis_packet_builder b;
 	unsigned int channel = 0, kind;
 	bool hash = nic->rss.enabled && nic->channels_open > 1;
+	struct host_frame_work work = {0};
 	bool verify = nic->offloads_on & RX_CHECKSUMS, tagged;
 
 	if (len < RNDIS_MIN_FRAME || len > nic->mtu_field + OFFLOAD_VLAN_TAG) {
@@ -218,6 +236,10 @@ rx_deliver(struct host_nic *nic, uint32_t section, uint32_t len)
 		nic->stats.rx_dropped_filter++;
 		return false;
 	}
+	if (left != NULL) {
+		work = *left;
+		verify |= work.csum_start != 0;
+	}
 	rndis_packet_begin(&b, message);
 	tagged = len >= 18 && head[12] == 0x81 && head[13] == 0x00;
 	if (tagged && nic->capabilities & NVSP_CAP_8021Q) {
@@ -226,6 +248,8 @@ rx_deliver(struct host_nic *nic, uint32_t section, uint32_t len)
 		frame += OFFLOAD_VLAN_TAG;
 		data_at += OFFLOAD_VLAN_TAG;
 		len -= OFFLOAD_VLAN_TAG;
+		if (work.csum_start != 0)
+			work.csum_start -= OFFLOAD_VLAN_TAG;
 		tagged = false;
 		rndis_packet_add(&b, RNDIS_PPI_VLAN,
 			rndis_vlan_from_tci((uint16_t)(head[14] << 8 | head[15])));
@@ -241,7 +265,7 @@ rx_deliver(struct host_nic *nic, uint32_t section, uint32_t len)
 		memcpy(head, frame, head_len);
 		offload_parse(head, head_len, len, &headers);
 		if (verify) {
-			word = rx_verify(nic, &headers, head, frame);
+			word = rx_checksum(nic, &headers, head, frame, len, &work);
 			if (word != 0)
 				rndis_packet_add(&b, RNDIS_PPI_CHECKSUM, word);
 		}
@@ -255,6 +279,14 @@ rx_deliver(struct host_nic *nic, uint32_t section, uint32_t len)
 		rx_malform(nic, message, &offset, &count);
 	batch_add(nic, channel, section, offset, count, len, kind);
 	return true;
+}
+
+/* A frame of a port that does not go the plain way; apart, so that those that do pay nothing. */
+static __attribute__((noinline)) bool
+rx_deliver_general(struct host_nic *nic, uint32_t section, const struct host_frame *frame)
+{
+	return rx_deliver(
+		nic, section, frame->len, nic->port->ops->carries_work ? &frame->work : NULL);
 }
 
 /* A header with the hash PPIs, as rx_spread() adds them. */
@@ -283,8 +315,6 @@ struct rx_plan {
 #define RX_TUPLE_AT 26u
 #define RX_TUPLE    12u
 #define RX_L4_AT    34u
-#define RX_TCP	    6u
-#define RX_UDP	    17u
 
 /* The address at @p p as a number. */
 static inline uint64_t
@@ -315,7 +345,7 @@ rx_plan(const struct host_nic *nic)
 {
 	struct rx_plan plan = {
 		.plain = !(nic->offloads_on & RX_CHECKSUMS) && !nic->knobs.range_slot &&
-			 nic->knobs.malformed_rx_pct == 0,
+			 nic->knobs.malformed_rx_pct == 0 && !nic->port->ops->carries_work,
 		.hash = nic->rss.enabled && nic->channels_open > 1,
 		.mac = nic->filter & RNDIS_FILTER_DIRECTED ? rx_address(nic->mac) : RX_NO_ADDRESS,
 	};
@@ -386,11 +416,11 @@ rx_deliver_plain(struct host_nic *nic, const struct rx_plan *plan, uint32_t sect
 
 	if (len < RNDIS_MIN_FRAME || len > nic->mtu_field || rx_address(frame) != plan->mac ||
 		rx_word(frame + 12, 2) == VLAN_TYPE)
-		return rx_deliver(nic, section, len);
+		return rx_deliver(nic, section, len, NULL);
 	if (plan->hash) {
 		type = rx_tuple_type(plan, frame, len);
 		if (type == 0)
-			return rx_deliver(nic, section, len);
+			return rx_deliver(nic, section, len, NULL);
 		memcpy(tuple, frame + RX_TUPLE_AT, sizeof(tuple));
 		hash = toeplitz_hash(&nic->toeplitz, tuple, sizeof(tuple));
 		channel = rx_channel(nic, hash);
@@ -512,7 +542,7 @@ nic_rx_poll(struct host_nic *nic, unsigned int budget)
 		nic->free_n -= k;
 		for (i = 0; i < k; i++)
 			if (plan.plain ? !rx_deliver_plain(nic, &plan, section[i], frames[i].len)
-				       : !rx_deliver(nic, section[i], frames[i].len))
+				       : !rx_deliver_general(nic, section[i], &frames[i]))
 				nic_rx_free_section(nic, section[i]);
 		got += k;
 		if (k < n)

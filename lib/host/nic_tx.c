@@ -148,6 +148,7 @@ check_offloads(struct host_nic *nic, struct nic_tx_message *m)
 	uint8_t *frame = m->base + info->data_abs;
 	struct offload_checksum ask;
 
+	m->work = (struct host_frame_work){0};
 	if (!nic->knobs.lenient && !offload_enabled(nic, info))
 		return nic_refuse(nic, HOST_REFUSED_OFFLOAD);
 	if (info->present & RNDIS_HAS_LSO) {
@@ -167,7 +168,8 @@ check_offloads(struct host_nic *nic, struct nic_tx_message *m)
 	ask.tcp = info->csum & RNDIS_TX_CSUM_TCP;
 	ask.udp = info->csum & RNDIS_TX_CSUM_UDP;
 	ask.l4_offset = (uint16_t)rndis_tx_csum_l4_offset(info->csum);
-	if (offload_fill(frame, info->data_length, &ask) != 0)
+	if (offload_fill(frame, info->data_length, &ask,
+		    nic->port->ops->carries_work ? &m->work : NULL) != 0)
 		return nic_refuse(nic, HOST_REFUSED_CHECKSUM);
 	return 0;
 }
@@ -267,6 +269,20 @@ forward_segments(struct host_nic *nic, struct nic_tx_message *m)
 	}
 }
 
+/* A frame to which the port does the rest. It goes at once: for all others, work is zero. */
+static void
+forward_unfinished(struct host_nic *nic, struct nic_tx_message *m)
+{
+	uint32_t at = nic->frames_n;
+
+	if (m->info.present & RNDIS_HAS_VLAN)
+		m->work.csum_start += OFFLOAD_VLAN_TAG;
+	nic->frames[at].work = m->work;
+	frame_add(nic, m->base + m->info.data_abs, m->info.data_length, &m->info);
+	frames_send(nic);
+	nic->frames[at].work = (struct host_frame_work){0};
+}
+
 /* The vSwitch port's MAC spoofing setting (spec/hosts.md §2). */
 static bool
 source_is_foreign(const struct host_nic *nic, const uint8_t source[6])
@@ -296,7 +312,12 @@ forward(struct host_nic *nic, struct nic_tx_message *m)
 	count->bytes += info->data_length;
 	nic->stats.tx_frames++;
 	nic->stats.tx_bytes += info->data_length;
-	if (info->present & RNDIS_HAS_LSO)
+	if (info->present & RNDIS_HAS_LSO && nic->port->ops->carries_work &&
+		offload_lso_whole(&m->lso, frame, &m->work) == 0)
+		nic->stats.tx_large++;
+	if (m->work.csum_start != 0)
+		forward_unfinished(nic, m);
+	else if (info->present & RNDIS_HAS_LSO)
 		forward_segments(nic, m);
 	else
 		frame_add(nic, frame, info->data_length, info);

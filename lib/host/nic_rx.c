@@ -183,14 +183,14 @@ rx_spread(struct host_nic *nic, const struct offload_headers *headers, const uin
 }
 
 /*
- * The checksum word of a frame whose L4 checksum, by @p work, may be left to us. A guest that has
- * TCP checksums looked at is then told, as hosts do for senders on the same machine, that all is
- * well but for the field (spec/rndis.md §4.2). For UDP there is no such word, and who does not
- * listen needs the sum: there the field is filled.
+ * What the guest hears of the checksums; 0: nothing. The L4 checksum may be @p left to us. A guest
+ * that has TCP checksums looked at is then told, as hosts do for senders on the same machine, that
+ * all is well but for the field (spec/rndis.md §4.2). For UDP there is no such word, and who does
+ * not listen needs the sum: there the field is filled.
  */
 static uint32_t
-rx_checksum(const struct host_nic *nic, const struct offload_headers *headers, const uint8_t *head,
-	uint8_t *frame, uint32_t len, const struct host_frame_work *work)
+rx_checksum(const struct host_nic *nic, const struct offload_headers *headers, uint8_t *head,
+	uint8_t *frame, uint32_t len, const struct host_frame_work *left)
 {
 	uint32_t on = nic->offloads_on, word = 0;
 	struct offload_verify want = {
@@ -200,17 +200,21 @@ rx_checksum(const struct host_nic *nic, const struct offload_headers *headers, c
 		.tcp6 = on & NDIS_CAN_RX_TCP6,
 		.udp6 = on & NDIS_CAN_RX_UDP6,
 	};
+	/* The bits of values that are not in the frame came with NDIS 6.30 (spec/rndis.md §4.2). */
+	bool can_say = nic->ndis_version >= NDIS_VERSION_6_30;
 
-	if (work->csum_start == 0)
-		return offload_verify(headers, head, frame, &want);
-	if (headers->proto == RX_TCP && headers->l4 == work->csum_start &&
-		(headers->ip == 4 ? want.tcp4 : want.tcp6)) {
+	if (left->csum_start != 0 && can_say && headers->proto == RX_TCP &&
+		headers->l4 == left->csum_start && (headers->ip == 4 ? want.tcp4 : want.tcp6)) {
 		want.tcp4 = want.tcp6 = false;
-		word = RNDIS_RX_CSUM_TCP_OK | RNDIS_RX_CSUM_TCP_VALUE_INVALID;
-	} else {
-		offload_finish(frame, len, work);
+		word = RNDIS_RX_CSUM_TCP_OK | RNDIS_RX_CSUM_TCP_VALUE_INVALID |
+		       RNDIS_RX_CSUM_LOOPBACK;
+	} else if (left->csum_start != 0) {
+		offload_finish(frame, len, left);
 	}
-	return word | offload_verify(headers, head, frame, &want);
+	word |= offload_verify(headers, head, frame, &want);
+	if (nic->knobs.same_host && can_say)
+		word = offload_unfill(headers, head, frame, word);
+	return word;
 }
 
 /* One frame lies in @p section; false when it is dropped. @p left: to us, NULL: nothing. */
@@ -242,8 +246,9 @@ rx_deliver(struct host_nic *nic, uint32_t section, uint32_t len, const struct ho
 	}
 	rndis_packet_begin(&b, message);
 	tagged = len >= 18 && head[12] == 0x81 && head[13] == 0x00;
-	if (tagged && nic->capabilities & NVSP_CAP_8021Q) {
-		/* The host delivers tags out of band (spec/rndis.md §4). */
+	if (tagged && nic->capabilities & NVSP_CAP_8021Q &&
+		nic->knobs.vlan_ppi != NIC_VLAN_INLINE) {
+		/* The host delivers tags out of band (spec/rndis.md §4), or loses them. */
 		memmove(frame + OFFLOAD_VLAN_TAG, frame, 12);
 		frame += OFFLOAD_VLAN_TAG;
 		data_at += OFFLOAD_VLAN_TAG;
@@ -251,8 +256,9 @@ rx_deliver(struct host_nic *nic, uint32_t section, uint32_t len, const struct ho
 		if (work.csum_start != 0)
 			work.csum_start -= OFFLOAD_VLAN_TAG;
 		tagged = false;
-		rndis_packet_add(&b, RNDIS_PPI_VLAN,
-			rndis_vlan_from_tci((uint16_t)(head[14] << 8 | head[15])));
+		if (nic->knobs.vlan_ppi == NIC_VLAN_PPI)
+			rndis_packet_add(&b, RNDIS_PPI_VLAN,
+				rndis_vlan_from_tci((uint16_t)(head[14] << 8 | head[15])));
 	}
 	if (len > nic->mtu_field + (tagged ? OFFLOAD_VLAN_TAG : 0)) {
 		nic->stats.rx_dropped_size++;

@@ -179,8 +179,8 @@ check_offloads(struct host_nic *nic, struct nic_tx_message *m)
 	ask.tcp = info->csum & RNDIS_TX_CSUM_TCP;
 	ask.udp = info->csum & RNDIS_TX_CSUM_UDP;
 	ask.l4_offset = (uint16_t)rndis_tx_csum_l4_offset(info->csum);
-	if (offload_fill(frame, info->data_length, &ask,
-		    nic->port->ops->carries_work ? &m->work : NULL) != 0)
+	if ((nic->port->ops->carries_work ? offload_leave(frame, info->data_length, &ask, &m->work)
+					  : offload_fill(frame, info->data_length, &ask)) != 0)
 		return nic_refuse(nic, HOST_REFUSED_CHECKSUM);
 	return 0;
 }

@@ -204,7 +204,13 @@ offload_finish(uint8_t *frame, uint32_t len, const struct host_frame_work *work)
 }
 
 int
-offload_fill(uint8_t *frame, uint32_t len, const struct offload_checksum *ask,
+offload_fill(uint8_t *frame, uint32_t len, const struct offload_checksum *ask)
+{
+	return offload_leave(frame, len, ask, NULL);
+}
+
+int
+offload_leave(uint8_t *frame, uint32_t len, const struct offload_checksum *ask,
 	struct host_frame_work *left)
 {
 	uint32_t ethertype = 0, l3, l4, header, l4_len, proto, at;

@@ -45,10 +45,11 @@ struct offload_checksum {
 /**
  * Fill checksums from zero, ignoring the guest's partial sums. UDP 0 becomes 0xffff.
  * @param frame private memory, @p len bytes
- * @param left  NULL, or who takes the frame fills the L4 checksum: what there is for him to do
  * @return 0, or -EINVAL when the headers asked for are not inside the frame
  */
-int offload_fill(uint8_t *frame, uint32_t len, const struct offload_checksum *ask,
+int offload_fill(uint8_t *frame, uint32_t len, const struct offload_checksum *ask);
+/** The same, but that who takes the frame fills the L4 checksum: what is @p left to do. */
+int offload_leave(uint8_t *frame, uint32_t len, const struct offload_checksum *ask,
 	struct host_frame_work *left);
 
 /**

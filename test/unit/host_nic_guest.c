@@ -653,7 +653,7 @@ guest_make_udp(struct guest *g, uint8_t *frame, uint32_t len, uint32_t flow)
 	frame[39] = (uint8_t)(len - 34);
 	for (i = 42; i < len; i++)
 		frame[i] = (uint8_t)(i * 7 + flow);
-	CU_ASSERT_EQUAL(offload_fill(frame, len, &all, NULL), 0);
+	CU_ASSERT_EQUAL(offload_fill(frame, len, &all), 0);
 	return len;
 }
 

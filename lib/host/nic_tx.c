@@ -235,7 +235,7 @@ check_stream(struct host_nic *nic, uint8_t *stream, uint32_t total, const struct
 static void
 frame_add(struct host_nic *nic, uint8_t *frame, uint32_t len, const struct rndis_packet_info *info)
 {
-	struct host_frame *f;
+	struct host_frame *f = &nic->frames[nic->frames_n++];
 	uint16_t tci;
 
 	if (info->present & RNDIS_HAS_VLAN && nic->knobs.vlan_ppi == NIC_VLAN_PPI) {
@@ -248,9 +248,10 @@ frame_add(struct host_nic *nic, uint8_t *frame, uint32_t len, const struct rndis
 		frame[13] = 0x00;
 		frame[14] = (uint8_t)(tci >> 8);
 		frame[15] = (uint8_t)tci;
+		if (f->work.csum_start != 0)
+			f->work.csum_start += OFFLOAD_VLAN_TAG;
 	}
 	nic->turn_cost += NIC_FRAME_COST;
-	f = &nic->frames[nic->frames_n++];
 	f->data = frame;
 	f->len = len;
 	f->room = 0;
@@ -286,8 +287,6 @@ forward_unfinished(struct host_nic *nic, struct nic_tx_message *m)
 {
 	uint32_t at = nic->frames_n;
 
-	if (m->info.present & RNDIS_HAS_VLAN)
-		m->work.csum_start += OFFLOAD_VLAN_TAG;
 	nic->frames[at].work = m->work;
 	frame_add(nic, m->base + m->info.data_abs, m->info.data_length, &m->info);
 	frames_send(nic);

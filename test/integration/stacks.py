@@ -4,6 +4,7 @@
 What forwards between the two NICs is the caller's.
 """
 import json
+import subprocess
 import tempfile
 
 from harness import Host, Namespace, Program
@@ -51,11 +52,13 @@ class Stacks:
         for tap, space in zip(self.taps, self.spaces):
             space.run("ip", "link", "set", tap, "mtu", mtu)
 
-    def ping(self, size=56, count=5, more=()):
-        """Ping the second stack from the first; True when every answer came."""
-        out = self.spaces[0].run("ping", "-c", count, "-i", "0.05", "-W", "2", "-s", size, *more,
-                                 ADDRESSES[1][0])
-        return f"{count} packets transmitted, {count} received" in out and "wrong data" not in out
+    def ping(self, size=56, count=5, wait=2, more=()):
+        """Ping the second stack from the first; True when every answer came, unchanged."""
+        done = subprocess.run([*self.spaces[0].prefix, "ping", "-c", str(count), "-i", "0.05", "-W", str(wait),
+                               "-s", str(size), *more, ADDRESSES[1][0]],
+                              capture_output=True, text=True, timeout=60, check=False)
+        return f"{count} packets transmitted, {count} received" in done.stdout and \
+            "wrong data" not in done.stdout
 
     def errors(self):
         """Frames that the stacks found broken, by name."""

@@ -12,6 +12,7 @@ declare -A packages=(
 	[bench]="gnuplot-nox valgrind"
 	[vm]="qemu-system-x86 linux-image-amd64 cpio kmod ethtool socat"
 	[suricata]="suricata"
+	[ovs]="openvswitch-switch-dpdk"
 )
 
 hugepages_wanted=512

@@ -8,9 +8,9 @@ import struct
 import time
 import unittest
 
+import examples
 import frames
-from harness import PLUGIN, SERIAL, Case, lcore_args, memory_args, wait_until
-from test_apps import example
+from harness import PLUGIN, SERIAL, Case, lcore_args, wait_until
 
 ROUNDS = 100
 ADAPTER_MB = 3000  # the event adapter's test makes half a million mbufs
@@ -47,10 +47,9 @@ def megabytes_available():
 class Sleep(Case):
     def l3fwd(self, host, *options, queues=1):
         config = ",".join(f"({port},{queue},0)" for port in range(2) for queue in range(queues))
-        app = self.own(self.program("l3fwd-power", [
-            example("l3fwd-power"), "-l", "0", "--no-pci", "--no-telemetry", *memory_args(),
-            "-d", PLUGIN, "-a", host.device(0), "-a", host.device(1), "--", "-p", "3", "-P",
-            "--config", config, "--parse-ptype", *options]))
+        app = self.own(self.program("l3fwd-power", examples.argv(
+            "l3fwd-power", [host.device(0), host.device(1)], "-p", "3", "-P", "--config", config,
+            "--parse-ptype", *options)))
         app.expect("entering main .*loop on lcore 0", 40)
         return app
 

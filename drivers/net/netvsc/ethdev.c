@@ -42,7 +42,7 @@ netvsc_configure(struct rte_eth_dev *eth)
 	if (rc != 0)
 		return rc;
 	netvsc_control_begin(port, &op, &netvsc_op_bring_up);
-	rc = netvsc_session_want(port, RTE_MAX(channels, 1u));
+	rc = netvsc_session_want(port, RTE_MAX(channels, 1u), data->mtu);
 	if (rc == 0)
 		netvsc_rss_default(port);
 	netvsc_control_end(port, &op);
@@ -100,41 +100,56 @@ port_unlink_sends(struct rte_eth_dev_data *data)
 			atomic_store(&((struct netvsc_txq *)data->tx_queues[q])->ch->txq, NULL);
 }
 
+int
+netvsc_port_up(struct netvsc_port *port)
+{
+	struct rte_eth_dev_data *data = port->eth->data;
+	uint16_t q;
+	int rc;
+
+	for (q = 0; q < data->nb_tx_queues; q++) {
+		struct netvsc_txq *txq = data->tx_queues[q];
+
+		netvsc_tx_template(txq);
+		atomic_store(&txq->ch->txq, txq);
+	}
+	rc = netvsc_rss_apply(port);
+	if (rc == 0) {
+		rc = netvsc_query_link(port);
+		rc = rc == -EIO ? 0 : rc; /* as when it was attached: the host does not say */
+	}
+	if (rc == 0) {
+		atomic_fetch_or(&port->state, NETVSC_STATE_RUNNING);
+		rc = netvsc_set_filter(port, netvsc_filter_of(data));
+	}
+	if (rc != 0) {
+		atomic_fetch_and(&port->state, ~NETVSC_STATE_RUNNING);
+		port_unlink_sends(data);
+	}
+	return rc;
+}
+
 static int
 netvsc_start(struct rte_eth_dev *eth)
 {
 	struct netvsc_port *port = netvsc_port_of(eth);
 	struct rte_eth_dev_data *data = eth->data;
-	unsigned int q, channels = RTE_MAX(data->nb_rx_queues, data->nb_tx_queues);
+	unsigned int channels = RTE_MAX(data->nb_rx_queues, data->nb_tx_queues);
 	struct hpbus_op op;
 	int rc;
 
 	netvsc_control_begin(port, &op, &netvsc_op_bring_up);
 	rc = netvsc_check_queues(port);
 	if (rc == 0)
-		rc = netvsc_session_want(port, RTE_MAX(channels, 1u));
-	for (q = 0; rc == 0 && q < data->nb_tx_queues; q++) {
-		struct netvsc_txq *txq = data->tx_queues[q];
-
-		netvsc_tx_template(txq);
-		atomic_store(&txq->ch->txq, txq);
-	}
+		rc = netvsc_session_want(port, RTE_MAX(channels, 1u), data->mtu);
 	if (rc == 0)
-		rc = netvsc_rss_apply(port);
-	if (rc == 0)
-		rc = netvsc_query_link(port);
-	if (rc == 0) {
-		atomic_fetch_or(&port->state, NETVSC_STATE_RUNNING);
-		rc = netvsc_set_filter(port, netvsc_filter_of(data));
-	}
+		rc = netvsc_port_up(port);
 	if (rc == 0) {
 		port_queue_states(data, RTE_ETH_QUEUE_STATE_STARTED);
 		port_set_channels(port, NETVSC_CHANNEL_RUNNING);
 		netvsc_link_update(eth, 0);
 		netvsc_set_bursts(eth, true);
 	} else {
-		atomic_fetch_and(&port->state, ~NETVSC_STATE_RUNNING);
-		port_unlink_sends(data);
 		NETVSC_LOG(ERR, port, "cannot start: %s", strerror(-rc));
 	}
 	netvsc_control_end(port, &op);
@@ -185,6 +200,16 @@ port_drain(struct netvsc_port *port)
 	}
 }
 
+void
+netvsc_port_down(struct netvsc_port *port)
+{
+	if (port->session.attached && netvsc_set_filter(port, 0) != 0 &&
+		!atomic_load(&port->bus->gone))
+		NETVSC_LOG(WARNING, port, "the host did not take filter 0");
+	port_drain(port);
+	port_unlink_sends(port->eth->data);
+}
+
 /* Within an operation. */
 static void
 port_stop(struct netvsc_port *port)
@@ -197,11 +222,7 @@ port_stop(struct netvsc_port *port)
 	netvsc_set_bursts(eth, false);
 	/* From here the queues are quiet: no burst is inside, and none that comes goes on. */
 	port_set_channels(port, NETVSC_CHANNEL_OPEN);
-	if (port->session.attached && netvsc_set_filter(port, 0) != 0 &&
-		!atomic_load(&port->bus->gone))
-		NETVSC_LOG(WARNING, port, "the host did not take filter 0");
-	port_drain(port);
-	port_unlink_sends(data);
+	netvsc_port_down(port);
 	for (q = 0; q < data->nb_rx_queues; q++)
 		netvsc_rx_give_back(data->rx_queues[q]);
 	port_queue_states(data, RTE_ETH_QUEUE_STATE_STOPPED);

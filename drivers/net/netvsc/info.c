@@ -146,19 +146,6 @@ netvsc_mac_addr_set(struct rte_eth_dev *eth, struct rte_ether_addr *mac)
 }
 
 int
-netvsc_mtu_set(struct rte_eth_dev *eth, uint16_t mtu)
-{
-	struct netvsc_port *port = netvsc_port_of(eth);
-
-	/* ethdev has checked the limits of dev_info; what the host sends is never longer. */
-	if (mtu > port->limits.mtu) {
-		NETVSC_LOG(ERR, port, "MTU %u: the host allows %u", mtu, port->limits.mtu);
-		return -EINVAL;
-	}
-	return netvsc_check_pools(port, mtu);
-}
-
-int
 netvsc_burst_mode(struct rte_eth_dev *eth, uint16_t queue, struct rte_eth_burst_mode *mode)
 {
 	snprintf(mode->info, sizeof(mode->info), "Scalar, copy");

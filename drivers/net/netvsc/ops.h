@@ -24,6 +24,16 @@ struct netvsc_port;
 extern const struct eth_dev_ops netvsc_ops;
 /** What the bursts of the port run into: ours, or functions that do nothing. */
 void netvsc_set_bursts(struct rte_eth_dev *eth, bool on);
+/**
+ * The session carries frames, as everything is configured; no channel runs yet. Control side.
+ * @return 0 or a negative errno: it does not
+ */
+int netvsc_port_up(struct netvsc_port *port);
+/**
+ * It does not any more: no channel runs, the host delivers nothing, what was in flight has come
+ * back, or the session is over.
+ */
+void netvsc_port_down(struct netvsc_port *port);
 /** Free what belongs to a port, which is not attached; not the structure itself. */
 void netvsc_port_free(struct netvsc_port *port);
 
@@ -37,9 +47,17 @@ int netvsc_promiscuous_disable(struct rte_eth_dev *eth);
 int netvsc_allmulticast_enable(struct rte_eth_dev *eth);
 int netvsc_allmulticast_disable(struct rte_eth_dev *eth);
 int netvsc_mac_addr_set(struct rte_eth_dev *eth, struct rte_ether_addr *mac);
-int netvsc_mtu_set(struct rte_eth_dev *eth, uint16_t mtu);
 int netvsc_burst_mode(struct rte_eth_dev *eth, uint16_t queue, struct rte_eth_burst_mode *mode);
 int netvsc_fw_version(struct rte_eth_dev *eth, char *text, size_t size);
+
+/* ---- mtu.c ---- */
+
+/**
+ * Change the MTU, stopped or started: with a session for another size of frames where that is
+ * needed. What is configured stays; if the host does not allow it, the port goes on with the one
+ * that it has.
+ */
+int netvsc_mtu_set(struct rte_eth_dev *eth, uint16_t mtu);
 
 /* ---- rss.c ---- */
 

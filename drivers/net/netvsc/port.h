@@ -43,6 +43,7 @@ extern int netvsc_logtype;
 			RTE_FMT_TAIL(__VA_ARGS__, )))
 
 #define NETVSC_DEFAULT_MTU 1500u
+#define NETVSC_MAX_MTU	   9216u /**< that a host is asked for; none is known to have more */
 #define NETVSC_UNDIVIDED   UINT32_MAX
 #define NETVSC_RETA_MAX	   NDIS_RSS_TABLE_ENTRIES
 #define NETVSC_RSS_KEY_LEN 40u
@@ -85,10 +86,12 @@ struct netvsc_session {
 	struct rte_ether_addr mac;	   /**< that the host knows the port by */
 	uint32_t recv_section, recv_count; /**< bytes of a section, sections */
 	uint32_t send_section, send_count;
-	uint32_t max_messages;	 /**< RNDIS messages per send */
-	uint32_t max_transfer;	 /**< bytes of RNDIS per send */
-	uint32_t alignment;	 /**< of messages in one send */
-	uint32_t asked_mtu, mtu; /**< what we asked for, and what the host allows of it */
+	uint32_t max_messages; /**< RNDIS messages per send */
+	uint32_t max_transfer; /**< bytes of RNDIS per send */
+	uint32_t alignment;    /**< of messages in one send */
+	uint32_t asked_mtu;    /**< IP MTU that we asked for */
+	uint32_t host_mtu;     /**< ... that the host allows of it, 0: it does not say */
+	uint32_t mtu;	       /**< ... of which frames can be sent, too */
 	uint32_t max_queues;
 	uint32_t n_channels; /**< open, including the primary */
 	uint32_t filter;     /**< packet filter as last set */
@@ -103,7 +106,7 @@ extern const struct netvsc_session netvsc_session_none;
 /** What dev_info tells, attached or not: what the last session that came up had. */
 struct netvsc_limits {
 	uint32_t nvsp_version;
-	uint32_t mtu;
+	uint32_t mtu; /**< largest that any session was seen to have */
 	uint32_t max_queues;
 	uint32_t reta_size;
 	uint32_t rss_caps;

@@ -14,7 +14,7 @@ static void
 test_the_ladder(void)
 {
 	static const enum rung order[] = {INIT, OTHER, OTHER, RECV_BUF, SEND_BUF, RNDIS_INIT,
-		FILTER, MAC, FRAME_SIZE, OFFLOADS, MEDIA, SPEED, RSS, SUBCHANNELS};
+		FILTER, MAC, FRAME_SIZE, OFFLOAD_CAPS, OFFLOADS, MEDIA, SPEED, RSS, SUBCHANNELS};
 
 	REQUIRE(ladder_begin(true));
 	CU_ASSERT_EQUAL(ladder_attach(CHANNELS, 1500), 0);
@@ -126,6 +126,15 @@ static const struct misdeed {
 	{FRAME_SIZE, WRONG_TYPE, -EPROTO},
 	{FRAME_SIZE, SILENT, -ETIMEDOUT},
 	{FRAME_SIZE, VANISH, -ENODEV},
+	{OFFLOAD_CAPS, REFUSE, 0},
+	{OFFLOAD_CAPS, NOT_SUPPORTED, 0},
+	{OFFLOAD_CAPS, UNSENT, 0},
+	{OFFLOAD_CAPS, EMPTY, 0},
+	{OFFLOAD_CAPS, ODD, 0},
+	{OFFLOAD_CAPS, SHORT, -EPROTO},
+	{OFFLOAD_CAPS, WRONG_TYPE, -EPROTO},
+	{OFFLOAD_CAPS, SILENT, -ETIMEDOUT},
+	{OFFLOAD_CAPS, VANISH, -ENODEV},
 	{OFFLOADS, REFUSE, 0},
 	{OFFLOADS, NOT_SUPPORTED, 0},
 	{OFFLOADS, UNSENT, 0},
@@ -183,6 +192,7 @@ misdo(const struct misdeed *m)
 		ladder_check_attached(channels);
 		if (m->rung == RSS)
 			CU_ASSERT_EQUAL(f.port.session.max_queues, 1);
+		CU_ASSERT_EQUAL(f.port.limits.offloads.can != 0, m->rung != OFFLOAD_CAPS);
 		if (m->rung == SEND_BUF)
 			CU_ASSERT_EQUAL(f.port.session.send_count, 0);
 		CU_ASSERT_EQUAL(netvsc_session_end(&f.port), 0);

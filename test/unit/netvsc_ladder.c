@@ -96,6 +96,7 @@ nvsp_answer(const struct fixture_packet *pkt, const struct nvsp_message *asked, 
 static uint32_t
 query_info(enum rung rung, enum deed deed, uint8_t *info)
 {
+	struct ndis_offloads offloads = {.tso4_max = 65535, .tso6_max = 65535};
 	uint32_t value;
 
 	switch (rung) {
@@ -109,6 +110,10 @@ query_info(enum rung rung, enum deed deed, uint8_t *info)
 			return 4;
 		return (uint32_t)ndis_build_rss_caps(info, 64, NDIS_VERSION_6_30,
 			NDIS_RSS_CAP_TCP_IPV4 | NDIS_RSS_CAP_TCP_IPV6, CHANNELS);
+	case OFFLOAD_CAPS:
+		offloads.can = deed == ODD ? 0 : NDIS_CAN_ALL;
+		value = (uint32_t)ndis_build_offload_caps(info, 256, &offloads);
+		return deed == ODD ? 100 : value;
 	case FRAME_SIZE:
 		value = host.mtu <= host.max_mtu ? host.mtu : host.clamps ? host.max_mtu : 1500;
 		break;
@@ -132,7 +137,7 @@ rndis_answer(const struct fixture_packet *pkt, const struct rndis_control *asked
 	uint32_t status = deed == REFUSE	  ? RNDIS_STATUS_FAILURE
 			  : deed == NOT_SUPPORTED ? RNDIS_STATUS_NOT_SUPPORTED
 						  : RNDIS_STATUS_SUCCESS;
-	uint8_t msg[256], info[64];
+	uint8_t msg[512], info[256];
 	struct vmbus_xfer_range range;
 	int len = 0;
 
@@ -176,6 +181,8 @@ rung_of_oid(uint32_t oid)
 		return USER_MAC;
 	case OID_GEN_MAXIMUM_FRAME_SIZE:
 		return FRAME_SIZE;
+	case OID_TCP_OFFLOAD_HARDWARE_CAPS:
+		return OFFLOAD_CAPS;
 	case OID_TCP_OFFLOAD_PARAMETERS:
 		return OFFLOADS;
 	case OID_GEN_MEDIA_CONNECT_STATUS:

@@ -25,6 +25,7 @@ enum rung {
 	MAC,
 	USER_MAC,
 	FRAME_SIZE,
+	OFFLOAD_CAPS,
 	OFFLOADS,
 	MEDIA,
 	SPEED,

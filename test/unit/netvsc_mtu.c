@@ -214,7 +214,7 @@ static void
 test_every_misdeed_while_the_mtu_changes(void)
 {
 	static const enum rung rungs[] = {RECV_BUF, SEND_BUF, RNDIS_INIT, FILTER, MAC, FRAME_SIZE,
-		OFFLOADS, MEDIA, SPEED, RSS, SUBCHANNELS};
+		OFFLOAD_CAPS, OFFLOADS, MEDIA, SPEED, RSS, SUBCHANNELS};
 	static const enum deed deeds[] = {REFUSE, SHORT, WRONG_TYPE, ODD, SILENT, VANISH};
 	size_t i, d;
 	int rc;

@@ -14,6 +14,7 @@
 #include "drivers/net/netvsc/channel.h"
 #include "drivers/net/netvsc/compat.h"
 #include "drivers/net/netvsc/control.h"
+#include "drivers/net/netvsc/offload.h"
 #include "drivers/net/netvsc/ops.h"
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/rx.h"
@@ -113,7 +114,9 @@ netvsc_port_up(struct netvsc_port *port)
 		netvsc_tx_template(txq);
 		atomic_store(&txq->ch->txq, txq);
 	}
-	rc = netvsc_rss_apply(port);
+	rc = netvsc_offload_apply(port);
+	if (rc == 0)
+		rc = netvsc_rss_apply(port);
 	if (rc == 0) {
 		rc = netvsc_query_link(port);
 		rc = rc == -EIO ? 0 : rc; /* as when it was attached: the host does not say */

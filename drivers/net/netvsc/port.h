@@ -98,7 +98,9 @@ struct netvsc_session {
 	bool recv_connected, send_connected;
 	uint32_t control_section; /**< section kept for control messages in copy-only mode */
 	uint32_t reta_size;
-	uint32_t rss_caps; /**< NDIS capability flags, 0 = the host has none */
+	uint32_t rss_caps;	       /**< NDIS capability flags, 0 = the host has none */
+	struct ndis_offloads offloads; /**< that the host can do */
+	uint32_t offloads_on;	       /**< and does: NDIS_CAN_* */
 };
 
 extern const struct netvsc_session netvsc_session_none;
@@ -110,6 +112,7 @@ struct netvsc_limits {
 	uint32_t max_queues;
 	uint32_t reta_size;
 	uint32_t rss_caps;
+	struct ndis_offloads offloads;
 };
 
 /** What the host said of the link last. */

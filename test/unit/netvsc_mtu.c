@@ -185,8 +185,15 @@ test_an_mtu_that_the_host_does_not_allow_any_more(void)
 	check_running(1500);
 	check_frames(1514);
 	CU_ASSERT_EQUAL(f.data.mtu, 1500);
-	/* And it is told so from now on, without a word to the host. */
-	CU_ASSERT_EQUAL(f.port.limits.mtu, 1500);
+	/* It may allow it again. */
+	CU_ASSERT_EQUAL(f.port.limits.mtu, 9216);
+	host.max_mtu = 9216;
+	CU_ASSERT_EQUAL(set(JUMBO), 0);
+	check_running(JUMBO);
+	/* One that says how much there is now is believed, and not asked again. */
+	host.max_mtu = 4000;
+	CU_ASSERT_EQUAL(set(8000), -EINVAL);
+	CU_ASSERT_EQUAL(f.port.limits.mtu, 4000);
 	memset(host.asked, 0, sizeof(host.asked));
 	CU_ASSERT_EQUAL(set(JUMBO), -EINVAL);
 	CU_ASSERT_EQUAL(host.asked[INIT], 0);

@@ -177,9 +177,12 @@ attach_tell(struct netvsc_port *port)
 	const struct netvsc_session *s = &port->session;
 	uint32_t mtu = port->limits.mtu;
 
-	/* One that asked for less says nothing of what there is, one that got less than before
-	 * does. */
-	if (s->mtu > mtu || (s->mtu < s->asked_mtu && s->asked_mtu <= mtu))
+	/*
+	 * A session that asked for less says nothing of what there is, nor does a host that has its
+	 * usual MTU instead of one that it had before: it may have that again.
+	 */
+	if (s->mtu > mtu ||
+		(s->mtu < s->asked_mtu && s->asked_mtu <= mtu && s->host_mtu > NETVSC_DEFAULT_MTU))
 		mtu = s->mtu;
 	port->limits = (struct netvsc_limits){
 		.nvsp_version = s->nvsp_version,

@@ -123,7 +123,7 @@ netvsc_port_up(struct netvsc_port *port)
 	}
 	if (rc == 0) {
 		atomic_fetch_or(&port->state, NETVSC_STATE_RUNNING);
-		rc = netvsc_set_filter(port, netvsc_filter_of(data));
+		rc = netvsc_set_filter(port, netvsc_filter_of(port));
 	}
 	if (rc != 0) {
 		atomic_fetch_and(&port->state, ~NETVSC_STATE_RUNNING);
@@ -142,6 +142,7 @@ netvsc_start(struct rte_eth_dev *eth)
 	int rc;
 
 	netvsc_control_begin(port, &op, &netvsc_op_bring_up);
+	atomic_fetch_and(&port->state, ~NETVSC_STATE_LINK_DOWN);
 	rc = netvsc_check_queues(port);
 	if (rc == 0)
 		rc = netvsc_session_want(port, RTE_MAX(channels, 1u), data->mtu);
@@ -349,6 +350,9 @@ const struct eth_dev_ops netvsc_ops = {
 	.promiscuous_disable = netvsc_promiscuous_disable,
 	.allmulticast_enable = netvsc_allmulticast_enable,
 	.allmulticast_disable = netvsc_allmulticast_disable,
+	.set_mc_addr_list = netvsc_set_mc_addr_list,
+	.dev_set_link_up = netvsc_set_link_up,
+	.dev_set_link_down = netvsc_set_link_down,
 	.mac_addr_set = netvsc_mac_addr_set,
 	.mtu_set = netvsc_mtu_set,
 	.stats_get = netvsc_compat_stats_get,
@@ -370,5 +374,6 @@ const struct eth_dev_ops netvsc_ops = {
 	.rss_hash_update = netvsc_rss_hash_update,
 	.rss_hash_conf_get = netvsc_rss_hash_conf_get,
 	.fw_version_get = netvsc_fw_version,
+	.get_reg = netvsc_get_reg,
 	.eth_dev_priv_dump = netvsc_priv_dump,
 };

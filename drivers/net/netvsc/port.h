@@ -49,9 +49,10 @@ extern int netvsc_logtype;
 #define NETVSC_RSS_KEY_LEN 40u
 
 /** Bits of netvsc_port.state, an early exit for bursts; netvsc_channel.state decides. */
-#define NETVSC_STATE_RUNNING 0x1u
-#define NETVSC_STATE_GONE    0x2u /**< the host or the device went away */
-#define NETVSC_STATE_BROKEN  0x4u /**< the host broke the protocol; needs reset */
+#define NETVSC_STATE_RUNNING   0x1u
+#define NETVSC_STATE_GONE      0x2u /**< the host or the device went away */
+#define NETVSC_STATE_BROKEN    0x4u /**< the host broke the protocol; needs reset */
+#define NETVSC_STATE_LINK_DOWN 0x8u /**< the application has taken the link down */
 
 /** Bits of netvsc_port.events: set anywhere, handled by the housekeeping alarm. */
 #define NETVSC_EVENT_LINK  0x1u
@@ -66,8 +67,9 @@ struct netvsc_txq;
 struct netvsc_config {
 	bool mac_user; /**< the application has set the address: */
 	struct rte_ether_addr mac;
-	uint64_t rss_hf; /**< as asked for; the host may not have all of it */
-	bool reta_user;	 /**< the table is the user's, not derived */
+	uint32_t n_multicast; /**< addresses in its multicast list */
+	uint64_t rss_hf;      /**< as asked for; the host may not have all of it */
+	bool reta_user;	      /**< the table is the user's, not derived */
 	uint16_t reta[NETVSC_RETA_MAX];
 	uint8_t rss_key[NETVSC_RSS_KEY_LEN];
 

@@ -339,7 +339,7 @@ ladder_begin_as(struct fixture_conf conf)
 	f.data.mac_addrs = &ladder_told;
 	f.on_signal = ladder_on_signal;
 	f.on_signal_again = ladder_on_signal_again;
-	f.port.config.reta_user = false;
+	f.port.config.rss.user = false;
 	atomic_store(&f.port.state, 0);
 	for (i = 0; i < CHANNELS; i++)
 		netvsc_channel_set(fixture_channel(&f, i), NETVSC_CHANNEL_OPEN);

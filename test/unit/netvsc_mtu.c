@@ -31,6 +31,8 @@ start_as(const struct fixture_conf *conf)
 	f.data.dev_conf.rx_adv_conf.rss_conf.rss_hf = RTE_ETH_RSS_NONFRAG_IPV4_TCP;
 	CU_ASSERT_EQUAL(netvsc_session_want(&f.port, CHANNELS, 1500), 0);
 	netvsc_rss_default(&f.port);
+	for (i = 0; i < CHANNELS; i++)
+		f.data.rx_queue_state[i] = RTE_ETH_QUEUE_STATE_STARTED;
 	CU_ASSERT_EQUAL(netvsc_port_up(&f.port), 0);
 	for (i = 0; i < CHANNELS; i++)
 		netvsc_channel_set(fixture_channel(&f, i), NETVSC_CHANNEL_RUNNING);
@@ -158,8 +160,8 @@ test_what_is_configured_survives_a_change(void)
 	REQUIRE(start());
 	CU_ASSERT_EQUAL(netvsc_mac_addr_set(&f.eth, &mac), 0);
 	f.data.all_multicast = 1;
-	f.port.config.reta[5] = 2;
-	f.port.config.reta_user = true;
+	f.port.config.rss.reta[5] = 2;
+	f.port.config.rss.user = true;
 	rss = host.asked[RSS];
 	memset(host.asked, 0, sizeof(host.asked));
 	host.rss_sets = 0;
@@ -172,7 +174,7 @@ test_what_is_configured_survives_a_change(void)
 	/* Off and on, from what was configured: the second one is the last that was set. */
 	CU_ASSERT_EQUAL(host.rss_sets, 2);
 	CU_ASSERT_EQUAL(host.rss_entry, 2);
-	CU_ASSERT_EQUAL(f.port.config.reta[5], 2);
+	CU_ASSERT_EQUAL(f.port.config.rss.reta[5], 2);
 	finish();
 }
 

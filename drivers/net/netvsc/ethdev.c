@@ -20,6 +20,7 @@
 #include "drivers/net/netvsc/rx.h"
 #include "drivers/net/netvsc/stats.h"
 #include "drivers/net/netvsc/tx.h"
+#include "drivers/net/netvsc/tx_offload.h"
 
 RTE_LOG_REGISTER(netvsc_logtype, pmd.net.hyperpoll, NOTICE);
 
@@ -72,6 +73,7 @@ netvsc_set_bursts(struct rte_eth_dev *eth, bool on)
 
 	eth->rx_pkt_burst = on ? netvsc_rx_burst : rte_eth_pkt_burst_dummy;
 	eth->tx_pkt_burst = on ? netvsc_tx_burst : rte_eth_pkt_burst_dummy;
+	eth->tx_pkt_prepare = netvsc_tx_prepare;
 	if (on)
 		return; /* ethdev copies them when the start has succeeded */
 	if (fp->rx_pkt_burst == netvsc_rx_burst)
@@ -114,6 +116,8 @@ netvsc_port_up(struct netvsc_port *port)
 		netvsc_tx_template(txq);
 		atomic_store(&txq->ch->txq, txq);
 	}
+	for (q = 0; q < data->nb_rx_queues; q++)
+		netvsc_rxq_apply(data->rx_queues[q]);
 	rc = netvsc_offload_apply(port);
 	if (rc == 0)
 		rc = netvsc_rss_apply(port);
@@ -147,13 +151,18 @@ netvsc_start(struct rte_eth_dev *eth)
 	if (rc == 0)
 		rc = netvsc_session_want(port, RTE_MAX(channels, 1u), data->mtu);
 	if (rc == 0)
-		rc = netvsc_port_up(port);
+		rc = netvsc_intr_start(port);
 	if (rc == 0) {
 		port_queue_states(data, RTE_ETH_QUEUE_STATE_STARTED);
+		rc = netvsc_port_up(port);
+	}
+	if (rc == 0) {
 		port_set_channels(port, NETVSC_CHANNEL_RUNNING);
 		netvsc_link_update(eth, 0);
 		netvsc_set_bursts(eth, true);
 	} else {
+		port_queue_states(data, RTE_ETH_QUEUE_STATE_STOPPED);
+		netvsc_intr_stop(port);
 		NETVSC_LOG(ERR, port, "cannot start: %s", strerror(-rc));
 	}
 	netvsc_control_end(port, &op);
@@ -226,6 +235,7 @@ port_stop(struct netvsc_port *port)
 	netvsc_set_bursts(eth, false);
 	/* From here the queues are quiet: no burst is inside, and none that comes goes on. */
 	port_set_channels(port, NETVSC_CHANNEL_OPEN);
+	netvsc_intr_stop(port);
 	netvsc_port_down(port);
 	for (q = 0; q < data->nb_rx_queues; q++)
 		netvsc_rx_give_back(data->rx_queues[q]);
@@ -319,6 +329,7 @@ netvsc_close(struct rte_eth_dev *eth)
 	 * cut off may, too: its connection is closed and there is no better fence.
 	 */
 	port->bus->backend->close(port->bus);
+	netvsc_intr_free(port);
 	for (q = 0; q < data->nb_rx_queues; q++)
 		netvsc_rx_queue_release(eth, q);
 	port->unfenced = false;
@@ -355,6 +366,10 @@ const struct eth_dev_ops netvsc_ops = {
 	.dev_set_link_down = netvsc_set_link_down,
 	.mac_addr_set = netvsc_mac_addr_set,
 	.mtu_set = netvsc_mtu_set,
+	.vlan_offload_set = netvsc_vlan_offload_set,
+	.vlan_strip_queue_set = netvsc_vlan_strip_queue_set,
+	.dev_supported_ptypes_get = netvsc_compat_ptypes_get,
+	.dev_ptypes_set = netvsc_ptypes_set,
 	.stats_get = netvsc_compat_stats_get,
 	.stats_reset = netvsc_stats_reset,
 	.xstats_get = netvsc_xstats_get,
@@ -364,6 +379,9 @@ const struct eth_dev_ops netvsc_ops = {
 	.rx_queue_release = netvsc_rx_queue_release,
 	.tx_queue_setup = netvsc_tx_queue_setup,
 	.tx_queue_release = netvsc_tx_queue_release,
+	.rx_queue_intr_enable = netvsc_rx_queue_intr_enable,
+	.rx_queue_intr_disable = netvsc_rx_queue_intr_disable,
+	.get_monitor_addr = netvsc_get_monitor_addr,
 	.rxq_info_get = netvsc_rxq_info_get,
 	.txq_info_get = netvsc_txq_info_get,
 	.rx_burst_mode_get = netvsc_burst_mode,

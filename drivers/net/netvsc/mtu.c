@@ -58,6 +58,7 @@ mtu_change_started(struct netvsc_port *port, uint32_t mtu)
 	rc = mtu_have_or_keep(port, mtu, &lost);
 	for (i = 0; !lost && i < RTE_MIN(n, port->session.n_channels); i++)
 		netvsc_channel_set(port->channels[i], states[i]);
+	netvsc_intr_wake(port); /* who armed the ring that was */
 	if (lost)
 		netvsc_port_broken(port, "the port did not come up again with another MTU");
 	else /* whatever the other session met with */

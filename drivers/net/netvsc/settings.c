@@ -153,6 +153,7 @@ port_set_link(struct rte_eth_dev *eth, bool down)
 			atomic_fetch_xor(&port->state, NETVSC_STATE_LINK_DOWN);
 		else if (down)
 			port_drop_received(port);
+		netvsc_intr_wake(port); /* who was told not to sleep, or sleeps */
 		atomic_fetch_or(&port->events, NETVSC_EVENT_LINK);
 	}
 	netvsc_control_end(port, &op);

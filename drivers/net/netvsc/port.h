@@ -59,6 +59,7 @@ extern int netvsc_logtype;
 #define NETVSC_EVENT_FLAP  0x8u /**< announce the link as down, then up (network change) */
 
 struct netvsc_channel;
+struct netvsc_rx_lender;
 struct netvsc_txq;
 
 /** Receive side scaling as the application wants it; rss.c. */
@@ -78,6 +79,7 @@ struct netvsc_config {
 
 	/* Devargs. */
 	uint32_t tx_copybreak;
+	uint32_t rx_copybreak; /**< longer frames stay where they are; NETVSC_RX_COPY_ALL */
 	uint32_t latency_ns;
 };
 
@@ -146,7 +148,8 @@ struct netvsc_port {
 	struct netvsc_limits limits;
 	struct netvsc_link link;
 	struct netvsc_section_pool sections;
-	uint32_t section_queues; /**< queues the pool is divided for, or NETVSC_UNDIVIDED */
+	struct netvsc_rx_lender *lender; /**< NULL: receive copies all */
+	uint32_t section_queues;	 /**< queues the pool is divided for, or NETVSC_UNDIVIDED */
 
 	struct netvsc_request request;
 	uint64_t next_trans_id;

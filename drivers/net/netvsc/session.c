@@ -10,6 +10,7 @@
 #include "drivers/net/netvsc/attach.h"
 #include "drivers/net/netvsc/ops.h"
 #include "drivers/net/netvsc/port.h"
+#include "drivers/net/netvsc/rx.h"
 #include "drivers/net/netvsc/tx.h"
 
 /* Divide the send sections anew; nothing is in flight. */
@@ -89,7 +90,9 @@ netvsc_session_want(struct netvsc_port *port, unsigned int channels)
 		return port->section_queues == data->nb_tx_queues
 			       ? 0
 			       : session_divide(port, data->nb_tx_queues);
-	rc = netvsc_session_end(port);
+	rc = netvsc_rx_lender_check(port);
+	if (rc == 0)
+		rc = netvsc_session_end(port);
 	if (rc == 0)
 		rc = netvsc_attach(port, channels, mtu);
 	/* In every case: the sections of the send buffer may have another size and number now. */
@@ -113,7 +116,9 @@ netvsc_session_renew(struct netvsc_port *port)
 {
 	int rc;
 
-	rc = netvsc_session_end(port);
+	rc = netvsc_rx_lender_check(port);
+	if (rc == 0)
+		rc = netvsc_session_end(port);
 	if (rc == 0)
 		rc = netvsc_attach(port, 1, NETVSC_DEFAULT_MTU);
 	if (rc == 0)

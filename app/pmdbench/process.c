@@ -46,7 +46,7 @@ set_rig(const struct process_options *options, const struct process *process, co
 		return rc;
 	setenv("RIG_SOCKETS", path, 1);
 	/* As kernels that mask interrupts when the device is opened; in-tree never does itself. */
-	setenv("RIG_MASK_AT_OPEN", "1", 1);
+	setenv("RIG_MASKS", "1", 1);
 	if (process->pmd == BENCH_HYPERPOLL_UIO)
 		setenv("RIG_IOVA", "pa", 1);
 	setenv("LD_PRELOAD", options->rig, 1);

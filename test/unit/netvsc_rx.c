@@ -687,42 +687,6 @@ test_pinned_buffers_stay_external(void)
 	fixture_end(&f);
 }
 
-/* The host does not read: completions wait, none is lost, and at the end reception stops (X10). */
-static void
-test_completions_wait_for_a_full_ring(void)
-{
-	const struct fixture_conf conf = {.mbufs = 4095};
-	struct fixture_packet pkt;
-	uint64_t next = 0;
-	unsigned int n = 0, total = 0, i;
-
-	REQUIRE(fixture_begin(&f, &conf));
-	fixture_fill_out(&f, 0);
-	do {
-		for (i = 0; i < 32; i++)
-			CU_ASSERT_EQUAL(fixture_frames(&f, 0, total + i, i, 1, 60, i), 0);
-		fixture_publish(&f, 0);
-		n = burst(32);
-		free_got(n);
-		total += n;
-	} while (n == 32 && total < 5000);
-	CU_ASSERT_EQUAL(total, 1024);
-	CU_ASSERT(counts()->done_deferred > 0);
-	/* Of what comes now nothing was lost either: the host reads again. */
-	while (next < 1024 + 32) {
-		while (fixture_read(&f, 0, &pkt))
-			if (pkt.desc.type == VMBUS_PACKET_COMPLETION) {
-				CU_ASSERT_EQUAL(pkt.desc.trans_id, next);
-				next++;
-			}
-		n = burst(32);
-		free_got(n);
-		total += n;
-	}
-	CU_ASSERT_EQUAL(total, 1024 + 32);
-	fixture_end(&f);
-}
-
 /* A host that never stops does not hold the lcore. */
 static void
 test_budget_of_a_burst(void)
@@ -975,7 +939,6 @@ static const struct unit_test tests[] = {
 	{"no mbufs", test_no_mbufs},
 	{"frames longer than mbufs", test_frames_longer_than_mbufs},
 	{"pinned buffers stay external", test_pinned_buffers_stay_external},
-	{"completions wait for a full ring (X10)", test_completions_wait_for_a_full_ring},
 	{"the budget of a burst", test_budget_of_a_burst},
 	{"a signal for room", test_signal_for_room},
 	{"broken descriptors", test_broken_descriptors},

@@ -75,10 +75,6 @@ netvsc_check_conf(struct netvsc_port *port, const struct rte_eth_conf *conf)
 			rss->rss_key_len);
 		return -EINVAL;
 	}
-	if (conf->intr_conf.rxq != 0) {
-		NETVSC_LOG(ERR, port, "receive interrupts (intr_conf.rxq) are not supported");
-		return -ENOTSUP;
-	}
 	/* Nobody else refuses it, and applications set it everywhere. */
 	if (conf->lpbk_mode != 0)
 		NETVSC_LOG(NOTICE, port, "lpbk_mode %u: the port has no loopback, frames go out",

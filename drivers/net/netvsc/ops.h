@@ -86,6 +86,26 @@ int netvsc_events_start(struct netvsc_port *port);
 /** No tick runs after this; control_lock must not be held. */
 void netvsc_events_stop(struct netvsc_port *port);
 
+/* ---- intr.c ---- */
+
+struct rte_power_monitor_cond;
+
+/**
+ * The port is about to run: if the application wants receive interrupts, there is a descriptor for
+ * each receive queue in eth->intr_handle. Control side, channels open.
+ * @return 0, or a negative errno
+ */
+int netvsc_intr_start(struct netvsc_port *port);
+/** No queue is armed, no epoll set has the descriptors any more. Channels are not running. */
+void netvsc_intr_stop(struct netvsc_port *port);
+/** The port is closed, and so is the bus's backend. */
+void netvsc_intr_free(struct netvsc_port *port);
+/** Wake up whoever waits for a queue: something else has happened. Never waits. */
+void netvsc_intr_wake(struct netvsc_port *port);
+int netvsc_rx_queue_intr_enable(struct rte_eth_dev *eth, uint16_t queue);
+int netvsc_rx_queue_intr_disable(struct rte_eth_dev *eth, uint16_t queue);
+int netvsc_get_monitor_addr(void *rxq, struct rte_power_monitor_cond *cond);
+
 /* ---- devargs.c ---- */
 
 /**

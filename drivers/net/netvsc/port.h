@@ -31,6 +31,7 @@
 #include <ethdev_driver.h>
 
 #include "drivers/bus/vmbus/bus.h"
+#include "drivers/net/netvsc/channel.h"
 #include "drivers/net/netvsc/control.h"
 #include "drivers/net/netvsc/sections.h"
 #include "drivers/net/netvsc/stats.h"
@@ -56,7 +57,8 @@ extern int netvsc_logtype;
 #define NETVSC_EVENT_LINK  0x1u
 #define NETVSC_EVENT_GONE  0x2u
 #define NETVSC_EVENT_RESET 0x4u
-#define NETVSC_EVENT_FLAP  0x8u /**< announce the link as down, then up (network change) */
+#define NETVSC_EVENT_FLAP  0x8u	 /**< announce the link as down, then up (network change) */
+#define NETVSC_EVENT_WAKE  0x10u /**< wake up whoever waits for a queue */
 
 struct netvsc_channel;
 struct netvsc_rx_lender;
@@ -132,6 +134,7 @@ struct netvsc_port {
 	_Atomic uint32_t state;
 	_Atomic uint32_t events;
 	atomic_bool alarm_stop;
+	_Atomic uint32_t n_intr;      /**< receive queues that can be armed (intr.c) */
 	pthread_mutex_t control_lock; /**< netvsc_control_begin() */
 	struct netvsc_counts counts;
 
@@ -149,6 +152,7 @@ struct netvsc_port {
 	struct netvsc_link link;
 	struct netvsc_section_pool sections;
 	struct netvsc_rx_lender *lender; /**< NULL: receive copies all */
+	struct netvsc_rx_pool done_pool; /**< of this session */
 	uint32_t section_queues;	 /**< queues the pool is divided for, or NETVSC_UNDIVIDED */
 
 	struct netvsc_request request;

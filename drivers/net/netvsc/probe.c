@@ -36,10 +36,10 @@ netvsc_port_free(struct netvsc_port *port)
 	netvsc_section_pool_free(&port->sections);
 	for (i = 0; i < HPBUS_MAX_CHANNELS; i++)
 		if (port->channels[i] != NULL) {
-			rte_free(port->channels[i]->done);
 			rte_free(port->channels[i]);
 			port->channels[i] = NULL;
 		}
+	netvsc_rx_pool_free(&port->done_pool);
 	rte_memzone_free(port->control_zone);
 	port->control_zone = NULL;
 	pthread_mutex_destroy(&port->control_lock);

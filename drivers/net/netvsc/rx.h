@@ -4,8 +4,8 @@
  * The inbound direction. rx.c is a burst, from the ring to the caller's array; rx_place.c places
  * frames that do not go into one mbuf as they are, rx_describe.h says what their mbufs tell;
  * rx_ring.c is what else comes in: dispatch of completions and control messages, scanning ahead of
- * receive, receive completions; rx_transfer.c lets others than the burst read a transfer packet;
- * rxq.c sets queues up, and rx_offload.c says what for.
+ * receive; rx_done.c completes what was received; rx_transfer.c lets others than the burst read a
+ * transfer packet; rxq.c sets queues up, and rx_offload.c says what for.
  */
 #ifndef HP_NETVSC_RX_H
 #define HP_NETVSC_RX_H
@@ -166,23 +166,6 @@ void netvsc_rx_scan(struct netvsc_channel *ch);
 void netvsc_rx_drain(struct netvsc_channel *ch);
 /** Scan if the lock can be had; @p misses bounds how often it may fail. */
 void netvsc_rx_try_scan(struct netvsc_channel *ch, uint16_t *misses);
-/** Remember that a transfer packet must be completed; rx_lock held. */
-static inline void
-netvsc_rx_complete(struct netvsc_channel *ch, uint64_t trans_id, bool ok)
-{
-	struct netvsc_rx_done *done = &ch->done[ch->done_head++ & ch->done_mask];
-
-	done->trans_id = trans_id;
-	done->status = ok ? NVSP_STATUS_SUCCESS : NVSP_STATUS_FAILURE;
-}
-/** Room for one more netvsc_rx_complete()? rx_lock held. */
-static inline bool
-netvsc_rx_complete_room(const struct netvsc_channel *ch)
-{
-	return ch->done_head - ch->done_tail <= ch->done_mask;
-}
-/** Publish what was consumed and send waiting completions; rx_lock held. */
-void netvsc_rx_flush(struct netvsc_channel *ch);
 /**
  * Anything but a transfer packet, at ring index @p at; rx_lock held.
  * @param pkt its descriptor, checked
@@ -217,6 +200,39 @@ netvsc_rx_consume(struct netvsc_channel *ch, uint32_t total)
 	/* A host that changes lengths between scan and receive gets no more than it deserves. */
 	ch->ahead = ch->ahead > total ? ch->ahead - total : 0;
 }
+
+/* ---- rx_done.c ---- */
+
+/** Nothing waits on the channel, which is another one now. Control side. */
+void netvsc_rx_done_begin(struct netvsc_channel *ch);
+/** Remember that a transfer packet must be completed; there is room, rx_lock held. */
+static inline void
+netvsc_rx_complete(struct netvsc_channel *ch, uint64_t trans_id, bool ok)
+{
+	struct netvsc_rx_done *done = &ch->done[ch->done_head++ % NETVSC_DONE_MAX];
+
+	done->trans_id = trans_id;
+	done->status = ok ? NVSP_STATUS_SUCCESS : NVSP_STATUS_FAILURE;
+}
+/** The channel's own memory for completions is full: move some to the port's. @return whether */
+bool netvsc_rx_make_room(struct netvsc_channel *ch);
+/** Room for one more netvsc_rx_complete()? rx_lock held. */
+static inline bool
+netvsc_rx_complete_room(struct netvsc_channel *ch)
+{
+	return likely(ch->done_head - ch->done_tail < NETVSC_DONE_MAX) || netvsc_rx_make_room(ch);
+}
+/** Publish what was consumed and send waiting completions; rx_lock held. */
+void netvsc_rx_flush(struct netvsc_channel *ch);
+
+/**
+ * Memory of a port for completions that wait for the host to read.
+ * @param sections of the receive buffer: the most that can be outstanding
+ * @return 0 or -ENOMEM; control side
+ */
+int netvsc_rx_pool_init(struct netvsc_rx_pool *pool, uint32_t sections, int socket);
+/** No channel is open, or none has completions that wait. Control side. */
+void netvsc_rx_pool_free(struct netvsc_rx_pool *pool);
 
 /* ---- rx_transfer.c ---- */
 

@@ -431,6 +431,7 @@ static const struct {
 	{"forty_pools", case_forty_pools},
 	{"forward_pinned", case_forward_pinned},
 	{"forward_pinned_foreign", case_forward_pinned_foreign},
+	{"held", case_held},
 	{"indirect", case_indirect},
 	{"memory", case_memory},
 	{"pages_reborn", case_pages_reborn},

@@ -176,6 +176,15 @@ void hpbus_device_set_driver_data(
 int hpbus_device_node(const struct hpbus_device *dev);
 
 /**
+ * Before backend->close(): who reads in the receive buffer goes on. Its memory, at the same
+ * address, becomes private, with the contents as of now; the bus lets go of it.
+ * @return 0, or a negative errno: the memory is the bus's no more, but what was shared
+ */
+int hpbus_recv_keep(struct hpbus_device *dev);
+/** Free memory that hpbus_recv_keep() left behind. Any thread. */
+void hpbus_recv_free(void *base, size_t len);
+
+/**
  * Tell the host that a channel has work for it. Call only when the ring rules say so. Never waits
  * for the host.
  */

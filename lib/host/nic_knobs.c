@@ -108,6 +108,7 @@ static const struct knob knobs[] = {
 	KNOB(multicast_max, NIC_MULTICAST_MAX, 0, NIC_MULTICAST_MAX),
 	FLAG(rescind_primary),
 	KNOB(oid_stats, 1, 0, 1),
+	KNOB(hash_ppi, 1, 0, 1),
 	KNOB(mss_floor, RNDIS_MSS_FLOOR, 1, 65535),
 	FLAG(loose_filter),
 	KNOB(udp_hash, 1, 0, 1),

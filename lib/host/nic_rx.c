@@ -155,7 +155,9 @@ rx_spread(struct host_nic *nic, const struct offload_headers *headers, const uin
 	hash = toeplitz_hash(&nic->toeplitz, input, len);
 	info->hash_value = hash;
 	info->hash_info = NDIS_HASH_TOEPLITZ | type;
-	info->present |= RNDIS_HAS_HASH_VALUE | RNDIS_HAS_HASH_INFO;
+	/* OpenVMM spreads, but does not say by what (spec/rndis.md §4.2). */
+	if (nic->knobs.hash_ppi)
+		info->present |= RNDIS_HAS_HASH_VALUE | RNDIS_HAS_HASH_INFO;
 	return rx_channel(nic, hash);
 }
 
@@ -381,7 +383,8 @@ rx_plan(const struct host_nic *nic)
 {
 	struct rx_plan plan = {
 		.plain = !(nic->offloads_on & RX_CHECKSUMS) && !nic->knobs.range_slot &&
-			 nic->knobs.malformed_rx_pct == 0 && !nic_rsc_on(nic),
+			 nic->knobs.malformed_rx_pct == 0 && !nic_rsc_on(nic) &&
+			 nic->knobs.hash_ppi,
 		.hash = nic->rss.enabled,
 		.mac = nic->filter & RNDIS_FILTER_DIRECTED ? rx_address(nic->mac) : RX_NO_ADDRESS,
 	};

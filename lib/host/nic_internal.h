@@ -173,7 +173,8 @@ struct nic_control {
 struct nic_tx_message {
 	uint8_t *base;
 	struct rndis_packet_info info;
-	struct offload_lso lso; /* begun, when the message asks for it */
+	struct offload_lso lso;	     /* begun, when the message asks for it */
+	struct host_frame_work work; /* left to the port */
 };
 
 /* Sentences for the log: one kind per refusal, and foreign source MACs. */

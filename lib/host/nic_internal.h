@@ -468,6 +468,9 @@ void nic_rx_free_chain(struct host_nic *nic, uint32_t first, uint32_t last, uint
 unsigned int nic_rx_poll(struct host_nic *nic, unsigned int budget);
 /* Would nic_rx_poll() ask the port for frames? */
 bool nic_rx_wants_port(const struct host_nic *nic);
+
+/* ---- nic_batch.c ---- */
+
 /*
  * Hand a frame to the guest: it lies at info->data_abs of @p section, and the rest of @p info is
  * what the guest hears of it. @p kind as nic_frame_kind().

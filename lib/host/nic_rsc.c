@@ -125,7 +125,8 @@ append(struct host_nic *nic, struct nic_rsc *rsc, const struct segment *s)
 		last->len += s->payload;
 		took = NIC_RSC_COPIED;
 	} else {
-		if (rsc->n == NIC_RSC_PIECES)
+		/* A message of less than an Ethernet header is none, whatever it is part of. */
+		if (rsc->n == NIC_RSC_PIECES || s->payload < RNDIS_MIN_FRAME)
 			return NIC_RSC_NOT;
 		rsc->pieces[rsc->n++] = (struct nic_piece){s->section, from, s->payload};
 	}

@@ -239,7 +239,7 @@ struct nic_knobs {
 	uint32_t rss_caps, rss_entries, offload_notice, refuse_recv, refuse_send, num_sections;
 	uint32_t send_section, strict_rss, link_mbps, inject, refuse_rss;
 	uint32_t lenient, spoof, max_transfer, align_factor;
-	uint32_t vlan_ppi, same_host, rsc, oid_stats, hash_ppi;
+	uint32_t vlan_ppi, same_host, rsc, rsc_max, oid_stats, hash_ppi;
 	uint32_t data_offset, section_align, tx_inflight, multicast_max, rescind_primary;
 	uint64_t tid_base;
 	int32_t grant;	     /* channels granted; see grant_mode */

@@ -46,6 +46,7 @@ const char *const host_nic_knob_help =
 	"tx_inflight=N       sends of a channel that wait for their completion (4096)\n"
 	"multicast_max=0..32 entries of the multicast list (32)\n"
 	"rescind_primary=0|1 the primary channel is rescinded before its subchannels (hvsim-vm)\n"
+	"rsc_max=N           bytes of a coalesced frame, up to 65549 (62780)\n"
 	"oid_stats=0|1       answer queries of statistics (1)\n"
 	"same_host=0|1       received frames as from the same host: verified, checksums not filled\n"
 	"mss_floor=N         smallest segment taken for segmentation (64)\n"
@@ -101,6 +102,8 @@ static const struct knob knobs[] = {
 	FLAG(spoof),
 	FLAG(same_host),
 	KNOB(rsc, 1, 0, 1),
+	/* What a guest can send again, at most what has a length in IP. */
+	KNOB(rsc_max, NDIS_LSO_MAX_SIZE, 0, UINT16_MAX + RNDIS_MIN_FRAME),
 	/* Behind a header with five PPIs. */
 	KNOB(data_offset, 0, 0, 1024),
 	/* A section that the user did not choose begins where no other ends, as 1728 bytes do. */

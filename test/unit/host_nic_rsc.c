@@ -157,21 +157,42 @@ short_segments_share_a_section(void)
 	guest_stop(&g);
 }
 
+/* @p first of sixty segments are in the first frame of a host that coalesces as much as it says. */
 static void
-a_frame_ends_at_ips_limit(void)
+check_longest(const char *rsc_max, uint32_t first)
 {
 	struct guest g;
 	uint32_t i;
 
 	start_up(&g);
+	if (rsc_max != NULL)
+		CU_ASSERT_EQUAL(host_nic_knob(g.nic, "rsc_max", rsc_max), 0);
 	for (i = 0; i < 60; i++)
 		put(&g, 4, 1460, 1, i * 1460);
 	guest_poll(&g);
 	CU_ASSERT_EQUAL_FATAL(collect(&g, got, 64), 2);
-	check_whole(&g, &got[0], 4, 1, 0, 44 * 1460);
-	check_whole(&g, &got[1], 4, 1, 44 * 1460, 16 * 1460);
+	check_whole(&g, &got[0], 4, 1, 0, first * 1460);
+	check_whole(&g, &got[1], 4, 1, first * 1460, (60 - first) * 1460);
 	/* Each has an id of its own. */
 	CU_ASSERT_NOT_EQUAL(got[0].first.rsc_id, got[1].first.rsc_id);
+	guest_stop(&g);
+}
+
+/* Who forwards what was coalesced found it too long for the largest send: TCP stalled. */
+static void
+a_coalesced_frame_can_be_sent_again(void)
+{
+	check_longest(NULL, (NDIS_LSO_MAX_SIZE - 54) / 1460);
+}
+
+static void
+a_frame_ends_at_ips_limit(void)
+{
+	struct guest g;
+
+	check_longest("65549", 44);
+	guest_start_up(&g, small, 16);
+	CU_ASSERT_EQUAL(host_nic_knob(g.nic, "rsc_max", "65550"), -EINVAL);
 	guest_stop(&g);
 }
 
@@ -205,6 +226,7 @@ coalesced_ranges_do_not_outgrow_a_packet(void)
 	host_nic_knob(g.nic, "batch", "375");
 	for (i = 0; i < 340; i++)
 		guest_port_put(&g, frame, guest_make_udp(&g, frame, 60, i));
+	host_nic_knob(g.nic, "rsc_max", "65549");
 	for (i = 0; i < 44; i++)
 		put(&g, 4, 1460, 1, i * 1460);
 	host_nic_poll(g.nic, 400);
@@ -586,6 +608,7 @@ main(void)
 	static const struct unit_test tests[] = {
 		{"segments of a flow become one frame", segments_of_a_flow_become_one_frame},
 		{"short segments share a section", short_segments_share_a_section},
+		{"a coalesced frame can be sent again", a_coalesced_frame_can_be_sent_again},
 		{"a frame ends at IP's limit", a_frame_ends_at_ips_limit},
 		{"coalesced ranges stay in one packet", coalesced_ranges_stay_in_one_packet},
 		{"coalesced ranges do not outgrow a packet",

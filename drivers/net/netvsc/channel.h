@@ -18,6 +18,7 @@
 
 #include "drivers/bus/vmbus/bus.h"
 #include "drivers/net/netvsc/stats.h"
+#include "lib/netvsp/rndis.h"
 
 /** Control messages handled ahead of receive. */
 #define NETVSC_HANDLED_MAX 32u
@@ -45,6 +46,7 @@ struct netvsc_rx_cursor {
 	bool alone; /**< it has one range, which may be a control message */
 	bool bad;   /**< a range was malformed: complete with failure */
 	struct netvsc_rx_transfer *transfer; /**< others read it, too; NULL: the burst alone */
+	struct rndis_rsc rsc; /**< fragments lie in one packet (spec/rndis.md §4.3) */
 };
 
 /** A port's memory for receive completions that wait for the host (rx_done.c). */

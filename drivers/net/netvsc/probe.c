@@ -53,7 +53,8 @@ port_init(struct netvsc_port *port, struct rte_eth_dev *eth, struct hpbus_device
 	port->eth = eth;
 	port->bus = bus;
 	port->session = netvsc_session_none;
-	memcpy(port->config.rss_key, toeplitz_default_key, sizeof(port->config.rss_key));
+	memcpy(port->config.rss.key, toeplitz_default_key, sizeof(port->config.rss.key));
+	port->config.ptypes = NETVSC_RX_PTYPES;
 	pthread_mutex_init(&port->control_lock, NULL);
 	rte_spinlock_init(&port->counts.lock);
 	/* A page of its own: a request never crosses one (pitfall A5). */

@@ -565,12 +565,6 @@ main(void)
 		{"switch between threads", test_switch_threads},
 		{"switch with comings and goings", test_switch_comings_and_goings},
 	};
-	char remove[64];
-	int rc;
 
-	if (mkdtemp(dir) == NULL)
-		return EXIT_FAILURE;
-	rc = UNIT_RUN("host_port_io", tests);
-	snprintf(remove, sizeof(remove), "rm -rf %s", dir);
-	return system(remove) == 0 ? rc : EXIT_FAILURE;
+	return UNIT_RUN_IN(dir, "host_port_io", tests);
 }

@@ -15,6 +15,7 @@
 #include "lib/netvsp/ndis.h"
 #include "lib/netvsp/nvsp.h"
 #include "lib/netvsp/rndis.h"
+#include "test/unit/frozen_clock.h"
 #include "test/unit/netvsc_fixture.h"
 
 #define CHANNELS 3u
@@ -74,21 +75,6 @@ static struct {
 	uint32_t filter;
 	uint64_t next_tid;
 } host;
-
-/* ---- time ---- */
-
-/* A clock that only waiting moves, or 0: time as it is. */
-static int64_t frozen_ms;
-
-int
-clock_gettime(clockid_t id, struct timespec *ts)
-{
-	if (frozen_ms == 0)
-		return (int)syscall(SYS_clock_gettime, id, ts);
-	ts->tv_sec = frozen_ms / 1000;
-	ts->tv_nsec = frozen_ms % 1000 * 1000000;
-	return 0;
-}
 
 /* ---- memory ---- */
 

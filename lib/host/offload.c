@@ -28,14 +28,6 @@
 #define TCP_PSH	     0x08u
 #define TCP_CWR	     0x80u
 
-/* Hash types, spec/rndis.md §7. */
-#define HASH_IP4  0x100u
-#define HASH_TCP4 0x200u
-#define HASH_IP6  0x400u
-#define HASH_TCP6 0x1000u
-#define HASH_UDP4 0x4000u
-#define HASH_UDP6 0x8000u
-
 static uint32_t
 get16(const uint8_t *p)
 {
@@ -443,28 +435,4 @@ offload_unfill(const struct offload_headers *h, uint8_t *head, uint8_t *frame, u
 		word |= RNDIS_RX_CSUM_TCP_VALUE_INVALID | RNDIS_RX_CSUM_LOOPBACK;
 	}
 	return word;
-}
-
-uint32_t
-offload_hash_input(const struct offload_headers *h, const uint8_t *head, uint32_t hash_info,
-	bool udp4_as_tcp, uint8_t input[36], uint32_t *type)
-{
-	uint32_t addresses = h->ip == 6 ? 32 : 8, four = 0;
-
-	if (h->ip == 0)
-		return 0;
-	if (h->proto == PROTO_TCP)
-		four = hash_info & (h->ip == 4 ? HASH_TCP4 : HASH_TCP6);
-	else if (h->proto == PROTO_UDP)
-		four = hash_info & (h->ip == 4 ? HASH_UDP4 : HASH_UDP6);
-	if (four == 0 && udp4_as_tcp && h->ip == 4 && h->proto == PROTO_UDP)
-		four = hash_info & HASH_TCP4;
-	*type = four != 0 ? four : hash_info & (h->ip == 4 ? HASH_IP4 : HASH_IP6);
-	if (*type == 0)
-		return 0;
-	memcpy(input, head + h->l3 + (h->ip == 6 ? 8 : 12), addresses);
-	if (four == 0)
-		return addresses;
-	memcpy(input + addresses, head + h->l4, 4);
-	return addresses + 4;
 }

@@ -319,10 +319,10 @@ ndis_parse_rss_caps(const void *info, size_t length, struct ndis_rss_caps *caps)
 }
 
 static int
-put_rss_params(void *info, size_t size, uint16_t flags, uint32_t hash_info,
-	const uint32_t table[NDIS_RSS_TABLE_ENTRIES], const uint8_t key[NDIS_RSS_KEY_SIZE])
+put_rss_params(void *info, size_t size, uint16_t flags, uint32_t hash_info, const uint16_t *table,
+	uint32_t entries, const uint8_t key[NDIS_RSS_KEY_SIZE])
 {
-	const uint32_t table_bytes = NDIS_RSS_TABLE_ENTRIES * sizeof(table[0]);
+	const uint32_t table_bytes = entries * (uint32_t)sizeof(uint32_t);
 	const struct ndis_rss_params p = {
 		.h = object_header(NDIS_OBJECT_RSS_PARAMS, 2, sizeof(p)),
 		.flags = flags,
@@ -334,31 +334,32 @@ put_rss_params(void *info, size_t size, uint16_t flags, uint32_t hash_info,
 	};
 	uint8_t *dst = info;
 
-	if (size < NDIS_RSS_PARAMS_INFO)
+	if (entries > NDIS_RSS_TABLE_MAX || size < NDIS_RSS_PARAMS_BYTES(entries))
 		return -ENOSPC;
 	memcpy(dst, &p, sizeof(p));
-	memcpy(dst + p.table_offset, table, table_bytes);
+	for (uint32_t i = 0; i < entries; i++) {
+		const uint32_t channel = table[i];
+
+		memcpy(dst + p.table_offset + i * sizeof(channel), &channel, sizeof(channel));
+	}
 	memcpy(dst + p.key_offset, key, NDIS_RSS_KEY_SIZE);
-	return NDIS_RSS_PARAMS_INFO;
+	return (int)NDIS_RSS_PARAMS_BYTES(entries);
 }
 
 int
-ndis_build_rss_params(void *info, size_t size, uint32_t hash_info,
-	const uint16_t table[NDIS_RSS_TABLE_ENTRIES], const uint8_t key[NDIS_RSS_KEY_SIZE])
+ndis_build_rss_params(void *info, size_t size, uint32_t hash_info, const uint16_t *table,
+	uint32_t entries, const uint8_t key[NDIS_RSS_KEY_SIZE])
 {
-	uint32_t wire[NDIS_RSS_TABLE_ENTRIES];
-
-	for (uint32_t i = 0; i < NDIS_RSS_TABLE_ENTRIES; i++)
-		wire[i] = table[i];
-	return put_rss_params(info, size, 0, hash_info, wire, key);
+	return put_rss_params(info, size, 0, hash_info, table, entries, key);
 }
 
 int
 ndis_build_rss_disable(void *info, size_t size, const uint8_t key[NDIS_RSS_KEY_SIZE])
 {
-	static const uint32_t zero[NDIS_RSS_TABLE_ENTRIES];
+	static const uint16_t zero[NDIS_RSS_TABLE_ENTRIES];
 
-	return put_rss_params(info, size, NDIS_RSS_FLAG_DISABLE, 0, zero, key);
+	return put_rss_params(
+		info, size, NDIS_RSS_FLAG_DISABLE, 0, zero, NDIS_RSS_TABLE_ENTRIES, key);
 }
 
 uint32_t
@@ -366,10 +367,10 @@ ndis_parse_rss_params(
 	const void *info, size_t length, uint32_t max_queues, struct ndis_rss_config *config)
 {
 	struct ndis_rss_config c = {.enabled = true};
-	uint32_t wire[NDIS_RSS_TABLE_ENTRIES];
+	uint32_t wire[NDIS_RSS_TABLE_MAX];
 	const uint8_t *src = info;
 	struct ndis_rss_params p;
-	uint32_t entries;
+	uint32_t entries, n;
 
 	if (length < sizeof(p))
 		return RNDIS_STATUS_FAILURE;
@@ -383,12 +384,15 @@ ndis_parse_rss_params(
 		p.table_offset > length || p.table_size > length - p.table_offset ||
 		p.key_offset > length || p.key_size > length - p.key_offset)
 		return RNDIS_STATUS_INVALID_DATA;
-	entries = p.table_size / sizeof(wire[0]);
+	c.entries = entries = p.table_size / sizeof(wire[0]);
 	memcpy(wire, src + p.table_offset, p.table_size);
-	for (uint32_t i = 0; i < NDIS_RSS_TABLE_ENTRIES; i++) {
-		if (wire[i % entries] >= max_queues || wire[i % entries] > UINT16_MAX)
+	n = entries <= NDIS_RSS_TABLE_ENTRIES ? NDIS_RSS_TABLE_ENTRIES : NDIS_RSS_TABLE_MAX;
+	for (uint32_t i = 0; i < NDIS_RSS_TABLE_MAX; i++) {
+		uint32_t channel = wire[i % n % entries];
+
+		if (channel >= max_queues || channel > UINT16_MAX)
 			return RNDIS_STATUS_INVALID_DATA;
-		c.table[i] = (uint16_t)wire[i % entries];
+		c.table[i] = (uint16_t)channel;
 	}
 	memcpy(c.key, src + p.key_offset, NDIS_RSS_KEY_SIZE);
 	c.hash_info = p.hash_info;

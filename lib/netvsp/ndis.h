@@ -126,7 +126,8 @@ struct __attribute__((packed)) ndis_rss_caps {
 #define NDIS_RSS_FLAG_KEY_UNCHANGED	  0x08u
 #define NDIS_RSS_FLAG_DISABLE		  0x10u
 
-#define NDIS_RSS_TABLE_ENTRIES 128u
+#define NDIS_RSS_TABLE_ENTRIES 128u /**< of most hosts, and of one that does not say */
+#define NDIS_RSS_TABLE_MAX     512u /**< that guest and host can have here; a power of two */
 #define NDIS_RSS_KEY_SIZE      TOEPLITZ_KEY_SIZE
 
 /** RSS parameters (§7), revision 2; table and key offsets count from its first byte. */
@@ -145,8 +146,10 @@ struct ndis_rss_params {
 };
 
 /** Info buffer with the table at 40 and the key at 552. */
-#define NDIS_RSS_PARAMS_INFO                                                                       \
-	(sizeof(struct ndis_rss_params) + NDIS_RSS_TABLE_ENTRIES * 4 + NDIS_RSS_KEY_SIZE)
+#define NDIS_RSS_PARAMS_BYTES(entries)                                                             \
+	(sizeof(struct ndis_rss_params) + (entries)*4 + NDIS_RSS_KEY_SIZE)
+#define NDIS_RSS_PARAMS_INFO NDIS_RSS_PARAMS_BYTES(NDIS_RSS_TABLE_ENTRIES)
+#define NDIS_RSS_PARAMS_MAX  NDIS_RSS_PARAMS_BYTES(NDIS_RSS_TABLE_MAX)
 
 struct ndis_link_state {
 	struct ndis_object_header h; /**< 0x80, 1, 40 */
@@ -161,6 +164,25 @@ struct ndis_link_state {
 struct ndis_link_speed {
 	uint64_t tx, rx; /**< bit/s */
 };
+
+/** Directed, multicast and broadcast: what NDIS counts by kind. */
+struct ndis_counts {
+	uint64_t directed, multicast, broadcast;
+};
+
+/** OID_GEN_STATISTICS (NDIS 6.0): all counters of an adapter, as its driver counts them. */
+struct ndis_statistics {
+	struct ndis_object_header h; /**< 0x80, 1, 152 */
+	uint32_t valid;		     /**< which of the following; NDIS_STATISTICS_ALL */
+	uint64_t in_discards, in_errors;
+	uint64_t in_octets;
+	struct ndis_counts in_frames;
+	uint64_t out_octets;
+	struct ndis_counts out_frames;
+	uint64_t out_errors, out_discards;
+	struct ndis_counts in_bytes, out_bytes;
+};
+#define NDIS_STATISTICS_ALL 0x3f87ffu
 
 /** Offload encapsulation (§6.3). */
 struct ndis_offload_encap {
@@ -222,6 +244,11 @@ NDIS_AT(ndis_link_state, state, 4);
 NDIS_AT(ndis_link_state, tx_speed, 16);
 NDIS_AT(ndis_link_state, pause, 32);
 static_assert(sizeof(struct ndis_link_speed) == 16, "link speed");
+static_assert(sizeof(struct ndis_statistics) == 152, "statistics");
+NDIS_AT(ndis_statistics, in_discards, 8);
+NDIS_AT(ndis_statistics, out_octets, 56);
+NDIS_AT(ndis_statistics, out_errors, 88);
+NDIS_AT(ndis_statistics, in_bytes, 104);
 static_assert(sizeof(struct ndis_offload_encap) == 28, "offload encapsulation");
 NDIS_AT(ndis_offload_encap, v6, 16);
 static_assert(sizeof(struct ndis_config_parameter) == 20, "config parameter");
@@ -292,7 +319,7 @@ uint32_t ndis_check_offload_encap(const void *info, size_t length);
 /** Guest: input of a capability query. @return its bytes (16 or 18), or -ENOSPC */
 int ndis_build_rss_query(void *info, size_t size, uint32_t ndis_version);
 
-/** Host: always 128 entries. @return bytes (16 or 18 by NDIS version), or -ENOSPC */
+/** Host: says 128 entries. @return bytes (16 or 18 by NDIS version), or -ENOSPC */
 int ndis_build_rss_caps(
 	void *info, size_t size, uint32_t ndis_version, uint32_t cap_flags, uint32_t queues);
 
@@ -302,21 +329,23 @@ int ndis_build_rss_caps(
 int ndis_parse_rss_caps(const void *info, size_t length, struct ndis_rss_caps *caps);
 
 /**
- * Guest: RSS parameters with table at 40 and key at 552.
- * @param table channel index of each of 128 buckets
- * @return 592 or -ENOSPC
+ * Guest: RSS parameters with the table at 40 and the key behind it.
+ * @param table channel index of each of @p entries buckets, 1 to NDIS_RSS_TABLE_MAX
+ * @return NDIS_RSS_PARAMS_BYTES(entries) or -ENOSPC
  */
-int ndis_build_rss_params(void *info, size_t size, uint32_t hash_info,
-	const uint16_t table[NDIS_RSS_TABLE_ENTRIES], const uint8_t key[NDIS_RSS_KEY_SIZE]);
+int ndis_build_rss_params(void *info, size_t size, uint32_t hash_info, const uint16_t *table,
+	uint32_t entries, const uint8_t key[NDIS_RSS_KEY_SIZE]);
 
-/** Guest: the same object with the disable flag; table all 0, key @p key. @return 592 or -ENOSPC */
+/** Guest: 128 entries, all 0, with the disable flag; key @p key. @return 592 or -ENOSPC */
 int ndis_build_rss_disable(void *info, size_t size, const uint8_t key[NDIS_RSS_KEY_SIZE]);
 
 /** What a host needs of RSS parameters. */
 struct ndis_rss_config {
 	bool enabled; /**< off: all traffic to channel 0, the rest is not set */
 	uint32_t hash_info;
-	uint16_t table[NDIS_RSS_TABLE_ENTRIES]; /**< channel index; short tables repeated */
+	uint32_t entries; /**< that the guest sent */
+	/** Channel of a hash modulo NDIS_RSS_TABLE_MAX; a short table is repeated to 128 first. */
+	uint16_t table[NDIS_RSS_TABLE_MAX];
 	uint8_t key[NDIS_RSS_KEY_SIZE];
 };
 

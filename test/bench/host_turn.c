@@ -241,7 +241,7 @@ spread(struct guest *g, uint32_t channels)
 		table[i] = (uint16_t)(i % channels);
 	ndis_build_rss_params(params, sizeof(params),
 		NDIS_HASH_TOEPLITZ | NDIS_HASH_IPV4 | NDIS_HASH_TCP_IPV4, table,
-		toeplitz_default_key);
+		NDIS_RSS_TABLE_ENTRIES, toeplitz_default_key);
 	CU_ASSERT_EQUAL(guest_set(g, OID_GEN_RECEIVE_SCALE_PARAMETERS, params, sizeof(params)), 0);
 }
 

@@ -150,7 +150,7 @@ random_control(void)
 			uint16_t table[NDIS_RSS_TABLE_ENTRIES] = {(uint16_t)rnd(5)};
 
 			ndis_build_rss_params(msg + 28, 700, NDIS_HASH_TOEPLITZ | 0x300, table,
-				toeplitz_default_key);
+				NDIS_RSS_TABLE_ENTRIES, toeplitz_default_key);
 			len = 28 + NDIS_RSS_PARAMS_INFO;
 			memcpy(msg + 4, &len, 4);
 			memcpy(msg + 16, &(uint32_t){NDIS_RSS_PARAMS_INFO}, 4);
@@ -227,8 +227,8 @@ random_received_frames(void)
 	guest_subchannels(&g, 3);
 	for (i = 0; i < NDIS_RSS_TABLE_ENTRIES; i++)
 		table[i] = (uint16_t)(i % 4);
-	ndis_build_rss_params(
-		params, sizeof(params), NDIS_HASH_TOEPLITZ | 0x1700, table, toeplitz_default_key);
+	ndis_build_rss_params(params, sizeof(params), NDIS_HASH_TOEPLITZ | 0x1700, table,
+		NDIS_RSS_TABLE_ENTRIES, toeplitz_default_key);
 	guest_set(&g, OID_GEN_RECEIVE_SCALE_PARAMETERS, params, sizeof(params));
 	len = ndis_build_offload_params(offload, sizeof(offload), NDIS_VERSION_6_30, NDIS_CAN_ALL);
 	guest_set(&g, OID_TCP_OFFLOAD_PARAMETERS, offload, (uint32_t)len);

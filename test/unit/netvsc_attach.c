@@ -373,7 +373,7 @@ begin(bool usable)
 	f.data.mac_addrs = &told_mac;
 	f.on_signal = on_signal;
 	f.on_signal_again = on_signal_again;
-	f.port.config.reta_user = false;
+	f.port.config.rss.user = false;
 	atomic_store(&f.port.state, 0);
 	for (i = 0; i < CHANNELS; i++)
 		netvsc_channel_set(fixture_channel(&f, i), NETVSC_CHANNEL_OPEN);
@@ -724,7 +724,6 @@ bad_open(struct hpbus_device *dev, unsigned int index, struct hpbus_channel *ch)
 static void
 free_channel(unsigned int i)
 {
-	rte_free(f.port.channels[i]->done);
 	rte_free(f.port.channels[i]);
 	f.port.channels[i] = NULL;
 }

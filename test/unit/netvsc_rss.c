@@ -11,6 +11,9 @@
 #include "drivers/net/netvsc/port.h"
 #include "test/unit/unit.h"
 
+#include <rte_byteorder.h>
+#include <rte_thash.h>
+
 int netvsc_logtype;
 const struct hpbus_op_kind netvsc_op_setting = {"test", 20000, 1000, false};
 
@@ -19,6 +22,7 @@ static struct {
 	uint32_t caps, queues;
 	uint16_t entries; /* as announced */
 	int query;	  /* what the query for capabilities returns, 0 = answer it */
+	int refusals;	  /* settings that are refused from now on; < 0: all */
 	struct ndis_rss_config now;
 	unsigned int changes;
 } host;
@@ -56,7 +60,8 @@ netvsc_set(struct netvsc_port *p, uint32_t oid, const void *in, uint32_t in_len)
 	CU_ASSERT_EQUAL(oid, OID_GEN_RECEIVE_SCALE_PARAMETERS);
 	memset(&wanted, 0, sizeof(wanted));
 	if (ndis_parse_rss_params(in, in_len, host.queues, &wanted) != RNDIS_STATUS_SUCCESS ||
-		(wanted.enabled && host.now.enabled))
+		(wanted.enabled && host.now.enabled) ||
+		(wanted.enabled && host.refusals != 0 && host.refusals-- != 0))
 		return -EIO;
 	host.now = wanted;
 	host.changes++;
@@ -107,6 +112,7 @@ static int
 start(uint16_t queues, uint64_t hf)
 {
 	data.nb_rx_queues = queues;
+	memset(data.rx_queue_state, RTE_ETH_QUEUE_STATE_STARTED, queues);
 	data.dev_conf.rxmode.mq_mode = hf != 0 ? RTE_ETH_MQ_RX_RSS : RTE_ETH_MQ_RX_NONE;
 	data.dev_conf.rx_adv_conf.rss_conf.rss_hf = hf;
 	data.dev_started = 1;
@@ -119,7 +125,7 @@ highest_queue(void)
 {
 	unsigned int i, highest = 0;
 
-	for (i = 0; i < NDIS_RSS_TABLE_ENTRIES; i++)
+	for (i = 0; i < NDIS_RSS_TABLE_MAX; i++)
 		if (host.now.table[i] > highest)
 			highest = host.now.table[i];
 	return highest;
@@ -128,7 +134,7 @@ highest_queue(void)
 static int
 reta(uint16_t at, uint16_t queue)
 {
-	struct rte_eth_rss_reta_entry64 groups[2] = {0};
+	struct rte_eth_rss_reta_entry64 groups[NETVSC_RETA_MAX / 64] = {0};
 
 	groups[at / 64].mask = UINT64_C(1) << (at % 64);
 	groups[at / 64].reta[at % 64] = queue;
@@ -184,15 +190,34 @@ one_queue_or_no_hash_types_is_rss_off(void)
 static void
 hosts_with_other_table_sizes_have_all_queues(void)
 {
-	static const uint16_t entries[] = {0, 16, 64, 128, 256, 1024};
-	size_t i;
+	static const uint16_t entries[] = {0, 16, 64, 100, 128, 256, 512, 1024};
+	static const uint16_t used[] = {128, 16, 64, 64, 128, 256, 512, 512};
+	struct rte_eth_rss_reta_entry64 groups[NETVSC_RETA_MAX / 64];
+	size_t i, e;
 
 	for (i = 0; i < sizeof(entries) / sizeof(entries[0]); i++) {
 		attach(8, entries[i]);
 		CU_ASSERT_EQUAL(port.session.max_queues, 8);
+		CU_ASSERT_EQUAL(port.session.reta_size, used[i]);
 		CU_ASSERT_EQUAL(start(8, RTE_ETH_RSS_IPV4), 0);
 		CU_ASSERT_EQUAL(highest_queue(), 7);
+		CU_ASSERT_EQUAL(host.now.entries, used[i]);
+		/* All of it is the application's. */
+		memset(groups, 0xff, sizeof(groups));
+		for (e = 0; e < used[i]; e++)
+			groups[e / 64].reta[e % 64] = (uint16_t)(e * 5 % 7);
+		CU_ASSERT_EQUAL(netvsc_reta_update(&eth, groups, used[i]), 0);
+		CU_ASSERT_EQUAL(netvsc_reta_update(&eth, groups, used[i] + 1), -EINVAL);
+		memset(groups, 0xff, sizeof(groups));
+		CU_ASSERT_EQUAL(netvsc_reta_query(&eth, groups, used[i]), 0);
+		for (e = 0; e < used[i]; e++) {
+			CU_ASSERT_EQUAL(groups[e / 64].reta[e % 64], e * 5 % 7);
+			CU_ASSERT_EQUAL(host.now.table[e], e * 5 % 7);
+		}
 	}
+	/* A table with fewer entries than the host has queues: so many queues. */
+	attach(64, 4);
+	CU_ASSERT_EQUAL(port.session.max_queues, 4);
 	/* And a host without RSS has one queue and takes no parameters. */
 	attach(8, 128);
 	host.query = -ENOTSUP;
@@ -223,19 +248,190 @@ a_bad_table_entry_leaves_the_table_alone(void)
 		CU_ASSERT_EQUAL(after[i / 64].reta[i % 64], i % 4);
 }
 
-/* Pitfall H5: nothing is promised that the host has no bit for. */
+/* Pitfall H5: no type is sent that the host has no capability for, and none is without effect. */
 static void
 hash_types_are_the_hosts(void)
 {
+	static const struct {
+		uint32_t caps;
+		uint64_t hf;
+		uint32_t hash;
+	} want[] = {
+		{0x300, RTE_ETH_RSS_IPV4, NDIS_HASH_IPV4},
+		{0x300, RTE_ETH_RSS_FRAG_IPV4, NDIS_HASH_IPV4},
+		{0x300, RTE_ETH_RSS_IP, NDIS_HASH_IPV4 | NDIS_HASH_IPV6},
+		{0x300, RTE_ETH_RSS_TCP, NDIS_HASH_TCP_IPV4 | NDIS_HASH_TCP_IPV6},
+		{0x300, RTE_ETH_RSS_UDP, NDIS_HASH_IPV4 | NDIS_HASH_TCP_IPV4 | NDIS_HASH_IPV6},
+		{0x300, RTE_ETH_RSS_SCTP, NDIS_HASH_IPV4 | NDIS_HASH_IPV6},
+		{0x700, RTE_ETH_RSS_IP, NDIS_HASH_IPV4 | NDIS_HASH_IPV6 | NDIS_HASH_IPV6_EX},
+		{0x700, RTE_ETH_RSS_TCP,
+			NDIS_HASH_TCP_IPV4 | NDIS_HASH_TCP_IPV6 | NDIS_HASH_TCP_IPV6_EX},
+		{0xb00, RTE_ETH_RSS_UDP, NDIS_HASH_UDP_IPV4 | NDIS_HASH_IPV6},
+		{0x1b00, RTE_ETH_RSS_UDP, NDIS_HASH_UDP_IPV4 | NDIS_HASH_UDP_IPV6},
+		{0x3f00, RTE_ETH_RSS_UDP,
+			NDIS_HASH_UDP_IPV4 | NDIS_HASH_UDP_IPV6 | NDIS_HASH_UDP_IPV6_EX},
+		{0x100, RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_IPV6, NDIS_HASH_IPV4},
+	};
+	size_t i;
+
 	attach(8, 128);
-	CU_ASSERT_FALSE(netvsc_rss_offloads(&port) & RTE_ETH_RSS_NONFRAG_IPV4_UDP);
-	CU_ASSERT_EQUAL(start(4, RTE_ETH_RSS_NONFRAG_IPV4_UDP | RTE_ETH_RSS_IPV4), 0);
+	for (i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
+		host.caps = want[i].caps | NDIS_RSS_CAP_TOEPLITZ;
+		query(NVSP_VERSION_61);
+		CU_ASSERT_EQUAL(start(4, want[i].hf), 0);
+		CU_ASSERT_EQUAL(host.now.hash_info, NDIS_HASH_TOEPLITZ | want[i].hash);
+	}
+	/* The last one: nothing of IPv6 is offered. */
+	CU_ASSERT_EQUAL(netvsc_rss_offloads(&port) & RTE_ETH_RSS_IPV6, 0);
+}
+
+/* ipfixprobe, F-Stack, nff-go: sets of types that are not masked by what the port offers. */
+static void
+sets_as_applications_write_them_are_offered(void)
+{
+	static const uint64_t sets[] = {RTE_ETH_RSS_IP, RTE_ETH_RSS_TCP, RTE_ETH_RSS_UDP,
+		RTE_ETH_RSS_SCTP, RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP, 0x28};
+	size_t i;
+
+	attach(8, 128);
+	for (i = 0; i < sizeof(sets) / sizeof(sets[0]); i++)
+		CU_ASSERT_EQUAL(sets[i] & ~netvsc_rss_offloads(&port), 0);
+	/* And what nothing stands for is not. */
+	CU_ASSERT_EQUAL(
+		netvsc_rss_offloads(&port) &
+			(RTE_ETH_RSS_L2_PAYLOAD | RTE_ETH_RSS_L3_SRC_ONLY | RTE_ETH_RSS_VXLAN),
+		0);
+}
+
+/* The queue of a flow is what rte_softrss() makes of the key and the table that dev_ops tell. */
+static void
+the_spread_is_that_of_a_software_toeplitz(void)
+{
+	static const uint16_t sizes[] = {64, 128, 512};
+	struct rte_eth_rss_reta_entry64 groups[NETVSC_RETA_MAX / 64];
+	uint8_t key[NETVSC_RSS_KEY_LEN], told[NETVSC_RSS_KEY_LEN], input[12];
+	struct rte_eth_rss_conf conf = {
+		.rss_key = key, .rss_key_len = sizeof(key), .rss_hf = RTE_ETH_RSS_IP};
+	struct rte_eth_rss_conf get = {.rss_key = told, .rss_key_len = sizeof(told)};
+	struct toeplitz *of_host = malloc(sizeof(*of_host));
+	uint32_t tuple[3], hash, s, i, k;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(of_host);
+	for (i = 0; i < sizeof(key); i++)
+		key[i] = (uint8_t)(i * 31 + 5);
+	for (s = 0; s < RTE_DIM(sizes); s++) {
+		attach(8, sizes[s]);
+		CU_ASSERT_EQUAL(start(8, RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP), 0);
+		CU_ASSERT_EQUAL(netvsc_rss_hash_update(&eth, &conf), 0);
+		for (i = 0; i < sizes[s]; i++)
+			CU_ASSERT_EQUAL(reta((uint16_t)i, (uint16_t)(i * 3 % 8)), 0);
+		CU_ASSERT_EQUAL(netvsc_rss_hash_conf_get(&eth, &get), 0);
+		memset(groups, 0xff, sizeof(groups));
+		CU_ASSERT_EQUAL(netvsc_reta_query(&eth, groups, sizes[s]), 0);
+		toeplitz_set_key(of_host, host.now.key);
+		for (i = 0; i < 1000; i++) {
+			for (k = 0; k < RTE_DIM(tuple); k++)
+				tuple[k] = i * 2654435761u + k * 40503u;
+			hash = rte_softrss(tuple, RTE_DIM(tuple), told);
+			for (k = 0; k < RTE_DIM(tuple); k++) {
+				uint32_t word = rte_cpu_to_be_32(tuple[k]);
+
+				memcpy(input + 4 * k, &word, sizeof(word));
+			}
+			CU_ASSERT_EQUAL(toeplitz_hash(of_host, input, sizeof(input)), hash);
+			CU_ASSERT_EQUAL(host.now.table[hash % NDIS_RSS_TABLE_MAX],
+				groups[hash % sizes[s] / 64].reta[hash % 64]);
+		}
+	}
+	free(of_host);
+}
+
+/* Settings that are refused leave the port as it was, at the host and in what is told. */
+static void
+refused_settings_leave_those_before(void)
+{
+	struct rte_eth_rss_conf conf = {.rss_hf = RTE_ETH_RSS_NONFRAG_IPV4_TCP};
+	struct rte_eth_rss_conf get = {0};
+
+	attach(8, 128);
+	CU_ASSERT_EQUAL(start(4, RTE_ETH_RSS_IPV4), 0);
+	host.refusals = 1;
+	CU_ASSERT_EQUAL(netvsc_rss_hash_update(&eth, &conf), -EIO);
+	CU_ASSERT_TRUE(host.now.enabled);
 	CU_ASSERT_EQUAL(host.now.hash_info, NDIS_HASH_TOEPLITZ | NDIS_HASH_IPV4);
-	host.caps |= NDIS_RSS_CAP_UDP_IPV4;
-	query(NVSP_VERSION_61);
-	CU_ASSERT_TRUE(netvsc_rss_offloads(&port) & RTE_ETH_RSS_NONFRAG_IPV4_UDP);
-	CU_ASSERT_EQUAL(start(4, RTE_ETH_RSS_NONFRAG_IPV4_UDP), 0);
-	CU_ASSERT_EQUAL(host.now.hash_info, NDIS_HASH_TOEPLITZ | NDIS_HASH_UDP_IPV4);
+	CU_ASSERT_EQUAL(netvsc_rss_hash_conf_get(&eth, &get), 0);
+	CU_ASSERT_EQUAL(get.rss_hf, RTE_ETH_RSS_IPV4);
+	host.refusals = 1;
+	CU_ASSERT_EQUAL(reta(0, 3), -EIO);
+	CU_ASSERT_EQUAL(host.now.table[0], 0);
+	CU_ASSERT_FALSE(port.config.rss.user);
+	/* A host that takes nothing any more: an error, and no loop. */
+	host.refusals = -1;
+	CU_ASSERT_EQUAL(reta(0, 3), -EIO);
+	CU_ASSERT_FALSE(host.now.enabled);
+}
+
+/* As the in-tree driver's users found it: their key of 52 bytes was cut to 40 without a word. */
+static void
+a_key_of_another_length_is_refused(void)
+{
+	uint8_t key[52] = {1};
+	struct rte_eth_rss_conf conf = {.rss_key = key, .rss_hf = RTE_ETH_RSS_IPV4};
+
+	attach(8, 128);
+	CU_ASSERT_EQUAL(start(4, RTE_ETH_RSS_IPV4), 0);
+	for (conf.rss_key_len = 0; conf.rss_key_len <= sizeof(key); conf.rss_key_len += 4)
+		CU_ASSERT_EQUAL(netvsc_rss_hash_update(&eth, &conf),
+			conf.rss_key_len == NETVSC_RSS_KEY_LEN ? 0 : -EINVAL);
+	CU_ASSERT_EQUAL(memcmp(host.now.key, key, NETVSC_RSS_KEY_LEN), 0);
+}
+
+/* The hash of frames of a single queue is the application's wish, and the host's to grant. */
+static void
+a_single_queue_has_a_hash_when_asked_for(void)
+{
+	attach(8, 128);
+	data.dev_conf.rxmode.offloads = RTE_ETH_RX_OFFLOAD_RSS_HASH;
+	CU_ASSERT_EQUAL(start(1, RTE_ETH_RSS_IPV4), 0);
+	CU_ASSERT_TRUE(host.now.enabled);
+	CU_ASSERT_EQUAL(highest_queue(), 0);
+	host.refusals = -1;
+	CU_ASSERT_EQUAL(start(1, RTE_ETH_RSS_IPV4), 0);
+	CU_ASSERT_FALSE(host.now.enabled);
+}
+
+/* A queue that is stopped gets nothing; what it would get goes to the others. */
+static void
+a_stopped_queue_is_not_in_the_table(void)
+{
+	unsigned int i, n[4] = {0};
+
+	attach(8, 128);
+	CU_ASSERT_EQUAL(start(4, RTE_ETH_RSS_IPV4), 0);
+	data.rx_queue_state[1] = RTE_ETH_QUEUE_STATE_STOPPED;
+	CU_ASSERT_EQUAL(netvsc_rss_apply(&port), 0);
+	for (i = 0; i < 128; i++)
+		n[host.now.table[i]]++;
+	CU_ASSERT_EQUAL(n[1], 0);
+	CU_ASSERT(n[0] > 40 && n[2] > 40 && n[3] > 40);
+	/* Whose table names it stays with whom it was. */
+	for (i = 0; i < 128; i++)
+		if (i % 4 != 1)
+			CU_ASSERT_EQUAL(host.now.table[i], i % 4);
+	data.rx_queue_state[1] = RTE_ETH_QUEUE_STATE_STARTED;
+	CU_ASSERT_EQUAL(netvsc_rss_apply(&port), 0);
+	CU_ASSERT_EQUAL(host.now.table[5], 1);
+	/* The last one of several takes all. */
+	for (i = 0; i < 3; i++)
+		data.rx_queue_state[i] = RTE_ETH_QUEUE_STATE_STOPPED;
+	CU_ASSERT_EQUAL(netvsc_rss_apply(&port), 0);
+	CU_ASSERT_TRUE(host.now.enabled);
+	for (i = 0; i < 128; i++)
+		CU_ASSERT_EQUAL(host.now.table[i], 3);
+	/* And nobody: all come on the primary, where they are counted. */
+	data.rx_queue_state[3] = RTE_ETH_QUEUE_STATE_STOPPED;
+	CU_ASSERT_EQUAL(netvsc_rss_apply(&port), 0);
+	CU_ASSERT_FALSE(host.now.enabled);
 }
 
 /* Pitfall H7: while its queues exist, and not beyond. */
@@ -266,6 +462,15 @@ main(void)
 		{"a bad table entry leaves the table alone",
 			a_bad_table_entry_leaves_the_table_alone},
 		{"hash types are the host's", hash_types_are_the_hosts},
+		{"sets as applications write them are offered",
+			sets_as_applications_write_them_are_offered},
+		{"the spread is that of a software Toeplitz",
+			the_spread_is_that_of_a_software_toeplitz},
+		{"refused settings leave those before", refused_settings_leave_those_before},
+		{"a key of another length is refused", a_key_of_another_length_is_refused},
+		{"a single queue has a hash when asked for",
+			a_single_queue_has_a_hash_when_asked_for},
+		{"a stopped queue is not in the table", a_stopped_queue_is_not_in_the_table},
 		{"the user's table stays while its queues exist",
 			the_users_table_stays_while_its_queues_exist},
 	};

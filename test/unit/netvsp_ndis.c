@@ -80,16 +80,17 @@ test_golden_rss(void)
 
 	for (uint32_t i = 0; i < 128; i++)
 		table[i] = i % 4;
-	CU_ASSERT_EQUAL(
-		ndis_build_rss_params(info, sizeof(info), hash_info, table, toeplitz_default_key),
+	CU_ASSERT_EQUAL(ndis_build_rss_params(info, sizeof(info), hash_info, table,
+				NDIS_RSS_TABLE_ENTRIES, toeplitz_default_key),
 		592);
 	len = rndis_build_set(
 		msg, sizeof(msg), 4, OID_GEN_RECEIVE_SCALE_PARAMETERS, info, sizeof(info));
 	CU_ASSERT_EQUAL_FATAL(len, 620);
 	CU_ASSERT_EQUAL(bytes_crc32(msg, 620), 0xc266df12);
 	CU_ASSERT(bytes_match(head, msg, 28 + 40));
-	CU_ASSERT_EQUAL(
-		ndis_build_rss_params(info, 591, hash_info, table, toeplitz_default_key), -ENOSPC);
+	CU_ASSERT_EQUAL(ndis_build_rss_params(info, 591, hash_info, table, NDIS_RSS_TABLE_ENTRIES,
+				toeplitz_default_key),
+		-ENOSPC);
 
 	b = bytes_copy(msg + 28, 592);
 	CU_ASSERT_EQUAL(ndis_parse_rss_params(b.p, b.len, 4, &config), RNDIS_STATUS_SUCCESS);
@@ -139,7 +140,8 @@ test_rss_hostile(void)
 	struct bytes b;
 
 	table[0] = 1;
-	ndis_build_rss_params(info, sizeof(info), 0x1701, table, toeplitz_default_key);
+	ndis_build_rss_params(
+		info, sizeof(info), 0x1701, table, NDIS_RSS_TABLE_ENTRIES, toeplitz_default_key);
 	memcpy(&ok, info, sizeof(ok));
 	for (uint32_t len = 0; len < 592; len++) {
 		b = bytes_copy(info, len);
@@ -161,7 +163,7 @@ test_rss_hostile(void)
 	REFUSED(p.key_size = 0);
 	REFUSED(p.table_size = 0);
 	REFUSED(p.table_size = 510);
-	REFUSED(p.table_size = 516);
+	REFUSED(p.table_size = 556); /* past the end */
 	REFUSED(p.table_size = 0xfffc);
 	REFUSED(p.table_offset = 81);
 	REFUSED(p.table_offset = 0xffffffff);
@@ -185,9 +187,49 @@ test_rss_hostile(void)
 	CU_ASSERT_EQUAL(ndis_parse_rss_params(info, 592, 4, &config), RNDIS_STATUS_SUCCESS);
 	CU_ASSERT_FALSE(config.enabled);
 	config.enabled = true;
-	ndis_build_rss_params(info, sizeof(info), 0x1700, table, toeplitz_default_key);
+	ndis_build_rss_params(
+		info, sizeof(info), 0x1700, table, NDIS_RSS_TABLE_ENTRIES, toeplitz_default_key);
 	CU_ASSERT_EQUAL(ndis_parse_rss_params(info, 592, 4, &config), RNDIS_STATUS_SUCCESS);
 	CU_ASSERT_FALSE(config.enabled);
+}
+
+/* Hosts with many processors have tables of more than 128 entries (spec/hosts.md §2). */
+static void
+test_rss_tables_of_other_sizes(void)
+{
+	static const uint32_t sizes[] = {1, 2, 16, 64, 128, 256, 512};
+	uint8_t info[NDIS_RSS_PARAMS_MAX];
+	struct ndis_rss_config config;
+	uint16_t table[NDIS_RSS_TABLE_MAX];
+	uint32_t i, s;
+
+	for (i = 0; i < NDIS_RSS_TABLE_MAX; i++)
+		table[i] = (uint16_t)(i * 7 % 64);
+	for (s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
+		int len = ndis_build_rss_params(
+			info, sizeof(info), 0x1701, table, sizes[s], toeplitz_default_key);
+
+		CU_ASSERT_EQUAL(len, 40 + sizes[s] * 4 + 40);
+		CU_ASSERT_EQUAL(ndis_parse_rss_params(info, (size_t)len, 64, &config),
+			RNDIS_STATUS_SUCCESS);
+		CU_ASSERT_EQUAL(config.entries, sizes[s]);
+		for (i = 0; i < NDIS_RSS_TABLE_MAX; i++)
+			CU_ASSERT_EQUAL(config.table[i], table[i % sizes[s]]);
+		CU_ASSERT_EQUAL(memcmp(config.key, toeplitz_default_key, 40), 0);
+		CU_ASSERT_EQUAL(ndis_build_rss_params(info, (size_t)len - 1, 0x1701, table,
+					sizes[s], toeplitz_default_key),
+			-ENOSPC);
+	}
+	CU_ASSERT_EQUAL(
+		ndis_build_rss_params(info, sizeof(info), 0x1701, table, 513, toeplitz_default_key),
+		-ENOSPC);
+	/* 48 of 128: the hash chooses among 128, which are the 48 over and over (spec/rndis.md §7).
+	 */
+	ndis_build_rss_params(info, sizeof(info), 0x1701, table, 48, toeplitz_default_key);
+	CU_ASSERT_EQUAL(
+		ndis_parse_rss_params(info, sizeof(info), 64, &config), RNDIS_STATUS_SUCCESS);
+	for (i = 0; i < NDIS_RSS_TABLE_MAX; i++)
+		CU_ASSERT_EQUAL(config.table[i], table[i % 128 % 48]);
 }
 
 static void
@@ -474,6 +516,7 @@ main(void)
 		{"Toeplitz hash", test_toeplitz},
 		{"golden RSS objects", test_golden_rss},
 		{"hostile RSS parameters", test_rss_hostile},
+		{"RSS tables of other sizes", test_rss_tables_of_other_sizes},
 		{"golden offload parameters", test_golden_params},
 		{"capability bytes", test_capability_bytes},
 		{"hostile offload parameters", test_params_hostile},

@@ -14,6 +14,7 @@
 #include <ethdev_driver.h>
 
 #include "drivers/bus/vmbus/compat.h"
+#include "drivers/net/netvsc/rx.h"
 #include "drivers/net/netvsc/stats.h"
 
 #if RTE_VERSION < RTE_VERSION_NUM(25, 3, 0, 0)
@@ -58,6 +59,19 @@ netvsc_compat_stats_get(struct rte_eth_dev *eth, struct rte_eth_stats *stats)
 	memcpy(stats->q_obytes, queues.q_obytes, sizeof(stats->q_obytes));
 	memcpy(stats->q_errors, queues.q_errors, sizeof(stats->q_errors));
 	return rc;
+}
+#endif
+
+#if RTE_VERSION >= RTE_VERSION_NUM(24, 3, 0, 0)
+#define netvsc_compat_ptypes_get netvsc_ptypes_get
+#else
+/** eth_dev_ops.dev_supported_ptypes_get */
+static inline const uint32_t *
+netvsc_compat_ptypes_get(struct rte_eth_dev *eth)
+{
+	size_t count;
+
+	return netvsc_ptypes_get(eth, &count);
 }
 #endif
 

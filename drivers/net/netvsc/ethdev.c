@@ -20,6 +20,7 @@
 #include "drivers/net/netvsc/rx.h"
 #include "drivers/net/netvsc/stats.h"
 #include "drivers/net/netvsc/tx.h"
+#include "drivers/net/netvsc/tx_offload.h"
 
 RTE_LOG_REGISTER(netvsc_logtype, pmd.net.hyperpoll, NOTICE);
 
@@ -72,6 +73,7 @@ netvsc_set_bursts(struct rte_eth_dev *eth, bool on)
 
 	eth->rx_pkt_burst = on ? netvsc_rx_burst : rte_eth_pkt_burst_dummy;
 	eth->tx_pkt_burst = on ? netvsc_tx_burst : rte_eth_pkt_burst_dummy;
+	eth->tx_pkt_prepare = netvsc_tx_prepare;
 	if (on)
 		return; /* ethdev copies them when the start has succeeded */
 	if (fp->rx_pkt_burst == netvsc_rx_burst)
@@ -120,24 +122,31 @@ netvsc_start(struct rte_eth_dev *eth)
 		netvsc_tx_template(txq);
 		atomic_store(&txq->ch->txq, txq);
 	}
+	for (q = 0; rc == 0 && q < data->nb_rx_queues; q++)
+		netvsc_rxq_apply(data->rx_queues[q]);
 	if (rc == 0)
 		rc = netvsc_offload_apply(port);
-	if (rc == 0)
+	if (rc == 0) {
+		port_queue_states(data, RTE_ETH_QUEUE_STATE_STARTED);
 		rc = netvsc_rss_apply(port);
+	}
 	if (rc == 0)
 		rc = netvsc_query_link(port);
+	if (rc == 0)
+		rc = netvsc_intr_start(port);
 	if (rc == 0) {
 		atomic_fetch_or(&port->state, NETVSC_STATE_RUNNING);
 		rc = netvsc_set_filter(port, netvsc_filter_of(data));
 	}
 	if (rc == 0) {
-		port_queue_states(data, RTE_ETH_QUEUE_STATE_STARTED);
 		port_set_channels(port, NETVSC_CHANNEL_RUNNING);
 		netvsc_link_update(eth, 0);
 		netvsc_set_bursts(eth, true);
 	} else {
 		atomic_fetch_and(&port->state, ~NETVSC_STATE_RUNNING);
+		port_queue_states(data, RTE_ETH_QUEUE_STATE_STOPPED);
 		port_unlink_sends(data);
+		netvsc_intr_stop(port);
 		NETVSC_LOG(ERR, port, "cannot start: %s", strerror(-rc));
 	}
 	netvsc_control_end(port, &op);
@@ -200,6 +209,7 @@ port_stop(struct netvsc_port *port)
 	netvsc_set_bursts(eth, false);
 	/* From here the queues are quiet: no burst is inside, and none that comes goes on. */
 	port_set_channels(port, NETVSC_CHANNEL_OPEN);
+	netvsc_intr_stop(port);
 	if (port->session.attached && netvsc_set_filter(port, 0) != 0 &&
 		!atomic_load(&port->bus->gone))
 		NETVSC_LOG(WARNING, port, "the host did not take filter 0");
@@ -297,6 +307,7 @@ netvsc_close(struct rte_eth_dev *eth)
 	 * cut off may, too: its connection is closed and there is no better fence.
 	 */
 	port->bus->backend->close(port->bus);
+	netvsc_intr_free(port);
 	for (q = 0; q < data->nb_rx_queues; q++)
 		netvsc_rx_queue_release(eth, q);
 	port->unfenced = false;
@@ -330,6 +341,10 @@ const struct eth_dev_ops netvsc_ops = {
 	.allmulticast_disable = netvsc_allmulticast_disable,
 	.mac_addr_set = netvsc_mac_addr_set,
 	.mtu_set = netvsc_mtu_set,
+	.vlan_offload_set = netvsc_vlan_offload_set,
+	.vlan_strip_queue_set = netvsc_vlan_strip_queue_set,
+	.dev_supported_ptypes_get = netvsc_compat_ptypes_get,
+	.dev_ptypes_set = netvsc_ptypes_set,
 	.stats_get = netvsc_compat_stats_get,
 	.stats_reset = netvsc_stats_reset,
 	.xstats_get = netvsc_xstats_get,
@@ -339,6 +354,9 @@ const struct eth_dev_ops netvsc_ops = {
 	.rx_queue_release = netvsc_rx_queue_release,
 	.tx_queue_setup = netvsc_tx_queue_setup,
 	.tx_queue_release = netvsc_tx_queue_release,
+	.rx_queue_intr_enable = netvsc_rx_queue_intr_enable,
+	.rx_queue_intr_disable = netvsc_rx_queue_intr_disable,
+	.get_monitor_addr = netvsc_get_monitor_addr,
 	.rxq_info_get = netvsc_rxq_info_get,
 	.txq_info_get = netvsc_txq_info_get,
 	.rx_burst_mode_get = netvsc_burst_mode,

@@ -31,6 +31,7 @@
 #include <ethdev_driver.h>
 
 #include "drivers/bus/vmbus/bus.h"
+#include "drivers/net/netvsc/channel.h"
 #include "drivers/net/netvsc/control.h"
 #include "drivers/net/netvsc/sections.h"
 #include "drivers/net/netvsc/stats.h"
@@ -44,7 +45,7 @@ extern int netvsc_logtype;
 
 #define NETVSC_DEFAULT_MTU 1500u
 #define NETVSC_UNDIVIDED   UINT32_MAX
-#define NETVSC_RETA_MAX	   NDIS_RSS_TABLE_ENTRIES
+#define NETVSC_RETA_MAX	   NDIS_RSS_TABLE_MAX
 #define NETVSC_RSS_KEY_LEN 40u
 
 /** Bits of netvsc_port.state, an early exit for bursts; netvsc_channel.state decides. */
@@ -56,19 +57,26 @@ extern int netvsc_logtype;
 #define NETVSC_EVENT_LINK  0x1u
 #define NETVSC_EVENT_GONE  0x2u
 #define NETVSC_EVENT_RESET 0x4u
-#define NETVSC_EVENT_FLAP  0x8u /**< announce the link as down, then up (network change) */
+#define NETVSC_EVENT_FLAP  0x8u	 /**< announce the link as down, then up (network change) */
+#define NETVSC_EVENT_WAKE  0x10u /**< wake up whoever waits for a queue */
 
 struct netvsc_channel;
 struct netvsc_txq;
+
+/** Receive side scaling as the application wants it; rss.c. */
+struct netvsc_rss {
+	uint64_t hf; /**< hash types as asked for; the host may not have all of them */
+	bool user;   /**< the table is the user's, not derived */
+	uint16_t reta[NETVSC_RETA_MAX]; /**< queues; a shorter table is repeated */
+	uint8_t key[NETVSC_RSS_KEY_LEN];
+};
 
 /** What the application and the user want; replayed onto every session. */
 struct netvsc_config {
 	bool mac_user; /**< the application has set the address: */
 	struct rte_ether_addr mac;
-	uint64_t rss_hf; /**< as asked for; the host may not have all of it */
-	bool reta_user;	 /**< the table is the user's, not derived */
-	uint16_t reta[NETVSC_RETA_MAX];
-	uint8_t rss_key[NETVSC_RSS_KEY_LEN];
+	struct netvsc_rss rss;
+	uint32_t ptypes; /**< RTE_PTYPE_*_MASK: packet types are told of these layers */
 
 	/* Devargs. */
 	uint32_t tx_copybreak;
@@ -93,8 +101,8 @@ struct netvsc_session {
 	uint32_t n_channels; /**< open, including the primary */
 	uint32_t filter;     /**< packet filter as last set */
 	bool recv_connected, send_connected;
-	uint32_t control_section; /**< section kept for control messages in copy-only mode */
-	uint32_t reta_size;
+	uint32_t control_section;      /**< section kept for control messages in copy-only mode */
+	uint32_t reta_size;	       /**< a power of two */
 	uint32_t rss_caps;	       /**< NDIS capability flags, 0 = the host has none */
 	struct ndis_offloads offloads; /**< that the host can do */
 	uint32_t offloads_on;	       /**< and does: NDIS_CAN_* */
@@ -124,6 +132,7 @@ struct netvsc_port {
 	_Atomic uint32_t state;
 	_Atomic uint32_t events;
 	atomic_bool alarm_stop;
+	_Atomic uint32_t n_intr;      /**< receive queues that can be armed (intr.c) */
 	pthread_mutex_t control_lock; /**< netvsc_control_begin() */
 	struct netvsc_counts counts;
 
@@ -140,7 +149,8 @@ struct netvsc_port {
 	struct netvsc_limits limits;
 	struct netvsc_link link;
 	struct netvsc_section_pool sections;
-	uint32_t section_queues; /**< queues the pool is divided for, or NETVSC_UNDIVIDED */
+	struct netvsc_rx_pool done_pool; /**< of this session */
+	uint32_t section_queues;	 /**< queues the pool is divided for, or NETVSC_UNDIVIDED */
 
 	struct netvsc_request request;
 	uint64_t next_trans_id;

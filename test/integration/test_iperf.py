@@ -6,6 +6,20 @@ import unittest
 import stacks
 from harness import Case, needs_root
 
+# Of the frames that carry them, with and without the 12 bytes of TCP's time stamps.
+MSS = 1448
+
+
+def offloads(pmd):
+    """testpmd's checksum engine, with all that it can leave to the NIC."""
+    pmd.cmd("port stop all")
+    for port in range(2):
+        for layer in ("ip", "tcp", "udp"):
+            pmd.cmd(f"csum set {layer} hw {port}")
+        pmd.cmd(f"csum mac-swap off {port}")
+        pmd.cmd(f"tso set {MSS} {port}")
+    pmd.cmd("port start all")
+
 
 @unittest.skipUnless(shutil.which("iperf3"), "iperf3 is not installed (./run setup test)")
 @needs_root
@@ -45,4 +59,16 @@ class Iperf(Case):
         pmd.start()
         self.check(made, [*self.TCP, *self.UDP])
         self.assertEqual(made.host.stats(0)["tx_large"], 0)
+        self.assertEqual(pmd.quit(), 0)
+
+    def test_offloads(self):
+        """Checksums are left to the NIC in both directions, cutting and joining of TCP, too."""
+        made = self.stacks(vnet=True)
+        pmd = made.own(self.guest(made.host, mode="csum", args=[
+            "--enable-rx-cksum", "--enable-lro", "--enable-scatter", "--max-lro-pkt-size=65535"]))
+        offloads(pmd)
+        pmd.start()
+        self.check(made, [*self.TCP, *self.UDP])
+        for number in range(2):
+            self.assertGreater(made.host.stats(number)["tx_large"], 0)
         self.assertEqual(pmd.quit(), 0)

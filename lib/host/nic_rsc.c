@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Receive segment coalescing (spec/rndis.md §4.3): TCP segments of one flow that follow each other
- * on a channel within a poll become one frame, up to IP's limit. Short ones are copied into the
- * section of the one before; what does not fit there stays where the port put it, and the frame is
- * a chain of ranges. Only what was verified is coalesced, because nobody can verify the result: its
- * header says how long it is, but not the checksums.
+ * on a channel within a poll become one frame, up to what a guest that forwards can send on as a
+ * large one. Short ones are copied into the section of the one before; what does not fit there
+ * stays where the port put it, and the frame is a chain of ranges. Only what was verified is
+ * coalesced, because nobody can verify the result: its header says how long it is, but not the
+ * checksums.
  */
 #include "lib/host/nic_internal.h"
 
@@ -89,7 +90,7 @@ follows(const struct nic_rsc *rsc, const struct segment *s)
 
 	return rsc->n != 0 && same_flow(rsc, s) && get32(tcp + 4) == rsc->next_seq &&
 	       (int32_t)(get32(tcp + 8) - rsc->ack) >= 0 &&
-	       rsc->bytes + s->payload - rsc->l3 <= UINT16_MAX;
+	       rsc->bytes + s->payload <= NDIS_LSO_MAX_SIZE;
 }
 
 static void

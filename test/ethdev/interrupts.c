@@ -246,6 +246,23 @@ only_when_configured(void)
 	CHECK_EQUAL(event(0), -1);
 }
 
+/* Another MTU is another session with rings of its own, which nobody has armed yet. */
+static void
+another_mtu_wakes(void)
+{
+	bring_up(1);
+	start(1);
+	hold(true);
+	fall_asleep();
+	CHECK_EQUAL(rte_eth_dev_set_mtu(ethdev_port, 2000), 0);
+	CHECK_EQUAL(event(LOST_MS), 0);
+	take(0);
+	fall_asleep();
+	hold(false);
+	while (sleep_and_take(1) == 0)
+		;
+}
+
 /* Whoever sleeps hears of a device that is gone; after that it sleeps for good. */
 static void
 removal_wakes(void)
@@ -272,6 +289,7 @@ const struct ethdev_case ethdev_interrupt_cases[] = {
 	{"sleep_stop_and_start", stop_and_start},
 	{"sleep_reset_and_attach", reset_and_attach},
 	{"sleep_only_when_configured", only_when_configured},
+	{"sleep_another_mtu_wakes", another_mtu_wakes},
 	{"sleep_removal_wakes", removal_wakes},
 	{NULL, NULL},
 };

@@ -236,6 +236,26 @@ def trips(figures):
         for t in figures["round_trips"]])
 
 
+STACKS = """
+## Between two Linux stacks
+
+One TCP connection of iperf3 between two network namespaces, TAP – hvsim – testpmd – hvsim – TAP, MTU 1500, all on these
+CPUs. *Plain*: frames of the MTU with checksums, forwarded as they are. *Offloads*: virtio-net headers on the TAPs,
+checksums, TSO and LRO through testpmd's checksum engine.
+
+"""
+
+
+def between_stacks(figures):
+    found = {s["frames"]: s for s in figures.get("stacks", [])}
+    if not found:
+        return NOTHING
+    rows = [(kind, f"{s['median']} ({s['least']}–{s['most']})") for kind, s in found.items()]
+    if len(found) == 2:
+        rows.append(("offloads / plain", goal(found["offloads"]["median"] / found["plain"]["median"], 3, True)))
+    return table(("frames", "Mbit/s"), rows)
+
+
 # ---- plots
 
 COLOURS = ("#2a6f97", "#e07a5f", "#81b29a")
@@ -306,6 +326,7 @@ def write(figures, folder):
     text += image["burst32.svg"] + image["burst1.svg"] + "### Goals\n\n" + reach(figures) + "\n\n"
     text += "### All cells\n\n" + cells(figures) + "\n"
     text += ACROSS + image["end-to-end.svg"] + across(figures) + "\n" + TRIPS + trips(figures) + "\n"
+    text += STACKS + between_stacks(figures) + "\n"
     if failures:
         text += f"\n## What failed\n\n{failures}"
     with open(os.path.join(folder, "README.md"), "w") as file:

@@ -6,9 +6,9 @@ import signal
 import struct
 import time
 
+import examples
 import frames
 from harness import PLUGIN, Case, memory_args, wait_until
-from test_apps import example
 
 ROUNDS = 100
 IDLE_SHARE = 0.25  # of a core's time at most, without traffic; polling takes all of it
@@ -33,7 +33,7 @@ class Sleep(Case):
     def l3fwd(self, host, *options, queues=1):
         config = ",".join(f"({port},{queue},0)" for port in range(2) for queue in range(queues))
         app = self.own(self.program("l3fwd-power", [
-            example("l3fwd-power"), "-l", "0", "--no-pci", "--no-telemetry", *memory_args(),
+            examples.build("l3fwd-power"), "-l", "0", "--no-pci", "--no-telemetry", *memory_args(),
             "-d", PLUGIN, "-a", host.device(0), "-a", host.device(1), "--", "-p", "3", "-P",
             "--config", config, "--parse-ptype", *options]))
         app.expect("entering main .*loop on lcore 0", 40)

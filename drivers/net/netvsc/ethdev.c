@@ -116,8 +116,7 @@ netvsc_port_up(struct netvsc_port *port)
 		netvsc_tx_template(txq);
 		atomic_store(&txq->ch->txq, txq);
 	}
-	if (rc == 0)
-		netvsc_rx_lender_begin(port);
+	netvsc_rx_lender_begin(port);
 	for (q = 0; q < data->nb_rx_queues; q++)
 		netvsc_rxq_apply(data->rx_queues[q]);
 	rc = netvsc_offload_apply(port);

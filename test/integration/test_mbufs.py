@@ -84,6 +84,9 @@ class Mbufs(Case):
     def test_indirect_mbufs_all_copied(self):
         self.check("indirect", options=",copy_only=1")
 
+    def test_registered_memory_goes_by_reference_when_it_has_a_file(self):
+        self.check("registered")
+
     def test_forty_pools_do_not_push_each_other_out(self):
         self.check("forty_pools")
 

@@ -63,6 +63,7 @@ extern int netvsc_logtype;
 #define NETVSC_EVENT_WAKE  0x10u /**< wake up whoever waits for a queue */
 
 struct netvsc_channel;
+struct netvsc_sizes;
 struct netvsc_txq;
 
 /** Receive side scaling as the application wants it; rss.c. */
@@ -84,6 +85,7 @@ struct netvsc_config {
 	/* Devargs. */
 	uint32_t tx_copybreak;
 	uint32_t latency_ns;
+	bool size_stats;
 };
 
 /**
@@ -140,6 +142,7 @@ struct netvsc_port {
 	_Atomic uint32_t n_intr;      /**< receive queues that can be armed (intr.c) */
 	pthread_mutex_t control_lock; /**< netvsc_control_begin() */
 	struct netvsc_counts counts;
+	struct netvsc_sizes *sizes; /**< NULL: nobody asked for them (sizes.h) */
 
 	/**
 	 * The host may still read what was sent: a reset that should have fenced it off failed.

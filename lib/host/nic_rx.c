@@ -2,13 +2,15 @@
 /*
  * Frames towards the guest (spec/nvsp.md §6, spec/rndis.md §4): the port writes straight into
  * receive sections, the RNDIS header goes in front, ranges are gathered into transfer-page packets
- * (nic_sections.c).
+ * (nic_batch.c, nic_sections.c).
  * The guest can write the receive buffer at any time: what decides anything is loaded once.
  */
-#include "lib/host/nic_internal.h"
+#include "lib/host/nic_batch.h"
 
 /* EtherType of a tagged frame as it lies in memory. */
 #define VLAN_TYPE 0x0081u
+#define RX_TCP	  6u
+#define RX_UDP	  17u
 #define RX_CHECKSUMS                                                                               \
 	(NDIS_CAN_RX_IP4 | NDIS_CAN_RX_TCP4 | NDIS_CAN_RX_UDP4 | NDIS_CAN_RX_TCP6 |                \
 		NDIS_CAN_RX_UDP6)
@@ -62,72 +64,6 @@ rx_filter(const struct host_nic *nic, const uint8_t dst[6])
 	return false;
 }
 
-static void
-batch_flush(struct host_nic *nic, unsigned int channel)
-{
-	struct nic_channel *ch = &nic->channels[channel];
-	const struct nic_batch_count *count = &ch->batch_count;
-	uint32_t n = ch->batch_n, kind;
-	uint64_t frames;
-	int rc = -EIO;
-
-	if (n == 0)
-		return;
-	ch->batch_n = 0;
-	if (ch->open && !ch->dead)
-		rc = nic_rx_write(nic, channel, NVSP_CHANNEL_DATA, ch->batch_first, ch->batch_last,
-			ch->batch, n, NIC_RX_RESERVE);
-	frames = count->kind[0].frames + count->kind[1].frames + count->kind[2].frames;
-	if (rc != 0) {
-		*(rc == -EAGAIN ? &nic->stats.rx_dropped_ring_full
-				: &nic->stats.rx_dropped_channel) +=
-			frames - count->large + count->segments;
-		nic_rx_free_chain(nic, ch->batch_first, ch->batch_last, n);
-		return;
-	}
-	nic->stats.rx_frames += frames;
-	nic->stats.rx_large += count->large;
-	nic->stats.rx_segments += count->segments;
-	for (kind = 0; kind < 3; kind++) {
-		nic->stats.rx_bytes += count->kind[kind].bytes;
-		nic->oid_stats.rcv[kind].frames += count->kind[kind].frames;
-		nic->oid_stats.rcv[kind].bytes += count->kind[kind].bytes;
-	}
-}
-
-/* A range of the next packet. Returns how many there are. */
-static inline uint32_t
-batch_put(struct host_nic *nic, struct nic_channel *ch, uint32_t section, uint32_t offset,
-	uint32_t count)
-{
-	uint32_t n = ch->batch_n;
-
-	if (n == 0) {
-		ch->batch_first = section;
-		memset(&ch->batch_count, 0, sizeof(ch->batch_count));
-	} else {
-		nic->sections[ch->batch_last].next = section;
-	}
-	ch->batch_last = section;
-	ch->batch[n].byte_count = count;
-	ch->batch[n].byte_offset = offset;
-	ch->batch_n = ++n;
-	return n;
-}
-
-static inline void
-batch_add(struct host_nic *nic, unsigned int channel, uint32_t section, uint32_t offset,
-	uint32_t count, uint32_t frame_len, unsigned int kind)
-{
-	struct nic_channel *ch = &nic->channels[channel];
-	uint32_t n = batch_put(nic, ch, section, offset, count);
-
-	ch->batch_count.kind[kind].frames++;
-	ch->batch_count.kind[kind].bytes += frame_len;
-	if (n >= nic->knobs.batch)
-		batch_flush(nic, channel);
-}
-
 static unsigned int
 rx_channel(const struct host_nic *nic, uint32_t hash)
 {
@@ -155,115 +91,53 @@ rx_spread(struct host_nic *nic, const struct offload_headers *headers, const uin
 	hash = toeplitz_hash(&nic->toeplitz, input, len);
 	info->hash_value = hash;
 	info->hash_info = NDIS_HASH_TOEPLITZ | type;
-	info->present |= RNDIS_HAS_HASH_VALUE | RNDIS_HAS_HASH_INFO;
+	/* OpenVMM spreads, but does not say by what (spec/rndis.md §4.2). */
+	if (nic->knobs.hash_ppi)
+		info->present |= RNDIS_HAS_HASH_VALUE | RNDIS_HAS_HASH_INFO;
 	return rx_channel(nic, hash);
 }
 
-/* What the guest hears of the checksums; 0: nothing. */
+/*
+ * What the guest hears of the checksums; 0: nothing. The L4 checksum may be @p left to us. A guest
+ * that has TCP checksums looked at is then told, as hosts do for senders on the same machine, that
+ * all is well but for the field (spec/rndis.md §4.2). For UDP there is no such word, and who does
+ * not listen needs the sum: there the field is filled.
+ */
 static uint32_t
-rx_verify(const struct host_nic *nic, const struct offload_headers *headers, uint8_t *head,
-	uint8_t *frame)
+rx_checksum(const struct host_nic *nic, const struct offload_headers *headers, uint8_t *head,
+	uint8_t *frame, uint32_t len, const struct host_frame_work *left)
 {
-	uint32_t on = nic->offloads_on, word;
-	const struct offload_verify want = {
+	uint32_t on = nic->offloads_on, word = 0;
+	struct offload_verify want = {
 		.ip4 = on & NDIS_CAN_RX_IP4,
 		.tcp4 = on & NDIS_CAN_RX_TCP4,
 		.udp4 = on & NDIS_CAN_RX_UDP4,
 		.tcp6 = on & NDIS_CAN_RX_TCP6,
 		.udp6 = on & NDIS_CAN_RX_UDP6,
 	};
-
-	word = offload_verify(headers, head, frame, &want);
 	/* The bits of values that are not in the frame came with NDIS 6.30 (spec/rndis.md §4.2). */
-	if (nic->knobs.same_host && nic->ndis_version >= NDIS_VERSION_6_30)
+	bool can_say = nic->ndis_version >= NDIS_VERSION_6_30;
+
+	if (left->csum_start != 0 && can_say && headers->proto == RX_TCP &&
+		headers->l4 == left->csum_start && (headers->ip == 4 ? want.tcp4 : want.tcp6)) {
+		want.tcp4 = want.tcp6 = false;
+		word = RNDIS_RX_CSUM_TCP_OK | RNDIS_RX_CSUM_TCP_VALUE_INVALID |
+		       RNDIS_RX_CSUM_LOOPBACK;
+	} else if (left->csum_start != 0) {
+		offload_finish(frame, len, left);
+	}
+	word |= offload_verify(headers, head, frame, &want);
+	if (nic->knobs.same_host && can_say)
 		word = offload_unfill(headers, head, frame, word);
 	return word;
 }
 
-/* Write the message of a frame at its place in @p section. Returns the bytes of its range. */
-static uint32_t
-rx_message(struct host_nic *nic, uint32_t section, const struct rndis_packet_info *info)
-{
-	uint32_t count = info->data_abs + info->data_length;
-	struct rndis_packet_builder b;
-
-	rndis_packet_begin(&b, nic->recv.base + (size_t)section * nic->section_bytes);
-	if (info->present & RNDIS_HAS_VLAN)
-		rndis_packet_add(&b, RNDIS_PPI_VLAN, rndis_vlan_from_tci(info->vlan_tci));
-	if (info->present & RNDIS_HAS_CSUM)
-		rndis_packet_add(&b, RNDIS_PPI_CHECKSUM, info->csum);
-	if (info->present & RNDIS_HAS_HASH_VALUE)
-		rndis_packet_add(&b, RNDIS_PPI_HASH_VALUE, info->hash_value);
-	if (info->present & RNDIS_HAS_HASH_INFO)
-		rndis_packet_add(&b, RNDIS_PPI_HASH_INFO, info->hash_info);
-	if (info->present & RNDIS_HAS_PACKET_ID)
-		rndis_packet_add(
-			&b, RNDIS_PPI_PACKET_ID, rndis_packet_id(info->rsc_flags, info->rsc_id));
-	if (nic->knobs.range_slot)
-		count = nic->section_bytes;
-	rndis_packet_end_at(&b, info->data_abs, info->data_length, count);
-	return count;
-}
-
-void
-nic_rx_frame(struct host_nic *nic, unsigned int channel, uint32_t section,
-	const struct rndis_packet_info *info, unsigned int kind)
-{
-	struct vmbus_xfer_range range = {
-		.byte_count = rx_message(nic, section, info),
-		.byte_offset = section * nic->section_bytes,
-	};
-	enum nic_defect lie = NIC_DEFECT_ALL;
-
-	if (nic->knobs.malformed_rx_pct != 0 &&
-		nic_percent(&nic->malform_acc, nic->knobs.malformed_rx_pct))
-		lie = nic_malform(nic, &range);
-	/* A packet that lies takes no other frame along. */
-	if (lie != NIC_DEFECT_ALL) {
-		batch_flush(nic, channel);
-		nic->lie = lie;
-	}
-	batch_add(nic, channel, section, range.byte_offset, range.byte_count, info->data_length,
-		kind);
-	if (lie != NIC_DEFECT_ALL) {
-		batch_flush(nic, channel);
-		nic->lie = NIC_DEFECT_ALL;
-	}
-}
-
-void
-nic_rx_large_frame(struct host_nic *nic, unsigned int channel, const struct nic_piece *pieces,
-	uint32_t n, uint32_t segments, const struct rndis_packet_info *info, unsigned int kind)
-{
-	struct nic_channel *ch = &nic->channels[channel];
-	struct rndis_packet_info part = *info;
-	uint32_t i;
-
-	/* All ranges are in one packet, whatever the knob says of others. */
-	if (n > NIC_BATCH_MAX - ch->batch_n)
-		batch_flush(nic, channel);
-	part.rsc_id = n > 1 ? ++ch->rsc_id : 0;
-	for (i = 0; i < n; i++) {
-		part.data_abs = pieces[i].data_at;
-		part.data_length = pieces[i].len;
-		part.rsc_flags = RNDIS_RSC_MULTI | (i == 0 ? RNDIS_RSC_FIRST : 0) |
-				 (i == n - 1 ? RNDIS_RSC_LAST : 0);
-		part.present = (i == 0 ? info->present : 0) | (n > 1 ? RNDIS_HAS_PACKET_ID : 0);
-		batch_put(nic, ch, pieces[i].section, pieces[i].section * nic->section_bytes,
-			rx_message(nic, pieces[i].section, &part));
-		ch->batch_count.kind[kind].bytes += pieces[i].len;
-	}
-	ch->batch_count.kind[kind].frames++;
-	ch->batch_count.large++;
-	ch->batch_count.segments += segments;
-	if (ch->batch_n >= nic->knobs.batch)
-		batch_flush(nic, channel);
-}
-
-/* One frame lies in @p section; false: that is free again, because the frame is dropped or copied.
+/*
+ * One frame lies in @p section; false: that is free again, because the frame is dropped or copied.
+ * @p left: what is left to us to do, NULL: nothing
  */
 static bool
-rx_deliver(struct host_nic *nic, uint32_t section, uint32_t len)
+rx_deliver(struct host_nic *nic, uint32_t section, uint32_t len, const struct host_frame_work *left)
 {
 	uint8_t *frame = nic->recv.base + (size_t)section * nic->section_bytes + nic->data_offset;
 	struct rndis_packet_info info = {.data_abs = nic->data_offset};
@@ -272,6 +146,7 @@ rx_deliver(struct host_nic *nic, uint32_t section, uint32_t len)
 	unsigned int channel = 0;
 	enum nic_rsc_took took;
 	bool hash = nic->rss.enabled;
+	struct host_frame_work work = {0};
 	bool verify = nic->offloads_on & RX_CHECKSUMS, tagged;
 
 	if (len < RNDIS_MIN_FRAME || len > nic->mtu_field + OFFLOAD_VLAN_TAG) {
@@ -283,6 +158,10 @@ rx_deliver(struct host_nic *nic, uint32_t section, uint32_t len)
 		nic->stats.rx_dropped_filter++;
 		return false;
 	}
+	if (left != NULL) {
+		work = *left;
+		verify |= work.csum_start != 0;
+	}
 	tagged = len >= 18 && head[12] == 0x81 && head[13] == 0x00;
 	if (tagged && nic->capabilities & NVSP_CAP_8021Q &&
 		nic->knobs.vlan_ppi != NIC_VLAN_INLINE) {
@@ -291,6 +170,8 @@ rx_deliver(struct host_nic *nic, uint32_t section, uint32_t len)
 		frame += OFFLOAD_VLAN_TAG;
 		info.data_abs += OFFLOAD_VLAN_TAG;
 		len -= OFFLOAD_VLAN_TAG;
+		if (work.csum_start != 0)
+			work.csum_start -= OFFLOAD_VLAN_TAG;
 		tagged = false;
 		info.vlan_tci = (uint16_t)(head[14] << 8 | head[15]);
 		if (nic->knobs.vlan_ppi == NIC_VLAN_PPI)
@@ -306,7 +187,7 @@ rx_deliver(struct host_nic *nic, uint32_t section, uint32_t len)
 
 		memcpy(head, frame, head_len);
 		offload_parse(head, head_len, len, &headers);
-		info.csum = verify ? rx_verify(nic, &headers, head, frame) : 0;
+		info.csum = verify ? rx_checksum(nic, &headers, head, frame, len, &work) : 0;
 		if (info.csum != 0)
 			info.present |= RNDIS_HAS_CSUM;
 		if (hash)
@@ -321,6 +202,14 @@ rx_deliver(struct host_nic *nic, uint32_t section, uint32_t len)
 	}
 	nic_rx_frame(nic, channel, section, &info, nic_frame_kind(head));
 	return true;
+}
+
+/* A frame of a port that does not go the plain way; apart, so that those that do pay nothing. */
+static __attribute__((noinline)) bool
+rx_deliver_general(struct host_nic *nic, uint32_t section, const struct host_frame *frame)
+{
+	return rx_deliver(
+		nic, section, frame->len, nic->port->ops->carries_work ? &frame->work : NULL);
 }
 
 /* A header with the hash PPIs, as rx_spread() adds them. */
@@ -349,8 +238,6 @@ struct rx_plan {
 #define RX_TUPLE_AT 26u
 #define RX_TUPLE    12u
 #define RX_L4_AT    34u
-#define RX_TCP	    6u
-#define RX_UDP	    17u
 
 /* The address at @p p as a number. */
 static inline uint64_t
@@ -381,7 +268,8 @@ rx_plan(const struct host_nic *nic)
 {
 	struct rx_plan plan = {
 		.plain = !(nic->offloads_on & RX_CHECKSUMS) && !nic->knobs.range_slot &&
-			 nic->knobs.malformed_rx_pct == 0 && !nic_rsc_on(nic),
+			 nic->knobs.malformed_rx_pct == 0 && !nic_rsc_on(nic) &&
+			 nic->knobs.hash_ppi && !nic->port->ops->carries_work,
 		.hash = nic->rss.enabled,
 		.mac = nic->filter & RNDIS_FILTER_DIRECTED ? rx_address(nic->mac) : RX_NO_ADDRESS,
 	};
@@ -452,11 +340,11 @@ rx_deliver_plain(struct host_nic *nic, const struct rx_plan *plan, uint32_t sect
 
 	if (len < RNDIS_MIN_FRAME || len > nic->mtu_field || rx_address(frame) != plan->mac ||
 		rx_word(frame + 12, 2) == VLAN_TYPE)
-		return rx_deliver(nic, section, len);
+		return rx_deliver(nic, section, len, NULL);
 	if (plan->hash) {
 		type = rx_tuple_type(plan, frame, len);
 		if (type == 0)
-			return rx_deliver(nic, section, len);
+			return rx_deliver(nic, section, len, NULL);
 		memcpy(tuple, frame + RX_TUPLE_AT, sizeof(tuple));
 		hash = toeplitz_hash(&nic->toeplitz, tuple, sizeof(tuple));
 		channel = rx_channel(nic, hash);
@@ -467,7 +355,7 @@ rx_deliver_plain(struct host_nic *nic, const struct rx_plan *plan, uint32_t sect
 	} else {
 		rx_header(message, &plan->header, sizeof(plan->header), length, len);
 	}
-	batch_add(nic, channel, section, offset, length, len, 0);
+	nic_batch_add(nic, channel, section, offset, length, len, 0);
 	return true;
 }
 
@@ -579,7 +467,7 @@ nic_rx_poll(struct host_nic *nic, unsigned int budget)
 		nic->free_n -= k;
 		for (i = 0; i < k; i++)
 			if (plan.plain ? !rx_deliver_plain(nic, &plan, section[i], frames[i].len)
-				       : !rx_deliver(nic, section[i], frames[i].len))
+				       : !rx_deliver_general(nic, section[i], &frames[i]))
 				nic_rx_free_section(nic, section[i]);
 		got += k;
 		if (k < n)
@@ -587,7 +475,7 @@ nic_rx_poll(struct host_nic *nic, unsigned int budget)
 	}
 	for (i = 0; i < nic->channels_top; i++) {
 		nic_rsc_close(nic, i);
-		batch_flush(nic, i);
+		nic_batch_flush(nic, i);
 	}
 	return got;
 }

@@ -120,6 +120,7 @@ netvsc_port_up(struct netvsc_port *port)
 		netvsc_tx_template(txq);
 		atomic_store(&txq->ch->txq, txq);
 	}
+	netvsc_rx_lender_begin(port);
 	for (q = 0; q < data->nb_rx_queues; q++)
 		netvsc_rxq_apply(data->rx_queues[q]);
 	rc = netvsc_offload_apply(port);
@@ -328,6 +329,7 @@ netvsc_close(struct rte_eth_dev *eth)
 	netvsc_control_begin(port, &rest, &netvsc_op_close);
 	netvsc_detach(port, false);
 	hpbus_device_set_driver_data(port->bus, NULL, NULL);
+	netvsc_rx_lender_end(port);
 	/*
 	 * The fence for what is still in flight; then its memory may go. That of a host that was
 	 * cut off may, too: its connection is closed and there is no better fence.

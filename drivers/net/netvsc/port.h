@@ -63,6 +63,7 @@ extern int netvsc_logtype;
 #define NETVSC_EVENT_WAKE  0x10u /**< wake up whoever waits for a queue */
 
 struct netvsc_channel;
+struct netvsc_rx_lender;
 struct netvsc_sizes;
 struct netvsc_txq;
 
@@ -84,6 +85,7 @@ struct netvsc_config {
 
 	/* Devargs. */
 	uint32_t tx_copybreak;
+	uint32_t rx_copybreak; /**< longer frames stay where they are; NETVSC_RX_COPY_ALL */
 	uint32_t latency_ns;
 	bool size_stats;
 };
@@ -157,6 +159,7 @@ struct netvsc_port {
 	struct netvsc_limits limits;
 	struct netvsc_link link;
 	struct netvsc_section_pool sections;
+	struct netvsc_rx_lender *lender; /**< NULL: receive copies all */
 	struct netvsc_rx_pool done_pool; /**< of this session */
 	uint32_t section_queues;	 /**< queues the pool is divided for, or NETVSC_UNDIVIDED */
 

@@ -100,15 +100,15 @@ hold(bool on)
 
 /* Asleep, with nothing on its way. */
 static void
-fall_asleep(void)
+fall_asleep(uint16_t queues)
 {
 	int q;
 
 	do {
-		arm(1);
+		arm(queues);
 		q = event(QUIET_MS);
 		if (q >= 0)
-			take(0);
+			take((uint16_t)q);
 	} while (q >= 0);
 }
 
@@ -135,7 +135,7 @@ idle_rounds(void)
 	for (round = 0; round < ROUNDS; round++) {
 		snprintf(ethdev_note, sizeof(ethdev_note), "round %u", round);
 		hold(true);
-		fall_asleep();
+		fall_asleep(1);
 		hold(false);
 		while (sleep_and_take(1) == 0)
 			;
@@ -246,6 +246,28 @@ only_when_configured(void)
 	CHECK_EQUAL(event(0), -1);
 }
 
+/* Another MTU is another session with rings of its own, which nobody has armed yet. */
+static void
+another_mtu_wakes(void)
+{
+	int q;
+
+	bring_up(2);
+	start(2);
+	hold(true);
+	fall_asleep(2);
+	CHECK_EQUAL(rte_eth_dev_set_mtu(ethdev_port, 2000), 0);
+	/* The first queue's ring has control messages, too; the second's has nothing. */
+	do
+		q = event(LOST_MS);
+	while (q == 0);
+	CHECK_EQUAL(q, 1);
+	fall_asleep(2);
+	hold(false);
+	while (sleep_and_take(2) == 0)
+		;
+}
+
 /* Whoever sleeps hears of a device that is gone; after that it sleeps for good. */
 static void
 removal_wakes(void)
@@ -253,7 +275,7 @@ removal_wakes(void)
 	bring_up(1);
 	start(1);
 	hold(true);
-	fall_asleep();
+	fall_asleep(1);
 	ethdev_rescind();
 	CHECK_EQUAL(event(LOST_MS), 0);
 	WAIT_UNTIL(rte_eth_dev_is_removed(ethdev_port) == 1);
@@ -272,6 +294,7 @@ const struct ethdev_case ethdev_interrupt_cases[] = {
 	{"sleep_stop_and_start", stop_and_start},
 	{"sleep_reset_and_attach", reset_and_attach},
 	{"sleep_only_when_configured", only_when_configured},
+	{"sleep_another_mtu_wakes", another_mtu_wakes},
 	{"sleep_removal_wakes", removal_wakes},
 	{NULL, NULL},
 };

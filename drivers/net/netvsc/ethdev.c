@@ -44,7 +44,7 @@ netvsc_configure(struct rte_eth_dev *eth)
 	if (rc != 0)
 		return rc;
 	netvsc_control_begin(port, &op, &netvsc_op_bring_up);
-	rc = netvsc_session_want(port, RTE_MAX(channels, 1u));
+	rc = netvsc_session_want(port, RTE_MAX(channels, 1u), data->mtu);
 	if (rc == 0)
 		netvsc_rss_default(port);
 	netvsc_control_end(port, &op);
@@ -103,49 +103,66 @@ port_unlink_sends(struct rte_eth_dev_data *data)
 			atomic_store(&((struct netvsc_txq *)data->tx_queues[q])->ch->txq, NULL);
 }
 
-static int
-netvsc_start(struct rte_eth_dev *eth)
+int
+netvsc_port_up(struct netvsc_port *port)
 {
-	struct netvsc_port *port = netvsc_port_of(eth);
-	struct rte_eth_dev_data *data = eth->data;
-	unsigned int q, channels = RTE_MAX(data->nb_rx_queues, data->nb_tx_queues);
-	struct hpbus_op op;
+	struct rte_eth_dev_data *data = port->eth->data;
+	uint16_t q;
 	int rc;
 
-	netvsc_control_begin(port, &op, &netvsc_op_bring_up);
-	rc = netvsc_check_queues(port);
-	if (rc == 0)
-		rc = netvsc_session_want(port, RTE_MAX(channels, 1u));
-	for (q = 0; rc == 0 && q < data->nb_tx_queues; q++) {
+	for (q = 0; q < data->nb_tx_queues; q++) {
 		struct netvsc_txq *txq = data->tx_queues[q];
 
 		netvsc_tx_template(txq);
 		atomic_store(&txq->ch->txq, txq);
 	}
-	for (q = 0; rc == 0 && q < data->nb_rx_queues; q++)
+	netvsc_rx_lender_begin(port);
+	for (q = 0; q < data->nb_rx_queues; q++)
 		netvsc_rxq_apply(data->rx_queues[q]);
+	rc = netvsc_offload_apply(port);
 	if (rc == 0)
-		rc = netvsc_offload_apply(port);
-	if (rc == 0) {
-		port_queue_states(data, RTE_ETH_QUEUE_STATE_STARTED);
 		rc = netvsc_rss_apply(port);
-	}
-	if (rc == 0)
+	if (rc == 0) {
 		rc = netvsc_query_link(port);
+		rc = rc == -EIO ? 0 : rc; /* as when it was attached: the host does not say */
+	}
+	if (rc == 0) {
+		atomic_fetch_or(&port->state, NETVSC_STATE_RUNNING);
+		rc = netvsc_set_filter(port, netvsc_filter_of(port));
+	}
+	if (rc != 0) {
+		atomic_fetch_and(&port->state, ~NETVSC_STATE_RUNNING);
+		port_unlink_sends(data);
+	}
+	return rc;
+}
+
+static int
+netvsc_start(struct rte_eth_dev *eth)
+{
+	struct netvsc_port *port = netvsc_port_of(eth);
+	struct rte_eth_dev_data *data = eth->data;
+	unsigned int channels = RTE_MAX(data->nb_rx_queues, data->nb_tx_queues);
+	struct hpbus_op op;
+	int rc;
+
+	netvsc_control_begin(port, &op, &netvsc_op_bring_up);
+	atomic_fetch_and(&port->state, ~NETVSC_STATE_LINK_DOWN);
+	rc = netvsc_check_queues(port);
+	if (rc == 0)
+		rc = netvsc_session_want(port, RTE_MAX(channels, 1u), data->mtu);
 	if (rc == 0)
 		rc = netvsc_intr_start(port);
 	if (rc == 0) {
-		atomic_fetch_or(&port->state, NETVSC_STATE_RUNNING);
-		rc = netvsc_set_filter(port, netvsc_filter_of(data));
+		port_queue_states(data, RTE_ETH_QUEUE_STATE_STARTED);
+		rc = netvsc_port_up(port);
 	}
 	if (rc == 0) {
 		port_set_channels(port, NETVSC_CHANNEL_RUNNING);
 		netvsc_link_update(eth, 0);
 		netvsc_set_bursts(eth, true);
 	} else {
-		atomic_fetch_and(&port->state, ~NETVSC_STATE_RUNNING);
 		port_queue_states(data, RTE_ETH_QUEUE_STATE_STOPPED);
-		port_unlink_sends(data);
 		netvsc_intr_stop(port);
 		NETVSC_LOG(ERR, port, "cannot start: %s", strerror(-rc));
 	}
@@ -197,6 +214,16 @@ port_drain(struct netvsc_port *port)
 	}
 }
 
+void
+netvsc_port_down(struct netvsc_port *port)
+{
+	if (port->session.attached && netvsc_set_filter(port, 0) != 0 &&
+		!atomic_load(&port->bus->gone))
+		NETVSC_LOG(WARNING, port, "the host did not take filter 0");
+	port_drain(port);
+	port_unlink_sends(port->eth->data);
+}
+
 /* Within an operation. */
 static void
 port_stop(struct netvsc_port *port)
@@ -210,11 +237,7 @@ port_stop(struct netvsc_port *port)
 	/* From here the queues are quiet: no burst is inside, and none that comes goes on. */
 	port_set_channels(port, NETVSC_CHANNEL_OPEN);
 	netvsc_intr_stop(port);
-	if (port->session.attached && netvsc_set_filter(port, 0) != 0 &&
-		!atomic_load(&port->bus->gone))
-		NETVSC_LOG(WARNING, port, "the host did not take filter 0");
-	port_drain(port);
-	port_unlink_sends(data);
+	netvsc_port_down(port);
 	for (q = 0; q < data->nb_rx_queues; q++)
 		netvsc_rx_give_back(data->rx_queues[q]);
 	port_queue_states(data, RTE_ETH_QUEUE_STATE_STOPPED);
@@ -302,6 +325,7 @@ netvsc_close(struct rte_eth_dev *eth)
 	netvsc_control_begin(port, &rest, &netvsc_op_close);
 	netvsc_detach(port, false);
 	hpbus_device_set_driver_data(port->bus, NULL, NULL);
+	netvsc_rx_lender_end(port);
 	/*
 	 * The fence for what is still in flight; then its memory may go. That of a host that was
 	 * cut off may, too: its connection is closed and there is no better fence.
@@ -339,6 +363,9 @@ const struct eth_dev_ops netvsc_ops = {
 	.promiscuous_disable = netvsc_promiscuous_disable,
 	.allmulticast_enable = netvsc_allmulticast_enable,
 	.allmulticast_disable = netvsc_allmulticast_disable,
+	.set_mc_addr_list = netvsc_set_mc_addr_list,
+	.dev_set_link_up = netvsc_set_link_up,
+	.dev_set_link_down = netvsc_set_link_down,
 	.mac_addr_set = netvsc_mac_addr_set,
 	.mtu_set = netvsc_mtu_set,
 	.vlan_offload_set = netvsc_vlan_offload_set,
@@ -367,5 +394,6 @@ const struct eth_dev_ops netvsc_ops = {
 	.rss_hash_update = netvsc_rss_hash_update,
 	.rss_hash_conf_get = netvsc_rss_hash_conf_get,
 	.fw_version_get = netvsc_fw_version,
+	.get_reg = netvsc_get_reg,
 	.eth_dev_priv_dump = netvsc_priv_dump,
 };

@@ -147,15 +147,6 @@ class Examples(Case):
                                count=len(cut))
         self.assert_same_frames(got[1], cut)
 
-    def test_ip_reassembly(self):
-        """Fragments become the datagram again. Its mbufs have no room for more than an MTU of 2034."""
-        whole = [frame for frame in self.datagrams(1900) if len(frame) <= 2014]
-        cut = [part for frame in whole for part in self.fragments(frame)]
-        self.assertGreater(len(cut), len(whole) + 1)
-        got = self.run_example("ip_reassembly", cut, "-p", "3", "-q", "2", "--maxflows=64", settings=("mtu=2000",) * 2,
-                               count=len(whole))
-        self.assert_same_frames(got[1], [self.rewritten(frame, 1) for frame in whole])
-
     # ---- others ----
 
     def test_qos_meter(self):

@@ -206,8 +206,8 @@ keeps 256 on their way, and checks all bytes when they are back.
 TRIPS = """
 ## Round trips
 
-`bench-latency`, a loop of one core that sends single 64-byte frames at even distances and polls; hvsim on
-another core sends each frame back, always polling, or sleeping when nothing moves (its default).
+`bench-latency`, a loop of one core that sends single 64-byte frames at even distances and polls, or sleeps until its
+frame's interrupt; hvsim on another core sends each frame back, always polling, or sleeping when nothing moves (its default).
 A round trip begins when its frame was due. Microseconds. *First frame*: from the start of that process,
 with EAL, the port's set-up and the first frame that comes back, in milliseconds.
 
@@ -230,8 +230,8 @@ def across(figures):
 def trips(figures):
     if not figures["round_trips"]:
         return NOTHING
-    return table(("host", "frames/s", "p50", "p99", "p99.9", "came back", "first frame"), [
-        (t["host"], str(t["rate"]), f"{t['p50_us']:.1f}", f"{t['p99_us']:.1f}",
+    return table(("host", "guest", "frames/s", "p50", "p99", "p99.9", "came back", "first frame"), [
+        (t["host"], t.get("guest", "polling"), str(t["rate"]), f"{t['p50_us']:.1f}", f"{t['p99_us']:.1f}",
          f"{t['p99_9_us']:.1f}", f"{t['returned']} of {t['sent']}", f"{t['first_frame_ms']:.0f}")
         for t in figures["round_trips"]])
 

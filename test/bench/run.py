@@ -76,13 +76,15 @@ def across(cpus, rounds, seconds, failures):
 
 def round_trips(cpus, seconds, failures):
     results = []
-    for polling in (True, False):
-        for rate in RATES:
-            what = f"round trips, {'polling' if polling else 'sleeping'} host, {rate}/s"
-            result = attempt(failures, what, end_to_end.latency, "latency", polling, rate, seconds,
-                             cpus)
+    habits = {True: "sleeping", False: "polling"}
+    for host_sleeps, guest_sleeps in ((False, False), (True, False), (False, True), (True, True)):
+        # Asleep there is one frame at a time.
+        for rate in RATES[:1] if guest_sleeps else RATES:
+            what = f"round trips, {habits[host_sleeps]} host, {habits[guest_sleeps]} guest, {rate}/s"
+            result = attempt(failures, what, end_to_end.latency, "latency", not host_sleeps,
+                             guest_sleeps, rate, seconds, cpus)
             if result is not None:
-                results.append({"host": "polling" if polling else "sleeping", **result})
+                results.append({"host": habits[host_sleeps], "guest": habits[guest_sleeps], **result})
                 say(f"{what}: p50 {result['p50_us']} us, p99 {result['p99_us']} us, p99.9 "
                     f"{result['p99_9_us']} us; first frame after {result['first_frame_ms']} ms")
     return results

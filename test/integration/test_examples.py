@@ -111,6 +111,42 @@ class Examples(Case):
     def test_l3fwd_fib(self):
         self.check_l3fwd("fib")
 
+    # ---- fragments ----
+
+    def datagrams(self, largest, seed=40):
+        rand, out = random.Random(seed), []
+        for number, size in enumerate((0, 1000, 1472, 1473, 3000, 5555, largest)):
+            payload = rand.randbytes(size)
+            out.append(frames.ether(0x0800, frames.ipv4(17, frames.udp(payload), src="100.10.0.1", dst="100.20.0.1",
+                                                        ident=100 + number), dst=MACS[0]))
+        return out
+
+    def fragments(self, frame):
+        """Of an IPv4 frame, as a router with an MTU of 1500 cuts it."""
+        header, payload = frame[14:34], frame[34:14 + struct.unpack(">H", frame[16:18])[0]]
+        if len(payload) <= 1480:
+            return [frame]
+        out = []
+        for start in range(0, len(payload), 1480):
+            part = payload[start:start + 1480]
+            more = 0x2000 if start + 1480 < len(payload) else 0
+            head = bytearray(header)
+            head[2:4] = struct.pack(">H", 20 + len(part))
+            head[6:8] = struct.pack(">H", more | start // 8)
+            head[10:12] = b"\0\0"
+            head[10:12] = struct.pack(">H", frames.checksum(bytes(head)))
+            out.append((frame[:14] + bytes(head) + part).ljust(60, b"\0") if not out else
+                       frame[:14] + bytes(head) + part)
+        return out
+
+    def test_ip_fragmentation(self):
+        """Datagrams larger than the MTU of the way, in chains of mbufs, are cut."""
+        whole = self.datagrams(8900)
+        cut = [self.rewritten(part, 1) for frame in whole for part in self.fragments(frame)]
+        got = self.run_example("ip_fragmentation", whole, "-p", "3", "-q", "2", settings=("mtu=9000",) * 2,
+                               count=len(cut))
+        self.assert_same_frames(got[1], cut)
+
     # ---- others ----
 
     def test_qos_meter(self):

@@ -62,3 +62,23 @@ class Ovs(Case):
         self.assertEqual(made.errors(), {})
         switch.stop()
         self.assertNotIn("|EMER|", switch.log())
+
+    def test_mtu_request(self):
+        """Another MTU on a bridge that forwards; one that the NIC has not changes nothing."""
+        made, switch = self.bridge(mtu=JUMBO, settings=(f"mtu={JUMBO}",) * 2)
+        self.settled(switch, mtu="1500")
+        self.assertTrue(made.ping(size=1472))
+        for mtu in (JUMBO, 1500, JUMBO):
+            for name in ("dpdk0", "dpdk1"):
+                switch.set(name, f"mtu_request={mtu}")
+            self.settled(switch, mtu=str(mtu))
+            self.assertTrue(made.ping(size=mtu - 28, more=("-M", "do")))
+            if mtu != JUMBO:  # more than it is lost between the stacks, and nothing else
+                self.assertFalse(made.ping(size=mtu - 27, count=1, wait=1, more=("-M", "do")))
+                self.assertTrue(made.ping(size=mtu - 28, count=2))
+        switch.set("dpdk0", "mtu_request=20000")
+        wait_until(lambda: "unsupported MTU 20000" in switch.log(), 10, "the switch says that it is too much")
+        self.assertEqual(switch.get("dpdk0", "mtu"), str(JUMBO))
+        self.assertTrue(made.ping(size=JUMBO - 28))
+        self.assertEqual(made.errors(), {})
+        switch.stop()

@@ -150,6 +150,13 @@ struct nic_complaint {
 	uint64_t said_ns, said_count;
 };
 
+/* Knob vlan_ppi: where the tags of frames are. */
+enum nic_vlan {
+	NIC_VLAN_PPI,	 /* in per-packet information, both ways (spec/rndis.md §4) */
+	NIC_VLAN_INLINE, /* received ones in the frame; the guest's information is not looked at */
+	NIC_VLAN_DROP,	 /* lost, both ways (spec/hosts.md §2) */
+};
+
 /* Behaviour knobs; nic_knobs.c has the table. */
 struct nic_knobs {
 	uint32_t stall, stall_rx, no_complete, refuse_pct, batch, range_slot, malformed_rx_pct;
@@ -159,6 +166,7 @@ struct nic_knobs {
 	uint32_t rss_caps, rss_entries, offload_notice, refuse_recv, refuse_send, num_sections;
 	uint32_t send_section, strict_rss, link_mbps, inject, refuse_rss;
 	uint32_t lenient, spoof, max_transfer, align_factor;
+	uint32_t vlan_ppi, same_host;
 	uint64_t tid_base;
 	int32_t grant;	     /* channels granted; see grant_mode */
 	uint32_t grant_mode; /* 0 off, 1 absolute, 2 relative to what was asked */

@@ -35,6 +35,8 @@ const char *const host_nic_knob_help =
 	"align_factor=0..31  alignment of messages in one send as power of 2, by INITIALIZE_C (3)\n"
 	"lenient=0|1         take sends beyond announced limits and offloads (of --nic)\n"
 	"spoof=0|1           forward frames with a foreign source MAC (of --nic)\n"
+	"vlan_ppi=on|off|drop  VLAN tags in per-packet information, in received frames, or lost (on)\n"
+	"same_host=0|1       received frames as from the same host: verified, checksums not filled\n"
 	"mss_floor=N         smallest segment taken for segmentation (64)\n"
 	"loose_filter=0|1    any filter but 0 takes every frame\n"
 	"udp_hash=0|1        hash UDP/IPv4 ports as TCP/IPv4, as hosts since Windows 10 (1)\n"
@@ -85,6 +87,7 @@ static const struct knob knobs[] = {
 	KNOB(align_factor, 3, 0, 31),
 	FLAG(lenient),
 	FLAG(spoof),
+	FLAG(same_host),
 	KNOB(mss_floor, RNDIS_MSS_FLOOR, 1, 65535),
 	FLAG(loose_filter),
 	KNOB(udp_hash, 1, 0, 1),
@@ -144,16 +147,33 @@ knob_corrupt_ring(struct host_nic *nic, const char *value)
 	return 0;
 }
 
-static int
-knob_table_layout(struct host_nic *nic, const char *value)
-{
-	/* Index of the layouts in nic_nvsp_send_table(). */
-	static const char *const layouts[] = {"b", "a", "c"};
-	uint32_t i;
+/* Knobs whose values are words: the number is the word's place. */
+static const struct {
+	const char *name;
+	size_t offset; /* of an u32 in struct nic_knobs */
+	const char *words[4];
+} worded[] = {
+	/* Layouts of nic_nvsp_send_table(). */
+	{"table_layout", offsetof(struct nic_knobs, table_layout), {"b", "a", "c"}},
+	/* enum nic_vlan. */
+	{"vlan_ppi", offsetof(struct nic_knobs, vlan_ppi), {"on", "off", "drop"}},
+};
 
-	for (i = 0; i < sizeof(layouts) / sizeof(layouts[0]); i++)
-		if (strcmp(value, layouts[i]) == 0) {
-			nic->knobs.table_layout = i;
+/* @return 0, -ENOENT: it is none of these, -EINVAL */
+static int
+knob_word(struct nic_knobs *values, const char *name, const char *value)
+{
+	uint32_t word;
+	size_t i;
+
+	for (i = 0; i < sizeof(worded) / sizeof(worded[0]); i++)
+		if (strcmp(name, worded[i].name) == 0)
+			break;
+	if (i == sizeof(worded) / sizeof(worded[0]))
+		return -ENOENT;
+	for (word = 0; worded[i].words[word] != NULL; word++)
+		if (strcmp(value, worded[i].words[word]) == 0) {
+			memcpy((uint8_t *)values + worded[i].offset, &word, sizeof(word));
 			return 0;
 		}
 	return -EINVAL;
@@ -191,7 +211,6 @@ static const struct {
 } special[] = {
 	{"grant", knob_grant},
 	{"corrupt_ring", knob_corrupt_ring},
-	{"table_layout", knob_table_layout},
 	{"tid_base", knob_tid_base},
 	{"network_change", knob_network_change},
 };
@@ -212,7 +231,10 @@ host_nic_knob(struct host_nic *nic, const char *name, const char *value)
 	uint64_t number;
 	uint32_t word;
 	size_t i;
+	int rc = knob_word(&nic->knobs, name, value);
 
+	if (rc != -ENOENT)
+		return rc;
 	for (i = 0; i < sizeof(special) / sizeof(special[0]); i++)
 		if (strcmp(name, special[i].name) == 0)
 			return special[i].set(nic, value);

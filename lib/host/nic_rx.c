@@ -180,11 +180,12 @@ rx_spread(struct host_nic *nic, const struct offload_headers *headers, const uin
 	return rx_channel(nic, hash);
 }
 
+/* What the guest hears of the checksums; 0: nothing. */
 static uint32_t
-rx_verify(const struct host_nic *nic, const struct offload_headers *headers, const uint8_t *head,
-	const uint8_t *frame)
+rx_verify(const struct host_nic *nic, const struct offload_headers *headers, uint8_t *head,
+	uint8_t *frame)
 {
-	uint32_t on = nic->offloads_on;
+	uint32_t on = nic->offloads_on, word;
 	const struct offload_verify want = {
 		.ip4 = on & NDIS_CAN_RX_IP4,
 		.tcp4 = on & NDIS_CAN_RX_TCP4,
@@ -193,7 +194,11 @@ rx_verify(const struct host_nic *nic, const struct offload_headers *headers, con
 		.udp6 = on & NDIS_CAN_RX_UDP6,
 	};
 
-	return offload_verify(headers, head, frame, &want);
+	word = offload_verify(headers, head, frame, &want);
+	/* The bits of values that are not in the frame came with NDIS 6.30 (spec/rndis.md §4.2). */
+	if (nic->knobs.same_host && nic->ndis_version >= NDIS_VERSION_6_30)
+		word = offload_unfill(headers, head, frame, word);
+	return word;
 }
 
 /* One frame lies in @p section; false when it is dropped. */
@@ -220,15 +225,17 @@ rx_deliver(struct host_nic *nic, uint32_t section, uint32_t len)
 	}
 	rndis_packet_begin(&b, message);
 	tagged = len >= 18 && head[12] == 0x81 && head[13] == 0x00;
-	if (tagged && nic->capabilities & NVSP_CAP_8021Q) {
-		/* The host delivers tags out of band (spec/rndis.md §4). */
+	if (tagged && nic->capabilities & NVSP_CAP_8021Q &&
+		nic->knobs.vlan_ppi != NIC_VLAN_INLINE) {
+		/* The host delivers tags out of band (spec/rndis.md §4), or loses them. */
 		memmove(frame + OFFLOAD_VLAN_TAG, frame, 12);
 		frame += OFFLOAD_VLAN_TAG;
 		data_at += OFFLOAD_VLAN_TAG;
 		len -= OFFLOAD_VLAN_TAG;
 		tagged = false;
-		rndis_packet_add(&b, RNDIS_PPI_VLAN,
-			rndis_vlan_from_tci((uint16_t)(head[14] << 8 | head[15])));
+		if (nic->knobs.vlan_ppi == NIC_VLAN_PPI)
+			rndis_packet_add(&b, RNDIS_PPI_VLAN,
+				rndis_vlan_from_tci((uint16_t)(head[14] << 8 | head[15])));
 	}
 	if (len > nic->mtu_field + (tagged ? OFFLOAD_VLAN_TAG : 0)) {
 		nic->stats.rx_dropped_size++;

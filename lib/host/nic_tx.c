@@ -140,6 +140,24 @@ offload_enabled(const struct host_nic *nic, const struct rndis_packet_info *info
 	return (nic->offloads_on & need) == need;
 }
 
+/* Can the frame of @p m be cut as it asks, into segments that its network carries? */
+static int
+check_lso(struct host_nic *nic, struct nic_tx_message *m)
+{
+	const struct rndis_packet_info *info = &m->info;
+	uint32_t mss = rndis_lso_mss(info->lso);
+
+	/* Tiny segments would make one send a flood (spec/rndis.md §10). */
+	if (mss < nic->knobs.mss_floor ||
+		offload_lso_begin(&m->lso, m->base + info->data_abs, info->data_length, mss,
+			rndis_lso_tcp_offset(info->lso), info->lso & RNDIS_LSO_IPV6) != 0)
+		return nic_refuse(nic, HOST_REFUSED_LSO);
+	if (!nic->knobs.lenient && (info->data_length > NDIS_LSO_MAX_SIZE ||
+					   !offload_lso_sane(&m->lso, nic->mtu_field)))
+		return nic_refuse(nic, HOST_REFUSED_LSO);
+	return 0;
+}
+
 /* Offload requests that cannot be met fail the send before anything is forwarded. */
 static int
 check_offloads(struct host_nic *nic, struct nic_tx_message *m)
@@ -150,15 +168,8 @@ check_offloads(struct host_nic *nic, struct nic_tx_message *m)
 
 	if (!nic->knobs.lenient && !offload_enabled(nic, info))
 		return nic_refuse(nic, HOST_REFUSED_OFFLOAD);
-	if (info->present & RNDIS_HAS_LSO) {
-		/* Tiny segments would make one send a flood (spec/rndis.md §10). */
-		if (rndis_lso_mss(info->lso) < nic->knobs.mss_floor ||
-			offload_lso_begin(&m->lso, frame, info->data_length,
-				rndis_lso_mss(info->lso), rndis_lso_tcp_offset(info->lso),
-				info->lso & RNDIS_LSO_IPV6) != 0)
-			return nic_refuse(nic, HOST_REFUSED_LSO);
-		return 0;
-	}
+	if (info->present & RNDIS_HAS_LSO)
+		return check_lso(nic, m);
 	if (!(info->present & RNDIS_HAS_CSUM))
 		return 0;
 	ask.ipv4 = info->csum & RNDIS_TX_CSUM_IPV4;
@@ -225,7 +236,7 @@ frame_add(struct host_nic *nic, uint8_t *frame, uint32_t len, const struct rndis
 	struct host_frame *f;
 	uint16_t tci;
 
-	if (info->present & RNDIS_HAS_VLAN) {
+	if (info->present & RNDIS_HAS_VLAN && nic->knobs.vlan_ppi == NIC_VLAN_PPI) {
 		/* The 4 bytes before are ours: the message's header, or the segment's headroom. */
 		tci = info->vlan_tci;
 		memmove(frame - OFFLOAD_VLAN_TAG, frame, 12);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "lib/host/offload.h"
+#include "lib/netvsp/rndis.h"
 
 #define ETHER_LEN      14u
 #define ETHERTYPE_IP4  0x0800u
@@ -20,14 +21,6 @@
 #define TCP_FIN	     0x01u
 #define TCP_PSH	     0x08u
 #define TCP_CWR	     0x80u
-
-/* Receive checksum word, spec/rndis.md §4.2. */
-#define RX_TCP_FAILED 0x01u
-#define RX_UDP_FAILED 0x02u
-#define RX_IP_FAILED  0x04u
-#define RX_TCP_OK     0x08u
-#define RX_UDP_OK     0x10u
-#define RX_IP_OK      0x20u
 
 static uint32_t
 get16(const uint8_t *p)
@@ -240,12 +233,29 @@ offload_lso_begin(struct offload_lso *lso, const uint8_t *frame, uint32_t len, u
 	lso->l3 = (uint16_t)l3;
 	lso->l4 = (uint16_t)tcp_offset;
 	lso->ipv6 = ipv6;
+	lso->ethertype = (uint16_t)ethertype;
 	lso->first_id = (uint16_t)get16(frame + l3 + 4);
 	lso->seq = get32(frame + tcp_offset + 4);
 	/* The IP length of a segment is a 16-bit field. */
 	if (lso->header - l3 + (lso->payload < mss ? lso->payload : mss) > UINT16_MAX)
 		return -EINVAL;
 	return lso->payload == 0 ? -EINVAL : 0;
+}
+
+bool
+offload_lso_sane(const struct offload_lso *lso, uint32_t max_frame)
+{
+	const uint8_t *ip = lso->frame + lso->l3;
+	uint32_t tag = lso->l3 - ETHER_LEN;
+
+	if (lso->ethertype != (lso->ipv6 ? ETHERTYPE_IP6 : ETHERTYPE_IP4))
+		return false;
+	/* Extension headers may stand between IPv6 and TCP; nothing may between IPv4 and TCP. */
+	if (lso->ipv6 ? lso->l4 == lso->l3 + IP6_LEN && ip[6] != PROTO_TCP
+		      : lso->l4 != lso->l3 + (ip[0] & 15u) * 4 || ip[9] != PROTO_TCP ||
+				(get16(ip + 6) & 0x3fff) != 0)
+		return false;
+	return lso->payload > lso->mss && lso->header + lso->mss <= max_frame + tag;
 }
 
 uint32_t
@@ -299,8 +309,8 @@ offload_verify(const struct offload_headers *h, const uint8_t *head, const uint8
 		return 0;
 	if (h->ip == 4 && want->ip4)
 		word |= sum_fold(sum_add(0, head + h->l3, (uint32_t)h->l4 - h->l3)) == 0xffff
-				? RX_IP_OK
-				: RX_IP_FAILED;
+				? RNDIS_RX_CSUM_IP_OK
+				: RNDIS_RX_CSUM_IP_FAILED;
 	if (h->proto == 0)
 		return word;
 	if (h->ip == 4 ? !(tcp ? want->tcp4 : want->udp4) : !(tcp ? want->tcp6 : want->udp6))
@@ -310,6 +320,26 @@ offload_verify(const struct offload_headers *h, const uint8_t *head, const uint8
 	good = sum_fold(sum_add(sum_pseudo(head + h->l3, h->ip == 6, h->proto, h->l4_len),
 		       frame + h->l4, h->l4_len)) == 0xffff;
 	if (tcp)
-		return word | (good ? RX_TCP_OK : RX_TCP_FAILED);
-	return word | (good ? RX_UDP_OK : RX_UDP_FAILED);
+		return word | (good ? RNDIS_RX_CSUM_TCP_OK : RNDIS_RX_CSUM_TCP_FAILED);
+	return word | (good ? RNDIS_RX_CSUM_UDP_OK : RNDIS_RX_CSUM_UDP_FAILED);
+}
+
+uint32_t
+offload_unfill(const struct offload_headers *h, uint8_t *head, uint8_t *frame, uint32_t word)
+{
+	uint16_t sum;
+
+	if (word & RNDIS_RX_CSUM_IP_OK) {
+		put16(head + h->l3 + 10, 0);
+		memcpy(frame + h->l3 + 10, head + h->l3 + 10, 2);
+		word |= RNDIS_RX_CSUM_IP_VALUE_INVALID | RNDIS_RX_CSUM_LOOPBACK;
+	}
+	/* There is no such bit for UDP. */
+	if (word & RNDIS_RX_CSUM_TCP_OK) {
+		sum = sum_fold(sum_pseudo(head + h->l3, h->ip == 6, PROTO_TCP, h->l4_len));
+		memcpy(head + h->l4 + 16, &sum, sizeof(sum));
+		memcpy(frame + h->l4 + 16, &sum, sizeof(sum));
+		word |= RNDIS_RX_CSUM_TCP_VALUE_INVALID | RNDIS_RX_CSUM_LOOPBACK;
+	}
+	return word;
 }

@@ -51,7 +51,7 @@ int offload_fill(uint8_t *frame, uint32_t len, const struct offload_checksum *as
 struct offload_lso {
 	const uint8_t *frame;
 	uint32_t header, payload, mss, done;
-	uint16_t l3, l4, first_id;
+	uint16_t l3, l4, first_id, ethertype;
 	bool ipv6;
 	uint32_t seq;
 };
@@ -63,6 +63,13 @@ struct offload_lso {
  */
 int offload_lso_begin(struct offload_lso *lso, const uint8_t *frame, uint32_t len, uint32_t mss,
 	uint32_t tcp_offset, bool ipv6);
+/**
+ * Are the headers what a strict host takes for segmentation (spec/rndis.md §4.1)? The EtherType is
+ * the announced version's, TCP follows it at the announced place and is no fragment, there is more
+ * than one segment, and none is longer than the guest's MTU.
+ * @param max_frame bytes of the longest frame without a tag
+ */
+bool offload_lso_sane(const struct offload_lso *lso, uint32_t max_frame);
 /** Bytes of the next segment, 0 when all are out. */
 uint32_t offload_lso_next_len(const struct offload_lso *lso);
 /** Write the next segment to @p out, which has offload_lso_next_len() bytes. */
@@ -80,6 +87,16 @@ struct offload_verify {
  */
 uint32_t offload_verify(const struct offload_headers *headers, const uint8_t *head,
 	const uint8_t *frame, const struct offload_verify *want);
+
+/**
+ * Make a verified frame look as one of a guest on the same host: nobody has filled in what nobody
+ * would check, so that the IPv4 header's checksum is 0 and TCP's is the sum of the pseudo header.
+ * @param head  private copy of the first bytes of @p frame, changed as well
+ * @param word  what offload_verify() said
+ * @return @p word with the bits for values that are not in the frame
+ */
+uint32_t offload_unfill(
+	const struct offload_headers *headers, uint8_t *head, uint8_t *frame, uint32_t word);
 
 /**
  * Choose the RSS hash input of a frame.

@@ -266,6 +266,7 @@ with_ppi(struct guest *g, uint32_t type, uint32_t word, uint32_t len)
 	memset(frame, 0, len);
 	memcpy(frame + 6, g->config.mac, 6);
 	memcpy(frame + 12, "\x08\x00\x45", 3);
+	frame[23] = 6;
 	frame[46] = 0x50;
 	return header + len;
 }

@@ -136,6 +136,17 @@ void guest_subchannels(struct guest *g, uint32_t n);
 void guest_port_put(struct guest *g, const void *frame, uint32_t len);
 /* A UDP/IPv4 frame of @p len bytes with correct checksums to the guest's MAC; @p flow varies it. */
 uint32_t guest_make_udp(struct guest *g, uint8_t *frame, uint32_t len, uint32_t flow);
+/*
+ * A TCP frame of @p version 4 or 6 with @p payload bytes, correct checksums and the pattern of @p
+ * seq on, to the guest's MAC; @p flow varies the source port.
+ */
+uint32_t guest_make_tcp(struct guest *g, uint8_t *frame, uint32_t version, uint32_t payload,
+	uint32_t flow, uint32_t seq);
+/* Put a tag behind the addresses of @p frame; returns its new length. */
+uint32_t guest_tag(uint8_t *frame, uint32_t len, uint16_t tci);
+/* The n-th data message of the last poll, parsed; NULL: there is none. Fails when it is malformed.
+ */
+const uint8_t *guest_data(const struct guest *g, uint32_t n, struct rndis_packet_info *info);
 /* Build one PACKET message of @p frame at @p dst; returns its bytes. */
 uint32_t guest_make_packet(uint8_t *dst, const void *frame, uint32_t len);
 

@@ -359,6 +359,7 @@ large_send(struct guest *g, uint32_t mss)
 	memset(msg + header, 0, 54);
 	memcpy(msg + header + 6, g->config.mac, 6);
 	memcpy(msg + header + 12, "\x08\x00\x45", 3);
+	msg[header + 23] = 6;
 	msg[header + 46] = 0x50;
 	return (struct guest_range){header + 54 + 60000, 0, 4};
 }
@@ -402,7 +403,7 @@ large_sends_are_bounded_work_per_poll(void)
 	guest_start(&g, strict, 16);
 	guest_up(&g, 13);
 	guest_offloads(&g, NDIS_CAN_TSO4);
-	range = large_send(&g, 9000);
+	range = large_send(&g, 1446);
 	for (i = 0; i < 64; i++)
 		guest_send_pages(&g, 0, NVSP_CHANNEL_DATA, &range, 1, 5000 + i);
 	for (polls = 0; done < 64 && polls < 1000; polls++) {

@@ -29,6 +29,7 @@ enum rung {
 	MAC,
 	USER_MAC,
 	FRAME_SIZE,
+	OFFLOAD_CAPS,
 	OFFLOADS,
 	MEDIA,
 	SPEED,
@@ -147,6 +148,7 @@ nvsp_answer(const struct fixture_packet *pkt, const struct nvsp_message *asked, 
 static uint32_t
 query_info(enum rung rung, enum deed deed, uint8_t *info)
 {
+	struct ndis_offloads offloads = {.tso4_max = 65535, .tso6_max = 65535};
 	uint32_t value;
 
 	switch (rung) {
@@ -160,6 +162,10 @@ query_info(enum rung rung, enum deed deed, uint8_t *info)
 			return 4;
 		return (uint32_t)ndis_build_rss_caps(info, 64, NDIS_VERSION_6_30,
 			NDIS_RSS_CAP_TCP_IPV4 | NDIS_RSS_CAP_TCP_IPV6, CHANNELS);
+	case OFFLOAD_CAPS:
+		offloads.can = deed == ODD ? 0 : NDIS_CAN_ALL;
+		value = (uint32_t)ndis_build_offload_caps(info, 256, &offloads);
+		return deed == ODD ? 100 : value;
 	case FRAME_SIZE:
 		value = host.frame_size;
 		break;
@@ -183,7 +189,7 @@ rndis_answer(const struct fixture_packet *pkt, const struct rndis_control *asked
 	uint32_t status = deed == REFUSE	  ? RNDIS_STATUS_FAILURE
 			  : deed == NOT_SUPPORTED ? RNDIS_STATUS_NOT_SUPPORTED
 						  : RNDIS_STATUS_SUCCESS;
-	uint8_t msg[256], info[64];
+	uint8_t msg[512], info[256];
 	struct vmbus_xfer_range range;
 	int len = 0;
 
@@ -227,6 +233,8 @@ rung_of_oid(uint32_t oid)
 		return USER_MAC;
 	case OID_GEN_MAXIMUM_FRAME_SIZE:
 		return FRAME_SIZE;
+	case OID_TCP_OFFLOAD_HARDWARE_CAPS:
+		return OFFLOAD_CAPS;
 	case OID_TCP_OFFLOAD_PARAMETERS:
 		return OFFLOADS;
 	case OID_GEN_MEDIA_CONNECT_STATUS:
@@ -446,7 +454,7 @@ static void
 test_the_ladder(void)
 {
 	static const enum rung order[] = {INIT, OTHER, OTHER, RECV_BUF, SEND_BUF, RNDIS_INIT,
-		FILTER, MAC, FRAME_SIZE, OFFLOADS, MEDIA, SPEED, RSS, SUBCHANNELS};
+		FILTER, MAC, FRAME_SIZE, OFFLOAD_CAPS, OFFLOADS, MEDIA, SPEED, RSS, SUBCHANNELS};
 
 	REQUIRE(begin(true));
 	CU_ASSERT_EQUAL(attach(CHANNELS, 1500), 0);
@@ -570,6 +578,15 @@ static const struct misdeed {
 	{FRAME_SIZE, WRONG_TYPE, -EPROTO},
 	{FRAME_SIZE, SILENT, -ETIMEDOUT},
 	{FRAME_SIZE, VANISH, -ENODEV},
+	{OFFLOAD_CAPS, REFUSE, 0},
+	{OFFLOAD_CAPS, NOT_SUPPORTED, 0},
+	{OFFLOAD_CAPS, UNSENT, 0},
+	{OFFLOAD_CAPS, EMPTY, 0},
+	{OFFLOAD_CAPS, ODD, 0},
+	{OFFLOAD_CAPS, SHORT, -EPROTO},
+	{OFFLOAD_CAPS, WRONG_TYPE, -EPROTO},
+	{OFFLOAD_CAPS, SILENT, -ETIMEDOUT},
+	{OFFLOAD_CAPS, VANISH, -ENODEV},
 	{OFFLOADS, REFUSE, 0},
 	{OFFLOADS, NOT_SUPPORTED, 0},
 	{OFFLOADS, UNSENT, 0},
@@ -627,6 +644,7 @@ misdo(const struct misdeed *m)
 		check_attached(channels);
 		if (m->rung == RSS)
 			CU_ASSERT_EQUAL(f.port.session.max_queues, 1);
+		CU_ASSERT_EQUAL(f.port.limits.offloads.can != 0, m->rung != OFFLOAD_CAPS);
 		if (m->rung == SEND_BUF)
 			CU_ASSERT_EQUAL(f.port.session.send_count, 0);
 		CU_ASSERT_EQUAL(netvsc_session_end(&f.port), 0);

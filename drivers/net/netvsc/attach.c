@@ -10,6 +10,7 @@
 #include "drivers/net/netvsc/attach.h"
 #include "drivers/net/netvsc/channel.h"
 #include "drivers/net/netvsc/control.h"
+#include "drivers/net/netvsc/offload.h"
 #include "drivers/net/netvsc/ops.h"
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/tx.h"
@@ -41,16 +42,6 @@ netvsc_query_link(struct netvsc_port *port)
 	if (rc == 0 && got == sizeof(value))
 		atomic_store(&port->link.speed, value);
 	return rc == -ENOTSUP ? 0 : rc;
-}
-
-int
-netvsc_set_offloads(struct netvsc_port *port, uint32_t want)
-{
-	uint8_t info[NDIS_OFFLOAD_PARAMS_REV3];
-	int len = ndis_build_offload_params(
-		info, sizeof(info), nvsp_ndis_version(port->session.nvsp_version), want);
-
-	return len < 0 ? len : netvsc_set(port, OID_TCP_OFFLOAD_PARAMETERS, info, (uint32_t)len);
 }
 
 int
@@ -170,6 +161,7 @@ attach_tell(struct netvsc_port *port)
 		.max_queues = s->max_queues,
 		.reta_size = s->reta_size,
 		.rss_caps = s->rss_caps,
+		.offloads = s->offloads,
 	};
 }
 
@@ -200,8 +192,8 @@ attach_ladder(struct netvsc_port *port, unsigned int channels, uint32_t mtu)
 		rc = attach_mtu(port, mtu);
 	if (rc != 0)
 		return rc;
-	rc = netvsc_set_offloads(port, 0);
-	if (rc != 0 && rc != -ENOTSUP && rc != -EIO)
+	rc = netvsc_offload_attach(port);
+	if (rc != 0)
 		return rc;
 	rc = netvsc_query_link(port);
 	if (rc != 0 && rc != -EIO)

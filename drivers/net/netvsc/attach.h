@@ -41,8 +41,6 @@ int netvsc_fence(struct netvsc_port *port);
 int netvsc_set_filter(struct netvsc_port *port, uint32_t filter);
 /** Have the host know the port by this address; 0 when it does. */
 int netvsc_set_mac(struct netvsc_port *port, const struct rte_ether_addr *mac);
-/** Switch every offload of the host off that was not asked for (NDIS_CAN_*). */
-int netvsc_set_offloads(struct netvsc_port *port, uint32_t want);
 /** Ask the host for link state and speed. */
 int netvsc_query_link(struct netvsc_port *port);
 

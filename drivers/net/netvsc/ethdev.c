@@ -14,6 +14,7 @@
 #include "drivers/net/netvsc/channel.h"
 #include "drivers/net/netvsc/compat.h"
 #include "drivers/net/netvsc/control.h"
+#include "drivers/net/netvsc/offload.h"
 #include "drivers/net/netvsc/ops.h"
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/rx.h"
@@ -119,6 +120,8 @@ netvsc_start(struct rte_eth_dev *eth)
 		netvsc_tx_template(txq);
 		atomic_store(&txq->ch->txq, txq);
 	}
+	if (rc == 0)
+		rc = netvsc_offload_apply(port);
 	if (rc == 0) {
 		port_queue_states(data, RTE_ETH_QUEUE_STATE_STARTED);
 		rc = netvsc_rss_apply(port);

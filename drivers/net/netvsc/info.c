@@ -8,6 +8,7 @@
 #include "drivers/net/netvsc/attach.h"
 #include "drivers/net/netvsc/compat.h"
 #include "drivers/net/netvsc/control.h"
+#include "drivers/net/netvsc/offload.h"
 #include "drivers/net/netvsc/ops.h"
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/rx.h"
@@ -44,8 +45,8 @@ netvsc_infos_get(struct rte_eth_dev *eth, struct rte_eth_dev_info *info)
 	info->min_mtu = RTE_ETHER_MIN_MTU;
 	info->max_mtu = (uint16_t)port->limits.mtu;
 	info->max_rx_pktlen = netvsc_rx_room(port->limits.mtu);
-	info->tx_offload_capa = info->tx_queue_offload_capa = RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
-	info->rx_offload_capa = RTE_ETH_RX_OFFLOAD_RSS_HASH;
+	info->tx_offload_capa = info->tx_queue_offload_capa = netvsc_offload_tx_capa(port);
+	info->rx_offload_capa = netvsc_offload_rx_capa(port);
 	info->rx_desc_lim = info->tx_desc_lim = lim;
 	info->default_rxportconf.ring_size = info->default_txportconf.ring_size =
 		NETVSC_DEFAULT_DESC;

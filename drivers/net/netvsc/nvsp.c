@@ -39,6 +39,9 @@ netvsc_nvsp_configure(struct netvsc_port *port, uint32_t mtu)
 	/* Teaming: without it the host does not announce changes of the link speed. */
 	if (port->session.nvsp_version >= NVSP_VERSION_5)
 		caps |= NVSP_CAP_TEAMING;
+	/* The host coalesces when the offload is switched on, too (spec/rndis.md §4.3). */
+	if (port->session.nvsp_version >= NVSP_VERSION_61)
+		caps |= NVSP_CAP_RSC;
 	if (port->session.nvsp_version >= NVSP_VERSION_2) {
 		nvsp_build_ndis_config(&msg, mtu, caps);
 		rc = netvsc_nvsp_post(port, &msg);

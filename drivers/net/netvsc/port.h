@@ -98,9 +98,11 @@ struct netvsc_session {
 	uint32_t n_channels; /**< open, including the primary */
 	uint32_t filter;     /**< packet filter as last set */
 	bool recv_connected, send_connected;
-	uint32_t control_section; /**< section kept for control messages in copy-only mode */
-	uint32_t reta_size;	  /**< a power of two */
-	uint32_t rss_caps;	  /**< NDIS capability flags, 0 = the host has none */
+	uint32_t control_section;      /**< section kept for control messages in copy-only mode */
+	uint32_t reta_size;	       /**< a power of two */
+	uint32_t rss_caps;	       /**< NDIS capability flags, 0 = the host has none */
+	struct ndis_offloads offloads; /**< that the host can do */
+	uint32_t offloads_on;	       /**< and does: NDIS_CAN_* */
 };
 
 extern const struct netvsc_session netvsc_session_none;
@@ -112,6 +114,7 @@ struct netvsc_limits {
 	uint32_t max_queues;
 	uint32_t reta_size;
 	uint32_t rss_caps;
+	struct ndis_offloads offloads;
 };
 
 /** What the host said of the link last. */

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * Which offloads a port has, and agreeing on them with the host (spec/rndis.md §6). What the host
+ * can is asked by every attach and stands in the session; what applications are told is that, less
+ * what the driver has no part for; what they configure is sent to the host by every start.
+ *
+ * The capabilities may be asked on any thread; all else is the control side's, control_lock held.
+ */
+#ifndef HP_NETVSC_OFFLOAD_H
+#define HP_NETVSC_OFFLOAD_H
+
+#include <stdint.h>
+
+#include <rte_ethdev.h>
+
+struct netvsc_port;
+
+/** Offloads that receive and send of this driver know; the host must know its part of them, too. */
+#define NETVSC_RX_OFFLOADS RTE_ETH_RX_OFFLOAD_RSS_HASH
+#define NETVSC_TX_OFFLOADS RTE_ETH_TX_OFFLOAD_MULTI_SEGS
+
+/** RTE_ETH_RX_OFFLOAD_* that the host of the last session and the driver can. */
+uint64_t netvsc_offload_rx_capa(const struct netvsc_port *port);
+/** RTE_ETH_TX_OFFLOAD_*, likewise. */
+uint64_t netvsc_offload_tx_capa(const struct netvsc_port *port);
+
+/**
+ * Attach: ask the host what it can, and switch off what it may have left on.
+ * @return 0, also when it has no answer that makes sense: then it can nothing
+ */
+int netvsc_offload_attach(struct netvsc_port *port);
+/**
+ * Start: have the host do exactly what the application has configured, for the port or a queue.
+ * @return 0; -ENOTSUP, -EIO with a message: the host does not do what was asked for
+ */
+int netvsc_offload_apply(struct netvsc_port *port);
+
+#endif

@@ -962,11 +962,19 @@ test_a_session_is_replaced_when_it_does_not_do(void)
 	CU_ASSERT_EQUAL(netvsc_session_want(&f.port, 1), 0);
 	CU_ASSERT_EQUAL(host.asked[INIT], 1);
 	CU_ASSERT_EQUAL(f.resets, 0);
-	/* More channels, and then more bytes: another one. */
+	/* The first subchannels: it asks for them, once (spec/nvsp.md §8). */
 	f.data.nb_tx_queues = 2;
 	CU_ASSERT_EQUAL(netvsc_session_want(&f.port, 2), 0);
-	CU_ASSERT_EQUAL(host.asked[INIT], 2);
+	CU_ASSERT_EQUAL(host.asked[INIT], 1);
+	CU_ASSERT_EQUAL(f.resets, 0);
+	CU_ASSERT_EQUAL(f.port.session.n_channels, 2);
 	CU_ASSERT_EQUAL(f.port.section_queues, 2);
+	/* More of them, and then more bytes: another one. */
+	f.data.nb_tx_queues = 3;
+	CU_ASSERT_EQUAL(netvsc_session_want(&f.port, 3), 0);
+	CU_ASSERT_EQUAL(host.asked[INIT], 2);
+	CU_ASSERT_EQUAL(f.port.session.n_channels, 3);
+	f.data.nb_tx_queues = 2;
 	f.data.mtu = 1600;
 	host.frame_size = 1600;
 	CU_ASSERT_EQUAL(netvsc_session_want(&f.port, 2), 0);

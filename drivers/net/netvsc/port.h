@@ -95,8 +95,9 @@ struct netvsc_session {
 	uint32_t alignment;	 /**< of messages in one send */
 	uint32_t asked_mtu, mtu; /**< what we asked for, and what the host allows of it */
 	uint32_t max_queues;
-	uint32_t n_channels; /**< open, including the primary */
-	uint32_t filter;     /**< packet filter as last set */
+	uint32_t n_channels;	/**< open, including the primary */
+	bool subchannels_asked; /**< which a session does once (spec/nvsp.md §8) */
+	uint32_t filter;	/**< packet filter as last set */
 	bool recv_connected, send_connected;
 	uint32_t control_section;      /**< section kept for control messages in copy-only mode */
 	uint32_t reta_size;	       /**< a power of two */

@@ -71,24 +71,54 @@ netvsc_session_end(struct netvsc_port *port)
 	return 0;
 }
 
+/*
+ * Is the session that is attached one with so many channels, or can it become one? It may ask for
+ * subchannels once; a port that broke while nobody used it is brought up anew.
+ */
+static bool
+session_keeps(struct netvsc_port *port, unsigned int channels, uint32_t mtu)
+{
+	const struct netvsc_session *s = &port->session;
+
+	if (!s->attached || (atomic_load(&port->state) & NETVSC_STATE_BROKEN) || s->asked_mtu < mtu)
+		return false;
+	if (s->n_channels >= channels)
+		return true;
+	return !s->subchannels_asked && netvsc_attach_subchannels(port, channels) == 0;
+}
+
+/* What the host grants is all that there is. */
+static int
+session_check_channels(struct netvsc_port *port, unsigned int channels)
+{
+	uint32_t has = port->session.n_channels;
+
+	if (has >= channels)
+		return 0;
+	NETVSC_LOG(ERR, port,
+		"the host granted %u of the %u channels asked for; configure at most %u queues",
+		has, channels, has);
+	port->limits.max_queues = port->session.max_queues = has;
+	return -ENOSPC;
+}
+
 int
 netvsc_session_want(struct netvsc_port *port, unsigned int channels)
 {
 	struct rte_eth_dev_data *data = port->eth->data;
 	uint32_t mtu = RTE_MAX((uint32_t)data->mtu, NETVSC_DEFAULT_MTU);
 	uint32_t state = atomic_load(&port->state);
-	int rc;
+	int rc = 0;
 
 	if (state & NETVSC_STATE_GONE) {
 		NETVSC_LOG(ERR, port, "the device is gone; close the port and detach it");
 		return -ENODEV;
 	}
-	/* A port that broke while nobody used it is brought up anew. */
-	if (port->session.attached && !(state & NETVSC_STATE_BROKEN) &&
-		port->session.n_channels >= channels && port->session.asked_mtu >= mtu)
-		return port->section_queues == data->nb_tx_queues
-			       ? 0
-			       : session_divide(port, data->nb_tx_queues);
+	if (session_keeps(port, channels, mtu)) {
+		if (port->section_queues != data->nb_tx_queues)
+			rc = session_divide(port, data->nb_tx_queues);
+		return rc == 0 ? session_check_channels(port, channels) : rc;
+	}
 	rc = netvsc_session_end(port);
 	if (rc == 0)
 		rc = netvsc_attach(port, channels, mtu);
@@ -97,15 +127,7 @@ netvsc_session_want(struct netvsc_port *port, unsigned int channels)
 		rc = session_divide(port, data->nb_tx_queues);
 	if (rc != 0)
 		return rc;
-	if (port->session.n_channels < channels) {
-		NETVSC_LOG(ERR, port,
-			"the host granted %u of the %u channels asked for; configure at most %u "
-			"queues",
-			port->session.n_channels, channels, port->session.n_channels);
-		port->limits.max_queues = port->session.max_queues = port->session.n_channels;
-		return -ENOSPC;
-	}
-	return 0;
+	return session_check_channels(port, channels);
 }
 
 int

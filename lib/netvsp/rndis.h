@@ -353,6 +353,20 @@ rndis_packet_end(const struct rndis_packet_builder *b, uint32_t data_length)
 	return header;
 }
 
+/** PPIs were appended to a header that stands: they end, and the frame begins, at @p header. */
+static inline void
+rndis_packet_set_ppis(void *msg, uint32_t header)
+{
+	const uint32_t first = sizeof(struct rndis_packet), ppi_length = header - first;
+	const uint32_t ppi_offset = ppi_length == 0 ? 0 : first - RNDIS_OFFSET_BASE;
+	const uint32_t data_offset = header - RNDIS_OFFSET_BASE;
+	uint8_t *p = msg;
+
+	memcpy(p + offsetof(struct rndis_packet, data_offset), &data_offset, sizeof(data_offset));
+	memcpy(p + offsetof(struct rndis_packet, ppi_offset), &ppi_offset, sizeof(ppi_offset));
+	memcpy(p + offsetof(struct rndis_packet, ppi_length), &ppi_length, sizeof(ppi_length));
+}
+
 /** @p length rounded up to @p alignment, a power of two. */
 static inline uint32_t
 rndis_align(uint32_t length, uint32_t alignment)

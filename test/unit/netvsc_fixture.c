@@ -207,6 +207,7 @@ conf_defaults(struct fixture_conf *c)
 	OTHERWISE(send_count, c->no_send_buffer ? 0 : 64);
 	OTHERWISE(max_messages, 8);
 	OTHERWISE(alignment, 8);
+	OTHERWISE(max_transfer, NETVSC_MAX_TRANSFER);
 	OTHERWISE(nvsp_version, NVSP_VERSION_61);
 	OTHERWISE(tx_copybreak, NETVSC_TX_COPYBREAK);
 	OTHERWISE(mtu, 1500);
@@ -253,13 +254,16 @@ session_fill(struct fixture *f)
 	s->send_section = c->send_count == 0 ? 0 : c->send_section;
 	s->send_count = c->send_count;
 	s->max_messages = c->max_messages;
-	s->max_transfer = NETVSC_MAX_TRANSFER;
+	s->max_transfer = c->max_transfer;
 	s->alignment = c->alignment;
 	s->mtu = s->asked_mtu = c->mtu;
 	s->max_queues = s->n_channels = c->channels;
 	s->recv_connected = true;
 	s->send_connected = c->send_count != 0;
 	s->control_section = NETVSC_SECTION_NONE;
+	s->offloads.can = NDIS_CAN_ALL;
+	s->offloads.tso4_max = s->offloads.tso6_max = NDIS_LSO_MAX_SIZE;
+	f->port.limits.offloads = s->offloads;
 	f->port.link.up = 1;
 	f->port.link.speed = 100000000;
 }
@@ -268,7 +272,10 @@ static bool
 queues_make(struct fixture *f)
 {
 	const struct rte_eth_rxconf rxconf = {.rx_drop_en = 1};
-	const struct rte_eth_txconf txconf = {.tx_free_thresh = f->conf.tx_free_thresh};
+	const struct rte_eth_txconf txconf = {
+		.tx_free_thresh = f->conf.tx_free_thresh,
+		.offloads = f->conf.tx_offloads,
+	};
 	unsigned int q;
 
 	for (q = 0; q < f->conf.channels; q++) {

@@ -45,6 +45,8 @@ struct fixture_conf {
 	uint32_t send_section, send_count; /**< bytes [6144], sections [64]; see no_send_buffer */
 	uint32_t max_messages;		   /**< RNDIS messages per send [8] */
 	uint32_t alignment;		   /**< of messages in one send [8] */
+	uint32_t max_transfer;		   /**< bytes of one send [NETVSC_MAX_TRANSFER] */
+	uint64_t tx_offloads;		   /**< of every send queue; the host can all */
 	uint32_t nvsp_version;		   /**< [NVSP_VERSION_61] */
 	uint32_t tx_copybreak;		   /**< [NETVSC_TX_COPYBREAK] */
 	uint16_t mtu;			   /**< [1500] */

@@ -207,6 +207,7 @@ test_capabilities_that_lie(void)
 		{NDIS_OBJECT_OFFLOAD, 3, 0},
 		{NDIS_OBJECT_OFFLOAD, 3, 0xffff},
 	};
+	static const struct ndis_offloads big = {NDIS_CAN_ALL, UINT32_MAX, UINT32_MAX, 1, 2};
 	size_t i;
 
 	for (i = 0; i < RTE_DIM(lies); i++) {
@@ -224,6 +225,10 @@ test_capabilities_that_lie(void)
 	/* Every bit set: what is left is what the driver can use, within what frames can be. */
 	begin(NDIS_CAN_ALL);
 	memset(host.caps + sizeof(lies[0]), 0xff, host.caps_len - sizeof(lies[0]));
+	CU_ASSERT_EQUAL(attach(), NDIS_CAN_ALL & ~(NDIS_CAN_TSO4 | NDIS_CAN_TSO6));
+	CU_ASSERT_EQUAL(port.session.offloads.tso4_max, 0);
+	begin(NDIS_CAN_ALL);
+	ndis_build_offload_caps(host.caps, sizeof(host.caps), &big);
 	CU_ASSERT_EQUAL(attach(), NDIS_CAN_ALL);
 	CU_ASSERT_EQUAL(port.session.offloads.tso4_max, RNDIS_MAX_BIG_FRAME);
 	CU_ASSERT_EQUAL(port.session.offloads.tso6_max, RNDIS_MAX_BIG_FRAME);
@@ -348,6 +353,47 @@ test_nothing_new_is_not_said_twice(void)
 	CU_ASSERT_EQUAL(host.sets, 1);
 }
 
+/* Offloads of a queue and of the port are one wish; an attach in between is made up for. */
+static void
+test_queues_and_attaches(void)
+{
+	begin(NDIS_CAN_ALL);
+	attach();
+	txq.conf.offloads = RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
+	CU_ASSERT_EQUAL(start(0, RTE_ETH_TX_OFFLOAD_IPV4_CKSUM), 0);
+	CU_ASSERT_EQUAL(host.on, NDIS_CAN_TX_IP4 | NDIS_CAN_TX_UDP4 | NDIS_CAN_TX_UDP6);
+	port.session.offloads_on = 0;
+	attach();
+	CU_ASSERT_EQUAL(host.on, 0);
+	CU_ASSERT_EQUAL(netvsc_offload_apply(&port), 0);
+	CU_ASSERT_EQUAL(host.on, NDIS_CAN_TX_IP4 | NDIS_CAN_TX_UDP4 | NDIS_CAN_TX_UDP6);
+}
+
+/* What was asked for and is not done must not go unsaid: frames would leave with bad checksums. */
+static void
+test_a_host_that_refuses_or_has_changed(void)
+{
+	static const int answers[] = {-EIO, -ENOTSUP, -ETIMEDOUT};
+	size_t i;
+
+	for (i = 0; i < RTE_DIM(answers); i++) {
+		begin(NDIS_CAN_ALL);
+		attach();
+		host.set = answers[i];
+		CU_ASSERT_EQUAL(start(0, RTE_ETH_TX_OFFLOAD_TCP_TSO), answers[i]);
+		CU_ASSERT_EQUAL(port.session.offloads_on, 0);
+	}
+	/* The port has come to a host with less. */
+	begin(NDIS_CAN_ALL & ~NDIS_CAN_TX_UDP6);
+	attach();
+	CU_ASSERT_EQUAL(start(0, RTE_ETH_TX_OFFLOAD_UDP_CKSUM), -ENOTSUP);
+	txq.conf.offloads = RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
+	CU_ASSERT_EQUAL(start(0, 0), -ENOTSUP);
+	CU_ASSERT_EQUAL(host.on, 0);
+	txq.conf.offloads = 0;
+	CU_ASSERT_EQUAL(start(0, RTE_ETH_TX_OFFLOAD_TCP_CKSUM), 0);
+}
+
 int
 main(void)
 {
@@ -360,6 +406,8 @@ main(void)
 		{"receive checksums are had together", test_receive_checksums_are_had_together},
 		{"send offloads are whole", test_send_offloads_are_whole},
 		{"the host does what was configured", test_the_host_does_what_was_configured},
+		{"queues and attaches", test_queues_and_attaches},
+		{"a host that refuses or has changed", test_a_host_that_refuses_or_has_changed},
 		{"nothing new is not said twice", test_nothing_new_is_not_said_twice},
 	};
 

@@ -27,7 +27,9 @@ struct tx_seen {
 		uint32_t start, message_len, len; /**< of the message in the section; frame bytes */
 		uint32_t header;
 		uint32_t ppi_type, ppi_value; /**< of the first PPI; 0: none */
-		uint8_t bytes[2048];
+		struct rndis_packet_info info;
+		const uint8_t *data; /**< the frame, until the next packet is taken */
+		uint8_t bytes[2048]; /**< its first ones */
 	} frame[TX_FRAMES_MAX];
 };
 

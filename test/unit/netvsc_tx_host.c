@@ -65,7 +65,6 @@ take_apart(struct tx_seen *seen, const uint8_t *bytes, uint32_t len)
 		CU_ASSERT_EQUAL_FATAL(
 			rndis_packet_parse_tx(bytes + at, len - at, len - at, &rules, &info), 0);
 		CU_ASSERT_EQUAL(at % tx_fixture.conf.alignment, 0);
-		CU_ASSERT_FATAL(info.data_length <= sizeof(seen->frame[i].bytes));
 		seen->frame[i].start = at;
 		seen->frame[i].message_len = info.message_length;
 		seen->frame[i].len = info.data_length;
@@ -78,7 +77,10 @@ take_apart(struct tx_seen *seen, const uint8_t *bytes, uint32_t len)
 			seen->frame[i].ppi_type = ppi.type;
 			seen->frame[i].ppi_value = ppi.value;
 		}
-		memcpy(seen->frame[i].bytes, bytes + at + info.data_abs, info.data_length);
+		seen->frame[i].info = info;
+		seen->frame[i].data = bytes + at + info.data_abs;
+		memcpy(seen->frame[i].bytes, seen->frame[i].data,
+			RTE_MIN(info.data_length, sizeof(seen->frame[i].bytes)));
 		at += info.message_length;
 		/* Padding is zero: nothing that was in the section before goes out with it. */
 		for (i = seen->frame[i].start + info.data_abs + info.data_length; i < at; i++)
@@ -89,7 +91,7 @@ take_apart(struct tx_seen *seen, const uint8_t *bytes, uint32_t len)
 bool
 tx_take(unsigned int ch, struct tx_seen *seen)
 {
-	static uint8_t bytes[65536];
+	static uint8_t bytes[2 * 65536];
 	struct fixture_packet pkt;
 	uint32_t len, limit;
 
@@ -130,7 +132,7 @@ bool
 tx_frame_is(const struct tx_seen *seen, unsigned int i, uint32_t len, uint64_t seed)
 {
 	return i < seen->n && seen->frame[i].len == len &&
-	       fixture_same(seen->frame[i].bytes, len, seed);
+	       fixture_same(seen->frame[i].data, len, seed);
 }
 
 void

@@ -20,6 +20,7 @@
 #include "drivers/net/netvsc/rx.h"
 #include "drivers/net/netvsc/stats.h"
 #include "drivers/net/netvsc/tx.h"
+#include "drivers/net/netvsc/tx_offload.h"
 
 RTE_LOG_REGISTER(netvsc_logtype, pmd.net.hyperpoll, NOTICE);
 
@@ -61,6 +62,7 @@ netvsc_set_bursts(struct rte_eth_dev *eth, bool on)
 
 	eth->rx_pkt_burst = on ? netvsc_rx_burst : rte_eth_pkt_burst_dummy;
 	eth->tx_pkt_burst = on ? netvsc_tx_burst : rte_eth_pkt_burst_dummy;
+	eth->tx_pkt_prepare = netvsc_tx_prepare;
 	if (on)
 		return; /* ethdev copies them when the start has succeeded */
 	if (fp->rx_pkt_burst == netvsc_rx_burst)

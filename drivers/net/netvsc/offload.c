@@ -103,10 +103,10 @@ offload_limit(struct ndis_offloads *offloads, uint32_t nvsp_version)
 		*can &= ~TX_UDP; /* spec/rndis.md §4.1 */
 	if (nvsp_version < NVSP_VERSION_61)
 		*can &= ~(NDIS_CAN_RSC4 | NDIS_CAN_RSC6); /* spec/rndis.md §4.3 */
-	/* Large sends that are no larger than others are none. */
-	if (offloads->tso4_max <= RTE_ETHER_MAX_LEN)
+	/* Large sends that are no larger than others are none, nor are those of three segments. */
+	if (offloads->tso4_max <= RTE_ETHER_MAX_LEN || offloads->tso4_min_segs > 2)
 		*can &= ~NDIS_CAN_TSO4;
-	if (offloads->tso6_max <= RTE_ETHER_MAX_LEN)
+	if (offloads->tso6_max <= RTE_ETHER_MAX_LEN || offloads->tso6_min_segs > 2)
 		*can &= ~NDIS_CAN_TSO6;
 	offloads->tso4_max =
 		*can & NDIS_CAN_TSO4 ? RTE_MIN(offloads->tso4_max, RNDIS_MAX_BIG_FRAME) : 0;

@@ -18,7 +18,11 @@ struct netvsc_port;
 
 /** Offloads that receive and send of this driver know; the host must know its part of them, too. */
 #define NETVSC_RX_OFFLOADS RTE_ETH_RX_OFFLOAD_RSS_HASH
-#define NETVSC_TX_OFFLOADS RTE_ETH_TX_OFFLOAD_MULTI_SEGS
+#define NETVSC_TX_OFFLOADS                                                                         \
+	(RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM |                            \
+		RTE_ETH_TX_OFFLOAD_UDP_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_TSO |                        \
+		RTE_ETH_TX_OFFLOAD_VLAN_INSERT | RTE_ETH_TX_OFFLOAD_MULTI_SEGS |                   \
+		RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE)
 
 /** RTE_ETH_RX_OFFLOAD_* that the host of the last session and the driver can. */
 uint64_t netvsc_offload_rx_capa(const struct netvsc_port *port);

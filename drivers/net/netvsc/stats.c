@@ -186,6 +186,7 @@ static const struct xstat txq_xstats[] = {
 	{"oversize", offsetof(struct netvsc_tx_drops, oversize)},
 	{"bad_mbuf", offsetof(struct netvsc_tx_drops, bad_mbuf)},
 	{"unsendable", offsetof(struct netvsc_tx_drops, unsendable)},
+	{"bad_offload", offsetof(struct netvsc_tx_drops, bad_offload)},
 	{"dma_lookups", offsetof(struct netvsc_tx_drops, dma_lookups)},
 	{"by_reference", offsetof(struct netvsc_tx_drops, by_reference)},
 	{"aggregated", offsetof(struct netvsc_tx_drops, aggregated)},

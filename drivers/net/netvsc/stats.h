@@ -56,6 +56,7 @@ struct netvsc_tx_drops {
 	uint64_t oversize;    /**< ... longer than the host takes */
 	uint64_t bad_mbuf;    /**< ... the mbuf contradicts itself */
 	uint64_t unsendable;  /**< ... can be sent neither by copy nor by reference */
+	uint64_t bad_offload; /**< ... ask for an offload that their headers contradict */
 	uint64_t dma_lookups; /**< pieces of memory looked up, not found in @a netvsc_txq.runs */
 	uint64_t by_reference, aggregated; /**< frames sent each way */
 	uint64_t doorbells;		   /**< signals sent to the host */

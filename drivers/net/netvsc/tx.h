@@ -23,12 +23,16 @@
 #define NETVSC_MAX_DESC	    8192u
 /** Frames up to this size are copied where a section holds them; larger ones go by reference. */
 #define NETVSC_TX_COPYBREAK UINT16_MAX
-#define NETVSC_TX_MAX_SEGS  24u	 /**< segments a send by reference may have; more are copied */
-#define NETVSC_DMA_RUNS	    128u /**< pieces of memory that a send queue remembers, 2 MiB each */
+/** Segments a send by reference may have, one range being the header's; more are copied. */
+#define NETVSC_TX_MAX_SEGS 31u
+#define NETVSC_DMA_RUNS	   128u /**< pieces of memory that a send queue remembers, 2 MiB each */
 /** Ring bytes that transmit leaves to receive completions (spec/nvsp.md §6). */
 #define NETVSC_RING_RESERVE (64u * 32u)
 /** Room for an RNDIS header by reference; never crosses a page (spec/nvsp.md §7). */
 #define NETVSC_HEADER_ROOM 128u
+/** The same on queues that segment: with a frame's own headers behind it. */
+#define NETVSC_HEADER_ROOM_TSO 256u
+#define NETVSC_TX_HEADERS_MAX  160u /**< bytes of those */
 /** Header as copied: 44 + 16, rounded up; what is behind the header is overwritten by the frame. */
 #define NETVSC_HEADER_TEMPLATE 64u
 
@@ -70,6 +74,8 @@ struct netvsc_txq {
 	uint32_t max_frame;    /**< longest frame that the host takes, tag included */
 	uint32_t max_copy;     /**< longest frame that is copied when there is a choice */
 	uint32_t copy_lengths; /**< lengths that those have */
+	uint64_t work;	       /**< ol_flags that mean something on this queue */
+	uint32_t tso_max[2];   /**< longest large frame, IPv4 and IPv6; 0: none */
 	uint32_t header_len;   /**< of @a template */
 	uint8_t template[NETVSC_HEADER_TEMPLATE]; /**< RNDIS header, lengths to be filled in */
 
@@ -80,7 +86,8 @@ struct netvsc_txq {
 	struct netvsc_txq *next; /**< in netvsc_port.quarantine */
 
 	/* Sends by reference. */
-	uint8_t *headers;	  /**< NETVSC_HEADER_ROOM per slot */
+	uint8_t *headers; /**< @a header_room for each slot */
+	uint32_t header_room;
 	rte_iova_t *headers_iova; /**< of each page of them */
 	bool headers_usable;	  /**< the host can read them: sends by reference are possible */
 	uint32_t generation;	  /**< hpbus_dma_generation() that @a runs belongs to */
@@ -105,10 +112,9 @@ void netvsc_tx_quarantine_free(struct netvsc_port *port);
 static inline rte_iova_t
 netvsc_tx_header_iova(const struct netvsc_txq *txq, uint16_t slot)
 {
-	const uint32_t per_page = VMBUS_PAGE_SIZE / NETVSC_HEADER_ROOM;
+	size_t at = (size_t)slot * txq->header_room;
 
-	return txq->headers_iova[slot / per_page] +
-	       (rte_iova_t)(slot % per_page) * NETVSC_HEADER_ROOM;
+	return txq->headers_iova[at / VMBUS_PAGE_SIZE] + at % VMBUS_PAGE_SIZE;
 }
 /**
  * Free what the host has completed of frames sent by reference; copied ones were freed when sent.

@@ -20,24 +20,32 @@ chain_ok(const struct rte_mbuf *m)
 }
 
 int
+netvsc_tx_judge(const struct netvsc_txq *txq, const struct rte_mbuf *m)
+{
+	uint32_t max = txq->max_frame;
+
+	if (m == NULL || rte_mbuf_refcnt_read(m) == 0)
+		return -EFAULT;
+	if (!chain_ok(m))
+		return -EINVAL;
+	/* The host's bounds, whatever MTU the application has set (spec/rndis.md §10). */
+	if (m->pkt_len < RTE_ETHER_HDR_LEN)
+		return -ENODATA;
+	if (m->ol_flags & txq->work & RTE_MBUF_F_TX_TCP_SEG)
+		max = RTE_MAX(txq->tso_max[0], txq->tso_max[1]) + RTE_VLAN_HLEN;
+	return m->pkt_len > max ? -EMSGSIZE : 0;
+}
+
+int
 netvsc_tx_check(struct netvsc_txq *txq, const struct rte_mbuf *m)
 {
-	if (m == NULL || rte_mbuf_refcnt_read(m) == 0) {
+	int rc = netvsc_tx_judge(txq, m);
+
+	if (rc == -EFAULT || rc == -EINVAL)
 		txq->drops.bad_mbuf++;
-		return -EFAULT;
-	}
-	if (!chain_ok(m)) {
-		txq->drops.bad_mbuf++;
-		return -EINVAL;
-	}
-	/* The host's bounds, whatever MTU the application has set (spec/rndis.md §10). */
-	if (m->pkt_len < RTE_ETHER_HDR_LEN) {
+	else if (rc == -ENODATA)
 		txq->drops.runt++;
-		return -EMSGSIZE;
-	}
-	if (m->pkt_len > txq->max_frame) {
+	else if (rc == -EMSGSIZE)
 		txq->drops.oversize++;
-		return -EMSGSIZE;
-	}
-	return 0;
+	return rc;
 }

@@ -46,9 +46,11 @@ netvsc_tx_plain(const struct rte_mbuf *m, uint32_t lengths)
 
 /**
  * Look at a frame segment by segment.
- * @return 0 it can be sent; -EINVAL or -EMSGSIZE it cannot, which is counted: free it; -EFAULT it
- *         is no mbuf in use: there is nothing to free
+ * @return 0 it can be sent; -EINVAL, -ENODATA or -EMSGSIZE it cannot; -EFAULT it is no mbuf in use:
+ *         there is nothing to free
  */
+int netvsc_tx_judge(const struct netvsc_txq *txq, const struct rte_mbuf *m);
+/** The same, and count what cannot be sent. */
 int netvsc_tx_check(struct netvsc_txq *txq, const struct rte_mbuf *m);
 
 #endif

@@ -66,16 +66,16 @@ netvsc_gpa_range(uint8_t *at, rte_iova_t iova, uint32_t len)
 }
 
 /**
- * Append the bytes of a segment as one range. Where they are counts, not whose they are: a buffer
- * may be of the mbuf's pool, another mbuf's, or the application's, and buf_iova of the latter is
- * whatever the application wrote.
+ * Append the bytes of a segment from @p skip on as one range. Where they are counts, not whose they
+ * are: a buffer may be of the mbuf's pool, another mbuf's, or the application's, and buf_iova of
+ * the latter is whatever the application wrote.
  * @return bytes the range takes, 0 when the host cannot read all of it
  */
 static inline uint32_t
-netvsc_gpa_segment(struct netvsc_txq *txq, uint8_t *at, const struct rte_mbuf *seg)
+netvsc_gpa_segment(struct netvsc_txq *txq, uint8_t *at, const struct rte_mbuf *seg, uint32_t skip)
 {
-	uintptr_t addr = rte_pktmbuf_mtod(seg, uintptr_t);
-	uint32_t left = seg->data_len, bytes, len;
+	uintptr_t addr = rte_pktmbuf_mtod(seg, uintptr_t) + skip;
+	uint32_t left = seg->data_len - skip, bytes, len;
 	const struct hpbus_dma_run *run = netvsc_tx_memory(txq, addr);
 	uint64_t pfn;
 

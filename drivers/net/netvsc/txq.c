@@ -43,9 +43,12 @@ tx_page_iova(const uint8_t *page)
 static int
 tx_queue_headers(struct netvsc_txq *txq, int socket)
 {
-	size_t bytes = RTE_ALIGN_CEIL((size_t)txq->nb_desc * NETVSC_HEADER_ROOM, VMBUS_PAGE_SIZE);
-	size_t at, pages = bytes / VMBUS_PAGE_SIZE;
+	size_t at, bytes, pages;
 
+	txq->header_room = txq->conf.offloads & RTE_ETH_TX_OFFLOAD_TCP_TSO ? NETVSC_HEADER_ROOM_TSO
+									   : NETVSC_HEADER_ROOM;
+	bytes = RTE_ALIGN_CEIL((size_t)txq->nb_desc * txq->header_room, VMBUS_PAGE_SIZE);
+	pages = bytes / VMBUS_PAGE_SIZE;
 	txq->headers = rte_zmalloc_socket("netvsc_headers", bytes, VMBUS_PAGE_SIZE, socket);
 	txq->headers_iova = rte_zmalloc_socket("netvsc_headers_iova",
 		pages * sizeof(*txq->headers_iova), RTE_CACHE_LINE_SIZE, socket);

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * Slots: what is remembered of a packet while the host has it. Inline parts of tx.c; the sending
+ * lcore only, under tx_lock.
+ */
+#ifndef HP_NETVSC_TX_SLOT_H
+#define HP_NETVSC_TX_SLOT_H
+
+#include <rte_mbuf.h>
+
+#include "drivers/net/netvsc/port.h"
+#include "drivers/net/netvsc/tx.h"
+
+static inline uint64_t
+netvsc_tx_trans_id(const struct netvsc_tx_slot *slot, uint16_t index)
+{
+	return (uint64_t)slot->generation << 32 | (uint32_t)(index + 1);
+}
+
+/** Take a slot for a packet; it is in flight before the host can know (vmbus-ring.md §5). */
+static inline struct netvsc_tx_slot *
+netvsc_tx_slot_take(struct netvsc_txq *txq, uint16_t *index)
+{
+	struct netvsc_tx_slot *slot;
+
+	*index = txq->free[--txq->n_free];
+	slot = &txq->slots[*index];
+	/* 31 bits, so that bit 63 of the id stays clear. */
+	slot->generation = (slot->generation + 1) & 0x7fffffffu;
+	slot->first = txq->stats.packets;
+	atomic_store_explicit(&slot->state, NETVSC_SLOT_INFLIGHT, memory_order_release);
+	return slot;
+}
+
+/** Give back what a slot holds; the slot becomes free. */
+static inline void
+netvsc_tx_slot_free(struct netvsc_txq *txq, uint16_t index)
+{
+	struct netvsc_tx_slot *slot = &txq->slots[index];
+
+	if (slot->section != NETVSC_SECTION_NONE) {
+		netvsc_section_release(&txq->sections, slot->section);
+	}
+	if (slot->mbuf != NULL) {
+		rte_pktmbuf_free(slot->mbuf);
+		slot->mbuf = NULL;
+	}
+	atomic_store_explicit(&slot->state, NETVSC_SLOT_FREE, memory_order_relaxed);
+	txq->free[txq->n_free++] = index;
+}
+
+/** Free completed slots; with @count not 0 no more than so many frames sent by reference. */
+static inline unsigned int
+netvsc_tx_slots_reap(struct netvsc_txq *txq, uint32_t count)
+{
+	uint32_t tail = atomic_load_explicit(&txq->completed_tail, memory_order_relaxed);
+	uint32_t head = atomic_load_explicit(&txq->completed_head, memory_order_acquire);
+	unsigned int packets = 0;
+
+	for (; tail != head; tail++) {
+		uint16_t index = txq->completed[tail & txq->completed_mask];
+		struct netvsc_tx_slot *slot = &txq->slots[index];
+
+		if (slot->mbuf != NULL) {
+			if (unlikely(count != 0 && packets == count))
+				break;
+			packets++;
+		}
+		txq->stats.over += slot->frames;
+		txq->stats.over_bytes += slot->bytes;
+		if (unlikely(slot->failed))
+			netvsc_stats_refused(txq, slot);
+		netvsc_tx_slot_free(txq, index);
+	}
+	atomic_store_explicit(&txq->completed_tail, tail, memory_order_relaxed);
+	return packets;
+}
+
+#endif

@@ -202,6 +202,7 @@ control_command(void *ctx, const char *cmd, unsigned int number, char *errbuf, s
 			snprintf(errbuf, errlen, "the NIC has been rescinded already");
 			return -EALREADY;
 		}
+		device->primary_first = host_nic_rescinds_primary_first(nics->nic[number].nic);
 		vbus_device_rescind(nics->bus, device);
 		return 0;
 	}

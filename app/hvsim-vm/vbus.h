@@ -93,6 +93,7 @@ struct vbus_device {
 	struct vbus_channel *channel[HOST_MAX_CHANNELS]; /**< current offer by index */
 	unsigned int unreleased; /**< rescinded primaries the guest has not released yet */
 	bool present;		 /**< shall be offered */
+	bool primary_first;	 /**< is rescinded in this order */
 };
 
 /** How the bus makes event connections known to the hypervisor. May both be NULL (tests). */
@@ -157,7 +158,7 @@ unsigned int vbus_monitor_poll(struct vbus *bus);
 void vbus_device_add(struct vbus *bus, struct vbus_device *device);
 /** Offer the device again after vbus_device_rescind(); waits for the guest to let go of it. */
 void vbus_device_present(struct vbus *bus, struct vbus_device *device);
-/** Take the device away from the guest: subchannels first, then the primary. */
+/** Take the device away from the guest: subchannels first, or the primary as some hosts did. */
 void vbus_device_rescind(struct vbus *bus, struct vbus_device *device);
 /** Offer subchannels 1..@p count of an open device. */
 void vbus_device_offer_subchannels(

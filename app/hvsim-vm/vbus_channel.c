@@ -204,6 +204,8 @@ void
 vbus_device_rescind(struct vbus *bus, struct vbus_device *device)
 {
 	device->present = false;
+	if (device->primary_first && device->channel[0] != NULL)
+		rescind(bus, device->channel[0]);
 	rescind_subchannels(bus, device);
 	if (device->channel[0] != NULL)
 		rescind(bus, device->channel[0]);

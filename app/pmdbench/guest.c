@@ -129,7 +129,7 @@ eal_args(struct args *args, const struct bench_subject_options *options,
 }
 
 static int
-port_start(struct bench_guest *guest)
+port_start(struct bench_guest *guest, uint32_t rx_offloads)
 {
 	uint16_t queues = (uint16_t)guest->queues, q, n_rx = RX_DESC, n_tx = TX_DESC;
 	struct rte_eth_conf conf = {0};
@@ -139,6 +139,13 @@ port_start(struct bench_guest *guest)
 	if (rc == 0 && queues > 1) {
 		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
 		conf.rx_adv_conf.rss_conf.rss_hf = RTE_ETH_RSS_IP & info.flow_type_rss_offloads;
+	}
+	/* As testpmd does: who has no use for packet types says so. */
+	if (rc == 0 && rx_offloads != BENCH_RX_PTYPES)
+		rte_eth_dev_set_ptypes(PORT, RTE_PTYPE_UNKNOWN, NULL, 0);
+	if (rc == 0 && rx_offloads != BENCH_RX_PLAIN) {
+		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+		conf.rxmode.offloads = info.rx_offload_capa;
 	}
 	if (rc == 0)
 		rc = rte_eth_dev_configure(PORT, queues, queues, &conf);
@@ -207,7 +214,7 @@ guest_start(struct bench_guest *guest, const struct bench_subject_options *optio
 		snprintf(errbuf, errlen, "no memory for mbufs; reserve hugepages (./run setup)");
 		return -ENOMEM;
 	}
-	rc = port_start(guest);
+	rc = port_start(guest, options->rx_offloads);
 	if (rc == 0 && (options->counts || options->pmd == BENCH_FLOOR))
 		rc = park_interrupts(guest);
 	if (rc == 0 && options->pmd == BENCH_FLOOR)

@@ -41,6 +41,8 @@ usage(FILE *out)
 		"  --cross LIST      0, 1: the host's half on another core\n"
 		"                    Lists are separated by commas; all are combined. Without a list:\n"
 		"                    fwd, 64, 32, 0, 1, 1, 0.\n"
+		"  --rx-offloads N   0: queues that only receive; 1: all receive offloads; 2: packet types\n"
+		"                    too (0)\n"
 		"  --pmd LIST        ours (vfio-user), ours-uio (on the rig), in-tree (on the rig), floor\n"
 		"                    (default: ours,in-tree,floor)\n\n"
 		"How:\n"
@@ -73,6 +75,7 @@ enum {
 	OPT_FLOWS,
 	OPT_CROSS,
 	OPT_PMD,
+	OPT_RX_OFFLOADS,
 	OPT_ROUNDS,
 	OPT_FRAMES,
 	OPT_COUNT,
@@ -95,6 +98,7 @@ static const struct option long_options[] = {
 	{"flows", required_argument, NULL, OPT_FLOWS},
 	{"cross", required_argument, NULL, OPT_CROSS},
 	{"pmd", required_argument, NULL, OPT_PMD},
+	{"rx-offloads", required_argument, NULL, OPT_RX_OFFLOADS},
 	{"rounds", required_argument, NULL, OPT_ROUNDS},
 	{"frames", required_argument, NULL, OPT_FRAMES},
 	{"count", optional_argument, NULL, OPT_COUNT},
@@ -164,6 +168,8 @@ parse_one(struct options *o, struct cells_lists *lists, int option, const char *
 		return cells_parse(&lists->cross, value, 0, 1);
 	case OPT_PMD:
 		return parse_pmds(o->rounds.pmd, value);
+	case OPT_RX_OFFLOADS:
+		return parse_number(value, BENCH_RX_PTYPES, &o->process.rx_offloads);
 	case OPT_ROUNDS:
 		return parse_number(value, ROUNDS_MAX, &o->rounds.rounds);
 	case OPT_FRAMES:
@@ -288,7 +294,7 @@ run(struct options *o)
 	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/* "--subject PMD FD QUEUES CPU HOST-CPU COUNTS DIR NIC PLUGIN", as process.c starts us. */
+/* "--subject PMD FD QUEUES CPU HOST-CPU COUNTS DIR NIC PLUGIN OFFLOADS", as process.c starts us. */
 static int
 subject(char **argv)
 {
@@ -302,6 +308,7 @@ subject(char **argv)
 		.dir = argv[6],
 		.nic = argv[7],
 		.plugin = argv[8],
+		.rx_offloads = (uint32_t)atoi(argv[9]),
 	};
 
 	return subject_main(&options);
@@ -330,7 +337,7 @@ main(int argc, char **argv)
 	};
 	int rc;
 
-	if (argc == 11 && strcmp(argv[1], "--subject") == 0)
+	if (argc == 12 && strcmp(argv[1], "--subject") == 0)
 		return subject(argv + 2);
 	rc = options_parse(&o, argc, argv);
 	if (rc >= 0)

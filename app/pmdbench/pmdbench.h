@@ -81,6 +81,13 @@ struct bench_reply {
 	char error[256];
 };
 
+/** What receive queues do besides bringing frames. */
+enum bench_rx_offloads {
+	BENCH_RX_PLAIN,	   /**< nothing, packet types off */
+	BENCH_RX_OFFLOADS, /**< all that the driver offers */
+	BENCH_RX_PTYPES,   /**< ... and packet types */
+};
+
 /** How to start a subject. */
 struct bench_subject_options {
 	enum bench_pmd pmd;
@@ -91,6 +98,7 @@ struct bench_subject_options {
 	bool counts;	   /**< under callgrind */
 	int cpu, host_cpu; /**< guest's core; the host's, for `cross` and control */
 	const char *plugin;
+	uint32_t rx_offloads; /**< enum bench_rx_offloads */
 };
 
 /** Serve requests until told to quit or until the other end is gone. @return exit status */

@@ -46,7 +46,7 @@ set_rig(const struct process_options *options, const struct process *process, co
 		return rc;
 	setenv("RIG_SOCKETS", path, 1);
 	/* As kernels that mask interrupts when the device is opened; in-tree never does itself. */
-	setenv("RIG_MASK_AT_OPEN", "1", 1);
+	setenv("RIG_MASKS", "1", 1);
 	if (process->pmd == BENCH_HYPERPOLL_UIO)
 		setenv("RIG_IOVA", "pa", 1);
 	setenv("LD_PRELOAD", options->rig, 1);
@@ -62,7 +62,7 @@ uses_rig(enum bench_pmd pmd)
 static void __attribute__((noreturn)) become_subject(const struct process *process,
 	const struct process_options *options, uint32_t queues, int fd)
 {
-	char out[256], nic[64], number[6][16], self[512];
+	char out[256], nic[64], number[7][16], self[512];
 	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	const char *argv[40];
 	int n = 0, null;
@@ -77,6 +77,7 @@ static void __attribute__((noreturn)) become_subject(const struct process *proce
 	snprintf(number[2], sizeof(number[2]), "%u", queues);
 	snprintf(number[3], sizeof(number[3]), "%d", options->cpu);
 	snprintf(number[4], sizeof(number[4]), "%d", options->host_cpu);
+	snprintf(number[5], sizeof(number[5]), "%u", options->rx_offloads);
 	if (process->counts) {
 		snprintf(out, sizeof(out), "--callgrind-out-file=%s/" CALLGRIND_FILE, process->dir);
 		argv[n++] = "valgrind";
@@ -97,6 +98,7 @@ static void __attribute__((noreturn)) become_subject(const struct process *proce
 	argv[n++] = process->dir;
 	argv[n++] = nic;
 	argv[n++] = options->plugin;
+	argv[n++] = number[5];
 	argv[n] = NULL;
 	/* Standard output is the table's. */
 	null = open("/dev/null", O_RDWR);

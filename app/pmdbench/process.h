@@ -14,6 +14,7 @@
 struct process_options {
 	const char *dir; /**< private folder; each subject gets one in it */
 	const char *plugin, *rig;
+	uint32_t rx_offloads; /**< enum bench_rx_offloads */
 	int cpu, host_cpu;
 	bool verbose; /**< their messages are shown */
 };

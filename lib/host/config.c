@@ -25,6 +25,7 @@ const char *const host_nic_config_help =
 	"  send_section=BYTES  send section (6144)\n"
 	"  mtu=N            largest IP MTU a guest may ask for, 1500..65521 (9216)\n"
 	"  outstanding=N    most frames of gen or pcap with the guest, per channel; 0: any (128)\n"
+	"  profile=P        the habits of a host in the field: ws2016, ws2019, ws2022 or openhcl\n"
 	"  nvsp=V           newest protocol version: 1, 2, 4, 5, 6 or 6.1 (6.1)\n"
 	"  spoof=on|off     forward frames with a source MAC that is not the guest's (off)\n"
 	"  lenient=on|off   take sends that break the limits announced to the guest (off)\n"
@@ -56,9 +57,9 @@ static const struct config_key config_keys[] = {
 #define CONFIG_KEYS (sizeof(config_keys) / sizeof(config_keys[0]))
 
 /* The keys that are not plain numbers; bits of "seen" behind those of config_keys. */
-enum { KEY_GUID = CONFIG_KEYS, KEY_MAC, KEY_NVSP, KEY_LENIENT, KEY_SPOOF, KEYS };
+enum { KEY_GUID = CONFIG_KEYS, KEY_MAC, KEY_PROFILE, KEY_NVSP, KEY_LENIENT, KEY_SPOOF, KEYS };
 
-static const char *const other_keys[] = {"guid", "mac", "nvsp", "lenient", "spoof"};
+static const char *const other_keys[] = {"guid", "mac", "profile", "nvsp", "lenient", "spoof"};
 
 static int
 config_error(char *errbuf, size_t errlen, const char *fmt, ...)
@@ -113,6 +114,19 @@ config_nvsp(const char *text, uint32_t *version)
 	return -EINVAL;
 }
 
+/* A version that was given stays. */
+static int
+config_profile(const char *text, bool have_nvsp, struct host_nic_config *config)
+{
+	uint32_t nvsp_max;
+
+	if (nic_profile_find(text, &config->profile, &nvsp_max) != 0)
+		return -EINVAL;
+	if (!have_nvsp)
+		config->nvsp_max = nvsp_max;
+	return 0;
+}
+
 static int
 config_switch(const char *text, bool *on)
 {
@@ -159,7 +173,8 @@ static int
 config_pair(char *pair, uint32_t *seen, struct host_nic_config *config, char *errbuf, size_t errlen)
 {
 	static const char *const kinds[] = {"a GUID", "a unicast MAC address",
-		"a version (1, 2, 4, 5, 6 or 6.1)", "on or off", "on or off"};
+		"a profile (ws2016, ws2019, ws2022 or openhcl)", "a version (1, 2, 4, 5, 6 or 6.1)",
+		"on or off", "on or off"};
 	char *value = strchr(pair, '=');
 	size_t key;
 	int rc;
@@ -171,7 +186,7 @@ config_pair(char *pair, uint32_t *seen, struct host_nic_config *config, char *er
 	if (key == KEYS)
 		return config_error(errbuf, errlen,
 			"unknown key '%s' (guid, mac, channels, ring, recv, send, section, "
-			"send_section, mtu, outstanding, nvsp, lenient, spoof, port)",
+			"send_section, mtu, outstanding, profile, nvsp, lenient, spoof, port)",
 			pair);
 	if (*seen & 1u << key)
 		return config_error(errbuf, errlen, "%s= is given twice", pair);
@@ -182,6 +197,8 @@ config_pair(char *pair, uint32_t *seen, struct host_nic_config *config, char *er
 		rc = vmbus_guid_parse(value, config->instance);
 	else if (key == KEY_MAC)
 		rc = config_mac(value, config->mac);
+	else if (key == KEY_PROFILE)
+		rc = config_profile(value, *seen & 1u << KEY_NVSP, config);
 	else if (key == KEY_NVSP)
 		rc = config_nvsp(value, &config->nvsp_max);
 	else

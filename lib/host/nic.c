@@ -41,6 +41,7 @@ host_nic_create_with_port(const struct host_nic_config *config,
 		return -ENOMEM;
 	}
 	nic_knobs_init(&nic->knobs);
+	nic_profile_apply(nic);
 	nic->knobs.lenient = config->lenient;
 	nic->knobs.spoof = config->spoof;
 	nic_nvsp_reset(nic);
@@ -211,6 +212,12 @@ host_nic_set_vf(struct host_nic *nic, bool present, uint32_t serial)
 	nic->vf_present = present;
 	nic_rndis_notify(nic);
 	return 0;
+}
+
+bool
+host_nic_rescinds_primary_first(const struct host_nic *nic)
+{
+	return nic->knobs.rescind_primary;
 }
 
 bool

@@ -35,6 +35,7 @@ struct host_nic_config {
 	uint32_t mtu;		     /**< largest IP MTU a guest may ask for */
 	uint32_t outstanding; /**< frames of a waiting port with the guest, per channel; 0: any */
 	uint32_t nvsp_max;    /**< newest NVSP version offered */
+	uint32_t profile;     /**< which host it plays; 0: none in particular */
 	bool lenient;	      /**< sends may break announced limits (spec/hosts.md §2) */
 	bool spoof;	      /**< foreign source MACs are forwarded: MAC spoofing is on */
 	char port[256];	      /**< SPEC of port= */
@@ -122,8 +123,8 @@ enum host_refusal {
 
 /**
  * Counters of a NIC; "rx" and "tx" are the guest's. Units: frames unless named. Every frame that
- * comes from the port is in rx_frames or in one rx_dropped; every frame of a send that is not
- * refused is in tx_frames or in one tx_dropped.
+ * comes from the port is in rx_frames (rx_segments of them made rx_large) or in one rx_dropped;
+ * every frame of a send that is not refused is in tx_frames or in one tx_dropped.
  */
 struct host_nic_stats {
 	uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes;
@@ -135,6 +136,8 @@ struct host_nic_stats {
 	uint64_t rx_dropped_channel;   /**< the channel is broken */
 	uint64_t rx_dropped_size; /**< frame shorter than a header or longer than the guest's MTU */
 	uint64_t rx_spoiled;	  /**< of rx_frames: broken on purpose, knob malformed_rx_pct */
+	uint64_t rx_large;	  /**< of rx_frames: coalesced from segments */
+	uint64_t rx_segments;	  /**< frames of the port that became these */
 	uint64_t tx_dropped_link; /**< sent while the link is down */
 	uint64_t tx_dropped_spoof; /**< source MAC is not the guest's, and spoof=off */
 	uint64_t tx_large;	   /**< of tx_frames: cut into segments */
@@ -257,6 +260,8 @@ const struct host_nic_config *host_nic_config(const struct host_nic *nic);
  * @return 0, -ENOENT for an unknown name, -EINVAL for a bad value
  */
 int host_nic_knob(struct host_nic *nic, const char *name, const char *value);
+/** When its device is taken away, does the primary channel go before its subchannels? */
+bool host_nic_rescinds_primary_first(const struct host_nic *nic);
 /** Names of the knobs with one line of help each, NULL-terminated pairs. */
 extern const char *const host_nic_knob_help;
 

@@ -64,6 +64,8 @@
 #define NIC_BATCH_MAX  NVSP_MAX_XFER_RANGES
 /* Room for a frame that is received only to be dropped. */
 #define NIC_SCRATCH (64u << 10)
+/* Entries of the multicast list. */
+#define NIC_MULTICAST_MAX 32u
 /* Frame bytes at the end of a section that stay unused (spec/rndis.md §4). */
 #define NIC_SECTION_TAIL 36u
 
@@ -93,6 +95,34 @@ struct nic_oid_count {
 	uint64_t frames, bytes;
 };
 
+/* Part of a frame in a receive section. */
+struct nic_piece {
+	uint32_t section, data_at, len; /* data_at counts from the section's first byte */
+};
+
+/* Most sections that one coalesced frame takes: IP's limit, and two always fill more than one. */
+#define NIC_RSC_PIECES 96u
+
+/* A frame that is being coalesced (nic_rsc.c); it lives no longer than a poll. */
+struct nic_rsc {
+	uint32_t n;	   /* pieces; 0: nothing is held */
+	uint32_t segments; /* frames of the port in it */
+	uint32_t bytes;	   /* of the frame */
+	uint32_t header;   /* bytes before TCP's data */
+	uint32_t next_seq, ack;
+	uint16_t l3, l4;
+	uint8_t ip;			/* 4 or 6 */
+	struct rndis_packet_info first; /* what the guest hears of the first segment */
+	uint8_t head[OFFLOAD_HEAD_MAX]; /* headers of the frame */
+	struct nic_piece pieces[NIC_RSC_PIECES];
+};
+
+/* Frames of a transfer-page packet. */
+struct nic_batch_count {
+	struct nic_oid_count kind[3];
+	uint32_t large, segments; /* of these: coalesced, and from how many of the port */
+};
+
 struct nic_channel {
 	bool open;
 	bool dead;		      /* broken: untouched until it is closed */
@@ -109,8 +139,10 @@ struct nic_channel {
 	uint32_t outstanding; /* frames with the guest */
 	/* Received frames gathered for one transfer-page packet. */
 	uint32_t batch_n, batch_first, batch_last;
-	struct nic_oid_count batch_count[3];
+	struct nic_batch_count batch_count;
 	struct vmbus_xfer_range batch[NIC_BATCH_MAX];
+	struct nic_rsc rsc;
+	uint16_t rsc_id; /* of the last coalesced frame of several ranges */
 };
 
 /*
@@ -153,20 +185,61 @@ struct nic_complaint {
 /* Knob vlan_ppi: where the tags of frames are. */
 enum nic_vlan {
 	NIC_VLAN_PPI,	 /* in per-packet information, both ways (spec/rndis.md §4) */
-	NIC_VLAN_INLINE, /* received ones in the frame; the guest's information is not looked at */
+	NIC_VLAN_INLINE, /* received ones in the frame */
 	NIC_VLAN_DROP,	 /* lost, both ways (spec/hosts.md §2) */
 };
 
+/* Defects of received messages, knob malformed_rx_kind: each must be found by the guest. */
+#define NIC_DEFECTS(X)                                                                             \
+	X(length_zero)                                                                             \
+	X(length_short) /* less than the frame needs */                                            \
+	X(length_past_range)                                                                       \
+	X(length_huge)                                                                             \
+	X(type_unknown)                                                                            \
+	X(data_offset_zero)                                                                        \
+	X(data_offset_past) /* the frame begins where the message ends */                          \
+	X(data_offset_wraps)                                                                       \
+	X(data_length_zero)                                                                        \
+	X(data_length_runt)                                                                        \
+	X(data_length_past)                                                                        \
+	X(data_length_wraps)                                                                       \
+	X(ppi_area_in_header)                                                                      \
+	X(ppi_area_odd)                                                                            \
+	X(ppi_area_wraps)                                                                          \
+	X(ppi_area_short)                                                                          \
+	X(ppi_area_past)                                                                           \
+	X(ppi_size_zero) /* some guests loop for ever */                                           \
+	X(ppi_size_short)                                                                          \
+	X(ppi_size_odd)                                                                            \
+	X(ppi_size_past)                                                                           \
+	X(ppi_value_in_header)                                                                     \
+	X(ppi_value_odd)                                                                           \
+	X(ppi_value_past)                                                                          \
+	X(range_empty)                                                                             \
+	X(range_short)                                                                             \
+	X(range_past_section)                                                                      \
+	X(range_over_end) /* begins in the receive buffer, ends outside */                         \
+	X(range_outside)                                                                           \
+	/* Of the packet, which then has no other frame: */                                        \
+	X(packet_no_ranges)                                                                        \
+	X(packet_many_ranges) /* than are there */                                                 \
+	X(packet_other_buffer)
+
+#define NIC_DEFECT_ENUM(name) NIC_DEFECT_##name,
+enum nic_defect { NIC_DEFECT_ALL, NIC_DEFECTS(NIC_DEFECT_ENUM) NIC_DEFECT_END };
+
 /* Behaviour knobs; nic_knobs.c has the table. */
 struct nic_knobs {
-	uint32_t stall, stall_rx, no_complete, refuse_pct, batch, range_slot, malformed_rx_pct;
+	uint32_t stall, stall_rx, no_complete, refuse_pct, batch, range_slot, malformed_rx_pct,
+		malformed_rx_kind;
 	uint32_t legacy28, silence, silence_rndis, delay_ms, accept_split_header, recv_sections;
 	uint32_t table_layout, table_offset, rx_wait, loose_filter, udp_hash, mss_floor,
 		max_messages;
 	uint32_t rss_caps, rss_entries, offload_notice, refuse_recv, refuse_send, num_sections;
 	uint32_t send_section, strict_rss, link_mbps, inject, refuse_rss;
 	uint32_t lenient, spoof, max_transfer, align_factor;
-	uint32_t vlan_ppi, same_host;
+	uint32_t vlan_ppi, same_host, rsc, oid_stats;
+	uint32_t data_offset, section_align, tx_inflight, multicast_max, rescind_primary;
 	uint64_t tid_base;
 	int32_t grant;	     /* channels granted; see grant_mode */
 	uint32_t grant_mode; /* 0 off, 1 absolute, 2 relative to what was asked */
@@ -224,7 +297,7 @@ struct host_nic {
 		uint32_t messages, transfer, alignment;
 	} announced; /* by INITIALIZE_C to this guest: a knob counts from the next one on */
 	uint32_t filter, multicast_n;
-	uint8_t multicast[32][6];
+	uint8_t multicast[NIC_MULTICAST_MAX][6];
 	uint8_t mac[6];
 	uint32_t offloads_on; /* NDIS_CAN_*, of OID_TCP_OFFLOAD_PARAMETERS */
 	struct ndis_rss_config rss;
@@ -251,7 +324,9 @@ struct host_nic {
 		uint64_t tid;
 		uint32_t channel, answer;
 	} pending[NIC_PENDING];
-	uint32_t refuse_acc, malform_acc, malform_kind;
+	uint32_t refuse_acc, malform_acc;
+	enum nic_defect last_defect; /* of the knob "all" */
+	enum nic_defect lie;	     /* of the next packet, NIC_DEFECT_ALL: none */
 
 	uint32_t complaints_due; /* bit per kind */
 	struct nic_complaint complaints[NIC_COMPLAINTS];
@@ -276,6 +351,12 @@ void nic_channel_break(struct host_nic *nic, unsigned int index, const char *why
 
 /* ---- nic_poll.c ---- */
 
+/* Does a channel hold as many sends as the host has places for? Then it is not read. */
+static inline bool
+nic_sends_full(const struct host_nic *nic, const struct nic_channel *ch)
+{
+	return ch->done_tail - ch->done_head + nic->pending_n >= nic->knobs.tx_inflight;
+}
 /* Queue a completion of a send; never fails because reading stops before the queue is full. */
 void nic_done_add(struct nic_channel *ch, uint64_t tid, enum nic_answer answer);
 static inline uint32_t
@@ -386,6 +467,52 @@ void nic_rx_free_chain(struct host_nic *nic, uint32_t first, uint32_t last, uint
 unsigned int nic_rx_poll(struct host_nic *nic, unsigned int budget);
 /* Would nic_rx_poll() ask the port for frames? */
 bool nic_rx_wants_port(const struct host_nic *nic);
+/*
+ * Hand a frame to the guest: it lies at info->data_abs of @p section, and the rest of @p info is
+ * what the guest hears of it. @p kind as nic_frame_kind().
+ */
+void nic_rx_frame(struct host_nic *nic, unsigned int channel, uint32_t section,
+	const struct rndis_packet_info *info, unsigned int kind);
+/* The same for one of @p n pieces, made of @p segments frames of the port. */
+void nic_rx_large_frame(struct host_nic *nic, unsigned int channel, const struct nic_piece *pieces,
+	uint32_t n, uint32_t segments, const struct rndis_packet_info *info, unsigned int kind);
+
+/* ---- nic_malform.c ---- */
+
+/*
+ * Give the message in @p range the next defect, or the range; the message is the guest's memory.
+ * @return NIC_DEFECT_ALL, or the defect that its packet must get by nic->lie
+ */
+enum nic_defect nic_malform(struct host_nic *nic, struct vmbus_xfer_range *range);
+/* Give a packet the defect nic->lie. */
+void nic_malform_packet(const struct host_nic *nic, struct vmbus_xfer_header *header);
+/* A defect by name, "all" included. @return 0 or -EINVAL */
+int nic_malform_find(const char *name, uint32_t *defect);
+
+/* ---- nic_rsc.c ---- */
+
+/* Does the guest want TCP segments coalesced? */
+static inline bool
+nic_rsc_on(const struct host_nic *nic)
+{
+	return nic->offloads_on & (NDIS_CAN_RSC4 | NDIS_CAN_RSC6) && nic->knobs.rsc;
+}
+enum nic_rsc_took { NIC_RSC_NOT, NIC_RSC_KEPT, NIC_RSC_COPIED };
+/*
+ * A checked frame for @p channel, as for nic_rx_frame(), with its headers in @p head. NOT: it is
+ * none to wait with, and nothing of its channel waits any more. COPIED: its section is free again.
+ */
+enum nic_rsc_took nic_rsc_take(struct host_nic *nic, unsigned int channel, uint32_t section,
+	const struct rndis_packet_info *info, const struct offload_headers *headers,
+	const uint8_t *head);
+void nic_rsc_finish(struct host_nic *nic, unsigned int channel);
+/* Hand over what is held. */
+static inline void
+nic_rsc_close(struct host_nic *nic, unsigned int channel)
+{
+	if (nic->channels[channel].rsc.n != 0)
+		nic_rsc_finish(nic, channel);
+}
 
 /* ---- nic_tx.c ---- */
 
@@ -394,6 +521,13 @@ void nic_tx_packet(struct host_nic *nic, unsigned int channel, const struct vmbu
 	const void *payload, uint32_t payload_len);
 /* Hand gathered frames to the port, then complete their sends. */
 void nic_tx_flush(struct host_nic *nic);
+
+/* ---- profile.c ---- */
+
+/* A profile by its name, with its newest protocol version. @return 0 or -EINVAL */
+int nic_profile_find(const char *name, uint32_t *profile, uint32_t *nvsp_max);
+/* Set the knobs of the profile that the configuration names. */
+void nic_profile_apply(struct host_nic *nic);
 
 /* ---- nic_knobs.c ---- */
 

@@ -10,7 +10,6 @@
 #define BUFFER_SPACE   0x40000u
 #define DRIVER_VERSION 0x0100u
 #define FRIENDLY_BYTES 512u
-#define MULTICAST_MAX  32u
 #define SPEED_PER_MBPS 10000u /* OID_GEN_LINK_SPEED counts 100 bit/s */
 #define UDP_CHECKSUMS  (NDIS_CAN_TX_UDP4 | NDIS_CAN_TX_UDP6 | NDIS_CAN_RX_UDP4 | NDIS_CAN_RX_UDP6)
 
@@ -72,6 +71,7 @@ static const struct {
 	{OID_802_3_XMIT_MORE_COLLISIONS, 0},
 	{OID_GEN_MAX_LINK_SPEED, 0x00060000},
 	{OID_GEN_LINK_STATE, 0x00060000},
+	{OID_GEN_STATISTICS, 0x00060000},
 	{OID_TCP_OFFLOAD_CURRENT_CONFIG, 0x00060000},
 	{OID_TCP_OFFLOAD_PARAMETERS, 0x00060000},
 	{OID_TCP_OFFLOAD_HARDWARE_CAPS, 0x00060000},
@@ -80,6 +80,14 @@ static const struct {
 	{OID_GEN_RECEIVE_SCALE_PARAMETERS, NDIS_VERSION_6_30},
 };
 
+/* Is it a counter? Some hosts have none (knob oid_stats). */
+static bool
+is_statistic(uint32_t oid)
+{
+	return (oid >= OID_GEN_XMIT_OK && oid <= OID_GEN_BROADCAST_FRAMES_RCV) ||
+	       oid == OID_GEN_BYTES_RCV || oid == OID_GEN_BYTES_XMIT;
+}
+
 static uint32_t
 query_list(const struct host_nic *nic, uint8_t *out, uint32_t size)
 {
@@ -87,7 +95,8 @@ query_list(const struct host_nic *nic, uint8_t *out, uint32_t size)
 	size_t i;
 
 	for (i = 0; i < sizeof(oids) / sizeof(oids[0]) && size - n >= sizeof(uint32_t); i++)
-		if (nic->ndis_version >= oids[i].ndis) {
+		if (nic->ndis_version >= oids[i].ndis &&
+			(nic->knobs.oid_stats || !is_statistic(oids[i].oid))) {
 			memcpy(out + n, &oids[i].oid, sizeof(uint32_t));
 			n += sizeof(uint32_t);
 		}
@@ -109,8 +118,12 @@ query_name(uint8_t *out)
 static uint32_t
 offloads_can(const struct host_nic *nic)
 {
-	uint32_t can = NDIS_CAN_ALL & ~(NDIS_CAN_RSC4 | NDIS_CAN_RSC6);
+	uint32_t can = NDIS_CAN_ALL;
 
+	/* spec/nvsp.md §3: coalesced frames only for who said that he knows of them. */
+	if (nic->version < NVSP_VERSION_61 || !(nic->capabilities & NVSP_CAP_RSC) ||
+		!nic->knobs.rsc)
+		can &= ~(NDIS_CAN_RSC4 | NDIS_CAN_RSC6);
 	return nic->version < NVSP_VERSION_5 ? can & ~UDP_CHECKSUMS : can;
 }
 
@@ -166,7 +179,6 @@ query_rss(const struct host_nic *nic, uint8_t *out, uint32_t size)
 static bool
 query_word(const struct host_nic *nic, uint32_t oid, uint32_t *value)
 {
-	const struct host_nic_stats *s = &nic->stats;
 	uint32_t mtu = nic->mtu_field;
 
 	switch (oid) {
@@ -215,47 +227,105 @@ query_word(const struct host_nic *nic, uint32_t oid, uint32_t *value)
 		*value = UINT32_MAX;
 		return true;
 	case OID_802_3_MAXIMUM_LIST_SIZE:
-		*value = MULTICAST_MAX;
-		return true;
-	case OID_GEN_XMIT_OK:
-		*value = (uint32_t)s->tx_frames;
-		return true;
-	case OID_GEN_RCV_OK:
-		*value = (uint32_t)s->rx_frames;
-		return true;
-	case OID_GEN_XMIT_ERROR:
-		*value = (uint32_t)s->tx_errors;
-		return true;
-	case OID_GEN_RCV_ERROR:
-		*value = (uint32_t)s->rx_dropped_size;
-		return true;
-	case OID_GEN_RCV_NO_BUFFER:
-		*value = (uint32_t)(s->rx_dropped_no_section + s->rx_dropped_ring_full);
+		*value = nic->knobs.multicast_max;
 		return true;
 	default:
 		return false;
 	}
 }
 
-/* One u64 answers. */
-static bool
-query_counter(const struct host_nic *nic, uint32_t oid, uint64_t *value)
+/* Frames for the guest that were lost for want of room, and frames of it that went nowhere. */
+static uint64_t
+in_discards(const struct host_nic_stats *s)
 {
-	const struct nic_oid_stats *s = &nic->oid_stats;
+	return s->rx_dropped_no_section + s->rx_dropped_ring_full + s->rx_dropped_channel;
+}
+
+static uint64_t
+out_discards(const struct host_nic_stats *s)
+{
+	return s->tx_dropped_link + s->tx_dropped_spoof;
+}
+
+/*
+ * A counter. The first five have four bytes unless more are asked for, as NDIS has it; the others
+ * have eight.
+ */
+static bool
+query_counter(const struct host_nic *nic, uint32_t oid, uint64_t *value, bool *narrow)
+{
+	const struct nic_oid_stats *oids_of = &nic->oid_stats;
+	const struct host_nic_stats *s = &nic->stats;
 	const struct nic_oid_count *count;
 	uint32_t which;
 
+	*narrow = true;
+	switch (oid) {
+	case OID_GEN_XMIT_OK:
+		*value = s->tx_frames;
+		return true;
+	case OID_GEN_RCV_OK:
+		*value = s->rx_frames;
+		return true;
+	case OID_GEN_XMIT_ERROR:
+		*value = s->tx_errors;
+		return true;
+	case OID_GEN_RCV_ERROR:
+		*value = s->rx_dropped_size;
+		return true;
+	case OID_GEN_RCV_NO_BUFFER:
+		*value = in_discards(s);
+		return true;
+	default:
+		break;
+	}
+	*narrow = false;
 	if (oid == OID_GEN_BYTES_RCV || oid == OID_GEN_BYTES_XMIT) {
-		*value = oid == OID_GEN_BYTES_RCV ? nic->stats.rx_bytes : nic->stats.tx_bytes;
+		*value = oid == OID_GEN_BYTES_RCV ? s->rx_bytes : s->tx_bytes;
 		return true;
 	}
 	if (oid < OID_GEN_DIRECTED_BYTES_XMIT || oid > OID_GEN_BROADCAST_FRAMES_RCV)
 		return false;
 	/* Bytes and frames alternate; three kinds; transmit, then receive. */
 	which = oid - OID_GEN_DIRECTED_BYTES_XMIT;
-	count = which < 6 ? &s->xmit[which / 2] : &s->rcv[which / 2 - 3];
+	count = which < 6 ? &oids_of->xmit[which / 2] : &oids_of->rcv[which / 2 - 3];
 	*value = which & 1 ? count->frames : count->bytes;
 	return true;
+}
+
+static struct ndis_counts
+count_frames(const struct nic_oid_count count[3])
+{
+	return (struct ndis_counts){count[0].frames, count[1].frames, count[2].frames};
+}
+
+static struct ndis_counts
+count_bytes(const struct nic_oid_count count[3])
+{
+	return (struct ndis_counts){count[0].bytes, count[1].bytes, count[2].bytes};
+}
+
+static uint32_t
+query_statistics(const struct host_nic *nic, uint8_t *out)
+{
+	const struct host_nic_stats *s = &nic->stats;
+	const struct ndis_statistics all = {
+		.h = {NDIS_OBJECT_DEFAULT, 1, sizeof(all)},
+		.valid = NDIS_STATISTICS_ALL,
+		.in_discards = in_discards(s),
+		.in_errors = s->rx_dropped_size,
+		.in_octets = s->rx_bytes,
+		.in_frames = count_frames(nic->oid_stats.rcv),
+		.out_octets = s->tx_bytes,
+		.out_frames = count_frames(nic->oid_stats.xmit),
+		.out_errors = s->tx_errors,
+		.out_discards = out_discards(s),
+		.in_bytes = count_bytes(nic->oid_stats.rcv),
+		.out_bytes = count_bytes(nic->oid_stats.xmit),
+	};
+
+	memcpy(out, &all, sizeof(all));
+	return sizeof(all);
 }
 
 static uint32_t
@@ -283,6 +353,8 @@ query_bytes(struct host_nic *nic, uint32_t oid, uint8_t *out, uint32_t size)
 		speed.tx = speed.rx = bps;
 		memcpy(out, &speed, sizeof(speed));
 		return sizeof(speed);
+	case OID_GEN_STATISTICS:
+		return query_statistics(nic, out);
 	case OID_GEN_LINK_STATE:
 		len = ndis_build_link_state(out, size, nic->link_up, bps);
 		return len < 0 ? 0 : (uint32_t)len;
@@ -303,17 +375,19 @@ nic_oid_query(struct host_nic *nic, uint32_t oid, const uint8_t *in, uint32_t in
 {
 	uint64_t counter;
 	uint32_t word;
+	bool narrow;
 
-	(void)in; /* typed queries carry the wanted size; the answer does not depend on it */
-	(void)in_len;
+	(void)in; /* typed queries carry the wanted size: few answers depend on it */
 	if (out_size < FRIENDLY_BYTES)
 		return RNDIS_STATUS_BUFFER_TOO_SHORT;
+	if (is_statistic(oid) && !nic->knobs.oid_stats)
+		return RNDIS_STATUS_NOT_SUPPORTED;
 	if (query_word(nic, oid, &word)) {
 		memcpy(out, &word, sizeof(word));
 		*out_len = sizeof(word);
-	} else if (query_counter(nic, oid, &counter)) {
-		memcpy(out, &counter, sizeof(counter));
-		*out_len = sizeof(counter);
+	} else if (query_counter(nic, oid, &counter, &narrow)) {
+		*out_len = narrow && in_len < sizeof(counter) ? sizeof(word) : sizeof(counter);
+		memcpy(out, &counter, *out_len);
 	} else {
 		*out_len = query_bytes(nic, oid, out, out_size);
 	}
@@ -334,7 +408,7 @@ set_multicast(struct host_nic *nic, const uint8_t *in, uint32_t in_len)
 {
 	if (in_len % 6 != 0)
 		return RNDIS_STATUS_INVALID_LENGTH;
-	if (in_len / 6 > MULTICAST_MAX)
+	if (in_len / 6 > nic->knobs.multicast_max)
 		return RNDIS_STATUS_MULTICAST_FULL;
 	nic->multicast_n = in_len / 6;
 	memcpy(nic->multicast, in, in_len);

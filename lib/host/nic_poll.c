@@ -96,7 +96,7 @@ channel_read(struct host_nic *nic, unsigned int index, unsigned int budget)
 		 * But what the guest gives back is always taken, for that is what makes room again.
 		 */
 		if (total > 0 && pkt.type != VMBUS_PACKET_COMPLETION &&
-			(nic_done_room(ch) <= nic->pending_n ||
+			(nic_sends_full(nic, ch) ||
 				(index == 0 && nic_control_room(nic) < NIC_CONTROL_BURST)))
 			break;
 		why = total < 0 ? "the guest's ring is corrupt" : packet_dispatch(nic, index, &pkt);

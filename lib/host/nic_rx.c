@@ -66,7 +66,9 @@ static void
 batch_flush(struct host_nic *nic, unsigned int channel)
 {
 	struct nic_channel *ch = &nic->channels[channel];
+	const struct nic_batch_count *count = &ch->batch_count;
 	uint32_t n = ch->batch_n, kind;
+	uint64_t frames;
 	int rc = -EIO;
 
 	if (n == 0)
@@ -75,18 +77,42 @@ batch_flush(struct host_nic *nic, unsigned int channel)
 	if (ch->open && !ch->dead)
 		rc = nic_rx_write(nic, channel, NVSP_CHANNEL_DATA, ch->batch_first, ch->batch_last,
 			ch->batch, n, NIC_RX_RESERVE);
+	frames = count->kind[0].frames + count->kind[1].frames + count->kind[2].frames;
 	if (rc != 0) {
 		*(rc == -EAGAIN ? &nic->stats.rx_dropped_ring_full
-				: &nic->stats.rx_dropped_channel) += n;
+				: &nic->stats.rx_dropped_channel) +=
+			frames - count->large + count->segments;
 		nic_rx_free_chain(nic, ch->batch_first, ch->batch_last, n);
 		return;
 	}
-	nic->stats.rx_frames += n;
+	nic->stats.rx_frames += frames;
+	nic->stats.rx_large += count->large;
+	nic->stats.rx_segments += count->segments;
 	for (kind = 0; kind < 3; kind++) {
-		nic->stats.rx_bytes += ch->batch_count[kind].bytes;
-		nic->oid_stats.rcv[kind].frames += ch->batch_count[kind].frames;
-		nic->oid_stats.rcv[kind].bytes += ch->batch_count[kind].bytes;
+		nic->stats.rx_bytes += count->kind[kind].bytes;
+		nic->oid_stats.rcv[kind].frames += count->kind[kind].frames;
+		nic->oid_stats.rcv[kind].bytes += count->kind[kind].bytes;
 	}
+}
+
+/* A range of the next packet. Returns how many there are. */
+static inline uint32_t
+batch_put(struct host_nic *nic, struct nic_channel *ch, uint32_t section, uint32_t offset,
+	uint32_t count)
+{
+	uint32_t n = ch->batch_n;
+
+	if (n == 0) {
+		ch->batch_first = section;
+		memset(&ch->batch_count, 0, sizeof(ch->batch_count));
+	} else {
+		nic->sections[ch->batch_last].next = section;
+	}
+	ch->batch_last = section;
+	ch->batch[n].byte_count = count;
+	ch->batch[n].byte_offset = offset;
+	ch->batch_n = ++n;
+	return n;
 }
 
 static inline void
@@ -94,60 +120,12 @@ batch_add(struct host_nic *nic, unsigned int channel, uint32_t section, uint32_t
 	uint32_t count, uint32_t frame_len, unsigned int kind)
 {
 	struct nic_channel *ch = &nic->channels[channel];
+	uint32_t n = batch_put(nic, ch, section, offset, count);
 
-	if (ch->batch_n == 0) {
-		ch->batch_first = section;
-		memset(ch->batch_count, 0, sizeof(ch->batch_count));
-	} else {
-		nic->sections[ch->batch_last].next = section;
-	}
-	ch->batch_last = section;
-	ch->batch_count[kind].frames++;
-	ch->batch_count[kind].bytes += frame_len;
-	ch->batch[ch->batch_n].byte_count = count;
-	ch->batch[ch->batch_n].byte_offset = offset;
-	if (++ch->batch_n >= nic->knobs.batch)
+	ch->batch_count.kind[kind].frames++;
+	ch->batch_count.kind[kind].bytes += frame_len;
+	if (n >= nic->knobs.batch)
 		batch_flush(nic, channel);
-}
-
-/* Knob malformed_rx_pct: break one message in the next of these ways. */
-static void
-rx_malform(struct host_nic *nic, uint8_t *message, uint32_t *offset, uint32_t *count)
-{
-	static const struct {
-		uint32_t at, value;
-	} ways[] = {
-		{offsetof(struct rndis_packet, h.length), 0},
-		{offsetof(struct rndis_packet, h.length), UINT32_MAX},
-		{offsetof(struct rndis_packet, h.type), 0x7f},
-		{offsetof(struct rndis_packet, data_offset), 0},
-		{offsetof(struct rndis_packet, data_offset), 0xfffffff8u},
-		{offsetof(struct rndis_packet, data_length), 0},
-		{offsetof(struct rndis_packet, data_length), UINT32_MAX},
-		{offsetof(struct rndis_packet, ppi_length), 0xffff},
-		{offsetof(struct rndis_packet, data_length), RNDIS_MIN_FRAME - 1},
-	};
-	uint32_t way = nic->malform_kind++ % (sizeof(ways) / sizeof(ways[0]) + 3);
-	const struct rndis_ppi endless = {0};
-	uint32_t ppi_length = sizeof(endless);
-
-	nic->stats.rx_spoiled++;
-	if (way < sizeof(ways) / sizeof(ways[0])) {
-		memcpy(message + ways[way].at, &ways[way].value, sizeof(uint32_t));
-		return;
-	}
-	switch (way - sizeof(ways) / sizeof(ways[0])) {
-	case 0: /* a PPI of size 0 loops for ever in some guests */
-		memcpy(message + offsetof(struct rndis_packet, ppi_length), &ppi_length,
-			sizeof(ppi_length));
-		memcpy(message + sizeof(struct rndis_packet), &endless, sizeof(endless));
-		break;
-	case 1:
-		*count = 4;
-		break;
-	default:
-		*offset = UINT32_MAX - 7;
-	}
 }
 
 static unsigned int
@@ -162,10 +140,10 @@ rx_channel(const struct host_nic *nic, uint32_t hash)
 		       : 0;
 }
 
-/* Channel for a frame, and its hash PPIs. */
+/* Channel for a frame, and its hash. */
 static unsigned int
 rx_spread(struct host_nic *nic, const struct offload_headers *headers, const uint8_t *head,
-	struct rndis_packet_builder *b)
+	struct rndis_packet_info *info)
 {
 	uint8_t input[TOEPLITZ_MAX_INPUT];
 	uint32_t type, hash, len;
@@ -175,8 +153,9 @@ rx_spread(struct host_nic *nic, const struct offload_headers *headers, const uin
 	if (len == 0)
 		return 0;
 	hash = toeplitz_hash(&nic->toeplitz, input, len);
-	rndis_packet_add(b, RNDIS_PPI_HASH_VALUE, hash);
-	rndis_packet_add(b, RNDIS_PPI_HASH_INFO, NDIS_HASH_TOEPLITZ | type);
+	info->hash_value = hash;
+	info->hash_info = NDIS_HASH_TOEPLITZ | type;
+	info->present |= RNDIS_HAS_HASH_VALUE | RNDIS_HAS_HASH_INFO;
 	return rx_channel(nic, hash);
 }
 
@@ -201,16 +180,97 @@ rx_verify(const struct host_nic *nic, const struct offload_headers *headers, uin
 	return word;
 }
 
-/* One frame lies in @p section; false when it is dropped. */
+/* Write the message of a frame at its place in @p section. Returns the bytes of its range. */
+static uint32_t
+rx_message(struct host_nic *nic, uint32_t section, const struct rndis_packet_info *info)
+{
+	uint32_t count = info->data_abs + info->data_length;
+	struct rndis_packet_builder b;
+
+	rndis_packet_begin(&b, nic->recv.base + (size_t)section * nic->section_bytes);
+	if (info->present & RNDIS_HAS_VLAN)
+		rndis_packet_add(&b, RNDIS_PPI_VLAN, rndis_vlan_from_tci(info->vlan_tci));
+	if (info->present & RNDIS_HAS_CSUM)
+		rndis_packet_add(&b, RNDIS_PPI_CHECKSUM, info->csum);
+	if (info->present & RNDIS_HAS_HASH_VALUE)
+		rndis_packet_add(&b, RNDIS_PPI_HASH_VALUE, info->hash_value);
+	if (info->present & RNDIS_HAS_HASH_INFO)
+		rndis_packet_add(&b, RNDIS_PPI_HASH_INFO, info->hash_info);
+	if (info->present & RNDIS_HAS_PACKET_ID)
+		rndis_packet_add(
+			&b, RNDIS_PPI_PACKET_ID, rndis_packet_id(info->rsc_flags, info->rsc_id));
+	if (nic->knobs.range_slot)
+		count = nic->section_bytes;
+	rndis_packet_end_at(&b, info->data_abs, info->data_length, count);
+	return count;
+}
+
+void
+nic_rx_frame(struct host_nic *nic, unsigned int channel, uint32_t section,
+	const struct rndis_packet_info *info, unsigned int kind)
+{
+	struct vmbus_xfer_range range = {
+		.byte_count = rx_message(nic, section, info),
+		.byte_offset = section * nic->section_bytes,
+	};
+	enum nic_defect lie = NIC_DEFECT_ALL;
+
+	if (nic->knobs.malformed_rx_pct != 0 &&
+		nic_percent(&nic->malform_acc, nic->knobs.malformed_rx_pct))
+		lie = nic_malform(nic, &range);
+	/* A packet that lies takes no other frame along. */
+	if (lie != NIC_DEFECT_ALL) {
+		batch_flush(nic, channel);
+		nic->lie = lie;
+	}
+	batch_add(nic, channel, section, range.byte_offset, range.byte_count, info->data_length,
+		kind);
+	if (lie != NIC_DEFECT_ALL) {
+		batch_flush(nic, channel);
+		nic->lie = NIC_DEFECT_ALL;
+	}
+}
+
+void
+nic_rx_large_frame(struct host_nic *nic, unsigned int channel, const struct nic_piece *pieces,
+	uint32_t n, uint32_t segments, const struct rndis_packet_info *info, unsigned int kind)
+{
+	struct nic_channel *ch = &nic->channels[channel];
+	struct rndis_packet_info part = *info;
+	uint32_t i;
+
+	/* All ranges are in one packet, whatever the knob says of others. */
+	if (n > NIC_BATCH_MAX - ch->batch_n)
+		batch_flush(nic, channel);
+	part.rsc_id = n > 1 ? ++ch->rsc_id : 0;
+	for (i = 0; i < n; i++) {
+		part.data_abs = pieces[i].data_at;
+		part.data_length = pieces[i].len;
+		part.rsc_flags = RNDIS_RSC_MULTI | (i == 0 ? RNDIS_RSC_FIRST : 0) |
+				 (i == n - 1 ? RNDIS_RSC_LAST : 0);
+		part.present = (i == 0 ? info->present : 0) | (n > 1 ? RNDIS_HAS_PACKET_ID : 0);
+		batch_put(nic, ch, pieces[i].section, pieces[i].section * nic->section_bytes,
+			rx_message(nic, pieces[i].section, &part));
+		ch->batch_count.kind[kind].bytes += pieces[i].len;
+	}
+	ch->batch_count.kind[kind].frames++;
+	ch->batch_count.large++;
+	ch->batch_count.segments += segments;
+	if (ch->batch_n >= nic->knobs.batch)
+		batch_flush(nic, channel);
+}
+
+/* One frame lies in @p section; false: that is free again, because the frame is dropped or copied.
+ */
 static bool
 rx_deliver(struct host_nic *nic, uint32_t section, uint32_t len)
 {
-	uint32_t offset = section * nic->section_bytes, data_at = nic->data_offset, count, word;
-	uint8_t *message = nic->recv.base + offset, *frame = message + data_at;
+	uint8_t *frame = nic->recv.base + (size_t)section * nic->section_bytes + nic->data_offset;
+	struct rndis_packet_info info = {.data_abs = nic->data_offset};
 	uint8_t head[OFFLOAD_HEAD_MAX];
 	struct offload_headers headers;
-	struct rndis_packet_builder b;
-	unsigned int channel = 0, kind;
+	unsigned int channel = 0;
+	enum nic_rsc_took took;
 	bool hash = nic->rss.enabled;
 	bool verify = nic->offloads_on & RX_CHECKSUMS, tagged;
 
@@ -223,44 +283,43 @@ rx_deliver(struct host_nic *nic, uint32_t section, uint32_t len)
 		nic->stats.rx_dropped_filter++;
 		return false;
 	}
-	rndis_packet_begin(&b, message);
 	tagged = len >= 18 && head[12] == 0x81 && head[13] == 0x00;
 	if (tagged && nic->capabilities & NVSP_CAP_8021Q &&
 		nic->knobs.vlan_ppi != NIC_VLAN_INLINE) {
 		/* The host delivers tags out of band (spec/rndis.md §4), or loses them. */
 		memmove(frame + OFFLOAD_VLAN_TAG, frame, 12);
 		frame += OFFLOAD_VLAN_TAG;
-		data_at += OFFLOAD_VLAN_TAG;
+		info.data_abs += OFFLOAD_VLAN_TAG;
 		len -= OFFLOAD_VLAN_TAG;
 		tagged = false;
+		info.vlan_tci = (uint16_t)(head[14] << 8 | head[15]);
 		if (nic->knobs.vlan_ppi == NIC_VLAN_PPI)
-			rndis_packet_add(&b, RNDIS_PPI_VLAN,
-				rndis_vlan_from_tci((uint16_t)(head[14] << 8 | head[15])));
+			info.present |= RNDIS_HAS_VLAN;
 	}
 	if (len > nic->mtu_field + (tagged ? OFFLOAD_VLAN_TAG : 0)) {
 		nic->stats.rx_dropped_size++;
 		return false;
 	}
-	kind = nic_frame_kind(head);
+	info.data_length = len;
 	if (hash || verify) {
 		uint32_t head_len = len < sizeof(head) ? len : (uint32_t)sizeof(head);
 
 		memcpy(head, frame, head_len);
 		offload_parse(head, head_len, len, &headers);
-		if (verify) {
-			word = rx_verify(nic, &headers, head, frame);
-			if (word != 0)
-				rndis_packet_add(&b, RNDIS_PPI_CHECKSUM, word);
-		}
+		info.csum = verify ? rx_verify(nic, &headers, head, frame) : 0;
+		if (info.csum != 0)
+			info.present |= RNDIS_HAS_CSUM;
 		if (hash)
-			channel = rx_spread(nic, &headers, head, &b);
+			channel = rx_spread(nic, &headers, head, &info);
 	}
-	count = nic->knobs.range_slot ? nic->section_bytes : data_at + len;
-	rndis_packet_end_at(&b, data_at, len, count);
-	if (nic->knobs.malformed_rx_pct != 0 &&
-		nic_percent(&nic->malform_acc, nic->knobs.malformed_rx_pct))
-		rx_malform(nic, message, &offset, &count);
-	batch_add(nic, channel, section, offset, count, len, kind);
+	if (nic_rsc_on(nic)) {
+		if (!verify)
+			memset(&headers, 0, sizeof(headers));
+		took = nic_rsc_take(nic, channel, section, &info, &headers, head);
+		if (took != NIC_RSC_NOT)
+			return took == NIC_RSC_KEPT;
+	}
+	nic_rx_frame(nic, channel, section, &info, nic_frame_kind(head));
 	return true;
 }
 
@@ -322,7 +381,7 @@ rx_plan(const struct host_nic *nic)
 {
 	struct rx_plan plan = {
 		.plain = !(nic->offloads_on & RX_CHECKSUMS) && !nic->knobs.range_slot &&
-			 nic->knobs.malformed_rx_pct == 0,
+			 nic->knobs.malformed_rx_pct == 0 && !nic_rsc_on(nic),
 		.hash = nic->rss.enabled,
 		.mac = nic->filter & RNDIS_FILTER_DIRECTED ? rx_address(nic->mac) : RX_NO_ADDRESS,
 	};
@@ -469,7 +528,8 @@ rx_outstanding_left(const struct host_nic *nic)
 	if (most == 0)
 		return UINT32_MAX;
 	for (i = 0; i < nic->channels_top; i++) {
-		held = nic->channels[i].outstanding + nic->channels[i].batch_n;
+		held = nic->channels[i].outstanding + nic->channels[i].batch_n +
+		       nic->channels[i].rsc.n;
 		if (nic->channels[i].open && held < most)
 			left += most - held;
 	}
@@ -525,7 +585,9 @@ nic_rx_poll(struct host_nic *nic, unsigned int budget)
 		if (k < n)
 			break;
 	}
-	for (i = 0; i < nic->channels_top; i++)
+	for (i = 0; i < nic->channels_top; i++) {
+		nic_rsc_close(nic, i);
 		batch_flush(nic, i);
+	}
 	return got;
 }

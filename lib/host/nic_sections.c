@@ -10,22 +10,22 @@
 /* Where frames start in a section: behind header and four PPIs, or where OpenVMM puts them. */
 #define DATA_AT_SMALL 128u
 #define DATA_AT_LARGE 256u
-/* A section that the user did not choose begins where no other ends, as 1728 bytes do. */
-#define CACHE_LINE 64u
+/* Behind a header with all five PPIs; what the knob says below this is not looked at. */
+#define DATA_AT_LEAST 124u
 
 int
 nic_rx_sections(struct host_nic *nic)
 {
 	uint32_t frame = nic->mtu_field + OFFLOAD_VLAN_TAG + NIC_SECTION_TAIL, n, i;
+	uint32_t align = nic->knobs.section_align;
 
 	nic->section_bytes = nic->config.section_bytes;
-	nic->data_offset = DATA_AT_SMALL;
-	if (nic->section_bytes < DATA_AT_SMALL + frame) {
-		nic->data_offset = DATA_AT_LARGE;
-		if (nic->section_bytes < DATA_AT_LARGE + frame)
-			nic->section_bytes =
-				(DATA_AT_LARGE + frame + CACHE_LINE - 1) & ~(CACHE_LINE - 1);
-	}
+	nic->data_offset = nic->knobs.data_offset;
+	if (nic->data_offset < DATA_AT_LEAST)
+		nic->data_offset =
+			nic->section_bytes < DATA_AT_SMALL + frame ? DATA_AT_LARGE : DATA_AT_SMALL;
+	if (nic->section_bytes < nic->data_offset + frame)
+		nic->section_bytes = (nic->data_offset + frame + align - 1) / align * align;
 	n = (uint32_t)(nic->recv.len / nic->section_bytes);
 	if (nic->knobs.recv_sections != 0 && n > nic->knobs.recv_sections)
 		n = nic->knobs.recv_sections;
@@ -154,6 +154,8 @@ nic_rx_write(struct host_nic *nic, unsigned int channel, uint32_t channel_type, 
 	vmbus_packet_init(&pkt.desc, VMBUS_PACKET_XFER_PAGES, header, header + nic->message_size,
 		VMBUS_FLAG_COMPLETION, first + nic->knobs.tid_base);
 	pkt.xfer = (struct vmbus_xfer_header){.set_id = nic->recv_id, .range_count = n};
+	if (nic->lie != NIC_DEFECT_ALL)
+		nic_malform_packet(nic, &pkt.xfer);
 	memcpy(pkt.rest, ranges, ranges_len);
 	nvsp_build_rndis(&msg, channel_type, NVSP_SECTION_NONE, 0);
 	memcpy(pkt.rest + ranges_len, &msg, sizeof(msg));

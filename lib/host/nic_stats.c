@@ -39,6 +39,8 @@ const struct host_counter host_nic_counters[] = {
 	NIC(rx_dropped_channel),
 	NIC(rx_dropped_size),
 	NIC(rx_spoiled),
+	NIC(rx_large),
+	NIC(rx_segments),
 	NIC(tx_dropped_link),
 	NIC(tx_dropped_spoof),
 	NIC(tx_large),

@@ -236,7 +236,7 @@ frame_add(struct host_nic *nic, uint8_t *frame, uint32_t len, const struct rndis
 	struct host_frame *f;
 	uint16_t tci;
 
-	if (info->present & RNDIS_HAS_VLAN && nic->knobs.vlan_ppi == NIC_VLAN_PPI) {
+	if (info->present & RNDIS_HAS_VLAN && nic->knobs.vlan_ppi != NIC_VLAN_DROP) {
 		/* The 4 bytes before are ours: the message's header, or the segment's headroom. */
 		tci = info->vlan_tci;
 		memmove(frame - OFFLOAD_VLAN_TAG, frame, 12);

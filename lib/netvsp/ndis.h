@@ -165,6 +165,25 @@ struct ndis_link_speed {
 	uint64_t tx, rx; /**< bit/s */
 };
 
+/** Directed, multicast and broadcast: what NDIS counts by kind. */
+struct ndis_counts {
+	uint64_t directed, multicast, broadcast;
+};
+
+/** OID_GEN_STATISTICS (NDIS 6.0): all counters of an adapter, as its driver counts them. */
+struct ndis_statistics {
+	struct ndis_object_header h; /**< 0x80, 1, 152 */
+	uint32_t valid;		     /**< which of the following; NDIS_STATISTICS_ALL */
+	uint64_t in_discards, in_errors;
+	uint64_t in_octets;
+	struct ndis_counts in_frames;
+	uint64_t out_octets;
+	struct ndis_counts out_frames;
+	uint64_t out_errors, out_discards;
+	struct ndis_counts in_bytes, out_bytes;
+};
+#define NDIS_STATISTICS_ALL 0x3f87ffu
+
 /** Offload encapsulation (§6.3). */
 struct ndis_offload_encap {
 	struct ndis_object_header h; /**< 0xa8, 1, 28 */
@@ -225,6 +244,11 @@ NDIS_AT(ndis_link_state, state, 4);
 NDIS_AT(ndis_link_state, tx_speed, 16);
 NDIS_AT(ndis_link_state, pause, 32);
 static_assert(sizeof(struct ndis_link_speed) == 16, "link speed");
+static_assert(sizeof(struct ndis_statistics) == 152, "statistics");
+NDIS_AT(ndis_statistics, in_discards, 8);
+NDIS_AT(ndis_statistics, out_octets, 56);
+NDIS_AT(ndis_statistics, out_errors, 88);
+NDIS_AT(ndis_statistics, in_bytes, 104);
 static_assert(sizeof(struct ndis_offload_encap) == 28, "offload encapsulation");
 NDIS_AT(ndis_offload_encap, v6, 16);
 static_assert(sizeof(struct ndis_config_parameter) == 20, "config parameter");

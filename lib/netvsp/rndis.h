@@ -407,6 +407,7 @@ rndis_packet_pad(void *msg, uint32_t length, uint32_t alignment)
 #define RNDIS_HAS_HASH_VALUE 0x08u
 #define RNDIS_HAS_HASH_INFO  0x10u
 #define RNDIS_HAS_PACKET_ID  0x20u
+#define RNDIS_HAS_ALL	     0x3fu
 
 /** What a checked PACKET says. Words are valid only when their bit in @a present is set. */
 struct rndis_packet_info {
@@ -537,11 +538,12 @@ void rndis_shape_learn(struct rndis_shape *shape, const void *header, uint32_t a
  * checked as there, and what the words of PPIs say never decided anything.
  * @param msg          there is memory for a struct rndis_packet, however long the range is
  * @param range_length bytes of the transfer range, already checked against the receive buffer
+ * @param want         RNDIS_HAS_*: words to load, a constant; others are left as they were
  * @return false: it does not, ask the parser
  */
-static inline bool
+static __attribute__((always_inline)) inline bool
 rndis_shape_match(const struct rndis_shape *shape, const uint8_t *msg, uint32_t range_length,
-	struct rndis_packet_info *info)
+	uint32_t want, struct rndis_packet_info *info)
 {
 	uint64_t head = vmbus_load64(msg);
 	uint64_t data = vmbus_load64(msg + offsetof(struct rndis_packet, data_offset));
@@ -562,22 +564,25 @@ rndis_shape_match(const struct rndis_shape *shape, const uint8_t *msg, uint32_t 
 	info->ppi_abs = shape->ppi_abs;
 	info->ppi_length = shape->n_ppis * (uint32_t)sizeof(struct rndis_ppi);
 	info->present = shape->present;
+	if (shape->n_ppis == 0)
+		return true;
 	ppi = msg + shape->ppi_abs;
 	for (i = 0; i < shape->n_ppis; i++, ppi += sizeof(struct rndis_ppi))
 		if (vmbus_load64(ppi) != shape->ppi[i] ||
 			vmbus_load32(ppi + offsetof(struct rndis_ppi, offset)) != RNDIS_PPI_HEADER)
 			return false;
-	if (info->present == 0)
+	want &= info->present;
+	if (want == 0)
 		return true;
-	if (info->present & RNDIS_HAS_CSUM)
+	if (want & RNDIS_HAS_CSUM)
 		info->csum = vmbus_load32(msg + shape->csum_at);
-	if (info->present & RNDIS_HAS_VLAN)
+	if (want & RNDIS_HAS_VLAN)
 		info->vlan_tci = rndis_vlan_to_tci(vmbus_load32(msg + shape->vlan_at));
-	if (info->present & RNDIS_HAS_HASH_VALUE)
+	if (want & RNDIS_HAS_HASH_VALUE)
 		info->hash_value = vmbus_load32(msg + shape->hash_value_at);
-	if (info->present & RNDIS_HAS_HASH_INFO)
+	if (want & RNDIS_HAS_HASH_INFO)
 		info->hash_info = vmbus_load32(msg + shape->hash_info_at);
-	if (info->present & RNDIS_HAS_PACKET_ID) {
+	if (want & RNDIS_HAS_PACKET_ID) {
 		uint32_t id = vmbus_load32(msg + shape->packet_id_at);
 
 		info->rsc_flags = rndis_packet_id_flags(id);

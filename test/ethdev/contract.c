@@ -112,6 +112,9 @@ check_descriptors(uint16_t queues, uint16_t rx, uint16_t tx)
 	CHECK_EQUAL(rte_eth_dev_stop(ethdev_port), 0);
 }
 
+/* Of an mbuf, beside the MTU. */
+#define FRAME_ROOM (RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN)
+
 /* Every limit of dev_info is used. */
 static void
 what_dev_info_announces_works(void)
@@ -119,7 +122,8 @@ what_dev_info_announces_works(void)
 	struct rte_eth_rss_reta_entry64 reta[RTE_ETH_RSS_RETA_SIZE_512 / 64] = {0};
 	struct rte_eth_conf conf = {0};
 	struct rte_eth_dev_info info;
-	struct rte_mempool *small, *smallest;
+	struct rte_mempool *small, *smallest, *tiny;
+	struct rte_eth_rxconf rxconf = {.rx_drop_en = 1};
 	uint8_t key[256] = {1};
 	struct rte_eth_rss_conf rss = {.rss_key = key};
 	unsigned long before;
@@ -137,9 +141,9 @@ what_dev_info_announces_works(void)
 		!netvsc_port_of(port_device())->bus->copy_only)
 		CHECK(ethdev_xstat("tx_q0_by_reference") >= 100);
 
-	/* The smallest mbuf that is announced takes every frame of the MTU. */
+	/* An mbuf that takes a frame of the MTU with its tag takes every one. */
 	small = rte_pktmbuf_pool_create("small", 127, 0, 0,
-		(uint16_t)(info.min_rx_bufsize + RTE_PKTMBUF_HEADROOM), SOCKET_ID_ANY);
+		RTE_ETHER_MTU + FRAME_ROOM + RTE_PKTMBUF_HEADROOM, SOCKET_ID_ANY);
 	CHECK(small != NULL);
 	CHECK_EQUAL(rte_eth_dev_configure(ethdev_port, 1, 1, &conf), 0);
 	CHECK_EQUAL(rte_eth_rx_queue_setup(ethdev_port, 0, 512, SOCKET_ID_ANY, NULL, small), 0);
@@ -155,12 +159,11 @@ what_dev_info_announces_works(void)
 	CHECK_EQUAL(rte_eth_dev_set_mtu(ethdev_port, info.min_mtu - 1), -EINVAL);
 	CHECK_EQUAL(rte_eth_dev_set_mtu(ethdev_port, info.max_mtu + 1), -EINVAL);
 
-	/* Mbufs for a smaller MTU are announced and taken, and a larger MTU is refused then. */
+	/* Mbufs for a smaller MTU are taken, and a larger MTU is refused then. */
 	conf.rxmode.mtu = info.min_mtu;
 	CHECK_EQUAL(rte_eth_dev_configure(ethdev_port, 1, 1, &conf), 0);
-	CHECK_EQUAL(rte_eth_dev_info_get(ethdev_port, &info), 0);
 	smallest = rte_pktmbuf_pool_create("smallest", 127, 0, 0,
-		(uint16_t)(info.min_rx_bufsize + RTE_PKTMBUF_HEADROOM), SOCKET_ID_ANY);
+		(uint16_t)(info.min_mtu + FRAME_ROOM + RTE_PKTMBUF_HEADROOM), SOCKET_ID_ANY);
 	CHECK_EQUAL(rte_eth_rx_queue_setup(ethdev_port, 0, 512, SOCKET_ID_ANY, NULL, smallest), 0);
 	CHECK_REFUSED(rte_eth_dev_set_mtu(ethdev_port, info.min_mtu + 1), -EINVAL, "larger mbufs");
 	conf.rxmode.mtu = info.max_mtu;
@@ -168,10 +171,23 @@ what_dev_info_announces_works(void)
 	CHECK_EQUAL(rte_eth_tx_queue_setup(ethdev_port, 0, 512, SOCKET_ID_ANY, NULL), 0);
 	CHECK_REFUSED(rte_eth_dev_start(ethdev_port), -EINVAL, "larger mbufs");
 
+	/* The smallest that is announced take frames that are scattered. */
+	tiny = rte_pktmbuf_pool_create("tiny", 2047, 0, 0,
+		(uint16_t)(info.min_rx_bufsize + RTE_PKTMBUF_HEADROOM), SOCKET_ID_ANY);
+	CHECK_REFUSED(rte_eth_rx_queue_setup(ethdev_port, 0, 512, SOCKET_ID_ANY, NULL, tiny),
+		-EINVAL, "SCATTER");
+	rxconf.offloads = RTE_ETH_RX_OFFLOAD_SCATTER;
+	CHECK_EQUAL(rte_eth_rx_queue_setup(ethdev_port, 0, 512, SOCKET_ID_ANY, &rxconf, tiny), 0);
+	CHECK_EQUAL(rte_eth_dev_start(ethdev_port), 0);
+	before = ethdev_stats().ipackets;
+	WAIT_UNTIL((ethdev_receive(0), ethdev_stats().ipackets) >= before + 2000);
+	CHECK_EQUAL(rte_eth_dev_stop(ethdev_port), 0);
+
 	/* RSS: the table of that size, a key of that length. */
 	ethdev_bring_up(2, 2);
 	rte_mempool_free(small);
 	rte_mempool_free(smallest);
+	rte_mempool_free(tiny);
 	CHECK(info.reta_size > 0 && info.reta_size <= RTE_ETH_RSS_RETA_SIZE_512);
 	for (i = 0; i < info.reta_size; i++) {
 		reta[i / 64].mask |= UINT64_C(1) << (i % 64);

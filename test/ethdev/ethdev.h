@@ -29,7 +29,8 @@ struct ethdev_case {
 };
 
 extern const struct ethdev_case ethdev_contract_cases[], ethdev_habits_cases[],
-	ethdev_queue_cases[], ethdev_race_cases[], ethdev_session_cases[], ethdev_stats_cases[];
+	ethdev_interrupt_cases[], ethdev_queue_cases[], ethdev_race_cases[], ethdev_session_cases[],
+	ethdev_stats_cases[];
 
 /** Random sequences of calls. @return exit status */
 int ethdev_random(unsigned long sequences, uint64_t seed);
@@ -74,9 +75,10 @@ void ethdev_fail(const char *file, int line, const char *format, ...)
 unsigned long ethdev_log_lines(void);
 bool ethdev_logged(unsigned long since, const char *words);
 
-/** One request to the host: "set" a knob, or the link. */
+/** One request to the host: "set" a knob, the link, or take the NIC away. */
 void ethdev_knob(const char *name, unsigned long value);
 void ethdev_link(bool up);
+void ethdev_rescind(void);
 /** A counter of the NIC, or of its port ("port_stats"). */
 unsigned long ethdev_host_counter(const char *name);
 

@@ -141,6 +141,12 @@ ethdev_link(bool up)
 		host_request("{\"cmd\":\"link\",\"nic\":0,\"up\":%s}\n", up ? "true" : "false"));
 }
 
+void
+ethdev_rescind(void)
+{
+	json_object_put(host_request("{\"cmd\":\"rescind\",\"nic\":0}\n"));
+}
+
 unsigned long
 ethdev_host_counter(const char *name)
 {
@@ -269,7 +275,8 @@ static int
 run_case(const char *name)
 {
 	const struct ethdev_case *const lists[] = {ethdev_contract_cases, ethdev_habits_cases,
-		ethdev_queue_cases, ethdev_race_cases, ethdev_session_cases, ethdev_stats_cases};
+		ethdev_interrupt_cases, ethdev_queue_cases, ethdev_race_cases, ethdev_session_cases,
+		ethdev_stats_cases};
 	const struct ethdev_case *c;
 	size_t i;
 

@@ -432,6 +432,7 @@ static const struct {
 	{"forward_pinned", case_forward_pinned},
 	{"forward_pinned_foreign", case_forward_pinned_foreign},
 	{"indirect", case_indirect},
+	{"memory", case_memory},
 	{"pages_reborn", case_pages_reborn},
 	{"pool_reborn_foreign", case_pool_reborn_foreign},
 	{"smallest_ring", case_smallest_ring},
@@ -454,7 +455,8 @@ main(int argc, char **argv)
 	if (rte_eal_init(argc - 1, argv + 1) < 0 || rte_eth_dev_count_avail() == 0)
 		rte_exit(2, "no port: %s\n", rte_strerror(rte_errno));
 	cases[i].run();
-	rte_eth_dev_close(0);
+	if (rte_eth_dev_is_valid_port(0))
+		rte_eth_dev_close(0);
 	rte_eal_cleanup();
 	printf("%s: %u checks failed\n", cases[i].name, failures);
 	return failures == 0 ? 0 : 1;

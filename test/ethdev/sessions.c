@@ -160,7 +160,7 @@ a_device_that_cannot_be_brought_up_has_a_reason(void)
 		{"netvsc_ctl", "no memory for a page of requests", -ENOMEM},
 		{"netvsc_channel", "cannot open the primary channel: Cannot allocate memory",
 			-ENOMEM},
-		{"netvsc_done", "cannot open the primary channel: Cannot allocate memory", -ENOMEM},
+		{"netvsc_done", "bring-up failed: Cannot allocate memory", -ENOMEM},
 		{"alarm", "no alarm for housekeeping", -ENOMEM},
 	};
 	size_t i;

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Other applications than testpmd, and a real Linux network stack on the other side."""
+import glob
 import os
 import re
 import signal
@@ -15,11 +16,11 @@ EXAMPLES = os.path.join(libdpdk("--variable=prefix"), "share/dpdk/examples")
 def example(name):
     """DPDK's own example, built from the distribution's sources."""
     out = os.path.join(BUILD, "examples", name)
-    source = os.path.join(EXAMPLES, name, "main.c")
-    if not os.path.exists(out) or os.path.getmtime(out) < os.path.getmtime(source):
+    sources = sorted(glob.glob(os.path.join(EXAMPLES, name, "*.c")))
+    if not os.path.exists(out) or os.path.getmtime(out) < max(map(os.path.getmtime, sources)):
         os.makedirs(os.path.dirname(out), exist_ok=True)
         flags = [*libdpdk("--cflags").split(), *libdpdk("--libs").split()]
-        subprocess.run(["cc", "-O2", "-DALLOW_EXPERIMENTAL_API", "-o", out, source, *flags],
+        subprocess.run(["cc", "-O2", "-DALLOW_EXPERIMENTAL_API", "-o", out, *sources, *flags],
                        check=True)
     return out
 

@@ -18,7 +18,7 @@ LEAKS = "".join(f"leak:{name}\n" for name in ("librte_eal", "librte_", "libnuma"
 class Ethdev(Case):
     limit = max(120, SEQUENCES // 50)
 
-    def ethdev(self, *what, port="gen:size=60-1514,flows=64,rate=20K"):
+    def ethdev(self, *what, port="gen:size=60-1514,flows=64,rate=20K", env=None):
         """The program at work, against a host of its own."""
         if not os.path.exists(TOOL):
             self.fail(f"{TOOL} is missing: ./run test makes it")
@@ -31,7 +31,7 @@ class Ethdev(Case):
             short = os.path.join(host.dir, "s")
             os.symlink(host.socket(), short)
             device = device.replace(host.socket(), short)
-        env = {"HYPERPOLL_CONTROL": f"{host.dir}/control.sock",
+        env = {**(env or {}), "HYPERPOLL_CONTROL": f"{host.dir}/control.sock",
                "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0",
                "LSAN_OPTIONS": f"suppressions={self.path('leaks')}:print_suppressions=0",
                "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"}

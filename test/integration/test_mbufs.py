@@ -113,6 +113,11 @@ class Mbufs(Case):
     def written(self, host):
         return host.request("rings", 0)["rings"][0]["rx"]["write_index"]
 
+    def test_memory_of_a_queue_pair(self):
+        """What the driver itself takes, with as many descriptors as it prefers."""
+        host = self.recorder("channels=8")
+        self.finish(host, self.start(host, "memory"), [])
+
     def test_stop_gives_all_mbufs_back(self):
         host = self.recorder(sent=[frames.udp_frame(300, 1, random.Random(3))],
                              play=",loop=0,rate=2K")

@@ -37,7 +37,7 @@ struct rig_options {
 	char dir[256];	      /**< holds the tree; private unless the user named it */
 	bool own_dir;	      /**< ours to remove */
 	bool physical;	      /**< RIG_IOVA=pa: hvsim knows memory by physical address */
-	bool mask_at_open;    /**< RIG_MASK_AT_OPEN=1: as kernels before 6.18 */
+	bool masks;	      /**< RIG_MASKS=1: at open and in interrupts, as before 6.18 */
 	bool no_monitor;      /**< RIG_MONITOR=none */
 	bool call_primary;    /**< RIG_CALL=primary: a write reaches only the primary, as in 6.10 */
 	unsigned int late_ms; /**< RIG_RING_LATE_MS: the "ring" file after its folder; 20 */

@@ -95,7 +95,7 @@ rig_init(void)
 	options_sockets(sockets);
 	snprintf(rig_options.dir, sizeof(rig_options.dir), "%s", dir == NULL ? "" : dir);
 	rig_options.physical = option_is("RIG_IOVA", "pa");
-	rig_options.mask_at_open = option_is("RIG_MASK_AT_OPEN", "1");
+	rig_options.masks = option_is("RIG_MASKS", "1");
 	rig_options.no_monitor = option_is("RIG_MONITOR", "none");
 	rig_options.call_primary = option_is("RIG_CALL", "primary");
 	rig_options.verbose = option_is("RIG_VERBOSE", "1");

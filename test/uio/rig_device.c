@@ -146,7 +146,7 @@ rig_device_open(struct rig_device *device)
 	if (device->foreign)
 		return;
 	rig_tree_state(device, 3);
-	if (rig_options.mask_at_open)
+	if (rig_options.masks)
 		set_mask(&device->channel[0], 1);
 	rig_poke(wake_fd);
 }
@@ -231,7 +231,7 @@ offer_channel(struct rig_device *device, unsigned int k)
 		region.fd < 0)
 		return;
 	rig_adopt_channel(device, k, region.fd, region.offset);
-	if (rig_options.mask_at_open)
+	if (rig_options.masks)
 		set_mask(&device->channel[k], 1);
 	/* First the folder, later and without any event the file (§4). */
 	rig_tree_channel(device, k, rig_options.late_ms == 0);
@@ -314,8 +314,12 @@ device_due(struct rig_slot *slot)
 {
 	struct rig_device *device = slot->device;
 	uint64_t wait, count;
+	unsigned int k;
 
 	if (syscall(SYS_read, device->interrupt_fd, &count, sizeof(count)) == sizeof(count)) {
+		/* First the mask, then the event: §7. Of which channel it was nothing is known. */
+		for (k = 0; rig_options.masks && k < VMBUS_DEVICE_MAX_CHANNELS; k++)
+			set_mask(&device->channel[k], 1);
 		device->events++;
 		rig_files_wake(device);
 	}

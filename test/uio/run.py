@@ -18,8 +18,9 @@ import rig  # noqa: E402  before any test module
 
 # Which modules run in which mode. Copying is the send path only: the forwarding tests show it.
 PLAN = (
-    ("pa", ("test_forward", "test_life", "test_apps", "test_mbufs", "test_rig", "test_ethdev")),
-    ("copy", ("test_forward",)),
+    ("pa", ("test_forward", "test_offload_tx", "test_life", "test_apps", "test_mbufs", "test_profiles",
+            "test_malformed", "test_rig", "test_ethdev", "test_sleep")),
+    ("copy", ("test_forward", "test_offload_tx")),
 )
 
 

@@ -5,6 +5,7 @@ import re
 import time
 
 import rig
+import test_ethdev
 from harness import Case, Program, Testpmd, lcore_args, memory_args, wait_until
 
 REMOVALS = 200
@@ -65,7 +66,7 @@ class Rig(Case):
         self.check_masks()
 
     def test_masks_of_a_kernel_that_masks_at_open(self):
-        self.check_masks(RIG_MASK_AT_OPEN="1")
+        self.check_masks(RIG_MASKS="1")
 
     def test_no_monitor(self):
         """The host is called by a write to the device, which also unmasks: we mask again."""
@@ -128,6 +129,34 @@ class Rig(Case):
         """Before the first has opened the channel only the lock on the device tells."""
         text = self.second(self.host("gen:rate=20K"), RIG_STATE="2")
         self.assertRegex(text, "in use by another process")
+
+    # ---- queues that sleep ----
+
+    def sleeps(self, case, **env):
+        """A case of test/ethdev/interrupts.c on another kind of kernel."""
+        program = test_ethdev.Ethdev.ethdev(self, case, env=env)
+        self.assertEqual(program.wait(60), 0)
+        self.assertIn(f"ok {case}", program.text)
+
+    def test_sleep_with_a_kernel_that_masks_in_interrupts(self):
+        """It may mask what has just been armed, and tells of an event after that."""
+        self.sleeps("sleep_every_frame_wakes", RIG_MASKS="1")
+
+    def test_sleep_of_several_queues_with_a_kernel_that_masks_in_interrupts(self):
+        self.sleeps("sleep_queues_wake_apart", RIG_MASKS="1")
+
+    def test_sleep_without_monitor(self):
+        """Each call of the host unmasks all channels; those that are armed stay so."""
+        self.sleeps("sleep_queues_wake_apart", RIG_MONITOR="none")
+
+    def test_sleep_with_a_kernel_whose_subchannels_cannot_interrupt(self):
+        """One queue works; arming a second would end the machine, so it is refused with a reason."""
+        self.sleeps("sleep_every_frame_wakes", RIG_CALL="primary")
+        program = test_ethdev.Ethdev.ethdev(self, "sleep_queues_wake_apart",
+                                            env={"RIG_CALL": "primary"})
+        self.assertNotEqual(program.wait(30), 0)
+        self.assertIn("this kernel cannot take interrupts of other channels than the first: use one "
+                      "receive queue", program.text)
 
     # ---- removal ----
 

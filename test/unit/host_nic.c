@@ -246,8 +246,7 @@ control_on_a_subchannel_fails(void)
 	const struct guest_packet *p;
 	struct guest g;
 
-	guest_start(&g, small, 16);
-	guest_up(&g, 13);
+	guest_start_up(&g, small, 16);
 	guest_subchannels(&g, 2);
 	guest_poll(&g);
 	rndis_build_query(g.pages, 64, 1, OID_GEN_LINK_SPEED, NULL, 0);
@@ -268,8 +267,7 @@ subchannels_then_table(void)
 	struct nvsp_message msg;
 	struct guest g;
 
-	guest_start(&g, small, 16);
-	guest_up(&g, 13);
+	guest_start_up(&g, small, 16);
 	guest_subchannels(&g, 3);
 	CU_ASSERT_PTR_NOT_NULL(&g);
 	guest_poll(&g);
@@ -303,8 +301,7 @@ subchannels_then_table(void)
 	guest_stop(&g);
 
 	/* More than there are: clamped. Transport failure: status 2. */
-	guest_start(&g, small, 16);
-	guest_up(&g, 13);
+	guest_start_up(&g, small, 16);
 	g.subchannels_rc = -ENOMEM;
 	nvsp_build_subchannel(&msg, 63);
 	guest_nvsp(&g, &msg, 91, true);
@@ -368,8 +365,7 @@ link_is_indicated(void)
 	uint8_t frame[60];
 	uint32_t len;
 
-	guest_start(&g, small, 16);
-	guest_up(&g, 13);
+	guest_start_up(&g, small, 16);
 	host_nic_set_link(g.nic, false);
 	guest_port_put(&g, frame, guest_make_udp(&g, frame, 60, 1));
 	guest_poll(&g);
@@ -398,8 +394,7 @@ many_flaps_end_in_the_last_state(void)
 	struct guest g;
 
 	for (flaps = 1001; flaps <= 1002; flaps++) {
-		guest_start(&g, small, 1);
-		guest_up(&g, 13);
+		guest_start_up(&g, small, 1);
 		for (i = 0; i < flaps; i++) {
 			host_nic_set_link(g.nic, i % 2);
 			host_nic_poll(g.nic, 8);
@@ -473,8 +468,7 @@ broken_ring_closes_that_channel_only(void)
 	struct guest g;
 	uint32_t len = 0;
 
-	guest_start(&g, small, 16);
-	guest_up(&g, 13);
+	guest_start_up(&g, small, 16);
 	guest_subchannels(&g, 2);
 	guest_poll(&g);
 	atomic_store(&g.out[1].ring.ctl->write_index, 12);

@@ -27,7 +27,8 @@ check_rx(struct guest *g)
 	const struct host_nic_stats *s = &g->nic->stats;
 	const struct nic_oid_count *rcv = g->nic->oid_stats.rcv;
 
-	CU_ASSERT_EQUAL(g->port.in_head, s->rx_frames + sum(s, "rx_dropped_"));
+	CU_ASSERT_EQUAL(g->port.in_head,
+		s->rx_frames - s->rx_large + s->rx_segments + sum(s, "rx_dropped_"));
 	CU_ASSERT_EQUAL(rcv[0].frames + rcv[1].frames + rcv[2].frames, s->rx_frames);
 	CU_ASSERT_EQUAL(rcv[0].bytes + rcv[1].bytes + rcv[2].bytes, s->rx_bytes);
 }
@@ -148,8 +149,7 @@ frames_for_a_broken_channel(void)
 {
 	struct guest g;
 
-	guest_start(&g, small, 1);
-	guest_up(&g, 13);
+	guest_start_up(&g, small, 1);
 	host_nic_knob(g.nic, "batch", "1");
 	/* An index that cannot be is found out when the room known of is used up. */
 	atomic_store(&g.in[0].ring.ctl->read_index, 0x7fffffff);
@@ -170,8 +170,7 @@ messages_spoiled_on_purpose_are_counted(void)
 {
 	struct guest g;
 
-	guest_start(&g, small, 16);
-	guest_up(&g, 13);
+	guest_start_up(&g, small, 16);
 	host_nic_knob(g.nic, "malformed_rx_pct", "50");
 	put(&g, 40);
 	guest_poll(&g);
@@ -192,13 +191,7 @@ struct books {
 static void
 send(struct guest *g, struct books *b, uint32_t bytes, uint32_t messages)
 {
-	const struct guest_packet *p;
-
-	guest_send_section(g, 0, 0, bytes, g->next_tid);
-	guest_poll(g);
-	p = guest_completion(g, g->next_tid++);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(p);
-	if (p->msg.rndis_complete.status == NVSP_STATUS_SUCCESS)
+	if (guest_send_first(g, bytes) == NVSP_STATUS_SUCCESS)
 		b->messages += messages;
 	else
 		b->failed++;
@@ -233,8 +226,7 @@ frames_sent_while_the_link_is_down_are_counted(void)
 	struct books b = {0};
 	struct guest g;
 
-	guest_start(&g, small, 16);
-	guest_up(&g, 13);
+	guest_start_up(&g, small, 16);
 	send(&g, &b, plain(&g, 0, 1), 1);
 	host_nic_set_link(g.nic, false);
 	/* Like a cable that is not plugged in: no error of the send. */
@@ -330,11 +322,8 @@ every_refused_send_has_a_reason(void)
 	nvsp_build_rndis(&msg, NVSP_CHANNEL_DATA, 0, 104);
 	guest_nvsp(&g, &msg, 904, false); /* ANSWER: none asked for */
 	guest_poll(&g);
-	for (i = 900; i < 904; i++) {
-		CU_ASSERT_PTR_NOT_NULL_FATAL(guest_completion(&g, i));
-		CU_ASSERT_EQUAL(
-			guest_completion(&g, i)->msg.rndis_complete.status, NVSP_STATUS_FAILURE);
-	}
+	for (i = 900; i < 904; i++)
+		CU_ASSERT_EQUAL(guest_status(&g, i), NVSP_STATUS_FAILURE);
 	b.failed += 5;
 	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		CU_ASSERT_EQUAL(g.nic->stats.tx_refused[kinds[i]], 1);
@@ -342,6 +331,122 @@ every_refused_send_has_a_reason(void)
 	CU_ASSERT_EQUAL(g.nic->stats.tx_dropped_spoof, 1);
 	CU_ASSERT_EQUAL(b.failed, HOST_REFUSALS);
 	check_tx(&g, &b);
+	guest_stop(&g);
+}
+
+/* Frames by every way that is counted; then all of it through the OIDs. */
+static void
+statistics_oids_say_what_happened(void)
+{
+	static const uint8_t group[6] = {0x01, 0, 0x5e, 0, 0, 1};
+	struct ndis_statistics all;
+	static uint8_t large[1600];
+	struct books b = {0};
+	uint8_t frame[60];
+	uint64_t wide = 0;
+	uint32_t len, i;
+	struct guest g;
+
+	guest_start(&g, small, 1);
+	guest_up(&g, RNDIS_FILTER_DIRECTED | RNDIS_FILTER_ALL_MULTICAST | RNDIS_FILTER_BROADCAST);
+	put(&g, 5);
+	for (i = 0; i < 2; i++) {
+		guest_make_udp(&g, frame, 60, 1);
+		memcpy(frame, group, 6);
+		if (i == 1)
+			memset(frame, 0xff, 6);
+		guest_port_put(&g, frame, 60);
+	}
+	guest_make_udp(&g, large, sizeof(large), 1);
+	guest_port_put(&g, large, 1519);
+	guest_poll(&g);
+	send(&g, &b, plain(&g, plain(&g, 0, 1), 2), 2);
+	send(&g, &b, g.send_section + 1, 1);
+	plain(&g, 0, 1);
+	memcpy(g.send + 44 + 6, "\x02\0\0\0\0\1", 6);
+	send(&g, &b, 104, 1);
+	host_nic_knob(g.nic, "recv_sections", "0");
+	host_nic_knob(g.nic, "batch", "1");
+	put(&g, 200);
+	for (i = 0; i < 10; i++)
+		host_nic_poll(g.nic, 64);
+	for (i = 0; i < 10; i++)
+		guest_poll(&g);
+	CU_ASSERT(g.nic->stats.rx_dropped_ring_full > 0);
+	CU_ASSERT_EQUAL(guest_query(&g, OID_GEN_STATISTICS, &all, sizeof(all), &len), 0);
+	CU_ASSERT_EQUAL_FATAL(len, sizeof(all));
+	CU_ASSERT_EQUAL(all.h.type, NDIS_OBJECT_DEFAULT);
+	CU_ASSERT_EQUAL(all.h.size, sizeof(all));
+	CU_ASSERT_EQUAL(all.in_discards, g.nic->stats.rx_dropped_ring_full);
+	CU_ASSERT_EQUAL(all.in_frames.directed, 205 - all.in_discards);
+	CU_ASSERT_EQUAL(all.in_frames.multicast, 1);
+	CU_ASSERT_EQUAL(all.in_frames.broadcast, 1);
+	CU_ASSERT_EQUAL(all.in_bytes.directed, all.in_frames.directed * 60);
+	CU_ASSERT_EQUAL(all.in_bytes.broadcast, 60);
+	CU_ASSERT_EQUAL(all.in_octets, all.in_bytes.directed + 120);
+	CU_ASSERT_EQUAL(all.in_errors, 1);
+	CU_ASSERT_EQUAL(all.out_frames.directed, 2);
+	CU_ASSERT_EQUAL(all.out_octets, 120);
+	CU_ASSERT_EQUAL(all.out_bytes.directed, 120);
+	CU_ASSERT_EQUAL(all.out_errors, 1);
+	CU_ASSERT_EQUAL(all.out_discards, 1);
+	CU_ASSERT_EQUAL(guest_query_word(&g, OID_GEN_XMIT_OK), 2);
+	CU_ASSERT_EQUAL(guest_query_word(&g, OID_GEN_XMIT_ERROR), 1);
+	CU_ASSERT_EQUAL(guest_query_word(&g, OID_GEN_RCV_ERROR), 1);
+	CU_ASSERT_EQUAL(guest_query_word(&g, OID_GEN_RCV_NO_BUFFER), all.in_discards);
+	/* Who has room for eight bytes gets all of a counter that four do not hold. */
+	g.nic->stats.rx_frames += UINT64_C(1) << 32;
+	CU_ASSERT_EQUAL(guest_query_word(&g, OID_GEN_RCV_OK), 207 - all.in_discards);
+	CU_ASSERT_EQUAL(guest_query_sized(&g, OID_GEN_RCV_OK, 8, &wide, sizeof(wide), &len), 0);
+	CU_ASSERT_EQUAL(len, 8);
+	CU_ASSERT_EQUAL(wide, 207 - all.in_discards + (UINT64_C(1) << 32));
+	/* Hosts that have none say so, one by one and in their list. */
+	host_nic_knob(g.nic, "oid_stats", "0");
+	for (i = OID_GEN_XMIT_OK; i <= OID_GEN_STATISTICS; i++)
+		CU_ASSERT_EQUAL(
+			guest_query(&g, i, &all, sizeof(all), &len), RNDIS_STATUS_NOT_SUPPORTED);
+	CU_ASSERT_EQUAL(guest_query(&g, OID_GEN_BYTES_XMIT, &all, sizeof(all), &len),
+		RNDIS_STATUS_NOT_SUPPORTED);
+	guest_query(&g, OID_GEN_SUPPORTED_LIST, large, sizeof(large), &len);
+	CU_ASSERT(len > 100);
+	for (i = 0; i < len; i += 4)
+		CU_ASSERT(vmbus_load32(large + i) == OID_GEN_FRIENDLY_NAME ||
+			  vmbus_load32(large + i) >> 16 != 2);
+	guest_stop(&g);
+}
+
+static void
+link_speed_up_to_400_gbit(void)
+{
+	static const uint32_t mbps[] = {100, 10000, 200000, 400000};
+	struct ndis_link_speed speed;
+	uint8_t state[64];
+	uint64_t bps;
+	uint32_t len;
+	char text[16];
+	struct guest g;
+	size_t i;
+	bool up;
+
+	guest_start_up(&g, small, 16);
+	for (i = 0; i < sizeof(mbps) / sizeof(mbps[0]); i++) {
+		snprintf(text, sizeof(text), "%u", mbps[i]);
+		CU_ASSERT_EQUAL(host_nic_knob(g.nic, "link_mbps", text), 0);
+		guest_poll(&g);
+		CU_ASSERT_EQUAL(guest_query_word(&g, OID_GEN_LINK_SPEED), mbps[i] * 10000u);
+		CU_ASSERT_EQUAL(
+			guest_query(&g, OID_GEN_MAX_LINK_SPEED, &speed, sizeof(speed), &len), 0);
+		CU_ASSERT_EQUAL(speed.tx, mbps[i] * UINT64_C(1000000));
+		CU_ASSERT_EQUAL(speed.rx, speed.tx);
+		CU_ASSERT_EQUAL(guest_query(&g, OID_GEN_LINK_STATE, state, sizeof(state), &len), 0);
+		CU_ASSERT_EQUAL(ndis_parse_link_state(state, len, &up, &bps), 0);
+		CU_ASSERT(up && bps == speed.rx);
+	}
+	host_nic_set_link(g.nic, false);
+	guest_poll(&g);
+	guest_query(&g, OID_GEN_LINK_STATE, state, sizeof(state), &len);
+	CU_ASSERT_EQUAL(ndis_parse_link_state(state, len, &up, &bps), 0);
+	CU_ASSERT(!up);
 	guest_stop(&g);
 }
 
@@ -379,6 +484,8 @@ main(void)
 		{"frames sent while the link is down are counted",
 			frames_sent_while_the_link_is_down_are_counted},
 		{"every refused send has a reason", every_refused_send_has_a_reason},
+		{"statistics OIDs say what happened", statistics_oids_say_what_happened},
+		{"link speed up to 400 Gbit/s", link_speed_up_to_400_gbit},
 		{"every counter has a name of its own", every_counter_has_a_name_of_its_own},
 	};
 

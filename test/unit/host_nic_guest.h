@@ -43,6 +43,7 @@ struct guest_packet {
 	uint32_t payload_len;
 	struct nvsp_message msg;
 	uint32_t ranges;
+	int xfer_ranges; /* as nvsp_xfer_parse() has it: the same, or an error */
 	struct vmbus_xfer_range range[NVSP_MAX_XFER_RANGES];
 };
 
@@ -58,7 +59,8 @@ struct guest {
 	size_t recv_len, send_len;
 	uint64_t next_tid;
 	uint32_t section, sections, send_section;
-	bool ack; /* acknowledge transfer-page packets at once */
+	bool lies; /* the host may send packets that cannot be */
+	bool ack;  /* acknowledge transfer-page packets at once */
 	/* What arrived in the last guest_poll(). */
 	struct guest_packet *packets;
 	uint32_t packets_n;
@@ -105,6 +107,10 @@ unsigned int guest_poll(struct guest *g);
 void guest_drain(struct guest *g);
 /* The completion of @p tid among the packets of the last poll, or NULL. */
 const struct guest_packet *guest_completion(const struct guest *g, uint64_t tid);
+/* What that says, an enum nvsp_status; fails the test when there is none. */
+uint32_t guest_status(const struct guest *g, uint64_t tid);
+/* Send @p bytes of send section 0; returns the status. */
+uint32_t guest_send_first(struct guest *g, uint32_t bytes);
 /* The n-th transfer-page packet of the last poll, or NULL. */
 const struct guest_packet *guest_transfer(const struct guest *g, uint32_t n);
 /* Inband message of a type among the packets of the last poll, or NULL. */
@@ -126,9 +132,14 @@ const uint8_t *guest_request(
 uint32_t guest_set(struct guest *g, uint32_t oid, const void *info, uint32_t len);
 /* Returns the RNDIS status; info is copied to @p out. */
 uint32_t guest_query(struct guest *g, uint32_t oid, void *out, uint32_t size, uint32_t *len);
+/* The same with an input of @p asked bytes of zeros. */
+uint32_t guest_query_sized(
+	struct guest *g, uint32_t oid, uint32_t asked, void *out, uint32_t size, uint32_t *len);
 /* Enable exactly these (NDIS_CAN_*) by OID_TCP_OFFLOAD_PARAMETERS. */
 void guest_offloads(struct guest *g, uint32_t can);
 uint32_t guest_query_word(struct guest *g, uint32_t oid);
+/* guest_start() and guest_up() with the filter of an ordinary guest. */
+void guest_start_up(struct guest *g, const char *nic, uint32_t ring_pages);
 /* Ask for and open @p n subchannels. */
 void guest_subchannels(struct guest *g, uint32_t n);
 

@@ -210,31 +210,89 @@ transaction_ids_from_a_base(void)
 	guest_stop(&g);
 }
 
+/* Count the messages of the last poll that a guest takes, and what it must not take. */
+static void
+seen(const struct guest *g, uint32_t *good, uint32_t *bad)
+{
+	struct rndis_packet_info info;
+	const struct guest_packet *p;
+	uint32_t n, k;
+	const uint8_t *m;
+
+	for (n = 0; (p = guest_transfer(g, n)) != NULL; n++) {
+		if (p->msg.rndis.channel_type != NVSP_CHANNEL_DATA)
+			continue;
+		if (p->xfer_ranges <= 0) {
+			++*bad;
+			continue;
+		}
+		for (k = 0; k < p->ranges; k++) {
+			m = guest_message(g, p, k);
+			++*(m == NULL || rndis_packet_parse_rx(
+						 m, 300, p->range[k].byte_count, &info) != 0
+					? bad
+					: good);
+		}
+	}
+}
+
+/* Of each kind, one in a packet of good ones. */
+static void
+every_kind_of_defect_is_one_that_a_guest_finds(void)
+{
+#define NAME(name) #name,
+	static const char *const kinds[] = {NIC_DEFECTS(NAME)};
+	static const char *const hosts[] = {small, "recv=1M,send=256K,profile=openhcl"};
+	uint32_t i, k, host, good, bad;
+	uint8_t frame[60];
+	struct guest g;
+
+	for (host = 0; host < 2; host++)
+		for (k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
+			good = bad = 0;
+			guest_start_up(&g, hosts[host], 64);
+			guest_poll(&g);
+			g.lies = true;
+			CU_ASSERT_EQUAL(host_nic_knob(g.nic, "malformed_rx_kind", kinds[k]), 0);
+			host_nic_knob(g.nic, "malformed_rx_pct", "20");
+			for (i = 0; i < 10; i++)
+				guest_port_put(&g, frame, guest_make_udp(&g, frame, 60, i));
+			guest_poll(&g);
+			seen(&g, &good, &bad);
+			if (good != 8 || bad != 2)
+				printf("\n    %s: %u good, %u bad", kinds[k], good, bad);
+			CU_ASSERT_EQUAL(good, 8);
+			CU_ASSERT_EQUAL(bad, 2);
+			CU_ASSERT_EQUAL(g.nic->stats.rx_spoiled, 2);
+			CU_ASSERT_EQUAL(g.nic->stats.rx_frames, 10);
+			guest_poll(&g);
+			CU_ASSERT_EQUAL(g.nic->free_n + g.nic->free_control_n, g.sections);
+			guest_stop(&g);
+		}
+	start_up(&g);
+	CU_ASSERT_EQUAL(host_nic_knob(g.nic, "malformed_rx_kind", "all"), 0);
+	CU_ASSERT_EQUAL(host_nic_knob(g.nic, "malformed_rx_kind", "none"), -EINVAL);
+	guest_stop(&g);
+}
+
 /* pitfalls X10: whatever a message holds, its section comes back. */
 static void
 malformed_messages_leak_no_section(void)
 {
-	struct rndis_packet_info info;
-	uint32_t i, n, k, bad = 0, total = 0;
-	const struct guest_packet *p;
-	const uint8_t *m;
+	uint32_t i, good = 0, bad = 0;
 	uint8_t frame[60];
 	struct guest g;
 
 	start_up(&g);
+	g.lies = true;
 	host_nic_knob(g.nic, "malformed_rx_pct", "50");
 	for (i = 0; i < 500; i++) {
 		guest_port_put(&g, frame, guest_make_udp(&g, frame, 60, i));
 		guest_poll(&g);
-		for (n = 0; (p = guest_transfer(&g, n)) != NULL; n++)
-			for (k = 0; k < p->ranges; k++, total++) {
-				m = guest_message(&g, p, k);
-				bad += m == NULL || rndis_packet_parse_rx(m, 300,
-							    p->range[k].byte_count, &info) != 0;
-			}
+		seen(&g, &good, &bad);
 	}
 	guest_poll(&g);
-	CU_ASSERT_EQUAL(total, 500);
+	CU_ASSERT_EQUAL(good, 250);
 	CU_ASSERT_EQUAL(bad, 250);
 	CU_ASSERT_EQUAL(g.nic->free_n + g.nic->free_control_n, g.sections);
 	CU_ASSERT_EQUAL(g.broken[0], 0);
@@ -364,8 +422,7 @@ notices_without_end_do_not_stop_the_host(void)
 	uint32_t value = 0, len = 0, i;
 	struct guest g;
 
-	guest_start(&g, small, 16);
-	guest_up(&g, 13);
+	guest_start_up(&g, small, 16);
 	for (i = 0; i < 200; i++) {
 		host_nic_knob(g.nic, "network_change", "2");
 		host_nic_poll(g.nic, 8);
@@ -419,6 +476,8 @@ main(void)
 		{"refused sends are spread", refused_sends_are_spread},
 		{"batch and slot", batch_and_slot},
 		{"transaction ids from a base", transaction_ids_from_a_base},
+		{"every kind of defect is one that a guest finds",
+			every_kind_of_defect_is_one_that_a_guest_finds},
 		{"malformed messages leak no section", malformed_messages_leak_no_section},
 		{"silence and delay", silence_and_delay},
 		{"granted channels", granted_channels},

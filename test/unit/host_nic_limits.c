@@ -8,13 +8,10 @@
 
 static const char strict[] = "recv=1M,send=256K,channels=4";
 
-static uint32_t
-status_of(struct guest *g, uint64_t tid)
+static void
+check_status(uint32_t status, bool taken)
 {
-	const struct guest_packet *p = guest_completion(g, tid);
-
-	CU_ASSERT_PTR_NOT_NULL_FATAL(p);
-	return p->msg.rndis_complete.status;
+	CU_ASSERT_EQUAL(status, taken ? NVSP_STATUS_SUCCESS : NVSP_STATUS_FAILURE);
 }
 
 /* Send @p bytes of section 0. @return frames that came out, with the status checked */
@@ -22,10 +19,7 @@ static uint32_t
 send_section(struct guest *g, uint32_t bytes, bool taken)
 {
 	g->port.out_n = 0;
-	guest_send_section(g, 0, 0, bytes, g->next_tid);
-	guest_poll(g);
-	CU_ASSERT_EQUAL(
-		status_of(g, g->next_tid++), taken ? NVSP_STATUS_SUCCESS : NVSP_STATUS_FAILURE);
+	check_status(guest_send_first(g, bytes), taken);
 	return g->port.out_n;
 }
 
@@ -35,8 +29,7 @@ send_ranges(struct guest *g, const struct guest_range *ranges, uint32_t n, bool 
 	g->port.out_n = 0;
 	guest_send_pages(g, 0, NVSP_CHANNEL_DATA, ranges, n, g->next_tid);
 	guest_poll(g);
-	CU_ASSERT_EQUAL(
-		status_of(g, g->next_tid++), taken ? NVSP_STATUS_SUCCESS : NVSP_STATUS_FAILURE);
+	check_status(guest_status(g, g->next_tid++), taken);
 	return g->port.out_n;
 }
 
@@ -77,8 +70,7 @@ more_messages_than_announced_are_refused(void)
 {
 	struct guest g;
 
-	guest_start(&g, strict, 16);
-	guest_up(&g, 13);
+	guest_start_up(&g, strict, 16);
 	CU_ASSERT_EQUAL(send_section(&g, messages(&g, 8, 60, true), true), 8);
 	CU_ASSERT_EQUAL(send_section(&g, messages(&g, 9, 60, true), false), 0);
 	CU_ASSERT_EQUAL(refused(&g, HOST_REFUSED_MESSAGES), 1);
@@ -104,8 +96,7 @@ more_than_32_page_ranges_are_refused(void)
 	uint32_t i, len;
 	struct guest g;
 
-	guest_start(&g, strict, 16);
-	guest_up(&g, 13);
+	guest_start_up(&g, strict, 16);
 	guest_make_udp(&g, frame, sizeof(frame), 1);
 	len = guest_make_packet(stream, frame, sizeof(frame));
 	memcpy(g.pages + 2 * 4096, stream, len);
@@ -156,8 +147,7 @@ messages_that_are_not_aligned_are_refused(void)
 {
 	struct guest g;
 
-	guest_start(&g, strict, 16);
-	guest_up(&g, 13);
+	guest_start_up(&g, strict, 16);
 	CU_ASSERT_EQUAL(send_section(&g, messages(&g, 2, 61, true), true), 2);
 	/* The last needs no padding. */
 	CU_ASSERT_EQUAL(send_section(&g, messages(&g, 1, 61, false), true), 1);
@@ -228,8 +218,7 @@ offloads_that_were_never_enabled_are_refused(void)
 	uint32_t len, word, i, all = NDIS_CAN_ALL & ~(NDIS_CAN_RSC4 | NDIS_CAN_RSC6);
 	struct guest g;
 
-	guest_start(&g, strict, 16);
-	guest_up(&g, 13);
+	guest_start_up(&g, strict, 16);
 	for (i = 0; i < sizeof(asks) / sizeof(asks[0]); i++) {
 		uint32_t l4 = asks[i].version == 4 ? 34 : 54;
 
@@ -256,13 +245,80 @@ offloads_that_were_never_enabled_are_refused(void)
 }
 
 static void
-a_tiny_mss_is_refused(void)
+offloads_do_not_outlive_the_guest_that_enabled_them(void)
+{
+	struct guest g;
+	uint32_t len;
+
+	guest_start_up(&g, strict, 16);
+	guest_offloads(&g, NDIS_CAN_TX_TCP4);
+	len = offload_message(&g, 4, 6, RNDIS_PPI_CHECKSUM,
+		rndis_tx_csum(RNDIS_TX_CSUM_IPV4 | RNDIS_TX_CSUM_TCP, 34));
+	CU_ASSERT_EQUAL(send_section(&g, len, true), 1);
+	initialize_again(&g);
+	CU_ASSERT_EQUAL(send_section(&g, len, false), 0);
+	CU_ASSERT_EQUAL(refused(&g, HOST_REFUSED_OFFLOAD), 1);
+	guest_stop(&g);
+}
+
+/* spec/rndis.md §4.1: below NVSP 5 it is not offered, and asking for it changes nothing. */
+static void
+udp_checksums_below_nvsp_5_are_refused(void)
 {
 	struct guest g;
 	uint32_t len;
 
 	guest_start(&g, strict, 16);
-	guest_up(&g, 13);
+	guest_nvsp_up(&g, NVSP_VERSION_4, NVSP_CAP_8021Q, 1500);
+	guest_rndis_up(&g, 13);
+	guest_offloads(&g, NDIS_CAN_ALL);
+	len = offload_message(&g, 4, 17, RNDIS_PPI_CHECKSUM,
+		rndis_tx_csum(RNDIS_TX_CSUM_IPV4 | RNDIS_TX_CSUM_UDP, 34));
+	CU_ASSERT_EQUAL(send_section(&g, len, false), 0);
+	CU_ASSERT_EQUAL(refused(&g, HOST_REFUSED_OFFLOAD), 1);
+	len = offload_message(&g, 4, 6, RNDIS_PPI_CHECKSUM,
+		rndis_tx_csum(RNDIS_TX_CSUM_IPV4 | RNDIS_TX_CSUM_TCP, 34));
+	CU_ASSERT_EQUAL(send_section(&g, len, true), 1);
+	guest_stop(&g);
+}
+
+static void
+checksums_of_headers_that_are_not_there_are_refused(void)
+{
+	static const struct {
+		uint32_t version, flags, l4;
+		uint8_t proto;
+	} asks[] = {
+		{6, RNDIS_TX_CSUM_IPV4 | RNDIS_TX_CSUM_IP_HDR, 0, 6}, /* it is IPv6 */
+		{4, RNDIS_TX_CSUM_IPV6 | RNDIS_TX_CSUM_TCP, 54, 6},
+		{4, RNDIS_TX_CSUM_IPV4 | RNDIS_TX_CSUM_TCP, 33, 6},  /* inside of the IP header */
+		{4, RNDIS_TX_CSUM_IPV4 | RNDIS_TX_CSUM_TCP, 340, 6}, /* 14 bytes are left */
+		{4, RNDIS_TX_CSUM_IPV4 | RNDIS_TX_CSUM_UDP, 350, 17},
+	};
+	struct guest g;
+	uint32_t i, len;
+
+	guest_start_up(&g, strict, 16);
+	guest_offloads(&g, NDIS_CAN_ALL);
+	for (i = 0; i < sizeof(asks) / sizeof(asks[0]); i++) {
+		len = offload_message(&g, asks[i].version, asks[i].proto, RNDIS_PPI_CHECKSUM,
+			rndis_tx_csum(asks[i].flags, asks[i].l4));
+		CU_ASSERT_EQUAL(send_section(&g, len, false), 0);
+		CU_ASSERT_EQUAL(g.nic->stats.tx_errors, i + 1);
+	}
+	CU_ASSERT_EQUAL(
+		refused(&g, HOST_REFUSED_CHECKSUM) + refused(&g, HOST_REFUSED_MALFORMED), i);
+	CU_ASSERT(refused(&g, HOST_REFUSED_CHECKSUM) >= 2);
+	guest_stop(&g);
+}
+
+static void
+a_tiny_mss_is_refused(void)
+{
+	struct guest g;
+	uint32_t len;
+
+	guest_start_up(&g, strict, 16);
 	guest_offloads(&g, NDIS_CAN_TSO4);
 	len = offload_message(&g, 4, 6, RNDIS_PPI_LSO, rndis_lso(63, 34, false));
 	CU_ASSERT_EQUAL(send_section(&g, len, false), 0);
@@ -286,8 +342,7 @@ a_foreign_source_mac_is_dropped_and_counted(void)
 	struct guest g;
 	uint32_t len;
 
-	guest_start(&g, strict, 16);
-	guest_up(&g, 13);
+	guest_start_up(&g, strict, 16);
 	guest_make_udp(&g, frame, 60, 1);
 	memcpy(frame + 6, "\x02\x00\x00\x00\x00\x07", 6);
 	len = guest_make_packet(g.send, frame, 60);
@@ -307,8 +362,7 @@ a_foreign_source_mac_is_dropped_and_counted(void)
 	CU_ASSERT_EQUAL(g.nic->stats.tx_dropped_spoof, 1);
 	guest_stop(&g);
 
-	guest_start(&g, "recv=1M,send=256K,spoof=on", 16);
-	guest_up(&g, 13);
+	guest_start_up(&g, "recv=1M,send=256K,spoof=on", 16);
 	memcpy(g.send, "\0", 1);
 	len = guest_make_packet(g.send, frame, 60);
 	CU_ASSERT_EQUAL(send_section(&g, len, true), 1);
@@ -321,8 +375,7 @@ the_log_is_told_once_in_ten_seconds(void)
 	struct guest g;
 	uint32_t len, i;
 
-	guest_start(&g, strict, 16);
-	guest_up(&g, 13);
+	guest_start_up(&g, strict, 16);
 	len = messages(&g, 9, 60, true);
 	for (i = 0; i < 100; i++)
 		send_section(&g, len, false);
@@ -371,8 +424,7 @@ segment_floods_are_bounded_work_per_poll(void)
 	struct guest_range range;
 	struct guest g;
 
-	guest_start(&g, strict, 16);
-	guest_up(&g, 13);
+	guest_start_up(&g, strict, 16);
 	guest_offloads(&g, NDIS_CAN_TSO4);
 	range = large_send(&g, 64);
 	for (i = 0; i < 64; i++)
@@ -400,8 +452,7 @@ large_sends_are_bounded_work_per_poll(void)
 	struct guest_range range;
 	struct guest g;
 
-	guest_start(&g, strict, 16);
-	guest_up(&g, 13);
+	guest_start_up(&g, strict, 16);
 	guest_offloads(&g, NDIS_CAN_TSO4);
 	range = large_send(&g, 1446);
 	for (i = 0; i < 64; i++)
@@ -457,6 +508,11 @@ main(void)
 			messages_that_are_not_aligned_are_refused},
 		{"offloads that were never enabled are refused",
 			offloads_that_were_never_enabled_are_refused},
+		{"offloads do not outlive the guest that enabled them",
+			offloads_do_not_outlive_the_guest_that_enabled_them},
+		{"UDP checksums below NVSP 5 are refused", udp_checksums_below_nvsp_5_are_refused},
+		{"checksums of headers that are not there are refused",
+			checksums_of_headers_that_are_not_there_are_refused},
 		{"a tiny MSS is refused", a_tiny_mss_is_refused},
 		{"a foreign source MAC is dropped and counted",
 			a_foreign_source_mac_is_dropped_and_counted},

@@ -13,7 +13,6 @@ static void
 send(struct guest *g, uint32_t type, uint32_t word, const uint8_t *frame, uint32_t len, bool taken)
 {
 	struct rndis_packet_builder b;
-	const struct guest_packet *p;
 	uint32_t header;
 
 	rndis_packet_begin(&b, g->send);
@@ -21,12 +20,8 @@ send(struct guest *g, uint32_t type, uint32_t word, const uint8_t *frame, uint32
 	header = rndis_packet_end(&b, len);
 	memcpy(g->send + header, frame, len);
 	g->port.out_n = 0;
-	guest_send_section(g, 0, 0, header + len, g->next_tid);
-	guest_poll(g);
-	p = guest_completion(g, g->next_tid++);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(p);
-	CU_ASSERT_EQUAL(
-		p->msg.rndis_complete.status, taken ? NVSP_STATUS_SUCCESS : NVSP_STATUS_FAILURE);
+	CU_ASSERT_EQUAL(guest_send_first(g, header + len),
+		taken ? NVSP_STATUS_SUCCESS : NVSP_STATUS_FAILURE);
 }
 
 /* ---- VLAN ---- */
@@ -57,8 +52,7 @@ received_tags_are_where_the_host_puts_them(void)
 	uint8_t frame[1600], tagged[1600];
 	struct guest g;
 
-	guest_start(&g, small, 16);
-	guest_up(&g, 13);
+	guest_start_up(&g, small, 16);
 	guest_make_udp(&g, frame, 1514, 3);
 	memcpy(tagged, frame, 1514);
 	guest_tag(tagged, 1514, TCI);
@@ -81,8 +75,7 @@ sent_tags_leave_the_port_unless_the_host_loses_them(void)
 	uint8_t frame[1600], tagged[1600];
 	struct guest g;
 
-	guest_start(&g, small, 16);
-	guest_up(&g, 13);
+	guest_start_up(&g, small, 16);
 	guest_make_udp(&g, frame, 1514, 3);
 	memcpy(tagged, frame, 1514);
 	guest_tag(tagged, 1514, TCI);
@@ -90,6 +83,9 @@ sent_tags_leave_the_port_unless_the_host_loses_them(void)
 	CU_ASSERT_EQUAL_FATAL(g.port.out_n, 1);
 	CU_ASSERT_EQUAL_FATAL(g.port.out[0].len, 1518);
 	CU_ASSERT_EQUAL(memcmp(g.port.out[0].data, tagged, 1518), 0);
+	host_nic_knob(g.nic, "vlan_ppi", "off");
+	send(&g, RNDIS_PPI_VLAN, rndis_vlan_from_tci(TCI), frame, 1514, true);
+	CU_ASSERT_EQUAL_FATAL(g.port.out[0].len, 1518);
 	host_nic_knob(g.nic, "vlan_ppi", "drop");
 	send(&g, RNDIS_PPI_VLAN, rndis_vlan_from_tci(TCI), frame, 1514, true);
 	CU_ASSERT_EQUAL_FATAL(g.port.out[0].len, 1514);
@@ -116,8 +112,7 @@ checksums_of_a_neighbour_are_told_but_not_in_the_frame(void)
 	const uint8_t *m;
 	struct guest g;
 
-	guest_start(&g, small, 16);
-	guest_up(&g, 13);
+	guest_start_up(&g, small, 16);
 	guest_offloads(&g, NDIS_CAN_RX_IP4 | NDIS_CAN_RX_TCP4 | NDIS_CAN_RX_TCP6);
 	CU_ASSERT_EQUAL(host_nic_knob(g.nic, "same_host", "1"), 0);
 	for (i = 0; i < 2; i++) {
@@ -170,6 +165,13 @@ checksums_of_a_neighbour_are_told_but_not_in_the_frame(void)
 
 /* ---- segmentation ---- */
 
+static void
+start_cutting(struct guest *g)
+{
+	guest_start_up(g, small, 16);
+	guest_offloads(g, NDIS_CAN_TSO4 | NDIS_CAN_TSO6);
+}
+
 /* Byte @p at of a TCP frame of @p version made @p value: does a strict host cut it? */
 static void
 check_cut(struct guest *g, uint32_t version, uint32_t mss, uint32_t payload, uint32_t at,
@@ -193,9 +195,7 @@ only_tcp_is_cut(void)
 {
 	struct guest g;
 
-	guest_start(&g, small, 16);
-	guest_up(&g, 13);
-	guest_offloads(&g, NDIS_CAN_TSO4 | NDIS_CAN_TSO6);
+	start_cutting(&g);
 	check_cut(&g, 4, 1000, 3000, 0, 0, true);
 	check_cut(&g, 6, 1000, 3000, 0, 0, true);
 	check_cut(&g, 4, 1000, 3000, 23, 17, false); /* UDP */
@@ -217,8 +217,7 @@ lenient_host_cuts_what_looks_like_tcp(void)
 {
 	struct guest g;
 
-	guest_start(&g, "recv=1M,send=256K,lenient=on", 16);
-	guest_up(&g, 13);
+	guest_start_up(&g, "recv=1M,send=256K,lenient=on", 16);
 	check_cut(&g, 4, 1000, 3000, 23, 17, true);
 	check_cut(&g, 4, 1000, 500, 0, 0, true);
 	check_cut(&g, 4, 2000, 3000, 0, 0, true);
@@ -231,9 +230,7 @@ segments_longer_than_the_mtu_are_refused(void)
 {
 	struct guest g;
 
-	guest_start(&g, small, 16);
-	guest_up(&g, 13);
-	guest_offloads(&g, NDIS_CAN_TSO4 | NDIS_CAN_TSO6);
+	start_cutting(&g);
 	check_cut(&g, 4, 1460, 3000, 0, 0, true);
 	check_cut(&g, 4, 1461, 3000, 0, 0, false);
 	check_cut(&g, 6, 1440, 3000, 0, 0, true);
@@ -247,9 +244,7 @@ one_segment_is_not_cut(void)
 {
 	struct guest g;
 
-	guest_start(&g, small, 16);
-	guest_up(&g, 13);
-	guest_offloads(&g, NDIS_CAN_TSO4);
+	start_cutting(&g);
 	check_cut(&g, 4, 1000, 1001, 0, 0, true);
 	check_cut(&g, 4, 1000, 1000, 0, 0, false);
 	guest_stop(&g);
@@ -265,8 +260,7 @@ more_than_the_largest_send_is_not_cut(void)
 	uint32_t header, i;
 	struct guest g;
 
-	guest_start(&g, small, 16);
-	guest_up(&g, 13);
+	guest_start_up(&g, small, 16);
 	guest_offloads(&g, NDIS_CAN_TSO4);
 	guest_make_tcp(&g, frame, 4, 0xf53d - 54, 1, 7);
 	for (i = 0; i < 2; i++) {
@@ -277,8 +271,7 @@ more_than_the_largest_send_is_not_cut(void)
 		range.count = header + 0xf53c + i;
 		guest_send_pages(&g, 0, NVSP_CHANNEL_DATA, &range, 1, 50 + i);
 		guest_poll(&g);
-		CU_ASSERT_PTR_NOT_NULL_FATAL(guest_completion(&g, 50 + i));
-		CU_ASSERT_EQUAL(guest_completion(&g, 50 + i)->msg.rndis_complete.status,
+		CU_ASSERT_EQUAL(guest_status(&g, 50 + i),
 			i == 0 ? NVSP_STATUS_SUCCESS : NVSP_STATUS_FAILURE);
 	}
 	CU_ASSERT_EQUAL(g.nic->stats.tx_refused[HOST_REFUSED_LSO], 1);

@@ -22,8 +22,7 @@ rx_content_and_batch(void)
 	struct guest g;
 	uint32_t i, seen = 0;
 
-	guest_start(&g, small, 16);
-	guest_up(&g, 13);
+	guest_start_up(&g, small, 16);
 	for (i = 0; i < 40; i++)
 		guest_port_put(&g, frame, guest_make_udp(&g, frame, 60 + i * 37 % 1455, i));
 	g.signals = 0;
@@ -123,8 +122,7 @@ rx_vlan_and_checksum(void)
 	uint32_t n;
 	int len;
 
-	guest_start(&g, small, 16);
-	guest_up(&g, 13);
+	guest_start_up(&g, small, 16);
 	len = ndis_build_offload_params(
 		params, sizeof(params), NDIS_VERSION_6_30, NDIS_CAN_RX_IP4 | NDIS_CAN_RX_UDP4);
 	CU_ASSERT_EQUAL(guest_set(&g, OID_TCP_OFFLOAD_PARAMETERS, params, (uint32_t)len), 0);
@@ -176,8 +174,7 @@ rss_spreads_by_toeplitz(void)
 	struct guest g;
 
 	toeplitz_set_key(t, toeplitz_default_key);
-	guest_start(&g, small, 16);
-	guest_up(&g, 13);
+	guest_start_up(&g, small, 16);
 	guest_subchannels(&g, 3);
 	guest_poll(&g);
 	for (i = 0; i < NDIS_RSS_TABLE_ENTRIES; i++)
@@ -277,8 +274,7 @@ full_ring_drops_frames_but_keeps_completions(void)
 	uint8_t frame[60];
 	struct guest g;
 
-	guest_start(&g, small, 1);
-	guest_up(&g, 13);
+	guest_start_up(&g, small, 1);
 	host_nic_knob(g.nic, "batch", "1");
 	guest_poll(&g);
 	guest_make_udp(&g, frame, 60, 1);
@@ -326,8 +322,7 @@ bad_acknowledgements_stop_the_channel(void)
 	unsigned int way;
 
 	for (way = 0; way < 6; way++) {
-		guest_start(&g, small, 16);
-		guest_up(&g, 13);
+		guest_start_up(&g, small, 16);
 		guest_subchannels(&g, 1);
 		guest_poll(&g);
 		g.ack = false;
@@ -455,8 +450,7 @@ waiting_port_keeps_few_frames_outstanding(void)
 	struct guest g;
 	uint32_t i;
 
-	guest_start(&g, "recv=1M,send=256K,channels=4,outstanding=5", 16);
-	guest_up(&g, 13);
+	guest_start_up(&g, "recv=1M,send=256K,channels=4,outstanding=5", 16);
 	guest_poll(&g);
 	g.ack = false;
 	for (i = 0; i < 40; i++)
@@ -489,8 +483,7 @@ channel_that_nobody_polls_does_not_hold_the_others(void)
 	uint32_t i, n;
 	struct guest g;
 
-	guest_start(&g, "recv=1M,send=256K,channels=4,outstanding=5", 16);
-	guest_up(&g, 13);
+	guest_start_up(&g, "recv=1M,send=256K,channels=4,outstanding=5", 16);
 	guest_subchannels(&g, 1);
 	guest_poll(&g);
 	for (i = 0; i < NDIS_RSS_TABLE_ENTRIES; i++)

@@ -36,8 +36,7 @@ tx_section_aggregate_and_pages(void)
 	uint32_t len = 0, i, first;
 	struct guest g;
 
-	guest_start(&g, small, 16);
-	guest_up(&g, 13);
+	guest_start_up(&g, small, 16);
 	/* Eight frames in one section: the golden lengths of spec/nvsp.md "Tests". */
 	for (i = 0; i < 8; i++) {
 		guest_make_udp(&g, frame, 60, i);
@@ -150,8 +149,7 @@ malformed_sends_fail_and_nothing_leaves(void)
 	struct guest g;
 	uint32_t len, i;
 
-	guest_start(&g, small, 16);
-	guest_up(&g, 13);
+	guest_start_up(&g, small, 16);
 	guest_make_udp(&g, frame, 60, 1);
 	for (i = 0; i < sizeof(edits) / sizeof(edits[0]); i++) {
 		len = guest_make_packet(g.send, frame, 60);
@@ -218,8 +216,7 @@ lso_vector(void)
 	struct guest g;
 	uint32_t len;
 
-	guest_start(&g, "recv=1M,send=256K,channels=4,mac=00:15:5d:0a:0b:0c", 16);
-	guest_up(&g, 13);
+	guest_start_up(&g, "recv=1M,send=256K,channels=4,mac=00:15:5d:0a:0b:0c", 16);
 	guest_offloads(&g, NDIS_CAN_ALL);
 	len = hex(vector, m);
 	CU_ASSERT_EQUAL_FATAL(len, 170);
@@ -265,8 +262,7 @@ lso_of_many_segments(void)
 	uint32_t header, i, k = 0;
 	struct guest g;
 
-	guest_start(&g, small, 16);
-	guest_up(&g, 13);
+	guest_start_up(&g, small, 16);
 	guest_offloads(&g, NDIS_CAN_TSO4);
 	msg = g.pages + 4 * 4096;
 	rndis_packet_begin(&b, msg);
@@ -314,8 +310,7 @@ tx_checksum_fill(void)
 	struct guest g;
 	uint32_t h;
 
-	guest_start(&g, small, 16);
-	guest_up(&g, 13);
+	guest_start_up(&g, small, 16);
 	guest_offloads(&g, NDIS_CAN_TX_IP4 | NDIS_CAN_TX_UDP4 | NDIS_CAN_TX_TCP4);
 	guest_make_udp(&g, good, 100, 5);
 	memcpy(frame, good, 100);
@@ -356,8 +351,7 @@ only_who_knows_gets_the_guests_memory(void)
 	struct guest g;
 	uint32_t len;
 
-	guest_start(&g, small, 16);
-	guest_up(&g, 13);
+	guest_start_up(&g, small, 16);
 	guest_make_udp(&g, frame, sizeof(frame), 0);
 	len = guest_make_packet(g.send, frame, sizeof(frame));
 	CU_ASSERT_PTR_NOT_NULL(send_and_poll(&g, len));
@@ -374,8 +368,7 @@ source_address_cannot_change_behind_the_check(void)
 	struct guest g;
 	uint32_t len, i;
 
-	guest_start(&g, small, 16);
-	guest_up(&g, 13);
+	guest_start_up(&g, small, 16);
 	guest_make_udp(&g, frame, sizeof(frame), 0);
 	for (i = 0; i < 12; i++) {
 		len = guest_make_packet(g.send, frame, sizeof(frame));
@@ -397,8 +390,7 @@ frame_of_another_kind_follows_a_full_burst(void)
 	uint32_t i, k, at, len;
 	struct guest g;
 
-	guest_start(&g, small, 16);
-	guest_up(&g, 13);
+	guest_start_up(&g, small, 16);
 	for (i = 0; i < 8; i++) {
 		uint8_t *section = g.send + (size_t)i * g.send_section;
 
@@ -434,8 +426,7 @@ frames_are_with_the_port_before_their_buffer_goes(void)
 	struct guest g;
 	uint32_t len;
 
-	guest_start(&g, small, 16);
-	guest_up(&g, 13);
+	guest_start_up(&g, small, 16);
 	guest_make_udp(&g, frame, sizeof(frame), 0);
 	len = guest_make_packet(g.send, frame, sizeof(frame));
 	/* In one turn of the host. */

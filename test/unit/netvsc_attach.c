@@ -724,7 +724,6 @@ bad_open(struct hpbus_device *dev, unsigned int index, struct hpbus_channel *ch)
 static void
 free_channel(unsigned int i)
 {
-	rte_free(f.port.channels[i]->done);
 	rte_free(f.port.channels[i]);
 	f.port.channels[i] = NULL;
 }

@@ -160,6 +160,19 @@ backend_dma_usable(struct hpbus_device *dev, const void *addr, size_t len)
 	return !dev->copy_only;
 }
 
+/* As over vfio-user: the host holds the descriptors, too. */
+static int
+backend_intr_open(struct hpbus_device *dev, unsigned int n)
+{
+	return fixture_of(dev)->intr_rc;
+}
+
+static int
+backend_intr_raise(struct hpbus_device *dev, int fd)
+{
+	return vfu_signal(&fixture_of(dev)->signaller, fd);
+}
+
 static const struct hpbus_backend fixture_backend = {
 	.name = "test",
 	.open = backend_open,
@@ -169,6 +182,8 @@ static const struct hpbus_backend fixture_backend = {
 	.channel_close = backend_channel_close,
 	.signal = backend_signal,
 	.dma_usable = backend_dma_usable,
+	.intr_open = backend_intr_open,
+	.intr_raise = backend_intr_raise,
 };
 
 /* ---- a port ---- */
@@ -319,12 +334,15 @@ fixture_make(struct fixture *f)
 	TAILQ_INIT(&f->eth.link_intr_cbs);
 	f->port.bus = &f->bus;
 	f->port.eth = &f->eth;
+	f->data.dev_conf.rxmode.offloads = c->rx_offloads;
+	f->port.config.ptypes = c->ptypes;
 	f->port.config.tx_copybreak = c->tx_copybreak;
 	f->port.section_queues = c->channels;
 	pthread_mutex_init(&f->port.control_lock, NULL);
 	session_fill(f);
 	if (netvsc_section_pool_init(
-		    &f->port.sections, c->send_count, c->send_section, c->channels) != 0)
+		    &f->port.sections, c->send_count, c->send_section, c->channels) != 0 ||
+		netvsc_rx_pool_init(&f->port.done_pool, c->recv_count, 0) != 0)
 		return false;
 	for (i = 0; i < c->channels; i++)
 		if (!test_ring_mirrored(&f->host[i].in, c->ring) ||
@@ -355,19 +373,31 @@ fixture_begin(struct fixture *f, const struct fixture_conf *conf)
 	return ok;
 }
 
+int
+fixture_sleepy(struct fixture *f)
+{
+	int rc = vfu_signaller_init(&f->signaller);
+
+	f->data.dev_conf.intr_conf.rxq = 1;
+	return rc != 0 ? rc : netvsc_intr_start(&f->port);
+}
+
 void
 fixture_end(struct fixture *f)
 {
 	unsigned int i;
 
+	if (f->port.eth != NULL) {
+		netvsc_intr_stop(&f->port);
+		netvsc_intr_free(&f->port);
+	}
+	vfu_signaller_fini(&f->signaller);
 	for (i = 0; i < f->conf.channels && i < FIXTURE_CHANNELS; i++) {
 		netvsc_channel_close(f->port.channels[i]);
 		if (f->rx_queues[i] != NULL)
 			netvsc_rx_queue_release(&f->eth, (uint16_t)i);
 		if (f->tx_queues[i] != NULL)
 			netvsc_tx_queue_release(&f->eth, (uint16_t)i);
-		if (f->port.channels[i] != NULL)
-			rte_free(f->port.channels[i]->done);
 		rte_free(f->port.channels[i]);
 		if (f->host[i].in.ring.ctl != NULL)
 			test_ring_free(&f->host[i].in);
@@ -375,6 +405,7 @@ fixture_end(struct fixture *f)
 			test_ring_free(&f->host[i].out);
 	}
 	netvsc_section_pool_free(&f->port.sections);
+	netvsc_rx_pool_free(&f->port.done_pool);
 	if (f->pool != NULL)
 		CU_ASSERT_EQUAL(rte_mempool_in_use_count(f->pool), 0);
 	rte_mempool_free(f->pool);
@@ -563,6 +594,12 @@ bool
 fixture_publish(struct fixture *f, unsigned int ch)
 {
 	return vmbus_ring_writer_publish(&f->host[ch].to_guest);
+}
+
+bool
+fixture_publish_signal(struct fixture *f, unsigned int ch)
+{
+	return fixture_publish(f, ch) && vfu_signal(&f->signaller, f->bus.intr.fd[ch]) == 0;
 }
 
 bool

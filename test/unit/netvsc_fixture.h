@@ -27,6 +27,7 @@
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/rx.h"
 #include "drivers/net/netvsc/tx.h"
+#include "lib/vfio_user/signal.h"
 #include "test/unit/unit.h"
 #include "test/unit/vmbus_fixture.h"
 
@@ -53,9 +54,11 @@ struct fixture_conf {
 	uint16_t nb_desc;		   /**< of either direction [256] */
 	uint16_t tx_free_thresh;	   /**< [what the driver takes for 0] */
 	uint32_t mbufs;			   /**< in the pool [1023] */
-	uint16_t room;	     /**< bytes of an mbuf's data room, headroom not counted [2048] */
-	uint32_t mbuf_cache; /**< per lcore [0] */
-	bool pinned;	     /**< a pool whose buffers are external memory */
+	uint16_t room;	      /**< bytes of an mbuf's data room, headroom not counted [2048] */
+	uint32_t mbuf_cache;  /**< per lcore [0] */
+	bool pinned;	      /**< a pool whose buffers are external memory */
+	uint64_t rx_offloads; /**< RTE_ETH_RX_OFFLOAD_* of the port */
+	uint32_t ptypes;      /**< RTE_PTYPE_*_MASK: layers that packet types are told of */
 	bool no_send_buffer;
 	bool copy_only; /**< no guest memory can be named in packets */
 };
@@ -89,7 +92,8 @@ struct fixture {
 	/** What the host can read at an address; NULL: all of it, unless copy_only. */
 	struct hpbus_dma_run (*on_lookup)(struct fixture *f, uintptr_t addr);
 	void *priv;
-	int reset_rc, open_rc; /**< what the backend's reset and channel_open return */
+	int reset_rc, open_rc, intr_rc; /**< what the backend's operations return */
+	struct vfu_signaller signaller; /**< raises events, from fixture_sleepy() on */
 	unsigned int resets;
 	void *pinned_memory;
 };
@@ -119,6 +123,9 @@ struct fixture_packet {
  * @param conf NULL: all as in brackets. @return false (and a failed assertion) when that fails
  */
 bool fixture_begin(struct fixture *f, const struct fixture_conf *conf);
+/** Let the receive queues have interrupts, as a start does. @return what netvsc_intr_start() says
+ */
+int fixture_sleepy(struct fixture *f);
 /** Release everything; asserts that every mbuf is back in the pool. */
 void fixture_end(struct fixture *f);
 /** Mbufs that are not in the pool, those that a receive queue keeps ready not counted. */
@@ -180,6 +187,9 @@ int fixture_complete(struct fixture *f, unsigned int ch, uint64_t tid, uint32_t 
 int fixture_inband(struct fixture *f, unsigned int ch, const void *payload, uint32_t len);
 /** Show the driver what was written. @return whether a sleeping guest would be signalled */
 bool fixture_publish(struct fixture *f, unsigned int ch);
+
+/** The same, and signal a sleeping guest. @return whether that was done */
+bool fixture_publish_signal(struct fixture *f, unsigned int ch);
 
 /** Take the next packet that the driver has published. @return false when there is none */
 bool fixture_read(struct fixture *f, unsigned int ch, struct fixture_packet *pkt);

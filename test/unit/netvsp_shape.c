@@ -105,7 +105,7 @@ test_match_says_what_the_parser_says(void)
 		memcpy(exact, msg,
 			range < sizeof(struct rndis_packet) ? sizeof(struct rndis_packet) : range);
 		memset(&matched, 0, sizeof(matched));
-		if (rndis_shape_match(&shape, exact, range, &matched)) {
+		if (rndis_shape_match(&shape, exact, range, RNDIS_HAS_ALL, &matched)) {
 			matches++;
 			if (parse(msg, range, &parsed) != 0 || !same(&parsed, &matched))
 				CU_FAIL_FATAL("a match that the parser does not confirm");
@@ -139,7 +139,8 @@ test_the_same_kind_matches(void)
 				rndis_packet_add(&b, kinds[k], 1000 * i + k);
 			rndis_packet_end_at(&b, 128, 14 + 50 * i, 142 + 50 * i);
 			if (i != 0) {
-				CU_ASSERT(rndis_shape_match(&shape, msg, sizeof(msg), &info));
+				CU_ASSERT(rndis_shape_match(
+					&shape, msg, sizeof(msg), RNDIS_HAS_ALL, &info));
 				CU_ASSERT_EQUAL(info.data_length, 14 + 50 * i);
 				if (n > 2)
 					CU_ASSERT_EQUAL(info.hash_value, 1000 * i + 2);
@@ -176,10 +177,10 @@ test_no_shape(void)
 			msg[44] = 32;
 			msg[52] = 28;
 		}
-		CU_ASSERT_FALSE(rndis_shape_match(&shape, msg, sizeof(msg), &info));
+		CU_ASSERT_FALSE(rndis_shape_match(&shape, msg, sizeof(msg), RNDIS_HAS_ALL, &info));
 		CU_ASSERT_EQUAL(parse(msg, sizeof(msg), &info), 0);
 		rndis_shape_learn(&shape, msg, sizeof(msg), &info);
-		CU_ASSERT_FALSE(rndis_shape_match(&shape, msg, sizeof(msg), &info));
+		CU_ASSERT_FALSE(rndis_shape_match(&shape, msg, sizeof(msg), RNDIS_HAS_ALL, &info));
 	}
 	/* PPIs outside of what was copied. */
 	rndis_packet_begin(&b, msg);
@@ -187,9 +188,9 @@ test_no_shape(void)
 	rndis_packet_end_at(&b, 160, 64, 224);
 	CU_ASSERT_EQUAL(parse(msg, sizeof(msg), &info), 0);
 	rndis_shape_learn(&shape, msg, 50, &info);
-	CU_ASSERT_FALSE(rndis_shape_match(&shape, msg, sizeof(msg), &info));
+	CU_ASSERT_FALSE(rndis_shape_match(&shape, msg, sizeof(msg), RNDIS_HAS_ALL, &info));
 	rndis_shape_learn(&shape, msg, 60, &info);
-	CU_ASSERT(rndis_shape_match(&shape, msg, sizeof(msg), &info));
+	CU_ASSERT(rndis_shape_match(&shape, msg, sizeof(msg), RNDIS_HAS_ALL, &info));
 }
 
 static const struct unit_test tests[] = {

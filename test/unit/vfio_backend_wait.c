@@ -4,6 +4,7 @@
  * the data path not at all. The host is the other end of a socket pair.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -450,6 +451,101 @@ test_close_of_a_spent_operation_tells_the_host(void)
 	end();
 }
 
+/* ---- receive interrupts ---- */
+
+static void
+irqs(uint32_t first, uint32_t second)
+{
+	v->info.channel[0].irq = first;
+	v->info.channel[1].irq = second;
+}
+
+/* Each channel's descriptor goes to the host, one in a message, as this host has it. */
+static void
+test_interrupts_are_the_channels_own(void)
+{
+	const uint64_t full = UINT64_MAX - 1;
+	uint8_t answer[32], got[36], want[36];
+	unsigned int k, n_fds;
+	struct hpbus_op op;
+	uint64_t value;
+	int fds[2];
+
+	begin();
+	irqs(0, 1);
+	rig_hex("02000800 10000000 01000000 00000000 03000800 10000000 01000000 00000000", answer,
+		sizeof(answer));
+	CU_ASSERT_EQUAL(write(peer, answer, sizeof(answer)), sizeof(answer));
+	hpbus_op_begin(&op, &short_op);
+	CU_ASSERT_EQUAL(hpbus_intr_open(&device, 2), 0);
+	/* They are there already. */
+	CU_ASSERT_EQUAL(hpbus_intr_open(&device, 1), 0);
+	hpbus_op_end(&op);
+	CU_ASSERT_EQUAL(device.intr.n, 2);
+	for (k = 0; k < 2; k++) {
+		rig_hex("02000800 24000000 00000000 00000000"
+			"14000000 24000000 00000000 00000000 01000000",
+			want, sizeof(want));
+		want[0] += k;
+		want[28] = (uint8_t)k;
+		n_fds = 1;
+		CU_ASSERT_EQUAL(rig_recv(peer, got, sizeof(got), &fds[k], &n_fds), sizeof(got));
+		CU_ASSERT_EQUAL(n_fds, 1);
+		CU_ASSERT_EQUAL(memcmp(got, want, sizeof(want)), 0);
+	}
+	/* What the host does with its own is seen in ours, and holds nobody. */
+	CU_ASSERT_EQUAL(write(fds[1], &full, sizeof(full)), sizeof(full));
+	CU_ASSERT_EQUAL(fcntl(fds[1], F_SETFL, 0), 0);
+	CU_ASSERT_EQUAL(hpbus_intr_raise(&device, 1), 0);
+	hpbus_intr_clear(&device, 1);
+	hpbus_intr_clear(&device, 1);
+	CU_ASSERT_EQUAL(vfu_eventfd_drain(fds[1], &value), -EAGAIN);
+	CU_ASSERT_EQUAL(hpbus_intr_raise(&device, 1), 0);
+	CU_ASSERT_EQUAL(vfu_eventfd_drain(fds[1], &value), 0);
+	CU_ASSERT_EQUAL(value, 1);
+	CU_ASSERT_EQUAL(vfu_eventfd_drain(fds[0], &value), -EAGAIN);
+	hpbus_intr_close(&device);
+	close(fds[0]);
+	close(fds[1]);
+	end();
+}
+
+/* One event of several channels would be taken by one of them. */
+static void
+test_interrupts_that_channels_share_are_refused(void)
+{
+	struct pollfd pfd = {.events = POLLIN};
+	struct hpbus_op op;
+
+	begin();
+	pfd.fd = peer;
+	irqs(0, 0);
+	hpbus_op_begin(&op, &short_op);
+	CU_ASSERT_EQUAL(hpbus_intr_open(&device, 2), -ENOTSUP);
+	hpbus_op_end(&op);
+	CU_ASSERT_EQUAL(device.intr.n, 0);
+	CU_ASSERT_EQUAL(poll(&pfd, 1, 0), 0);
+	CU_ASSERT_FALSE(hung_up());
+	end();
+}
+
+static void
+test_interrupts_of_a_silent_host(void)
+{
+	struct hpbus_op op;
+	int64_t began;
+
+	begin();
+	irqs(0, 1);
+	began = hpbus_now_ms();
+	hpbus_op_begin(&op, &short_op);
+	CU_ASSERT_EQUAL(hpbus_intr_open(&device, 2), -ETIMEDOUT);
+	hpbus_op_end(&op);
+	CU_ASSERT(hpbus_now_ms() - began < 400 + SLACK_MS);
+	CU_ASSERT_EQUAL(device.intr.n, 0);
+	end();
+}
+
 int
 main(void)
 {
@@ -474,6 +570,10 @@ main(void)
 			test_close_of_a_spent_operation_tells_the_host},
 		{"a request too late costs no connection",
 			test_a_request_too_late_costs_no_connection},
+		{"interrupts are the channels' own", test_interrupts_are_the_channels_own},
+		{"interrupts that channels share are refused",
+			test_interrupts_that_channels_share_are_refused},
+		{"interrupts of a silent host", test_interrupts_of_a_silent_host},
 	};
 
 	return UNIT_RUN("vfio_backend_wait", tests);

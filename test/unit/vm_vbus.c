@@ -387,14 +387,10 @@ test_gpadl_refused(void)
 	tear_down();
 }
 
+/* An open device with two subchannels offered; @p got has the last offer. */
 static void
-test_rescind(void)
+open_with_subchannels(uint8_t got[240])
 {
-	static const uint8_t rescind[12] = {2, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0};
-	const struct vbus_relid released = {.h = {.type = VBUS_RELID_RELEASED}, .relid = 1};
-	struct vbus_relid sub_released = {.h = {.type = VBUS_RELID_RELEASED}, .relid = 2};
-	uint8_t got[240];
-
 	set_up(VBUS_VERSION(5, 3));
 	connect_and_offer();
 	gpadl_header(1, GPADL, 8 * 4096, 0, RING_PFN);
@@ -403,6 +399,38 @@ test_rescind(void)
 	vbus_device_offer_subchannels(&bus, &device, 2);
 	CU_ASSERT_EQUAL(take(got), 196);
 	CU_ASSERT_EQUAL(take(got), 196);
+}
+
+/* Both orders are in the field (spec/hosts.md §2). */
+static void
+test_rescind_primary_first(void)
+{
+	uint8_t got[240];
+	unsigned int i;
+
+	open_with_subchannels(got);
+	device.primary_first = true;
+	vbus_device_rescind(&bus, &device);
+	device.primary_first = false;
+	CU_ASSERT_EQUAL(closed[0], 1);
+	for (i = 0; i < 3; i++) {
+		static const uint8_t relids[] = {1, 3, 2};
+
+		CU_ASSERT_EQUAL(take(got), 12);
+		CU_ASSERT_EQUAL(got[8], relids[i]);
+	}
+	tear_down();
+}
+
+static void
+test_rescind(void)
+{
+	static const uint8_t rescind[12] = {2, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0};
+	const struct vbus_relid released = {.h = {.type = VBUS_RELID_RELEASED}, .relid = 1};
+	struct vbus_relid sub_released = {.h = {.type = VBUS_RELID_RELEASED}, .relid = 2};
+	uint8_t got[240];
+
+	open_with_subchannels(got);
 	CU_ASSERT_EQUAL(got[180], 2);
 	vbus_device_rescind(&bus, &device);
 	CU_ASSERT_EQUAL(closed[0], 1);
@@ -593,6 +621,7 @@ main(void)
 		{"GPADL of 7936 pages", test_gpadl_large},
 		{"GPADLs that cannot be", test_gpadl_refused},
 		{"rescind, release, offer again", test_rescind},
+		{"rescind, the primary first", test_rescind_primary_first},
 		{"a channel moves to another processor", test_modify},
 		{"unload", test_unload},
 		{"monitor page", test_monitor},

@@ -65,6 +65,7 @@ struct hpbus_channel {
 	enum hpbus_signal signal;
 	uint8_t monitor_id;
 	int signal_fd;	   /**< HPBUS_SIGNAL_EVENTFD; shared with the host */
+	atomic_bool armed; /**< the backend's own: leave the inbound ring's mask alone */
 	uint32_t doorbell; /**< the backend's own: where to write for HPBUS_SIGNAL_CALL */
 };
 
@@ -94,8 +95,24 @@ struct hpbus_backend {
 	void (*signal_again)(struct hpbus_device *dev);
 	/** May GPA-direct packets name [addr, addr+len)? NULL: never (copy-only). */
 	bool (*dma_usable)(struct hpbus_device *dev, const void *addr, size_t len);
+	/**
+	 * dev->intr.fd has descriptors of channels 0 to n - 1, which are open: have them signalled.
+	 * Says in a message why it cannot.
+	 */
+	int (*intr_open)(struct hpbus_device *dev, unsigned int n);
+	/** Make one of them readable. Any thread; never waits. */
+	int (*intr_raise)(struct hpbus_device *dev, int fd);
+	/** hpbus_channel_arm() and hpbus_channel_disarm(); NULL: the ring's mask is all. */
+	bool (*arm)(struct hpbus_channel *ch, struct vmbus_ring_reader *in);
+	void (*disarm)(struct hpbus_channel *ch);
 	/** Free the backend's data of a device that is not open. */
 	void (*release)(struct hpbus_device *dev);
+};
+
+/** Descriptors of receive interrupts. */
+struct hpbus_intr {
+	unsigned int n; /**< how many there are; only grows until hpbus_intr_close() */
+	int fd[HPBUS_MAX_CHANNELS];
 };
 
 /** One VMBus NIC. Made by a scan, freed by unplug or cleanup. */
@@ -120,6 +137,9 @@ struct hpbus_device {
 	 */
 	atomic_bool gone;
 	atomic_bool told; /**< the driver knows */
+
+	/* From hpbus_intr_open() to hpbus_intr_close(). */
+	struct hpbus_intr intr;
 
 	/* The driver's. */
 	void *driver_data;
@@ -162,6 +182,32 @@ int hpbus_device_node(const struct hpbus_device *dev);
 void hpbus_channel_signal(struct hpbus_channel *ch);
 /** Deliver signals that the host had no room for; to be called now and then. Never waits. */
 void hpbus_signal_again(struct hpbus_device *dev);
+
+/* ---- receive interrupts: intr.c ---- */
+
+/**
+ * Have a descriptor for each of the channels 0 to @p n - 1, which are open: dev->intr.fd. It
+ * becomes readable when the host has written to the inbound ring of an armed channel, and at times
+ * for nothing. Others may hold it, too: never read() or write() it. It stays the same, over resets
+ * and with further calls, until hpbus_intr_close(). Control side, within an operation.
+ * @return 0; -ENOTSUP, -EMFILE, ...: with a message
+ */
+int hpbus_intr_open(struct hpbus_device *dev, unsigned int n);
+/** The backend is closed, and no other thread uses the descriptors. */
+void hpbus_intr_close(struct hpbus_device *dev);
+/** Make the descriptor of a channel readable. Any thread; never waits. @return 0 or -EAGAIN */
+int hpbus_intr_raise(struct hpbus_device *dev, unsigned int channel);
+/** Take back what was signalled so far; before arming only. Never waits. */
+void hpbus_intr_clear(struct hpbus_device *dev, unsigned int channel);
+/**
+ * Have the host signal the next packet. All calls for one inbound ring are serialised by the
+ * caller, who has published what it has consumed.
+ * @return false: not armed, because there is a packet already or it could not be found out without
+ *         waiting; go on receiving (hpbus_intr_raise() says so to who sleeps)
+ */
+bool hpbus_channel_arm(struct hpbus_channel *ch, struct vmbus_ring_reader *in);
+/** No signals any more; one that is on its way may still come. Serialised as above. */
+void hpbus_channel_disarm(struct hpbus_channel *ch);
 
 /** May GPA-direct packets name all of this memory? May be slow: see hpbus_dma_lookup(). */
 bool hpbus_dma_usable(struct hpbus_device *dev, const void *addr, size_t len);

@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,27 +17,11 @@
 #include <rte_cycles.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
-#include <rte_interrupts.h>
 #include <rte_memory.h>
 
-#include "drivers/bus/vmbus/bus_private.h"
 #include "drivers/bus/vmbus/mappings.h"
-#include "drivers/bus/vmbus/sysfs.h"
+#include "drivers/bus/vmbus/uio.h"
 #include "lib/vmbus/ring_map.h"
-
-struct uio_device {
-	struct hpbus_device *dev;
-	struct vmbus_sysfs fs;
-	char name[VMBUS_SYSFS_NAME_MAX]; /* folder in sysfs */
-	struct vmbus_sysfs_uio uio;
-	uint16_t relid;
-	int monitor_id;
-	int fd;
-	void *int_page;
-	struct rte_intr_handle *intr;
-	pthread_mutex_t channels_lock;			    /* nobody unmaps a ring being masked */
-	struct hpbus_channel *channels[HPBUS_MAX_CHANNELS]; /* open ones, for masks */
-};
 
 static void
 uio_log(void *opaque, enum vmbus_sysfs_level level, const char *device, const char *sentence)
@@ -56,63 +39,14 @@ uio_log(void *opaque, enum vmbus_sysfs_level level, const char *device, const ch
 	}
 }
 
-/* ---- events ---- */
-
-/* Interrupts are on although we poll: say again that we want none. */
-static void
-uio_mask_all(struct uio_device *u)
-{
-	unsigned int i;
-
-	pthread_mutex_lock(&u->channels_lock);
-	for (i = 0; i < HPBUS_MAX_CHANNELS; i++)
-		if (u->channels[i] != NULL)
-			atomic_store(&u->channels[i]->rx.ctl->interrupt_mask, 1);
-	pthread_mutex_unlock(&u->channels_lock);
-}
+/* ---- removal ---- */
 
 /* The flag first: who sees zeroed rings must know why. */
-static void
+void
 uio_replace(struct uio_device *u)
 {
 	atomic_store(&u->dev->gone, true);
 	hpbus_mappings_replace(u->dev);
-}
-
-static void
-uio_on_event(void *arg)
-{
-	struct uio_device *u = arg;
-	int32_t count;
-
-	/* O_NONBLOCK is ours alone here: the other end of this file is the kernel. */
-	if (read(u->fd, &count, sizeof(count)) == sizeof(count)) {
-		/* An interrupt although every ring is masked (pitfall R10). */
-		uio_mask_all(u);
-		if (!atomic_load(&u->dev->gone))
-			return;
-	} else if ((errno == EAGAIN || errno == EINTR) && !atomic_load(&u->dev->gone)) {
-		return;
-	}
-	/* Ready for ever from now on: stop listening before anything else. */
-	rte_intr_callback_unregister_pending(u->intr, uio_on_event, u, NULL);
-	uio_replace(u);
-	hpbus_device_gone(u->dev, "the host withdrew the device");
-}
-
-static int
-uio_watch(struct uio_device *u)
-{
-	u->intr = rte_intr_instance_alloc(RTE_INTR_INSTANCE_F_PRIVATE);
-	if (u->intr == NULL)
-		return -ENOMEM;
-	if (rte_intr_fd_set(u->intr, u->fd) == 0 &&
-		rte_intr_type_set(u->intr, RTE_INTR_HANDLE_EXT) == 0 &&
-		rte_intr_callback_register(u->intr, uio_on_event, u) == 0)
-		return 0;
-	rte_intr_instance_free(u->intr);
-	u->intr = NULL;
-	return -EIO;
 }
 
 bool
@@ -250,11 +184,7 @@ uio_close(struct hpbus_device *dev)
 {
 	struct uio_device *u = dev->backend_data;
 
-	if (u->intr != NULL) {
-		rte_intr_callback_unregister_sync(u->intr, uio_on_event, u);
-		rte_intr_instance_free(u->intr);
-		u->intr = NULL;
-	}
+	uio_unwatch(u);
 	if (u->fd < 0)
 		return;
 	uio_unmap(u->int_page, u->uio.maps[VMBUS_MAP_INTERRUPT].size);
@@ -474,7 +404,7 @@ uio_channel_open(struct hpbus_device *dev, unsigned int index, struct hpbus_chan
 	ch->index = (uint16_t)index;
 	ch->relid = sub.relid;
 	uio_choose_signal(u, ch, sub.monitor_id);
-	u->channels[index] = ch;
+	uio_set_channel(u, index, ch);
 	if (index != 0 && ch->signal == HPBUS_SIGNAL_CALL && !uio_call_reaches(u, ch)) {
 		HPBUS_LOG(ERR,
 			"%s: channel %u has no monitor and this kernel cannot signal it: use one "
@@ -509,8 +439,8 @@ uio_signal(struct hpbus_channel *ch)
 	/* To the kernel, which makes a hypercall of it and never waits (linux-uio-vmbus.md §7). */
 	if (write(u->fd, &one, sizeof(one)) < 0 && errno == EIO)
 		return; /* withdrawn: the event thread hears of it */
-	/* That write also unmasked interrupts; we poll (pitfall R9). */
-	uio_mask_all(u);
+	/* That write also unmasked interrupts of those who poll (pitfall R9). */
+	uio_mask_unarmed(u);
 }
 
 /*
@@ -591,5 +521,9 @@ const struct hpbus_backend hpbus_uio_backend = {
 	.channel_close = uio_channel_close,
 	.signal = uio_signal,
 	.dma_usable = uio_dma_usable,
+	.intr_open = uio_intr_open,
+	.intr_raise = uio_intr_raise,
+	.arm = uio_arm,
+	.disarm = uio_disarm,
 	.release = uio_release,
 };

@@ -487,5 +487,7 @@ const struct hpbus_backend hpbus_vfio_backend = {
 	.signal = vfio_signal,
 	.signal_again = vfio_signal_again,
 	.dma_usable = vfio_dma_usable,
+	.intr_open = vfio_intr_open,
+	.intr_raise = vfio_intr_raise,
 	.release = vfio_release,
 };

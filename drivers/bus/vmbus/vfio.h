@@ -78,6 +78,8 @@ int vfio_channel_open(struct hpbus_device *dev, unsigned int index, struct hpbus
 void vfio_channel_close(struct hpbus_device *dev, struct hpbus_channel *ch);
 void vfio_signal(struct hpbus_channel *ch);
 void vfio_signal_again(struct hpbus_device *dev);
+int vfio_intr_open(struct hpbus_device *dev, unsigned int n);
+int vfio_intr_raise(struct hpbus_device *dev, int fd);
 
 /* ---- vfio_dma.c ---- */
 

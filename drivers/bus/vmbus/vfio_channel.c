@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Channels of a device served over vfio-user: their rings and how each signals the host
- * (spec/vmbus-over-vfio-user.md §8-§10).
+ * Channels of a device served over vfio-user: their rings, how each signals the host, and how the
+ * host signals each (spec/vmbus-over-vfio-user.md §8-§10).
  */
 #include <errno.h>
 #include <stdio.h>
@@ -162,4 +162,60 @@ vfio_signal_again(struct hpbus_device *dev)
 
 	if (v->client != NULL)
 		vfu_client_repost(v->client);
+}
+
+/* ---- receive interrupts ---- */
+
+/* The host holds the descriptors too, so that only the kernel may write to them for us. */
+static int
+vfio_intr_signaller(struct vfio_device *v)
+{
+	int rc = v->signaller.context != 0 ? 0 : vfu_signaller_init(&v->signaller);
+
+	if (rc == 0)
+		return 0;
+	HPBUS_LOG(ERR, "%s: no receive interrupts without asynchronous I/O (%s%s)", v->dev->name,
+		strerror(-rc), rc == -EAGAIN ? ", sysctl fs.aio-max-nr is used up" : "");
+	return -ENOTSUP;
+}
+
+/* Lock held. */
+static int
+vfio_intr_install(struct vfio_device *v, unsigned int n)
+{
+	const struct vmbus_device_channel *c = v->info.channel;
+	unsigned int k;
+
+	for (k = 0; k < n; k++)
+		if (c[k].irq != k)
+			return -ENOTSUP;
+	return vfu_client_set_irqs(v->client, VMBUS_IRQ_CHANNEL, 0, n, v->dev->intr.fd);
+}
+
+/* Those that were there before are installed again: an irq has one descriptor. */
+int
+vfio_intr_open(struct hpbus_device *dev, unsigned int n)
+{
+	struct vfio_device *v = dev->backend_data;
+	int rc = vfio_intr_signaller(v);
+
+	if (rc != 0)
+		return rc;
+	rc = vfio_enter(v, hpbus_op_talk_until());
+	if (rc == 0) {
+		rc = vfio_intr_install(v, n);
+		vfio_leave(v);
+	}
+	if (rc != 0)
+		HPBUS_LOG(ERR, "%s: the host does not take %u receive interrupts: %s", dev->name, n,
+			rc == -ENOTSUP ? "its channels share them" : strerror(-rc));
+	return rc;
+}
+
+int
+vfio_intr_raise(struct hpbus_device *dev, int fd)
+{
+	struct vfio_device *v = dev->backend_data;
+
+	return vfu_signal(&v->signaller, fd);
 }

@@ -13,6 +13,7 @@
 #include "drivers/net/netvsc/offload.h"
 #include "drivers/net/netvsc/ops.h"
 #include "drivers/net/netvsc/port.h"
+#include "drivers/net/netvsc/rx.h"
 #include "drivers/net/netvsc/tx.h"
 
 int
@@ -173,6 +174,9 @@ attach_ladder(struct netvsc_port *port, unsigned int channels, uint32_t mtu)
 		rc = netvsc_nvsp_configure(port, mtu);
 	if (rc == 0)
 		rc = netvsc_nvsp_buffers(port);
+	if (rc == 0)
+		rc = netvsc_rx_pool_init(
+			&port->done_pool, port->session.recv_count, port->bus->device.numa_node);
 	if (rc != 0)
 		return rc;
 	/* The last section is kept for control messages where pages cannot be named. */
@@ -214,6 +218,7 @@ netvsc_attach(struct netvsc_port *port, unsigned int channels, uint32_t mtu)
 	}
 	atomic_fetch_and(&port->state, ~NETVSC_STATE_BROKEN);
 	attach_forget(port);
+	netvsc_rx_pool_free(&port->done_pool);
 	rc = netvsc_channel_open(port, 0);
 	if (rc != 0) {
 		NETVSC_LOG(ERR, port, "cannot open the primary channel: %s", strerror(-rc));

@@ -43,19 +43,6 @@ netvsc_channel_open(struct netvsc_port *port, unsigned int index)
 		vmbus_monitor_set_latency(
 			port->bus->monitor, ch->bus.monitor_id, port->config.latency_ns);
 	netvsc_rx_begin(ch);
-	if (ch->done == NULL) {
-		/* As many as can be outstanding at a time: one per receive section. */
-		uint32_t sections = (uint32_t)(port->bus->recv.len / 1024);
-		uint32_t n = rte_align32pow2(RTE_MAX(sections, 1024u));
-
-		ch->done = rte_zmalloc_socket("netvsc_done", n * sizeof(*ch->done),
-			RTE_CACHE_LINE_SIZE, port->bus->device.numa_node);
-		ch->done_mask = n - 1;
-		if (ch->done == NULL) {
-			port->bus->backend->channel_close(port->bus, &ch->bus);
-			return -ENOMEM;
-		}
-	}
 	netvsc_channel_set(ch, NETVSC_CHANNEL_OPEN);
 	return 0;
 }

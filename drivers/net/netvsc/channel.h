@@ -18,11 +18,14 @@
 
 #include "drivers/bus/vmbus/bus.h"
 #include "drivers/net/netvsc/stats.h"
+#include "lib/netvsp/rndis.h"
 
 /** Control messages handled ahead of receive. */
 #define NETVSC_HANDLED_MAX 32u
 /** Failed try-locks in a row before a burst waits for the lock (pitfall T20). */
 #define NETVSC_TRYLOCK_LIMIT 8u
+/** Completions that a channel has room for by itself; more go to the port's pool (rx_done.c). */
+#define NETVSC_DONE_MAX 128u
 /** Looks at a lock before a burst does without it: some ten microseconds. */
 #define NETVSC_LOCK_LOOKS 500u
 
@@ -31,6 +34,7 @@
 
 struct netvsc_port;
 struct netvsc_rx_transfer;
+struct netvsc_rx_waiting;
 struct netvsc_txq;
 
 /** A transfer packet of which a burst has taken some ranges but not all. */
@@ -42,9 +46,16 @@ struct netvsc_rx_cursor {
 	bool alone; /**< it has one range, which may be a control message */
 	bool bad;   /**< a range was malformed: complete with failure */
 	struct netvsc_rx_transfer *transfer; /**< others read it, too; NULL: the burst alone */
+	struct rndis_rsc rsc; /**< fragments lie in one packet (spec/rndis.md §4.3) */
 };
 
-/** A receive completion that waits for room in the outbound ring. */
+/** A port's memory for receive completions that wait for the host (rx_done.c). */
+struct netvsc_rx_pool {
+	rte_spinlock_t lock;
+	struct netvsc_rx_waiting *blocks, *free;
+};
+
+/** A receive completion that waits for the end of the burst, or for room in the outbound ring. */
 struct netvsc_rx_done {
 	uint64_t trans_id;
 	uint32_t status;
@@ -76,8 +87,11 @@ struct netvsc_channel {
 	uint32_t ahead; /**< bytes behind the consume position that a scan has looked at */
 	uint32_t n_handled;
 	struct netvsc_rx_cursor cursor;
-	struct netvsc_rx_done *done; /**< ring of completions to send */
-	uint32_t done_head, done_tail, done_mask;
+	uint32_t done_head, done_tail; /**< of @a done */
+	/** In the port's pool, older than those in @a done, which is not empty while there are any.
+	 */
+	struct netvsc_rx_waiting *waiting, *waiting_last;
+	uint32_t n_waiting;
 	uint32_t opened; /**< how often so far */
 	struct netvsc_rx_transfer *transfers, *free_transfers;
 	struct netvsc_rx_transfer *_Atomic released; /**< pushed by any thread */
@@ -85,7 +99,8 @@ struct netvsc_channel {
 	uint32_t handled[NETVSC_HANDLED_MAX];	     /**< ring indices of control done ahead */
 	uint64_t polls; /**< receive bursts so far: netvsc_channel_polled() */
 	uint64_t high_polls, high_since;
-	struct netvsc_channel_stats stats, base; /**< base: as of the last reset */
+	struct netvsc_channel_stats stats, base;     /**< base: as of the last reset */
+	struct netvsc_rx_done done[NETVSC_DONE_MAX]; /**< ring of completions to send */
 
 	/* The control side's: see netvsc_channel_is_polled(). */
 	uint64_t seen_polls;

@@ -14,6 +14,7 @@
 #include <ethdev_driver.h>
 
 #include "drivers/bus/vmbus/compat.h"
+#include "drivers/net/netvsc/rx.h"
 #include "drivers/net/netvsc/stats.h"
 
 #if RTE_VERSION < RTE_VERSION_NUM(25, 3, 0, 0)
@@ -72,6 +73,19 @@ netvsc_compat_tx_queue_count(struct rte_eth_dev *eth, netvsc_queue_count (*count
 	eth->tx_queue_count = count;
 #endif
 }
+
+#if RTE_VERSION >= RTE_VERSION_NUM(24, 3, 0, 0)
+#define netvsc_compat_ptypes_get netvsc_ptypes_get
+#else
+/** eth_dev_ops.dev_supported_ptypes_get */
+static inline const uint32_t *
+netvsc_compat_ptypes_get(struct rte_eth_dev *eth)
+{
+	size_t count;
+
+	return netvsc_ptypes_get(eth, &count);
+}
+#endif
 
 /** What dev_info and the link tell in some releases only. */
 static inline void

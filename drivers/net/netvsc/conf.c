@@ -75,10 +75,6 @@ netvsc_check_conf(struct netvsc_port *port, const struct rte_eth_conf *conf)
 			rss->rss_key_len);
 		return -EINVAL;
 	}
-	if (conf->intr_conf.rxq != 0) {
-		NETVSC_LOG(ERR, port, "receive interrupts (intr_conf.rxq) are not supported");
-		return -ENOTSUP;
-	}
 	/* Nobody else refuses it, and applications set it everywhere. */
 	if (conf->lpbk_mode != 0)
 		NETVSC_LOG(NOTICE, port, "lpbk_mode %u: the port has no loopback, frames go out",
@@ -101,17 +97,26 @@ netvsc_check_txconf(struct netvsc_port *port, uint16_t queue, uint16_t nb_desc,
 }
 
 int
-netvsc_check_pool(struct netvsc_port *port, uint16_t queue, struct rte_mempool *mp, uint32_t mtu)
+netvsc_check_pool(struct netvsc_port *port, uint16_t queue, struct rte_mempool *mp, uint32_t mtu,
+	uint64_t offloads)
 {
-	uint32_t room = rte_pktmbuf_data_room_size(mp), need = netvsc_rx_room(mtu);
+	bool scatter = (offloads & RTE_ETH_RX_OFFLOAD_SCATTER) != 0;
+	uint32_t room = rte_pktmbuf_data_room_size(mp);
+	uint32_t need = scatter ? NETVSC_RX_MIN_ROOM : netvsc_rx_room(mtu);
 
 	room = room > RTE_PKTMBUF_HEADROOM ? room - RTE_PKTMBUF_HEADROOM : 0;
 	if (room >= need)
 		return 0;
-	NETVSC_LOG(ERR, port,
-		"receive queue %u: mbufs of pool %s hold %u bytes, frames of MTU %u need %u; use a "
-		"pool with larger mbufs",
-		queue, mp->name, room, mtu, need);
+	if (scatter)
+		NETVSC_LOG(ERR, port,
+			"receive queue %u: mbufs of pool %s hold %u bytes, %u is the least; use a "
+			"pool with larger mbufs",
+			queue, mp->name, room, need);
+	else
+		NETVSC_LOG(ERR, port,
+			"receive queue %u: mbufs of pool %s hold %u bytes, frames of MTU %u need "
+			"%u; use a pool with larger mbufs, or RTE_ETH_RX_OFFLOAD_SCATTER",
+			queue, mp->name, room, mtu, need);
 	return -EINVAL;
 }
 
@@ -126,7 +131,7 @@ netvsc_check_pools(struct netvsc_port *port, uint32_t mtu)
 		const struct netvsc_rxq *rxq = data->rx_queues[q];
 
 		if (rxq != NULL)
-			rc = netvsc_check_pool(port, q, rxq->mp, mtu);
+			rc = netvsc_check_pool(port, q, rxq->mp, mtu, netvsc_rxq_offloads(rxq));
 	}
 	return rc;
 }

@@ -86,7 +86,7 @@ netvsc_start(struct rte_eth_dev *eth)
 {
 	struct netvsc_port *port = netvsc_port_of(eth);
 	struct rte_eth_dev_data *data = eth->data;
-	unsigned int channels = RTE_MAX(data->nb_rx_queues, data->nb_tx_queues);
+	unsigned int q, channels = RTE_MAX(data->nb_rx_queues, data->nb_tx_queues);
 	struct hpbus_op op;
 	int rc;
 
@@ -98,10 +98,14 @@ netvsc_start(struct rte_eth_dev *eth)
 		netvsc_queues_begin(port);
 		rc = netvsc_offload_apply(port);
 	}
+	for (q = 0; rc == 0 && q < data->nb_rx_queues; q++)
+		netvsc_rxq_apply(data->rx_queues[q]);
 	if (rc == 0)
 		rc = netvsc_rss_apply(port);
 	if (rc == 0)
 		rc = netvsc_query_link(port);
+	if (rc == 0)
+		rc = netvsc_intr_start(port);
 	if (rc == 0) {
 		atomic_fetch_or(&port->state, NETVSC_STATE_RUNNING);
 		rc = netvsc_set_filter(port, netvsc_filter_of(data));
@@ -113,6 +117,7 @@ netvsc_start(struct rte_eth_dev *eth)
 	} else {
 		atomic_fetch_and(&port->state, ~NETVSC_STATE_RUNNING);
 		netvsc_queues_end(port);
+		netvsc_intr_stop(port);
 		NETVSC_LOG(ERR, port, "cannot start: %s", strerror(-rc));
 	}
 	netvsc_control_end(port, &op);
@@ -175,6 +180,7 @@ port_stop(struct netvsc_port *port)
 	netvsc_set_bursts(eth, false);
 	/* From here the queues are quiet: no burst is inside, and none that comes goes on. */
 	port_quiet(port);
+	netvsc_intr_stop(port);
 	if (port->session.attached && netvsc_set_filter(port, 0) != 0 &&
 		!atomic_load(&port->bus->gone))
 		NETVSC_LOG(WARNING, port, "the host did not take filter 0");
@@ -271,6 +277,7 @@ netvsc_close(struct rte_eth_dev *eth)
 	 * cut off may, too: its connection is closed and there is no better fence.
 	 */
 	port->bus->backend->close(port->bus);
+	netvsc_intr_free(port);
 	for (q = 0; q < data->nb_rx_queues; q++)
 		netvsc_rx_queue_release(eth, q);
 	port->unfenced = false;
@@ -304,6 +311,10 @@ const struct eth_dev_ops netvsc_ops = {
 	.allmulticast_disable = netvsc_allmulticast_disable,
 	.mac_addr_set = netvsc_mac_addr_set,
 	.mtu_set = netvsc_mtu_set,
+	.vlan_offload_set = netvsc_vlan_offload_set,
+	.vlan_strip_queue_set = netvsc_vlan_strip_queue_set,
+	.dev_supported_ptypes_get = netvsc_compat_ptypes_get,
+	.dev_ptypes_set = netvsc_ptypes_set,
 	.stats_get = netvsc_compat_stats_get,
 	.stats_reset = netvsc_stats_reset,
 	.xstats_get = netvsc_xstats_get,
@@ -313,6 +324,9 @@ const struct eth_dev_ops netvsc_ops = {
 	.rx_queue_release = netvsc_rx_queue_release,
 	.tx_queue_setup = netvsc_tx_queue_setup,
 	.tx_queue_release = netvsc_tx_queue_release,
+	.rx_queue_intr_enable = netvsc_rx_queue_intr_enable,
+	.rx_queue_intr_disable = netvsc_rx_queue_intr_disable,
+	.get_monitor_addr = netvsc_get_monitor_addr,
 	.rxq_info_get = netvsc_rxq_info_get,
 	.txq_info_get = netvsc_txq_info_get,
 	.rx_queue_start = netvsc_rx_queue_start,

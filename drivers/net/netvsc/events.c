@@ -112,6 +112,8 @@ events_tick(void *arg)
 		pthread_mutex_unlock(&port->control_lock);
 	}
 	events = atomic_exchange(&port->events, 0);
+	if (events & (NETVSC_EVENT_WAKE | NETVSC_EVENT_GONE | NETVSC_EVENT_RESET))
+		netvsc_intr_wake(port);
 	/* Any callback may close the port: behind it the port may be freed memory. */
 	ticking = port;
 	if (events & (NETVSC_EVENT_LINK | NETVSC_EVENT_FLAP | NETVSC_EVENT_GONE))

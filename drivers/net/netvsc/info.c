@@ -40,13 +40,17 @@ netvsc_infos_get(struct rte_eth_dev *eth, struct rte_eth_dev_info *info)
 	/* Cached answers only: no round trip to the host (pitfall N13). */
 	info->max_rx_queues = info->max_tx_queues = (uint16_t)port->limits.max_queues;
 	info->max_mac_addrs = 1;
-	/* Frames are not scattered: an mbuf takes a whole one. */
-	info->min_rx_bufsize = netvsc_rx_room(eth->data->mtu);
+	/* With SCATTER; without it netvsc_check_pool() says what a frame of the MTU needs. */
+	info->min_rx_bufsize = NETVSC_RX_MIN_ROOM;
 	info->min_mtu = RTE_ETHER_MIN_MTU;
 	info->max_mtu = (uint16_t)port->limits.mtu;
 	info->max_rx_pktlen = netvsc_rx_room(port->limits.mtu);
 	info->tx_offload_capa = info->tx_queue_offload_capa = netvsc_offload_tx_capa(port);
 	info->rx_offload_capa = netvsc_offload_rx_capa(port);
+	/* The host coalesces as it likes: no limit can be set for it. */
+	if (info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_TCP_LRO)
+		info->max_lro_pkt_size = RNDIS_MAX_BIG_FRAME + RTE_VLAN_HLEN;
+	info->rx_queue_offload_capa = info->rx_offload_capa & NETVSC_RXQ_OFFLOADS;
 	info->rx_desc_lim = info->tx_desc_lim = lim;
 	info->default_rxportconf.ring_size = info->default_txportconf.ring_size =
 		NETVSC_DEFAULT_DESC;

@@ -17,7 +17,11 @@
 struct netvsc_port;
 
 /** Offloads that receive and send of this driver know; the host must know its part of them, too. */
-#define NETVSC_RX_OFFLOADS RTE_ETH_RX_OFFLOAD_RSS_HASH
+#define NETVSC_RX_OFFLOADS                                                                         \
+	(RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM |                            \
+		RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_VLAN_STRIP |                     \
+		RTE_ETH_RX_OFFLOAD_RSS_HASH | RTE_ETH_RX_OFFLOAD_SCATTER |                         \
+		RTE_ETH_RX_OFFLOAD_TCP_LRO)
 #define NETVSC_TX_OFFLOADS                                                                         \
 	(RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM |                            \
 		RTE_ETH_TX_OFFLOAD_UDP_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_TSO |                        \

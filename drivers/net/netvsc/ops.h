@@ -83,10 +83,13 @@ int netvsc_check_txconf(struct netvsc_port *port, uint16_t queue, uint16_t nb_de
 	const struct rte_eth_txconf *conf);
 /** All queues are set up, and receive queues take frames of @p mtu. */
 int netvsc_check_queues(struct netvsc_port *port);
-int netvsc_check_pool(
-	struct netvsc_port *port, uint16_t queue, struct rte_mempool *mp, uint32_t mtu);
+/** @param offloads RTE_ETH_RX_OFFLOAD_* of the queue, the port's included */
+int netvsc_check_pool(struct netvsc_port *port, uint16_t queue, struct rte_mempool *mp,
+	uint32_t mtu, uint64_t offloads);
 int netvsc_check_pools(struct netvsc_port *port, uint32_t mtu);
-/** Bytes that an mbuf must have room for: a frame with a tag. */
+/** Bytes that any mbuf must have room for, also where frames are scattered. */
+#define NETVSC_RX_MIN_ROOM 64u
+/** Bytes that an mbuf must have room for to take every frame: one with a tag. */
 static inline uint32_t
 netvsc_rx_room(uint32_t mtu)
 {
@@ -99,6 +102,26 @@ int netvsc_link_update(struct rte_eth_dev *eth, int wait);
 int netvsc_events_start(struct netvsc_port *port);
 /** No tick runs after this; control_lock must not be held. */
 void netvsc_events_stop(struct netvsc_port *port);
+
+/* ---- intr.c ---- */
+
+struct rte_power_monitor_cond;
+
+/**
+ * The port is about to run: if the application wants receive interrupts, there is a descriptor for
+ * each receive queue in eth->intr_handle. Control side, channels open.
+ * @return 0, or a negative errno
+ */
+int netvsc_intr_start(struct netvsc_port *port);
+/** No queue is armed, no epoll set has the descriptors any more. Channels are not running. */
+void netvsc_intr_stop(struct netvsc_port *port);
+/** The port is closed, and so is the bus's backend. */
+void netvsc_intr_free(struct netvsc_port *port);
+/** Wake up whoever waits for a queue: something else has happened. Never waits. */
+void netvsc_intr_wake(struct netvsc_port *port);
+int netvsc_rx_queue_intr_enable(struct rte_eth_dev *eth, uint16_t queue);
+int netvsc_rx_queue_intr_disable(struct rte_eth_dev *eth, uint16_t queue);
+int netvsc_get_monitor_addr(void *rxq, struct rte_power_monitor_cond *cond);
 
 /* ---- devargs.c ---- */
 

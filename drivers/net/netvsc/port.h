@@ -31,6 +31,7 @@
 #include <ethdev_driver.h>
 
 #include "drivers/bus/vmbus/bus.h"
+#include "drivers/net/netvsc/channel.h"
 #include "drivers/net/netvsc/control.h"
 #include "drivers/net/netvsc/sections.h"
 #include "drivers/net/netvsc/stats.h"
@@ -56,7 +57,8 @@ extern int netvsc_logtype;
 #define NETVSC_EVENT_LINK  0x1u
 #define NETVSC_EVENT_GONE  0x2u
 #define NETVSC_EVENT_RESET 0x4u
-#define NETVSC_EVENT_FLAP  0x8u /**< announce the link as down, then up (network change) */
+#define NETVSC_EVENT_FLAP  0x8u	 /**< announce the link as down, then up (network change) */
+#define NETVSC_EVENT_WAKE  0x10u /**< wake up whoever waits for a queue */
 
 struct netvsc_channel;
 struct netvsc_txq;
@@ -74,6 +76,7 @@ struct netvsc_config {
 	bool mac_user; /**< the application has set the address: */
 	struct rte_ether_addr mac;
 	struct netvsc_rss rss;
+	uint32_t ptypes; /**< RTE_PTYPE_*_MASK: packet types are told of these layers */
 
 	/* Devargs. */
 	uint32_t tx_copybreak;
@@ -130,6 +133,7 @@ struct netvsc_port {
 	_Atomic uint32_t state;
 	_Atomic uint32_t events;
 	atomic_bool alarm_stop;
+	_Atomic uint32_t n_intr;      /**< receive queues that can be armed (intr.c) */
 	pthread_mutex_t control_lock; /**< netvsc_control_begin() */
 	struct netvsc_counts counts;
 
@@ -146,7 +150,8 @@ struct netvsc_port {
 	struct netvsc_limits limits;
 	struct netvsc_link link;
 	struct netvsc_section_pool sections;
-	uint32_t section_queues; /**< queues the pool is divided for, or NETVSC_UNDIVIDED */
+	struct netvsc_rx_pool done_pool; /**< of this session */
+	uint32_t section_queues;	 /**< queues the pool is divided for, or NETVSC_UNDIVIDED */
 
 	struct netvsc_request request;
 	uint64_t next_trans_id;

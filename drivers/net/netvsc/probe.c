@@ -14,6 +14,7 @@
 #include "drivers/net/netvsc/channel.h"
 #include "drivers/net/netvsc/ops.h"
 #include "drivers/net/netvsc/port.h"
+#include "drivers/net/netvsc/rx.h"
 #include "lib/netvsp/toeplitz.h"
 
 static void
@@ -35,10 +36,10 @@ netvsc_port_free(struct netvsc_port *port)
 	netvsc_section_pool_free(&port->sections);
 	for (i = 0; i < HPBUS_MAX_CHANNELS; i++)
 		if (port->channels[i] != NULL) {
-			rte_free(port->channels[i]->done);
 			rte_free(port->channels[i]);
 			port->channels[i] = NULL;
 		}
+	netvsc_rx_pool_free(&port->done_pool);
 	rte_memzone_free(port->control_zone);
 	port->control_zone = NULL;
 	pthread_mutex_destroy(&port->control_lock);
@@ -53,6 +54,7 @@ port_init(struct netvsc_port *port, struct rte_eth_dev *eth, struct hpbus_device
 	port->bus = bus;
 	port->session = netvsc_session_none;
 	memcpy(port->config.rss.key, toeplitz_default_key, sizeof(port->config.rss.key));
+	port->config.ptypes = NETVSC_RX_PTYPES;
 	pthread_mutex_init(&port->control_lock, NULL);
 	rte_spinlock_init(&port->counts.lock);
 	/* A page of its own: a request never crosses one (pitfall A5). */

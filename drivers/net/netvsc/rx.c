@@ -21,6 +21,7 @@
 #include "drivers/net/netvsc/copy.h"
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/rx.h"
+#include "drivers/net/netvsc/rx_describe.h"
 
 /* The header and four PPIs, copied before anything is believed. */
 #define RX_HEADER_COPY 128u
@@ -34,9 +35,6 @@ struct rx_buffer {
 	uint32_t section; /* bytes */
 	uint32_t last;	  /* the last offset at which a whole section fits */
 };
-
-/* What became of a range, when no frame did. */
-enum rx_odd { RX_MALFORMED = -1, RX_DROPPED = -2, RX_CONTROL = -3 };
 
 /* ---- parse ---- */
 
@@ -68,82 +66,45 @@ rx_parse(struct rndis_shape *shape, const uint8_t *msg, uint32_t range_length,
 	return rc;
 }
 
+/* Is the message one that looks like the one before it? @param words RNDIS_HAS_*: to be loaded */
+static __rte_always_inline bool
+rx_match(const struct netvsc_rxq *rxq, const struct rx_buffer *recv, struct vmbus_xfer_range range,
+	uint32_t words, struct rndis_packet_info *info)
+{
+	/* A whole section in the buffer is more than nvsp_xfer_range_ok() asks for. */
+	return range.byte_offset <= recv->last && range.byte_count <= recv->section &&
+	       rndis_shape_match(
+		       &rxq->shape, recv->base + range.byte_offset, range.byte_count, words, info);
+}
+
 /* ---- place ---- */
 
-static inline uint64_t
-rx_checksum(uint32_t word)
+/* Words that make a frame one of rx_place.c's: a tag that goes back in, a fragment. */
+static inline uint32_t
+rx_special(struct netvsc_rx_wants wants)
 {
-	uint64_t flags = 0;
-
-	/* spec/rndis.md §11: verified but no longer in the frame means NONE. */
-	if (word & RNDIS_RX_CSUM_IP_FAILED)
-		flags |= RTE_MBUF_F_RX_IP_CKSUM_BAD;
-	else if (word & RNDIS_RX_CSUM_IP_OK)
-		flags |= word & RNDIS_RX_CSUM_IP_VALUE_INVALID ? RTE_MBUF_F_RX_IP_CKSUM_NONE
-							       : RTE_MBUF_F_RX_IP_CKSUM_GOOD;
-	if (word & (RNDIS_RX_CSUM_TCP_FAILED | RNDIS_RX_CSUM_UDP_FAILED))
-		flags |= RTE_MBUF_F_RX_L4_CKSUM_BAD;
-	else if (word & (RNDIS_RX_CSUM_TCP_OK | RNDIS_RX_CSUM_UDP_OK))
-		flags |= word & RNDIS_RX_CSUM_TCP_VALUE_INVALID ? RTE_MBUF_F_RX_L4_CKSUM_NONE
-								: RTE_MBUF_F_RX_L4_CKSUM_GOOD;
-	return flags;
+	return (RNDIS_HAS_VLAN & ~wants.words) | RNDIS_HAS_PACKET_ID;
 }
 
-/* Copy a frame whose tag the host took out, and put it back in: stripping is not offered. */
-static __rte_noinline void
-rx_copy_tagged(uint8_t *dst, const uint8_t *frame, uint32_t len, uint16_t tci)
+/* Does the frame go into one mbuf as it is? */
+static inline bool
+rx_is_simple(const struct netvsc_rxq *rxq, struct netvsc_rx_wants wants,
+	const struct rndis_packet_info *info)
 {
-	const uint16_t tag[2] = {rte_cpu_to_be_16(RTE_ETHER_TYPE_VLAN), rte_cpu_to_be_16(tci)};
-	const uint32_t macs = 2 * RTE_ETHER_ADDR_LEN;
-
-	memcpy(dst, frame, macs);
-	memcpy(dst + macs, tag, sizeof(tag));
-	memcpy(dst + macs + sizeof(tag), frame + macs, len - macs);
+	return info->data_length <= rxq->copy_max && !(info->present & rx_special(wants));
 }
 
-static int
-rx_too_long(struct netvsc_rxq *rxq)
-{
-	rxq->stats.too_long++;
-	return RX_DROPPED;
-}
-
-/*
- * Place a frame by copying it into one mbuf.
- * @return bytes of the frame as the caller gets it, or RX_DROPPED: it is too long for the mbuf
- */
+/* Place such a frame, all but what its mbuf tells. @return its bytes */
 static __rte_always_inline int
-rx_place(struct netvsc_rxq *rxq, const uint8_t *msg, const struct rndis_packet_info *info,
+rx_place(const struct netvsc_rxq *rxq, const uint8_t *msg, const struct rndis_packet_info *info,
 	struct rte_mbuf *m)
 {
-	uint8_t *dst = (uint8_t *)m->buf_addr + RTE_PKTMBUF_HEADROOM;
-	const uint8_t *frame = msg + info->data_abs;
 	uint32_t len = info->data_length;
-	uint64_t flags = rxq->pool_flags;
 
-	if (unlikely(info->present & RNDIS_HAS_VLAN)) {
-		if (len + RTE_VLAN_HLEN > rxq->room)
-			return rx_too_long(rxq);
-		rx_copy_tagged(dst, frame, len, info->vlan_tci);
-		len += RTE_VLAN_HLEN;
-	} else {
-		if (unlikely(len > rxq->room))
-			return rx_too_long(rxq);
-		netvsc_copy(dst, frame, len);
-	}
+	netvsc_copy((uint8_t *)m->buf_addr + RTE_PKTMBUF_HEADROOM, msg + info->data_abs, len);
 	memcpy(&m->rearm_data, &rxq->rearm, sizeof(rxq->rearm));
-	m->packet_type = 0;
 	m->pkt_len = len;
 	m->data_len = (uint16_t)len;
-	if (info->present != 0) {
-		if (info->present & RNDIS_HAS_HASH_VALUE) {
-			m->hash.rss = info->hash_value;
-			flags |= RTE_MBUF_F_RX_RSS_HASH;
-		}
-		if (info->present & RNDIS_HAS_CSUM)
-			flags |= rx_checksum(info->csum);
-	}
-	m->ol_flags = flags;
 	return (int)len;
 }
 
@@ -160,48 +121,69 @@ rx_refill(struct netvsc_rxq *rxq)
 }
 
 /*
- * A range that is not what was expected.
- * @param m where its frame goes, NULL: there is no mbuf
+ * A range that is not what was expected, or not simple.
+ * @param at   the range
+ * @param slot where the mbuf for its frame is, NULL: there is none
+ * @param last it is the last one of its packet
  * @return bytes of the frame, or what became of it
  */
 static __rte_noinline int
-rx_odd(struct netvsc_rxq *rxq, const struct rx_buffer *recv, struct vmbus_xfer_range range,
-	struct rte_mbuf *m)
+rx_odd(struct netvsc_rxq *rxq, struct netvsc_rx_wants wants, const struct rx_buffer *recv,
+	const uint8_t *at, struct rte_mbuf **slot, bool last)
 {
+	/* Anew: what the burst has seen there decides nothing. */
+	struct vmbus_xfer_range range = nvsp_xfer_range_load(at);
 	struct netvsc_channel *ch = rxq->ch;
 	const uint8_t *msg = recv->base + range.byte_offset;
 	struct rndis_packet_info info;
 
-	if (!nvsp_xfer_range_ok(range, recv->len, recv->section))
-		return RX_MALFORMED;
-	if (ch->cursor.alone && netvsc_rx_control_range(ch, range))
-		return RX_CONTROL;
-	if (rx_parse(&rxq->shape, msg, range.byte_count, &info) != 0)
-		return RX_MALFORMED;
-	if (m == NULL) {
-		rxq->stats.no_mbuf++;
-		return RX_DROPPED;
+	/* Of the usual shape, but not simple; or else the parser's. */
+	if (!rx_match(rxq, recv, range, RNDIS_HAS_ALL, &info)) {
+		if (!nvsp_xfer_range_ok(range, recv->len, recv->section))
+			return NETVSC_RX_MALFORMED;
+		if (ch->cursor.alone && netvsc_rx_control_range(ch, range))
+			return NETVSC_RX_CONTROL;
+		if (rx_parse(&rxq->shape, msg, range.byte_count, &info) != 0)
+			return NETVSC_RX_MALFORMED;
 	}
-	return rx_place(rxq, msg, &info, m);
+	if (slot != NULL && rx_is_simple(rxq, wants, &info)) {
+		rx_place(rxq, msg, &info, *slot);
+		netvsc_rx_describe(*slot, wants, &info, rxq->pool_flags);
+		return (int)info.data_length;
+	}
+	return netvsc_rx_place_other(rxq, wants, msg, &info, slot, last);
 }
 
-static inline void
-rx_count_odd(struct netvsc_channel *ch, int what)
+static __rte_noinline void
+rx_count_odd(struct netvsc_rxq *rxq, int what)
 {
-	if (what != RX_MALFORMED)
+	struct netvsc_channel *ch = rxq->ch;
+
+	if (what != NETVSC_RX_MALFORMED)
 		return;
 	ch->cursor.bad = true;
 	ch->stats.rx_malformed++;
+	/* A frame that was being put together will not be complete (pitfall X21). */
+	rndis_rsc_reset(&ch->cursor.rsc);
+	netvsc_rx_chain_free(&rxq->rsc);
 }
 
 /* The pool is empty: what comes is dropped, unless it is no frame. */
 static __rte_noinline void
-rx_without_mbufs(struct netvsc_rxq *rxq, const struct rx_buffer *recv)
+rx_without_mbufs(struct netvsc_rxq *rxq, struct netvsc_rx_wants wants, const struct rx_buffer *recv)
 {
 	struct netvsc_rx_cursor *cursor = &rxq->ch->cursor;
 
 	for (; cursor->left != 0; cursor->left--, cursor->range += sizeof(struct vmbus_xfer_range))
-		rx_count_odd(rxq->ch, rx_odd(rxq, recv, nvsp_xfer_range_load(cursor->range), NULL));
+		rx_count_odd(rxq, rx_odd(rxq, wants, recv, cursor->range, NULL, cursor->left == 1));
+}
+
+/* Of the packet under the cursor, which has not moved yet. */
+static inline bool
+rx_is_last(const struct netvsc_rx_cursor *cursor, const uint8_t *at)
+{
+	return at + sizeof(struct vmbus_xfer_range) ==
+	       cursor->range + cursor->left * sizeof(struct vmbus_xfer_range);
 }
 
 /*
@@ -210,22 +192,23 @@ rx_without_mbufs(struct netvsc_rxq *rxq, const struct rx_buffer *recv)
  * @param bytes of frames, added to
  * @return frames
  */
-static inline uint16_t
-rx_ranges(struct netvsc_rxq *rxq, const struct rx_buffer *recv, struct rte_mbuf **pkts, uint16_t n,
-	uint64_t *bytes)
+static __rte_always_inline uint16_t
+rx_ranges(struct netvsc_rxq *rxq, struct netvsc_rx_wants wants, const struct rx_buffer *recv,
+	struct rte_mbuf **pkts, uint16_t n, uint64_t *bytes)
 {
 	struct netvsc_rx_cursor *cursor = &rxq->ch->cursor;
 	const uint8_t *at = cursor->range, *end;
 	struct vmbus_xfer_range range, next;
 	struct rndis_packet_info info = {0};
-	struct rte_mbuf **stock, **to = pkts;
+	struct rte_mbuf **stock, **to = pkts, *m;
+	const uint8_t *msg;
 	uint32_t take;
 	int len;
 
 	if (unlikely(rxq->n_mbufs == 0)) {
 		rx_refill(rxq);
 		if (unlikely(rxq->n_mbufs == 0)) {
-			rx_without_mbufs(rxq, recv);
+			rx_without_mbufs(rxq, wants, recv);
 			return 0;
 		}
 	}
@@ -234,27 +217,29 @@ rx_ranges(struct netvsc_rxq *rxq, const struct rx_buffer *recv, struct rte_mbuf 
 	take = RTE_MIN(take, cursor->left);
 	end = at + take * sizeof(range);
 	for (next = nvsp_xfer_range_load(at); at != end; at += sizeof(range)) {
-		const uint8_t *msg;
-
 		range = next;
-		msg = recv->base + range.byte_offset;
 		/* Behind the last one there are other bytes of the packet: a prefetch does no harm.
 		 */
 		next = nvsp_xfer_range_load(at + sizeof(range));
 		rte_prefetch0(recv->base + next.byte_offset);
 		rte_prefetch0(
 			recv->base + next.byte_offset + rxq->shape.data_offset + RNDIS_OFFSET_BASE);
-		/* A whole section in the buffer is more than nvsp_xfer_range_ok() asks for. */
-		if (likely(range.byte_offset <= recv->last && range.byte_count <= recv->section &&
-			    rndis_shape_match(&rxq->shape, msg, range.byte_count, &info)))
-			len = rx_place(rxq, msg, &info, stock[-1]);
-		else
-			len = rx_odd(rxq, recv, range, stock[-1]);
+		m = stock[-1];
+		msg = recv->base + range.byte_offset;
+		if (likely(rx_match(rxq, recv, range, 0, &info) &&
+			    rx_is_simple(rxq, wants, &info))) {
+			len = rx_place(rxq, msg, &info, m);
+			netvsc_rx_describe_shaped(m, wants, &rxq->shape, msg, rxq->pool_flags);
+		} else {
+			len = rx_odd(rxq, wants, recv, at, stock - 1, rx_is_last(cursor, at));
+			m = stock[-1];
+		}
 		if (likely(len > 0)) {
-			*to++ = *--stock;
+			*to++ = m;
+			stock--;
 			*bytes += (uint32_t)len;
 		} else {
-			rx_count_odd(rxq->ch, len);
+			rx_count_odd(rxq, len);
 		}
 	}
 	rxq->n_mbufs = (uint16_t)(stock - rxq->mbufs);
@@ -303,6 +288,7 @@ rx_next(struct netvsc_channel *ch)
 			cursor->trans_id = pkt.trans_id;
 			cursor->alone = ranges == 1;
 			cursor->bad = false;
+			rndis_rsc_reset(&cursor->rsc);
 			return 1;
 		}
 		ch->stats.rx_malformed++;
@@ -313,8 +299,8 @@ rx_next(struct netvsc_channel *ch)
 }
 
 /* What is in the ring, up to @p n frames; rx_lock held. */
-static inline uint16_t
-rx_packets(struct netvsc_rxq *rxq, struct rte_mbuf **pkts, uint16_t n)
+static __rte_always_inline uint16_t
+rx_packets(struct netvsc_rxq *rxq, struct netvsc_rx_wants wants, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct netvsc_channel *ch = rxq->ch;
 	const struct netvsc_port *port = rxq->port;
@@ -341,13 +327,20 @@ rx_packets(struct netvsc_rxq *rxq, struct rte_mbuf **pkts, uint16_t n)
 				break;
 			}
 		}
-		got += rx_ranges(rxq, &recv, pkts + got, (uint16_t)(n - got), &bytes);
+		got += rx_ranges(rxq, wants, &recv, pkts + got, (uint16_t)(n - got), &bytes);
 		if (likely(ch->cursor.left == 0))
 			rx_packet_done(ch);
 	}
 	rxq->stats.packets += got;
 	rxq->stats.bytes += bytes;
 	return got;
+}
+
+/* For a queue whose mbufs tell something; for others, constants take all of that out. */
+static __rte_noinline uint16_t
+rx_packets_telling(struct netvsc_rxq *rxq, struct rte_mbuf **pkts, uint16_t n)
+{
+	return rx_packets(rxq, netvsc_rx_wants(rxq), pkts, n);
 }
 
 /* A sender may be scanning for completions: wait only if that happens again and again. */
@@ -379,7 +372,10 @@ netvsc_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 			    NETVSC_STATE_RUNNING)) {
 		netvsc_channel_polled(ch);
 		if (likely(n != 0)) {
-			got = rx_packets(rxq, pkts, n);
+			if (__atomic_load_n(&rxq->tells, __ATOMIC_RELAXED))
+				got = rx_packets_telling(rxq, pkts, n);
+			else
+				got = rx_packets(rxq, (struct netvsc_rx_wants){0}, pkts, n);
 			netvsc_rx_flush(ch);
 		} else {
 			/* Completions and events must move, too (pitfall X19). */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
  * @file
- * The inbound direction. rx.c is a burst, from the ring to the caller's array; rx_ring.c is what
- * else comes in: dispatch of completions and control messages, scanning ahead of receive, receive
- * completions; rx_transfer.c lets others than the burst read a transfer packet; rxq.c sets queues
- * up.
+ * The inbound direction. rx.c is a burst, from the ring to the caller's array; rx_place.c places
+ * frames that do not go into one mbuf as they are, rx_describe.h says what their mbufs tell;
+ * rx_ring.c is what else comes in: dispatch of completions and control messages, scanning ahead of
+ * receive; rx_done.c completes what was received; rx_transfer.c lets others than the burst read a
+ * transfer packet; rxq.c sets queues up, and rx_offload.c says what for.
  */
 #ifndef HP_NETVSC_RX_H
 #define HP_NETVSC_RX_H
@@ -18,27 +19,56 @@
 
 #include "drivers/net/netvsc/channel.h"
 #include "drivers/net/netvsc/stats.h"
+#include "lib/netvsp/nvsp.h"
 #include "lib/netvsp/rndis.h"
 
 #define NETVSC_RX_BURST 32u /**< mbufs fetched from the pool at a time */
 
 struct netvsc_port;
 
+/**
+ * What mbufs tell of their frames, by the queue's offloads and the port's packet types. All zero is
+ * a burst of its own, which pays for none of it.
+ */
+struct netvsc_rx_wants {
+	uint32_t words;	 /**< RNDIS_HAS_*: what the host says */
+	uint32_t csum;	 /**< RNDIS_RX_CSUM_*: of the checksum word */
+	uint32_t ptypes; /**< RTE_PTYPE_*_MASK: layers of the packet type */
+};
+
+/** A frame that takes several mbufs, while it is put together. */
+struct netvsc_rx_chain {
+	struct rte_mbuf *head, *last; /**< NULL: there is none */
+};
+
 struct netvsc_rxq {
 	struct netvsc_channel *ch;
 	struct netvsc_port *port;
 	struct rte_mempool *mp;
 	uint64_t rearm;
-	uint64_t pool_flags; /**< ol_flags that every mbuf of the pool keeps */
-	uint32_t room;	     /**< bytes that fit each mbuf of the pool */
+	uint64_t pool_flags;	      /**< ol_flags that every mbuf of the pool keeps */
+	uint32_t room;		      /**< bytes that fit each mbuf of the pool */
+	uint32_t copy_max;	      /**< bytes of a frame that rx.c places; longer: rx_place.c */
+	struct netvsc_rx_wants wants; /**< changes while the queue runs: netvsc_rx_wants() */
 	uint16_t port_id, queue_id;
 	uint16_t nb_desc;
 	uint16_t lock_misses;
 	uint16_t n_mbufs;
-	struct rndis_shape shape;		 /**< of the last frame's message */
+	bool tells;		    /**< something of @a wants is not zero */
+	bool chains;		    /**< a frame may take several mbufs */
+	struct netvsc_rx_chain rsc; /**< fragments of one frame so far: netvsc_rx_cursor.rsc */
+	struct rndis_shape shape;   /**< of the last frame's message */
 	struct rte_mbuf *mbufs[NETVSC_RX_BURST]; /**< fetched, not used yet */
 	struct netvsc_rxq_stats stats;		 /**< goes on from the queue before it */
-	struct rte_eth_rxconf conf;
+	struct rte_eth_rxconf conf;		 /**< with the queue's own offloads */
+};
+
+/** What became of a range, when no frame did. */
+enum netvsc_rx_odd {
+	NETVSC_RX_MALFORMED = -1,
+	NETVSC_RX_DROPPED = -2,
+	NETVSC_RX_CONTROL = -3,
+	NETVSC_RX_HELD = -4, /**< it is part of a frame that is not complete */
 };
 
 /* ---- rx.c and rxq.c ---- */
@@ -50,6 +80,49 @@ int netvsc_rx_queue_setup(struct rte_eth_dev *eth, uint16_t queue, uint16_t nb_d
 void netvsc_rx_give_back(struct netvsc_rxq *rxq);
 void netvsc_rx_queue_release(struct rte_eth_dev *eth, uint16_t queue);
 void netvsc_rxq_info_get(struct rte_eth_dev *eth, uint16_t queue, struct rte_eth_rxq_info *info);
+
+/* ---- rx_place.c ---- */
+
+/**
+ * Place a frame that is longer than one mbuf or than what is copied, or whose tag goes back in, or
+ * a fragment of one; rx_lock held.
+ * @param msg  its message
+ * @param slot an mbuf of the pool for it; receives the frame's first one. NULL: there is none
+ * @param last it is the last range of its transfer packet
+ * @return bytes of the frame as the caller gets it, or what became of the range
+ */
+int netvsc_rx_place_other(struct netvsc_rxq *rxq, struct netvsc_rx_wants wants, const uint8_t *msg,
+	const struct rndis_packet_info *info, struct rte_mbuf **slot, bool last);
+/** Free what is held of a frame that will not become complete. */
+void netvsc_rx_chain_free(struct netvsc_rx_chain *chain);
+
+/* ---- rx_offload.c ---- */
+
+/** Packet types are told of these layers. */
+#define NETVSC_RX_PTYPES (RTE_PTYPE_L2_MASK | RTE_PTYPE_L3_MASK | RTE_PTYPE_L4_MASK)
+
+/** RTE_ETH_RX_OFFLOAD_* that a queue can have for itself: the host coalesces for all or none. */
+#define NETVSC_RXQ_OFFLOADS (~(uint64_t)RTE_ETH_RX_OFFLOAD_TCP_LRO)
+/** Of a queue that is set up: the port's and its own. */
+uint64_t netvsc_rxq_offloads(const struct netvsc_rxq *rxq);
+/** Have a queue do what the port's settings and its own say now; control side. */
+void netvsc_rxq_apply(struct netvsc_rxq *rxq);
+int netvsc_vlan_offload_set(struct rte_eth_dev *eth, int mask);
+void netvsc_vlan_strip_queue_set(struct rte_eth_dev *eth, uint16_t queue, int on);
+const uint32_t *netvsc_ptypes_get(struct rte_eth_dev *eth, size_t *count);
+int netvsc_ptypes_set(struct rte_eth_dev *eth, uint32_t mask);
+
+/** What mbufs tell now; a burst asks once. */
+static inline struct netvsc_rx_wants
+netvsc_rx_wants(const struct netvsc_rxq *rxq)
+{
+	/* Each word for itself is right before and after a change. */
+	return (struct netvsc_rx_wants){
+		.words = __atomic_load_n(&rxq->wants.words, __ATOMIC_RELAXED),
+		.csum = __atomic_load_n(&rxq->wants.csum, __ATOMIC_RELAXED),
+		.ptypes = __atomic_load_n(&rxq->wants.ptypes, __ATOMIC_RELAXED),
+	};
+}
 
 /* ---- rx_ring.c ---- */
 
@@ -64,23 +137,6 @@ void netvsc_rx_scan(struct netvsc_channel *ch);
 void netvsc_rx_drain(struct netvsc_channel *ch);
 /** Scan if the lock can be had; @p misses bounds how often it may fail. */
 void netvsc_rx_try_scan(struct netvsc_channel *ch, uint16_t *misses);
-/** Remember that a transfer packet must be completed; rx_lock held. */
-static inline void
-netvsc_rx_complete(struct netvsc_channel *ch, uint64_t trans_id, bool ok)
-{
-	struct netvsc_rx_done *done = &ch->done[ch->done_head++ & ch->done_mask];
-
-	done->trans_id = trans_id;
-	done->status = ok ? NVSP_STATUS_SUCCESS : NVSP_STATUS_FAILURE;
-}
-/** Room for one more netvsc_rx_complete()? rx_lock held. */
-static inline bool
-netvsc_rx_complete_room(const struct netvsc_channel *ch)
-{
-	return ch->done_head - ch->done_tail <= ch->done_mask;
-}
-/** Publish what was consumed and send waiting completions; rx_lock held. */
-void netvsc_rx_flush(struct netvsc_channel *ch);
 /**
  * Anything but a transfer packet, at ring index @p at; rx_lock held.
  * @param pkt its descriptor, checked
@@ -115,6 +171,39 @@ netvsc_rx_consume(struct netvsc_channel *ch, uint32_t total)
 	/* A host that changes lengths between scan and receive gets no more than it deserves. */
 	ch->ahead = ch->ahead > total ? ch->ahead - total : 0;
 }
+
+/* ---- rx_done.c ---- */
+
+/** Nothing waits on the channel, which is another one now. Control side. */
+void netvsc_rx_done_begin(struct netvsc_channel *ch);
+/** Remember that a transfer packet must be completed; there is room, rx_lock held. */
+static inline void
+netvsc_rx_complete(struct netvsc_channel *ch, uint64_t trans_id, bool ok)
+{
+	struct netvsc_rx_done *done = &ch->done[ch->done_head++ % NETVSC_DONE_MAX];
+
+	done->trans_id = trans_id;
+	done->status = ok ? NVSP_STATUS_SUCCESS : NVSP_STATUS_FAILURE;
+}
+/** The channel's own memory for completions is full: move some to the port's. @return whether */
+bool netvsc_rx_make_room(struct netvsc_channel *ch);
+/** Room for one more netvsc_rx_complete()? rx_lock held. */
+static inline bool
+netvsc_rx_complete_room(struct netvsc_channel *ch)
+{
+	return likely(ch->done_head - ch->done_tail < NETVSC_DONE_MAX) || netvsc_rx_make_room(ch);
+}
+/** Publish what was consumed and send waiting completions; rx_lock held. */
+void netvsc_rx_flush(struct netvsc_channel *ch);
+
+/**
+ * Memory of a port for completions that wait for the host to read.
+ * @param sections of the receive buffer: the most that can be outstanding
+ * @return 0 or -ENOMEM; control side
+ */
+int netvsc_rx_pool_init(struct netvsc_rx_pool *pool, uint32_t sections, int socket);
+/** No channel is open, or none has completions that wait. Control side. */
+void netvsc_rx_pool_free(struct netvsc_rx_pool *pool);
 
 /* ---- rx_transfer.c ---- */
 

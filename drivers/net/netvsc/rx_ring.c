@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What comes in beside frames: dispatch of completions and control messages, scanning ahead of
- * receive, receive completions. See doc/design.md "Receive" for the cursors.
+ * receive. See doc/design.md "Receive" for the cursors.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -134,61 +134,7 @@ netvsc_rx_begin(struct netvsc_channel *ch)
 	ch->ahead = 0;
 	ch->n_handled = 0;
 	ch->high_since = 0;
-	ch->done_head = ch->done_tail = 0;
-}
-
-/* ---- receive completions ---- */
-
-/* Write as many waiting completions as fit; tx_lock held. */
-static void
-rx_write_done(struct netvsc_channel *ch)
-{
-	/* A copy: what is written to the ring could be anything's memory to the compiler. */
-	struct vmbus_ring_writer out = ch->out;
-	uint32_t tail = ch->done_tail, head = ch->done_head;
-	struct {
-		struct vmbus_packet pkt;
-		uint32_t type, status;
-	} msg;
-
-	vmbus_packet_init(&msg.pkt, VMBUS_PACKET_COMPLETION, sizeof(msg.pkt), sizeof(msg), 0, 0);
-	msg.type = NVSP_TYPE_RNDIS_COMPLETE;
-	for (; tail != head; tail++) {
-		const struct netvsc_rx_done *done = &ch->done[tail & ch->done_mask];
-
-		msg.pkt.trans_id = done->trans_id;
-		msg.status = done->status;
-		if (unlikely(vmbus_ring_write(&out, &msg, sizeof(msg), 0) != 0)) {
-			ch->stats.done_deferred++;
-			break;
-		}
-	}
-	ch->done_tail = tail;
-	ch->out = out;
-}
-
-void
-netvsc_rx_flush(struct netvsc_channel *ch)
-{
-	bool signal;
-
-	if (unlikely(atomic_load_explicit(&ch->released, memory_order_relaxed) != NULL ||
-		     ch->releasing != NULL))
-		netvsc_rx_take_released(ch);
-	/* If the lock cannot be had they wait for the next flush. */
-	if (ch->done_tail != ch->done_head && netvsc_channel_lock_soon(&ch->tx_lock)) {
-		rx_write_done(ch);
-		signal = vmbus_ring_publish_both(&ch->out, &ch->in, true);
-		netvsc_channel_unlock(&ch->tx_lock);
-		if (unlikely(ch->out.corrupt))
-			netvsc_port_broken(ch->port, "the host broke the outbound ring");
-	} else {
-		signal = vmbus_ring_reader_publish(&ch->in, true);
-	}
-	if (signal) {
-		ch->stats.doorbells++;
-		hpbus_channel_signal(&ch->bus);
-	}
+	netvsc_rx_done_begin(ch);
 }
 
 /* ---- dropping ---- */

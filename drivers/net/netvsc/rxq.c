@@ -22,7 +22,8 @@ netvsc_rx_queue_setup(struct rte_eth_dev *eth, uint16_t queue, uint16_t nb_desc,
 	struct netvsc_rxq *rxq;
 	int rc;
 
-	rc = netvsc_check_pool(port, queue, mp, eth->data->mtu);
+	rc = netvsc_check_pool(port, queue, mp, eth->data->mtu,
+		eth->data->dev_conf.rxmode.offloads | conf->offloads);
 	if (rc != 0)
 		return rc;
 	rxq = rte_zmalloc_socket("netvsc_rxq", sizeof(*rxq), RTE_CACHE_LINE_SIZE, (int)socket);
@@ -39,7 +40,7 @@ netvsc_rx_queue_setup(struct rte_eth_dev *eth, uint16_t queue, uint16_t nb_desc,
 	/* Such mbufs live with their buffers: whoever frees or clones one looks at the flag. */
 	if (rte_pktmbuf_priv_flags(mp) & RTE_PKTMBUF_POOL_F_PINNED_EXT_BUF)
 		rxq->pool_flags = RTE_MBUF_F_EXTERNAL;
-	rxq->room = rte_pktmbuf_data_room_size(mp) - RTE_PKTMBUF_HEADROOM;
+	rxq->room = rxq->copy_max = rte_pktmbuf_data_room_size(mp) - RTE_PKTMBUF_HEADROOM;
 	rndis_shape_forget(&rxq->shape);
 	rxq->port_id = eth->data->port_id;
 	rxq->queue_id = queue;
@@ -48,6 +49,7 @@ netvsc_rx_queue_setup(struct rte_eth_dev *eth, uint16_t queue, uint16_t nb_desc,
 	template.port = eth->data->port_id;
 	rte_mbuf_refcnt_set(&template, 1);
 	memcpy(&rxq->rearm, &template.rearm_data, sizeof(rxq->rearm));
+	netvsc_rxq_apply(rxq);
 	netvsc_stats_rxq(port, queue, rxq);
 	eth->data->rx_queues[queue] = rxq;
 	return 0;
@@ -56,7 +58,10 @@ netvsc_rx_queue_setup(struct rte_eth_dev *eth, uint16_t queue, uint16_t nb_desc,
 void
 netvsc_rx_give_back(struct netvsc_rxq *rxq)
 {
-	if (rxq == NULL || rxq->n_mbufs == 0)
+	if (rxq == NULL)
+		return;
+	netvsc_rx_chain_free(&rxq->rsc);
+	if (rxq->n_mbufs == 0)
 		return;
 	rte_mbuf_raw_free_bulk(rxq->mp, rxq->mbufs, rxq->n_mbufs);
 	rxq->n_mbufs = 0;
@@ -83,5 +88,6 @@ netvsc_rxq_info_get(struct rte_eth_dev *eth, uint16_t queue, struct rte_eth_rxq_
 	info->mp = rxq->mp;
 	info->nb_desc = rxq->nb_desc;
 	info->conf = rxq->conf;
+	info->conf.offloads = netvsc_rxq_offloads(rxq);
 	info->rx_buf_size = (uint16_t)(rte_pktmbuf_data_room_size(rxq->mp) - RTE_PKTMBUF_HEADROOM);
 }

@@ -341,7 +341,7 @@ netvsc_priv_dump(struct rte_eth_dev *eth, FILE *f)
 		dump_ring(f, "guest->host", &ch->bus.tx, "write", ch->out.next_w);
 		dump_ring(f, "host->guest", &ch->bus.rx, "read", ch->in.next_r);
 		fprintf(f, "  receive completions waiting %u, scanned ahead %u bytes\n",
-			ch->done_head - ch->done_tail, ch->ahead);
+			ch->n_waiting + ch->done_head - ch->done_tail, ch->ahead);
 	}
 	pthread_mutex_unlock(&port->control_lock);
 	return 0;

@@ -106,6 +106,8 @@ netvsc_tx_queue_setup(struct rte_eth_dev *eth, uint16_t queue, uint16_t nb_desc,
 	txq->nb_desc = nb_desc;
 	txq->free_thresh = thresh;
 	txq->conf = *conf;
+	/* ethdev names only those that the port does not have. */
+	txq->conf.offloads |= eth->data->dev_conf.txmode.offloads;
 	rc = tx_queue_alloc(txq, (int)socket);
 	if (rc == 0)
 		rc = netvsc_section_cache_init(&txq->sections, &port->sections, queue);

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What receive queues do besides bringing frames, by configuration. A queue for which nothing is
+ * asked has a burst that looks at nothing (rx.c); settings that change while it runs are words that
+ * the next burst reads.
+ */
+#include <errno.h>
+
+#include "drivers/net/netvsc/ops.h"
+#include "drivers/net/netvsc/port.h"
+#include "drivers/net/netvsc/rx.h"
+#include "drivers/net/netvsc/rx_describe.h"
+
+#define RX_CHECKSUMS                                                                               \
+	(RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM |                            \
+		RTE_ETH_RX_OFFLOAD_TCP_CKSUM)
+
+/* ---- what checksum words mean ---- */
+
+uint16_t netvsc_rx_csum_flags[NETVSC_RX_CSUM_WORDS];
+
+/* spec/rndis.md §11: verified but no longer in the frame means NONE; neither means UNKNOWN. */
+static uint64_t
+csum_meaning(uint32_t word)
+{
+	uint64_t flags = 0;
+
+	if (word & RNDIS_RX_CSUM_IP_FAILED)
+		flags |= RTE_MBUF_F_RX_IP_CKSUM_BAD;
+	else if (word & RNDIS_RX_CSUM_IP_OK)
+		flags |= word & RNDIS_RX_CSUM_IP_VALUE_INVALID ? RTE_MBUF_F_RX_IP_CKSUM_NONE
+							       : RTE_MBUF_F_RX_IP_CKSUM_GOOD;
+	if (word & (RNDIS_RX_CSUM_TCP_FAILED | RNDIS_RX_CSUM_UDP_FAILED))
+		flags |= RTE_MBUF_F_RX_L4_CKSUM_BAD;
+	else if (word & (RNDIS_RX_CSUM_TCP_OK | RNDIS_RX_CSUM_UDP_OK))
+		flags |= word & RNDIS_RX_CSUM_TCP_VALUE_INVALID ? RTE_MBUF_F_RX_L4_CKSUM_NONE
+								: RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+	return flags;
+}
+
+RTE_INIT(csum_flags_init)
+{
+	uint32_t word;
+
+	for (word = 0; word < NETVSC_RX_CSUM_WORDS; word++)
+		netvsc_rx_csum_flags[word] = (uint16_t)csum_meaning(word);
+}
+
+/* Bits of the checksum word that count with these offloads. */
+static uint32_t
+csum_bits(uint64_t offloads)
+{
+	uint32_t bits = 0;
+
+	if (offloads & RTE_ETH_RX_OFFLOAD_IPV4_CKSUM)
+		bits |= RNDIS_RX_CSUM_IP_OK | RNDIS_RX_CSUM_IP_FAILED |
+			RNDIS_RX_CSUM_IP_VALUE_INVALID;
+	if (offloads & RTE_ETH_RX_OFFLOAD_TCP_CKSUM)
+		bits |= RNDIS_RX_CSUM_TCP_OK | RNDIS_RX_CSUM_TCP_FAILED |
+			RNDIS_RX_CSUM_TCP_VALUE_INVALID;
+	if (offloads & RTE_ETH_RX_OFFLOAD_UDP_CKSUM)
+		bits |= RNDIS_RX_CSUM_UDP_OK | RNDIS_RX_CSUM_UDP_FAILED |
+			RNDIS_RX_CSUM_TCP_VALUE_INVALID;
+	return bits;
+}
+
+/* ---- queues ---- */
+
+uint64_t
+netvsc_rxq_offloads(const struct netvsc_rxq *rxq)
+{
+	return rxq->port->eth->data->dev_conf.rxmode.offloads | rxq->conf.offloads;
+}
+
+void
+netvsc_rxq_apply(struct netvsc_rxq *rxq)
+{
+	uint64_t offloads = netvsc_rxq_offloads(rxq);
+	uint32_t words = 0;
+
+	if (offloads & RX_CHECKSUMS)
+		words |= RNDIS_HAS_CSUM;
+	if (offloads & RTE_ETH_RX_OFFLOAD_RSS_HASH)
+		words |= RNDIS_HAS_HASH_VALUE;
+	if (offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP)
+		words |= RNDIS_HAS_VLAN;
+	rxq->chains = (offloads & (RTE_ETH_RX_OFFLOAD_SCATTER | RTE_ETH_RX_OFFLOAD_TCP_LRO)) != 0;
+	/* These change while bursts run: netvsc_rx_wants(). */
+	__atomic_store_n(&rxq->wants.csum, csum_bits(offloads), __ATOMIC_RELAXED);
+	__atomic_store_n(&rxq->wants.words, words, __ATOMIC_RELAXED);
+	__atomic_store_n(&rxq->wants.ptypes, rxq->port->config.ptypes, __ATOMIC_RELAXED);
+	__atomic_store_n(&rxq->tells, (words | rxq->port->config.ptypes) != 0, __ATOMIC_RELAXED);
+}
+
+/* ---- while the port runs ---- */
+
+static void
+strip_set(struct netvsc_rxq *rxq, bool on)
+{
+	if (on)
+		rxq->conf.offloads |= RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
+	else
+		rxq->conf.offloads &= ~RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
+	netvsc_rxq_apply(rxq);
+}
+
+int
+netvsc_vlan_offload_set(struct rte_eth_dev *eth, int mask)
+{
+	const struct rte_eth_dev_data *data = eth->data;
+	uint16_t q;
+
+	/* ethdev has refused what dev_info does not have, and has stored the new setting. */
+	if (!(mask & RTE_ETH_VLAN_STRIP_MASK))
+		return 0;
+	for (q = 0; data->rx_queues != NULL && q < data->nb_rx_queues; q++)
+		if (data->rx_queues[q] != NULL)
+			strip_set(data->rx_queues[q],
+				data->dev_conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP);
+	return 0;
+}
+
+void
+netvsc_vlan_strip_queue_set(struct rte_eth_dev *eth, uint16_t queue, int on)
+{
+	struct netvsc_rxq *rxq = eth->data->rx_queues[queue];
+
+	if (rxq != NULL)
+		strip_set(rxq, on);
+}
+
+/* ---- packet types ---- */
+
+/* What rte_net_get_ptype() says of frames without tunnels. */
+static const uint32_t ptypes[] = {
+	RTE_PTYPE_L2_ETHER,
+	RTE_PTYPE_L2_ETHER_VLAN,
+	RTE_PTYPE_L2_ETHER_QINQ,
+	RTE_PTYPE_L2_ETHER_MPLS,
+	RTE_PTYPE_L3_IPV4,
+	RTE_PTYPE_L3_IPV4_EXT,
+	RTE_PTYPE_L3_IPV6,
+	RTE_PTYPE_L3_IPV6_EXT,
+	RTE_PTYPE_L4_TCP,
+	RTE_PTYPE_L4_UDP,
+	RTE_PTYPE_L4_SCTP,
+	RTE_PTYPE_L4_FRAG,
+	RTE_PTYPE_UNKNOWN,
+};
+
+const uint32_t *
+netvsc_ptypes_get(struct rte_eth_dev *eth, size_t *count)
+{
+	/* By count since 24.03, by the last one before (pitfall I7). */
+	*count = RTE_DIM(ptypes) - 1;
+	return ptypes;
+}
+
+int
+netvsc_ptypes_set(struct rte_eth_dev *eth, uint32_t mask)
+{
+	struct rte_eth_dev_data *data = eth->data;
+	struct netvsc_port *port = netvsc_port_of(eth);
+	uint16_t q;
+
+	port->config.ptypes = 0;
+	if (mask & RTE_PTYPE_L2_MASK)
+		port->config.ptypes |= RTE_PTYPE_L2_MASK;
+	if (mask & RTE_PTYPE_L3_MASK)
+		port->config.ptypes |= RTE_PTYPE_L3_MASK;
+	if (mask & RTE_PTYPE_L4_MASK)
+		port->config.ptypes |= RTE_PTYPE_L4_MASK;
+	for (q = 0; data->rx_queues != NULL && q < data->nb_rx_queues; q++)
+		if (data->rx_queues[q] != NULL)
+			netvsc_rxq_apply(data->rx_queues[q]);
+	return 0;
+}

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""l3fwd-power as DPDK ships it: forwards while its lcore sleeps most of the time."""
+import os
+import re
+import signal
+import struct
+import time
+
+import frames
+from harness import PLUGIN, Case, memory_args, wait_until
+from test_apps import example
+
+ROUNDS = 100
+IDLE_SHARE = 0.25  # of a core's time at most, without traffic; polling takes all of it
+
+
+def routed(port, size, rand):
+    """A frame that l3fwd-power's table sends out of the port."""
+    payload = frames.udp(rand.randbytes(size - 42))
+    return frames.ether(0x0800, frames.ipv4(17, payload, dst=f"{port + 1}.1.1.{1 + size % 200}"))
+
+
+def forwarded(frame, port, checked):
+    """The same as it leaves: addresses of the port, one hop less, and what l3fwd-power makes of the
+    checksum: one more as x86 counts, from 0 if it had to check it itself."""
+    source = frames.GUEST_MAC[:5] + bytes([port + 1])
+    checksum = struct.unpack_from("<H", frame, 24)[0] if checked else 0
+    return (bytes([2, 0, 0, 0, 0, port]) + source + frame[12:22] + bytes([frame[22] - 1]) +
+            frame[23:24] + struct.pack("<H", (checksum + 1) & 0xFFFF) + frame[26:])
+
+
+class Sleep(Case):
+    def l3fwd(self, host, *options, queues=1):
+        config = ",".join(f"({port},{queue},0)" for port in range(2) for queue in range(queues))
+        app = self.own(self.program("l3fwd-power", [
+            example("l3fwd-power"), "-l", "0", "--no-pci", "--no-telemetry", *memory_args(),
+            "-d", PLUGIN, "-a", host.device(0), "-a", host.device(1), "--", "-p", "3", "-P",
+            "--config", config, "--parse-ptype", *options]))
+        app.expect("entering main .*loop on lcore 0", 40)
+        return app
+
+    def leave(self, app):
+        app.signal(signal.SIGINT)
+        self.assertEqual(app.wait(), 0)
+
+    def captures(self, sent, rate):
+        """A port specification for each list of frames."""
+        ports = []
+        for n, some in enumerate(sent):
+            frames.pcap_write(self.path(f"in{n}.pcap"), some)
+            ports.append(f"pcap:in={self.path(f'in{n}.pcap')},out={self.path(f'out{n}.pcap')},"
+                         f"rate={rate}")
+        return ports
+
+    def check(self, port, sent, ordered=True):
+        """What has left through a port is what was sent to it."""
+        got = frames.pcap_read(self.path(f"out{port}.pcap"))
+        # With a port that checks checksums of IPv4 it relies on that, for all frames.
+        checked = got[0][24:26] != struct.pack("<H", 1)
+        self.assert_same_frames(got, [forwarded(frame, port, checked) for frame in sent], ordered)
+
+    def check_sizes(self, *options, queues=1):
+        """Both ways, every size: what is sent on a port leaves through the other."""
+        rand = frames.random.Random(31)
+        sent = [[routed(1 - n, size, rand) for size in range(60, 1515)] for n in range(2)]
+        host = self.host(*self.captures(sent, "10K"))
+        host.hold()
+        app = self.l3fwd(host, *options, queues=queues)
+        host.hold(False)
+        for n in range(2):
+            wait_until(lambda: host.port(n)["tx_frames"] >= len(sent[1 - n]), 20,
+                       f"NIC {n} has the frames of the other")
+        self.leave(app)
+        host.stop()
+        for n in range(2):
+            self.check(n, sent[1 - n], ordered=queues == 1)
+
+    def test_l3fwd_power_with_interrupts(self):
+        self.check_sizes("--interrupt-only")
+
+    def test_l3fwd_power_with_interrupts_of_several_queues(self):
+        self.check_sizes("--interrupt-only", queues=2)
+
+    def test_l3fwd_power_that_pauses(self):
+        """librte_power asks the port for nothing but its bursts and its queues' state."""
+        self.check_sizes("--pmd-mgmt=pause")
+
+    def lcore_seconds(self, app):
+        """CPU time of the main lcore's thread."""
+        pid = app.child.pid
+        with open(f"/proc/{pid}/task/{pid}/stat", encoding="ascii") as file:
+            fields = file.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def test_idle_when_idle(self):
+        """Frames one by one, each behind idleness: the lcore sleeps, and each frame wakes it."""
+        rand = frames.random.Random(32)
+        sent = [[routed(1, 60 + n, rand) for n in range(ROUNDS)], []]
+        host = self.host(*self.captures(sent, "50"))
+        host.hold()
+        app = self.l3fwd(host, "--interrupt-only")
+        before, begun = self.lcore_seconds(app), time.monotonic()
+        time.sleep(1)
+        busy = (self.lcore_seconds(app) - before) / (time.monotonic() - begun)
+        self.assertLess(busy, IDLE_SHARE)
+        host.hold(False)
+        wait_until(lambda: host.port(1)["tx_frames"] >= ROUNDS, 20, "all frames are through")
+        wakes = len(re.findall("waked up from rx interrupt on port 0 queue 0", app.text))
+        self.leave(app)
+        host.stop()
+        self.check(1, sent[0])
+        # The program also wakes by itself every 10 ms, and a busy machine may let frames meet.
+        self.assertGreater(wakes, ROUNDS // 2)

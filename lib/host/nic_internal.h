@@ -173,7 +173,8 @@ struct nic_control {
 struct nic_tx_message {
 	uint8_t *base;
 	struct rndis_packet_info info;
-	struct offload_lso lso; /* begun, when the message asks for it */
+	struct offload_lso lso;	     /* begun, when the message asks for it */
+	struct host_frame_work work; /* left to the port */
 };
 
 /* Sentences for the log: one kind per refusal, and foreign source MACs. */
@@ -236,6 +237,7 @@ struct nic_knobs {
 	uint32_t table_layout, table_offset, rx_wait, loose_filter, udp_hash, mss_floor,
 		max_messages;
 	uint32_t rss_caps, rss_entries, offload_notice, refuse_recv, refuse_send, num_sections;
+	uint32_t max_mtu, clamp_mtu;
 	uint32_t send_section, strict_rss, link_mbps, inject, refuse_rss;
 	uint32_t lenient, spoof, max_transfer, align_factor;
 	uint32_t vlan_ppi, same_host, rsc, oid_stats;

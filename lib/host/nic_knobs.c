@@ -30,6 +30,8 @@ const char *const host_nic_knob_help =
 			   "table_layout=a|b|c  layout of the send indirection table (b)\n"
 			   "table_offset=N      offset it claims; 0 = the true one\n"
 			   "accept_split_header=0|1  take RNDIS headers split over ranges\n"
+			   "max_mtu=N           largest IP MTU that guests get from now on; 0 = of --nic\n"
+			   "clamp_mtu=0|1       a guest that asks for more gets the largest, not 1500\n"
 			   "recv_sections=N     use at most N receive sections; 0 = all\n"
 			   "num_sections=N      what RECV_BUF_COMPLETE says (1)\n"
 			   "refuse_recv=0|1, refuse_send=0|1  refuse the buffers\n"
@@ -87,6 +89,8 @@ static const struct knob knobs[] = {
 	FLAG(inject),
 	KNOB(table_offset, 0, 0, UINT32_MAX),
 	FLAG(accept_split_header),
+	KNOB(max_mtu, 0, 0, NIC_MTU_MAX),
+	FLAG(clamp_mtu),
 	KNOB(recv_sections, 0, 0, UINT32_MAX),
 	KNOB(num_sections, 1, 0, UINT32_MAX),
 	FLAG(refuse_recv),

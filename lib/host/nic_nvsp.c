@@ -95,15 +95,18 @@ nic_nvsp_rndis_allowed(struct host_nic *nic)
 static const char *
 ndis_config(struct host_nic *nic, const struct vmbus_packet *pkt, const struct nvsp_message *msg)
 {
-	uint32_t mtu = msg->ndis_config.mtu;
+	uint32_t mtu = msg->ndis_config.mtu, max = nic->config.mtu;
 
 	if (nic->have_ndis_config || nic->have_recv || nic->version < NVSP_VERSION_2)
 		return "NDIS_CONFIG twice, too late or at version 1";
 	nic->have_ndis_config = true;
+	if (nic->knobs.max_mtu != 0 && nic->knobs.max_mtu < max)
+		max = nic->knobs.max_mtu;
+	max += NVSP_MTU_HEADER;
 	/* What is out of range silently becomes 1514 (spec/nvsp.md §3). */
-	nic->mtu_field = mtu >= NVSP_MTU_MIN && mtu <= nic->config.mtu + NVSP_MTU_HEADER
-				 ? mtu
-				 : NVSP_MTU_MIN;
+	nic->mtu_field = mtu >= NVSP_MTU_MIN && mtu <= max ? mtu : NVSP_MTU_MIN;
+	if (mtu > max && max > NVSP_MTU_MIN && nic->knobs.clamp_mtu)
+		nic->mtu_field = max;
 	nic->capabilities = msg->ndis_config.capabilities;
 	answer_status(nic, pkt, NVSP_TYPE_NDIS_CONFIG, NULL);
 	check_ready(nic);

@@ -166,6 +166,7 @@ check_offloads(struct host_nic *nic, struct nic_tx_message *m)
 	uint8_t *frame = m->base + info->data_abs;
 	struct offload_checksum ask;
 
+	m->work = (struct host_frame_work){0};
 	if (!nic->knobs.lenient && !offload_enabled(nic, info))
 		return nic_refuse(nic, HOST_REFUSED_OFFLOAD);
 	if (info->present & RNDIS_HAS_LSO)
@@ -178,7 +179,8 @@ check_offloads(struct host_nic *nic, struct nic_tx_message *m)
 	ask.tcp = info->csum & RNDIS_TX_CSUM_TCP;
 	ask.udp = info->csum & RNDIS_TX_CSUM_UDP;
 	ask.l4_offset = (uint16_t)rndis_tx_csum_l4_offset(info->csum);
-	if (offload_fill(frame, info->data_length, &ask) != 0)
+	if ((nic->port->ops->carries_work ? offload_leave(frame, info->data_length, &ask, &m->work)
+					  : offload_fill(frame, info->data_length, &ask)) != 0)
 		return nic_refuse(nic, HOST_REFUSED_CHECKSUM);
 	return 0;
 }
@@ -233,7 +235,7 @@ check_stream(struct host_nic *nic, uint8_t *stream, uint32_t total, const struct
 static void
 frame_add(struct host_nic *nic, uint8_t *frame, uint32_t len, const struct rndis_packet_info *info)
 {
-	struct host_frame *f;
+	struct host_frame *f = &nic->frames[nic->frames_n++];
 	uint16_t tci;
 
 	if (info->present & RNDIS_HAS_VLAN && nic->knobs.vlan_ppi != NIC_VLAN_DROP) {
@@ -246,9 +248,10 @@ frame_add(struct host_nic *nic, uint8_t *frame, uint32_t len, const struct rndis
 		frame[13] = 0x00;
 		frame[14] = (uint8_t)(tci >> 8);
 		frame[15] = (uint8_t)tci;
+		if (f->work.csum_start != 0)
+			f->work.csum_start += OFFLOAD_VLAN_TAG;
 	}
 	nic->turn_cost += NIC_FRAME_COST;
-	f = &nic->frames[nic->frames_n++];
 	f->data = frame;
 	f->len = len;
 	f->room = 0;
@@ -276,6 +279,18 @@ forward_segments(struct host_nic *nic, struct nic_tx_message *m)
 		nic->stats.tx_segments++;
 		frame_add(nic, out, len, &m->info);
 	}
+}
+
+/* A frame to which the port does the rest. It goes at once: for all others, work is zero. */
+static void
+forward_unfinished(struct host_nic *nic, struct nic_tx_message *m)
+{
+	uint32_t at = nic->frames_n;
+
+	nic->frames[at].work = m->work;
+	frame_add(nic, m->base + m->info.data_abs, m->info.data_length, &m->info);
+	frames_send(nic);
+	nic->frames[at].work = (struct host_frame_work){0};
 }
 
 /* The vSwitch port's MAC spoofing setting (spec/hosts.md §2). */
@@ -307,7 +322,12 @@ forward(struct host_nic *nic, struct nic_tx_message *m)
 	count->bytes += info->data_length;
 	nic->stats.tx_frames++;
 	nic->stats.tx_bytes += info->data_length;
-	if (info->present & RNDIS_HAS_LSO)
+	if (info->present & RNDIS_HAS_LSO && nic->port->ops->carries_work &&
+		offload_lso_whole(&m->lso, frame, &m->work) == 0)
+		nic->stats.tx_large++;
+	if (m->work.csum_start != 0)
+		forward_unfinished(nic, m);
+	else if (info->present & RNDIS_HAS_LSO)
 		forward_segments(nic, m);
 	else
 		frame_add(nic, frame, info->data_length, info);

@@ -17,6 +17,12 @@
 #define PROTO_UDP      17u
 #define PROTO_FRAGMENT 44u
 
+/* What the word of a guest has room for (spec/rndis.md §4.1). */
+#define LSO_OFFSET_MAX 1023u
+#define LSO_HEADER_MAX (LSO_OFFSET_MAX + 60u)
+
+#define TCP_SUM_AT   16u
+#define UDP_SUM_AT   6u
 #define TCP_FLAGS_AT 13u
 #define TCP_FIN	     0x01u
 #define TCP_PSH	     0x08u
@@ -168,8 +174,36 @@ offload_parse(const uint8_t *head, uint32_t head_len, uint32_t len, struct offlo
 		h->proto = 0;
 }
 
+/* The part of a checksum that is known without the payload. */
+static void
+leave_sum(uint8_t *at, uint64_t pseudo)
+{
+	uint16_t folded = sum_fold(pseudo);
+
+	memcpy(at, &folded, 2);
+}
+
+int
+offload_finish(uint8_t *frame, uint32_t len, const struct host_frame_work *work)
+{
+	uint32_t at = (uint32_t)work->csum_start + work->csum_offset;
+
+	if (at + 2 > len)
+		return -EINVAL;
+	store_sum(frame + at, sum_add(0, frame + work->csum_start, len - work->csum_start),
+		work->csum_offset == UDP_SUM_AT);
+	return 0;
+}
+
 int
 offload_fill(uint8_t *frame, uint32_t len, const struct offload_checksum *ask)
+{
+	return offload_leave(frame, len, ask, NULL);
+}
+
+int
+offload_leave(uint8_t *frame, uint32_t len, const struct offload_checksum *ask,
+	struct host_frame_work *left)
 {
 	uint32_t ethertype = 0, l3, l4, header, l4_len, proto, at;
 
@@ -199,7 +233,14 @@ offload_fill(uint8_t *frame, uint32_t len, const struct offload_checksum *ask)
 	if (l4_len < l4 - l3 + (ask->tcp ? TCP_MIN : UDP_LEN) || l4_len > len - l3)
 		return -EINVAL;
 	l4_len -= l4 - l3;
-	at = l4 + (ask->tcp ? 16 : 6);
+	at = l4 + (ask->tcp ? TCP_SUM_AT : UDP_SUM_AT);
+	/* The sum that is left covers all bytes to the end, so padding must not be there. */
+	if (left != NULL && l4 + l4_len == len) {
+		leave_sum(frame + at, sum_pseudo(frame + l3, ask->ipv6, proto, l4_len));
+		left->csum_start = (uint16_t)l4;
+		left->csum_offset = (uint16_t)(at - l4);
+		return 0;
+	}
 	put16(frame + at, 0);
 	store_sum(frame + at,
 		sum_add(sum_pseudo(frame + l3, ask->ipv6, proto, l4_len), frame + l4, l4_len),
@@ -218,7 +259,8 @@ offload_lso_begin(struct offload_lso *lso, const uint8_t *frame, uint32_t len, u
 		return -EINVAL;
 	if (tcp_offset == 0)
 		tcp_offset = l3 + min;
-	if (tcp_offset < l3 + min || tcp_offset >= len || len - tcp_offset < TCP_MIN)
+	if (tcp_offset < l3 + min || tcp_offset > LSO_OFFSET_MAX || tcp_offset >= len ||
+		len - tcp_offset < TCP_MIN)
 		return -EINVAL;
 	if (!ipv6 && l3 + (frame[l3] & 15u) * 4 > tcp_offset)
 		return -EINVAL;
@@ -268,34 +310,85 @@ offload_lso_next_len(const struct offload_lso *lso)
 	return lso->header + (left < lso->mss ? left : lso->mss);
 }
 
-void
-offload_lso_next(struct offload_lso *lso, uint8_t *out)
+/* Lengths and the sum of an IP header; @p len: of the whole frame. */
+static void
+lso_ip(const struct offload_lso *lso, uint8_t *ip, uint32_t len, uint32_t id)
 {
-	uint32_t len = offload_lso_next_len(lso), data = len - lso->header;
-	uint32_t l4_len = len - lso->l4, header;
-	uint8_t *ip = out + lso->l3, *tcp = out + lso->l4;
-	bool first = lso->done == 0, last = lso->done + data == lso->payload;
-
-	memcpy(out, lso->frame, lso->header);
-	memcpy(out + lso->header, lso->frame + lso->header + lso->done, data);
 	if (lso->ipv6) {
 		put16(ip + 4, len - lso->l3 - IP6_LEN);
-	} else {
-		put16(ip + 2, len - lso->l3);
-		put16(ip + 4, lso->first_id + lso->done / lso->mss);
-		put16(ip + 10, 0);
-		header = (ip[0] & 15u) * 4;
-		store_sum(ip + 10, sum_add(0, ip, header), false);
+		return;
 	}
+	put16(ip + 2, len - lso->l3);
+	put16(ip + 4, id);
+	put16(ip + 10, 0);
+	store_sum(ip + 10, sum_add(0, ip, (ip[0] & 15u) * 4), false);
+}
+
+/*
+ * Headers of the next segment, of @p len bytes, at @p header. Returns the sum of its pseudo
+ * header.
+ */
+static uint64_t
+lso_headers(const struct offload_lso *lso, uint8_t *header, uint32_t len)
+{
+	uint32_t data = len - lso->header;
+	uint8_t *ip = header + lso->l3, *tcp = header + lso->l4;
+	bool first = lso->done == 0, last = lso->done + data == lso->payload;
+
+	memcpy(header, lso->frame, lso->header);
+	lso_ip(lso, ip, len, lso->first_id + lso->done / lso->mss);
 	put32(tcp + 4, lso->seq + lso->done);
 	if (!last)
 		tcp[TCP_FLAGS_AT] &= (uint8_t) ~(TCP_FIN | TCP_PSH);
 	if (!first)
 		tcp[TCP_FLAGS_AT] &= (uint8_t)~TCP_CWR;
-	put16(tcp + 16, 0);
-	store_sum(tcp + 16, sum_add(sum_pseudo(ip, lso->ipv6, PROTO_TCP, l4_len), tcp, l4_len),
-		false);
+	return sum_pseudo(ip, lso->ipv6, PROTO_TCP, len - lso->l4);
+}
+
+void
+offload_lso_next(struct offload_lso *lso, uint8_t *out)
+{
+	uint32_t len = offload_lso_next_len(lso), data = len - lso->header;
+	uint64_t pseudo = lso_headers(lso, out, len);
+	uint8_t *tcp = out + lso->l4;
+
+	memcpy(out + lso->header, lso->frame + lso->header + lso->done, data);
+	put16(tcp + TCP_SUM_AT, 0);
+	store_sum(tcp + TCP_SUM_AT, sum_add(pseudo, tcp, len - lso->l4), false);
 	lso->done += data;
+}
+
+void
+offload_lso_next_unfilled(struct offload_lso *lso, uint8_t *out, struct host_frame_work *left)
+{
+	uint32_t len = offload_lso_next_len(lso), data = len - lso->header;
+	uint8_t header[LSO_HEADER_MAX];
+
+	leave_sum(header + lso->l4 + TCP_SUM_AT, lso_headers(lso, header, len));
+	memcpy(out, header, lso->header);
+	memcpy(out + lso->header, lso->frame + lso->header + lso->done, data);
+	*left = (struct host_frame_work){
+		.csum_start = lso->l4, .csum_offset = TCP_SUM_AT, .ipv6 = lso->ipv6};
+	lso->done += data;
+}
+
+int
+offload_lso_whole(const struct offload_lso *lso, uint8_t *frame, struct host_frame_work *left)
+{
+	uint32_t len = lso->header + lso->payload;
+
+	if (len - lso->l3 > UINT16_MAX)
+		return -EINVAL;
+	lso_ip(lso, frame + lso->l3, len, lso->first_id);
+	leave_sum(frame + lso->l4 + TCP_SUM_AT,
+		sum_pseudo(frame + lso->l3, lso->ipv6, PROTO_TCP, len - lso->l4));
+	*left = (struct host_frame_work){
+		.csum_start = lso->l4,
+		.csum_offset = TCP_SUM_AT,
+		.mss = lso->payload > lso->mss ? (uint16_t)lso->mss : 0,
+		.ipv6 = lso->ipv6,
+	};
+	return 0;
 }
 
 uint32_t

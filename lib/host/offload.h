@@ -13,6 +13,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/host/port.h"
+
 #define OFFLOAD_VLAN_TAG 4u
 /** Headers are looked for in this many bytes of a shared frame. */
 #define OFFLOAD_HEAD_MAX 128u
@@ -46,6 +48,15 @@ struct offload_checksum {
  * @return 0, or -EINVAL when the headers asked for are not inside the frame
  */
 int offload_fill(uint8_t *frame, uint32_t len, const struct offload_checksum *ask);
+/** The same, but that who takes the frame fills the L4 checksum: what is @p left to do. */
+int offload_leave(uint8_t *frame, uint32_t len, const struct offload_checksum *ask,
+	struct host_frame_work *left);
+
+/**
+ * Fill the checksum that @p work left. Of a shared frame: only the sum depends on what it holds.
+ * @return 0, or -EINVAL when the place is not inside the frame; then nothing is written
+ */
+int offload_finish(uint8_t *frame, uint32_t len, const struct host_frame_work *work);
 
 /** Segmentation of one large TCP frame; fields are private. */
 struct offload_lso {
@@ -74,6 +85,26 @@ bool offload_lso_sane(const struct offload_lso *lso, uint32_t max_frame);
 uint32_t offload_lso_next_len(const struct offload_lso *lso);
 /** Write the next segment to @p out, which has offload_lso_next_len() bytes. */
 void offload_lso_next(struct offload_lso *lso, uint8_t *out);
+
+/**
+ * The same with the TCP checksum left to who takes the segment. @p out may be shared.
+ */
+void offload_lso_next_unfilled(struct offload_lso *lso, uint8_t *out, struct host_frame_work *left);
+/**
+ * Instead of cutting: make @p frame, given to offload_lso_begin(), one that whoever takes it can
+ * cut.
+ * @return 0 and what is left to do, or -EINVAL: too long to have a length
+ */
+int offload_lso_whole(const struct offload_lso *lso, uint8_t *frame, struct host_frame_work *left);
+
+/** The same with the TCP checksum left to who takes the segment. @p out may be shared. */
+void offload_lso_next_unfilled(struct offload_lso *lso, uint8_t *out, struct host_frame_work *left);
+/**
+ * Instead of cutting: finish @p frame, the one that was given to offload_lso_begin(), so that who
+ * takes it can cut it.
+ * @return 0 and what is left to do, or -EINVAL: too long to have a length
+ */
+int offload_lso_whole(const struct offload_lso *lso, uint8_t *frame, struct host_frame_work *left);
 
 /** Which receive checksums the guest wants verified. */
 struct offload_verify {

@@ -10,7 +10,8 @@
 #include "lib/vmbus/number.h"
 
 const char *const host_port_help =
-	"  tap:NAME             a Linux TAP in the current network namespace (created if missing)\n"
+	"  tap:NAME[,vnet=on]   a Linux TAP in the current network namespace (created if missing); vnet=on:\n"
+	"                       frames that are large or without checksums cross as they are\n"
 	"  pcap:in=FILE,out=FILE[,loop=N][,rate=PPS]\n"
 	"                       play a capture to the guest (loop=0: for ever), record what it sends\n"
 	"  gen[:size=N|A-B|imix][,rate=PPS][,flows=N][,seed=N][,count=N][,window=N][,verify=V]\n"

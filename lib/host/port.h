@@ -19,6 +19,18 @@
 /** Bytes of host_frame.head: addresses, EtherType, and the number of a VLAN. */
 #define HOST_FRAME_HEAD 16u
 
+/** What is still to be done to a frame; all zero: nothing. In the terms of virtio_net_hdr. */
+struct host_frame_work {
+	/**
+	 * Where the L4 header begins whose checksum field holds only the sum of the pseudo header
+	 * (not inverted); 0: checksums are complete.
+	 */
+	uint16_t csum_start;
+	uint16_t csum_offset; /**< of that field in the L4 header */
+	uint16_t mss; /**< a TCP frame to be cut into this much payload each; 0: to be left */
+	bool ipv6;    /**< with @a mss: over IPv6 */
+};
+
 /** One frame. For receive, the NIC gives @a data and @a room and the port fills in @a len. */
 struct host_frame {
 	uint8_t *data;
@@ -29,6 +41,8 @@ struct host_frame {
 	 * the first HOST_FRAME_HEAD bytes, as they were checked. @a len is at least as many.
 	 */
 	const uint8_t *head;
+	/** Only of ports that say @a carries_work. A port gives the NIC no frames to be cut. */
+	struct host_frame_work work;
 };
 
 /** The first bytes of a frame that is sent: what decides where it goes. */
@@ -91,6 +105,8 @@ struct host_port_ops {
 	bool on_demand;
 	/** send() knows of host_frame.head, and reads the rest of a frame at most once. */
 	bool in_place;
+	/** receive() fills in host_frame.work, send() does what it says. */
+	bool carries_work;
 };
 
 /** Base of every port; the kinds embed it as their first member. */

@@ -159,13 +159,22 @@ what_dev_info_announces_works(void)
 	CHECK_EQUAL(rte_eth_dev_set_mtu(ethdev_port, info.min_mtu - 1), -EINVAL);
 	CHECK_EQUAL(rte_eth_dev_set_mtu(ethdev_port, info.max_mtu + 1), -EINVAL);
 
-	/* Mbufs for a smaller MTU are taken, and a larger MTU is refused then. */
+	/*
+	 * Mbufs for a smaller MTU are taken. A larger one is refused while frames
+	 * come, and by a start: before it the queue may be set up anew with other mbufs.
+	 */
 	conf.rxmode.mtu = info.min_mtu;
 	CHECK_EQUAL(rte_eth_dev_configure(ethdev_port, 1, 1, &conf), 0);
 	smallest = rte_pktmbuf_pool_create("smallest", 127, 0, 0,
 		(uint16_t)(info.min_mtu + FRAME_ROOM + RTE_PKTMBUF_HEADROOM), SOCKET_ID_ANY);
 	CHECK_EQUAL(rte_eth_rx_queue_setup(ethdev_port, 0, 512, SOCKET_ID_ANY, NULL, smallest), 0);
+	CHECK_EQUAL(rte_eth_tx_queue_setup(ethdev_port, 0, 512, SOCKET_ID_ANY, NULL), 0);
+	CHECK_EQUAL(rte_eth_dev_start(ethdev_port), 0);
 	CHECK_REFUSED(rte_eth_dev_set_mtu(ethdev_port, info.min_mtu + 1), -EINVAL, "larger mbufs");
+	CHECK_REFUSED(rte_eth_dev_set_mtu(ethdev_port, info.max_mtu), -EINVAL, "larger mbufs");
+	CHECK_EQUAL(rte_eth_dev_stop(ethdev_port), 0);
+	CHECK_EQUAL(rte_eth_dev_set_mtu(ethdev_port, info.max_mtu), 0);
+	CHECK_REFUSED(rte_eth_dev_start(ethdev_port), -EINVAL, "larger mbufs");
 	conf.rxmode.mtu = info.max_mtu;
 	CHECK_EQUAL(rte_eth_dev_configure(ethdev_port, 1, 1, &conf), 0);
 	CHECK_EQUAL(rte_eth_tx_queue_setup(ethdev_port, 0, 512, SOCKET_ID_ANY, NULL), 0);

@@ -4,25 +4,10 @@ import glob
 import os
 import re
 import signal
-import subprocess
 
+import examples
 import frames
-from harness import (BUILD, PLUGIN, Case, Namespace, libdpdk, memory_args, needs_root,
-                     wait_until)
-
-EXAMPLES = os.path.join(libdpdk("--variable=prefix"), "share/dpdk/examples")
-
-
-def example(name):
-    """DPDK's own example, built from the distribution's sources."""
-    out = os.path.join(BUILD, "examples", name)
-    sources = sorted(glob.glob(os.path.join(EXAMPLES, name, "*.c")))
-    if not os.path.exists(out) or os.path.getmtime(out) < max(map(os.path.getmtime, sources)):
-        os.makedirs(os.path.dirname(out), exist_ok=True)
-        flags = [*libdpdk("--cflags").split(), *libdpdk("--libs").split()]
-        subprocess.run(["cc", "-O2", "-DALLOW_EXPERIMENTAL_API", "-o", out, *sources, *flags],
-                       check=True)
-    return out
+from harness import BUILD, Case, Namespace, memory_args, needs_root, wait_until
 
 
 class Apps(Case):
@@ -41,10 +26,8 @@ class Apps(Case):
                          "rate=10K")
         host = self.host(*ports)
         host.hold()
-        argv = [example("l2fwd"), "-l", "0", "--no-pci", "--no-telemetry", *memory_args(),
-                "-d", PLUGIN, "-a", host.device(0), "-a", host.device(1), "--",
-                "-p", "3", "-P", "-q", "2", "-T", "0", *options]
-        app = self.own(self.program("l2fwd", argv))
+        app = self.own(self.program("l2fwd", examples.argv(
+            "l2fwd", [host.device(0), host.device(1)], "-p", "3", "-P", "-q", "2", "-T", "0", *options)))
         app.expect("entering main loop", 30)
         host.hold(False)
         for n in range(2):

@@ -11,20 +11,28 @@ import subprocess
 import sys
 
 
+# What tests of the PMD share is compiled once, for all of them.
+FIXTURE = "test/unit/libnetvsc_fixture.a"
+
+
+def counted(build, target):
+    """Files with what was counted in the program and the fixture, below build."""
+    return [os.path.join(part + ".p", name) for part in (target, FIXTURE)
+            if os.path.isdir(os.path.join(build, part + ".p"))
+            for name in os.listdir(os.path.join(build, part + ".p")) if name.endswith(".gcda")]
+
+
 def run(build, test):
     """Run one test by itself; the files with what it counted."""
     target = f"test/unit/unit_{test}"
     subprocess.run(["ninja", "-C", build, target], check=True, stdout=subprocess.DEVNULL)
-    objects = os.path.join(build, target + ".p")
-    for old in os.listdir(objects):
-        if old.endswith(".gcda"):
-            os.unlink(os.path.join(objects, old))
+    for old in counted(build, target):
+        os.unlink(os.path.join(build, old))
     with open(os.path.join(build, f"{test}.log"), "w", encoding="utf-8") as log:
         done = subprocess.run([os.path.join(build, target)], stdout=log, stderr=log, check=False)
     if done.returncode != 0:
         sys.exit(f"{test} fails: {build}/{test}.log")
-    return [os.path.join(target + ".p", name) for name in os.listdir(objects)
-            if name.endswith(".gcda")]
+    return counted(build, target)
 
 
 def main(build, tests, *sources):

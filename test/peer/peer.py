@@ -15,7 +15,7 @@ sys.path[:0] = [os.path.join(os.path.dirname(HERE), "uio"),
 
 import rig  # noqa: E402  before any test module
 import harness  # noqa: E402
-from test_apps import example  # noqa: E402
+import examples  # noqa: E402
 
 rig.mode = "copy"  # virtual addresses
 
@@ -40,7 +40,7 @@ def l2fwd_args(*options, ports=3, queues=2):
 
 def intree(host, *options, eal=(), env=None, **keys):
     """l2fwd with the in-tree driver on all NICs of the host; an EAL that finds it by itself."""
-    argv = [example("l2fwd"), "--file-prefix", f"peer{next(harness.SERIAL)}", "-l", "0", "--no-pci",
+    argv = [examples.build("l2fwd"), "--file-prefix", f"peer{next(harness.SERIAL)}", "-l", "0", "--no-pci",
             "--no-telemetry", *harness.memory_args(), LOW_MEMORY, *eal, *l2fwd_args(*options)]
     return harness.Program("l2fwd (in-tree)", argv,
                            env={**rig.environment(host.guids), **(env or {})}, **keys)

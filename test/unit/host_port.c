@@ -106,6 +106,7 @@ test_bad_specs(void)
 		{"tap:0123456789abcdef", "at most 15"},
 		{"tap:x%d", "'x%d'"},
 		{"tap:hp0,mtu=9000", "'mtu'"},
+		{"tap:hp0,vnet=1", "neither on nor off"},
 		{"switch", "needs a name"},
 		{"switch:vlan=3", "needs a name"},
 		{"switch:lan,vlan=0", "from 1 to 4094"},

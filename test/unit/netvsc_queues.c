@@ -139,6 +139,7 @@ test_a_channel_without_a_receive_queue_is_emptied(void)
 	netvsc_rx_queue_release(&f.eth, 1);
 	f.data.nb_rx_queues = 1;
 	netvsc_queues_begin(&f.port);
+	netvsc_queues_link(&f.port);
 	netvsc_queues_run(&f.port);
 	give(1, 1, 3, 0);
 	netvsc_rx_try_scan(fixture_channel(&f, 1), &fixture_txq(&f, 1)->lock_misses);
@@ -298,8 +299,10 @@ test_deferred_queues_start_when_they_are_told(void)
 	REQUIRE(begin((struct fixture_conf){0}));
 	fixture_rxq(&f, 0)->conf.rx_deferred_start = 1;
 	fixture_txq(&f, 0)->conf.tx_deferred_start = 1;
+	netvsc_queues_unlink(&f.port);
 	netvsc_queues_end(&f.port);
 	netvsc_queues_begin(&f.port);
+	netvsc_queues_link(&f.port);
 	netvsc_queues_run(&f.port);
 	CU_ASSERT_EQUAL(f.data.rx_queue_state[0], RTE_ETH_QUEUE_STATE_STOPPED);
 	CU_ASSERT_EQUAL(f.data.tx_queue_state[0], RTE_ETH_QUEUE_STATE_STOPPED);

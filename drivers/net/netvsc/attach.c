@@ -15,6 +15,7 @@
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/rx.h"
 #include "drivers/net/netvsc/tx.h"
+#include "drivers/net/netvsc/tx_header.h"
 
 int
 netvsc_set_filter(struct netvsc_port *port, uint32_t filter)
@@ -98,18 +99,38 @@ attach_mac(struct netvsc_port *port)
 	return rc;
 }
 
-static int
-attach_mtu(struct netvsc_port *port, uint32_t mtu)
+/*
+ * The largest MTU of which every frame can be sent: in pages where the host can read ours, else in
+ * a section of the send buffer.
+ */
+static uint32_t
+attach_sendable_mtu(const struct netvsc_port *port)
 {
+	const uint32_t around = NETVSC_HEADER_MAX + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN;
+	uint32_t room = port->session.max_transfer;
+
+	if (!port->control_usable)
+		room = RTE_MIN(room, port->session.send_section);
+	return room > around ? netvsc_session_mtu(room - around) : NETVSC_DEFAULT_MTU;
+}
+
+/*
+ * What became of the MTU that we asked for: a host that does not allow it has another one, silently
+ * (spec/nvsp.md §3).
+ */
+static int
+attach_mtu(struct netvsc_port *port)
+{
+	struct netvsc_session *s = &port->session;
 	uint32_t frame = 0, got = 0;
 	int rc;
 
-	port->session.mtu = port->session.asked_mtu = mtu;
 	rc = netvsc_query(port, OID_GEN_MAXIMUM_FRAME_SIZE, NULL, 0, &frame, sizeof(frame), &got);
-	if (rc == 0 && got == sizeof(frame) && frame >= RTE_ETHER_MIN_MTU && frame < mtu) {
-		NETVSC_LOG(NOTICE, port, "the host allows an MTU of %u only, not %u", frame, mtu);
-		port->session.mtu = frame;
-	}
+	if (rc == 0 && got == sizeof(frame) && frame >= RTE_ETHER_MIN_MTU)
+		s->host_mtu = RTE_MIN(frame, s->asked_mtu);
+	/* Where the host does not say, nobody knows that more than usual passes. */
+	s->mtu = RTE_MIN(
+		s->host_mtu != 0 ? s->host_mtu : NETVSC_DEFAULT_MTU, attach_sendable_mtu(port));
 	/* A host may have no answer, but it must give it. */
 	return rc == -ENOTSUP || rc == -EIO || rc == -ENODATA ? 0 : rc;
 }
@@ -152,10 +173,18 @@ static void
 attach_tell(struct netvsc_port *port)
 {
 	const struct netvsc_session *s = &port->session;
+	uint32_t mtu = port->limits.mtu;
 
+	/*
+	 * A session that asked for less says nothing of what there is, nor does a host that has its
+	 * usual MTU instead of one that it had before: it may have that again.
+	 */
+	if (s->mtu > mtu ||
+		(s->mtu < s->asked_mtu && s->asked_mtu <= mtu && s->host_mtu > NETVSC_DEFAULT_MTU))
+		mtu = s->mtu;
 	port->limits = (struct netvsc_limits){
 		.nvsp_version = s->nvsp_version,
-		.mtu = s->mtu,
+		.mtu = mtu,
 		.max_queues = s->max_queues,
 		.reta_size = s->reta_size,
 		.rss_caps = s->rss_caps,
@@ -165,13 +194,13 @@ attach_tell(struct netvsc_port *port)
 
 /* Steps that need answers; the primary channel is open. */
 static int
-attach_ladder(struct netvsc_port *port, unsigned int channels, uint32_t mtu)
+attach_ladder(struct netvsc_port *port, unsigned int channels)
 {
 	int rc;
 
 	rc = netvsc_nvsp_init(port);
 	if (rc == 0)
-		rc = netvsc_nvsp_configure(port, mtu);
+		rc = netvsc_nvsp_configure(port);
 	if (rc == 0)
 		rc = netvsc_nvsp_buffers(port);
 	if (rc == 0)
@@ -190,7 +219,7 @@ attach_ladder(struct netvsc_port *port, unsigned int channels, uint32_t mtu)
 	if (rc == 0)
 		rc = attach_user_mac(port);
 	if (rc == 0)
-		rc = attach_mtu(port, mtu);
+		rc = attach_mtu(port);
 	if (rc != 0)
 		return rc;
 	rc = netvsc_offload_attach(port);
@@ -219,18 +248,21 @@ netvsc_attach(struct netvsc_port *port, unsigned int channels, uint32_t mtu)
 	atomic_fetch_and(&port->state, ~NETVSC_STATE_BROKEN);
 	attach_forget(port);
 	netvsc_rx_pool_free(&port->done_pool);
+	port->session.asked_mtu = mtu;
 	rc = netvsc_channel_open(port, 0);
 	if (rc != 0) {
 		NETVSC_LOG(ERR, port, "cannot open the primary channel: %s", strerror(-rc));
+		attach_forget(port);
 		return rc;
 	}
-	rc = attach_ladder(port, channels, mtu);
+	rc = attach_ladder(port, channels);
 	port->session.attached = true;
 	if (rc == 0) {
 		attach_tell(port);
 		return 0;
 	}
-	NETVSC_LOG(ERR, port, "bring-up failed: %s", strerror(-rc));
+	if (rc != -E2BIG)
+		NETVSC_LOG(ERR, port, "bring-up failed: %s", strerror(-rc));
 	netvsc_detach(port, true);
 	return rc;
 }

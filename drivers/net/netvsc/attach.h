@@ -10,25 +10,40 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct netvsc_port;
-struct rte_ether_addr;
+#include "drivers/net/netvsc/port.h"
 
 /* ---- session.c; no channel is NETVSC_CHANNEL_RUNNING ---- */
 
 /**
- * Have a session with so many channels that takes the device's MTU and sections divided for its
- * queues: the one that is attached, or another one in its place.
- * @return 0; -ENOSPC: the host granted fewer channels; or a negative errno
+ * Have the first session, with one channel, and find out how large an MTU the host allows:
+ * limits.mtu. That can take several sessions.
  */
-int netvsc_session_want(struct netvsc_port *port, unsigned int channels);
-/** Have another session, as after probe. */
+int netvsc_session_first(struct netvsc_port *port);
+/**
+ * Have a session with so many channels for this MTU, with sections divided for the device's queues:
+ * the one that is attached, or another one in its place.
+ * @return 0; -ENOSPC: the host granted fewer channels; -EINVAL: it does not allow the MTU; or a
+ *         negative errno. Unless 0 there may be no session, or one with less than what was wanted
+ */
+int netvsc_session_want(struct netvsc_port *port, unsigned int channels, uint32_t mtu);
+/** What a host is asked for so that frames of @p mtu pass: none honours less than 1500. */
+static inline uint32_t
+netvsc_session_mtu(uint32_t mtu)
+{
+	return mtu > NETVSC_DEFAULT_MTU ? mtu : NETVSC_DEFAULT_MTU;
+}
+/** Have another session, with one channel. */
 int netvsc_session_renew(struct netvsc_port *port);
 /** Have none. @return 0, or why the host was not fenced off: nothing in flight may be touched */
 int netvsc_session_end(struct netvsc_port *port);
 
 /* ---- attach.c ---- */
 
-/** Bring the device up: NVSP and RNDIS negotiation with @p channels channels. */
+/**
+ * Bring the device up: NVSP and RNDIS negotiation with @p channels channels.
+ * @return 0; -E2BIG: the host has no receive sections for an @p mtu of more than 1500, which is not
+ *         said; or a negative errno
+ */
 int netvsc_attach(struct netvsc_port *port, unsigned int channels, uint32_t mtu);
 /**
  * Ask for subchannels of a session that has none and has not asked yet, and open what is granted;

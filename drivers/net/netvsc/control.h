@@ -79,7 +79,8 @@ int netvsc_set(struct netvsc_port *port, uint32_t oid, const void *in, uint32_t 
 /* ---- nvsp.c: the steps of attaching and detaching ---- */
 
 int netvsc_nvsp_init(struct netvsc_port *port);
-int netvsc_nvsp_configure(struct netvsc_port *port, uint32_t mtu);
+int netvsc_nvsp_configure(struct netvsc_port *port);
+/** @return 0; -E2BIG: no receive sections for an MTU of more than 1500; or a negative errno */
 int netvsc_nvsp_buffers(struct netvsc_port *port);
 /** @param granted 0..want; a host that refuses grants 0 */
 int netvsc_nvsp_subchannels(struct netvsc_port *port, unsigned int want, unsigned int *granted);

@@ -44,7 +44,7 @@ netvsc_configure(struct rte_eth_dev *eth)
 	if (rc != 0)
 		return rc;
 	netvsc_control_begin(port, &op, &netvsc_op_bring_up);
-	rc = netvsc_session_want(port, RTE_MAX(channels, 1u));
+	rc = netvsc_session_want(port, RTE_MAX(channels, 1u), data->mtu);
 	if (rc == 0)
 		netvsc_rss_default(port);
 	netvsc_control_end(port, &op);
@@ -81,41 +81,59 @@ port_quiet(struct netvsc_port *port)
 		netvsc_channel_set(port->channels[i], NETVSC_CHANNEL_OPEN);
 }
 
+int
+netvsc_port_up(struct netvsc_port *port)
+{
+	struct rte_eth_dev_data *data = port->eth->data;
+	uint16_t q;
+	int rc;
+
+	netvsc_queues_link(port);
+	for (q = 0; q < data->nb_rx_queues; q++)
+		netvsc_rxq_apply(data->rx_queues[q]);
+	rc = netvsc_offload_apply(port);
+	if (rc == 0)
+		rc = netvsc_rss_apply(port);
+	if (rc == 0) {
+		rc = netvsc_query_link(port);
+		rc = rc == -EIO ? 0 : rc; /* as when it was attached: the host does not say */
+	}
+	if (rc == 0) {
+		atomic_fetch_or(&port->state, NETVSC_STATE_RUNNING);
+		rc = netvsc_set_filter(port, netvsc_filter_of(port));
+	}
+	if (rc != 0) {
+		atomic_fetch_and(&port->state, ~NETVSC_STATE_RUNNING);
+		netvsc_queues_unlink(port);
+	}
+	return rc;
+}
+
 static int
 netvsc_start(struct rte_eth_dev *eth)
 {
 	struct netvsc_port *port = netvsc_port_of(eth);
 	struct rte_eth_dev_data *data = eth->data;
-	unsigned int q, channels = RTE_MAX(data->nb_rx_queues, data->nb_tx_queues);
+	unsigned int channels = RTE_MAX(data->nb_rx_queues, data->nb_tx_queues);
 	struct hpbus_op op;
 	int rc;
 
 	netvsc_control_begin(port, &op, &netvsc_op_bring_up);
+	atomic_fetch_and(&port->state, ~NETVSC_STATE_LINK_DOWN);
 	rc = netvsc_check_queues(port);
 	if (rc == 0)
-		rc = netvsc_session_want(port, RTE_MAX(channels, 1u));
-	if (rc == 0) {
-		netvsc_queues_begin(port);
-		rc = netvsc_offload_apply(port);
-	}
-	for (q = 0; rc == 0 && q < data->nb_rx_queues; q++)
-		netvsc_rxq_apply(data->rx_queues[q]);
-	if (rc == 0)
-		rc = netvsc_rss_apply(port);
-	if (rc == 0)
-		rc = netvsc_query_link(port);
+		rc = netvsc_session_want(port, RTE_MAX(channels, 1u), data->mtu);
 	if (rc == 0)
 		rc = netvsc_intr_start(port);
 	if (rc == 0) {
-		atomic_fetch_or(&port->state, NETVSC_STATE_RUNNING);
-		rc = netvsc_set_filter(port, netvsc_filter_of(data));
+		netvsc_queues_begin(port);
+		rc = netvsc_port_up(port);
 	}
 	if (rc == 0) {
 		netvsc_queues_run(port);
 		netvsc_link_update(eth, 0);
 		netvsc_set_bursts(eth, true);
 	} else {
-		atomic_fetch_and(&port->state, ~NETVSC_STATE_RUNNING);
 		netvsc_queues_end(port);
 		netvsc_intr_stop(port);
 		NETVSC_LOG(ERR, port, "cannot start: %s", strerror(-rc));
@@ -168,6 +186,16 @@ port_drain(struct netvsc_port *port)
 	}
 }
 
+void
+netvsc_port_down(struct netvsc_port *port)
+{
+	if (port->session.attached && netvsc_set_filter(port, 0) != 0 &&
+		!atomic_load(&port->bus->gone))
+		NETVSC_LOG(WARNING, port, "the host did not take filter 0");
+	port_drain(port);
+	netvsc_queues_unlink(port);
+}
+
 /* Within an operation. */
 static void
 port_stop(struct netvsc_port *port)
@@ -181,13 +209,10 @@ port_stop(struct netvsc_port *port)
 	/* From here the queues are quiet: no burst is inside, and none that comes goes on. */
 	port_quiet(port);
 	netvsc_intr_stop(port);
-	if (port->session.attached && netvsc_set_filter(port, 0) != 0 &&
-		!atomic_load(&port->bus->gone))
-		NETVSC_LOG(WARNING, port, "the host did not take filter 0");
-	port_drain(port);
-	netvsc_queues_end(port);
+	netvsc_port_down(port);
 	for (q = 0; q < data->nb_rx_queues; q++)
 		netvsc_rx_give_back(data->rx_queues[q]);
+	netvsc_queues_end(port);
 	netvsc_link_update(eth, 0);
 }
 
@@ -309,6 +334,9 @@ const struct eth_dev_ops netvsc_ops = {
 	.promiscuous_disable = netvsc_promiscuous_disable,
 	.allmulticast_enable = netvsc_allmulticast_enable,
 	.allmulticast_disable = netvsc_allmulticast_disable,
+	.set_mc_addr_list = netvsc_set_mc_addr_list,
+	.dev_set_link_up = netvsc_set_link_up,
+	.dev_set_link_down = netvsc_set_link_down,
 	.mac_addr_set = netvsc_mac_addr_set,
 	.mtu_set = netvsc_mtu_set,
 	.vlan_offload_set = netvsc_vlan_offload_set,
@@ -341,5 +369,6 @@ const struct eth_dev_ops netvsc_ops = {
 	.rss_hash_update = netvsc_rss_hash_update,
 	.rss_hash_conf_get = netvsc_rss_hash_conf_get,
 	.fw_version_get = netvsc_fw_version,
+	.get_reg = netvsc_get_reg,
 	.eth_dev_priv_dump = netvsc_priv_dump,
 };

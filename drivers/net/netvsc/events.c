@@ -39,7 +39,7 @@ netvsc_link_update(struct rte_eth_dev *eth, int wait)
 	struct netvsc_port *port = netvsc_port_of(eth);
 	bool running = atomic_load(&port->state) == NETVSC_STATE_RUNNING;
 	uint64_t mbps = atomic_load(&port->link.speed) / 10000;
-	struct rte_eth_link link;
+	struct rte_eth_link link, before;
 
 	memset(&link, 0, sizeof(link));
 	link.link_duplex = RTE_ETH_LINK_FULL_DUPLEX;
@@ -48,7 +48,11 @@ netvsc_link_update(struct rte_eth_dev *eth, int wait)
 		running && atomic_load(&port->link.up) ? RTE_ETH_LINK_UP : RTE_ETH_LINK_DOWN;
 	link.link_speed = mbps == 0 ? RTE_ETH_SPEED_NUM_UNKNOWN : (uint32_t)mbps;
 	netvsc_compat_link(&link);
-	return rte_eth_linkstatus_set(eth, &link);
+	rte_eth_linkstatus_get(eth, &before);
+	/* ethdev compares up and down only, and another speed is news, too (pitfall K3). */
+	if (rte_eth_linkstatus_set(eth, &link) == 0)
+		return 0;
+	return before.link_speed != link.link_speed ? 0 : -1;
 }
 
 static void

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Ethdev operations that look at a port or set one value (spec/dpdk-driver-api.md §6, §7).
+ * Ethdev operations that look at a port (spec/dpdk-driver-api.md §6, §7).
  */
 #include <errno.h>
 #include <string.h>
@@ -13,16 +13,6 @@
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/rx.h"
 #include "drivers/net/netvsc/tx.h"
-
-uint32_t
-netvsc_filter_of(const struct rte_eth_dev_data *data)
-{
-	/* One function decides from all flags (pitfall N14). */
-	if (data->promiscuous)
-		return RNDIS_FILTER_PROMISCUOUS;
-	return RNDIS_FILTER_DIRECTED | RNDIS_FILTER_BROADCAST |
-	       (data->all_multicast ? RNDIS_FILTER_ALL_MULTICAST : 0);
-}
 
 int
 netvsc_infos_get(struct rte_eth_dev *eth, struct rte_eth_dev_info *info)
@@ -67,102 +57,6 @@ netvsc_infos_get(struct rte_eth_dev *eth, struct rte_eth_dev_info *info)
 	}
 	netvsc_compat_info(info);
 	return 0;
-}
-
-static int
-port_refilter(struct rte_eth_dev *eth, uint32_t filter)
-{
-	struct netvsc_port *port = netvsc_port_of(eth);
-	struct hpbus_op op;
-	int rc = 0;
-
-	netvsc_control_begin(port, &op, &netvsc_op_setting);
-	if (eth->data->dev_started && port->session.attached && filter != port->session.filter)
-		rc = netvsc_set_filter(port, filter);
-	if (rc != 0)
-		NETVSC_LOG(ERR, port, "the host did not take packet filter %#x: %s", filter,
-			strerror(-rc));
-	netvsc_control_end(port, &op);
-	return rc;
-}
-
-/* ethdev stores the new flag before or after the call by version: say which one is meant. */
-static int
-port_refilter_with(struct rte_eth_dev *eth, bool promiscuous, bool all_multicast)
-{
-	struct rte_eth_dev_data want = {
-		.promiscuous = promiscuous,
-		.all_multicast = all_multicast,
-	};
-
-	return port_refilter(eth, netvsc_filter_of(&want));
-}
-
-int
-netvsc_promiscuous_enable(struct rte_eth_dev *eth)
-{
-	return port_refilter_with(eth, true, eth->data->all_multicast);
-}
-
-int
-netvsc_promiscuous_disable(struct rte_eth_dev *eth)
-{
-	return port_refilter_with(eth, false, eth->data->all_multicast);
-}
-
-int
-netvsc_allmulticast_enable(struct rte_eth_dev *eth)
-{
-	return port_refilter_with(eth, eth->data->promiscuous, true);
-}
-
-int
-netvsc_allmulticast_disable(struct rte_eth_dev *eth)
-{
-	return port_refilter_with(eth, eth->data->promiscuous, false);
-}
-
-int
-netvsc_mac_addr_set(struct rte_eth_dev *eth, struct rte_ether_addr *mac)
-{
-	struct netvsc_port *port = netvsc_port_of(eth);
-	struct hpbus_op op;
-	int rc = 0;
-
-	netvsc_control_begin(port, &op, &netvsc_op_setting);
-	/* ethdev sets the one there is at every start. */
-	if (!rte_is_same_ether_addr(mac, &port->session.mac)) {
-		rc = netvsc_set_mac(port, mac);
-		if (rc == 0) {
-			port->config.mac = *mac;
-			port->config.mac_user = true;
-		}
-	}
-	if (rc == -EIO)
-		NETVSC_LOG(ERR, port,
-			"the host refused the new MAC address; does the virtual "
-			"switch allow MAC spoofing?");
-	else if (rc != 0)
-		NETVSC_LOG(ERR, port, "cannot set the MAC address: %s%s", strerror(-rc),
-			rc == -ENOTSUP	  ? "; this host has no way to"
-			: rc == -ENODEV	  ? "; the device is gone, close the port"
-			: rc == -ENOTCONN ? "; reset the port (rte_eth_dev_reset)"
-					  : "");
-	netvsc_control_end(port, &op);
-	return rc;
-}
-
-int
-netvsc_mtu_set(struct rte_eth_dev *eth, uint16_t mtu)
-{
-	struct netvsc_port *port = netvsc_port_of(eth);
-
-	/* ethdev has checked the limits of dev_info; what the host sends is never longer. */
-	if (mtu > port->limits.mtu) {
-		NETVSC_LOG(ERR, port, "MTU %u: the host allows %u", mtu, port->limits.mtu);
-		return -EINVAL;
-	}
-	return netvsc_check_pools(port, mtu);
 }
 
 int

@@ -30,7 +30,7 @@ netvsc_nvsp_init(struct netvsc_port *port)
 }
 
 int
-netvsc_nvsp_configure(struct netvsc_port *port, uint32_t mtu)
+netvsc_nvsp_configure(struct netvsc_port *port)
 {
 	uint64_t caps = NVSP_CAP_8021Q;
 	struct nvsp_message msg;
@@ -43,7 +43,7 @@ netvsc_nvsp_configure(struct netvsc_port *port, uint32_t mtu)
 	if (port->session.nvsp_version >= NVSP_VERSION_61)
 		caps |= NVSP_CAP_RSC;
 	if (port->session.nvsp_version >= NVSP_VERSION_2) {
-		nvsp_build_ndis_config(&msg, mtu, caps);
+		nvsp_build_ndis_config(&msg, port->session.asked_mtu, caps);
 		rc = netvsc_nvsp_post(port, &msg);
 	}
 	if (rc == 0) {
@@ -68,6 +68,8 @@ netvsc_nvsp_buffers(struct netvsc_port *port)
 		return rc;
 	port->session.recv_connected = rq->answer.recv_buf_complete.status == NVSP_STATUS_SUCCESS;
 	rc = nvsp_check_recv_buf_complete(&rq->answer, (uint32_t)bus->recv.len);
+	if (rc != 0 && port->session.asked_mtu > NETVSC_DEFAULT_MTU)
+		return -E2BIG;
 	if (rc != 0) {
 		if (!port->session.recv_connected && port->session.nvsp_version <= NVSP_VERSION_2 &&
 			bus->recv.len > NVSP_MAX_RECV_BUF_LEGACY)

@@ -24,30 +24,66 @@ struct netvsc_port;
 extern const struct eth_dev_ops netvsc_ops;
 /** What the bursts of the port run into: ours, or functions that do nothing. */
 void netvsc_set_bursts(struct rte_eth_dev *eth, bool on);
+/**
+ * The session carries frames, as everything is configured; no channel runs yet. Control side.
+ * @return 0 or a negative errno: it does not
+ */
+int netvsc_port_up(struct netvsc_port *port);
+/**
+ * It does not any more: no channel runs, the host delivers nothing, what was in flight has come
+ * back, or the session is over.
+ */
+void netvsc_port_down(struct netvsc_port *port);
 /** Free what belongs to a port, which is not attached; not the structure itself. */
 void netvsc_port_free(struct netvsc_port *port);
 
-/* ---- info.c: ethdev operations that look or set one value ---- */
+/* ---- info.c: ethdev operations that look ---- */
 
-/** Packet filter for the promiscuous and all-multicast flags of a port. */
-uint32_t netvsc_filter_of(const struct rte_eth_dev_data *data);
 int netvsc_infos_get(struct rte_eth_dev *eth, struct rte_eth_dev_info *info);
+int netvsc_burst_mode(struct rte_eth_dev *eth, uint16_t queue, struct rte_eth_burst_mode *mode);
+int netvsc_fw_version(struct rte_eth_dev *eth, char *text, size_t size);
+
+/* ---- settings.c ---- */
+
+/** Packet filter of a port that is started, for all that is set. */
+uint32_t netvsc_filter_of(const struct netvsc_port *port);
 int netvsc_promiscuous_enable(struct rte_eth_dev *eth);
 int netvsc_promiscuous_disable(struct rte_eth_dev *eth);
 int netvsc_allmulticast_enable(struct rte_eth_dev *eth);
 int netvsc_allmulticast_disable(struct rte_eth_dev *eth);
+/** More comes than was asked for: all multicast, unless the list is empty. */
+int netvsc_set_mc_addr_list(struct rte_eth_dev *eth, struct rte_ether_addr *list, uint32_t n);
+/** Until the port is started again. */
+int netvsc_set_link_down(struct rte_eth_dev *eth);
+int netvsc_set_link_up(struct rte_eth_dev *eth);
 int netvsc_mac_addr_set(struct rte_eth_dev *eth, struct rte_ether_addr *mac);
+
+/* ---- regs.c ---- */
+
+/** Registers (doc/guide.md): what people who look at a hang want to know, as 32-bit words. */
+int netvsc_get_reg(struct rte_eth_dev *eth, struct rte_dev_reg_info *info);
+
+/* ---- mtu.c ---- */
+
+/**
+ * Change the MTU, stopped or started: with a session for another size of frames where that is
+ * needed. What is configured stays; if the host does not allow it, the port goes on with the one
+ * that it has.
+ */
 int netvsc_mtu_set(struct rte_eth_dev *eth, uint16_t mtu);
-int netvsc_fw_version(struct rte_eth_dev *eth, char *text, size_t size);
 
 /* ---- queue_run.c: queues start and stop ---- */
 
 /** The port starts: all queues do that are not deferred. Their states, before the host is told. */
 void netvsc_queues_begin(struct netvsc_port *port);
+/** The port stops, or did not start: no queue is started. */
+void netvsc_queues_end(struct netvsc_port *port);
+/** Sends of the queues that are started can complete. */
+void netvsc_queues_link(struct netvsc_port *port);
+/** No send can complete any more: the queues may be released. */
+void netvsc_queues_unlink(struct netvsc_port *port);
 /** Bursts may come to the queues that are started. */
 void netvsc_queues_run(struct netvsc_port *port);
-/** The port stops, or did not start: no queue is started, and no send can complete any more. */
-void netvsc_queues_end(struct netvsc_port *port);
 int netvsc_rx_queue_start(struct rte_eth_dev *eth, uint16_t queue);
 int netvsc_rx_queue_stop(struct rte_eth_dev *eth, uint16_t queue);
 int netvsc_tx_queue_start(struct rte_eth_dev *eth, uint16_t queue);

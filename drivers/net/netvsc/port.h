@@ -44,14 +44,16 @@ extern int netvsc_logtype;
 			RTE_FMT_TAIL(__VA_ARGS__, )))
 
 #define NETVSC_DEFAULT_MTU 1500u
+#define NETVSC_MAX_MTU	   9216u /**< that a host is asked for; none is known to have more */
 #define NETVSC_UNDIVIDED   UINT32_MAX
 #define NETVSC_RETA_MAX	   NDIS_RSS_TABLE_MAX
 #define NETVSC_RSS_KEY_LEN 40u
 
 /** Bits of netvsc_port.state, an early exit for bursts; netvsc_channel.state decides. */
-#define NETVSC_STATE_RUNNING 0x1u
-#define NETVSC_STATE_GONE    0x2u /**< the host or the device went away */
-#define NETVSC_STATE_BROKEN  0x4u /**< the host broke the protocol; needs reset */
+#define NETVSC_STATE_RUNNING   0x1u
+#define NETVSC_STATE_GONE      0x2u /**< the host or the device went away */
+#define NETVSC_STATE_BROKEN    0x4u /**< the host broke the protocol; needs reset */
+#define NETVSC_STATE_LINK_DOWN 0x8u /**< the application has taken the link down */
 
 /** Bits of netvsc_port.events: set anywhere, handled by the housekeeping alarm. */
 #define NETVSC_EVENT_LINK  0x1u
@@ -75,6 +77,7 @@ struct netvsc_rss {
 struct netvsc_config {
 	bool mac_user; /**< the application has set the address: */
 	struct rte_ether_addr mac;
+	uint32_t n_multicast; /**< addresses in its multicast list */
 	struct netvsc_rss rss;
 	uint32_t ptypes; /**< RTE_PTYPE_*_MASK: packet types are told of these layers */
 
@@ -93,10 +96,12 @@ struct netvsc_session {
 	struct rte_ether_addr mac;	   /**< that the host knows the port by */
 	uint32_t recv_section, recv_count; /**< bytes of a section, sections */
 	uint32_t send_section, send_count;
-	uint32_t max_messages;	 /**< RNDIS messages per send */
-	uint32_t max_transfer;	 /**< bytes of RNDIS per send */
-	uint32_t alignment;	 /**< of messages in one send */
-	uint32_t asked_mtu, mtu; /**< what we asked for, and what the host allows of it */
+	uint32_t max_messages; /**< RNDIS messages per send */
+	uint32_t max_transfer; /**< bytes of RNDIS per send */
+	uint32_t alignment;    /**< of messages in one send */
+	uint32_t asked_mtu;    /**< IP MTU that we asked for */
+	uint32_t host_mtu;     /**< ... that the host allows of it, 0: it does not say */
+	uint32_t mtu;	       /**< ... of which frames can be sent, too */
 	uint32_t max_queues;
 	uint32_t n_channels;	/**< open, including the primary */
 	bool subchannels_asked; /**< which a session does once (spec/nvsp.md §8) */
@@ -114,7 +119,7 @@ extern const struct netvsc_session netvsc_session_none;
 /** What dev_info tells, attached or not: what the last session that came up had. */
 struct netvsc_limits {
 	uint32_t nvsp_version;
-	uint32_t mtu;
+	uint32_t mtu; /**< largest that any session was seen to have */
 	uint32_t max_queues;
 	uint32_t reta_size;
 	uint32_t rss_caps;

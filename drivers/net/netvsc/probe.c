@@ -85,7 +85,7 @@ port_bring_up(struct netvsc_port *port, struct rte_eth_dev *eth, struct hpbus_de
 	eth->data->numa_node = hpbus_device_node(bus);
 	rc = port_init(port, eth, bus);
 	if (rc == 0)
-		rc = netvsc_attach(port, 1, NETVSC_DEFAULT_MTU);
+		rc = netvsc_session_first(port);
 	if (rc != 0)
 		goto close;
 	eth->data->mac_addrs = rte_calloc("netvsc_mac", 1, sizeof(*eth->data->mac_addrs), 0);

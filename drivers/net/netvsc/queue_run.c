@@ -71,15 +71,34 @@ netvsc_queues_begin(struct netvsc_port *port)
 								      : RTE_ETH_QUEUE_STATE_STARTED;
 	}
 	for (q = 0; q < data->nb_tx_queues; q++) {
-		struct netvsc_txq *txq = data->tx_queues[q];
+		const struct netvsc_txq *txq = data->tx_queues[q];
 
-		if (txq->conf.tx_deferred_start) {
-			data->tx_queue_state[q] = RTE_ETH_QUEUE_STATE_STOPPED;
-			continue;
-		}
-		data->tx_queue_state[q] = RTE_ETH_QUEUE_STATE_STARTED;
-		queue_begin_sends(txq);
+		data->tx_queue_state[q] = txq->conf.tx_deferred_start ? RTE_ETH_QUEUE_STATE_STOPPED
+								      : RTE_ETH_QUEUE_STATE_STARTED;
 	}
+}
+
+void
+netvsc_queues_end(struct netvsc_port *port)
+{
+	struct rte_eth_dev_data *data = port->eth->data;
+	uint16_t q;
+
+	for (q = 0; q < data->nb_rx_queues; q++)
+		data->rx_queue_state[q] = RTE_ETH_QUEUE_STATE_STOPPED;
+	for (q = 0; q < data->nb_tx_queues; q++)
+		data->tx_queue_state[q] = RTE_ETH_QUEUE_STATE_STOPPED;
+}
+
+void
+netvsc_queues_link(struct netvsc_port *port)
+{
+	const struct rte_eth_dev_data *data = port->eth->data;
+	uint16_t q;
+
+	for (q = 0; q < data->nb_tx_queues; q++)
+		if (tx_started(data, q))
+			queue_begin_sends(data->tx_queues[q]);
 }
 
 void
@@ -92,17 +111,14 @@ netvsc_queues_run(struct netvsc_port *port)
 }
 
 void
-netvsc_queues_end(struct netvsc_port *port)
+netvsc_queues_unlink(struct netvsc_port *port)
 {
-	struct rte_eth_dev_data *data = port->eth->data;
+	const struct rte_eth_dev_data *data = port->eth->data;
 	uint16_t q;
 
-	for (q = 0; q < data->nb_rx_queues; q++)
-		data->rx_queue_state[q] = RTE_ETH_QUEUE_STATE_STOPPED;
 	for (q = 0; q < data->nb_tx_queues; q++) {
 		struct netvsc_txq *txq = data->tx_queues[q];
 
-		data->tx_queue_state[q] = RTE_ETH_QUEUE_STATE_STOPPED;
 		if (txq != NULL)
 			queue_link_sends(txq->ch, NULL);
 	}
@@ -197,7 +213,7 @@ tx_drain(struct netvsc_port *port, struct netvsc_txq *txq)
 		netvsc_tx_reap(txq);
 		/* What a host leaves that is gone or broken comes back when the port stops. */
 		if (netvsc_tx_inflight(txq) == 0 ||
-			atomic_load(&port->state) != NETVSC_STATE_RUNNING)
+			(atomic_load(&port->state) & (NETVSC_STATE_GONE | NETVSC_STATE_BROKEN)))
 			return 0;
 		if (hpbus_op_spent())
 			return -ETIMEDOUT;

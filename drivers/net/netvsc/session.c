@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Which session a port has. A session is replaced as a whole: when it broke, when another number of
- * channels or a larger MTU is asked for, when the application resets the port. Control side;
+ * channels or another MTU is asked for, when the application resets the port. Control side;
  * control_lock is held and the queues are quiet: no channel is NETVSC_CHANNEL_RUNNING, so no burst
  * is inside and none that comes goes on (channel.h).
  */
@@ -11,6 +11,9 @@
 #include "drivers/net/netvsc/ops.h"
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/tx.h"
+
+/* How long the largest MTU of a host is looked for. */
+#define SEARCH_MS 2000
 
 /* Divide the send sections anew; nothing is in flight. */
 static int
@@ -71,63 +74,99 @@ netvsc_session_end(struct netvsc_port *port)
 	return 0;
 }
 
+/* Another session in the place of the one there is. @return as netvsc_attach() */
+static int
+session_replace(struct netvsc_port *port, unsigned int channels, uint32_t mtu)
+{
+	int rc = netvsc_session_end(port);
+
+	return rc != 0 ? rc : netvsc_attach(port, channels, mtu);
+}
+
+int
+netvsc_session_first(struct netvsc_port *port)
+{
+	uint32_t mtu = NVSP_MTU_MAX - NVSP_MTU_HEADER; /* OpenVMM's */
+	uint32_t good = NETVSC_DEFAULT_MTU, bad = mtu + 1;
+	int64_t until = hpbus_now_ms() + SEARCH_MS;
+	int rc;
+
+	rc = netvsc_attach(port, 1, NETVSC_MAX_MTU);
+	if (rc == -E2BIG)
+		rc = netvsc_attach(port, 1, NETVSC_DEFAULT_MTU);
+	if (rc != 0 || port->session.host_mtu != NETVSC_DEFAULT_MTU ||
+		port->session.nvsp_version < NVSP_VERSION_2)
+		return rc;
+	/* A host that does not say what its largest is says whether one is too large. */
+	while (bad - good > 1 && hpbus_now_ms() < until) {
+		rc = session_replace(port, 1, mtu);
+		if (rc == -ENODEV || rc == -ETIMEDOUT)
+			return rc;
+		if (rc != 0 || port->session.host_mtu <= good)
+			bad = mtu;
+		else if ((good = port->session.host_mtu) < mtu)
+			break; /* it does say */
+		mtu = good + (bad - good) / 2;
+	}
+	return port->session.attached ? 0 : netvsc_attach(port, 1, NETVSC_DEFAULT_MTU);
+}
+
 /*
- * Is the session that is attached one with so many channels, or can it become one? It may ask for
- * subchannels once; a port that broke while nobody used it is brought up anew.
+ * Is the session that there is one that is wanted, or can it become one? It may ask for subchannels
+ * once; a port that broke while nobody used it is brought up anew.
  */
 static bool
-session_keeps(struct netvsc_port *port, unsigned int channels, uint32_t mtu)
+session_does(struct netvsc_port *port, unsigned int channels, uint32_t mtu)
 {
 	const struct netvsc_session *s = &port->session;
 
-	if (!s->attached || (atomic_load(&port->state) & NETVSC_STATE_BROKEN) || s->asked_mtu < mtu)
+	if (!s->attached || (atomic_load(&port->state) & NETVSC_STATE_BROKEN) ||
+		s->asked_mtu != netvsc_session_mtu(mtu))
 		return false;
 	if (s->n_channels >= channels)
 		return true;
 	return !s->subchannels_asked && netvsc_attach_subchannels(port, channels) == 0;
 }
 
-/* What the host grants is all that there is. */
-static int
-session_check_channels(struct netvsc_port *port, unsigned int channels)
-{
-	uint32_t has = port->session.n_channels;
-
-	if (has >= channels)
-		return 0;
-	NETVSC_LOG(ERR, port,
-		"the host granted %u of the %u channels asked for; configure at most %u queues",
-		has, channels, has);
-	port->limits.max_queues = port->session.max_queues = has;
-	return -ENOSPC;
-}
-
 int
-netvsc_session_want(struct netvsc_port *port, unsigned int channels)
+netvsc_session_want(struct netvsc_port *port, unsigned int channels, uint32_t mtu)
 {
 	struct rte_eth_dev_data *data = port->eth->data;
-	uint32_t mtu = RTE_MAX((uint32_t)data->mtu, NETVSC_DEFAULT_MTU);
-	uint32_t state = atomic_load(&port->state);
 	int rc = 0;
 
-	if (state & NETVSC_STATE_GONE) {
+	if (atomic_load(&port->state) & NETVSC_STATE_GONE) {
 		NETVSC_LOG(ERR, port, "the device is gone; close the port and detach it");
 		return -ENODEV;
 	}
-	if (session_keeps(port, channels, mtu)) {
-		if (port->section_queues != data->nb_tx_queues)
-			rc = session_divide(port, data->nb_tx_queues);
-		return rc == 0 ? session_check_channels(port, channels) : rc;
+	if (!session_does(port, channels, mtu)) {
+		rc = session_replace(port, channels, netvsc_session_mtu(mtu));
+		port->section_queues = NETVSC_UNDIVIDED;
 	}
-	rc = netvsc_session_end(port);
-	if (rc == 0)
-		rc = netvsc_attach(port, channels, mtu);
-	/* In every case: the sections of the send buffer may have another size and number now. */
-	if (rc == 0)
+	if (rc == -E2BIG) {
+		NETVSC_LOG(ERR, port,
+			"MTU %u: the host does not divide the receive buffer of %zu KiB into sections "
+			"of that size",
+			mtu, port->bus->recv.len >> 10);
+		return -EINVAL;
+	}
+	/* The sections of the send buffer may have another size and number now. */
+	if (rc == 0 && port->section_queues != data->nb_tx_queues)
 		rc = session_divide(port, data->nb_tx_queues);
 	if (rc != 0)
 		return rc;
-	return session_check_channels(port, channels);
+	if (port->session.mtu < mtu) {
+		NETVSC_LOG(ERR, port, "MTU %u: the host allows %u", mtu, port->session.mtu);
+		return -EINVAL;
+	}
+	if (port->session.n_channels < channels) {
+		NETVSC_LOG(ERR, port,
+			"the host granted %u of the %u channels asked for; configure at most %u "
+			"queues",
+			port->session.n_channels, channels, port->session.n_channels);
+		port->limits.max_queues = port->session.max_queues = port->session.n_channels;
+		return -ENOSPC;
+	}
+	return 0;
 }
 
 int
@@ -135,9 +174,7 @@ netvsc_session_renew(struct netvsc_port *port)
 {
 	int rc;
 
-	rc = netvsc_session_end(port);
-	if (rc == 0)
-		rc = netvsc_attach(port, 1, NETVSC_DEFAULT_MTU);
+	rc = session_replace(port, 1, NETVSC_DEFAULT_MTU);
 	if (rc == 0)
 		rc = session_divide(port, port->eth->data->nb_tx_queues);
 	return rc;

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Another MTU (pitfalls section 9). The host cuts the receive buffer by what it was asked for when
+ * the session was attached, so that another MTU is another session: the same teardown and bring-up
+ * as at configure, onto which what the application wants is replayed. While the port is started its
+ * queues stay with the application, whose polls find nothing until the new session runs.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "drivers/net/netvsc/attach.h"
+#include "drivers/net/netvsc/channel.h"
+#include "drivers/net/netvsc/control.h"
+#include "drivers/net/netvsc/ops.h"
+#include "drivers/net/netvsc/port.h"
+
+/* A session for this MTU, which carries frames if the port is started. */
+static int
+mtu_have(struct netvsc_port *port, uint32_t mtu)
+{
+	const struct rte_eth_dev_data *data = port->eth->data;
+	unsigned int channels = RTE_MAX(data->nb_rx_queues, data->nb_tx_queues);
+	int rc;
+
+	rc = netvsc_session_want(port, RTE_MAX(channels, 1u), mtu);
+	return rc == 0 && data->dev_started ? netvsc_port_up(port) : rc;
+}
+
+/* Have another MTU, or the one that there was, or (@lost) none: then nothing helps but a reset. */
+static int
+mtu_have_or_keep(struct netvsc_port *port, uint32_t mtu, bool *lost)
+{
+	const uint32_t old = port->eth->data->mtu;
+	int rc = mtu_have(port, mtu);
+
+	*lost = rc != 0 && mtu_have(port, old) != 0;
+	if (rc != 0 && !*lost)
+		NETVSC_LOG(ERR, port, "MTU %u cannot be had (%s): it stays %u", mtu, strerror(-rc),
+			old);
+	return rc;
+}
+
+/* The queues stay as they are, and what they belong to changes. */
+static int
+mtu_change_started(struct netvsc_port *port, uint32_t mtu)
+{
+	unsigned int i;
+	bool lost;
+	int rc;
+
+	atomic_fetch_and(&port->state, ~NETVSC_STATE_RUNNING);
+	for (i = 0; i < port->session.n_channels; i++)
+		netvsc_channel_set(port->channels[i], NETVSC_CHANNEL_OPEN);
+	netvsc_port_down(port);
+	rc = mtu_have_or_keep(port, mtu, &lost);
+	if (!lost)
+		netvsc_queues_run(port);
+	netvsc_intr_wake(port); /* who armed the ring that was */
+	if (lost)
+		netvsc_port_broken(port, "the port did not come up again with another MTU");
+	else /* whatever the other session met with */
+		atomic_fetch_and(&port->events, ~NETVSC_EVENT_RESET);
+	/* What the link is by now was asked for, and may be news. */
+	atomic_fetch_or(&port->events, NETVSC_EVENT_LINK);
+	return rc;
+}
+
+/* Within an operation. */
+static int
+mtu_change(struct netvsc_port *port, uint32_t mtu)
+{
+	uint32_t state = atomic_load(&port->state);
+	bool lost;
+
+	if (state & NETVSC_STATE_GONE) {
+		NETVSC_LOG(ERR, port, "the device is gone; close the port and detach it");
+		return -ENODEV;
+	}
+	/* A port that broke or has no session gets one of that size when it is brought up. */
+	if (!port->session.attached || (state & NETVSC_STATE_BROKEN))
+		return 0;
+	return port->eth->data->dev_started ? mtu_change_started(port, mtu)
+					    : mtu_have_or_keep(port, mtu, &lost);
+}
+
+int
+netvsc_mtu_set(struct rte_eth_dev *eth, uint16_t mtu)
+{
+	struct netvsc_port *port = netvsc_port_of(eth);
+	struct hpbus_op op;
+	int rc = 0;
+
+	/* ethdev has checked the limits of dev_info. */
+	if (mtu > port->limits.mtu) {
+		NETVSC_LOG(ERR, port, "MTU %u: the host allows %u", mtu, port->limits.mtu);
+		return -EINVAL;
+	}
+	/* The queues of a stopped port may be set up anew with another pool: it looks at its start.
+	 */
+	if (eth->data->dev_started)
+		rc = netvsc_check_pools(port, mtu);
+	/* Frames of fewer bytes than the host was asked for pass anyway: nobody waits (N13). */
+	if (rc != 0 || netvsc_session_mtu(mtu) == netvsc_session_mtu(eth->data->mtu))
+		return rc;
+	netvsc_control_begin(port, &op, &netvsc_op_bring_up);
+	rc = mtu_change(port, mtu);
+	netvsc_control_end(port, &op);
+	return rc;
+}

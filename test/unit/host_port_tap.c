@@ -1,0 +1,599 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Port tap with virtio-net headers, on a real TAP in a network namespace of the test's own. A
+ * packet socket with headers of its own (PACKET_VNET_HDR) stands for the Linux stack: it hands the
+ * kernel large and unfilled frames, and shows what the kernel got of the guest.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_packet.h>
+#include <linux/if_tun.h>
+#include <linux/virtio_net.h>
+#include <net/ethernet.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "test/unit/host_nic_guest.h"
+
+#define TCP	    6u
+#define UDP	    17u
+#define ETHER	    14u
+#define TCP_BYTES   20u
+#define CSUM_OF_TCP 16u
+#define CSUM_OF_UDP 6u
+#define LARGE	    40000u
+#define FRAME	    (LARGE + 200u)
+
+static const uint8_t stack_mac[6] = {0x02, 0, 0, 0, 0, 0x77};
+
+/* ---- frames ---- */
+
+static void
+put16(uint8_t *p, uint32_t v)
+{
+	p[0] = (uint8_t)(v >> 8);
+	p[1] = (uint8_t)v;
+}
+
+static uint32_t
+get16(const uint8_t *p)
+{
+	return (uint32_t)p[0] << 8 | p[1];
+}
+
+static uint32_t
+sum16(uint32_t sum, const uint8_t *p, uint32_t len)
+{
+	for (uint32_t i = 0; i < len; i++)
+		sum += i % 2 ? p[i] : (uint32_t)p[i] << 8;
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return sum;
+}
+
+struct frame {
+	uint32_t len, l3, l4, proto;
+	bool ipv6;
+	uint8_t data[FRAME];
+};
+
+/* Sum of the pseudo header. */
+static uint32_t
+pseudo(const struct frame *f)
+{
+	uint8_t tail[4] = {0, (uint8_t)f->proto};
+	const uint8_t *ip = f->data + f->l3;
+
+	put16(tail + 2, f->len - f->l4);
+	return sum16(f->ipv6 ? sum16(0, ip + 8, 32) : sum16(0, ip + 12, 8), tail, 4);
+}
+
+static uint8_t *
+csum_field(struct frame *f)
+{
+	return f->data + f->l4 + (f->proto == TCP ? CSUM_OF_TCP : CSUM_OF_UDP);
+}
+
+static void
+fill(struct frame *f)
+{
+	put16(csum_field(f), 0);
+	put16(csum_field(f), ~sum16(pseudo(f), f->data + f->l4, f->len - f->l4));
+}
+
+/* @p payload bytes; the L4 checksum is that of the pseudo header. */
+static void
+make(struct frame *f, const uint8_t dst[6], const uint8_t src[6], bool ipv6, uint32_t proto,
+	uint32_t payload, bool tag)
+{
+	uint32_t header = proto == TCP ? TCP_BYTES : 8, i;
+	uint8_t *ip, *l4;
+
+	memset(f, 0, sizeof(*f));
+	f->ipv6 = ipv6;
+	f->proto = proto;
+	f->l3 = ETHER + (tag ? 4 : 0);
+	f->l4 = f->l3 + (ipv6 ? 40 : 20);
+	f->len = f->l4 + header + payload;
+	memcpy(f->data, dst, 6);
+	memcpy(f->data + 6, src, 6);
+	if (tag)
+		memcpy(f->data + 12, "\x81\x00\x20\x05", 4);
+	put16(f->data + f->l3 - 2, ipv6 ? 0x86dd : 0x0800);
+	ip = f->data + f->l3;
+	if (ipv6) {
+		ip[0] = 0x60;
+		put16(ip + 4, f->len - f->l4);
+		ip[6] = (uint8_t)proto;
+		ip[7] = 64;
+		for (i = 8; i < 40; i++)
+			ip[i] = (uint8_t)(i * 5);
+		ip[8] = ip[24] = 0x20;
+	} else {
+		ip[0] = 0x45;
+		put16(ip + 2, f->len - f->l3);
+		put16(ip + 4, 0x1234);
+		ip[8] = 64;
+		ip[9] = (uint8_t)proto;
+		memcpy(ip + 12, "\x0a\x00\x00\x02\x0a\x00\x00\x01", 8);
+		put16(ip + 10, ~sum16(0, ip, 20));
+	}
+	l4 = f->data + f->l4;
+	memcpy(l4, "\x30\x39\x00\x50", 4);
+	if (proto == TCP) {
+		put16(l4 + 4, 0x0102);
+		l4[12] = 0x50;
+		l4[13] = 0x18; /* ACK, PSH */
+		put16(l4 + 14, 1000);
+	} else {
+		put16(l4 + 4, f->len - f->l4);
+	}
+	for (i = 0; i < payload; i++)
+		l4[header + i] = (uint8_t)(i * 31 + i / 256);
+	put16(csum_field(f), pseudo(f));
+}
+
+/* ---- the stack's side ---- */
+
+struct stack {
+	char name[IFNAMSIZ];
+	int fd;
+};
+
+static void
+interface_up(struct stack *s, const char *name)
+{
+	struct ifreq ifr = {.ifr_flags = IFF_UP};
+	struct sockaddr_ll at = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL)};
+	int on = 1;
+
+	strcpy(s->name, name);
+	strcpy(ifr.ifr_name, name);
+	s->fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, htons(ETH_P_ALL));
+	CU_ASSERT_FATAL(s->fd >= 0);
+	CU_ASSERT_EQUAL(ioctl(s->fd, SIOCSIFFLAGS, &ifr), 0);
+	CU_ASSERT_EQUAL(setsockopt(s->fd, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)), 0);
+	at.sll_ifindex = (int)if_nametoindex(name);
+	CU_ASSERT_EQUAL(bind(s->fd, (struct sockaddr *)&at, sizeof(at)), 0);
+}
+
+static void
+stack_send(struct stack *s, const struct frame *f, uint32_t mss)
+{
+	struct virtio_net_hdr h = {
+		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+		.csum_start = (uint16_t)f->l4,
+		.csum_offset = f->proto == TCP ? CSUM_OF_TCP : CSUM_OF_UDP,
+	};
+	struct iovec iov[2] = {{&h, sizeof(h)}, {(void *)f->data, f->len}};
+
+	if (mss != 0) {
+		h.gso_type = f->ipv6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4;
+		h.gso_size = (uint16_t)mss;
+		h.hdr_len = (uint16_t)(f->l4 + TCP_BYTES);
+	}
+	CU_ASSERT_EQUAL(writev(s->fd, iov, 2), (ssize_t)(sizeof(h) + f->len));
+}
+
+/* The next frame that the guest sent. Returns its bytes, 0: there is none. */
+static uint32_t
+stack_take(struct stack *s, const uint8_t guest_mac[6], struct virtio_net_hdr *h, uint8_t *data)
+{
+	struct sockaddr_ll from;
+	struct iovec iov[2] = {{h, sizeof(*h)}, {data, FRAME}};
+	struct msghdr msg = {.msg_name = &from, .msg_iov = iov, .msg_iovlen = 2};
+	ssize_t n;
+
+	do {
+		msg.msg_namelen = sizeof(from);
+		n = recvmsg(s->fd, &msg, 0);
+		if (n < (ssize_t)sizeof(*h))
+			return 0;
+	} while (from.sll_pkttype == PACKET_OUTGOING || memcmp(data + 6, guest_mac, 6) != 0);
+	return (uint32_t)n - sizeof(*h);
+}
+
+/* ---- both ---- */
+
+struct rig {
+	struct guest g;
+	struct host_port *tap;
+	struct stack stack;
+	struct frame f, want;
+	uint32_t packet, range; /* what guest_frame() looks at */
+};
+
+static struct host_port *
+tap_open(const char *spec)
+{
+	static const uint8_t mac[6] = {0x00, 0x15, 0x5d, 0x48, 0x00, 0x01};
+	struct host_port *port = NULL;
+	char why[256] = "";
+
+	if (host_port_open(spec, mac, &port, why, sizeof(why)) != 0)
+		printf("%s: %s\n", spec, why);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(port);
+	return port;
+}
+
+static void
+rig_start(struct rig *r, uint32_t offloads)
+{
+	static const char nic[] = "recv=2M,send=256K,channels=4";
+
+	r->tap = tap_open("tap:hpt0,vnet=on");
+	interface_up(&r->stack, "hpt0");
+	guest_start_port(&r->g, nic, 16, r->tap);
+	guest_up(&r->g, RNDIS_FILTER_DIRECTED);
+	if (offloads != 0)
+		guest_offloads(&r->g, offloads);
+}
+
+static void
+rig_stop(struct rig *r)
+{
+	guest_stop(&r->g); /* and its port */
+	close(r->stack.fd);
+}
+
+/* Let the NIC take what the kernel has for it. */
+static void
+rig_poll(struct rig *r)
+{
+	struct pollfd readable = {.fd = host_nic_port_fd(r->g.nic), .events = POLLIN};
+
+	CU_ASSERT_EQUAL(poll(&readable, 1, 5000), 1);
+	guest_poll(&r->g);
+	r->packet = r->range = 0;
+}
+
+/* The next data frame of the last poll, parsed; NULL after the last. */
+static const uint8_t *
+guest_frame(struct rig *r, struct rndis_packet_info *info)
+{
+	const struct guest_packet *p;
+	const uint8_t *m;
+
+	for (; (p = guest_transfer(&r->g, r->packet)) != NULL; r->packet++, r->range = 0) {
+		if (p->msg.rndis.channel_type != NVSP_CHANNEL_DATA || r->range == p->ranges)
+			continue;
+		m = guest_message(&r->g, p, r->range);
+		CU_ASSERT_EQUAL_FATAL(rndis_packet_parse_rx(m, p->range[r->range].byte_count,
+					      p->range[r->range].byte_count, info),
+			0);
+		r->range++;
+		return m + info->data_abs;
+	}
+	return NULL;
+}
+
+static void
+unfilled_frames_come_filled(void)
+{
+	static struct rig r;
+	struct rndis_packet_info info;
+	const uint8_t *data;
+
+	rig_start(&r, 0);
+	for (unsigned int i = 0; i < 8; i++) {
+		bool ipv6 = i & 1, tag = i & 4;
+		uint32_t proto = i & 2 ? UDP : TCP;
+
+		make(&r.f, r.g.config.mac, stack_mac, ipv6, proto, 301, tag);
+		stack_send(&r.stack, &r.f, 0);
+		rig_poll(&r);
+		data = guest_frame(&r, &info);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(data);
+		/* A tag comes apart. */
+		make(&r.want, r.g.config.mac, stack_mac, ipv6, proto, 301, false);
+		fill(&r.want);
+		CU_ASSERT_EQUAL_FATAL(info.data_length, r.want.len);
+		CU_ASSERT_EQUAL(memcmp(data, r.want.data, r.want.len), 0);
+		CU_ASSERT_EQUAL(info.present, tag ? RNDIS_HAS_VLAN : 0);
+		CU_ASSERT_PTR_NULL(guest_frame(&r, &info));
+	}
+	rig_stop(&r);
+}
+
+/* As a host tells of senders on the same machine: TCP is well, its field is not. */
+static void
+who_has_checksums_looked_at_is_told(void)
+{
+	static struct rig r;
+	struct rndis_packet_info info;
+	const uint8_t *data;
+
+	rig_start(&r, NDIS_CAN_RX_IP4 | NDIS_CAN_RX_TCP4 | NDIS_CAN_RX_UDP4);
+	make(&r.f, r.g.config.mac, stack_mac, false, TCP, 300, false);
+	stack_send(&r.stack, &r.f, 0);
+	rig_poll(&r);
+	data = guest_frame(&r, &info);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(data);
+	CU_ASSERT_EQUAL(info.csum, RNDIS_RX_CSUM_IP_OK | RNDIS_RX_CSUM_TCP_OK |
+					   RNDIS_RX_CSUM_TCP_VALUE_INVALID |
+					   RNDIS_RX_CSUM_LOOPBACK);
+	CU_ASSERT_EQUAL(memcmp(data, r.f.data, r.f.len), 0);
+
+	/* There is no such word for UDP; and TCP over IPv6 was not asked for. */
+	make(&r.f, r.g.config.mac, stack_mac, false, UDP, 300, false);
+	stack_send(&r.stack, &r.f, 0);
+	rig_poll(&r);
+	data = guest_frame(&r, &info);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(data);
+	CU_ASSERT_EQUAL(info.csum, RNDIS_RX_CSUM_IP_OK | RNDIS_RX_CSUM_UDP_OK);
+	fill(&r.f);
+	CU_ASSERT_EQUAL(memcmp(data, r.f.data, r.f.len), 0);
+
+	make(&r.f, r.g.config.mac, stack_mac, true, TCP, 300, false);
+	stack_send(&r.stack, &r.f, 0);
+	rig_poll(&r);
+	data = guest_frame(&r, &info);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(data);
+	CU_ASSERT_EQUAL(info.present, 0);
+	fill(&r.f);
+	CU_ASSERT_EQUAL(memcmp(data, r.f.data, r.f.len), 0);
+	rig_stop(&r);
+}
+
+/* Segment @p n of r->f; @p done of its payload came before. */
+static void
+check_segment(struct rig *r, const uint8_t *data, uint32_t len, uint32_t n, uint32_t done)
+{
+	struct frame *want = &r->want;
+	uint32_t payload = len - r->f.l4 - TCP_BYTES;
+	uint8_t *l4;
+
+	make(want, r->g.config.mac, stack_mac, r->f.ipv6, TCP, payload, false);
+	memcpy(want->data + want->l4 + TCP_BYTES, r->f.data + r->f.l4 + TCP_BYTES + done, payload);
+	if (!want->ipv6) {
+		put16(want->data + want->l3 + 4, 0x1234 + n);
+		put16(want->data + want->l3 + 10, 0);
+		put16(want->data + want->l3 + 10, ~sum16(0, want->data + want->l3, 20));
+	}
+	l4 = want->data + want->l4;
+	put16(l4 + 6, done);
+	if (done + payload != LARGE)
+		l4[13] = 0x10; /* PSH is the last one's */
+	fill(want);
+	CU_ASSERT_EQUAL_FATAL(len, want->len);
+	CU_ASSERT_EQUAL(memcmp(data, want->data, len), 0);
+}
+
+static void
+large_frames_come_in_segments(void)
+{
+	static struct rig r;
+	struct rndis_packet_info info;
+	struct host_port_stats stats;
+	const uint8_t *data;
+	uint32_t n, done;
+
+	rig_start(&r, 0);
+	for (unsigned int ipv6 = 0; ipv6 < 2; ipv6++) {
+		make(&r.f, r.g.config.mac, stack_mac, ipv6, TCP, LARGE, false);
+		stack_send(&r.stack, &r.f, 1400);
+		rig_poll(&r);
+		for (n = 0, done = 0; (data = guest_frame(&r, &info)) != NULL; n++) {
+			check_segment(&r, data, info.data_length, n, done);
+			done += info.data_length - r.f.l4 - TCP_BYTES;
+		}
+		CU_ASSERT_EQUAL(n, (LARGE + 1399) / 1400);
+		CU_ASSERT_EQUAL(done, LARGE);
+	}
+	/* What is longer than the guest's MTU once it is cut is lost and counted. */
+	make(&r.f, r.g.config.mac, stack_mac, false, TCP, LARGE, false);
+	stack_send(&r.stack, &r.f, 9000);
+	rig_poll(&r);
+	CU_ASSERT_PTR_NULL(guest_frame(&r, &info));
+	r.tap->ops->stats(r.tap, &stats);
+	CU_ASSERT_EQUAL(stats.rx_dropped_size, 1);
+	rig_stop(&r);
+}
+
+/* A poller that slept on the descriptor would forget the segments that had no room. */
+static void
+segments_that_wait_are_work(void)
+{
+	struct host_port *tap = tap_open("tap:hpt1,vnet=on");
+	static uint8_t room[2048];
+	static struct frame f;
+	struct host_frame frame = {.data = room, .room = sizeof(room)};
+	struct stack stack;
+	uint32_t n = 0;
+
+	interface_up(&stack, "hpt1");
+	CU_ASSERT_EQUAL(tap->ops->deadline(tap), UINT64_MAX);
+	make(&f, (const uint8_t *)"\x00\x15\x5d\x48\x00\x01", stack_mac, false, TCP, LARGE, false);
+	stack_send(&stack, &f, 1000);
+	CU_ASSERT_EQUAL_FATAL(
+		poll(&(struct pollfd){.fd = tap->ops->fd(tap), .events = POLLIN}, 1, 5000), 1);
+	/* The stack's own frames may come before. */
+	while (tap->ops->receive(tap, &frame, 1) == 1 && memcmp(room + 6, stack_mac, 6) != 0)
+		;
+	for (n = 1; tap->ops->deadline(tap) == 0 && n < 100; n++)
+		CU_ASSERT_EQUAL(tap->ops->receive(tap, &frame, 1), 1);
+	CU_ASSERT_EQUAL(n, 40);
+	close(stack.fd);
+	tap->ops->close(tap);
+}
+
+/* The message of r->f with one PPI, sent in pages. */
+static void
+guest_sends(struct rig *r, uint32_t type, uint32_t word, bool tag, uint64_t tid)
+{
+	struct guest_range range = {0, 0, 4};
+	struct rndis_packet_builder b;
+	uint8_t *msg = r->g.pages + 4 * 4096;
+	uint32_t header;
+
+	rndis_packet_begin(&b, msg);
+	rndis_packet_add(&b, type, word);
+	if (tag)
+		rndis_packet_add(&b, RNDIS_PPI_VLAN, rndis_vlan_from_tci(0x2005));
+	header = rndis_packet_end(&b, r->f.len);
+	memcpy(msg + header, r->f.data, r->f.len);
+	range.count = header + r->f.len;
+	guest_send_pages(&r->g, 0, NVSP_CHANNEL_DATA, &range, 1, tid);
+	guest_poll(&r->g);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(guest_completion(&r->g, tid));
+	CU_ASSERT_EQUAL(
+		guest_completion(&r->g, tid)->msg.rndis_complete.status, NVSP_STATUS_SUCCESS);
+}
+
+static void
+guest_frames_go_on_unfinished(void)
+{
+	static struct rig r;
+	static uint8_t data[FRAME];
+	struct virtio_net_hdr h;
+	uint32_t word;
+
+	rig_start(&r, NDIS_CAN_ALL & ~(NDIS_CAN_RSC4 | NDIS_CAN_RSC6));
+	for (unsigned int i = 0; i < 4; i++) {
+		bool ipv6 = i & 1, tag = i & 2;
+
+		/* LSO: lengths are 0, and the sum is without them (spec/rndis.md §4.1). */
+		make(&r.f, stack_mac, r.g.config.mac, ipv6, TCP, LARGE, false);
+		put16(r.f.data + r.f.l3 + (ipv6 ? 4 : 2), 0);
+		if (!ipv6)
+			put16(r.f.data + r.f.l3 + 10, 0);
+		put16(csum_field(&r.f), 0x5555);
+		guest_sends(&r, RNDIS_PPI_LSO, rndis_lso(1400, r.f.l4, ipv6), tag, 10 + i);
+		make(&r.want, stack_mac, r.g.config.mac, ipv6, TCP, LARGE, tag);
+		CU_ASSERT_EQUAL_FATAL(stack_take(&r.stack, r.g.config.mac, &h, data), r.f.len);
+		CU_ASSERT_EQUAL(
+			h.gso_type, ipv6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4);
+		CU_ASSERT_EQUAL(h.gso_size, 1400);
+		CU_ASSERT_EQUAL(h.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM, 1);
+		/* The kernel takes the tag off for the socket, and counts it. */
+		CU_ASSERT(h.csum_start == r.f.l4 || h.csum_start == r.want.l4);
+		CU_ASSERT_EQUAL(
+			memcmp(data + r.f.l3, r.want.data + r.want.l3, r.f.len - r.f.l3), 0);
+	}
+	for (unsigned int i = 0; i < 4; i++) {
+		bool ipv6 = i & 1;
+		uint32_t proto = i & 2 ? UDP : TCP;
+
+		make(&r.f, stack_mac, r.g.config.mac, ipv6, proto, 700, false);
+		make(&r.want, stack_mac, r.g.config.mac, ipv6, proto, 700, false);
+		put16(csum_field(&r.f), 0x5555);
+		if (!ipv6)
+			put16(r.f.data + r.f.l3 + 10, 0x6666);
+		word = (ipv6 ? RNDIS_TX_CSUM_IPV6 : RNDIS_TX_CSUM_IPV4 | RNDIS_TX_CSUM_IP_HDR) |
+		       (proto == TCP ? RNDIS_TX_CSUM_TCP : RNDIS_TX_CSUM_UDP) | r.f.l4 << 16;
+		guest_sends(&r, RNDIS_PPI_CHECKSUM, word, false, 20 + i);
+		CU_ASSERT_EQUAL_FATAL(stack_take(&r.stack, r.g.config.mac, &h, data), r.f.len);
+		CU_ASSERT_EQUAL(h.gso_type, VIRTIO_NET_HDR_GSO_NONE);
+		CU_ASSERT_EQUAL(h.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM, 1);
+		CU_ASSERT_EQUAL(h.csum_start, r.f.l4);
+		CU_ASSERT_EQUAL(h.csum_offset, proto == TCP ? CSUM_OF_TCP : CSUM_OF_UDP);
+		CU_ASSERT_EQUAL(memcmp(data, r.want.data, r.f.len), 0);
+	}
+	/* The one behind asks for nothing and gets nothing. */
+	fill(&r.f);
+	put16(csum_field(&r.f), get16(csum_field(&r.f)) ^ 0x0101);
+	memcpy(r.want.data, r.f.data, r.f.len);
+	word = guest_make_packet(r.g.send, r.f.data, r.f.len);
+	guest_send_section(&r.g, 0, 0, word, 30);
+	guest_poll(&r.g);
+	CU_ASSERT_EQUAL_FATAL(stack_take(&r.stack, r.g.config.mac, &h, data), r.f.len);
+	CU_ASSERT_EQUAL(h.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM, 0);
+	CU_ASSERT_EQUAL(memcmp(data, r.want.data, r.f.len), 0);
+	rig_stop(&r);
+}
+
+/* A segment's payload or less is no large frame, and the kernel would refuse it as one. */
+static void
+large_send_of_one_segment_is_an_ordinary_frame(void)
+{
+	static struct rig r;
+	static uint8_t data[FRAME];
+	struct virtio_net_hdr h;
+
+	rig_start(&r, NDIS_CAN_TSO4);
+	CU_ASSERT_EQUAL(host_nic_knob(r.g.nic, "lenient", "1"), 0);
+	make(&r.f, stack_mac, r.g.config.mac, false, TCP, 1000, false);
+	guest_sends(&r, RNDIS_PPI_LSO, rndis_lso(1400, r.f.l4, false), false, 10);
+	CU_ASSERT_EQUAL_FATAL(stack_take(&r.stack, r.g.config.mac, &h, data), r.f.len);
+	CU_ASSERT_EQUAL(h.gso_type, VIRTIO_NET_HDR_GSO_NONE);
+	CU_ASSERT_EQUAL(h.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM, 1);
+	CU_ASSERT_EQUAL(memcmp(data, r.f.data, r.f.len), 0);
+	rig_stop(&r);
+}
+
+/* A TAP that stays when its user goes still has what that one could take. */
+static void
+plain_port_on_a_tap_that_had_headers(void)
+{
+	struct ifreq ifr = {.ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR)};
+	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+	static uint8_t room[2048];
+	static struct frame f, back;
+	struct host_frame frame = {.data = room, .room = sizeof(room)};
+	struct host_port_stats stats;
+	struct host_port *tap;
+	struct stack stack;
+	uint32_t done = 0;
+
+	strcpy(ifr.ifr_name, "hpt2");
+	CU_ASSERT_EQUAL(ioctl(fd, TUNSETIFF, &ifr), 0);
+	CU_ASSERT_EQUAL(ioctl(fd, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6), 0);
+	CU_ASSERT_EQUAL(ioctl(fd, TUNSETPERSIST, 1), 0);
+	close(fd);
+	tap = tap_open("tap:hpt2,vnet=off");
+	interface_up(&stack, "hpt2");
+	make(&f, (const uint8_t *)"\x00\x15\x5d\x48\x00\x01", stack_mac, false, TCP, LARGE, false);
+	stack_send(&stack, &f, 1400);
+	while (done < LARGE &&
+		poll(&(struct pollfd){.fd = tap->ops->fd(tap), .events = POLLIN}, 1, 5000) == 1) {
+		if (tap->ops->receive(tap, &frame, 1) != 1)
+			break;
+		if (memcmp(room + 6, stack_mac, 6) != 0)
+			continue;
+		CU_ASSERT_EQUAL_FATAL(
+			memcmp(room + f.l4 + TCP_BYTES, f.data + f.l4 + TCP_BYTES + done,
+				frame.len - f.l4 - TCP_BYTES),
+			0);
+		memcpy(back.data, room, frame.len);
+		back.l3 = f.l3, back.l4 = f.l4, back.proto = TCP, back.len = frame.len;
+		fill(&back);
+		CU_ASSERT_EQUAL(memcmp(back.data, room, frame.len), 0);
+		done += frame.len - f.l4 - TCP_BYTES;
+	}
+	CU_ASSERT_EQUAL(done, LARGE);
+	tap->ops->stats(tap, &stats);
+	CU_ASSERT_EQUAL(stats.rx_dropped_size, 0);
+	close(stack.fd);
+	tap->ops->close(tap);
+}
+
+int
+main(void)
+{
+	static const struct unit_test tests[] = {
+		{"unfilled frames come filled", unfilled_frames_come_filled},
+		{"who has checksums looked at is told", who_has_checksums_looked_at_is_told},
+		{"large frames come in segments", large_frames_come_in_segments},
+		{"segments that wait are work", segments_that_wait_are_work},
+		{"guest's frames go on unfinished", guest_frames_go_on_unfinished},
+		{"large send of one segment is an ordinary frame",
+			large_send_of_one_segment_is_an_ordinary_frame},
+		{"plain port on a TAP that had headers", plain_port_on_a_tap_that_had_headers},
+	};
+
+	if ((unshare(CLONE_NEWNET) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0) ||
+		access("/dev/net/tun", R_OK | W_OK) != 0) {
+		fprintf(stderr, "skipped: no network namespace or no /dev/net/tun: %s\n",
+			strerror(errno));
+		return 77;
+	}
+	return UNIT_RUN("host_port_tap", tests);
+}

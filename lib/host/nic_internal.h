@@ -240,7 +240,7 @@ struct nic_knobs {
 	uint32_t max_mtu, clamp_mtu;
 	uint32_t send_section, strict_rss, link_mbps, inject, refuse_rss;
 	uint32_t lenient, spoof, max_transfer, align_factor;
-	uint32_t vlan_ppi, same_host, rsc, oid_stats;
+	uint32_t vlan_ppi, same_host, rsc, rsc_max, oid_stats, hash_ppi;
 	uint32_t data_offset, section_align, tx_inflight, multicast_max, rescind_primary;
 	uint64_t tid_base;
 	int32_t grant;	     /* channels granted; see grant_mode */
@@ -469,6 +469,9 @@ void nic_rx_free_chain(struct host_nic *nic, uint32_t first, uint32_t last, uint
 unsigned int nic_rx_poll(struct host_nic *nic, unsigned int budget);
 /* Would nic_rx_poll() ask the port for frames? */
 bool nic_rx_wants_port(const struct host_nic *nic);
+
+/* ---- nic_batch.c ---- */
+
 /*
  * Hand a frame to the guest: it lies at info->data_abs of @p section, and the rest of @p info is
  * what the guest hears of it. @p kind as nic_frame_kind().

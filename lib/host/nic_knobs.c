@@ -7,6 +7,8 @@
 #include "lib/vmbus/number.h"
 
 #define HELP_WORD(name) "|" #name
+#define MALFORMED_HELP                                                                             \
+	"malformed_rx_kind=all" NIC_DEFECTS(HELP_WORD) "  what is broken of them (all, in turn)\n"
 
 const char *const host_nic_knob_help =
 	"stall=0|1           do not read the guest's rings\n"
@@ -16,50 +18,50 @@ const char *const host_nic_knob_help =
 	"refuse_pct=0..100   complete this share of sends with a failure, unsent\n"
 	"batch=1..375        most frames per transfer-page packet (32)\n"
 	"range_slot=0|1      announce the whole section as range length\n"
-	"malformed_rx_pct=0..100  break this share of received messages\n"
-	"malformed_rx_kind=all" NIC_DEFECTS(
-		HELP_WORD) "  what is broken of them; all, in turn, by default\n"
-			   "tid_base=N          first receive transaction id; other than 0 breaks the in-tree driver\n"
-			   "legacy28=0|1        28-byte messages below version 6.1\n"
-			   "silence=TYPE        do not answer this NVSP message type; 0 = answer all\n"
-			   "silence_rndis=TYPE  do not answer this RNDIS message type; 0 = answer all\n"
-			   "delay_ms=N          delay of control answers\n"
-			   "inject=0|1          send notices before each control answer\n"
-			   "grant=off|N|+N|-N   subchannels granted: absolute or relative to what was asked\n"
-			   "corrupt_ring=N      write an impossible write index into channel N's ring, once\n"
-			   "table_layout=a|b|c  layout of the send indirection table (b)\n"
-			   "table_offset=N      offset it claims; 0 = the true one\n"
-			   "accept_split_header=0|1  take RNDIS headers split over ranges\n"
-			   "max_mtu=N           largest IP MTU that guests get from now on; 0 = of --nic\n"
-			   "clamp_mtu=0|1       a guest that asks for more gets the largest, not 1500\n"
-			   "recv_sections=N     use at most N receive sections; 0 = all\n"
-			   "num_sections=N      what RECV_BUF_COMPLETE says (1)\n"
-			   "refuse_recv=0|1, refuse_send=0|1  refuse the buffers\n"
-			   "send_section=N      size of a send section; 0 = none, default = of --nic\n"
-			   "max_messages=N      messages per send, by INITIALIZE_C (8)\n"
-			   "max_transfer=N      bytes of one send, by INITIALIZE_C (0xefffffff)\n"
-			   "align_factor=0..31  alignment of messages in one send as power of 2, by INITIALIZE_C (3)\n"
-			   "lenient=0|1         take sends beyond announced limits and offloads (of --nic)\n"
-			   "spoof=0|1           forward frames with a foreign source MAC (of --nic)\n"
-			   "vlan_ppi=on|off|drop  VLAN tags in per-packet information, in received frames, or lost (on)\n"
-			   "rsc=0|1             offer to coalesce received TCP segments, and do so (1)\n"
-			   "data_offset=N       where frames begin in a section, from 124 on; 0: 128 or 256\n"
-			   "section_align=N     multiple to which sections longer than section= are rounded (64)\n"
-			   "tx_inflight=N       sends of a channel that wait for their completion (4096)\n"
-			   "multicast_max=0..32 entries of the multicast list (32)\n"
-			   "rescind_primary=0|1 the primary channel is rescinded before its subchannels (hvsim-vm)\n"
-			   "oid_stats=0|1       answer queries of statistics (1)\n"
-			   "same_host=0|1       received frames as from the same host: verified, checksums not filled\n"
-			   "mss_floor=N         smallest segment taken for segmentation (64)\n"
-			   "loose_filter=0|1    any filter but 0 takes every frame\n"
-			   "udp_hash=0|1        hash UDP/IPv4 ports as TCP/IPv4, as hosts since Windows 10 (1)\n"
-			   "rss_caps=N          RSS capability flags (0x301)\n"
-			   "rss_entries=N       RSS table entries announced (128)\n"
-			   "strict_rss=0|1      refuse an RSS change while RSS is on\n"
-			   "refuse_rss=0|1      refuse RSS parameters\n"
-			   "offload_notice=0|1  indicate the offloads after a change (1)\n"
-			   "link_mbps=N         link speed; a change is indicated\n"
-			   "network_change=0..3 indicate a network change\n";
+	"malformed_rx_pct=0..100  break this share of received messages\n" MALFORMED_HELP
+	"tid_base=N          first receive transaction id; other than 0 breaks the in-tree driver\n"
+	"legacy28=0|1        28-byte messages below version 6.1\n"
+	"silence=TYPE        do not answer this NVSP message type; 0 = answer all\n"
+	"silence_rndis=TYPE  do not answer this RNDIS message type; 0 = answer all\n"
+	"delay_ms=N          delay of control answers\n"
+	"inject=0|1          send notices before each control answer\n"
+	"grant=off|N|+N|-N   subchannels granted: absolute or relative to what was asked\n"
+	"corrupt_ring=N      write an impossible write index into channel N's ring, once\n"
+	"table_layout=a|b|c  layout of the send indirection table (b)\n"
+	"table_offset=N      offset it claims; 0 = the true one\n"
+	"accept_split_header=0|1  take RNDIS headers split over ranges\n"
+	"max_mtu=N           largest IP MTU that guests get from now on; 0 = of --nic\n"
+	"clamp_mtu=0|1       a guest that asks for more gets the largest, not 1500\n"
+	"recv_sections=N     use at most N receive sections; 0 = all\n"
+	"num_sections=N      what RECV_BUF_COMPLETE says (1)\n"
+	"refuse_recv=0|1, refuse_send=0|1  refuse the buffers\n"
+	"send_section=N      size of a send section; 0 = none, default = of --nic\n"
+	"max_messages=N      messages per send, by INITIALIZE_C (8)\n"
+	"max_transfer=N      bytes of one send, by INITIALIZE_C (0xefffffff)\n"
+	"align_factor=0..31  alignment of messages in one send as power of 2, by INITIALIZE_C (3)\n"
+	"lenient=0|1         take sends beyond announced limits and offloads (of --nic)\n"
+	"spoof=0|1           forward frames with a foreign source MAC (of --nic)\n"
+	"vlan_ppi=on|off|drop  VLAN tags in per-packet information, in received frames, or lost (on)\n"
+	"rsc=0|1             offer to coalesce received TCP segments, and do so (1)\n"
+	"data_offset=N       where frames begin in a section, from 124 on; 0: 128 or 256\n"
+	"section_align=N     multiple to which sections longer than section= are rounded (64)\n"
+	"tx_inflight=N       sends of a channel that wait for their completion (4096)\n"
+	"multicast_max=0..32 entries of the multicast list (32)\n"
+	"rescind_primary=0|1 the primary channel is rescinded before its subchannels (hvsim-vm)\n"
+	"rsc_max=N           bytes of a coalesced frame, up to 65549 (62780)\n"
+	"oid_stats=0|1       answer queries of statistics (1)\n"
+	"same_host=0|1       received frames as from the same host: verified, checksums not filled\n"
+	"mss_floor=N         smallest segment taken for segmentation (64)\n"
+	"loose_filter=0|1    any filter but 0 takes every frame\n"
+	"hash_ppi=0|1        tell the RSS hash of received frames (1)\n"
+	"udp_hash=0|1        hash UDP/IPv4 ports as TCP/IPv4, as hosts since Windows 10 (1)\n"
+	"rss_caps=N          RSS capability flags (0x301)\n"
+	"rss_entries=N       RSS table entries announced (128)\n"
+	"strict_rss=0|1      refuse an RSS change while RSS is on\n"
+	"refuse_rss=0|1      refuse RSS parameters\n"
+	"offload_notice=0|1  indicate the offloads after a change (1)\n"
+	"link_mbps=N         link speed; a change is indicated\n"
+	"network_change=0..3 indicate a network change\n";
 
 struct knob {
 	const char *name;
@@ -104,6 +106,8 @@ static const struct knob knobs[] = {
 	FLAG(spoof),
 	FLAG(same_host),
 	KNOB(rsc, 1, 0, 1),
+	/* What a guest can send again, at most what has a length in IP. */
+	KNOB(rsc_max, NDIS_LSO_MAX_SIZE, 0, UINT16_MAX + RNDIS_MIN_FRAME),
 	/* Behind a header with five PPIs. */
 	KNOB(data_offset, 0, 0, 1024),
 	/* A section that the user did not choose begins where no other ends, as 1728 bytes do. */
@@ -112,6 +116,7 @@ static const struct knob knobs[] = {
 	KNOB(multicast_max, NIC_MULTICAST_MAX, 0, NIC_MULTICAST_MAX),
 	FLAG(rescind_primary),
 	KNOB(oid_stats, 1, 0, 1),
+	KNOB(hash_ppi, 1, 0, 1),
 	KNOB(mss_floor, RNDIS_MSS_FLOOR, 1, 65535),
 	FLAG(loose_filter),
 	KNOB(udp_hash, 1, 0, 1),

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Receive segment coalescing (spec/rndis.md §4.3): TCP segments of one flow that follow each other
- * on a channel within a poll become one frame, up to IP's limit. Short ones are copied into the
- * section of the one before; what does not fit there stays where the port put it, and the frame is
- * a chain of ranges. Only what was verified is coalesced, because nobody can verify the result: its
- * header says how long it is, but not the checksums.
+ * on a channel within a poll become one frame, as long as the largest send is (knob rsc_max). Short
+ * ones are copied into the section of the one before; what does not fit there stays where the port
+ * put it, and the frame is a chain of ranges. Only what was verified is coalesced, because nobody
+ * can verify the result: its header says how long it is, but not the checksums.
  */
 #include "lib/host/nic_internal.h"
 
@@ -83,13 +83,13 @@ same_flow(const struct nic_rsc *rsc, const struct segment *s)
 
 /* Is it the next one, and is there room? */
 static bool
-follows(const struct nic_rsc *rsc, const struct segment *s)
+follows(const struct host_nic *nic, const struct nic_rsc *rsc, const struct segment *s)
 {
 	const uint8_t *tcp = s->head + rsc->l4;
 
 	return rsc->n != 0 && same_flow(rsc, s) && get32(tcp + 4) == rsc->next_seq &&
 	       (int32_t)(get32(tcp + 8) - rsc->ack) >= 0 &&
-	       rsc->bytes + s->payload - rsc->l3 <= UINT16_MAX;
+	       rsc->bytes + s->payload <= nic->knobs.rsc_max;
 }
 
 static void
@@ -125,7 +125,8 @@ append(struct host_nic *nic, struct nic_rsc *rsc, const struct segment *s)
 		last->len += s->payload;
 		took = NIC_RSC_COPIED;
 	} else {
-		if (rsc->n == NIC_RSC_PIECES)
+		/* A message of less than an Ethernet header is none, whatever it is part of. */
+		if (rsc->n == NIC_RSC_PIECES || s->payload < RNDIS_MIN_FRAME)
 			return NIC_RSC_NOT;
 		rsc->pieces[rsc->n++] = (struct nic_piece){s->section, from, s->payload};
 	}
@@ -150,7 +151,7 @@ nic_rsc_take(struct host_nic *nic, unsigned int channel, uint32_t section,
 	bool data = is_plain_data(nic, &s);
 	enum nic_rsc_took took;
 
-	if (data && follows(rsc, &s)) {
+	if (data && follows(nic, rsc, &s)) {
 		took = append(nic, rsc, &s);
 		if (took != NIC_RSC_NOT)
 			return took;

@@ -2,10 +2,10 @@
 /*
  * Frames towards the guest (spec/nvsp.md §6, spec/rndis.md §4): the port writes straight into
  * receive sections, the RNDIS header goes in front, ranges are gathered into transfer-page packets
- * (nic_sections.c).
+ * (nic_batch.c, nic_sections.c).
  * The guest can write the receive buffer at any time: what decides anything is loaded once.
  */
-#include "lib/host/nic_internal.h"
+#include "lib/host/nic_batch.h"
 
 /* EtherType of a tagged frame as it lies in memory. */
 #define VLAN_TYPE 0x0081u
@@ -64,72 +64,6 @@ rx_filter(const struct host_nic *nic, const uint8_t dst[6])
 	return false;
 }
 
-static void
-batch_flush(struct host_nic *nic, unsigned int channel)
-{
-	struct nic_channel *ch = &nic->channels[channel];
-	const struct nic_batch_count *count = &ch->batch_count;
-	uint32_t n = ch->batch_n, kind;
-	uint64_t frames;
-	int rc = -EIO;
-
-	if (n == 0)
-		return;
-	ch->batch_n = 0;
-	if (ch->open && !ch->dead)
-		rc = nic_rx_write(nic, channel, NVSP_CHANNEL_DATA, ch->batch_first, ch->batch_last,
-			ch->batch, n, NIC_RX_RESERVE);
-	frames = count->kind[0].frames + count->kind[1].frames + count->kind[2].frames;
-	if (rc != 0) {
-		*(rc == -EAGAIN ? &nic->stats.rx_dropped_ring_full
-				: &nic->stats.rx_dropped_channel) +=
-			frames - count->large + count->segments;
-		nic_rx_free_chain(nic, ch->batch_first, ch->batch_last, n);
-		return;
-	}
-	nic->stats.rx_frames += frames;
-	nic->stats.rx_large += count->large;
-	nic->stats.rx_segments += count->segments;
-	for (kind = 0; kind < 3; kind++) {
-		nic->stats.rx_bytes += count->kind[kind].bytes;
-		nic->oid_stats.rcv[kind].frames += count->kind[kind].frames;
-		nic->oid_stats.rcv[kind].bytes += count->kind[kind].bytes;
-	}
-}
-
-/* A range of the next packet. Returns how many there are. */
-static inline uint32_t
-batch_put(struct host_nic *nic, struct nic_channel *ch, uint32_t section, uint32_t offset,
-	uint32_t count)
-{
-	uint32_t n = ch->batch_n;
-
-	if (n == 0) {
-		ch->batch_first = section;
-		memset(&ch->batch_count, 0, sizeof(ch->batch_count));
-	} else {
-		nic->sections[ch->batch_last].next = section;
-	}
-	ch->batch_last = section;
-	ch->batch[n].byte_count = count;
-	ch->batch[n].byte_offset = offset;
-	ch->batch_n = ++n;
-	return n;
-}
-
-static inline void
-batch_add(struct host_nic *nic, unsigned int channel, uint32_t section, uint32_t offset,
-	uint32_t count, uint32_t frame_len, unsigned int kind)
-{
-	struct nic_channel *ch = &nic->channels[channel];
-	uint32_t n = batch_put(nic, ch, section, offset, count);
-
-	ch->batch_count.kind[kind].frames++;
-	ch->batch_count.kind[kind].bytes += frame_len;
-	if (n >= nic->knobs.batch)
-		batch_flush(nic, channel);
-}
-
 static unsigned int
 rx_channel(const struct host_nic *nic, uint32_t hash)
 {
@@ -157,7 +91,9 @@ rx_spread(struct host_nic *nic, const struct offload_headers *headers, const uin
 	hash = toeplitz_hash(&nic->toeplitz, input, len);
 	info->hash_value = hash;
 	info->hash_info = NDIS_HASH_TOEPLITZ | type;
-	info->present |= RNDIS_HAS_HASH_VALUE | RNDIS_HAS_HASH_INFO;
+	/* OpenVMM spreads, but does not say by what (spec/rndis.md §4.2). */
+	if (nic->knobs.hash_ppi)
+		info->present |= RNDIS_HAS_HASH_VALUE | RNDIS_HAS_HASH_INFO;
 	return rx_channel(nic, hash);
 }
 
@@ -194,86 +130,6 @@ rx_checksum(const struct host_nic *nic, const struct offload_headers *headers, u
 	if (nic->knobs.same_host && can_say)
 		word = offload_unfill(headers, head, frame, word);
 	return word;
-}
-
-/* Write the message of a frame at its place in @p section. Returns the bytes of its range. */
-static uint32_t
-rx_message(struct host_nic *nic, uint32_t section, const struct rndis_packet_info *info)
-{
-	uint32_t count = info->data_abs + info->data_length;
-	struct rndis_packet_builder b;
-
-	rndis_packet_begin(&b, nic->recv.base + (size_t)section * nic->section_bytes);
-	if (info->present & RNDIS_HAS_VLAN)
-		rndis_packet_add(&b, RNDIS_PPI_VLAN, rndis_vlan_from_tci(info->vlan_tci));
-	if (info->present & RNDIS_HAS_CSUM)
-		rndis_packet_add(&b, RNDIS_PPI_CHECKSUM, info->csum);
-	if (info->present & RNDIS_HAS_HASH_VALUE)
-		rndis_packet_add(&b, RNDIS_PPI_HASH_VALUE, info->hash_value);
-	if (info->present & RNDIS_HAS_HASH_INFO)
-		rndis_packet_add(&b, RNDIS_PPI_HASH_INFO, info->hash_info);
-	if (info->present & RNDIS_HAS_PACKET_ID)
-		rndis_packet_add(
-			&b, RNDIS_PPI_PACKET_ID, rndis_packet_id(info->rsc_flags, info->rsc_id));
-	if (nic->knobs.range_slot)
-		count = nic->section_bytes;
-	rndis_packet_end_at(&b, info->data_abs, info->data_length, count);
-	return count;
-}
-
-void
-nic_rx_frame(struct host_nic *nic, unsigned int channel, uint32_t section,
-	const struct rndis_packet_info *info, unsigned int kind)
-{
-	struct vmbus_xfer_range range = {
-		.byte_count = rx_message(nic, section, info),
-		.byte_offset = section * nic->section_bytes,
-	};
-	enum nic_defect lie = NIC_DEFECT_ALL;
-
-	if (nic->knobs.malformed_rx_pct != 0 &&
-		nic_percent(&nic->malform_acc, nic->knobs.malformed_rx_pct))
-		lie = nic_malform(nic, &range);
-	/* A packet that lies takes no other frame along. */
-	if (lie != NIC_DEFECT_ALL) {
-		batch_flush(nic, channel);
-		nic->lie = lie;
-	}
-	batch_add(nic, channel, section, range.byte_offset, range.byte_count, info->data_length,
-		kind);
-	if (lie != NIC_DEFECT_ALL) {
-		batch_flush(nic, channel);
-		nic->lie = NIC_DEFECT_ALL;
-	}
-}
-
-void
-nic_rx_large_frame(struct host_nic *nic, unsigned int channel, const struct nic_piece *pieces,
-	uint32_t n, uint32_t segments, const struct rndis_packet_info *info, unsigned int kind)
-{
-	struct nic_channel *ch = &nic->channels[channel];
-	struct rndis_packet_info part = *info;
-	uint32_t i;
-
-	/* All ranges are in one packet, whatever the knob says of others. */
-	if (n > NIC_BATCH_MAX - ch->batch_n)
-		batch_flush(nic, channel);
-	part.rsc_id = n > 1 ? ++ch->rsc_id : 0;
-	for (i = 0; i < n; i++) {
-		part.data_abs = pieces[i].data_at;
-		part.data_length = pieces[i].len;
-		part.rsc_flags = RNDIS_RSC_MULTI | (i == 0 ? RNDIS_RSC_FIRST : 0) |
-				 (i == n - 1 ? RNDIS_RSC_LAST : 0);
-		part.present = (i == 0 ? info->present : 0) | (n > 1 ? RNDIS_HAS_PACKET_ID : 0);
-		batch_put(nic, ch, pieces[i].section, pieces[i].section * nic->section_bytes,
-			rx_message(nic, pieces[i].section, &part));
-		ch->batch_count.kind[kind].bytes += pieces[i].len;
-	}
-	ch->batch_count.kind[kind].frames++;
-	ch->batch_count.large++;
-	ch->batch_count.segments += segments;
-	if (ch->batch_n >= nic->knobs.batch)
-		batch_flush(nic, channel);
 }
 
 /*
@@ -413,7 +269,7 @@ rx_plan(const struct host_nic *nic)
 	struct rx_plan plan = {
 		.plain = !(nic->offloads_on & RX_CHECKSUMS) && !nic->knobs.range_slot &&
 			 nic->knobs.malformed_rx_pct == 0 && !nic_rsc_on(nic) &&
-			 !nic->port->ops->carries_work,
+			 nic->knobs.hash_ppi && !nic->port->ops->carries_work,
 		.hash = nic->rss.enabled,
 		.mac = nic->filter & RNDIS_FILTER_DIRECTED ? rx_address(nic->mac) : RX_NO_ADDRESS,
 	};
@@ -499,7 +355,7 @@ rx_deliver_plain(struct host_nic *nic, const struct rx_plan *plan, uint32_t sect
 	} else {
 		rx_header(message, &plan->header, sizeof(plan->header), length, len);
 	}
-	batch_add(nic, channel, section, offset, length, len, 0);
+	nic_batch_add(nic, channel, section, offset, length, len, 0);
 	return true;
 }
 
@@ -619,7 +475,7 @@ nic_rx_poll(struct host_nic *nic, unsigned int budget)
 	}
 	for (i = 0; i < nic->channels_top; i++) {
 		nic_rsc_close(nic, i);
-		batch_flush(nic, i);
+		nic_batch_flush(nic, i);
 	}
 	return got;
 }

@@ -86,17 +86,6 @@ uint32_t offload_lso_next_len(const struct offload_lso *lso);
 /** Write the next segment to @p out, which has offload_lso_next_len() bytes. */
 void offload_lso_next(struct offload_lso *lso, uint8_t *out);
 
-/**
- * The same with the TCP checksum left to who takes the segment. @p out may be shared.
- */
-void offload_lso_next_unfilled(struct offload_lso *lso, uint8_t *out, struct host_frame_work *left);
-/**
- * Instead of cutting: make @p frame, given to offload_lso_begin(), one that whoever takes it can
- * cut.
- * @return 0 and what is left to do, or -EINVAL: too long to have a length
- */
-int offload_lso_whole(const struct offload_lso *lso, uint8_t *frame, struct host_frame_work *left);
-
 /** The same with the TCP checksum left to who takes the segment. @p out may be shared. */
 void offload_lso_next_unfilled(struct offload_lso *lso, uint8_t *out, struct host_frame_work *left);
 /**

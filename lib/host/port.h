@@ -89,7 +89,10 @@ struct host_port_ops {
 	void (*send)(struct host_port *port, const struct host_frame *frames, unsigned int n);
 	/** End of a poll: write out what was gathered. May be NULL. */
 	void (*flush)(struct host_port *port);
-	/** A descriptor that becomes readable when receive() has work, or -1. */
+	/**
+	 * A descriptor that becomes readable when receive() has work, or -1. Of who has asked for
+	 * deadline() since it last received.
+	 */
 	int (*fd)(struct host_port *port);
 	/**
 	 * Nanoseconds until receive() can have work without its fd becoming readable; 0 = now,

@@ -18,9 +18,11 @@ echo_receive(struct host_port *port, struct host_frame *frames, unsigned int n)
 	struct port_echo *echo = (struct port_echo *)port;
 	unsigned int done = 0;
 
-	while (done < n && echo->queue.frames != 0) {
+	while (done < n) {
 		uint32_t len = port_queue_get(&echo->queue, frames[done].data, frames[done].room);
 
+		if (len == 0)
+			break;
 		if (len > frames[done].room) {
 			port_drop(&echo->stats, &echo->stats.rx_dropped_size);
 			continue;
@@ -54,7 +56,7 @@ echo_fd(struct host_port *port)
 static uint64_t
 echo_deadline(struct host_port *port)
 {
-	return ((struct port_echo *)port)->queue.frames != 0 ? 0 : UINT64_MAX;
+	return port_queue_empty(&((struct port_echo *)port)->queue) ? UINT64_MAX : 0;
 }
 
 static void

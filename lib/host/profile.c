@@ -10,7 +10,7 @@ struct profile {
 	uint32_t nvsp_max;
 	struct {
 		const char *knob, *value;
-	} knobs[12];
+	} knobs[14];
 };
 
 static const struct profile profiles[] = {
@@ -32,6 +32,7 @@ static const struct profile profiles[] = {
 			{"section_align", "1"},
 			{"range_slot", "1"},
 			{"rss_entries", "256"},
+			{"hash_ppi", "0"},
 			{"tx_inflight", "1024"},
 			{"loose_filter", "1"},
 			{"multicast_max", "0"},

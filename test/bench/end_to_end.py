@@ -120,7 +120,7 @@ def measure(name, direction, size, cpus, seconds, verified=False):
         system.close()
 
 
-def latency(name, polling, rate, seconds, cpus):
+def latency(name, polling, sleepy, rate, seconds, cpus):
     """What bench-latency prints: round trips through the host, which sends everything back."""
     directory = tempfile.mkdtemp(prefix="hyperpoll-bench-")
     os.environ["RUNTIME_DIRECTORY"] = directory
@@ -131,7 +131,7 @@ def latency(name, polling, rate, seconds, cpus):
         app = Program(name, [
             LATENCY, "--file-prefix", f"bench{next(SERIAL)}", "--lcores", f"0@{cpus[1]}",
             "--no-pci", "--no-telemetry", *harness.memory_args(), "-d", PLUGIN, "-a",
-            host.device(), "--", rate, seconds, time.monotonic_ns()])
+            host.device(), "--", rate, seconds, time.monotonic_ns(), *(["sleep"] if sleepy else [])])
         status = app.wait(seconds + 45)
         if status != 0:
             raise RuntimeError(app.tail())

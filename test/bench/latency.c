@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Round trips of single frames through whatever port EAL has found, whose other end sends every
- * frame back. Usage: [EAL options] -- RATE SECONDS STARTED
+ * frame back. Usage: [EAL options] -- RATE SECONDS STARTED [sleep]
  *
  * RATE frames per second are due at even distances; a round trip begins when its frame was due, not
  * when it could be sent, so that a stall counts against all frames that it held. STARTED is the
- * monotonic clock in nanoseconds when the process was started. Prints one line of JSON.
+ * monotonic clock in nanoseconds when the process was started. With "sleep" the lcore sleeps until
+ * the frame that it has sent is back, instead of polling. Prints one line of JSON.
  */
 #include <inttypes.h>
 #include <stdbool.h>
@@ -18,11 +19,13 @@
 #include <rte_eal.h>
 #include <rte_ethdev.h>
 #include <rte_ether.h>
+#include <rte_interrupts.h>
 
 #define PORT	    0
 #define BURST	    32
 #define FRAME	    64
 #define FIRST_TRIES 30 /* seconds that the first frame may take */
+#define LOST_MS	    1000
 #define MAX_SAMPLES (16u << 20)
 
 struct stamp {
@@ -47,9 +50,9 @@ monotonic_ns(void)
 }
 
 static void
-port_start(void)
+port_start(bool sleepy)
 {
-	const struct rte_eth_conf conf = {0};
+	const struct rte_eth_conf conf = {.intr_conf = {.rxq = sleepy}};
 	uint16_t n_rx = 1024, n_tx = 512;
 	int rc;
 
@@ -68,6 +71,9 @@ port_start(void)
 		rc = rte_eth_tx_queue_setup(PORT, 0, n_tx, SOCKET_ID_ANY, NULL);
 	if (rc == 0)
 		rc = rte_eth_dev_start(PORT);
+	if (rc == 0 && sleepy)
+		rc = rte_eth_dev_rx_intr_ctl_q(
+			PORT, 0, RTE_EPOLL_PER_THREAD, RTE_INTR_EVENT_ADD, NULL);
 	if (rc == 0)
 		rc = rte_eth_macaddr_get(PORT, &own);
 	if (rc != 0)
@@ -135,8 +141,22 @@ first_frame(void)
 	rte_exit(EXIT_FAILURE, "no frame has come back\n");
 }
 
+/* Events may be for nothing, and what has come already is one. */
 static void
-run(uint64_t rate, uint64_t seconds)
+sleep_until_back(void)
+{
+	struct rte_epoll_event event;
+
+	do {
+		rte_eth_dev_rx_intr_enable(PORT, 0);
+		if (rte_epoll_wait(RTE_EPOLL_PER_THREAD, &event, 1, LOST_MS) != 1)
+			return;
+		rte_eth_dev_rx_intr_disable(PORT, 0);
+	} while (receive(true) == 0);
+}
+
+static void
+run(uint64_t rate, uint64_t seconds, bool sleepy)
 {
 	uint64_t hz = rte_get_tsc_hz(), gap = hz / rate, now, next, end;
 
@@ -150,6 +170,8 @@ run(uint64_t rate, uint64_t seconds)
 		if (now >= next) {
 			send_one(next);
 			next += gap;
+			if (sleepy)
+				sleep_until_back();
 		}
 		receive(true);
 	}
@@ -179,18 +201,19 @@ main(int argc, char **argv)
 {
 	uint64_t rate, seconds, started, first;
 	int used = rte_eal_init(argc, argv);
+	bool sleepy = used >= 0 && argc - used == 5 && strcmp(argv[used + 4], "sleep") == 0;
 
-	if (used < 0 || argc - used != 4)
-		rte_exit(EXIT_FAILURE, "usage: [EAL options] -- RATE SECONDS STARTED\n");
+	if (used < 0 || (argc - used != 4 && !sleepy))
+		rte_exit(EXIT_FAILURE, "usage: [EAL options] -- RATE SECONDS STARTED [sleep]\n");
 	rate = strtoull(argv[used + 1], NULL, 10);
 	seconds = strtoull(argv[used + 2], NULL, 10);
 	started = strtoull(argv[used + 3], NULL, 10);
 	samples = malloc(MAX_SAMPLES * sizeof(*samples));
 	if (samples == NULL || rate == 0)
 		rte_exit(EXIT_FAILURE, "no memory, or no rate\n");
-	port_start();
+	port_start(sleepy);
 	first = first_frame();
-	run(rate, seconds);
+	run(rate, seconds, sleepy);
 	qsort(samples, n_samples, sizeof(*samples), by_value);
 	printf("{\"rate\": %" PRIu64 ", \"sent\": %" PRIu64 ", \"returned\": %u, "
 	       "\"p50_us\": %.2f, \"p99_us\": %.2f, \"p99_9_us\": %.2f, \"first_frame_ms\": %.1f}\n",

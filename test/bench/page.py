@@ -206,8 +206,8 @@ keeps 256 on their way, and checks all bytes when they are back.
 TRIPS = """
 ## Round trips
 
-`bench-latency`, a loop of one core that sends single 64-byte frames at even distances and polls; hvsim on
-another core sends each frame back, always polling, or sleeping when nothing moves (its default).
+`bench-latency`, a loop of one core that sends single 64-byte frames at even distances and polls, or sleeps until its
+frame's interrupt; hvsim on another core sends each frame back, always polling, or sleeping when nothing moves (its default).
 A round trip begins when its frame was due. Microseconds. *First frame*: from the start of that process,
 with EAL, the port's set-up and the first frame that comes back, in milliseconds.
 
@@ -230,10 +230,30 @@ def across(figures):
 def trips(figures):
     if not figures["round_trips"]:
         return NOTHING
-    return table(("host", "frames/s", "p50", "p99", "p99.9", "came back", "first frame"), [
-        (t["host"], str(t["rate"]), f"{t['p50_us']:.1f}", f"{t['p99_us']:.1f}",
+    return table(("host", "guest", "frames/s", "p50", "p99", "p99.9", "came back", "first frame"), [
+        (t["host"], t.get("guest", "polling"), str(t["rate"]), f"{t['p50_us']:.1f}", f"{t['p99_us']:.1f}",
          f"{t['p99_9_us']:.1f}", f"{t['returned']} of {t['sent']}", f"{t['first_frame_ms']:.0f}")
         for t in figures["round_trips"]])
+
+
+STACKS = """
+## Between two Linux stacks
+
+One TCP connection of iperf3 between two network namespaces, TAP – hvsim – testpmd – hvsim – TAP, MTU 1500, all on these
+CPUs. *Plain*: frames of the MTU with checksums, forwarded as they are. *Offloads*: virtio-net headers on the TAPs,
+checksums, TSO and LRO through testpmd's checksum engine.
+
+"""
+
+
+def between_stacks(figures):
+    found = {s["frames"]: s for s in figures.get("stacks", [])}
+    if not found:
+        return NOTHING
+    rows = [(kind, f"{s['median']} ({s['least']}–{s['most']})") for kind, s in found.items()]
+    if len(found) == 2:
+        rows.append(("offloads / plain", goal(found["offloads"]["median"] / found["plain"]["median"], 3, True)))
+    return table(("frames", "Mbit/s"), rows)
 
 
 # ---- plots
@@ -306,6 +326,7 @@ def write(figures, folder):
     text += image["burst32.svg"] + image["burst1.svg"] + "### Goals\n\n" + reach(figures) + "\n\n"
     text += "### All cells\n\n" + cells(figures) + "\n"
     text += ACROSS + image["end-to-end.svg"] + across(figures) + "\n" + TRIPS + trips(figures) + "\n"
+    text += STACKS + between_stacks(figures) + "\n"
     if failures:
         text += f"\n## What failed\n\n{failures}"
     with open(os.path.join(folder, "README.md"), "w") as file:

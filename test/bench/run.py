@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What the driver and the simulated host cost, and how that compares; writes doc/bench/.
 
-Four parts: pmdbench (one driver alone, against the in-tree one and a bare loop), two processes on
-two cores end to end (against memif and virtio-user/vhost), round trips, and the time to the first
-frame. Whoever is compared takes turns in rounds, so that what else the machine does meets all.
+Parts: pmdbench (one driver alone, against the in-tree one and a bare loop), two processes on two
+cores end to end (against memif and virtio-user/vhost), round trips, the time to the first frame, and
+iperf3 between two Linux stacks without and with offloads. Whoever is compared takes turns in rounds, so that what else the machine does meets all.
 """
 import argparse
 import json
@@ -18,6 +18,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "integration")]
 
 import end_to_end  # noqa: E402
+import linux_stacks  # noqa: E402
 import page  # noqa: E402
 from harness import BUILD, PLUGIN, ROOT  # noqa: E402
 
@@ -75,16 +76,31 @@ def across(cpus, rounds, seconds, failures):
 
 def round_trips(cpus, seconds, failures):
     results = []
-    for polling in (True, False):
-        for rate in RATES:
-            what = f"round trips, {'polling' if polling else 'sleeping'} host, {rate}/s"
-            result = attempt(failures, what, end_to_end.latency, "latency", polling, rate, seconds,
-                             cpus)
+    habits = {True: "sleeping", False: "polling"}
+    for host_sleeps, guest_sleeps in ((False, False), (True, False), (False, True), (True, True)):
+        # Asleep there is one frame at a time.
+        for rate in RATES[:1] if guest_sleeps else RATES:
+            what = f"round trips, {habits[host_sleeps]} host, {habits[guest_sleeps]} guest, {rate}/s"
+            result = attempt(failures, what, end_to_end.latency, "latency", not host_sleeps,
+                             guest_sleeps, rate, seconds, cpus)
             if result is not None:
-                results.append({"host": "polling" if polling else "sleeping", **result})
+                results.append({"host": habits[host_sleeps], "guest": habits[guest_sleeps], **result})
                 say(f"{what}: p50 {result['p50_us']} us, p99 {result['p99_us']} us, p99.9 "
                     f"{result['p99_9_us']} us; first frame after {result['first_frame_ms']} ms")
     return results
+
+
+def between_stacks(rounds, seconds, failures):
+    """Mbit/s of one TCP connection between two Linux stacks, without offloads and with all of them."""
+    rates = {kind: [] for kind in ("plain", "offloads")}
+    for number in range(rounds):
+        for kind, found in rates.items():
+            rate = attempt(failures, f"iperf3, {kind}", linux_stacks.measure, kind == "offloads", seconds)
+            if rate is not None:
+                found.append(rate / 1e6)
+                say(f"round {number + 1}: iperf3, {kind}: {rate / 1e6:.0f} Mbit/s")
+    return [{"frames": kind, "median": round(statistics.median(found)), "least": round(min(found)),
+             "most": round(max(found))} for kind, found in rates.items() if found]
 
 
 def main():
@@ -108,6 +124,8 @@ def main():
     result["end_to_end"] = [] if options.alone else across(cpus, rounds, seconds, failures)
     result["round_trips"] = [] if options.alone else \
         round_trips(cpus, 1 if options.quick else 5, failures)
+    result["stacks"] = [] if options.alone or linux_stacks.missing() else \
+        between_stacks(rounds, 1 if options.quick else 5, failures)
     result["failures"] = failures
     if options.json:
         with open(options.json, "w") as file:

@@ -8,6 +8,7 @@
 #include "test/ethdev/mbufs.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <rte_cycles.h>
 #include <rte_eal.h>
@@ -135,6 +136,74 @@ case_attached(void)
 	pool_wait(mp);
 	CHECK(buffers_freed == N, "%u of %u buffers are freed", buffers_freed, N);
 	rte_eth_dev_stop(0);
+	pool_audit(mp);
+	pool_audit(rx);
+}
+
+/* ---- memory that the application registers ---- */
+
+/* Frames in buffers of @p memory, @p n of them from number @p first on. @return large ones */
+static uint64_t
+send_in(struct rte_mempool *mp, uint8_t *memory, uint32_t first, uint32_t n)
+{
+	static struct rte_mbuf_ext_shared_info info[400];
+	uint64_t large = 0;
+	uint32_t i;
+
+	CHECK(n <= RTE_DIM(info), "%u buffers", n);
+	for (i = 0; i < n; i++) {
+		struct rte_mbuf *m = attached(mp, memory + (size_t)i * 2088, &info[i], first + i);
+
+		large += m->pkt_len > COPYBREAK;
+		send_all(&m, 1);
+	}
+	pool_wait(mp);
+	return large;
+}
+
+/*
+ * Memory of a file goes by reference once it is mapped for the device, and is copied after that is
+ * undone; memory without a file is refused, and copied. The rig's device names no such memory.
+ */
+static void
+case_registered(void)
+{
+	enum { N = 400, LEN = 2 << 20 };
+	struct rte_mempool *mp = pool_plain("registered", 511, 0),
+			   *rx = pool_plain("rx", 255, ROOM);
+	int fd = memfd_create("registered", MFD_CLOEXEC), rc;
+	uint8_t *foreign = memory_foreign(LEN), *shared = MAP_FAILED;
+	struct rte_eth_dev_info dev;
+	uint64_t large = 0;
+	bool can;
+
+	if (fd >= 0 && ftruncate(fd, LEN) == 0)
+		shared = mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (shared == MAP_FAILED)
+		rte_exit(2, "no file of %u bytes\n", LEN);
+	port_start(rx);
+	can = getenv("RIG_SOCKETS") == NULL && xstat("copy_only") == 0;
+	CHECK(rte_eth_dev_info_get(0, &dev) == 0, "dev_info");
+	CHECK(rte_extmem_register(shared, LEN, NULL, 0, 4096) == 0, "shared");
+	CHECK(rte_extmem_register(foreign, LEN, NULL, 0, 4096) == 0, "foreign");
+	send_in(mp, shared, 0, N);
+	check_by_reference(0);
+	rc = rte_dev_dma_map(dev.device, shared, (uintptr_t)shared, LEN);
+	CHECK((rc == 0) == can, "dma_map of a file: %d", rc);
+	rc = rte_dev_dma_map(dev.device, foreign, (uintptr_t)foreign, LEN);
+	CHECK(rc != 0 && rte_errno == ENOTSUP, "dma_map without a file: %d", rc);
+	large = send_in(mp, shared, N, N);
+	CHECK(large != 0, "no large frames");
+	check_by_reference(can ? large : 0);
+	send_in(mp, foreign, 2 * N, N);
+	check_by_reference(can ? large : 0);
+	rte_dev_dma_unmap(dev.device, shared, (uintptr_t)shared, LEN);
+	send_in(mp, shared, 3 * N, N);
+	check_by_reference(can ? large : 0);
+	rte_eth_dev_stop(0);
+	CHECK(rte_extmem_unregister(shared, LEN) == 0, "unregister");
+	munmap(shared, LEN);
+	close(fd);
 	pool_audit(mp);
 	pool_audit(rx);
 }
@@ -431,10 +500,12 @@ static const struct {
 	{"forty_pools", case_forty_pools},
 	{"forward_pinned", case_forward_pinned},
 	{"forward_pinned_foreign", case_forward_pinned_foreign},
+	{"held", case_held},
 	{"indirect", case_indirect},
 	{"memory", case_memory},
 	{"pages_reborn", case_pages_reborn},
 	{"pool_reborn_foreign", case_pool_reborn_foreign},
+	{"registered", case_registered},
 	{"smallest_ring", case_smallest_ring},
 	{"stop_gives_all_back", case_stop_gives_all_back},
 };

@@ -66,6 +66,8 @@ uint64_t xstat(const char *name);
 /** All mbufs of a pool are in the pool. */
 void pool_audit(struct rte_mempool *mp);
 
+/** Received frames that are kept (mbufs_held.c). */
+void case_held(void);
 /** What a port takes of memory, by the number of its queue pairs (mbufs_memory.c). */
 void case_memory(void);
 /** Every way an mbuf can be wrong, between good neighbours (mbufs_bad.c). */

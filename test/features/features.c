@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Prints the feature table of the first port as the driver advertises it, in the form and order of
- * DPDK's features/default.ini. Compared with doc/features/netvsc.ini.
+ * DPDK's features/default.ini, and its limits: what doc/features/netvsc.ini and doc/features.md are
+ * made of and compared with (test/integration/feature_table.py).
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -76,6 +77,30 @@ print_features(const struct rte_eth_dev *eth, const struct rte_eth_dev_info *inf
 	feature("Usage doc", true);
 }
 
+/* What the vocabulary has no words for. */
+static void
+print_limits(const struct rte_eth_dev *eth, const struct rte_eth_dev_info *info)
+{
+	int xstats = rte_eth_xstats_get_names(eth->data->port_id, NULL, 0);
+
+	printf("[Limits]\n");
+	printf("Receive and send queues = %u, %u\n", info->max_rx_queues, info->max_tx_queues);
+	printf("Descriptors of a receive queue = %u to %u\n", info->rx_desc_lim.nb_min,
+		info->rx_desc_lim.nb_max);
+	printf("Descriptors of a send queue = %u to %u\n", info->tx_desc_lim.nb_min,
+		info->tx_desc_lim.nb_max);
+	printf("MTU = %u to %u\n", info->min_mtu, info->max_mtu);
+	printf("RSS table, key = %u entries, %u bytes\n", info->reta_size, info->hash_key_size);
+	printf("RSS types = %#llx\n", (unsigned long long)info->flow_type_rss_offloads);
+	printf("Receive offloads = %#llx\n", (unsigned long long)info->rx_offload_capa);
+	printf("Send offloads = %#llx\n", (unsigned long long)info->tx_offload_capa);
+	printf("Longest coalesced frame = %u\n", info->max_lro_pkt_size);
+	printf("MAC addresses = %u\n", info->max_mac_addrs);
+	printf("Segments of a frame = %u\n", info->tx_desc_lim.nb_seg_max);
+	/* Not configured: those that the port has whatever its queues are. */
+	printf("Extended statistics = %s\n", xstats > 0 ? "by name and id" : "none");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -89,6 +114,7 @@ main(int argc, char **argv)
 		return 1;
 	}
 	print_features(&rte_eth_devices[0], &info);
+	print_limits(&rte_eth_devices[0], &info);
 	rte_eth_dev_close(0);
 	rte_eal_cleanup();
 	return 0;

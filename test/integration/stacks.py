@@ -4,6 +4,7 @@
 What forwards between the two NICs is the caller's.
 """
 import json
+import shutil
 import subprocess
 import tempfile
 
@@ -14,6 +15,9 @@ PORT = 5201
 # Counters of frames that a stack threw away for what is in them.
 COUNTERS = {"snmp": ("Ip: InHdrErrors", "Icmp: InCsumErrors", "Tcp: InCsumErrors", "Udp: InCsumErrors"),
             "snmp6": ("Ip6InHdrErrors", "Icmp6InCsumErrors", "Udp6InCsumErrors")}
+# What an MTU of 1500 leaves behind the headers of IPv6 and of TCP with its time stamps.
+MSS = 1428
+OFFLOAD_ARGS = ["--enable-rx-cksum", "--enable-lro", "--enable-scatter", "--max-lro-pkt-size=65535"]
 
 
 class Stacks:
@@ -22,6 +26,7 @@ class Stacks:
     def __init__(self, vnet, mtu=1500, settings=("", ""), host_args=()):
         self.programs = []
         self.spaces = []
+        self.dir = None
         try:
             self.spaces = [Namespace(), Namespace()]
             self._start(vnet, mtu, settings, host_args)
@@ -94,6 +99,8 @@ class Stacks:
             program.close()
         for space in self.spaces:
             space.close()
+        if self.dir is not None:
+            shutil.rmtree(self.dir, ignore_errors=True)
 
 
 def moved(result):
@@ -101,3 +108,14 @@ def moved(result):
     intervals = [interval["sum"]["bytes"] for interval in result["intervals"]]
     total = result["end"].get("sum_received") or result["end"]["sum"]
     return intervals, total["bits_per_second"]
+
+
+def use_offloads(pmd):
+    """testpmd's checksum engine, with all that it can leave to the NIC."""
+    pmd.cmd("port stop all")
+    for port in range(2):
+        for layer in ("ip", "tcp", "udp"):
+            pmd.cmd(f"csum set {layer} hw {port}")
+        pmd.cmd(f"csum mac-swap off {port}")
+        pmd.cmd(f"tso set {MSS} {port}")
+    pmd.cmd("port start all")

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Other applications than testpmd, and a real Linux network stack on the other side."""
-import glob
 import os
 import re
 import signal

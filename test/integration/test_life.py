@@ -122,7 +122,7 @@ class Starve(Traffic):
         pmd = self.guest(host, mode="txonly")
         pmd.start()
         for _ in range(6):
-            self.grows(host, "tx_frames", 50000, timeout=3)
+            self.grows(host, "tx_frames", 50000)
             time.sleep(0.3)
         pmd.stop()
         # Receiving works again afterwards, and what arrives is sound.

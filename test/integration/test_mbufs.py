@@ -64,6 +64,14 @@ class Mbufs(Case):
     def test_pinned_external_buffers_outside_eal_are_forwarded_and_cloned(self):
         self.forward("forward_pinned_foreign")
 
+    def test_received_frames_that_are_kept_stay_as_they_were(self):
+        """Not copied on receive, and held over stop, start and close."""
+        sent = frames.every_size()
+        host = self.recorder(sent=sent)
+        host.set("rx_wait", 1)
+        self.finish(host, self.start(host, "held", env={"MBUFS_COUNT": str(len(sent))},
+                                     options=",rx_copybreak=200"), [])
+
     def test_attached_external_buffers_are_judged_by_their_address(self):
         self.check("attached")
 
@@ -75,6 +83,9 @@ class Mbufs(Case):
 
     def test_indirect_mbufs_all_copied(self):
         self.check("indirect", options=",copy_only=1")
+
+    def test_registered_memory_goes_by_reference_when_it_has_a_file(self):
+        self.check("registered")
 
     def test_forty_pools_do_not_push_each_other_out(self):
         self.check("forty_pools")

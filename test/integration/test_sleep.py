@@ -2,15 +2,18 @@
 """l3fwd-power as DPDK ships it: forwards while its lcore sleeps most of the time."""
 import os
 import re
+import shutil
 import signal
 import struct
 import time
+import unittest
 
+import examples
 import frames
-from harness import PLUGIN, Case, memory_args, wait_until
-from test_apps import example
+from harness import PLUGIN, SERIAL, Case, lcore_args, wait_until
 
 ROUNDS = 100
+ADAPTER_MB = 3000  # the event adapter's test makes half a million mbufs
 IDLE_SHARE = 0.25  # of a core's time at most, without traffic; polling takes all of it
 
 
@@ -29,13 +32,24 @@ def forwarded(frame, port, checked):
             frame[23:24] + struct.pack("<H", (checksum + 1) & 0xFFFF) + frame[26:])
 
 
+def dpdk_test():
+    """The distribution's program with DPDK's own tests, of the DPDK that is tested here, or None."""
+    found = [shutil.which(name) for name in ("dpdk-test", "dpdk-testpmd")]
+    same = None not in found and len(set(map(os.path.dirname, found))) == 1
+    return found[0] if same else None
+
+
+def megabytes_available():
+    with open("/proc/meminfo", encoding="ascii") as file:
+        return int(re.search(r"MemAvailable: +(\d+)", file.read()).group(1)) // 1024
+
+
 class Sleep(Case):
     def l3fwd(self, host, *options, queues=1):
         config = ",".join(f"({port},{queue},0)" for port in range(2) for queue in range(queues))
-        app = self.own(self.program("l3fwd-power", [
-            example("l3fwd-power"), "-l", "0", "--no-pci", "--no-telemetry", *memory_args(),
-            "-d", PLUGIN, "-a", host.device(0), "-a", host.device(1), "--", "-p", "3", "-P",
-            "--config", config, "--parse-ptype", *options]))
+        app = self.own(self.program("l3fwd-power", examples.argv(
+            "l3fwd-power", [host.device(0), host.device(1)], "-p", "3", "-P", "--config", config,
+            "--parse-ptype", *options)))
         app.expect("entering main .*loop on lcore 0", 40)
         return app
 
@@ -111,3 +125,16 @@ class Sleep(Case):
         self.check(1, sent[0])
         # The program also wakes by itself every 10 ms, and a busy machine may let frames meet.
         self.assertGreater(wakes, ROUNDS // 2)
+
+    @unittest.skipUnless(dpdk_test(), "no dpdk-test beside this dpdk-testpmd")
+    @unittest.skipUnless(megabytes_available() > ADAPTER_MB + 1000, "not enough memory")
+    def test_event_adapter(self):
+        """DPDK's own test of the adapter that receives behind interrupts, with queues of ours."""
+        host = self.host("gen:rate=20K")
+        status, text = self.run_program("dpdk-test", [
+            dpdk_test(), *lcore_args(), "--file-prefix", f"adapter{next(SERIAL)}", "--no-pci",
+            "--no-telemetry", "--no-huge", "-m", ADAPTER_MB, "-d", PLUGIN, "-a", host.device()],
+            timeout=50, env={"DPDK_TEST": "event_eth_rx_intr_adapter_autotest"})
+        self.assertEqual(status, 0)
+        self.assertRegex(text, r"Tests Passed : +[1-9]")
+        self.assertRegex(text, r"Tests Failed : +0\b")

@@ -18,7 +18,8 @@ import rig  # noqa: E402  before any test module
 
 # Which modules run in which mode. Copying is the send path only: the forwarding tests show it.
 PLAN = (
-    ("pa", ("test_forward", "test_offload_tx", "test_life", "test_apps", "test_mbufs", "test_profiles",
+    ("pa", ("test_forward", "test_offload_tx", "test_receive", "test_life", "test_apps",
+            "test_examples", "test_iperf", "test_mbufs", "test_coalescing", "test_profiles",
             "test_malformed", "test_rig", "test_ethdev", "test_sleep")),
     ("copy", ("test_forward", "test_offload_tx")),
 )

@@ -42,7 +42,9 @@ def figures(*cells, load=0.1, failures=()):
                            for system, rate in (("ours", 3.0), ("memif", 2.0))],
             "round_trips": [{"host": "polling", "rate": 1000, "sent": 10, "returned": 9,
                              "p50_us": 1.0, "p99_us": 2.0, "p99_9_us": 3.0,
-                             "first_frame_ms": 200.0}]}
+                             "first_frame_ms": 200.0}],
+            "stacks": [{"frames": frames, "median": rate, "least": rate - 1, "most": rate + 1}
+                       for frames, rate in (("plain", 500), ("offloads", 2000))]}
 
 
 class Page(unittest.TestCase):
@@ -77,6 +79,8 @@ class Page(unittest.TestCase):
         self.assertIn("| 30.0 (30.0 ±1.0) |", self.row(text, "rx 64 B, burst 32"))
         self.assertIn("| failed |", self.row(text, "tx 64 B, burst 32"))
         self.assertIn("9 of 10", text)
+        self.assertEqual(self.row(text, "offloads"), "| offloads | 2000 (1999–2001) |")
+        self.assertEqual(self.row(text, "offloads / plain"), "| offloads / plain | 4.00 (>= 3: met) |")
         quiet = self.written(figures(cell("hyperpoll", ticks=30.0)))
         self.assertNotIn("busy", quiet)
         self.assertNotIn("What failed", quiet)

@@ -17,7 +17,7 @@ start_up(struct guest *g)
 static void
 names_and_values_are_checked(void)
 {
-	char name[32], help[4096];
+	char name[32], help[8192];
 	struct guest g;
 	const char *line;
 	size_t len;
@@ -33,6 +33,7 @@ names_and_values_are_checked(void)
 	CU_ASSERT_EQUAL(host_nic_knob(g.nic, "corrupt_ring", "9"), -EINVAL);
 	CU_ASSERT_EQUAL(host_nic_knob(g.nic, "table_layout", "d"), -EINVAL);
 	/* The help names only knobs that exist. */
+	CU_ASSERT_FATAL(strlen(host_nic_knob_help) < sizeof(help));
 	strncpy(help, host_nic_knob_help, sizeof(help) - 1);
 	help[sizeof(help) - 1] = '\0';
 	for (line = strtok(help, "\n"); line != NULL; line = strtok(NULL, "\n")) {

@@ -119,6 +119,34 @@ what_is_given_wins_over_the_profile(void)
 	guest_stop(&g);
 }
 
+static void
+hash_that_a_host_does_not_tell(void)
+{
+	uint16_t table[NDIS_RSS_TABLE_ENTRIES];
+	uint8_t params[NDIS_RSS_PARAMS_INFO], frame[60];
+	struct rndis_packet_info info;
+	uint32_t i, n, seen = 0;
+	struct guest g;
+
+	guest_start_up(&g, "profile=openhcl,channels=4", 64);
+	guest_subchannels(&g, 3);
+	for (i = 0; i < NDIS_RSS_TABLE_ENTRIES; i++)
+		table[i] = (uint16_t)(i % 4);
+	ndis_build_rss_params(params, sizeof(params), NDIS_HASH_TOEPLITZ | NDIS_HASH_TCP_IPV4,
+		table, NDIS_RSS_TABLE_ENTRIES, toeplitz_default_key);
+	guest_set(&g, OID_GEN_RECEIVE_SCALE_PARAMETERS, params, sizeof(params));
+	for (i = 0; i < 32; i++)
+		guest_port_put(&g, frame, guest_make_udp(&g, frame, 60, i));
+	guest_poll(&g);
+	for (i = 0; guest_data(&g, i, &info) != NULL; i++)
+		CU_ASSERT_EQUAL(info.present, 0);
+	CU_ASSERT_EQUAL(i, 32);
+	for (n = 0; guest_transfer(&g, n) != NULL; n++)
+		seen |= 1u << guest_transfer(&g, n)->channel;
+	CU_ASSERT_EQUAL(seen, 0xf);
+	guest_stop(&g);
+}
+
 /* OpenVMM stops reading the ring (spec/nvsp.md §5). */
 static void
 sends_in_flight_are_limited(void)
@@ -167,6 +195,7 @@ main(void)
 		{"guests see the host that the profile names",
 			guests_see_the_host_that_the_profile_names},
 		{"what is given wins over the profile", what_is_given_wins_over_the_profile},
+		{"hash that a host does not tell", hash_that_a_host_does_not_tell},
 		{"sends in flight are limited", sends_in_flight_are_limited},
 		{"list of groups that a host has no room for",
 			list_of_groups_that_a_host_has_no_room_for},

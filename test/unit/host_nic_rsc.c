@@ -157,21 +157,42 @@ short_segments_share_a_section(void)
 	guest_stop(&g);
 }
 
+/* @p first of sixty segments are in the first frame of a host that coalesces as much as it says. */
 static void
-a_frame_ends_at_ips_limit(void)
+check_longest(const char *rsc_max, uint32_t first)
 {
 	struct guest g;
 	uint32_t i;
 
 	start_up(&g);
+	if (rsc_max != NULL)
+		CU_ASSERT_EQUAL(host_nic_knob(g.nic, "rsc_max", rsc_max), 0);
 	for (i = 0; i < 60; i++)
 		put(&g, 4, 1460, 1, i * 1460);
 	guest_poll(&g);
 	CU_ASSERT_EQUAL_FATAL(collect(&g, got, 64), 2);
-	check_whole(&g, &got[0], 4, 1, 0, 44 * 1460);
-	check_whole(&g, &got[1], 4, 1, 44 * 1460, 16 * 1460);
+	check_whole(&g, &got[0], 4, 1, 0, first * 1460);
+	check_whole(&g, &got[1], 4, 1, first * 1460, (60 - first) * 1460);
 	/* Each has an id of its own. */
 	CU_ASSERT_NOT_EQUAL(got[0].first.rsc_id, got[1].first.rsc_id);
+	guest_stop(&g);
+}
+
+/* Who forwards what was coalesced found it too long for the largest send: TCP stalled. */
+static void
+a_coalesced_frame_can_be_sent_again(void)
+{
+	check_longest(NULL, (NDIS_LSO_MAX_SIZE - 54) / 1460);
+}
+
+static void
+a_frame_ends_at_ips_limit(void)
+{
+	struct guest g;
+
+	check_longest("65549", 44);
+	guest_start_up(&g, small, 16);
+	CU_ASSERT_EQUAL(host_nic_knob(g.nic, "rsc_max", "65550"), -EINVAL);
 	guest_stop(&g);
 }
 
@@ -205,16 +226,17 @@ coalesced_ranges_do_not_outgrow_a_packet(void)
 	host_nic_knob(g.nic, "batch", "375");
 	for (i = 0; i < 340; i++)
 		guest_port_put(&g, frame, guest_make_udp(&g, frame, 60, i));
+	host_nic_knob(g.nic, "rsc_max", "65549");
 	for (i = 0; i < 44; i++)
 		put(&g, 4, 1460, 1, i * 1460);
 	host_nic_poll(g.nic, 400);
 	guest_poll(&g);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(guest_transfer(&g, 1));
 	CU_ASSERT_EQUAL(guest_transfer(&g, 0)->ranges, 340);
-	CU_ASSERT_EQUAL(guest_transfer(&g, 1)->ranges, 44);
+	CU_ASSERT_EQUAL(guest_transfer(&g, 1)->ranges, 42);
 	n = collect(&g, many, 341);
 	CU_ASSERT_EQUAL_FATAL(n, 341);
-	check_whole(&g, &many[340], 4, 1, 0, 44 * 1460);
+	check_whole(&g, &many[340], 4, 1, 0, 42 * 1460);
 	guest_stop(&g);
 }
 
@@ -450,6 +472,107 @@ rsc_is_offered_to_who_knows_it(void)
 	check_offered(NVSP_VERSION_61, NVSP_CAP_RSC, "0", false);
 }
 
+/* Five bytes are left in the section, and ten are no message of their own. */
+static void
+a_few_bytes_too_many_begin_another_frame(void)
+{
+	struct guest g;
+
+	start_up(&g);
+	put(&g, 4, 1460, 1, 0);
+	put(&g, 4, 45, 1, 1460);
+	put(&g, 4, 10, 1, 1505);
+	put(&g, 4, 10, 1, 1515);
+	guest_poll(&g);
+	CU_ASSERT_EQUAL_FATAL(collect(&g, got, 64), 2);
+	check_whole(&g, &got[0], 4, 1, 0, 1505);
+	check_whole(&g, &got[1], 4, 1, 1505, 20);
+	guest_stop(&g);
+}
+
+static uint64_t seed = 5;
+
+static uint32_t
+rnd(uint32_t below)
+{
+	seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+	return (uint32_t)((seed >> 33) % below);
+}
+
+/* A frame that the port had: its TCP data, if it has any. */
+struct sent {
+	uint8_t frame[1600];
+	uint32_t len, header, payload, seq;
+};
+
+static void
+random_segment(struct guest *g, struct sent *s, uint32_t next[3])
+{
+	uint32_t flow = rnd(3), version = flow == 2 ? 6 : 4, payload = 1 + rnd(rnd(3) ? 200 : 1440);
+
+	/* Mostly the next one of its flow. */
+	s->seq = next[flow] + (rnd(8) ? 0 : rnd(3) * 100);
+	s->payload = payload;
+	s->header = version == 4 ? 54 : 74;
+	s->len = guest_make_tcp(g, s->frame, version, payload, flow, s->seq);
+	if (rnd(6) == 0)
+		s->frame[s->header - 20 + rnd(20)] ^= (uint8_t)(1u << rnd(8));
+	if (s->len < 60)
+		memset(s->frame + s->len, 0xee, 60 - s->len);
+	s->len = s->len < 60 ? 60 : s->len;
+	next[flow] = s->seq + payload;
+	guest_port_put(g, s->frame, s->len);
+}
+
+/* Is @p w made of the frames from @p s on? Returns how many. */
+static uint32_t
+check_made_of(const struct whole *w, const struct sent *s)
+{
+	uint32_t at = s->header, n = 0;
+
+	if (w->len == s->len && memcmp(w->data, s->frame, s->len) == 0)
+		return 1;
+	for (; at < w->len; at += s[n++].payload) {
+		CU_ASSERT_EQUAL_FATAL(s[n].header, s->header);
+		CU_ASSERT_EQUAL_FATAL(s[n].seq, s->seq + at - s->header);
+		CU_ASSERT_FATAL(s[n].payload <= w->len - at);
+		CU_ASSERT_EQUAL(memcmp(w->data + at, s[n].frame + s->header, s[n].payload), 0);
+	}
+	/* Its header is the first one's, but for lengths, checksums, acknowledgement and push. */
+	CU_ASSERT_EQUAL(memcmp(w->data, s->frame, 16), 0);
+	CU_ASSERT_EQUAL(memcmp(w->data + s->header - 20, s->frame + s->header - 20, 8), 0);
+	CU_ASSERT(w->first.csum & RNDIS_RX_CSUM_TCP_VALUE_INVALID);
+	return n;
+}
+
+static void
+random_segments_come_out_complete_and_in_order(void)
+{
+	static struct sent sent[64];
+	uint32_t next[3] = {0}, round, i, k, n, frames;
+	uint64_t large = 0;
+	struct guest g;
+
+	start_up(&g);
+	for (round = 0; round < 1000; round++) {
+		n = 1 + rnd(60);
+		for (i = 0; i < n; i++)
+			random_segment(&g, &sent[i], next);
+		guest_poll(&g);
+		frames = collect(&g, got, 64);
+		for (i = k = 0; i < frames; i++) {
+			CU_ASSERT_FATAL(k < n);
+			k += check_made_of(&got[i], &sent[k]);
+			large += got[i].len > 1514;
+		}
+		CU_ASSERT_EQUAL_FATAL(k, n);
+	}
+	CU_ASSERT(large > 300);
+	guest_poll(&g);
+	CU_ASSERT_EQUAL(g.nic->free_n + g.nic->free_control_n, g.sections);
+	guest_stop(&g);
+}
+
 /* The guest does not read: what is lost is counted in frames of the port. */
 static void
 lost_segments_are_all_counted(void)
@@ -485,6 +608,7 @@ main(void)
 	static const struct unit_test tests[] = {
 		{"segments of a flow become one frame", segments_of_a_flow_become_one_frame},
 		{"short segments share a section", short_segments_share_a_section},
+		{"a coalesced frame can be sent again", a_coalesced_frame_can_be_sent_again},
 		{"a frame ends at IP's limit", a_frame_ends_at_ips_limit},
 		{"coalesced ranges stay in one packet", coalesced_ranges_stay_in_one_packet},
 		{"coalesced ranges do not outgrow a packet",
@@ -499,6 +623,10 @@ main(void)
 		{"only what the guest enabled is coalesced",
 			only_what_the_guest_enabled_is_coalesced},
 		{"RSC is offered to who knows it", rsc_is_offered_to_who_knows_it},
+		{"a few bytes too many begin another frame",
+			a_few_bytes_too_many_begin_another_frame},
+		{"random segments come out complete and in order",
+			random_segments_come_out_complete_and_in_order},
 		{"lost segments are all counted", lost_segments_are_all_counted},
 	};
 

@@ -228,11 +228,13 @@ static void
 rig_start(struct rig *r, uint32_t offloads)
 {
 	static const char nic[] = "recv=2M,send=256K,channels=4";
+	uint64_t rsc = offloads & NDIS_CAN_RSC4 ? NVSP_CAP_RSC : 0;
 
 	r->tap = tap_open("tap:hpt0,vnet=on");
 	interface_up(&r->stack, "hpt0");
-	guest_start_port(&r->g, nic, 16, r->tap);
-	guest_up(&r->g, RNDIS_FILTER_DIRECTED);
+	guest_start_port(&r->g, nic, 64, r->tap);
+	guest_nvsp_up(&r->g, NVSP_VERSION_61, NVSP_CAP_8021Q | rsc, 1500);
+	guest_rndis_up(&r->g, RNDIS_FILTER_DIRECTED);
 	if (offloads != 0)
 		guest_offloads(&r->g, offloads);
 }
@@ -395,6 +397,44 @@ large_frames_come_in_segments(void)
 	CU_ASSERT_PTR_NULL(guest_frame(&r, &info));
 	r.tap->ops->stats(r.tap, &stats);
 	CU_ASSERT_EQUAL(stats.rx_dropped_size, 1);
+	rig_stop(&r);
+}
+
+/* What the host has cut it puts together again: one frame, as the stack sent it. */
+static void
+large_frame_comes_whole_to_who_coalesces(void)
+{
+	static struct rig r;
+	static uint8_t whole[FRAME];
+	struct rndis_packet_info info, first = {0};
+	const uint8_t *data;
+	uint32_t len = 0;
+
+	rig_start(&r, NDIS_CAN_RX_IP4 | NDIS_CAN_RX_TCP4 | NDIS_CAN_RSC4 | NDIS_CAN_RSC6);
+	make(&r.f, r.g.config.mac, stack_mac, false, TCP, LARGE, false);
+	r.f.data[r.f.l4 + 13] = 0x10; /* no PSH: data and nothing else */
+	put16(csum_field(&r.f), 0);
+	put16(csum_field(&r.f), pseudo(&r.f));
+	stack_send(&r.stack, &r.f, 1400);
+	rig_poll(&r);
+	while ((data = guest_frame(&r, &info)) != NULL) {
+		if (len == 0)
+			first = info;
+		CU_ASSERT_FATAL(len + info.data_length <= sizeof(whole));
+		memcpy(whole + len, data, info.data_length);
+		len += info.data_length;
+	}
+	CU_ASSERT_EQUAL_FATAL(len, r.f.len);
+	CU_ASSERT_EQUAL(r.g.nic->stats.rx_large, 1);
+	CU_ASSERT_EQUAL(r.g.nic->stats.rx_segments, (LARGE + 1399) / 1400);
+	CU_ASSERT_EQUAL(first.csum & (RNDIS_RX_CSUM_TCP_OK | RNDIS_RX_CSUM_TCP_VALUE_INVALID),
+		RNDIS_RX_CSUM_TCP_OK | RNDIS_RX_CSUM_TCP_VALUE_INVALID);
+	/* All but the checksums, which are told to be invalid. */
+	CU_ASSERT_EQUAL(memcmp(whole, r.f.data, r.f.l3 + 10), 0);
+	CU_ASSERT_EQUAL(
+		memcmp(whole + r.f.l3 + 12, r.f.data + r.f.l3 + 12, r.f.l4 + 16 - r.f.l3 - 12), 0);
+	CU_ASSERT_EQUAL(
+		memcmp(whole + r.f.l4 + 18, r.f.data + r.f.l4 + 18, r.f.len - r.f.l4 - 18), 0);
 	rig_stop(&r);
 }
 
@@ -582,6 +622,8 @@ main(void)
 		{"unfilled frames come filled", unfilled_frames_come_filled},
 		{"who has checksums looked at is told", who_has_checksums_looked_at_is_told},
 		{"large frames come in segments", large_frames_come_in_segments},
+		{"large frame comes whole to who coalesces",
+			large_frame_comes_whole_to_who_coalesces},
 		{"segments that wait are work", segments_that_wait_are_work},
 		{"guest's frames go on unfinished", guest_frames_go_on_unfinished},
 		{"large send of one segment is an ordinary frame",

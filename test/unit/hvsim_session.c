@@ -20,6 +20,7 @@
 #include "lib/netvsp/nvsp.h"
 #include "lib/vfio_user/client.h"
 #include "lib/vmbus/ring_map.h"
+#include "test/unit/hvsim_guest.h"
 #include "test/unit/unit.h"
 
 static char dir[] = "/tmp/hvsim_session.XXXXXX";
@@ -122,16 +123,6 @@ host_stop(void)
 
 /* ---- the guest ---- */
 
-struct guest {
-	struct vfu_client *client;
-	struct vmbus_device_info info;
-	struct vfu_io_fds io;
-	int irq[5]; /* four channels and the device event */
-	struct vmbus_ring tx, rx;
-	struct vmbus_ring_writer out;
-	struct vmbus_ring_reader in;
-};
-
 static int
 read_descriptor(struct guest *g)
 {
@@ -152,79 +143,22 @@ read_descriptor(struct guest *g)
 	return rc;
 }
 
-static int
-map_rings(struct guest *g, uint32_t index, struct vmbus_ring *tx, struct vmbus_ring *rx)
-{
-	struct vfu_region region;
-	int rc = vfu_client_region_info(g->client, index, &region);
-
-	if (rc != 0 || region.fd < 0)
-		return rc != 0 ? rc : -ENOENT;
-	rc = vmbus_ring_map(region.fd, 0, region.size / 2, 4096, tx);
-	if (rc == 0)
-		rc = vmbus_ring_map(region.fd, region.size / 2, region.size / 2, 4096, rx);
-	close(region.fd);
-	return rc;
-}
-
-static void
-guest_rings_open(struct guest *g)
-{
-	CU_ASSERT_EQUAL_FATAL(vmbus_ring_writer_init(&g->out, &g->tx), 0);
-	CU_ASSERT_EQUAL_FATAL(vmbus_ring_reader_init(&g->in, &g->rx), 0);
-}
-
 static void
 guest_open(struct guest *g)
 {
 	struct vfu_device_info info;
-	char err[VFU_ERRLEN] = "";
 
-	memset(g, 0, sizeof(*g));
-	CU_ASSERT_EQUAL_FATAL(vfu_client_connect(device.path, &g->client, err, sizeof(err)), 0);
+	guest_connect(g, device.path);
 	CU_ASSERT_EQUAL_FATAL(vfu_client_device_info(g->client, &info), 0);
 	CU_ASSERT_EQUAL(info.flags, VFIO_USER_DEVICE_RESET_CAP);
 	CU_ASSERT_EQUAL(info.num_regions, 20);
 	CU_ASSERT_EQUAL(info.num_irqs, 2);
 	CU_ASSERT_EQUAL_FATAL(read_descriptor(g), 0);
-	CU_ASSERT_EQUAL_FATAL(map_rings(g, 0, &g->tx, &g->rx), 0);
 	for (unsigned int i = 0; i < 5; i++)
 		g->irq[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	CU_ASSERT_EQUAL(vfu_client_set_irqs(g->client, VMBUS_IRQ_DEVICE, 0, 1, &g->irq[4]), 0);
 	CU_ASSERT_EQUAL(vfu_client_set_irqs(g->client, VMBUS_IRQ_CHANNEL, 0, 4, g->irq), 0);
-	CU_ASSERT_EQUAL_FATAL(vfu_client_io_fds(g->client, VMBUS_REGION_DOORBELL, &g->io), 0);
 	CU_ASSERT_EQUAL(g->io.count, 4);
-	guest_rings_open(g);
-}
-
-static void
-guest_close(struct guest *g)
-{
-	vmbus_ring_unmap(&g->tx);
-	vmbus_ring_unmap(&g->rx);
-	vfu_io_fds_close(&g->io);
-	for (unsigned int i = 0; i < 5; i++)
-		close(g->irq[i]);
-	vfu_client_close(g->client);
-}
-
-static void
-guest_send(struct guest *g, const struct nvsp_message *msg, uint64_t tid)
-{
-	struct {
-		struct vmbus_packet desc;
-		uint8_t payload[NVSP_MESSAGE_SIZE];
-	} pkt;
-	uint64_t one = 1;
-
-	memset(&pkt, 0, sizeof(pkt));
-	memcpy(pkt.payload, msg, NVSP_MESSAGE_SIZE);
-	vmbus_packet_init(&pkt.desc, VMBUS_PACKET_INBAND, sizeof(pkt.desc), sizeof(pkt),
-		VMBUS_FLAG_COMPLETION, tid);
-	CU_ASSERT_EQUAL_FATAL(vmbus_ring_write(&g->out, &pkt, sizeof(pkt), 0), 0);
-	/* The normal producer rule: the doorbell only if the host asked for it. */
-	if (vmbus_ring_writer_publish(&g->out))
-		CU_ASSERT_EQUAL(write(g->io.fds[g->io.entry[0].fd_index], &one, sizeof(one)), 8);
 }
 
 /* The next completion, by interrupt; false when none comes within seconds. */
@@ -439,7 +373,7 @@ test_subchannels_and_reset(void)
 			CU_ASSERT_EQUAL(g.info.channel[k].state, VMBUS_CHANNEL_OPEN);
 			CU_ASSERT_EQUAL(g.info.channel[k].region, 16 + k);
 			CU_ASSERT_EQUAL(g.info.channel[k].doorbell, 4 * k);
-			CU_ASSERT_EQUAL_FATAL(map_rings(&g, 16 + k, &tx, &rx), 0);
+			CU_ASSERT_EQUAL_FATAL(guest_map_rings(&g, 16 + k, &tx, &rx), 0);
 			CU_ASSERT_EQUAL(atomic_load(&tx.ctl->feature_bits), 1);
 			vmbus_ring_unmap(&tx);
 			vmbus_ring_unmap(&rx);
@@ -449,7 +383,7 @@ test_subchannels_and_reset(void)
 		CU_ASSERT_EQUAL(g.info.epoch, epoch + 1);
 		CU_ASSERT_EQUAL(g.info.num_channels, 1);
 		CU_ASSERT_EQUAL(g.info.channel[1].state, VMBUS_CHANNEL_NONE);
-		CU_ASSERT_EQUAL(map_rings(&g, 17, &tx, &rx), -ENOENT);
+		CU_ASSERT_EQUAL(guest_map_rings(&g, 17, &tx, &rx), -ENOENT);
 		/* The same ring memory, empty again. */
 		CU_ASSERT_EQUAL(atomic_load(&g.tx.ctl->write_index), 0);
 		CU_ASSERT_EQUAL(atomic_load(&g.rx.ctl->write_index), 0);
@@ -708,12 +642,6 @@ main(void)
 		{"rescind and offer", test_rescind_and_offer},
 		{"two servers", test_two_servers},
 	};
-	char remove[64];
-	int rc;
 
-	if (mkdtemp(dir) == NULL)
-		return EXIT_FAILURE;
-	rc = UNIT_RUN("hvsim_session", tests);
-	snprintf(remove, sizeof(remove), "rm -rf %s", dir);
-	return system(remove) == 0 ? rc : EXIT_FAILURE;
+	return UNIT_RUN_IN(dir, "hvsim_session", tests);
 }

@@ -19,6 +19,7 @@
 #include "lib/netvsp/nvsp.h"
 #include "lib/vfio_user/client.h"
 #include "lib/vmbus/ring_map.h"
+#include "test/unit/hvsim_guest.h"
 #include "test/unit/unit.h"
 
 #define NICS 2u
@@ -109,60 +110,13 @@ host_stop(void)
 
 /* ---- a guest that says INIT ---- */
 
-struct guest {
-	struct vfu_client *client;
-	struct vfu_io_fds io;
-	struct vmbus_ring tx, rx;
-	struct vmbus_ring_writer out;
-	struct vmbus_ring_reader in;
-};
-
-static void
-guest_open(struct guest *g, unsigned int nic)
-{
-	struct vfu_region region;
-	char err[VFU_ERRLEN] = "";
-
-	memset(g, 0, sizeof(*g));
-	CU_ASSERT_EQUAL_FATAL(
-		vfu_client_connect(device[nic].path, &g->client, err, sizeof(err)), 0);
-	CU_ASSERT_EQUAL_FATAL(vfu_client_region_info(g->client, 0, &region), 0);
-	CU_ASSERT_EQUAL_FATAL(vmbus_ring_map(region.fd, 0, region.size / 2, 4096, &g->tx), 0);
-	CU_ASSERT_EQUAL_FATAL(
-		vmbus_ring_map(region.fd, region.size / 2, region.size / 2, 4096, &g->rx), 0);
-	close(region.fd);
-	CU_ASSERT_EQUAL_FATAL(vfu_client_io_fds(g->client, VMBUS_REGION_DOORBELL, &g->io), 0);
-	CU_ASSERT_EQUAL_FATAL(vmbus_ring_writer_init(&g->out, &g->tx), 0);
-	CU_ASSERT_EQUAL_FATAL(vmbus_ring_reader_init(&g->in, &g->rx), 0);
-}
-
-static void
-guest_close(struct guest *g)
-{
-	vmbus_ring_unmap(&g->tx);
-	vmbus_ring_unmap(&g->rx);
-	vfu_io_fds_close(&g->io);
-	vfu_client_close(g->client);
-}
-
 static void
 guest_ask_init(struct guest *g)
 {
-	struct {
-		struct vmbus_packet desc;
-		uint8_t payload[NVSP_MESSAGE_SIZE];
-	} pkt;
 	struct nvsp_message msg;
-	uint64_t one = 1;
 
 	nvsp_build_init(&msg, NVSP_VERSION_61);
-	memset(&pkt, 0, sizeof(pkt));
-	memcpy(pkt.payload, &msg, NVSP_MESSAGE_SIZE);
-	vmbus_packet_init(&pkt.desc, VMBUS_PACKET_INBAND, sizeof(pkt.desc), sizeof(pkt),
-		VMBUS_FLAG_COMPLETION, 5);
-	CU_ASSERT_EQUAL_FATAL(vmbus_ring_write(&g->out, &pkt, sizeof(pkt), 0), 0);
-	if (vmbus_ring_writer_publish(&g->out))
-		CU_ASSERT_EQUAL(write(g->io.fds[0], &one, sizeof(one)), 8);
+	guest_send(g, &msg, 5);
 }
 
 static bool
@@ -194,8 +148,8 @@ test_one_nic_is_held(void)
 	uint64_t sleeps;
 
 	host_start(NULL, false);
-	guest_open(&g[0], 0);
-	guest_open(&g[1], 1);
+	guest_connect(&g[0], device[0].path);
+	guest_connect(&g[1], device[1].path);
 	pthread_mutex_lock(&control_lock);
 	device_lock(&device[0]);
 	guest_ask_init(&g[0]);
@@ -227,8 +181,8 @@ test_control_thread_goes_first(void)
 	struct guest g[NICS];
 
 	host_start(NULL, true);
-	guest_open(&g[0], 0);
-	guest_open(&g[1], 1);
+	guest_connect(&g[0], device[0].path);
+	guest_connect(&g[1], device[1].path);
 	pthread_mutex_lock(&control_lock);
 	/* As device_lock() before it has the lock. */
 	atomic_fetch_add(&device[0].wanted, 1);
@@ -256,8 +210,8 @@ test_map_budget(void)
 	/* A sparse terabyte costs the client nothing. */
 	CU_ASSERT_EQUAL_FATAL(ftruncate(fd, (off_t)1 << 40), 0);
 	host_start(&budget, false);
-	guest_open(&g[0], 0);
-	guest_open(&g[1], 1);
+	guest_connect(&g[0], device[0].path);
+	guest_connect(&g[1], device[1].path);
 	CU_ASSERT_EQUAL(vfu_client_dma_map(
 				g[0].client, fd, VFIO_USER_DMA_READ_FLAG, 0, 0, UINT64_C(1) << 40),
 		-ENOSPC);
@@ -301,7 +255,7 @@ test_accept_without_descriptors(void)
 	char byte;
 
 	host_start(NULL, false);
-	guest_open(&g, 0);
+	guest_connect(&g, device[0].path);
 	/* The next client connects itself, for our descriptors are the host's. */
 	strcpy(address.sun_path, device[1].path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -332,7 +286,7 @@ test_accept_without_descriptors(void)
 	for (unsigned int i = 0; i < 5000 && recv(fd, &byte, 1, MSG_DONTWAIT) > 0; i++)
 		;
 	usleep(300000);
-	guest_open(&waiting, 1);
+	guest_connect(&waiting, device[1].path);
 	guest_ask_init(&waiting);
 	CU_ASSERT(guest_answered(&waiting, PATIENCE_MS));
 	guest_close(&waiting);
@@ -399,12 +353,6 @@ main(void)
 		{"accept without descriptors", test_accept_without_descriptors},
 		{"the division", test_divide},
 	};
-	char remove[64];
-	int rc;
 
-	if (mkdtemp(dir) == NULL)
-		return EXIT_FAILURE;
-	rc = UNIT_RUN("hvsim_share", tests);
-	snprintf(remove, sizeof(remove), "rm -rf %s", dir);
-	return system(remove) == 0 ? rc : EXIT_FAILURE;
+	return UNIT_RUN_IN(dir, "hvsim_share", tests);
 }

@@ -14,6 +14,7 @@
 #include "drivers/net/netvsc/ops.h"
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/rx.h"
+#include "test/unit/frozen_clock.h"
 #include "test/unit/unit.h"
 #include "test/unit/vmbus_fixture.h"
 
@@ -64,19 +65,6 @@ netvsc_port_broken(struct netvsc_port *p, const char *why)
 void
 hpbus_channel_signal(struct hpbus_channel *ch)
 {
-}
-
-/* A clock that only the test moves, or 0: time as it is. */
-static int64_t frozen_ms;
-
-int
-clock_gettime(clockid_t id, struct timespec *ts)
-{
-	if (frozen_ms == 0)
-		return (int)syscall(SYS_clock_gettime, id, ts);
-	ts->tv_sec = frozen_ms / 1000;
-	ts->tv_nsec = frozen_ms % 1000 * 1000000;
-	return 0;
 }
 
 static void host_turn(void);

@@ -13,6 +13,7 @@
 
 #include "drivers/net/netvsc/ops.h"
 #include "drivers/net/netvsc/port.h"
+#include "drivers/net/netvsc/rx.h"
 #include "test/unit/unit.h"
 
 #define GUID	   "48795065-7230-4000-8000-000000000001"
@@ -128,6 +129,34 @@ keys_without_a_value_are_refused_by_name(void)
 	CU_ASSERT_TRUE(logged_once("devargs key tx_copybreak="));
 }
 
+/* What these arguments make of rx_copybreak. */
+static uint32_t
+copybreak_of(const char *args)
+{
+	static char text[256];
+	struct rte_devargs da;
+
+	snprintf(text, sizeof(text), "%s", args);
+	da = devargs_of(text);
+	CU_ASSERT_EQUAL(netvsc_devargs_parse(&port, &da), 0);
+	return port.config.rx_copybreak;
+}
+
+/* As with the in-tree driver, but that the one key is enough. */
+static void
+frames_stay_in_the_receive_buffer_when_asked_for(void)
+{
+	CU_ASSERT_EQUAL(netvsc_devargs_parse(&port, NULL), 0);
+	CU_ASSERT_EQUAL(port.config.rx_copybreak, NETVSC_RX_COPY_ALL);
+	CU_ASSERT_EQUAL(copybreak_of("latency=3"), NETVSC_RX_COPY_ALL);
+	CU_ASSERT_EQUAL(copybreak_of("rx_copybreak=1000"), 1000);
+	CU_ASSERT_EQUAL(copybreak_of("rx_copybreak=0"), 0);
+	CU_ASSERT_EQUAL(copybreak_of("rx_extmbuf_enable=1"), NETVSC_RX_COPYBREAK);
+	CU_ASSERT_EQUAL(copybreak_of("rx_extmbuf_enable=1,rx_copybreak=7"), 7);
+	CU_ASSERT_EQUAL(copybreak_of("rx_extmbuf_enable=0,rx_copybreak=7"), NETVSC_RX_COPY_ALL);
+	CU_ASSERT_EQUAL(copybreak_of("rx_extmbuf_enable=0"), NETVSC_RX_COPY_ALL);
+}
+
 static void
 unknown_keys_are_refused_with_the_known_ones(void)
 {
@@ -146,6 +175,8 @@ static const struct unit_test tests[] = {
 	{"names_of_other_ports_are_refused_with_one_line",
 		names_of_other_ports_are_refused_with_one_line},
 	{"keys_without_a_value_are_refused_by_name", keys_without_a_value_are_refused_by_name},
+	{"frames_stay_in_the_receive_buffer_when_asked_for",
+		frames_stay_in_the_receive_buffer_when_asked_for},
 	{"unknown_keys_are_refused_with_the_known_ones",
 		unknown_keys_are_refused_with_the_known_ones},
 };

@@ -43,6 +43,20 @@ hpbus_device_node(const struct hpbus_device *dev)
 	return 0;
 }
 
+/* Memory of the heap: who keeps it frees it. */
+int
+hpbus_recv_keep(struct hpbus_device *dev)
+{
+	dev->recv.base = NULL;
+	return 0;
+}
+
+void
+hpbus_recv_free(void *base, size_t len)
+{
+	free(base);
+}
+
 void
 hpbus_channel_signal(struct hpbus_channel *ch)
 {
@@ -225,6 +239,7 @@ conf_defaults(struct fixture_conf *c)
 	OTHERWISE(max_transfer, NETVSC_MAX_TRANSFER);
 	OTHERWISE(nvsp_version, NVSP_VERSION_61);
 	OTHERWISE(tx_copybreak, NETVSC_TX_COPYBREAK);
+	OTHERWISE(rx_copybreak, NETVSC_RX_COPY_ALL);
 	OTHERWISE(mtu, 1500);
 	OTHERWISE(nb_desc, 256);
 	OTHERWISE(mbufs, 1023);
@@ -337,6 +352,7 @@ fixture_make(struct fixture *f)
 	f->data.dev_conf.rxmode.offloads = c->rx_offloads;
 	f->port.config.ptypes = c->ptypes;
 	f->port.config.tx_copybreak = c->tx_copybreak;
+	f->port.config.rx_copybreak = c->rx_copybreak;
 	f->port.section_queues = c->channels;
 	pthread_mutex_init(&f->port.control_lock, NULL);
 	session_fill(f);
@@ -349,6 +365,7 @@ fixture_make(struct fixture *f)
 			!test_ring_mirrored(&f->host[i].out, c->ring) ||
 			netvsc_channel_open(&f->port, i) != 0)
 			return false;
+	netvsc_rx_lender_begin(&f->port);
 	if (!pool_make(f) || !queues_make(f))
 		return false;
 	atomic_store(&f->port.state, NETVSC_STATE_RUNNING);
@@ -392,8 +409,10 @@ fixture_end(struct fixture *f)
 		netvsc_intr_free(&f->port);
 	}
 	vfu_signaller_fini(&f->signaller);
-	for (i = 0; i < f->conf.channels && i < FIXTURE_CHANNELS; i++) {
+	for (i = 0; i < f->conf.channels && i < FIXTURE_CHANNELS; i++)
 		netvsc_channel_close(f->port.channels[i]);
+	netvsc_rx_lender_end(&f->port);
+	for (i = 0; i < f->conf.channels && i < FIXTURE_CHANNELS; i++) {
 		if (f->rx_queues[i] != NULL)
 			netvsc_rx_queue_release(&f->eth, (uint16_t)i);
 		if (f->tx_queues[i] != NULL)

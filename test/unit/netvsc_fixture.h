@@ -22,6 +22,7 @@
 #include <ethdev_driver.h>
 
 #include "drivers/bus/vmbus/bus.h"
+#include "drivers/net/netvsc/attach.h"
 #include "drivers/net/netvsc/channel.h"
 #include "drivers/net/netvsc/ops.h"
 #include "drivers/net/netvsc/port.h"
@@ -54,11 +55,12 @@ struct fixture_conf {
 	uint16_t nb_desc;		   /**< of either direction [256] */
 	uint16_t tx_free_thresh;	   /**< [what the driver takes for 0] */
 	uint32_t mbufs;			   /**< in the pool [1023] */
-	uint16_t room;	      /**< bytes of an mbuf's data room, headroom not counted [2048] */
-	uint32_t mbuf_cache;  /**< per lcore [0] */
-	bool pinned;	      /**< a pool whose buffers are external memory */
-	uint64_t rx_offloads; /**< RTE_ETH_RX_OFFLOAD_* of the port */
-	uint32_t ptypes;      /**< RTE_PTYPE_*_MASK: layers that packet types are told of */
+	uint16_t room;	       /**< bytes of an mbuf's data room, headroom not counted [2048] */
+	uint32_t mbuf_cache;   /**< per lcore [0] */
+	bool pinned;	       /**< a pool whose buffers are external memory */
+	uint32_t rx_copybreak; /**< [all is copied] */
+	uint64_t rx_offloads;  /**< RTE_ETH_RX_OFFLOAD_* of the port */
+	uint32_t ptypes;       /**< RTE_PTYPE_*_MASK: layers that packet types are told of */
 	bool no_send_buffer;
 	bool copy_only; /**< no guest memory can be named in packets */
 };

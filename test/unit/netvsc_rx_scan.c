@@ -9,33 +9,12 @@
 
 #include "lib/netvsp/nvsp.h"
 #include "lib/netvsp/rndis.h"
-#include "test/unit/netvsc_fixture.h"
-
-static struct fixture f;
-static struct rte_mbuf *got[2048];
-
-static uint16_t
-burst(uint16_t n)
-{
-	return netvsc_rx_burst(f.rx_queues[0], got, n);
-}
-
-static void
-free_got(unsigned int n)
-{
-	rte_pktmbuf_free_bulk(got, n);
-}
+#include "test/unit/netvsc_receive.h"
 
 static struct netvsc_channel *
 channel(void)
 {
 	return fixture_channel(&f, 0);
-}
-
-static struct netvsc_channel_stats *
-counts(void)
-{
-	return &channel()->stats;
 }
 
 /* As a sender that needs completions. */

@@ -2,24 +2,9 @@
 /* Frames longer than one mbuf: chains of them, or nothing (pitfall X16). */
 #include "lib/netvsp/nvsp.h"
 #include "lib/netvsp/rndis.h"
-#include "test/unit/netvsc_fixture.h"
+#include "test/unit/netvsc_receive.h"
 
 #define TAG_TCI 0xb123u
-
-static struct fixture f;
-static struct rte_mbuf *got[256];
-
-static uint16_t
-burst(uint16_t n)
-{
-	return netvsc_rx_burst(f.rx_queues[0], got, n);
-}
-
-static void
-free_got(unsigned int n)
-{
-	rte_pktmbuf_free_bulk(got, n);
-}
 
 /* A chain as the driver builds it: all segments full but the last, with exactly these bytes. */
 static void

@@ -545,6 +545,113 @@ test_large_frames_are_cut_by_the_host(void)
 	}
 }
 
+/*
+ * What can only be copied goes in pieces that the host cuts further, and nobody on the wire sees
+ * that: where no memory has a name, and where there are more segments than ranges.
+ */
+static void
+test_large_frames_that_can_only_be_copied(void)
+{
+	struct fixture_conf conf = {
+		.tx_offloads = ALL_OFFLOADS,
+		.max_transfer = 0xefffffff,
+		.mbufs = 4095,
+	};
+	static struct made w;
+	unsigned int i, n, s;
+
+	for (i = 0; i < 16; i++) {
+		uint32_t mss = i & 2 ? 1440 : 700;
+		struct rte_mbuf *m;
+
+		w = (struct made){
+			.ipv6 = i & 1,
+			.tagged = i & 4,
+			.payload = 60000 + i * 100,
+			.seed = i,
+		};
+		make(&w);
+		w.bytes[w.l2 + w.l3_len + 13] = 0x99; /* CWR, ACK, PSH, FIN */
+		conf.copy_only = i & 8;
+		REQUIRE(fixture_begin(&f, &conf));
+		m = mbuf_of(&w, i & 8 ? 4096 : 1000, SEG | TCP | (w.ipv6 ? V6 : V4 | IP));
+		m->tso_segsz = (uint16_t)mss;
+		CU_ASSERT_EQUAL(tx_send(&m, 1), 1);
+		CU_ASSERT_EQUAL(fixture_mbufs_out(&f), 0);
+		CU_ASSERT_EQUAL(fixture_txq(&f, 0)->stats.packets, 1);
+		CU_ASSERT_EQUAL(fixture_txq(&f, 0)->stats.bytes, w.len);
+		for (n = 0; tx_take(0, &seen); tx_answer(0, &seen, NVSP_STATUS_SUCCESS)) {
+			CU_ASSERT_EQUAL(seen.n_ranges, 0);
+			n += host_sends(0, out + n, lens + n, RTE_DIM(lens) - n);
+		}
+		CU_ASSERT_EQUAL(n, (w.payload + mss - 1) / mss);
+		for (s = 0; s < n; s++) {
+			const uint8_t *ip = out[s] + w.l2, *was = w.bytes + w.l2;
+			const uint8_t *tcp = ip + w.l3_len;
+			rte_be32_t seq, first;
+
+			CU_ASSERT(segment_right(&w, s, mss));
+			CU_ASSERT_EQUAL(
+				tcp[13], 0x10 | (s == 0 ? 0x80 : 0) | (s == n - 1 ? 0x09 : 0));
+			memcpy(&seq, tcp + 4, 4);
+			memcpy(&first, was + w.l3_len + 4, 4);
+			CU_ASSERT_EQUAL(rte_be_to_cpu_32(seq), rte_be_to_cpu_32(first) + s * mss);
+			if (!w.ipv6) {
+				CU_ASSERT_EQUAL((uint16_t)(ip[4] << 8 | ip[5]),
+					(uint16_t)((was[4] << 8 | was[5]) + s));
+			}
+		}
+		netvsc_tx_done_cleanup(f.tx_queues[0], 0);
+		CU_ASSERT_EQUAL(fixture_txq(&f, 0)->stats.over, 1);
+		CU_ASSERT_EQUAL(netvsc_tx_inflight(fixture_txq(&f, 0)), 0);
+		fixture_end(&f);
+	}
+}
+
+/* All or nothing: without sections or slots for all pieces none is sent, and nothing is lost. */
+static void
+test_pieces_wait_for_each_other(void)
+{
+	struct fixture_conf conf = {
+		.tx_offloads = ALL_OFFLOADS,
+		.max_transfer = 0xefffffff,
+		.copy_only = true,
+		.send_count = 16,
+		.nb_desc = 64,
+	};
+	static struct made w = {.payload = 60000};
+	struct rte_mbuf *m, *small[10];
+	unsigned int i;
+
+	make(&w);
+	REQUIRE(fixture_begin(&f, &conf));
+	for (i = 0; i < 10; i++) {
+		tx_make(&small[i], 1, 60, i);
+		CU_ASSERT_EQUAL(tx_send(&small[i], 1), 1);
+	}
+	m = mbuf_of(&w, 4096, SEG | TCP | V4 | IP);
+	m->tso_segsz = 1440;
+	CU_ASSERT_EQUAL(tx_send(&m, 1), 0);
+	CU_ASSERT_EQUAL(fixture_txq(&f, 0)->drops.no_section, 1);
+	CU_ASSERT(untouched(m, &w));
+	CU_ASSERT_EQUAL(tx_take_all(0), 10);
+	netvsc_tx_done_cleanup(f.tx_queues[0], 0);
+	CU_ASSERT_EQUAL(tx_send(&m, 1), 1);
+	CU_ASSERT(tx_take_all(0) > 10);
+	netvsc_tx_done_cleanup(f.tx_queues[0], 0);
+	fixture_end(&f);
+	/* Where there are never so many, waiting would be for ever. */
+	conf.send_count = 8;
+	REQUIRE(fixture_begin(&f, &conf));
+	m = mbuf_of(&w, 4096, SEG | TCP | V4 | IP);
+	m->tso_segsz = 1440;
+	CU_ASSERT_EQUAL(tx_send(&m, 1), 1);
+	CU_ASSERT_EQUAL(fixture_txq(&f, 0)->drops.unsendable, 1);
+	CU_ASSERT_FALSE(tx_take(0, &seen));
+	CU_ASSERT_EQUAL(fixture_mbufs_out(&f), 0);
+	fixture_end(&f);
+}
+
 /* What fits one segment is a frame with checksums to a host, whatever lengths it was given. */
 static void
 test_a_large_frame_of_one_segment(void)
@@ -885,6 +992,8 @@ main(void)
 		{"a second tag is the outer one", test_a_second_tag_is_the_outer_one},
 		{"tags at the edges", test_tags_at_the_edges},
 		{"large frames are cut by the host", test_large_frames_are_cut_by_the_host},
+		{"large frames that can only be copied", test_large_frames_that_can_only_be_copied},
+		{"pieces wait for each other", test_pieces_wait_for_each_other},
 		{"a large frame of one segment", test_a_large_frame_of_one_segment},
 		{"requests that contradict the frame are dropped",
 			test_requests_that_contradict_the_frame_are_dropped},

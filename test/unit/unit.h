@@ -9,6 +9,7 @@
 
 #include <CUnit/Basic.h>
 #include <CUnit/CUnit.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 struct unit_test {
@@ -42,5 +43,22 @@ unit_run(const char *suite_name, const struct unit_test *tests, size_t n)
 }
 
 #define UNIT_RUN(suite_name, tests) unit_run(suite_name, tests, sizeof(tests) / sizeof((tests)[0]))
+
+/** The same with a folder of its own. @param dir a template for mkdtemp(), then its name */
+static inline int
+unit_run_in(char *dir, const char *suite_name, const struct unit_test *tests, size_t n)
+{
+	char remove[256];
+	int rc;
+
+	if (mkdtemp(dir) == NULL)
+		return EXIT_FAILURE;
+	rc = unit_run(suite_name, tests, n);
+	snprintf(remove, sizeof(remove), "rm -rf %s", dir);
+	return system(remove) == 0 ? rc : EXIT_FAILURE;
+}
+
+#define UNIT_RUN_IN(dir, suite_name, tests)                                                        \
+	unit_run_in(dir, suite_name, tests, sizeof(tests) / sizeof((tests)[0]))
 
 #endif

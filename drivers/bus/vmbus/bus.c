@@ -450,16 +450,27 @@ hpbus_parse(const char *name, void *addr)
 static int
 hpbus_dma_map(struct rte_device *device, void *addr, uint64_t iova, size_t len)
 {
-	/* All memory that has a file is shared already; the rest cannot be (spec §11). */
-	if (hpbus_dma_usable(hpbus_device_of(device), addr, len))
+	struct hpbus_device *dev = hpbus_device_of(device);
+	int rc = -ENOTSUP;
+
+	/* EAL's memory that has a file is shared already (spec §11). */
+	if (hpbus_dma_usable(dev, addr, len))
 		return 0;
-	rte_errno = ENOTSUP;
+	if (!dev->copy_only && dev->backend->dma_map != NULL)
+		rc = dev->backend->dma_map(dev, (uintptr_t)addr, iova, len);
+	if (rc == 0)
+		return 0;
+	rte_errno = -rc;
 	return -1;
 }
 
 static int
 hpbus_dma_unmap(struct rte_device *device, void *addr, uint64_t iova, size_t len)
 {
+	struct hpbus_device *dev = hpbus_device_of(device);
+
+	if (dev->backend->dma_unmap != NULL)
+		dev->backend->dma_unmap(dev, (uintptr_t)addr, len);
 	return 0;
 }
 

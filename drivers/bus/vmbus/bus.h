@@ -69,6 +69,8 @@ struct hpbus_channel {
 	uint32_t doorbell; /**< the backend's own: where to write for HPBUS_SIGNAL_CALL */
 };
 
+struct hpbus_dma_run;
+
 /**
  * What a way of reaching devices must do; return values are 0 or a negative errno. What waits ends
  * with the operation of the calling thread (op.h): reset and close with its fence, the rest with
@@ -95,6 +97,14 @@ struct hpbus_backend {
 	void (*signal_again)(struct hpbus_device *dev);
 	/** May GPA-direct packets name [addr, addr+len)? NULL: never (copy-only). */
 	bool (*dma_usable)(struct hpbus_device *dev, const void *addr, size_t len);
+	/**
+	 * Have packets name memory of the application's own (rte_dev_dma_map()), and not any more.
+	 * NULL: it is copied. @return 0; -ENOTSUP: it has no file, and is copied; negative errno
+	 */
+	int (*dma_map)(struct hpbus_device *dev, uintptr_t addr, uint64_t iova, size_t len);
+	void (*dma_unmap)(struct hpbus_device *dev, uintptr_t addr, size_t len);
+	/** Is an address in such memory? @param run narrowed to it, and usable, if so */
+	bool (*dma_own)(struct hpbus_device *dev, uintptr_t addr, struct hpbus_dma_run *run);
 	/**
 	 * dev->intr.fd has descriptors of channels 0 to n - 1, which are open: have them signalled.
 	 * Says in a message why it cannot.
@@ -174,6 +184,15 @@ void hpbus_device_set_driver_data(
  * on, else the first node of the machine. Never negative.
  */
 int hpbus_device_node(const struct hpbus_device *dev);
+
+/**
+ * Before backend->close(): who reads in the receive buffer goes on. Its memory, at the same
+ * address, becomes private, with the contents as of now; the bus lets go of it.
+ * @return 0, or a negative errno: the memory is the bus's no more, but what was shared
+ */
+int hpbus_recv_keep(struct hpbus_device *dev);
+/** Free memory that hpbus_recv_keep() left behind. Any thread. */
+void hpbus_recv_free(void *base, size_t len);
 
 /**
  * Tell the host that a channel has work for it. Call only when the ring rules say so. Never waits

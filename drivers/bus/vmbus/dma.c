@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Which memory GPA-direct packets may name, asked by address. Only memory of EAL's own is ever
- * named: of everything else nobody knows the physical address, nor has it a file that could be
- * shared (spec/vmbus-over-vfio-user.md §11). Memory that an application registered as external
- * stays with the copied rest: its addresses are what the application says, and pages outside of
- * hugepages move.
+ * Which memory GPA-direct packets may name, asked by address: EAL's own, and what an application
+ * has mapped for the device (rte_dev_dma_map()) where a backend can share its file
+ * (spec/vmbus-over-vfio-user.md §11). Of everything else nobody knows the physical address: what
+ * stands in memory that was registered as external is what the application says, and pages outside
+ * of hugepages move. It is copied.
  */
 #include <stdatomic.h>
 
@@ -143,6 +143,10 @@ hpbus_dma_lookup(struct hpbus_device *dev, uintptr_t addr)
 	if (dev->copy_only)
 		return run;
 	msl = rte_mem_virt2memseg_list((const void *)addr);
+	if (msl != NULL && !msl->external)
+		return run_of_memory(dev, msl, addr, &run);
+	if (dev->backend->dma_own != NULL && dev->backend->dma_own(dev, addr, &run))
+		return run;
 	if (msl != NULL)
 		return run_of_memory(dev, msl, addr, &run);
 	/* Without EAL's memory lock: its holder may be waiting for a host. Lists never move. */

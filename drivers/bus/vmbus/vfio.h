@@ -88,5 +88,8 @@ int vfio_dma_start(struct vfio_device *v);
 /** Stop following memory events and forget the table; the host forgets with the connection. */
 void vfio_dma_stop(struct vfio_device *v);
 bool vfio_dma_usable(struct hpbus_device *dev, const void *addr, size_t len);
+int vfio_dma_map(struct hpbus_device *dev, uintptr_t addr, uint64_t iova, size_t len);
+void vfio_dma_unmap(struct hpbus_device *dev, uintptr_t addr, size_t len);
+bool vfio_dma_own(struct hpbus_device *dev, uintptr_t addr, struct hpbus_dma_run *run);
 
 #endif

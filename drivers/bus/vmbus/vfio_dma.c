@@ -12,6 +12,7 @@
 #include <rte_errno.h>
 #include <rte_memory.h>
 
+#include "drivers/bus/vmbus/memory_file.h"
 #include "drivers/bus/vmbus/vfio.h"
 
 #define MEM_EVENT_NAME "hyperpoll_vfio_user"
@@ -172,6 +173,28 @@ dma_map_seg(struct vfio_device *v, const struct rte_memseg *ms, int64_t until)
 	return rc;
 }
 
+/* Take back what begins in [va, end) or spans va. */
+static void
+dma_unmap_range(struct vfio_device *v, uintptr_t va, uintptr_t end, int64_t until)
+{
+	struct vfio_dma_range range;
+	int rc = 0;
+
+	while (dma_take(v, va, end, &range)) {
+		if (rc != 0)
+			continue; /* the connection is over, and with it the host's mappings */
+		rc = vfio_enter(v, until);
+		if (rc == 0) {
+			rc = vfu_client_dma_unmap(v->client, range.iova, range.len);
+			vfio_leave(v);
+		}
+		/* Whatever kept the host from it: it must not have these pages any more. */
+		if (rc != 0)
+			vfio_cut_off(v);
+	}
+	hpbus_dma_changed();
+}
+
 static void
 dma_event(enum rte_mem_event event, const void *addr, size_t len, void *arg)
 {
@@ -179,8 +202,7 @@ dma_event(enum rte_mem_event event, const void *addr, size_t len, void *arg)
 	uintptr_t va = (uintptr_t)addr, end = va + len;
 	const struct rte_memseg_list *msl;
 	int64_t until = event_until();
-	struct vfio_dma_range range;
-	int rc = 0;
+	int rc;
 
 	if (event == RTE_MEM_EVENT_ALLOC) {
 		msl = rte_mem_virt2memseg_list(addr);
@@ -199,19 +221,7 @@ dma_event(enum rte_mem_event event, const void *addr, size_t len, void *arg)
 		return;
 	}
 	/* Waits for the replies: EAL gives the pages away when we return. */
-	while (dma_take(v, va, end, &range)) {
-		if (rc != 0)
-			continue; /* the connection is over, and with it the host's mappings */
-		rc = vfio_enter(v, until);
-		if (rc == 0) {
-			rc = vfu_client_dma_unmap(v->client, range.iova, range.len);
-			vfio_leave(v);
-		}
-		/* Whatever kept the host from it: it must not have these pages any more. */
-		if (rc != 0)
-			vfio_cut_off(v);
-	}
-	hpbus_dma_changed();
+	dma_unmap_range(v, va, end, until);
 }
 
 struct dma_walk {
@@ -370,4 +380,75 @@ vfio_dma_usable(struct hpbus_device *dev, const void *addr, size_t len)
 		va = v->dma[at].va + v->dma[at].len;
 	rte_rwlock_read_unlock(&v->dma_lock);
 	return va >= end;
+}
+
+/* ---- memory of the application's own ---- */
+
+int
+vfio_dma_map(struct hpbus_device *dev, uintptr_t addr, uint64_t iova, size_t len)
+{
+	struct vfio_device *v = dev->backend_data;
+	int64_t until = locked_until();
+	uint64_t offset;
+	size_t at, part;
+	int fd, rc = 0;
+
+	if (len == 0 || ((addr | len) & (VMBUS_PAGE_SIZE - 1)) != 0)
+		return -EINVAL;
+	/* Applications that have no addresses of their own say 0: then these are as good. */
+	if (iova == 0 || iova == RTE_BAD_IOVA)
+		iova = addr;
+	for (at = 0; rc == 0 && at < len; at += part) {
+		fd = hpbus_memory_file(addr + at, &part, &offset);
+		if (fd < 0) {
+			rc = fd;
+			break;
+		}
+		part = RTE_MIN(part, len - at);
+		rc = dma_map(
+			v, fd, offset, &(struct vfio_dma_range){addr + at, iova + at, part}, until);
+		close(fd);
+	}
+	if (rc != 0 && at != 0)
+		dma_unmap_range(v, addr, addr + at, until);
+	if (rc != 0)
+		HPBUS_LOG(NOTICE,
+			"%s: %zu bytes of the application's memory at %#zx cannot be shared with "
+			"the host (%s): packets in it are copied%s",
+			dev->name, len, (size_t)addr, strerror(-rc),
+			rc == -ENOTSUP ? "; memory of a file, mapped shared, can be" : "");
+	hpbus_dma_changed();
+	return rc;
+}
+
+void
+vfio_dma_unmap(struct hpbus_device *dev, uintptr_t addr, size_t len)
+{
+	dma_unmap_range(dev->backend_data, addr, addr + len, event_until());
+}
+
+bool
+vfio_dma_own(struct hpbus_device *dev, uintptr_t addr, struct hpbus_dma_run *run)
+{
+	struct vfio_device *v = dev->backend_data;
+	uintptr_t start, end;
+	unsigned int at;
+	bool own;
+
+	if (!dma_read_lock(v))
+		return false;
+	at = dma_find(v, addr);
+	own = at < v->n_dma && v->dma[at].va <= addr;
+	if (own) {
+		start = RTE_MAX(run->start, v->dma[at].va);
+		end = RTE_MIN(run->start + run->len, v->dma[at].va + v->dma[at].len);
+		*run = (struct hpbus_dma_run){
+			.start = start,
+			.len = end - start,
+			.usable = true,
+			.offset = v->dma[at].iova - v->dma[at].va,
+		};
+	}
+	rte_rwlock_read_unlock(&v->dma_lock);
+	return own;
 }

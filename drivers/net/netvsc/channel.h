@@ -41,6 +41,7 @@ struct netvsc_txq;
 struct netvsc_rx_cursor {
 	const uint8_t *range; /**< the next one, in the ring */
 	uint32_t left;	      /**< ranges not taken; 0: there is no such packet */
+	uint32_t ranges;      /**< ranges that it came with */
 	uint32_t total;	      /**< bytes of the packet in the ring */
 	uint64_t trans_id;
 	bool alone; /**< it has one range, which may be a control message */

@@ -15,6 +15,7 @@
 #include "drivers/net/netvsc/compat.h"
 #include "drivers/net/netvsc/ops.h"
 #include "drivers/net/netvsc/port.h"
+#include "drivers/net/netvsc/rx.h"
 #include "drivers/net/netvsc/tx.h"
 #include "lib/vmbus/number.h"
 
@@ -124,11 +125,13 @@ netvsc_devargs_name(const struct hpbus_device *bus, char name[RTE_ETH_NAME_MAX_L
 int
 netvsc_devargs_parse(struct netvsc_port *port, const struct rte_devargs *devargs)
 {
-	uint32_t latency_us = 50, rx_copybreak = 0, copy_only = 0, extmbuf = 0, numa_aware = 0;
+	uint32_t latency_us = 50, rx_copybreak = NETVSC_RX_COPYBREAK, copy_only = 0, extmbuf = 0,
+		 numa_aware = 0;
 	struct rte_kvargs *kv;
 	int rc;
 
 	port->config.tx_copybreak = NETVSC_TX_COPYBREAK;
+	port->config.rx_copybreak = NETVSC_RX_COPY_ALL;
 	port->config.latency_ns = latency_us * 1000;
 	port->bus->want_copy_only = false; /* not what an earlier attach asked for */
 	if (devargs == NULL || devargs->args == NULL || devargs->args[0] == '\0')
@@ -152,10 +155,12 @@ netvsc_devargs_parse(struct netvsc_port *port, const struct rte_devargs *devargs
 		rc = devargs_get(port, kv, "rx_extmbuf_enable", 1, &extmbuf);
 	if (rc == 0)
 		rc = devargs_get(port, kv, "numa_aware", 1, &numa_aware);
-	/* Keys of the in-tree driver without a meaning here: its scripts keep working. */
-	if (rc == 0 && (extmbuf != 0 || rte_kvargs_count(kv, "rx_copybreak") != 0))
-		NETVSC_LOG(NOTICE, port,
-			"rx_extmbuf_enable and rx_copybreak have no effect: every frame is copied");
+	/* Of the in-tree driver, which wants to be told to, too. */
+	if (rte_kvargs_count(kv, "rx_extmbuf_enable") == 0)
+		extmbuf = rte_kvargs_count(kv, "rx_copybreak") != 0;
+	if (rc == 0 && extmbuf != 0)
+		port->config.rx_copybreak = rx_copybreak;
+	/* A key of the in-tree driver without a meaning here: its scripts keep working. */
 	if (rc == 0 && rte_kvargs_count(kv, "numa_aware") != 0)
 		NETVSC_LOG(NOTICE, port,
 			"numa_aware has no effect: queues lie where the application asks, and the "

@@ -89,6 +89,7 @@ netvsc_port_up(struct netvsc_port *port)
 	int rc;
 
 	netvsc_queues_link(port);
+	netvsc_rx_lender_begin(port);
 	for (q = 0; q < data->nb_rx_queues; q++)
 		netvsc_rxq_apply(data->rx_queues[q]);
 	rc = netvsc_offload_apply(port);
@@ -297,6 +298,7 @@ netvsc_close(struct rte_eth_dev *eth)
 	netvsc_control_begin(port, &rest, &netvsc_op_close);
 	netvsc_detach(port, false);
 	hpbus_device_set_driver_data(port->bus, NULL, NULL);
+	netvsc_rx_lender_end(port);
 	/*
 	 * The fence for what is still in flight; then its memory may go. That of a host that was
 	 * cut off may, too: its connection is closed and there is no better fence.

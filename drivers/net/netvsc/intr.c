@@ -7,8 +7,9 @@
  *
  * The descriptors are the bus's and stay until the port is closed, because the host holds most of
  * them too: only then are they the last. What an application makes of them in epoll sets goes with
- * each stop, as with other drivers. They are of type EXT: EAL does not read them, which it would do
- * in a loop until there is something to read.
+ * each stop, as with other drivers. They are of type VDEV, which the event adapter knows to have
+ * one for each queue, with a counter of 0 bytes: EAL does not read them, which it would do in a
+ * loop until there is something to read.
  */
 #include <errno.h>
 
@@ -49,8 +50,8 @@ intr_handle_make(struct rte_eth_dev *eth)
 	handle = rte_intr_instance_alloc(RTE_INTR_INSTANCE_F_PRIVATE);
 	if (handle == NULL)
 		return -ENOMEM;
-	if (rte_intr_fd_set(handle, -1) != 0 ||
-		rte_intr_type_set(handle, RTE_INTR_HANDLE_EXT) != 0) {
+	if (rte_intr_fd_set(handle, -1) != 0 || rte_intr_efd_counter_size_set(handle, 0) != 0 ||
+		rte_intr_type_set(handle, RTE_INTR_HANDLE_VDEV) != 0) {
 		rte_intr_instance_free(handle);
 		return -EINVAL;
 	}

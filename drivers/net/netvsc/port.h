@@ -63,6 +63,7 @@ extern int netvsc_logtype;
 #define NETVSC_EVENT_WAKE  0x10u /**< wake up whoever waits for a queue */
 
 struct netvsc_channel;
+struct netvsc_rx_lender;
 struct netvsc_txq;
 
 /** Receive side scaling as the application wants it; rss.c. */
@@ -83,6 +84,7 @@ struct netvsc_config {
 
 	/* Devargs. */
 	uint32_t tx_copybreak;
+	uint32_t rx_copybreak; /**< longer frames stay where they are; NETVSC_RX_COPY_ALL */
 	uint32_t latency_ns;
 };
 
@@ -155,6 +157,7 @@ struct netvsc_port {
 	struct netvsc_limits limits;
 	struct netvsc_link link;
 	struct netvsc_section_pool sections;
+	struct netvsc_rx_lender *lender; /**< NULL: receive copies all */
 	struct netvsc_rx_pool done_pool; /**< of this session */
 	uint32_t section_queues;	 /**< queues the pool is divided for, or NETVSC_UNDIVIDED */
 

@@ -283,7 +283,7 @@ rx_next(struct netvsc_channel *ch)
 	} else if (likely(ch->ahead == 0 || !netvsc_rx_was_handled(ch))) {
 		ranges = netvsc_rx_transfer_header(ch, &pkt, ch->in.next_r, &cursor->range);
 		if (likely(ranges > 0)) {
-			cursor->left = (uint32_t)ranges;
+			cursor->left = cursor->ranges = (uint32_t)ranges;
 			cursor->total = (uint32_t)total;
 			cursor->trans_id = pkt.trans_id;
 			cursor->alone = ranges == 1;

@@ -48,6 +48,7 @@ struct netvsc_rxq {
 	uint64_t rearm;
 	uint64_t pool_flags;	      /**< ol_flags that every mbuf of the pool keeps */
 	uint32_t room;		      /**< bytes that fit each mbuf of the pool */
+	uint32_t copybreak;	      /**< bytes of a frame above which it is lent */
 	uint32_t copy_max;	      /**< bytes of a frame that rx.c places; longer: rx_place.c */
 	struct netvsc_rx_wants wants; /**< changes while the queue runs: netvsc_rx_wants() */
 	uint16_t port_id, queue_id;
@@ -95,6 +96,34 @@ int netvsc_rx_place_other(struct netvsc_rxq *rxq, struct netvsc_rx_wants wants, 
 	const struct rndis_packet_info *info, struct rte_mbuf **slot, bool last);
 /** Free what is held of a frame that will not become complete. */
 void netvsc_rx_chain_free(struct netvsc_rx_chain *chain);
+
+/* ---- rx_zero_copy.c ---- */
+
+/** rx_copybreak of who only asks for external buffers: the in-tree driver's. */
+#define NETVSC_RX_COPYBREAK 256u
+#define NETVSC_RX_COPY_ALL  UINT32_MAX
+
+/**
+ * Have frames lent to the application, if that is configured and there is no lender yet; control
+ * side, the port does not run. Without memory for it receive copies all.
+ */
+void netvsc_rx_lender_begin(struct netvsc_port *port);
+/** Frames that the application holds in the receive buffer just now. */
+uint32_t netvsc_rx_lent(const struct netvsc_port *port);
+/** @return 0, or -EBUSY with a message: the host must not get the receive buffer anew */
+int netvsc_rx_lender_check(struct netvsc_port *port);
+/**
+ * The port is being closed, its channels are; before backend->close(). What the application still
+ * holds keeps its memory until it is freed, on whichever thread.
+ */
+void netvsc_rx_lender_end(struct netvsc_port *port);
+/**
+ * Give an mbuf a frame where it lies; rx_lock held.
+ * @param m an mbuf of the queue's pool, with a buffer of its own
+ * @return false: it must be copied
+ */
+bool netvsc_rx_lend(struct netvsc_rxq *rxq, const uint8_t *msg,
+	const struct rndis_packet_info *info, struct rte_mbuf *m);
 
 /* ---- rx_offload.c ---- */
 
@@ -218,6 +247,8 @@ struct netvsc_rx_transfer {
 	uint32_t opened; /**< which opening of the channel it belongs to */
 	bool bad;	 /**< complete with failure */
 	_Atomic uint32_t references;
+	_Atomic uint32_t *withheld; /**< what it adds to, NULL: nothing */
+	uint32_t ranges;
 };
 
 /** Make objects for a channel that has none; control side. @return 0 or -ENOMEM */

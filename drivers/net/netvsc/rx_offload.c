@@ -84,6 +84,11 @@ netvsc_rxq_apply(struct netvsc_rxq *rxq)
 		words |= RNDIS_HAS_HASH_VALUE;
 	if (offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP)
 		words |= RNDIS_HAS_VLAN;
+	/* Mbufs whose buffers are external already cannot have another one. */
+	rxq->copybreak = rxq->port->lender != NULL && rxq->pool_flags == 0
+				 ? rxq->port->config.rx_copybreak
+				 : NETVSC_RX_COPY_ALL;
+	rxq->copy_max = RTE_MIN(rxq->room, rxq->copybreak);
 	rxq->chains = (offloads & (RTE_ETH_RX_OFFLOAD_SCATTER | RTE_ETH_RX_OFFLOAD_TCP_LRO)) != 0;
 	/* These change while bursts run: netvsc_rx_wants(). */
 	__atomic_store_n(&rxq->wants.csum, csum_bits(offloads), __ATOMIC_RELAXED);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Placing frames that do not go into one mbuf as they are: those that are longer, those whose tag
- * goes back in because nobody strips it, and those that come in fragments, the host having
- * coalesced segments (RSC). Such a frame becomes a chain, filled mbuf by mbuf.
+ * Placing frames that are not copied into one mbuf as they are: those that are longer, those whose
+ * tag goes back in because nobody strips it, and those that come in fragments, the host having
+ * coalesced segments (RSC). Such a frame becomes a chain, filled mbuf by mbuf; or it stays where it
+ * is, if that is configured (rx_zero_copy.c).
  */
 #include <errno.h>
 #include <string.h>
@@ -126,6 +127,12 @@ place_whole(struct netvsc_rxq *rxq, struct netvsc_rx_wants wants, const uint8_t 
 	bool tag = (info->present & ~wants.words & RNDIS_HAS_VLAN) != 0;
 	struct netvsc_rx_chain chain, rest;
 
+	/* A tag that goes back in moves the bytes before it: such a frame is copied. */
+	if (info->data_length > rxq->copybreak && !tag && m != NULL &&
+		netvsc_rx_lend(rxq, msg, info, m)) {
+		netvsc_rx_describe(m, wants, info, m->ol_flags);
+		return (int)m->pkt_len;
+	}
 	if (info->data_length + (tag ? RTE_VLAN_HLEN : 0) > rxq->room && !rxq->chains)
 		return place_too_long(rxq);
 	if (m == NULL)

@@ -49,6 +49,7 @@ netvsc_rx_hold(struct netvsc_channel *ch)
 		ch->free_transfers = transfer->next;
 		transfer->trans_id = ch->cursor.trans_id;
 		transfer->opened = ch->opened;
+		transfer->withheld = NULL;
 		/* One is the burst's own, until it is through with the packet. */
 		atomic_init(&transfer->references, 1);
 		ch->cursor.transfer = transfer;
@@ -83,7 +84,8 @@ netvsc_rx_put(struct netvsc_rx_transfer *transfer)
 	/* If the lock is taken, a burst or scan is at work, and another will follow. */
 	if (!transfer_drop(transfer) || !rte_spinlock_trylock(&ch->rx_lock))
 		return;
-	if (netvsc_channel_is_open(ch))
+	/* This may be a send, which has the other lock and frees what it has copied. */
+	if (netvsc_channel_is_open(ch) && !rte_spinlock_is_locked(&ch->tx_lock))
 		netvsc_rx_flush(ch);
 	netvsc_channel_unlock(&ch->rx_lock);
 }
@@ -111,6 +113,9 @@ netvsc_rx_take_released(struct netvsc_channel *ch)
 		/* After a reset the host has its sections back, and other packets have the id. */
 		if (transfer->opened == ch->opened)
 			netvsc_rx_complete(ch, transfer->trans_id, !transfer->bad);
+		if (transfer->withheld != NULL)
+			atomic_fetch_sub_explicit(
+				transfer->withheld, transfer->ranges, memory_order_relaxed);
 		transfer->next = ch->free_transfers;
 		ch->free_transfers = transfer;
 	}

@@ -40,7 +40,7 @@ netvsc_rx_queue_setup(struct rte_eth_dev *eth, uint16_t queue, uint16_t nb_desc,
 	/* Such mbufs live with their buffers: whoever frees or clones one looks at the flag. */
 	if (rte_pktmbuf_priv_flags(mp) & RTE_PKTMBUF_POOL_F_PINNED_EXT_BUF)
 		rxq->pool_flags = RTE_MBUF_F_EXTERNAL;
-	rxq->room = rxq->copy_max = rte_pktmbuf_data_room_size(mp) - RTE_PKTMBUF_HEADROOM;
+	rxq->room = rte_pktmbuf_data_room_size(mp) - RTE_PKTMBUF_HEADROOM;
 	rndis_shape_forget(&rxq->shape);
 	rxq->port_id = eth->data->port_id;
 	rxq->queue_id = queue;

@@ -10,6 +10,7 @@
 #include "drivers/net/netvsc/attach.h"
 #include "drivers/net/netvsc/ops.h"
 #include "drivers/net/netvsc/port.h"
+#include "drivers/net/netvsc/rx.h"
 #include "drivers/net/netvsc/tx.h"
 
 /* How long the largest MTU of a host is looked for. */
@@ -78,8 +79,10 @@ netvsc_session_end(struct netvsc_port *port)
 static int
 session_replace(struct netvsc_port *port, unsigned int channels, uint32_t mtu)
 {
-	int rc = netvsc_session_end(port);
+	int rc = netvsc_rx_lender_check(port);
 
+	if (rc == 0)
+		rc = netvsc_session_end(port);
 	return rc != 0 ? rc : netvsc_attach(port, channels, mtu);
 }
 

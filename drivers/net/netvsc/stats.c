@@ -172,6 +172,7 @@ static const struct xstat port_xstats[] = {
 	{"rx_control_malformed", offsetof(struct netvsc_channel_stats, rx_control_malformed)},
 	{"rx_dropped_unpolled", offsetof(struct netvsc_channel_stats, rx_dropped_unpolled)},
 	{"rx_dropped_stopped", offsetof(struct netvsc_channel_stats, rx_dropped_stopped)},
+	{"rx_by_reference", offsetof(struct netvsc_channel_stats, rx_lent)},
 	{"rx_unknown_packets", offsetof(struct netvsc_channel_stats, rx_unknown_packets)},
 	{"tx_bad_completions", offsetof(struct netvsc_channel_stats, tx_bad_completions)},
 	{"rx_doorbells", offsetof(struct netvsc_channel_stats, doorbells)},

@@ -24,6 +24,9 @@
 #include "drivers/net/netvsc/tx_pack.h"
 #include "drivers/net/netvsc/tx_slot.h"
 
+/* Pieces of a large frame, at most; sections of 6 KiB need eleven. */
+#define TX_PIECES_MAX 16u
+
 /* ---- completions ---- */
 
 bool
@@ -331,6 +334,75 @@ tx_by_copy(struct netvsc_txq *txq, struct netvsc_tx_open *open, struct rte_mbuf 
 	return 0;
 }
 
+/* ---- large frames by copy ---- */
+
+/*
+ * Write piece @p i of a large frame: its headers, as a host that segments would have made them, and
+ * @p len bytes of its payload from @p from on.
+ */
+static void
+tx_piece(uint8_t *dst, const struct rte_mbuf *m, const struct netvsc_tx_asks *asks, uint32_t mss,
+	uint32_t from, uint32_t len)
+{
+	bool last = asks->headers + asks->cut + from + len == m->pkt_len;
+
+	tx_copy(dst, m, asks->headers, asks);
+	tx_copy_chain(dst + asks->headers, m, asks->headers + asks->cut + from, len);
+	netvsc_tx_fix(dst, asks);
+	netvsc_tx_fix_piece(dst, asks, from / mss, from, last);
+}
+
+/*
+ * Send a large frame that can only be copied as several that fit a section each: its memory has no
+ * name, or it lies in too many segments. The host cuts them further. All that they need is in hand
+ * before the first is written.
+ * @return 0; -ENOSR, -EAGAIN, -ENOBUFS as netvsc_tx_open(); -EMSGSIZE it cannot be done
+ */
+static int
+tx_in_pieces(struct netvsc_txq *txq, struct netvsc_tx_open *open, struct rte_mbuf *m,
+	const struct netvsc_tx_asks *whole)
+{
+	uint32_t sections[TX_PIECES_MAX], mss = rndis_lso_mss(whole->word), payload, per, n, i, at;
+	uint32_t room = txq->limit - RTE_MIN(txq->limit, NETVSC_HEADER_MAX + whole->headers);
+
+	payload = m->pkt_len - whole->cut - whole->headers;
+	per = room / mss * mss;
+	n = per == 0 ? UINT32_MAX : (payload + per - 1) / per;
+	if (n > TX_PIECES_MAX)
+		return -EMSGSIZE;
+	netvsc_tx_close(txq, open);
+	if (txq->n_free < n)
+		return txq->n_free == txq->nb_desc ? -EMSGSIZE : -ENOSR;
+	if (!vmbus_ring_writer_room(&txq->ch->out, n * (NETVSC_INBAND_LEN + VMBUS_TRAILER_SIZE),
+		    NETVSC_RING_RESERVE))
+		return -EAGAIN;
+	for (i = 0; i < n; i++) {
+		sections[i] = netvsc_section_alloc(&txq->sections);
+		if (sections[i] != NETVSC_SECTION_NONE)
+			continue;
+		while (i-- > 0)
+			netvsc_section_release(&txq->sections, sections[i]);
+		/* With nothing in flight nothing will come back to wait for. */
+		return txq->n_free == txq->nb_desc ? -EMSGSIZE : -ENOBUFS;
+	}
+	for (i = 0, at = 0; i < n; i++, at += per) {
+		uint32_t len = RTE_MIN(per, payload - at);
+		struct netvsc_tx_asks asks = *whole;
+
+		if (len <= mss)
+			netvsc_tx_ask_one_segment(&asks, len);
+		netvsc_tx_begin(txq, open, sections[i]);
+		tx_piece(netvsc_tx_append(txq, open, &asks, asks.headers + len), m, &asks, mss, at,
+			len);
+		/* One frame to the application, which is refused when its first piece is. */
+		open->frames = i == 0;
+		open->bytes = i == 0 ? m->pkt_len : 0;
+		netvsc_tx_close(txq, open);
+	}
+	rte_pktmbuf_free(m);
+	return 0;
+}
+
 /*
  * Send the frame that tx_fill() left, whichever way it can be sent.
  * @return 0 accepted; -EAGAIN stop here, the caller keeps it; else it can never be sent and is
@@ -360,6 +432,10 @@ tx_one(struct netvsc_txq *txq, struct netvsc_tx_open *open, struct rte_mbuf *m)
 		rc = tx_by_reference(txq, open, m, &asks);
 	} else if (!small && rc == -EMSGSIZE) {
 		rc = tx_by_copy(txq, open, m, &asks);
+		no_section = rc == -ENOBUFS;
+	}
+	if (rc == -EMSGSIZE && asks.type == RNDIS_PPI_LSO && asks.word != 0) {
+		rc = tx_in_pieces(txq, open, m, &asks);
 		no_section = rc == -ENOBUFS;
 	}
 	if (likely(rc == 0))

@@ -5,6 +5,7 @@
 
 #include <rte_errno.h>
 #include <rte_ip.h>
+#include <rte_tcp.h>
 
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/tx.h"
@@ -13,13 +14,16 @@
 
 #define IP4_MIN	     20u
 #define IP4_LEN_AT   2u
+#define IP4_ID_AT    4u
 #define IP4_SUM_AT   10u
 #define IP4_ADDRS_AT 12u
 #define IP6_LEN	     40u
 #define IP6_LEN_AT   4u
 #define IP6_ADDRS_AT 8u
 #define TCP_MIN	     20u
+#define TCP_SEQ_AT   4u
 #define TCP_DOFF_AT  12u
+#define TCP_FLAGS_AT 13u
 #define TCP_SUM_AT   16u
 #define UDP_LEN	     8u
 #define UDP_SUM_AT   6u
@@ -130,11 +134,23 @@ ask_checksums(const struct head *h, bool ip_header, uint64_t l4_flags, struct ne
 	return 0;
 }
 
+/* One segment is none to a host: it gets checksums, and headers that say so. */
+void
+netvsc_tx_ask_one_segment(struct netvsc_tx_asks *asks, uint32_t payload)
+{
+	uint32_t flags =
+		asks->ipv6 ? RNDIS_TX_CSUM_IPV6 : RNDIS_TX_CSUM_IPV4 | RNDIS_TX_CSUM_IP_HDR;
+
+	asks->type = RNDIS_PPI_CHECKSUM;
+	asks->word = rndis_tx_csum(flags | RNDIS_TX_CSUM_TCP, asks->l4);
+	asks->l4_len = asks->headers - asks->l4 + payload;
+}
+
 static int
 ask_segments(const struct netvsc_txq *txq, const struct rte_mbuf *m, const struct head *h,
 	struct netvsc_tx_asks *asks)
 {
-	uint32_t headers = h->l4 + m->l4_len, flags = RNDIS_TX_CSUM_TCP;
+	uint32_t headers = h->l4 + m->l4_len;
 
 	if (txq->tso_max[h->ipv6] == 0)
 		return -ENOTSUP;
@@ -159,11 +175,7 @@ ask_segments(const struct netvsc_txq *txq, const struct rte_mbuf *m, const struc
 		asks->word = rndis_lso(m->tso_segsz, asks->l4, h->ipv6);
 		return 0;
 	}
-	/* One segment is none to a host: it gets checksums, and headers that say so. */
-	flags |= h->ipv6 ? RNDIS_TX_CSUM_IPV6 : RNDIS_TX_CSUM_IPV4 | RNDIS_TX_CSUM_IP_HDR;
-	asks->type = RNDIS_PPI_CHECKSUM;
-	asks->word = rndis_tx_csum(flags, asks->l4);
-	asks->l4_len = h->len - h->l4;
+	netvsc_tx_ask_one_segment(asks, h->len - headers);
 	return 0;
 }
 
@@ -242,6 +254,24 @@ netvsc_tx_fix(uint8_t *frame, const struct netvsc_tx_asks *asks)
 	}
 	sum = pseudo_sum(ip, asks->ipv6, l4_len, PROTO_TCP);
 	memcpy(frame + asks->l4 + TCP_SUM_AT, &sum, sizeof(sum));
+}
+
+void
+netvsc_tx_fix_piece(uint8_t *frame, const struct netvsc_tx_asks *asks, uint32_t segments,
+	uint32_t bytes, bool last)
+{
+	uint8_t *ip = frame + asks->l3, *tcp = frame + asks->l4;
+	uint32_t seq = get16(tcp + TCP_SEQ_AT) << 16 | get16(tcp + TCP_SEQ_AT + 2);
+
+	if (!asks->ipv6)
+		put16(ip + IP4_ID_AT, get16(ip + IP4_ID_AT) + segments);
+	seq += bytes;
+	put16(tcp + TCP_SEQ_AT, seq >> 16);
+	put16(tcp + TCP_SEQ_AT + 2, seq);
+	if (!last)
+		tcp[TCP_FLAGS_AT] &= (uint8_t) ~(RTE_TCP_FIN_FLAG | RTE_TCP_PSH_FLAG);
+	if (bytes != 0)
+		tcp[TCP_FLAGS_AT] &= (uint8_t)~RTE_TCP_CWR_FLAG;
 }
 
 /* ---- prepare ---- */

@@ -60,8 +60,16 @@ netvsc_tx_has_tag(const uint8_t *frame)
  */
 int netvsc_tx_ask(
 	const struct netvsc_txq *txq, const struct rte_mbuf *m, struct netvsc_tx_asks *asks);
+/** What is asked for a part of a large frame that fits one segment: @p payload bytes. */
+void netvsc_tx_ask_one_segment(struct netvsc_tx_asks *asks, uint32_t payload);
 /** Write the headers of a frame anew (asks->headers != 0). @param frame a copy of them */
 void netvsc_tx_fix(uint8_t *frame, const struct netvsc_tx_asks *asks);
+/**
+ * Behind netvsc_tx_fix(), for a piece of a large frame.
+ * @param segments, bytes of the frame's payload before this piece
+ */
+void netvsc_tx_fix_piece(uint8_t *frame, const struct netvsc_tx_asks *asks, uint32_t segments,
+	uint32_t bytes, bool last);
 
 /**
  * eth_dev.tx_pkt_prepare: say which frames cannot be sent as they are, and write the checksums of

@@ -77,6 +77,23 @@ netvsc_tx_prefetch_write(const uint8_t *p)
 #endif
 }
 
+/** Begin a packet in a section that was taken: there is a slot for it, and room in the ring. */
+static inline void
+netvsc_tx_begin(struct netvsc_txq *txq, struct netvsc_tx_open *open, uint32_t section)
+{
+	struct netvsc_tx_slot *slot = netvsc_tx_slot_take(txq, &open->slot);
+	uint32_t ahead;
+
+	slot->section = section;
+	open->base = txq->send_base + (size_t)section * txq->send_section;
+	for (ahead = 0; ahead < NETVSC_TX_PREFETCH; ahead += RTE_CACHE_LINE_SIZE)
+		netvsc_tx_prefetch_write(open->base + ahead);
+	open->stop = open->base + txq->limit - NETVSC_HEADER_MAX;
+	open->end = open->next = open->base;
+	open->frames = 0;
+	open->bytes = 0;
+}
+
 /**
  * Open a section for the next frames.
  * @return 0, or what there is none of, and nothing taken: -ENOSR slots, -EAGAIN ring room, -ENOBUFS
@@ -85,8 +102,7 @@ netvsc_tx_prefetch_write(const uint8_t *p)
 static inline int
 netvsc_tx_open(struct netvsc_txq *txq, struct netvsc_tx_open *open)
 {
-	struct netvsc_tx_slot *slot;
-	uint32_t section, ahead;
+	uint32_t section;
 
 	if (unlikely(txq->n_free == 0))
 		return -ENOSR;
@@ -96,15 +112,7 @@ netvsc_tx_open(struct netvsc_txq *txq, struct netvsc_tx_open *open)
 	section = netvsc_section_alloc(&txq->sections);
 	if (unlikely(section == NETVSC_SECTION_NONE))
 		return -ENOBUFS;
-	slot = netvsc_tx_slot_take(txq, &open->slot);
-	slot->section = section;
-	open->base = txq->send_base + (size_t)section * txq->send_section;
-	for (ahead = 0; ahead < NETVSC_TX_PREFETCH; ahead += RTE_CACHE_LINE_SIZE)
-		netvsc_tx_prefetch_write(open->base + ahead);
-	open->stop = open->base + txq->limit - NETVSC_HEADER_MAX;
-	open->end = open->next = open->base;
-	open->frames = 0;
-	open->bytes = 0;
+	netvsc_tx_begin(txq, open, section);
 	return 0;
 }
 

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A receive buffer that outlives its device: frames in it are the application's. */
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "drivers/bus/vmbus/bus.h"
+#include "drivers/bus/vmbus/mappings.h"
+
+int
+hpbus_recv_keep(struct hpbus_device *dev)
+{
+	struct hpbus_buffer *recv = &dev->recv;
+	void *copy =
+		mmap(NULL, recv->len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int rc = 0;
+
+	if (copy == MAP_FAILED)
+		return -errno;
+	memcpy(copy, recv->base, recv->len);
+	hpbus_mapping_remove(recv->base);
+	/* One system call: who reads there sees the old pages or the same bytes in the new ones. */
+	if (mremap(copy, recv->len, recv->len, MREMAP_MAYMOVE | MREMAP_FIXED, recv->base) ==
+		MAP_FAILED) {
+		rc = -errno;
+		munmap(copy, recv->len);
+	}
+	/* Also when it failed: it stays as it is, and is not unmapped under who reads there. */
+	recv->base = NULL;
+	return rc;
+}
+
+void
+hpbus_recv_free(void *base, size_t len)
+{
+	munmap(base, len);
+}

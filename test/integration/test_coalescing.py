@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""TCP segments that the host coalesces (spec/rndis.md §4.3) and that are cut again on their way back:
+what leaves is what came."""
+import random
+import struct
+
+import frames
+from harness import Case, wait_until
+
+PEER = bytes.fromhex("020000000000")  # where testpmd's csum mode sends
+MSS = 536
+OFFLOADS = ("port config 0 rx_offload tcp_lro on", "port config 0 rx_offload ipv4_cksum on",
+            "port config 0 rx_offload tcp_cksum on", "csum set ip hw 0", "csum set tcp hw 0",
+            f"tso set {MSS} 0")
+
+
+def tcp(source, target, port, seq, payload, push):
+    """A TCP header with its checksum, over the pseudo header of these addresses."""
+    head = struct.pack(">HHIIBBHHH", port, 80, seq, 7, 5 << 4, 0x18 if push else 0x10, 512, 0, 0)
+    pseudo = source + target + struct.pack(">II", len(head + payload), 6)
+    total = frames.checksum(pseudo + head + payload)
+    return head[:16] + struct.pack(">H", total) + head[18:] + payload
+
+
+def run_of(version, flow, start, count, ident, rand):
+    """Segments that follow each other, the last one short and pushed."""
+    out = []
+    for n in range(count):
+        last = n == count - 1
+        payload = rand.randbytes(100 if last else MSS)
+        if version == 4:
+            ip = frames.ipv4(6, b"", ident=ident + n)
+            l4 = tcp(ip[12:16], ip[16:20], 1000 + flow, start + n * MSS, payload, last)
+            out.append(frames.ether(0x0800, frames.ipv4(6, l4, ident=ident + n)))
+        else:
+            ip = frames.ipv6(6, b"")
+            l4 = tcp(ip[8:24], ip[24:40], 1000 + flow, start + n * MSS, payload, last)
+            out.append(frames.ether(0x86DD, frames.ipv6(6, l4)))
+    return out
+
+
+def streams(count=40):
+    """Runs of several lengths of both versions, with other frames between some."""
+    rand, sent = random.Random(11), []
+    for n in range(count):
+        sent += run_of(4 if n % 2 else 6, n % 5, n * 100000, rand.randrange(1, 30), n * 64, rand)
+        if n % 3 == 0:
+            sent.append(frames.udp_frame(80 + n, n % 4, rand))
+    return sent
+
+
+class Coalescing(Case):
+    def check_there_and_back(self, settings="", knobs=(), devargs=""):
+        sent = streams()
+        frames.pcap_write(self.path("in.pcap"), sent)
+        host = self.host((settings, f"pcap:in={self.path('in.pcap')},out={self.path('out.pcap')}"))
+        for name, value in knobs:
+            host.set(name, value)
+        host.hold()
+        pmd = self.guest([host.device(options=devargs)], mode="csum")
+        pmd.cmd("port stop 0")
+        for line in OFFLOADS:
+            self.assertNotRegex(pmd.cmd(line), "(?i)bad argument|not supported|error|fail")
+        self.assertNotIn("Fail", pmd.cmd("port start 0"))
+        pmd.start(patient="csum")
+        host.hold(False)
+        wait_until(lambda: host.port()["tx_frames"] >= len(sent), 15, f"{len(sent)} frames are out")
+        pmd.stop()
+        nic, stats = host.stats(), pmd.stats()
+        self.assertEqual(pmd.xstats()["rx_malformed"], 0)
+        self.assertEqual(pmd.quit(), 0)
+        self.assertEqual(host.stop(), 0)
+        self.assertEqual(nic["rx_frames"] - nic["rx_large"] + nic["rx_segments"], len(sent))
+        self.assertEqual((stats["RX-packets"], stats["RX-bytes"]), (nic["rx_frames"], nic["rx_bytes"]))
+        self.assertEqual(nic["tx_errors"], 0, nic)
+        self.assertGreater(nic["rx_segments"], len(sent) // 2)
+        self.assert_same_frames(frames.pcap_read(self.path("out.pcap")),
+                                [PEER + frames.GUEST_MAC + frame[12:] for frame in sent])
+
+    def test_what_was_coalesced_leaves_as_it_came(self):
+        self.check_there_and_back()
+
+    def test_what_was_coalesced_leaves_by_reference(self):
+        self.check_there_and_back(devargs=",tx_copybreak=0")
+
+    def test_one_frame_in_a_packet(self):
+        """A coalesced frame is whole in its packet, however few frames others hold."""
+        self.check_there_and_back("profile=ws2019", (("batch", 1),))
+
+    def test_sections_that_hold_several_segments(self):
+        self.check_there_and_back("section=9216", (("range_slot", 1),))
+
+    def test_host_that_does_not_coalesce(self):
+        """The application asks for less from such a host, and gets what is there."""
+        host = self.host(("profile=ws2016", "sink"))
+        pmd = self.guest(host)
+        self.assertNotIn("TCP_LRO", pmd.cmd("show port 0 rx_offload capabilities"))
+        self.assertEqual(pmd.quit(), 0)

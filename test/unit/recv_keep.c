@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A receive buffer that the bus lets go of: what is read there does not change any more. */
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "drivers/bus/vmbus/bus.h"
+#include "test/unit/unit.h"
+
+#define LEN (64u << 10)
+
+int hpbus_logtype;
+
+static void
+shared_memory_becomes_private_in_its_place(void)
+{
+	int fd = memfd_create("recv", MFD_CLOEXEC);
+	struct hpbus_device dev = {.recv.len = LEN};
+	uint8_t *ours, *hosts;
+	unsigned int i;
+
+	CU_ASSERT_FATAL(fd >= 0 && ftruncate(fd, LEN) == 0);
+	ours = mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	hosts = mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	CU_ASSERT_FATAL(ours != MAP_FAILED && hosts != MAP_FAILED);
+	for (i = 0; i < LEN; i++)
+		hosts[i] = (uint8_t)(i * 7 + (i >> 8));
+	dev.recv.base = ours;
+	CU_ASSERT_EQUAL(hpbus_recv_keep(&dev), 0);
+	CU_ASSERT_PTR_NULL(dev.recv.base);
+	memset(hosts, 0xee, LEN);
+	for (i = 0; i < LEN && ours[i] == (uint8_t)(i * 7 + (i >> 8)); i++)
+		;
+	CU_ASSERT_EQUAL(i, LEN);
+	ours[0] = 1;
+	CU_ASSERT_EQUAL(hosts[0], 0xee);
+	hpbus_recv_free(ours, LEN);
+	/* It is not mapped any more. */
+	CU_ASSERT(msync(ours, LEN, MS_ASYNC) != 0 && errno == ENOMEM);
+	munmap(hosts, LEN);
+	close(fd);
+}
+
+static const struct unit_test tests[] = {
+	{"shared memory becomes private in its place", shared_memory_becomes_private_in_its_place},
+};
+
+int
+main(void)
+{
+	return UNIT_RUN("receive buffer that is kept", tests);
+}

@@ -271,7 +271,7 @@ send_queues_stop_and_start(void)
 			CHECK_EQUAL(rte_eth_tx_burst(ethdev_port, q, &m, 1), 0);
 			rte_pktmbuf_free(m);
 			/* All that it took is with the host, and back. */
-			CHECK_EQUAL(ethdev_host_counter("tx_frames"), before + sent);
+			WAIT_UNTIL(ethdev_host_counter("tx_frames") == before + sent);
 			CHECK_EQUAL(rte_eth_dev_tx_queue_start(ethdev_port, q), 0);
 			poll(1);
 		}
@@ -366,14 +366,17 @@ fewer_queues_keep_the_session(void)
 	struct netvsc_port *port = netvsc_port_of(&rte_eth_devices[ethdev_port]);
 	static const uint16_t numbers[] = {1, 4, 2, 3, 1, 4};
 	uint64_t frames = 0;
+	uint32_t opened = 0;
 	size_t i;
 
 	for (i = 0; i < RTE_DIM(numbers); i++) {
 		bring_up(numbers[i], numbers[i]);
 		poll_until(numbers[i], 200);
 		CHECK_EQUAL(rte_eth_dev_stop(ethdev_port), 0);
-		/* The primary was opened once, by the probe. */
-		CHECK_EQUAL(port->channels[0]->opened, 1);
+		/* The one of the first start, which has this MTU. */
+		if (i == 0)
+			opened = port->channels[0]->opened;
+		CHECK_EQUAL(port->channels[0]->opened, opened);
 		CHECK(ethdev_stats().ipackets >= frames + 200);
 		frames = ethdev_stats().ipackets;
 	}

@@ -88,30 +88,6 @@ modes_that_are_not_there_are_refused(void)
 	CHECK(ethdev_logged(lines, "no loopback"));
 }
 
-/* ethdev refuses it by itself since 25.03: our driver has no operation to start a queue. */
-#if RTE_VERSION >= RTE_VERSION_NUM(25, 3, 0, 0)
-#define LATER_ERROR	       (-ENOTSUP)
-#define LATER_WORDS(direction) "Deferred start requested"
-#else
-#define LATER_ERROR	       (-EINVAL)
-#define LATER_WORDS(direction) direction "_deferred_start"
-#endif
-
-static void
-queues_that_start_later_are_refused(void)
-{
-	struct rte_eth_rxconf rx = {.rx_deferred_start = 1};
-	struct rte_eth_txconf tx = {.tx_deferred_start = 1};
-	struct rte_eth_conf conf = {0};
-
-	CHECK_EQUAL(rte_eth_dev_configure(ethdev_port, 1, 1, &conf), 0);
-	CHECK_REFUSED(rte_eth_rx_queue_setup(ethdev_port, 0, 512, SOCKET_ID_ANY, &rx, ethdev_pool),
-		LATER_ERROR, LATER_WORDS("rx"));
-	CHECK_REFUSED(rte_eth_tx_queue_setup(ethdev_port, 0, 512, SOCKET_ID_ANY, &tx), LATER_ERROR,
-		LATER_WORDS("tx"));
-	ethdev_bring_up(1, 1);
-}
-
 /* ---- limits ---- */
 
 static void
@@ -724,7 +700,6 @@ device_arguments_of_the_in_tree_driver_are_accepted(void)
 const struct ethdev_case ethdev_contract_cases[] = {
 	CASE(start_without_a_queue_that_was_configured_is_refused),
 	CASE(modes_that_are_not_there_are_refused),
-	CASE(queues_that_start_later_are_refused),
 	CASE(what_dev_info_announces_works),
 	CASE(the_port_has_a_node),
 	CASE(bursts_of_a_stopped_or_removed_port_are_harmless),

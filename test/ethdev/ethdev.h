@@ -29,7 +29,8 @@ struct ethdev_case {
 };
 
 extern const struct ethdev_case ethdev_contract_cases[], ethdev_habits_cases[],
-	ethdev_interrupt_cases[], ethdev_race_cases[], ethdev_session_cases[], ethdev_stats_cases[];
+	ethdev_interrupt_cases[], ethdev_queue_cases[], ethdev_race_cases[], ethdev_session_cases[],
+	ethdev_stats_cases[];
 
 /** Random sequences of calls. @return exit status */
 int ethdev_random(unsigned long sequences, uint64_t seed);

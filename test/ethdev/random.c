@@ -62,7 +62,9 @@ call_configure(void)
 			chance(6) ? (enum rte_eth_rx_mq_mode)draw(8) : RTE_ETH_MQ_RX_RSS;
 	if (chance(3))
 		conf.rx_adv_conf.rss_conf.rss_hf =
-			chance(4) ? RTE_ETH_RSS_L2_PAYLOAD : RTE_ETH_RSS_IPV4;
+			chance(4)   ? RTE_ETH_RSS_L2_PAYLOAD
+			: chance(2) ? RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP | RTE_ETH_RSS_UDP
+				    : RTE_ETH_RSS_IPV4;
 	if (chance(6))
 		conf.rxmode.mtu = draw(1600);
 	if (chance(12))
@@ -214,8 +216,16 @@ call_promiscuous(void)
 static int
 call_allmulticast(void)
 {
-	return draw(2) ? rte_eth_allmulticast_enable(ethdev_port)
-		       : rte_eth_allmulticast_disable(ethdev_port);
+	struct rte_ether_addr mac = {{0x01}};
+
+	switch (draw(3)) {
+	case 0:
+		return rte_eth_dev_set_mc_addr_list(ethdev_port, &mac, draw(2));
+	case 1:
+		return rte_eth_allmulticast_enable(ethdev_port);
+	default:
+		return rte_eth_allmulticast_disable(ethdev_port);
+	}
 }
 
 static int
@@ -321,7 +331,14 @@ call_link(void)
 {
 	struct rte_eth_link link;
 
-	return rte_eth_link_get_nowait(ethdev_port, &link);
+	switch (draw(3)) {
+	case 0:
+		return rte_eth_dev_set_link_up(ethdev_port);
+	case 1:
+		return rte_eth_dev_set_link_down(ethdev_port);
+	default:
+		return rte_eth_link_get_nowait(ethdev_port, &link);
+	}
 }
 
 static int
@@ -378,24 +395,54 @@ call_sleep(void)
 	}
 }
 
+/* A queue alone: refused by ethdev unless the port is started and has it. */
+static int
+call_queue_run(void)
+{
+	uint16_t queue = (uint16_t)draw(MAX_QUEUES);
+
+	switch (draw(4)) {
+	case 0:
+		return rte_eth_dev_rx_queue_start(ethdev_port, queue);
+	case 1:
+		return rte_eth_dev_rx_queue_stop(ethdev_port, queue);
+	case 2:
+		return rte_eth_dev_tx_queue_start(ethdev_port, queue);
+	default:
+		return rte_eth_dev_tx_queue_stop(ethdev_port, queue);
+	}
+}
+
+/* Calls that go past ethdev's checks: of queues that are there, started or not. */
+static int
+call_queue_status(void)
+{
+	uint16_t queue = (uint16_t)draw(MAX_QUEUES), at = (uint16_t)draw(9000);
+	const struct rte_eth_dev_data *data = port_data();
+	int rc;
+
+	if (draw(2)) {
+		if (queue >= data->nb_rx_queues || data->rx_queues[queue] == NULL)
+			return 0;
+		rc = draw(2) ? rte_eth_rx_queue_count(ethdev_port, queue)
+			     : rte_eth_rx_descriptor_status(ethdev_port, queue, at);
+	} else {
+		if (queue >= data->nb_tx_queues || data->tx_queues[queue] == NULL)
+			return 0;
+		rc = rte_eth_tx_descriptor_status(ethdev_port, queue, at);
+	}
+	return rc > 0 ? 0 : rc;
+}
+
 /* Operations that the port does not have: refused by ethdev, which says nothing. */
 static int
 call_absent(void)
 {
 	struct rte_ether_addr mac = {{0x02}};
-	uint16_t queue = (uint16_t)draw(MAX_QUEUES);
 
-	switch (draw(6)) {
+	switch (draw(2)) {
 	case 0:
-		return rte_eth_dev_set_link_up(ethdev_port);
-	case 1:
-		return rte_eth_dev_rx_queue_start(ethdev_port, queue);
-	case 2:
-		return rte_eth_dev_tx_queue_stop(ethdev_port, queue);
-	case 3:
 		return rte_eth_dev_mac_addr_add(ethdev_port, &mac, 0);
-	case 4:
-		return rte_eth_dev_set_mc_addr_list(ethdev_port, &mac, 1);
 	default:
 		return rte_eth_dev_vlan_filter(ethdev_port, 10, 1);
 	}
@@ -457,6 +504,8 @@ static const struct {
 	{"xstats", call_xstats, 4},
 	{"info", call_info, 2},
 	{"queue info", call_queue_info, 4},
+	{"queue start or stop", call_queue_run, 12},
+	{"queue status", call_queue_status, 6, true},
 	{"reta", call_reta, 5},
 	{"rss", call_rss, 5},
 	{"link", call_link, 2},

@@ -32,7 +32,7 @@ start_as(const struct fixture_conf *conf)
 	CU_ASSERT_EQUAL(netvsc_session_want(&f.port, CHANNELS, 1500), 0);
 	netvsc_rss_default(&f.port);
 	for (i = 0; i < CHANNELS; i++)
-		f.data.rx_queue_state[i] = RTE_ETH_QUEUE_STATE_STARTED;
+		f.data.rx_queue_state[i] = f.data.tx_queue_state[i] = RTE_ETH_QUEUE_STATE_STARTED;
 	CU_ASSERT_EQUAL(netvsc_port_up(&f.port), 0);
 	for (i = 0; i < CHANNELS; i++)
 		netvsc_channel_set(fixture_channel(&f, i), NETVSC_CHANNEL_RUNNING);
@@ -338,14 +338,15 @@ test_polls_while_the_mtu_changes_find_nothing(void)
 
 /* A queue that the application has stopped is stopped afterwards, too. */
 static void
-test_a_channel_that_does_not_run_does_not_run_afterwards(void)
+test_a_queue_that_is_stopped_is_stopped_afterwards(void)
 {
 	REQUIRE(start());
-	netvsc_channel_set(fixture_channel(&f, 1), NETVSC_CHANNEL_OPEN);
+	CU_ASSERT_EQUAL(netvsc_rx_queue_stop(&f.eth, 1), 0);
+	CU_ASSERT_EQUAL(netvsc_tx_queue_stop(&f.eth, 2), 0);
 	CU_ASSERT_EQUAL(set(JUMBO), 0);
-	CU_ASSERT_EQUAL(fixture_channel(&f, 0)->state, NETVSC_CHANNEL_RUNNING);
-	CU_ASSERT_EQUAL(fixture_channel(&f, 1)->state, NETVSC_CHANNEL_OPEN);
-	CU_ASSERT_EQUAL(fixture_channel(&f, 2)->state, NETVSC_CHANNEL_RUNNING);
+	CU_ASSERT_TRUE(fixture_channel(&f, 0)->rx_on && fixture_channel(&f, 0)->tx_on);
+	CU_ASSERT_TRUE(!fixture_channel(&f, 1)->rx_on && fixture_channel(&f, 1)->tx_on);
+	CU_ASSERT_TRUE(fixture_channel(&f, 2)->rx_on && !fixture_channel(&f, 2)->tx_on);
 	finish();
 }
 
@@ -429,8 +430,8 @@ main(void)
 			test_an_mtu_below_what_hosts_know_is_only_noted},
 		{"polls while the MTU changes find nothing",
 			test_polls_while_the_mtu_changes_find_nothing},
-		{"a channel that does not run does not run afterwards",
-			test_a_channel_that_does_not_run_does_not_run_afterwards},
+		{"a queue that is stopped is stopped afterwards",
+			test_a_queue_that_is_stopped_is_stopped_afterwards},
 		{"a change while stopped", test_a_change_while_stopped},
 		{"the pool of a stopped port is looked at when it starts",
 			test_the_pool_of_a_stopped_port_is_looked_at_when_it_starts},

@@ -135,11 +135,19 @@ test_a_session_is_replaced_when_it_does_not_do(void)
 	CU_ASSERT_EQUAL(netvsc_session_want(&f.port, 1, 1000), 0);
 	CU_ASSERT_EQUAL(host.asked[INIT], 1);
 	CU_ASSERT_EQUAL(f.resets, 0);
-	/* More channels, and then more bytes: another one. */
+	/* The first subchannels: it asks for them, once (spec/nvsp.md §8). */
 	f.data.nb_tx_queues = 2;
 	CU_ASSERT_EQUAL(netvsc_session_want(&f.port, 2, 1000), 0);
-	CU_ASSERT_EQUAL(host.asked[INIT], 2);
+	CU_ASSERT_EQUAL(host.asked[INIT], 1);
+	CU_ASSERT_EQUAL(f.resets, 0);
+	CU_ASSERT_EQUAL(f.port.session.n_channels, 2);
 	CU_ASSERT_EQUAL(f.port.section_queues, 2);
+	/* More of them, and then more bytes: another one. */
+	f.data.nb_tx_queues = 3;
+	CU_ASSERT_EQUAL(netvsc_session_want(&f.port, 3, 1000), 0);
+	CU_ASSERT_EQUAL(host.asked[INIT], 2);
+	CU_ASSERT_EQUAL(f.port.session.n_channels, 3);
+	f.data.nb_tx_queues = 2;
 	CU_ASSERT_EQUAL(netvsc_session_want(&f.port, 2, 1600), 0);
 	CU_ASSERT_EQUAL(host.asked[INIT], 3);
 	CU_ASSERT_EQUAL(f.port.session.mtu, 1600);

@@ -135,16 +135,13 @@ attach_mtu(struct netvsc_port *port)
 	return rc == -ENOTSUP || rc == -EIO || rc == -ENODATA ? 0 : rc;
 }
 
-/* Ask for subchannels and open what was granted. */
-static int
-attach_subchannels(struct netvsc_port *port, unsigned int channels)
+int
+netvsc_attach_subchannels(struct netvsc_port *port, unsigned int channels)
 {
 	unsigned int i, granted = 0;
 	int rc;
 
-	port->session.n_channels = 1;
-	if (channels <= 1)
-		return 0;
+	port->session.subchannels_asked = true;
 	rc = netvsc_nvsp_subchannels(port, channels - 1, &granted);
 	if (rc != 0)
 		return rc;
@@ -234,7 +231,8 @@ attach_ladder(struct netvsc_port *port, unsigned int channels)
 	rc = netvsc_rss_query(port);
 	if (rc != 0)
 		return rc;
-	return attach_subchannels(port, channels);
+	port->session.n_channels = 1;
+	return channels > 1 ? netvsc_attach_subchannels(port, channels) : 0;
 }
 
 int

@@ -46,6 +46,12 @@ int netvsc_session_end(struct netvsc_port *port);
  */
 int netvsc_attach(struct netvsc_port *port, unsigned int channels, uint32_t mtu);
 /**
+ * Ask for subchannels of a session that has none and has not asked yet, and open what is granted;
+ * with an error the session has to be replaced.
+ * @param channels to have then, with the primary
+ */
+int netvsc_attach_subchannels(struct netvsc_port *port, unsigned int channels);
+/**
  * Take it down (spec/nvsp.md §10) and close all channels; idempotent, bounded.
  * @param reset fence off what is in flight and stay open; false: backend->close() follows and does
  * @return 0, or why the fence failed: port->unfenced is set

@@ -47,14 +47,30 @@ netvsc_channel_open(struct netvsc_port *port, unsigned int index)
 	return 0;
 }
 
-void
-netvsc_channel_set(struct netvsc_channel *ch, enum netvsc_channel_state state)
+static void
+channel_change(struct netvsc_channel *ch, enum netvsc_channel_state state, bool rx_on, bool tx_on)
 {
 	rte_spinlock_lock(&ch->rx_lock);
 	rte_spinlock_lock(&ch->tx_lock);
 	ch->state = state;
+	ch->rx_on = rx_on;
+	ch->tx_on = tx_on;
 	rte_spinlock_unlock(&ch->tx_lock);
 	rte_spinlock_unlock(&ch->rx_lock);
+}
+
+void
+netvsc_channel_set(struct netvsc_channel *ch, enum netvsc_channel_state state)
+{
+	bool on = state == NETVSC_CHANNEL_RUNNING;
+
+	channel_change(ch, state, on, on);
+}
+
+void
+netvsc_channel_run(struct netvsc_channel *ch, bool rx_on, bool tx_on)
+{
+	channel_change(ch, NETVSC_CHANNEL_RUNNING, rx_on, tx_on);
 }
 
 void

@@ -79,6 +79,8 @@ struct netvsc_channel {
 	struct hpbus_channel bus;
 	uint16_t index;
 	enum netvsc_channel_state state; /**< see netvsc_channel_set() */
+	/** Of a running channel: is its receive queue started, its send queue? */
+	bool rx_on, tx_on;
 
 	/* Inbound, under rx_lock. */
 	rte_spinlock_t rx_lock __rte_cache_aligned;
@@ -117,14 +119,33 @@ int netvsc_channel_open(struct netvsc_port *port, unsigned int index);
  * (reset), or be told right after.
  */
 void netvsc_channel_close(struct netvsc_channel *ch);
-/** Of an open channel. When it returns, no burst is inside that may not be. Control side. */
+/**
+ * Of an open channel; RUNNING with both of its queues. When it returns, no burst is inside that may
+ * not be. Control side.
+ */
 void netvsc_channel_set(struct netvsc_channel *ch, enum netvsc_channel_state state);
+/** Make it RUNNING, with bursts of these queues only; otherwise the same. */
+void netvsc_channel_run(struct netvsc_channel *ch, bool rx_on, bool tx_on);
 
-/** May a burst touch this channel's rings? Ask under the lock of the direction to be used. */
+/** May a lcore of a burst touch this channel's rings? Ask under the lock of the direction. */
 static inline bool
 netvsc_channel_live(const struct netvsc_channel *ch)
 {
 	return ch->state == NETVSC_CHANNEL_RUNNING;
+}
+
+/** May a receive burst take frames? rx_lock held. */
+static inline bool
+netvsc_channel_receives(const struct netvsc_channel *ch)
+{
+	return ch->rx_on;
+}
+
+/** May a send burst go on? tx_lock held. */
+static inline bool
+netvsc_channel_sends(const struct netvsc_channel *ch)
+{
+	return ch->tx_on;
 }
 
 /** Are there rings at all? For the control side and the housekeeping alarm; under a lock of it. */

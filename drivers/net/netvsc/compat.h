@@ -62,6 +62,18 @@ netvsc_compat_stats_get(struct rte_eth_dev *eth, struct rte_eth_stats *stats)
 }
 #endif
 
+/** What rx_queue_count and tx_queue_count return: unsigned or not, by release; -errno in any. */
+typedef __typeof__(((eth_rx_queue_count_t)NULL)(NULL)) netvsc_queue_count;
+
+/** Descriptors in use of a send queue, which older releases do not ask for. */
+static inline void
+netvsc_compat_tx_queue_count(struct rte_eth_dev *eth, netvsc_queue_count (*count)(void *txq))
+{
+#if RTE_VERSION >= RTE_VERSION_NUM(24, 3, 0, 0)
+	eth->tx_queue_count = count;
+#endif
+}
+
 #if RTE_VERSION >= RTE_VERSION_NUM(24, 3, 0, 0)
 #define netvsc_compat_ptypes_get netvsc_ptypes_get
 #else

@@ -83,28 +83,9 @@ netvsc_check_conf(struct netvsc_port *port, const struct rte_eth_conf *conf)
 }
 
 int
-netvsc_check_rxconf(struct netvsc_port *port, uint16_t queue, const struct rte_eth_rxconf *conf)
-{
-	if (!conf->rx_deferred_start)
-		return 0;
-	NETVSC_LOG(ERR, port,
-		"receive queue %u: queues start with the port only, rx_deferred_start is not "
-		"supported",
-		queue);
-	return -EINVAL;
-}
-
-int
 netvsc_check_txconf(struct netvsc_port *port, uint16_t queue, uint16_t nb_desc,
 	const struct rte_eth_txconf *conf)
 {
-	if (conf->tx_deferred_start) {
-		NETVSC_LOG(ERR, port,
-			"transmit queue %u: queues start with the port only, tx_deferred_start is "
-			"not supported",
-			queue);
-		return -EINVAL;
-	}
 	if (conf->tx_free_thresh != 0 && conf->tx_free_thresh + 3 >= nb_desc) {
 		NETVSC_LOG(ERR, port,
 			"transmit queue %u: tx_free_thresh %u must be below the number of "

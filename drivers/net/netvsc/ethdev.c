@@ -52,17 +52,6 @@ netvsc_configure(struct rte_eth_dev *eth)
 	return rc;
 }
 
-static void
-port_queue_states(struct rte_eth_dev_data *data, uint8_t state)
-{
-	uint16_t q;
-
-	for (q = 0; q < data->nb_rx_queues; q++)
-		data->rx_queue_state[q] = state;
-	for (q = 0; q < data->nb_tx_queues; q++)
-		data->tx_queue_state[q] = state;
-}
-
 /*
  * What the application's polls run into. ethdev has its own for a stopped port, but copies of ours
  * are with whoever reads the device's (failsafe).
@@ -86,25 +75,14 @@ netvsc_set_bursts(struct rte_eth_dev *eth, bool on)
 		fp->tx_pkt_burst = rte_eth_pkt_burst_dummy;
 }
 
-/* From now on, or not any more, bursts may be inside of the channels that have queues. */
+/* Not any more may bursts be inside of the channels. */
 static void
-port_set_channels(struct netvsc_port *port, enum netvsc_channel_state state)
+port_quiet(struct netvsc_port *port)
 {
 	unsigned int i;
 
 	for (i = 0; i < port->session.n_channels; i++)
-		netvsc_channel_set(port->channels[i], state);
-}
-
-/* No send can complete any more: the queues may be released. */
-static void
-port_unlink_sends(struct rte_eth_dev_data *data)
-{
-	uint16_t q;
-
-	for (q = 0; q < data->nb_tx_queues; q++)
-		if (data->tx_queues[q] != NULL)
-			atomic_store(&((struct netvsc_txq *)data->tx_queues[q])->ch->txq, NULL);
+		netvsc_channel_set(port->channels[i], NETVSC_CHANNEL_OPEN);
 }
 
 int
@@ -114,12 +92,7 @@ netvsc_port_up(struct netvsc_port *port)
 	uint16_t q;
 	int rc;
 
-	for (q = 0; q < data->nb_tx_queues; q++) {
-		struct netvsc_txq *txq = data->tx_queues[q];
-
-		netvsc_tx_template(txq);
-		atomic_store(&txq->ch->txq, txq);
-	}
+	netvsc_queues_link(port);
 	netvsc_rx_lender_begin(port);
 	for (q = 0; q < data->nb_rx_queues; q++)
 		netvsc_rxq_apply(data->rx_queues[q]);
@@ -136,7 +109,7 @@ netvsc_port_up(struct netvsc_port *port)
 	}
 	if (rc != 0) {
 		atomic_fetch_and(&port->state, ~NETVSC_STATE_RUNNING);
-		port_unlink_sends(data);
+		netvsc_queues_unlink(port);
 	}
 	return rc;
 }
@@ -158,15 +131,15 @@ netvsc_start(struct rte_eth_dev *eth)
 	if (rc == 0)
 		rc = netvsc_intr_start(port);
 	if (rc == 0) {
-		port_queue_states(data, RTE_ETH_QUEUE_STATE_STARTED);
+		netvsc_queues_begin(port);
 		rc = netvsc_port_up(port);
 	}
 	if (rc == 0) {
-		port_set_channels(port, NETVSC_CHANNEL_RUNNING);
+		netvsc_queues_run(port);
 		netvsc_link_update(eth, 0);
 		netvsc_set_bursts(eth, true);
 	} else {
-		port_queue_states(data, RTE_ETH_QUEUE_STATE_STOPPED);
+		netvsc_queues_end(port);
 		netvsc_intr_stop(port);
 		NETVSC_LOG(ERR, port, "cannot start: %s", strerror(-rc));
 	}
@@ -225,7 +198,7 @@ netvsc_port_down(struct netvsc_port *port)
 		!atomic_load(&port->bus->gone))
 		NETVSC_LOG(WARNING, port, "the host did not take filter 0");
 	port_drain(port);
-	port_unlink_sends(port->eth->data);
+	netvsc_queues_unlink(port);
 }
 
 /* Within an operation. */
@@ -239,12 +212,12 @@ port_stop(struct netvsc_port *port)
 	atomic_fetch_and(&port->state, ~NETVSC_STATE_RUNNING);
 	netvsc_set_bursts(eth, false);
 	/* From here the queues are quiet: no burst is inside, and none that comes goes on. */
-	port_set_channels(port, NETVSC_CHANNEL_OPEN);
+	port_quiet(port);
 	netvsc_intr_stop(port);
 	netvsc_port_down(port);
 	for (q = 0; q < data->nb_rx_queues; q++)
 		netvsc_rx_give_back(data->rx_queues[q]);
-	port_queue_states(data, RTE_ETH_QUEUE_STATE_STOPPED);
+	netvsc_queues_end(port);
 	netvsc_link_update(eth, 0);
 }
 
@@ -392,8 +365,12 @@ const struct eth_dev_ops netvsc_ops = {
 	.get_monitor_addr = netvsc_get_monitor_addr,
 	.rxq_info_get = netvsc_rxq_info_get,
 	.txq_info_get = netvsc_txq_info_get,
-	.rx_burst_mode_get = netvsc_burst_mode,
-	.tx_burst_mode_get = netvsc_burst_mode,
+	.rx_queue_start = netvsc_rx_queue_start,
+	.rx_queue_stop = netvsc_rx_queue_stop,
+	.tx_queue_start = netvsc_tx_queue_start,
+	.tx_queue_stop = netvsc_tx_queue_stop,
+	.rx_burst_mode_get = netvsc_rx_burst_mode,
+	.tx_burst_mode_get = netvsc_tx_burst_mode,
 	.tx_done_cleanup = netvsc_tx_done_cleanup,
 	.reta_update = netvsc_reta_update,
 	.reta_query = netvsc_reta_query,

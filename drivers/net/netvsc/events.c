@@ -86,8 +86,11 @@ events_keep_moving(struct netvsc_port *port)
 
 		if (netvsc_channel_is_polled(ch) || !rte_spinlock_trylock(&ch->rx_lock))
 			continue;
-		/* Another channel carries nothing but frames, and those wait for their queue. */
-		if (netvsc_channel_is_open(ch) && i == 0)
+		/*
+		 * Another channel carries nothing but frames, and those wait for their queue, if
+		 * that is not stopped.
+		 */
+		if (netvsc_channel_is_open(ch) && (i == 0 || !netvsc_channel_receives(ch)))
 			netvsc_rx_scan(ch);
 		else if (netvsc_channel_is_open(ch))
 			netvsc_rx_flush(ch);

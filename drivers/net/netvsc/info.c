@@ -47,6 +47,8 @@ netvsc_infos_get(struct rte_eth_dev *eth, struct rte_eth_dev_info *info)
 	info->default_rxportconf.nb_queues = info->default_txportconf.nb_queues = 1;
 	info->default_rxportconf.burst_size = info->default_txportconf.burst_size = 32;
 	info->speed_capa = rte_eth_speed_bitflag((uint32_t)mbps, RTE_ETH_LINK_FULL_DUPLEX);
+	info->dev_capa =
+		RTE_ETH_DEV_CAPA_RUNTIME_RX_QUEUE_SETUP | RTE_ETH_DEV_CAPA_RUNTIME_TX_QUEUE_SETUP;
 	info->err_handle_mode = RTE_ETH_ERROR_HANDLE_MODE_PASSIVE;
 	if (port->limits.rss_caps != 0) {
 		info->reta_size = (uint16_t)port->limits.reta_size;
@@ -54,13 +56,6 @@ netvsc_infos_get(struct rte_eth_dev *eth, struct rte_eth_dev_info *info)
 		info->flow_type_rss_offloads = netvsc_rss_offloads(port);
 	}
 	netvsc_compat_info(info);
-	return 0;
-}
-
-int
-netvsc_burst_mode(struct rte_eth_dev *eth, uint16_t queue, struct rte_eth_burst_mode *mode)
-{
-	snprintf(mode->info, sizeof(mode->info), "Scalar, copy");
 	return 0;
 }
 

@@ -44,20 +44,17 @@ mtu_have_or_keep(struct netvsc_port *port, uint32_t mtu, bool *lost)
 static int
 mtu_change_started(struct netvsc_port *port, uint32_t mtu)
 {
-	enum netvsc_channel_state states[HPBUS_MAX_CHANNELS];
-	unsigned int i, n = port->session.n_channels;
+	unsigned int i;
 	bool lost;
 	int rc;
 
 	atomic_fetch_and(&port->state, ~NETVSC_STATE_RUNNING);
-	for (i = 0; i < n; i++) {
-		states[i] = port->channels[i]->state;
+	for (i = 0; i < port->session.n_channels; i++)
 		netvsc_channel_set(port->channels[i], NETVSC_CHANNEL_OPEN);
-	}
 	netvsc_port_down(port);
 	rc = mtu_have_or_keep(port, mtu, &lost);
-	for (i = 0; !lost && i < RTE_MIN(n, port->session.n_channels); i++)
-		netvsc_channel_set(port->channels[i], states[i]);
+	if (!lost)
+		netvsc_queues_run(port);
 	netvsc_intr_wake(port); /* who armed the ring that was */
 	if (lost)
 		netvsc_port_broken(port, "the port did not come up again with another MTU");

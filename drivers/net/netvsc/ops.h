@@ -72,6 +72,30 @@ int netvsc_get_reg(struct rte_eth_dev *eth, struct rte_dev_reg_info *info);
  */
 int netvsc_mtu_set(struct rte_eth_dev *eth, uint16_t mtu);
 
+/* ---- queue_run.c: queues start and stop ---- */
+
+/** The port starts: all queues do that are not deferred. Their states, before the host is told. */
+void netvsc_queues_begin(struct netvsc_port *port);
+/** The port stops, or did not start: no queue is started. */
+void netvsc_queues_end(struct netvsc_port *port);
+/** Sends of the queues that are started can complete. */
+void netvsc_queues_link(struct netvsc_port *port);
+/** No send can complete any more: the queues may be released. */
+void netvsc_queues_unlink(struct netvsc_port *port);
+/** Bursts may come to the queues that are started. */
+void netvsc_queues_run(struct netvsc_port *port);
+int netvsc_rx_queue_start(struct rte_eth_dev *eth, uint16_t queue);
+int netvsc_rx_queue_stop(struct rte_eth_dev *eth, uint16_t queue);
+int netvsc_tx_queue_start(struct rte_eth_dev *eth, uint16_t queue);
+int netvsc_tx_queue_stop(struct rte_eth_dev *eth, uint16_t queue);
+
+/* ---- queue_status.c: what others than their lcore ask of queues ---- */
+
+/** Functions of the port that ethdev calls without its table of operations. */
+void netvsc_set_status_calls(struct rte_eth_dev *eth);
+int netvsc_rx_burst_mode(struct rte_eth_dev *eth, uint16_t queue, struct rte_eth_burst_mode *mode);
+int netvsc_tx_burst_mode(struct rte_eth_dev *eth, uint16_t queue, struct rte_eth_burst_mode *mode);
+
 /* ---- rss.c ---- */
 
 /** Read the host's capabilities; a host without RSS leaves one queue. */
@@ -91,8 +115,6 @@ int netvsc_reta_query(
 
 /** @return 0, or -EINVAL or -ENOTSUP with a message that names the setting */
 int netvsc_check_conf(struct netvsc_port *port, const struct rte_eth_conf *conf);
-int netvsc_check_rxconf(
-	struct netvsc_port *port, uint16_t queue, const struct rte_eth_rxconf *conf);
 int netvsc_check_txconf(struct netvsc_port *port, uint16_t queue, uint16_t nb_desc,
 	const struct rte_eth_txconf *conf);
 /** All queues are set up, and receive queues take frames of @p mtu. */

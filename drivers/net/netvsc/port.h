@@ -107,8 +107,9 @@ struct netvsc_session {
 	uint32_t host_mtu;     /**< ... that the host allows of it, 0: it does not say */
 	uint32_t mtu;	       /**< ... of which frames can be sent, too */
 	uint32_t max_queues;
-	uint32_t n_channels; /**< open, including the primary */
-	uint32_t filter;     /**< packet filter as last set */
+	uint32_t n_channels;	/**< open, including the primary */
+	bool subchannels_asked; /**< which a session does once (spec/nvsp.md §8) */
+	uint32_t filter;	/**< packet filter as last set */
 	bool recv_connected, send_connected;
 	uint32_t control_section;      /**< section kept for control messages in copy-only mode */
 	uint32_t reta_size;	       /**< a power of two */

@@ -176,6 +176,7 @@ netvsc_probe(struct hpbus_device *bus)
 		RTE_ETH_DEV_INTR_LSC | RTE_ETH_DEV_INTR_RMV | RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS;
 	eth->dev_ops = &netvsc_ops;
 	netvsc_set_bursts(eth, false);
+	netvsc_set_status_calls(eth);
 	rte_eth_dev_probing_finish(eth);
 	return 0;
 }

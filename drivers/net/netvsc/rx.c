@@ -367,7 +367,7 @@ netvsc_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 	if (unlikely(!rx_lock(rxq)))
 		return 0;
 	/* Asked with the lock: who stops or closes the channel knows that no burst is inside. */
-	if (likely(netvsc_channel_live(ch) &&
+	if (likely(netvsc_channel_receives(ch) &&
 		    atomic_load_explicit(&rxq->port->state, memory_order_relaxed) ==
 			    NETVSC_STATE_RUNNING)) {
 		netvsc_channel_polled(ch);

@@ -217,6 +217,11 @@ rx_check_unpolled(struct netvsc_channel *ch)
 	uint32_t size = ch->in.ring.size;
 	uint64_t now;
 
+	/* Frames for a queue that is stopped: nobody will come for them. */
+	if (netvsc_channel_live(ch) && !netvsc_channel_receives(ch)) {
+		rx_drop(ch, 0, &ch->stats.rx_dropped_stopped);
+		return;
+	}
 	/* A scan that cannot go on for want of memory for what it handled starves sends, too. */
 	if (vmbus_ring_used(size, ch->in.cached_w, ch->in.next_r) <= size / 8 * HIGH_MARK_EIGHTHS &&
 		ch->n_handled < NETVSC_HANDLED_MAX)

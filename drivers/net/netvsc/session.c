@@ -114,15 +114,21 @@ netvsc_session_first(struct netvsc_port *port)
 	return port->session.attached ? 0 : netvsc_attach(port, 1, NETVSC_DEFAULT_MTU);
 }
 
-/* Is the session that there is what is wanted? */
+/*
+ * Is the session that there is one that is wanted, or can it become one? It may ask for subchannels
+ * once; a port that broke while nobody used it is brought up anew.
+ */
 static bool
-session_does(const struct netvsc_port *port, unsigned int channels, uint32_t mtu)
+session_does(struct netvsc_port *port, unsigned int channels, uint32_t mtu)
 {
 	const struct netvsc_session *s = &port->session;
 
-	/* A port that broke while nobody used it is brought up anew. */
-	return s->attached && !(atomic_load(&port->state) & NETVSC_STATE_BROKEN) &&
-	       s->n_channels >= channels && s->asked_mtu == netvsc_session_mtu(mtu);
+	if (!s->attached || (atomic_load(&port->state) & NETVSC_STATE_BROKEN) ||
+		s->asked_mtu != netvsc_session_mtu(mtu))
+		return false;
+	if (s->n_channels >= channels)
+		return true;
+	return !s->subchannels_asked && netvsc_attach_subchannels(port, channels) == 0;
 }
 
 int

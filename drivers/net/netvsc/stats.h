@@ -25,7 +25,7 @@ struct netvsc_channel_stats {
 	uint64_t rx_malformed;	       /**< frames (or packets of them) that made no sense */
 	uint64_t rx_control_malformed; /**< control messages that made no sense */
 	uint64_t rx_dropped_unpolled;  /**< dropped unread so that completions could pass (X1) */
-	uint64_t rx_dropped_stopped;   /**< ... or because the port was being stopped */
+	uint64_t rx_dropped_stopped;   /**< ... or because port or queue is stopped */
 	uint64_t rx_lent;	       /**< frames received that were not copied */
 	uint64_t rx_unknown_packets;   /**< ring packets of a type nobody sends */
 	uint64_t tx_bad_completions;   /**< completions with an id that is not in flight */

@@ -498,7 +498,7 @@ tx_enter(struct netvsc_txq *txq)
 	if (unlikely(!netvsc_channel_lock_soon(&ch->tx_lock)))
 		return false;
 	/* The port may have been stopped, or more, since the look at its state. */
-	if (likely(netvsc_channel_live(ch)))
+	if (likely(netvsc_channel_sends(ch)))
 		return true;
 	netvsc_channel_unlock(&ch->tx_lock);
 	return false;

@@ -136,7 +136,8 @@ netvsc_tx_queue_release(struct rte_eth_dev *eth, uint16_t queue)
 	if (txq == NULL)
 		return;
 	netvsc_tx_reap(txq);
-	keep = netvsc_tx_inflight(txq) != 0 && port->unfenced;
+	/* A stopped queue of a running port has given up waiting for it (queue_run.c). */
+	keep = netvsc_tx_inflight(txq) != 0 && (port->unfenced || eth->data->dev_started);
 	/* Before the number takes its counts over: what is in flight will never be over for it. */
 	if (keep)
 		netvsc_tx_abandon(txq);

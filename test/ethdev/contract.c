@@ -69,7 +69,6 @@ modes_that_are_not_there_are_refused(void)
 		{{.txmode.hw_vlan_insert_pvid = 1}, -ENOTSUP, "port VLAN"},
 		{{.txmode.hw_vlan_reject_tagged = 1}, -ENOTSUP, "port VLAN"},
 		{{.txmode.hw_vlan_reject_untagged = 1}, -ENOTSUP, "port VLAN"},
-		{{.intr_conf.rxq = 1}, -ENOTSUP, "intr_conf.rxq"},
 	};
 	struct rte_eth_conf conf;
 	unsigned long lines;

@@ -56,7 +56,7 @@ case_held(void)
 	port_start(mp);
 	got = hold(held, count);
 	for (i = 0; i < got; i++)
-		lent += RTE_MBUF_HAS_EXTBUF(held[i].m);
+		lent += RTE_MBUF_HAS_EXTBUF(held[i].m) != 0;
 	CHECK(lent > got / 2, "%u of %u frames were not copied", lent, got);
 	CHECK(xstat("rx_by_reference") == lent, "rx_by_reference %" PRIu64 ", not %u",
 		xstat("rx_by_reference"), lent);

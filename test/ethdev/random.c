@@ -77,7 +77,7 @@ call_configure(void)
 		conf.txmode.offloads = UINT64_C(1) << draw(22);
 	conf.intr_conf.lsc = draw(2);
 	conf.intr_conf.rmv = draw(2);
-	conf.intr_conf.rxq = chance(20);
+	conf.intr_conf.rxq = chance(3);
 	conf.lpbk_mode = chance(20);
 	return rte_eth_dev_configure(
 		ethdev_port, (uint16_t)draw(MAX_QUEUES + 2), (uint16_t)draw(MAX_QUEUES + 2), &conf);
@@ -388,21 +388,49 @@ call_queue_status(void)
 	return rc > 0 ? 0 : rc;
 }
 
+/* Queues that sleep, or cannot; whatever was added to an epoll set and is gone again. */
+static int
+call_sleep(void)
+{
+	uint16_t queue = (uint16_t)draw(MAX_QUEUES);
+	struct rte_power_monitor_cond cond;
+	struct rte_epoll_event events[4];
+	int rc;
+
+	switch (draw(6)) {
+	case 0:
+		return rte_eth_dev_rx_intr_enable(ethdev_port, queue);
+	case 1:
+		return rte_eth_dev_rx_intr_disable(ethdev_port, queue);
+	case 2:
+		return rte_eth_dev_rx_intr_ctl_q(ethdev_port, queue, RTE_EPOLL_PER_THREAD,
+			draw(3) ? RTE_INTR_EVENT_ADD : RTE_INTR_EVENT_DEL, NULL);
+	case 3:
+		rc = rte_eth_dev_rx_intr_ctl_q_get_fd(ethdev_port, queue);
+		return rc < 0 ? -EINVAL : 0;
+	case 4:
+		rc = rte_eth_get_monitor_addr(ethdev_port, queue, &cond);
+		if (rc == 0)
+			cond.fn(*(volatile uint32_t *)cond.addr, cond.opaque);
+		return rc;
+	default:
+		rc = rte_epoll_wait(RTE_EPOLL_PER_THREAD, events, RTE_DIM(events), 0);
+		return rc < 0 ? rc : 0;
+	}
+}
+
 /* Operations that the port does not have: refused by ethdev, which says nothing. */
 static int
 call_absent(void)
 {
 	struct rte_ether_addr mac = {{0x02}};
-	uint16_t queue = (uint16_t)draw(MAX_QUEUES);
 
-	switch (draw(5)) {
+	switch (draw(4)) {
 	case 0:
 		return rte_eth_dev_set_link_up(ethdev_port);
 	case 1:
-		return rte_eth_dev_rx_intr_enable(ethdev_port, queue);
-	case 2:
 		return rte_eth_dev_mac_addr_add(ethdev_port, &mac, 0);
-	case 3:
+	case 2:
 		return rte_eth_dev_set_mc_addr_list(ethdev_port, &mac, 1);
 	default:
 		return rte_eth_dev_vlan_filter(ethdev_port, 10, 1);
@@ -471,6 +499,7 @@ static const struct {
 	{"rss", call_rss, 5},
 	{"link", call_link, 2},
 	{"look", call_look, 3},
+	{"sleep", call_sleep, 10, true},
 	{"absent", call_absent, 3, true},
 	{"host", call_host, 2},
 };

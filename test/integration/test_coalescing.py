@@ -2,16 +2,22 @@
 """TCP segments that the host coalesces (spec/rndis.md §4.3) and that are cut again on their way back:
 what leaves is what came."""
 import random
+import shutil
 import struct
+import unittest
 
 import frames
-from harness import Case, wait_until
+import stacks
+from harness import Case, needs_root, wait_until
 
 PEER = bytes.fromhex("020000000000")  # where testpmd's csum mode sends
 MSS = 536
-OFFLOADS = ("port config 0 rx_offload tcp_lro on", "port config 0 rx_offload ipv4_cksum on",
-            "port config 0 rx_offload tcp_cksum on", "csum set ip hw 0", "csum set tcp hw 0",
-            f"tso set {MSS} 0")
+
+
+def offloads(port, mss):
+    """Commands to a stopped port: coalesce, and cut again."""
+    return (*(f"port config {port} rx_offload {name} on" for name in ("tcp_lro", "ipv4_cksum", "tcp_cksum")),
+            *(f"csum set {name} hw {port}" for name in ("ip", "tcp", "udp")), f"tso set {mss} {port}")
 
 
 def tcp(source, target, port, seq, payload, push):
@@ -59,7 +65,7 @@ class Coalescing(Case):
         host.hold()
         pmd = self.guest([host.device(options=devargs)], mode="csum")
         pmd.cmd("port stop 0")
-        for line in OFFLOADS:
+        for line in offloads(0, MSS):
             self.assertNotRegex(pmd.cmd(line), "(?i)bad argument|not supported|error|fail")
         self.assertNotIn("Fail", pmd.cmd("port start 0"))
         pmd.start(patient="csum")
@@ -95,4 +101,33 @@ class Coalescing(Case):
         host = self.host(("profile=ws2016", "sink"))
         pmd = self.guest(host)
         self.assertNotIn("TCP_LRO", pmd.cmd("show port 0 rx_offload capabilities"))
+        self.assertEqual(pmd.quit(), 0)
+
+
+@unittest.skipUnless(shutil.which("iperf3"), "iperf3 is not installed (./run setup test)")
+@needs_root
+class BetweenStacks(Case):
+    def test_tcp_of_two_kernels(self):
+        """Large frames all the way: of the sender's stack, coalesced, forwarded, of the other's."""
+        made = stacks.Stacks(vnet=True)
+        self.programs = made.programs
+        self.addCleanup(made.close)
+        pmd = made.own(self.guest(made.host, mode="csum"))
+        pmd.cmd("port stop all")
+        for port in (0, 1):
+            # The longest segment that fits with IPv6, which is shorter than IPv4's.
+            for line in (*offloads(port, 1428), f"csum mac-swap off {port}"):
+                self.assertNotRegex(pmd.cmd(line), "(?i)bad argument|not supported|error|fail")
+        self.assertNotIn("Fail", pmd.cmd("port start all"))
+        pmd.start()
+        for ipv6 in (False, True):
+            intervals, rate = stacks.moved(made.iperf(ipv6=ipv6))
+            self.assertGreater(min(intervals), 0, "it stalled")
+            print(f"     TCP, coalesced{', IPv6' if ipv6 else ''}: {rate / 1e6:.0f} Mbit/s", flush=True)
+        self.assertEqual(made.errors(), {})
+        for number in (0, 1):
+            nic = made.host.stats(number)
+            self.assertEqual((nic["tx_errors"], nic["protocol_errors"]), (0, 0), nic)
+        self.assertGreater(made.host.stats(0)["rx_segments"], 1000)
+        self.assertGreater(made.host.stats(1)["tx_large"], 100)
         self.assertEqual(pmd.quit(), 0)

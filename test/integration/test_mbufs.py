@@ -67,7 +67,7 @@ class Mbufs(Case):
     def test_received_frames_that_are_kept_stay_as_they_were(self):
         """Not copied on receive, and held over stop, start and close."""
         sent = frames.every_size()
-        host = self.recorder(sent=sent)
+        host = self.recorder("outstanding=0", sent=sent)
         host.set("rx_wait", 1)
         self.finish(host, self.start(host, "held", env={"MBUFS_COUNT": str(len(sent))},
                                      options=",rx_copybreak=200"), [])

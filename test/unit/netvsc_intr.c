@@ -449,6 +449,7 @@ test_monitor_follows_the_hosts_write_index(void)
 	/* There is nothing to wait for in a ring that is gone. */
 	netvsc_channel_set(fixture_channel(&f, 0), NETVSC_CHANNEL_OPEN);
 	CU_ASSERT_EQUAL(netvsc_get_monitor_addr(f.rx_queues[0], &cond), -EIO);
+	CU_ASSERT_EQUAL(netvsc_get_monitor_addr(NULL, &cond), -EINVAL);
 	fixture_end(&f);
 	alarm(0);
 }

@@ -21,10 +21,10 @@
 
 #define KEYS                                                                                       \
 	"vfio-user=PATH (socket), tx_copybreak=BYTES, rx_copybreak=BYTES, latency=US, "            \
-	"copy_only=0|1, rx_extmbuf_enable=0|1, numa_aware=0|1, name=NAME, driver=NAME"
+	"copy_only=0|1, size_stats=0|1, rx_extmbuf_enable=0|1, numa_aware=0|1, name=NAME, driver=NAME"
 
 static const char *const netvsc_keys[] = {"vfio-user", "driver", "latency", "rx_copybreak",
-	"tx_copybreak", "copy_only", "rx_extmbuf_enable", "numa_aware", "name", NULL};
+	"tx_copybreak", "copy_only", "size_stats", "rx_extmbuf_enable", "numa_aware", "name", NULL};
 
 struct devarg_range {
 	struct netvsc_port *port;
@@ -125,8 +125,8 @@ netvsc_devargs_name(const struct hpbus_device *bus, char name[RTE_ETH_NAME_MAX_L
 int
 netvsc_devargs_parse(struct netvsc_port *port, const struct rte_devargs *devargs)
 {
-	uint32_t latency_us = 50, rx_copybreak = NETVSC_RX_COPYBREAK, copy_only = 0, extmbuf = 0,
-		 numa_aware = 0;
+	uint32_t latency_us = 50, rx_copybreak = NETVSC_RX_COPYBREAK, copy_only = 0, size_stats = 0,
+		 extmbuf = 0, numa_aware = 0;
 	struct rte_kvargs *kv;
 	int rc;
 
@@ -151,6 +151,9 @@ netvsc_devargs_parse(struct netvsc_port *port, const struct rte_devargs *devargs
 	if (rc == 0)
 		rc = devargs_get(port, kv, "copy_only", 1, &copy_only);
 	port->bus->want_copy_only = copy_only != 0;
+	if (rc == 0)
+		rc = devargs_get(port, kv, "size_stats", 1, &size_stats);
+	port->config.size_stats = size_stats != 0;
 	if (rc == 0)
 		rc = devargs_get(port, kv, "rx_extmbuf_enable", 1, &extmbuf);
 	if (rc == 0)

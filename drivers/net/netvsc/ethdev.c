@@ -18,6 +18,7 @@
 #include "drivers/net/netvsc/ops.h"
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/rx.h"
+#include "drivers/net/netvsc/sizes.h"
 #include "drivers/net/netvsc/stats.h"
 #include "drivers/net/netvsc/tx.h"
 #include "drivers/net/netvsc/tx_offload.h"
@@ -59,15 +60,18 @@ void
 netvsc_set_bursts(struct rte_eth_dev *eth, bool on)
 {
 	struct rte_eth_fp_ops *fp = &rte_eth_fp_ops[eth->data->port_id];
+	bool sized = netvsc_port_of(eth)->sizes != NULL;
+	const eth_rx_burst_t rx = sized ? netvsc_rx_burst_sized : netvsc_rx_burst;
+	const eth_tx_burst_t tx = sized ? netvsc_tx_burst_sized : netvsc_tx_burst;
 
-	eth->rx_pkt_burst = on ? netvsc_rx_burst : rte_eth_pkt_burst_dummy;
-	eth->tx_pkt_burst = on ? netvsc_tx_burst : rte_eth_pkt_burst_dummy;
+	eth->rx_pkt_burst = on ? rx : rte_eth_pkt_burst_dummy;
+	eth->tx_pkt_burst = on ? tx : rte_eth_pkt_burst_dummy;
 	eth->tx_pkt_prepare = netvsc_tx_prepare;
 	if (on)
 		return; /* ethdev copies them when the start has succeeded */
-	if (fp->rx_pkt_burst == netvsc_rx_burst)
+	if (fp->rx_pkt_burst == rx)
 		fp->rx_pkt_burst = rte_eth_pkt_burst_dummy;
-	if (fp->tx_pkt_burst == netvsc_tx_burst)
+	if (fp->tx_pkt_burst == tx)
 		fp->tx_pkt_burst = rte_eth_pkt_burst_dummy;
 }
 
@@ -349,6 +353,8 @@ const struct eth_dev_ops netvsc_ops = {
 	.stats_reset = netvsc_stats_reset,
 	.xstats_get = netvsc_xstats_get,
 	.xstats_get_names = netvsc_xstats_get_names,
+	.xstats_get_by_id = netvsc_xstats_get_by_id,
+	.xstats_get_names_by_id = netvsc_xstats_get_names_by_id,
 	.xstats_reset = netvsc_xstats_reset,
 	.rx_queue_setup = netvsc_rx_queue_setup,
 	.rx_queue_release = netvsc_rx_queue_release,

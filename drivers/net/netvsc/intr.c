@@ -199,9 +199,13 @@ int
 netvsc_get_monitor_addr(void *queue, struct rte_power_monitor_cond *cond)
 {
 	struct netvsc_rxq *rxq = queue;
-	struct netvsc_channel *ch = rxq->ch;
+	struct netvsc_channel *ch;
 	int rc = 0;
 
+	/* ethdev does not ask whether it has been set up. */
+	if (rxq == NULL)
+		return -EINVAL;
+	ch = rxq->ch;
 	if (!netvsc_channel_lock_soon(&ch->rx_lock))
 		return -EAGAIN;
 	if (!netvsc_channel_live(ch)) {

@@ -64,6 +64,7 @@ extern int netvsc_logtype;
 
 struct netvsc_channel;
 struct netvsc_rx_lender;
+struct netvsc_sizes;
 struct netvsc_txq;
 
 /** Receive side scaling as the application wants it; rss.c. */
@@ -86,6 +87,7 @@ struct netvsc_config {
 	uint32_t tx_copybreak;
 	uint32_t rx_copybreak; /**< longer frames stay where they are; NETVSC_RX_COPY_ALL */
 	uint32_t latency_ns;
+	bool size_stats;
 };
 
 /**
@@ -143,6 +145,7 @@ struct netvsc_port {
 	_Atomic uint32_t n_intr;      /**< receive queues that can be armed (intr.c) */
 	pthread_mutex_t control_lock; /**< netvsc_control_begin() */
 	struct netvsc_counts counts;
+	struct netvsc_sizes *sizes; /**< NULL: nobody asked for them (sizes.h) */
 
 	/**
 	 * The host may still read what was sent: a reset that should have fenced it off failed.

@@ -14,6 +14,7 @@
 #include "drivers/net/netvsc/channel.h"
 #include "drivers/net/netvsc/ops.h"
 #include "drivers/net/netvsc/port.h"
+#include "drivers/net/netvsc/sizes.h"
 #include "drivers/net/netvsc/rx.h"
 #include "lib/netvsp/toeplitz.h"
 
@@ -40,6 +41,8 @@ netvsc_port_free(struct netvsc_port *port)
 			port->channels[i] = NULL;
 		}
 	netvsc_rx_pool_free(&port->done_pool);
+	rte_free(port->sizes);
+	port->sizes = NULL;
 	rte_memzone_free(port->control_zone);
 	port->control_zone = NULL;
 	pthread_mutex_destroy(&port->control_lock);
@@ -57,6 +60,16 @@ port_init(struct netvsc_port *port, struct rte_eth_dev *eth, struct hpbus_device
 	port->config.ptypes = NETVSC_RX_PTYPES;
 	pthread_mutex_init(&port->control_lock, NULL);
 	rte_spinlock_init(&port->counts.lock);
+	if (port->config.size_stats) {
+		port->sizes = rte_zmalloc_socket("netvsc_sizes", sizeof(*port->sizes),
+			RTE_CACHE_LINE_SIZE, bus->device.numa_node);
+		if (port->sizes == NULL) {
+			NETVSC_LOG(ERR, port,
+				"no memory for size_stats on node %d; give EAL more (-m, --socket-mem)",
+				bus->device.numa_node);
+			return -ENOMEM;
+		}
+	}
 	/* A page of its own: a request never crosses one (pitfall A5). */
 	snprintf(name, sizeof(name), "netvsc_ctl_%u", eth->data->port_id);
 	port->control_zone = rte_memzone_reserve_aligned(name, RNDIS_MAX_REQUEST,
@@ -201,4 +214,4 @@ RTE_INIT(netvsc_driver_init)
 /* What dpdk-pmdinfo reads from the plugin (spec/dpdk-driver-api.md §12). */
 static const char netvsc_pmd_info[] __attribute__((used)) =
 	"PMD_INFO_STRING= {\"name\": \"net_netvsc\", \"params\": \"vfio-user=<path> "
-	"tx_copybreak=<int> latency=<int> name=<string>\", \"kmod\": \"* uio_hv_generic\", \"pci_ids\": []}";
+	"tx_copybreak=<int> latency=<int> size_stats=<int> name=<string>\", \"kmod\": \"* uio_hv_generic\", \"pci_ids\": []}";

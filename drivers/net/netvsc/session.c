@@ -75,7 +75,7 @@ netvsc_session_end(struct netvsc_port *port)
 	return 0;
 }
 
-/* Another session in the place of the one there is. @return as netvsc_attach() */
+/* Another session in the place of the one there is. @return -EBUSY, or as netvsc_attach() */
 static int
 session_replace(struct netvsc_port *port, unsigned int channels, uint32_t mtu)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Statistics. Queues count with one writer each; readers add up. A reset takes a snapshot instead
- * of writing to another thread's counters. One table drives names, ids and values (pitfall I1).
+ * of writing to another thread's counters.
  *
  * What is reported never goes backwards:
  * - Counters belong to the queue's number. A queue that is set up goes on where the one before it
@@ -21,6 +21,7 @@
 #include "drivers/net/netvsc/ops.h"
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/rx.h"
+#include "drivers/net/netvsc/sizes.h"
 #include "drivers/net/netvsc/stats.h"
 #include "drivers/net/netvsc/tx.h"
 
@@ -160,113 +161,6 @@ netvsc_stats_get(
 	return 0;
 }
 
-/* ---- extended ---- */
-
-struct xstat {
-	const char *name;
-	size_t offset;
-};
-
-static const struct xstat port_xstats[] = {
-	{"rx_malformed", offsetof(struct netvsc_channel_stats, rx_malformed)},
-	{"rx_control_malformed", offsetof(struct netvsc_channel_stats, rx_control_malformed)},
-	{"rx_dropped_unpolled", offsetof(struct netvsc_channel_stats, rx_dropped_unpolled)},
-	{"rx_dropped_stopped", offsetof(struct netvsc_channel_stats, rx_dropped_stopped)},
-	{"rx_by_reference", offsetof(struct netvsc_channel_stats, rx_lent)},
-	{"rx_unknown_packets", offsetof(struct netvsc_channel_stats, rx_unknown_packets)},
-	{"tx_bad_completions", offsetof(struct netvsc_channel_stats, tx_bad_completions)},
-	{"rx_doorbells", offsetof(struct netvsc_channel_stats, doorbells)},
-	{"rx_completions_deferred", offsetof(struct netvsc_channel_stats, done_deferred)},
-};
-
-static const struct xstat txq_xstats[] = {
-	{"ring_full", offsetof(struct netvsc_tx_drops, ring_full)},
-	{"no_descriptor", offsetof(struct netvsc_tx_drops, no_slot)},
-	{"no_section", offsetof(struct netvsc_tx_drops, no_section)},
-	{"runt", offsetof(struct netvsc_tx_drops, runt)},
-	{"oversize", offsetof(struct netvsc_tx_drops, oversize)},
-	{"bad_mbuf", offsetof(struct netvsc_tx_drops, bad_mbuf)},
-	{"unsendable", offsetof(struct netvsc_tx_drops, unsendable)},
-	{"bad_offload", offsetof(struct netvsc_tx_drops, bad_offload)},
-	{"dma_lookups", offsetof(struct netvsc_tx_drops, dma_lookups)},
-	{"by_reference", offsetof(struct netvsc_tx_drops, by_reference)},
-	{"aggregated", offsetof(struct netvsc_tx_drops, aggregated)},
-	{"doorbells", offsetof(struct netvsc_tx_drops, doorbells)},
-};
-
-static uint64_t
-xstat_diff(const void *now, const void *base, size_t offset)
-{
-	return *(const uint64_t *)((const char *)now + offset) -
-	       *(const uint64_t *)((const char *)base + offset);
-}
-
-static uint64_t
-xstat_port_value(const struct netvsc_port *port, size_t offset)
-{
-	uint64_t sum = 0;
-	unsigned int i;
-
-	for (i = 0; i < HPBUS_MAX_CHANNELS; i++)
-		if (port->channels[i] != NULL)
-			sum += xstat_diff(
-				&port->channels[i]->stats, &port->channels[i]->base, offset);
-	return sum;
-}
-
-static unsigned int
-xstats_count(const struct rte_eth_dev *eth)
-{
-	/* One more: the address mode. */
-	return RTE_DIM(port_xstats) + 1 + eth->data->nb_tx_queues * RTE_DIM(txq_xstats);
-}
-
-int
-netvsc_xstats_get(struct rte_eth_dev *eth, struct rte_eth_xstat *xstats, unsigned int n)
-{
-	unsigned int count = xstats_count(eth), i, q, at = 0;
-	struct netvsc_port *port = netvsc_port_of(eth);
-
-	if (xstats == NULL || n < count)
-		return (int)count;
-	for (i = 0; i < RTE_DIM(port_xstats); i++, at++) {
-		xstats[at].id = at;
-		xstats[at].value = xstat_port_value(port, port_xstats[i].offset);
-	}
-	xstats[at].id = at;
-	xstats[at++].value = port->bus->copy_only;
-	rte_spinlock_lock(&port->counts.lock);
-	for (q = 0; q < eth->data->nb_tx_queues; q++) {
-		const struct netvsc_txq_counts *c = &port->counts.tx[q];
-		const struct netvsc_tx_drops *now =
-			c->queue != NULL ? &c->queue->drops : &c->drops_kept;
-
-		for (i = 0; i < RTE_DIM(txq_xstats); i++, at++) {
-			xstats[at].id = at;
-			xstats[at].value = xstat_diff(now, &c->drops_base, txq_xstats[i].offset);
-		}
-	}
-	rte_spinlock_unlock(&port->counts.lock);
-	return (int)count;
-}
-
-int
-netvsc_xstats_get_names(struct rte_eth_dev *eth, struct rte_eth_xstat_name *names, unsigned int n)
-{
-	unsigned int count = xstats_count(eth), i, q, at = 0;
-
-	if (names == NULL || n < count)
-		return (int)count;
-	for (i = 0; i < RTE_DIM(port_xstats); i++)
-		snprintf(names[at++].name, RTE_ETH_XSTATS_NAME_SIZE, "%s", port_xstats[i].name);
-	snprintf(names[at++].name, RTE_ETH_XSTATS_NAME_SIZE, "copy_only");
-	for (q = 0; q < eth->data->nb_tx_queues; q++)
-		for (i = 0; i < RTE_DIM(txq_xstats); i++)
-			snprintf(names[at++].name, RTE_ETH_XSTATS_NAME_SIZE, "tx_q%u_%s", q,
-				txq_xstats[i].name);
-	return (int)count;
-}
-
 int
 netvsc_stats_reset(struct rte_eth_dev *eth)
 {
@@ -287,15 +181,10 @@ netvsc_stats_reset(struct rte_eth_dev *eth)
 		if (port->channels[i] != NULL)
 			port->channels[i]->base = port->channels[i]->stats;
 	}
+	netvsc_sizes_reset(port);
 	rte_spinlock_unlock(&port->counts.lock);
 	eth->data->rx_mbuf_alloc_failed = 0;
 	return 0;
-}
-
-int
-netvsc_xstats_reset(struct rte_eth_dev *eth)
-{
-	return netvsc_stats_reset(eth);
 }
 
 /* ---- rings, for people looking at a hang ---- */

@@ -89,6 +89,10 @@ int netvsc_stats_reset(struct rte_eth_dev *eth);
 int netvsc_xstats_get(struct rte_eth_dev *eth, struct rte_eth_xstat *xstats, unsigned int n);
 int netvsc_xstats_get_names(
 	struct rte_eth_dev *eth, struct rte_eth_xstat_name *names, unsigned int n);
+int netvsc_xstats_get_by_id(
+	struct rte_eth_dev *eth, const uint64_t *ids, uint64_t *values, unsigned int n);
+int netvsc_xstats_get_names_by_id(struct rte_eth_dev *eth, const uint64_t *ids,
+	struct rte_eth_xstat_name *names, unsigned int n);
 int netvsc_xstats_reset(struct rte_eth_dev *eth);
 int netvsc_priv_dump(struct rte_eth_dev *eth, FILE *f);
 /** A queue begins to count for its number, or (NULL) the one that did is released. */

@@ -162,8 +162,10 @@ netvsc_rx_burst_mode(struct rte_eth_dev *eth, uint16_t queue, struct rte_eth_bur
 {
 	const struct netvsc_rxq *rxq = eth->data->rx_queues[queue];
 
-	if (rxq == NULL)
+	if (rxq == NULL) {
+		NETVSC_LOG(ERR, netvsc_port_of(eth), "receive queue %u is not set up", queue);
 		return -EINVAL;
+	}
 	memset(mode, 0, sizeof(*mode));
 	mode_add(mode, true, "Scalar");
 	mode_add(mode, eth->data->scattered_rx, "scattered");
@@ -176,8 +178,10 @@ netvsc_tx_burst_mode(struct rte_eth_dev *eth, uint16_t queue, struct rte_eth_bur
 {
 	const struct netvsc_txq *txq = eth->data->tx_queues[queue];
 
-	if (txq == NULL)
+	if (txq == NULL) {
+		NETVSC_LOG(ERR, netvsc_port_of(eth), "transmit queue %u is not set up", queue);
 		return -EINVAL;
+	}
 	memset(mode, 0, sizeof(*mode));
 	mode_add(mode, true, "Scalar");
 	mode_add(mode, true, "copy");

@@ -97,6 +97,6 @@ netvsc_rxq_info_get(struct rte_eth_dev *eth, uint16_t queue, struct rte_eth_rxq_
 	info->nb_desc = rxq->nb_desc;
 	info->conf = rxq->conf;
 	info->conf.offloads = netvsc_rxq_offloads(rxq);
-	info->scattered_rx = eth->data->scattered_rx;
+	info->scattered_rx = rxq->chains;
 	info->rx_buf_size = (uint16_t)(rte_pktmbuf_data_room_size(rxq->mp) - RTE_PKTMBUF_HEADROOM);
 }

@@ -30,8 +30,10 @@ start(void)
 	netvsc_rss_default(&f.port);
 	netvsc_queues_begin(&f.port);
 	CU_ASSERT_EQUAL(netvsc_port_up(&f.port), 0);
-	for (i = 0; i < CHANNELS; i++)
+	for (i = 0; i < CHANNELS; i++) {
+		f.data.rx_queue_state[i] = f.data.tx_queue_state[i] = RTE_ETH_QUEUE_STATE_STARTED;
 		netvsc_channel_set(fixture_channel(&f, i), NETVSC_CHANNEL_RUNNING);
+	}
 	f.data.dev_started = 1;
 	CU_ASSERT_EQUAL(host.filter, USUAL);
 	return true;

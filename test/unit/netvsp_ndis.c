@@ -209,7 +209,7 @@ test_rss_tables_of_other_sizes(void)
 		int len = ndis_build_rss_params(
 			info, sizeof(info), 0x1701, table, sizes[s], toeplitz_default_key);
 
-		CU_ASSERT_EQUAL(len, 40 + sizes[s] * 4 + 40);
+		CU_ASSERT_EQUAL(len, (int)(40 + sizes[s] * 4 + 40));
 		CU_ASSERT_EQUAL(ndis_parse_rss_params(info, (size_t)len, 64, &config),
 			RNDIS_STATUS_SUCCESS);
 		CU_ASSERT_EQUAL(config.entries, sizes[s]);

@@ -9,6 +9,7 @@
 #include <rte_errno.h>
 #include <rte_ip.h>
 
+#include "drivers/net/netvsc/tx_offload.h"
 #include "test/unit/netvsc_tx_made.h"
 
 #define f tx_fixture

@@ -214,6 +214,7 @@ port_stop(struct netvsc_port *port)
 	/* From here the queues are quiet: no burst is inside, and none that comes goes on. */
 	port_quiet(port);
 	netvsc_intr_stop(port);
+	atomic_store(&port->monitored, false);
 	netvsc_port_down(port);
 	for (q = 0; q < data->nb_rx_queues; q++)
 		netvsc_rx_give_back(data->rx_queues[q]);

@@ -90,7 +90,8 @@ netvsc_intr_stop(struct netvsc_port *port)
 	for (q = 0; q < n; q++) {
 		struct netvsc_channel *ch = port->channels[q];
 
-		rte_spinlock_lock(&ch->rx_lock);
+		if (!netvsc_channel_lock(ch, &ch->rx_lock))
+			continue;
 		if (netvsc_channel_is_open(ch))
 			hpbus_channel_disarm(&ch->bus);
 		rte_spinlock_unlock(&ch->rx_lock);

@@ -109,7 +109,8 @@ netvsc_mtu_set(struct rte_eth_dev *eth, uint16_t mtu)
 			mtu);
 		return -EBUSY;
 	}
-	netvsc_control_begin(port, &op, &netvsc_op_bring_up);
+	if (netvsc_control_begin(port, &op, &netvsc_op_bring_up) != 0)
+		return -EBUSY;
 	rc = mtu_change(port, mtu);
 	netvsc_control_end(port, &op);
 	return rc;

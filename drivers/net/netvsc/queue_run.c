@@ -141,6 +141,39 @@ rx_spread(struct netvsc_port *port, uint16_t queue, const char *what)
 	return rc;
 }
 
+/* Can a queue of a started port start? The port may have lost its session to another MTU. */
+static int
+queue_ready(struct netvsc_port *port, uint16_t queue, const char *direction)
+{
+	if (netvsc_channel_is_open(port->channels[queue]))
+		return 0;
+	NETVSC_LOG(ERR, port,
+		"%s queue %u cannot start: the port has no session with the host; reset it "
+		"(rte_eth_dev_reset)",
+		direction, queue);
+	return -ENOTCONN;
+}
+
+/* Within an operation. */
+static int
+rx_start(struct netvsc_port *port, uint16_t queue)
+{
+	struct rte_eth_dev_data *data = port->eth->data;
+	int rc = queue_ready(port, queue, "receive");
+
+	if (rc != 0)
+		return rc;
+	data->rx_queue_state[queue] = RTE_ETH_QUEUE_STATE_STARTED;
+	/* First, for frames may come as soon as the host knows. */
+	queue_run(port, queue);
+	rc = rx_spread(port, queue, "could start");
+	if (rc != 0) {
+		data->rx_queue_state[queue] = RTE_ETH_QUEUE_STATE_STOPPED;
+		queue_run(port, queue);
+	}
+	return rc;
+}
+
 int
 netvsc_rx_queue_start(struct rte_eth_dev *eth, uint16_t queue)
 {
@@ -149,14 +182,7 @@ netvsc_rx_queue_start(struct rte_eth_dev *eth, uint16_t queue)
 	int rc;
 
 	netvsc_control_begin(port, &op, &netvsc_op_setting);
-	eth->data->rx_queue_state[queue] = RTE_ETH_QUEUE_STATE_STARTED;
-	/* First, for frames may come as soon as the host knows. */
-	queue_run(port, queue);
-	rc = rx_spread(port, queue, "could start");
-	if (rc != 0) {
-		eth->data->rx_queue_state[queue] = RTE_ETH_QUEUE_STATE_STOPPED;
-		queue_run(port, queue);
-	}
+	rc = rx_start(port, queue);
 	netvsc_control_end(port, &op);
 	return rc;
 }
@@ -188,13 +214,17 @@ netvsc_tx_queue_start(struct rte_eth_dev *eth, uint16_t queue)
 {
 	struct netvsc_port *port = netvsc_port_of(eth);
 	struct hpbus_op op;
+	int rc;
 
 	netvsc_control_begin(port, &op, &netvsc_op_setting);
-	eth->data->tx_queue_state[queue] = RTE_ETH_QUEUE_STATE_STARTED;
-	queue_begin_sends(eth->data->tx_queues[queue]);
-	queue_run(port, queue);
+	rc = queue_ready(port, queue, "transmit");
+	if (rc == 0) {
+		eth->data->tx_queue_state[queue] = RTE_ETH_QUEUE_STATE_STARTED;
+		queue_begin_sends(eth->data->tx_queues[queue]);
+		queue_run(port, queue);
+	}
 	netvsc_control_end(port, &op);
-	return 0;
+	return rc;
 }
 
 /* Wait for what a queue without bursts has in flight. @return 0 or -ETIMEDOUT */

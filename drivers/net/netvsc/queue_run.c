@@ -113,15 +113,12 @@ netvsc_queues_run(struct netvsc_port *port)
 void
 netvsc_queues_unlink(struct netvsc_port *port)
 {
-	const struct rte_eth_dev_data *data = port->eth->data;
-	uint16_t q;
+	unsigned int i;
 
-	for (q = 0; q < data->nb_tx_queues; q++) {
-		struct netvsc_txq *txq = data->tx_queues[q];
-
-		if (txq != NULL)
-			queue_link_sends(txq->ch, NULL);
-	}
+	/* By channel: the queue whose sends it completes may be one that was released since. */
+	for (i = 0; i < RTE_DIM(port->channels); i++)
+		if (port->channels[i] != NULL)
+			queue_link_sends(port->channels[i], NULL);
 }
 
 /* ---- alone: ethdev has looked that the port is started and the queue is not yet what it will be

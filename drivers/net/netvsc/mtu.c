@@ -64,13 +64,15 @@ mtu_change_started(struct netvsc_port *port, uint32_t mtu)
 		netvsc_channel_set(port->channels[i], NETVSC_CHANNEL_OPEN);
 	mtu_down(port);
 	rc = mtu_have_or_keep(port, mtu, &lost);
-	if (!lost)
+	if (!lost) {
+		/* Whatever the other session met with; before queues meet with anything new. */
+		if (!(atomic_load(&port->state) & NETVSC_STATE_BROKEN))
+			atomic_fetch_and(&port->events, ~NETVSC_EVENT_RESET);
 		netvsc_queues_run(port);
+	}
 	netvsc_intr_wake(port); /* who armed the ring that was */
 	if (lost)
 		netvsc_port_broken(port, "the port did not come up again with another MTU");
-	else /* whatever the other session met with */
-		atomic_fetch_and(&port->events, ~NETVSC_EVENT_RESET);
 	/* What the link is by now was asked for, and may be news. */
 	atomic_fetch_or(&port->events, NETVSC_EVENT_LINK);
 	return rc;

@@ -14,6 +14,7 @@
 
 #include "drivers/net/netvsc/channel.h"
 #include "drivers/net/netvsc/control.h"
+#include "drivers/net/netvsc/offload.h"
 #include "drivers/net/netvsc/ops.h"
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/rx.h"
@@ -142,13 +143,15 @@ rx_spread(struct netvsc_port *port, uint16_t queue, const char *what)
 static int
 queue_ready(struct netvsc_port *port, uint16_t queue, const char *direction)
 {
-	if (netvsc_channel_is_open(port->channels[queue]))
-		return 0;
-	NETVSC_LOG(ERR, port,
-		"%s queue %u cannot start: the port has no session with the host; reset it "
-		"(rte_eth_dev_reset)",
-		direction, queue);
-	return -ENOTCONN;
+	if (!netvsc_channel_is_open(port->channels[queue])) {
+		NETVSC_LOG(ERR, port,
+			"%s queue %u cannot start: the port has no session with the host; reset it "
+			"(rte_eth_dev_reset)",
+			direction, queue);
+		return -ENOTCONN;
+	}
+	/* Set up while the port runs, it may have offloads that nothing else has. */
+	return netvsc_offload_apply(port);
 }
 
 /* Within an operation. */

@@ -478,7 +478,11 @@ static int
 hpbus_dma_unmap(struct rte_device *device, void *addr, uint64_t iova, size_t len)
 {
 	struct hpbus_device *dev = hpbus_device_of(device);
+	const struct rte_memseg_list *list = rte_mem_virt2memseg_list(addr);
 
+	/* EAL's own was not shared by a call, and the driver lives in it. */
+	if (list != NULL && !list->external)
+		return 0;
 	if (dev->backend->dma_unmap != NULL)
 		dev->backend->dma_unmap(dev, (uintptr_t)addr, len);
 	return 0;

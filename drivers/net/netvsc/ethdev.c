@@ -95,8 +95,10 @@ netvsc_port_up(struct netvsc_port *port)
 
 	netvsc_queues_link(port);
 	netvsc_rx_lender_begin(port);
+	/* A stopped queue of a port that is started may have failed to be set up anew. */
 	for (q = 0; q < data->nb_rx_queues; q++)
-		netvsc_rxq_apply(data->rx_queues[q]);
+		if (data->rx_queues[q] != NULL)
+			netvsc_rxq_apply(data->rx_queues[q]);
 	rc = netvsc_offload_apply(port);
 	if (rc == 0)
 		rc = netvsc_rss_apply(port);
@@ -218,6 +220,7 @@ port_stop(struct netvsc_port *port)
 	/* From here the queues are quiet: no burst is inside, and none that comes goes on. */
 	port_quiet(port);
 	netvsc_intr_stop(port);
+	atomic_store(&port->monitored, false);
 	netvsc_port_down(port);
 	for (q = 0; q < data->nb_rx_queues; q++)
 		if (!port->channels[q]->stuck)

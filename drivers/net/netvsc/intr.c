@@ -212,6 +212,8 @@ netvsc_get_monitor_addr(void *queue, struct rte_power_monitor_cond *cond)
 	if (!netvsc_channel_live(ch)) {
 		rc = -EIO;
 	} else {
+		/* Read without a lock of ours: the ring stays mapped until the port stops. */
+		atomic_store_explicit(&ch->port->monitored, true, memory_order_relaxed);
 		cond->addr = &ch->bus.rx.ctl->write_index;
 		cond->size = sizeof(ch->bus.rx.ctl->write_index);
 		cond->fn = monitor_compare;

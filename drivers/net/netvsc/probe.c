@@ -213,4 +213,5 @@ RTE_INIT(netvsc_driver_init)
 /* What dpdk-pmdinfo reads from the plugin (spec/dpdk-driver-api.md §12). */
 static const char netvsc_pmd_info[] __attribute__((used)) =
 	"PMD_INFO_STRING= {\"name\": \"net_netvsc\", \"params\": \"vfio-user=<path> "
-	"tx_copybreak=<int> latency=<int> size_stats=<int> name=<string>\", \"kmod\": \"* uio_hv_generic\", \"pci_ids\": []}";
+	"tx_copybreak=<int> rx_copybreak=<int> rx_extmbuf_enable=<0|1> latency=<int> copy_only=<0|1> "
+	"size_stats=<0|1> numa_aware=<0|1> name=<string>\", \"kmod\": \"* uio_hv_generic\", \"pci_ids\": []}";

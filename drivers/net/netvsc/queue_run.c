@@ -14,6 +14,7 @@
 
 #include "drivers/net/netvsc/channel.h"
 #include "drivers/net/netvsc/control.h"
+#include "drivers/net/netvsc/offload.h"
 #include "drivers/net/netvsc/ops.h"
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/rx.h"
@@ -114,15 +115,12 @@ netvsc_queues_run(struct netvsc_port *port)
 void
 netvsc_queues_unlink(struct netvsc_port *port)
 {
-	const struct rte_eth_dev_data *data = port->eth->data;
-	uint16_t q;
+	unsigned int i;
 
-	for (q = 0; q < data->nb_tx_queues; q++) {
-		struct netvsc_txq *txq = data->tx_queues[q];
-
-		if (txq != NULL)
-			queue_link_sends(txq->ch, NULL);
-	}
+	/* By channel: the queue whose sends it completes may be one that was released since. */
+	for (i = 0; i < RTE_DIM(port->channels); i++)
+		if (port->channels[i] != NULL)
+			queue_link_sends(port->channels[i], NULL);
 }
 
 /* ---- alone: ethdev has looked that the port is started and the queue is not yet what it will be
@@ -142,6 +140,41 @@ rx_spread(struct netvsc_port *port, uint16_t queue, const char *what)
 	return rc;
 }
 
+/* Can a queue of a started port start? The port may have lost its session to another MTU. */
+static int
+queue_ready(struct netvsc_port *port, uint16_t queue, const char *direction)
+{
+	if (!netvsc_channel_is_open(port->channels[queue])) {
+		NETVSC_LOG(ERR, port,
+			"%s queue %u cannot start: the port has no session with the host; reset it "
+			"(rte_eth_dev_reset)",
+			direction, queue);
+		return -ENOTCONN;
+	}
+	/* Set up while the port runs, it may have offloads that nothing else has. */
+	return netvsc_offload_apply(port);
+}
+
+/* Within an operation. */
+static int
+rx_start(struct netvsc_port *port, uint16_t queue)
+{
+	struct rte_eth_dev_data *data = port->eth->data;
+	int rc = queue_ready(port, queue, "receive");
+
+	if (rc != 0)
+		return rc;
+	data->rx_queue_state[queue] = RTE_ETH_QUEUE_STATE_STARTED;
+	/* First, for frames may come as soon as the host knows. */
+	queue_run(port, queue);
+	rc = rx_spread(port, queue, "could start");
+	if (rc != 0) {
+		data->rx_queue_state[queue] = RTE_ETH_QUEUE_STATE_STOPPED;
+		queue_run(port, queue);
+	}
+	return rc;
+}
+
 int
 netvsc_rx_queue_start(struct rte_eth_dev *eth, uint16_t queue)
 {
@@ -151,14 +184,7 @@ netvsc_rx_queue_start(struct rte_eth_dev *eth, uint16_t queue)
 
 	if (netvsc_control_begin(port, &op, &netvsc_op_setting) != 0)
 		return -EBUSY;
-	eth->data->rx_queue_state[queue] = RTE_ETH_QUEUE_STATE_STARTED;
-	/* First, for frames may come as soon as the host knows. */
-	queue_run(port, queue);
-	rc = rx_spread(port, queue, "could start");
-	if (rc != 0) {
-		eth->data->rx_queue_state[queue] = RTE_ETH_QUEUE_STATE_STOPPED;
-		queue_run(port, queue);
-	}
+	rc = rx_start(port, queue);
 	netvsc_control_end(port, &op);
 	return rc;
 }
@@ -191,14 +217,18 @@ netvsc_tx_queue_start(struct rte_eth_dev *eth, uint16_t queue)
 {
 	struct netvsc_port *port = netvsc_port_of(eth);
 	struct hpbus_op op;
+	int rc;
 
 	if (netvsc_control_begin(port, &op, &netvsc_op_setting) != 0)
 		return -EBUSY;
-	eth->data->tx_queue_state[queue] = RTE_ETH_QUEUE_STATE_STARTED;
-	queue_begin_sends(eth->data->tx_queues[queue]);
-	queue_run(port, queue);
+	rc = queue_ready(port, queue, "transmit");
+	if (rc == 0) {
+		eth->data->tx_queue_state[queue] = RTE_ETH_QUEUE_STATE_STARTED;
+		queue_begin_sends(eth->data->tx_queues[queue]);
+		queue_run(port, queue);
+	}
 	netvsc_control_end(port, &op);
-	return 0;
+	return rc;
 }
 
 /* Wait for what a queue without bursts has in flight. @return 0 or -ETIMEDOUT */

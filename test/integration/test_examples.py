@@ -148,6 +148,14 @@ class Examples(Case):
                                count=len(cut))
         self.assert_same_frames(got[1], cut)
 
+    def test_ip_reassembly(self):
+        """Put together again; and the example ends in the handler of a signal that interrupts its burst."""
+        whole = [frame for frame in self.datagrams(1958) if len(frame) <= 2014]
+        cut = [part for frame in whole for part in self.fragments(frame)]
+        got = self.run_example("ip_reassembly", cut, "-p", "3", "-q", "2", "--maxflows=64",
+                               settings=("mtu=2000",) * 2, count=len(whole))
+        self.assert_same_frames(got[1], [self.rewritten(frame, 1) for frame in whole])
+
     # ---- others ----
 
     def test_qos_meter(self):

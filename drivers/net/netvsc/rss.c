@@ -202,8 +202,12 @@ rss_changed(struct netvsc_port *port, const struct netvsc_rss *before)
 		return 0;
 	NETVSC_LOG(ERR, port, "the host refused the RSS settings: %s", strerror(-rc));
 	port->config.rss = *before;
-	/* Off by now: with the settings that it took before, queues have frames again. */
-	if (rc == -EIO && netvsc_rss_apply(port) != 0)
+	/*
+	 * Off by now, however it was refused: with the settings that it took before, queues have
+	 * frames again. Unless nobody answers any more.
+	 */
+	if (!atomic_load(&port->bus->gone) && !(atomic_load(&port->state) & NETVSC_STATE_BROKEN) &&
+		netvsc_rss_apply(port) != 0)
 		NETVSC_LOG(ERR, port,
 			"the host refused the former RSS settings, too: all frames come on "
 			"receive queue 0 until others are set");

@@ -115,7 +115,15 @@ netvsc_mtu_set(struct rte_eth_dev *eth, uint16_t mtu)
 	/* Frames of fewer bytes than the host was asked for pass anyway: nobody waits (N13). */
 	if (rc != 0 || netvsc_session_mtu(mtu) == netvsc_session_mtu(eth->data->mtu))
 		return rc;
-	netvsc_control_begin(port, &op, &netvsc_op_bring_up);
+	if (eth->data->dev_started && atomic_load(&port->monitored)) {
+		NETVSC_LOG(ERR, port,
+			"MTU %u: lcores wait for words in the rings (rte_eth_get_monitor_addr), which "
+			"another MTU unmaps; stop the port first",
+			mtu);
+		return -EBUSY;
+	}
+	if (netvsc_control_begin(port, &op, &netvsc_op_bring_up) != 0)
+		return -EBUSY;
 	rc = mtu_change(port, mtu);
 	netvsc_control_end(port, &op);
 	return rc;

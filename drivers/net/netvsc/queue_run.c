@@ -33,19 +33,20 @@ tx_started(const struct rte_eth_dev_data *data, unsigned int q)
 }
 
 /* Bursts of the queues that are started may be inside of channel @p i, and of no others. */
-static void
+static bool
 queue_run(struct netvsc_port *port, unsigned int i)
 {
 	const struct rte_eth_dev_data *data = port->eth->data;
 
-	netvsc_channel_run(port->channels[i], rx_started(data, i), tx_started(data, i));
+	return netvsc_channel_run(port->channels[i], rx_started(data, i), tx_started(data, i));
 }
 
 /* Whose sends complete on a channel: with its lock, for who is inside goes on with the queue. */
 static void
 queue_link_sends(struct netvsc_channel *ch, struct netvsc_txq *txq)
 {
-	rte_spinlock_lock(&ch->rx_lock);
+	if (!netvsc_channel_lock(ch, &ch->rx_lock))
+		return;
 	atomic_store(&ch->txq, txq);
 	rte_spinlock_unlock(&ch->rx_lock);
 }
@@ -181,7 +182,8 @@ netvsc_rx_queue_start(struct rte_eth_dev *eth, uint16_t queue)
 	struct hpbus_op op;
 	int rc;
 
-	netvsc_control_begin(port, &op, &netvsc_op_setting);
+	if (netvsc_control_begin(port, &op, &netvsc_op_setting) != 0)
+		return -EBUSY;
 	rc = rx_start(port, queue);
 	netvsc_control_end(port, &op);
 	return rc;
@@ -194,19 +196,20 @@ netvsc_rx_queue_stop(struct rte_eth_dev *eth, uint16_t queue)
 	struct netvsc_channel *ch = port->channels[queue];
 	struct hpbus_op op;
 
-	netvsc_control_begin(port, &op, &netvsc_op_setting);
+	if (netvsc_control_begin(port, &op, &netvsc_op_setting) != 0)
+		return -EBUSY;
 	eth->data->rx_queue_state[queue] = RTE_ETH_QUEUE_STATE_STOPPED;
 	/* It stops in any case: what still comes is counted. */
 	rx_spread(port, queue, "is stopped");
-	if (netvsc_channel_is_open(ch)) {
-		queue_run(port, queue);
-		rte_spinlock_lock(&ch->rx_lock);
+	if (netvsc_channel_is_open(ch) && queue_run(port, queue) &&
+		netvsc_channel_lock(ch, &ch->rx_lock)) {
 		netvsc_rx_drain(ch);
 		rte_spinlock_unlock(&ch->rx_lock);
 	}
-	netvsc_rx_give_back(eth->data->rx_queues[queue]);
+	if (!ch->stuck)
+		netvsc_rx_give_back(eth->data->rx_queues[queue]);
 	netvsc_control_end(port, &op);
-	return 0;
+	return ch->stuck ? -EBUSY : 0;
 }
 
 int
@@ -216,7 +219,8 @@ netvsc_tx_queue_start(struct rte_eth_dev *eth, uint16_t queue)
 	struct hpbus_op op;
 	int rc;
 
-	netvsc_control_begin(port, &op, &netvsc_op_setting);
+	if (netvsc_control_begin(port, &op, &netvsc_op_setting) != 0)
+		return -EBUSY;
 	rc = queue_ready(port, queue, "transmit");
 	if (rc == 0) {
 		eth->data->tx_queue_state[queue] = RTE_ETH_QUEUE_STATE_STARTED;
@@ -260,10 +264,13 @@ netvsc_tx_queue_stop(struct rte_eth_dev *eth, uint16_t queue)
 	struct hpbus_op op;
 	int rc;
 
-	netvsc_control_begin(port, &op, &netvsc_op_stop);
+	if (netvsc_control_begin(port, &op, &netvsc_op_stop) != 0)
+		return -EBUSY;
 	eth->data->tx_queue_state[queue] = RTE_ETH_QUEUE_STATE_STOPPED;
-	if (netvsc_channel_is_open(txq->ch))
-		queue_run(port, queue);
+	if (netvsc_channel_is_open(txq->ch) && !queue_run(port, queue)) {
+		netvsc_control_end(port, &op);
+		return -EBUSY;
+	}
 	rc = tx_drain(port, txq);
 	if (rc != 0) {
 		NETVSC_LOG(ERR, port,

@@ -368,6 +368,98 @@ test_a_queue_that_is_stopped_is_stopped_afterwards(void)
 	finish();
 }
 
+/* ethdev thinks that the port is started; its rings are gone. */
+static void
+test_no_queue_starts_after_a_change_that_lost_the_session(void)
+{
+	struct rte_mbuf *m, *out;
+
+	REQUIRE(start());
+	ladder_script(RECV_BUF, REFUSE);
+	CU_ASSERT(set(JUMBO) < 0);
+	CU_ASSERT_FALSE(f.port.session.attached);
+	CU_ASSERT_EQUAL(netvsc_rx_queue_stop(&f.eth, 1), 0);
+	CU_ASSERT_EQUAL(netvsc_tx_queue_stop(&f.eth, 1), 0);
+	CU_ASSERT_EQUAL(netvsc_rx_queue_start(&f.eth, 1), -ENOTCONN);
+	CU_ASSERT_EQUAL(netvsc_tx_queue_start(&f.eth, 1), -ENOTCONN);
+	CU_ASSERT_EQUAL(f.data.rx_queue_state[1], RTE_ETH_QUEUE_STATE_STOPPED);
+	CU_ASSERT_EQUAL(f.data.tx_queue_state[1], RTE_ETH_QUEUE_STATE_STOPPED);
+	CU_ASSERT_EQUAL(fixture_channel(&f, 1)->state, NETVSC_CHANNEL_CLOSED);
+	/* Those that look at the channel only. */
+	CU_ASSERT_EQUAL(netvsc_tx_done_cleanup(f.tx_queues[1], 0), 0);
+	out = fixture_mbuf(&f, 60, 1);
+	CU_ASSERT_EQUAL(netvsc_rx_burst(f.rx_queues[1], &m, 1), 0);
+	CU_ASSERT_EQUAL(netvsc_tx_burst(f.tx_queues[1], &out, 1), 0);
+	rte_pktmbuf_free(out);
+	finish();
+}
+
+/* ethdev has released the queue that was, and the set-up of the one in its place has failed. */
+static void
+test_a_queue_that_is_not_set_up_again(void)
+{
+	REQUIRE(start());
+	CU_ASSERT_EQUAL(netvsc_rx_queue_stop(&f.eth, 1), 0);
+	netvsc_rx_queue_release(&f.eth, 1);
+	CU_ASSERT_EQUAL(netvsc_tx_queue_stop(&f.eth, 1), 0);
+	netvsc_tx_queue_release(&f.eth, 1);
+	CU_ASSERT_EQUAL(set(JUMBO), 0);
+	check_running(JUMBO);
+	CU_ASSERT_FALSE(fixture_channel(&f, 1)->rx_on || fixture_channel(&f, 1)->tx_on);
+	finish();
+}
+
+/* The host reads queue 1's ring no more: what is in flight there is fenced off in time. */
+static void
+test_a_send_that_is_never_completed_leaves_time_for_the_new_session(void)
+{
+	unsigned int resets;
+	struct rte_mbuf *out;
+
+	REQUIRE(start());
+	out = fixture_mbuf(&f, 1514, 1);
+	CU_ASSERT_EQUAL(netvsc_tx_burst(f.tx_queues[1], &out, 1), 1);
+	CU_ASSERT_EQUAL(netvsc_tx_inflight(f.tx_queues[1]), 1);
+	resets = f.resets;
+	f.on_signal = NULL; /* each answer takes a moment */
+	CU_ASSERT_EQUAL_FATAL(set(JUMBO), 0);
+	f.on_signal = ladder_on_signal;
+	CU_ASSERT_EQUAL(f.resets, resets + 1);
+	CU_ASSERT_EQUAL(netvsc_tx_inflight(f.tx_queues[1]), 0);
+	CU_ASSERT_EQUAL(fixture_mbufs_out(&f), 0);
+	check_running(JUMBO);
+	check_frames(JUMBO + 14);
+	finish();
+}
+
+/* As a poll of an lcore that was waiting for the new session: its ring is nonsense. */
+static int
+poll_a_broken_ring(struct hpbus_device *dev, int fd)
+{
+	struct rte_mbuf *m;
+
+	atomic_store(&fixture_channel(&f, 0)->in.ring.ctl->write_index, UINT32_MAX);
+	CU_ASSERT_EQUAL(netvsc_rx_burst(f.rx_queues[0], &m, 1), 0);
+	return 0;
+}
+
+static void
+test_a_reset_that_the_first_poll_asks_for_is_not_lost(void)
+{
+	REQUIRE(start());
+	CU_ASSERT_EQUAL(fixture_sleepy(&f), 0);
+	/* What the session that was has met with is over. */
+	atomic_fetch_or(&f.port.events, NETVSC_EVENT_RESET);
+	CU_ASSERT_EQUAL(set(4000), 0);
+	CU_ASSERT_FALSE(atomic_load(&f.port.events) & NETVSC_EVENT_RESET);
+	/* Queues are woken up as soon as they run. */
+	f.backend.intr_raise = poll_a_broken_ring;
+	CU_ASSERT_EQUAL(set(JUMBO), 0);
+	CU_ASSERT(atomic_load(&f.port.state) & NETVSC_STATE_BROKEN);
+	CU_ASSERT(atomic_load(&f.port.events) & NETVSC_EVENT_RESET);
+	finish();
+}
+
 /* ---- stopped ---- */
 
 static void
@@ -451,6 +543,13 @@ main(void)
 			test_polls_while_the_mtu_changes_find_nothing},
 		{"a queue that is stopped is stopped afterwards",
 			test_a_queue_that_is_stopped_is_stopped_afterwards},
+		{"no queue starts after a change that lost the session",
+			test_no_queue_starts_after_a_change_that_lost_the_session},
+		{"a queue that is not set up again", test_a_queue_that_is_not_set_up_again},
+		{"a send that is never completed leaves time for the new session",
+			test_a_send_that_is_never_completed_leaves_time_for_the_new_session},
+		{"a reset that the first poll asks for is not lost",
+			test_a_reset_that_the_first_poll_asks_for_is_not_lost},
 		{"a change while stopped", test_a_change_while_stopped},
 		{"the pool of a stopped port is looked at when it starts",
 			test_the_pool_of_a_stopped_port_is_looked_at_when_it_starts},

@@ -249,6 +249,39 @@ test_a_host_that_keeps_sends_breaks_the_port(void)
 	end();
 }
 
+/* Its memory goes with the fence, though it is not among the port's queues any more. */
+static void
+test_no_channel_keeps_a_queue_that_is_released_with_sends_left(void)
+{
+	const struct hpbus_op_kind soon = {"test", 60, 10, true};
+	struct netvsc_channel *ch;
+	struct hpbus_op op;
+
+	REQUIRE(begin((struct fixture_conf){.tx_copybreak = 100}));
+	ch = fixture_channel(&f, 0);
+	tx_make(pkts, 1, 1000, 0);
+	CU_ASSERT_EQUAL(tx_send(pkts, 1), 1);
+	hpbus_op_begin(&op, &soon);
+	CU_ASSERT_EQUAL(netvsc_tx_queue_stop(&f.eth, 0), -ETIMEDOUT);
+	hpbus_op_end(&op);
+	/* And no other is set up in its place. */
+	netvsc_tx_queue_release(&f.eth, 0);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f.port.quarantine);
+	CU_ASSERT_PTR_EQUAL(atomic_load(&ch->txq), f.port.quarantine);
+	netvsc_queues_unlink(&f.port);
+	netvsc_tx_quarantine_free(&f.port);
+	CU_ASSERT_PTR_NULL(atomic_load(&ch->txq));
+	/* A completion that comes late is nobody's. */
+	fixture_complete(&f, 0, 1, NVSP_STATUS_SUCCESS);
+	fixture_publish(&f, 0);
+	rte_spinlock_lock(&ch->rx_lock);
+	netvsc_rx_drain(ch);
+	rte_spinlock_unlock(&ch->rx_lock);
+	CU_ASSERT_EQUAL(ch->stats.tx_bad_completions, 1);
+	CU_ASSERT_EQUAL(fixture_mbufs_out(&f), 0);
+	end();
+}
+
 /* The stop begins while a burst holds the lock: what the burst takes is completed before it ends.
  */
 static struct {
@@ -486,6 +519,8 @@ static const struct unit_test tests[] = {
 	{"a queue is set up anew while the port runs",
 		test_a_queue_is_set_up_anew_while_the_port_runs},
 	{"a host that keeps sends breaks the port", test_a_host_that_keeps_sends_breaks_the_port},
+	{"no channel keeps a queue that is released with sends left",
+		test_no_channel_keeps_a_queue_that_is_released_with_sends_left},
 	{"a stop waits for the burst that is inside",
 		test_a_stop_waits_for_the_burst_that_is_inside},
 	{"deferred queues start when they are told", test_deferred_queues_start_when_they_are_told},

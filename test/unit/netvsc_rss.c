@@ -9,6 +9,7 @@
 #include "drivers/net/netvsc/control.h"
 #include "drivers/net/netvsc/ops.h"
 #include "drivers/net/netvsc/port.h"
+#include "drivers/net/netvsc/rx.h"
 #include "test/unit/unit.h"
 
 #include <rte_byteorder.h>
@@ -23,11 +24,14 @@ static struct {
 	uint16_t entries; /* as announced */
 	int query;	  /* what the query for capabilities returns, 0 = answer it */
 	int refusals;	  /* settings that are refused from now on; < 0: all */
+	int refusal;	  /* what they return */
 	struct ndis_rss_config now;
 	unsigned int changes;
 } host;
 
 static struct rte_eth_dev_data data;
+static struct netvsc_rxq rxqs[64];
+static void *rx_queues[RTE_DIM(rxqs)];
 static struct rte_eth_dev eth = {.data = &data};
 static struct hpbus_device bus = {.name = "test", .max_channels = 64};
 static struct netvsc_port port;
@@ -60,9 +64,10 @@ netvsc_set(struct netvsc_port *p, uint32_t oid, const void *in, uint32_t in_len)
 	CU_ASSERT_EQUAL(oid, OID_GEN_RECEIVE_SCALE_PARAMETERS);
 	memset(&wanted, 0, sizeof(wanted));
 	if (ndis_parse_rss_params(in, in_len, host.queues, &wanted) != RNDIS_STATUS_SUCCESS ||
-		(wanted.enabled && host.now.enabled) ||
-		(wanted.enabled && host.refusals != 0 && host.refusals-- != 0))
+		(wanted.enabled && host.now.enabled))
 		return -EIO;
+	if (wanted.enabled && host.refusals != 0 && host.refusals-- != 0)
+		return host.refusal;
 	host.now = wanted;
 	host.changes++;
 	return 0;
@@ -96,12 +101,19 @@ query(uint32_t version)
 static void
 attach(uint32_t queues, uint16_t entries)
 {
+	unsigned int i;
+
 	memset(&host, 0, sizeof(host));
 	host.caps = NDIS_RSS_CAP_TCP_IPV4 | NDIS_RSS_CAP_TCP_IPV6 | 1;
 	host.queues = queues;
 	host.entries = entries;
+	host.refusal = -EIO;
 	memset(&port, 0, sizeof(port));
 	memset(&data, 0, sizeof(data));
+	for (i = 0; i < RTE_DIM(rxqs); i++)
+		rx_queues[i] = &rxqs[i];
+	memset(rxqs, 0, sizeof(rxqs));
+	data.rx_queues = rx_queues;
 	port.bus = &bus;
 	port.eth = &eth;
 	query(NVSP_VERSION_61);
@@ -372,6 +384,32 @@ refused_settings_leave_those_before(void)
 	CU_ASSERT_FALSE(host.now.enabled);
 }
 
+/* However it says no, and whatever it makes of it: queues have frames again. */
+static void
+rss_is_on_again_after_any_refusal(void)
+{
+	static const int refusals[] = {-EIO, -ENOTSUP, -EPROTO};
+	struct rte_eth_rss_conf conf = {.rss_hf = RTE_ETH_RSS_NONFRAG_IPV4_TCP};
+	unsigned int i, changes;
+
+	for (i = 0; i < RTE_DIM(refusals); i++) {
+		attach(8, 128);
+		CU_ASSERT_EQUAL(start(4, RTE_ETH_RSS_IPV4), 0);
+		host.refusals = 1;
+		host.refusal = refusals[i];
+		CU_ASSERT_EQUAL(netvsc_rss_hash_update(&eth, &conf), refusals[i]);
+		CU_ASSERT_TRUE(host.now.enabled);
+		CU_ASSERT_EQUAL(host.now.hash_info, NDIS_HASH_TOEPLITZ | NDIS_HASH_IPV4);
+	}
+	/* Who does not answer any more is not asked again. */
+	host.refusals = 1;
+	host.refusal = -ENOTCONN;
+	changes = host.changes;
+	atomic_store(&port.state, NETVSC_STATE_BROKEN);
+	CU_ASSERT_EQUAL(netvsc_rss_hash_update(&eth, &conf), -ENOTCONN);
+	CU_ASSERT_EQUAL(host.changes, changes + 1);
+}
+
 /* As the in-tree driver's users found it: their key of 52 bytes was cut to 40 without a word. */
 static void
 a_key_of_another_length_is_refused(void)
@@ -397,6 +435,19 @@ a_single_queue_has_a_hash_when_asked_for(void)
 	CU_ASSERT_TRUE(host.now.enabled);
 	CU_ASSERT_EQUAL(highest_queue(), 0);
 	host.refusals = -1;
+	CU_ASSERT_EQUAL(start(1, RTE_ETH_RSS_IPV4), 0);
+	CU_ASSERT_FALSE(host.now.enabled);
+}
+
+/* The offload can be a queue's own, and a queue may not be set up. */
+static void
+a_single_queue_asks_for_its_hash_itself(void)
+{
+	attach(8, 128);
+	rxqs[0].conf.offloads = RTE_ETH_RX_OFFLOAD_RSS_HASH;
+	CU_ASSERT_EQUAL(start(1, RTE_ETH_RSS_IPV4), 0);
+	CU_ASSERT_TRUE(host.now.enabled);
+	rx_queues[0] = NULL;
 	CU_ASSERT_EQUAL(start(1, RTE_ETH_RSS_IPV4), 0);
 	CU_ASSERT_FALSE(host.now.enabled);
 }
@@ -468,9 +519,12 @@ main(void)
 		{"the spread is that of a software Toeplitz",
 			the_spread_is_that_of_a_software_toeplitz},
 		{"refused settings leave those before", refused_settings_leave_those_before},
+		{"RSS is on again after any refusal", rss_is_on_again_after_any_refusal},
 		{"a key of another length is refused", a_key_of_another_length_is_refused},
 		{"a single queue has a hash when asked for",
 			a_single_queue_has_a_hash_when_asked_for},
+		{"a single queue asks for its hash itself",
+			a_single_queue_asks_for_its_hash_itself},
 		{"a stopped queue is not in the table", a_stopped_queue_is_not_in_the_table},
 		{"the user's table stays while its queues exist",
 			the_users_table_stays_while_its_queues_exist},

@@ -281,6 +281,39 @@ test_stripping_changes_while_frames_come(void)
 	fixture_end(&f);
 }
 
+static void
+test_one_queue_keeps_tags_that_the_port_strips(void)
+{
+	const struct fixture_conf conf = {
+		.channels = 2, .rx_offloads = RTE_ETH_RX_OFFLOAD_VLAN_STRIP};
+	struct rte_eth_rxq_info info;
+
+	REQUIRE(fixture_begin(&f, &conf));
+	netvsc_vlan_strip_queue_set(&f.eth, 1, 0);
+	expect_tagged(0, true);
+	expect_tagged(1, false);
+	netvsc_rxq_info_get(&f.eth, 0, &info);
+	CU_ASSERT(info.conf.offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP);
+	netvsc_rxq_info_get(&f.eth, 1, &info);
+	CU_ASSERT_FALSE(info.conf.offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP);
+	/* What else is set, or a port that comes up again, leaves it. */
+	CU_ASSERT_EQUAL(netvsc_ptypes_set(&f.eth, 0), 0);
+	netvsc_rxq_apply(fixture_rxq(&f, 1));
+	expect_tagged(1, false);
+	netvsc_vlan_strip_queue_set(&f.eth, 1, 1);
+	expect_tagged(1, true);
+	/* Until the port is set as a whole. */
+	netvsc_vlan_strip_queue_set(&f.eth, 1, 0);
+	strip(true);
+	expect_tagged(1, true);
+	/* What the port was told is nothing of the queue's own. */
+	strip(false);
+	f.data.dev_conf.rxmode.offloads = RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
+	netvsc_rxq_apply(fixture_rxq(&f, 1));
+	expect_tagged(1, true);
+	fixture_end(&f);
+}
+
 /* ---- packet types ---- */
 
 #define ETHER_IP4 "\x02\0\0\0\0\1\x02\0\0\0\0\2\x08\x00"
@@ -435,6 +468,8 @@ static const struct unit_test tests[] = {
 	{"queues for themselves", test_queues_for_themselves},
 	{"tags are stripped when asked", test_tags_are_stripped_when_asked},
 	{"stripping changes while frames come", test_stripping_changes_while_frames_come},
+	{"one queue keeps tags that the port strips",
+		test_one_queue_keeps_tags_that_the_port_strips},
 	{"packet types", test_packet_types},
 	{"packet types of tagged frames", test_packet_types_of_tagged_frames},
 	{"packet types by layer", test_packet_types_by_layer},

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What the application sets while the port runs: multicast list, link up and down, and what it then
- * finds; registers and the link's speed, which it looks at.
+ * finds; registers and the link's speed, which it looks at; queues with offloads of their own.
  */
 #include <errno.h>
 
 #include <rte_dev_info.h>
 
 #include "drivers/net/netvsc/attach.h"
+#include "lib/netvsp/ndis.h"
 #include "lib/netvsp/nvsp.h"
 #include "lib/netvsp/rndis.h"
 #include "test/unit/netvsc_ladder.h"
@@ -272,6 +273,62 @@ test_the_speed_of_the_link(void)
 	finish();
 }
 
+/* ---- queues of a running port, with offloads of their own ---- */
+
+/* Stop queue 1 of both directions and set it up anew. */
+static void
+queues_anew(uint64_t rx, uint64_t tx)
+{
+	const struct rte_eth_rxconf rxconf = {.offloads = rx};
+	const struct rte_eth_txconf txconf = {.offloads = tx};
+
+	CU_ASSERT_EQUAL(netvsc_rx_queue_stop(&f.eth, 1), 0);
+	CU_ASSERT_EQUAL(netvsc_tx_queue_stop(&f.eth, 1), 0);
+	netvsc_rx_queue_release(&f.eth, 1);
+	netvsc_tx_queue_release(&f.eth, 1);
+	CU_ASSERT_EQUAL(netvsc_rx_queue_setup(&f.eth, 1, 256, 0, &rxconf, f.pool), 0);
+	CU_ASSERT_EQUAL(netvsc_tx_queue_setup(&f.eth, 1, 256, 0, &txconf), 0);
+	host.asked[OFFLOADS] = 0;
+}
+
+static void
+test_offloads_of_a_queue_that_starts_later_reach_the_host(void)
+{
+	REQUIRE(start());
+	CU_ASSERT_EQUAL(f.port.session.offloads_on, 0);
+	queues_anew(RTE_ETH_RX_OFFLOAD_IPV4_CKSUM, 0);
+	CU_ASSERT_EQUAL(netvsc_rx_queue_start(&f.eth, 1), 0);
+	CU_ASSERT_EQUAL(host.asked[OFFLOADS], 1);
+	CU_ASSERT_EQUAL(f.port.session.offloads_on, NDIS_CAN_RX_IP4);
+	/* What is on already is not told again. */
+	CU_ASSERT_EQUAL(netvsc_tx_queue_start(&f.eth, 1), 0);
+	CU_ASSERT_EQUAL(host.asked[OFFLOADS], 1);
+	queues_anew(0, RTE_ETH_TX_OFFLOAD_IPV4_CKSUM);
+	CU_ASSERT_EQUAL(netvsc_tx_queue_start(&f.eth, 1), 0);
+	CU_ASSERT_EQUAL(host.asked[OFFLOADS], 1);
+	CU_ASSERT_EQUAL(f.port.session.offloads_on, NDIS_CAN_TX_IP4);
+	CU_ASSERT(fixture_channel(&f, 1)->tx_on);
+	finish();
+}
+
+static void
+test_a_queue_whose_offloads_are_refused_stays_stopped(void)
+{
+	REQUIRE(start());
+	queues_anew(RTE_ETH_RX_OFFLOAD_IPV4_CKSUM, 0);
+	host.rung = OFFLOADS;
+	host.deed = REFUSE;
+	CU_ASSERT_EQUAL(netvsc_rx_queue_start(&f.eth, 1), -EIO);
+	CU_ASSERT_EQUAL(netvsc_tx_queue_start(&f.eth, 1), -EIO);
+	CU_ASSERT_EQUAL(f.data.rx_queue_state[1], RTE_ETH_QUEUE_STATE_STOPPED);
+	CU_ASSERT_EQUAL(f.data.tx_queue_state[1], RTE_ETH_QUEUE_STATE_STOPPED);
+	CU_ASSERT_FALSE(fixture_channel(&f, 1)->rx_on || fixture_channel(&f, 1)->tx_on);
+	host.deed = ANSWER;
+	CU_ASSERT_EQUAL(netvsc_rx_queue_start(&f.eth, 1), 0);
+	CU_ASSERT_EQUAL(netvsc_tx_queue_start(&f.eth, 1), 0);
+	finish();
+}
+
 int
 main(void)
 {
@@ -285,6 +342,10 @@ main(void)
 		{"a link stays down with another MTU", test_a_link_stays_down_with_another_mtu},
 		{"registers", test_registers},
 		{"the speed of the link", test_the_speed_of_the_link},
+		{"offloads of a queue that starts later reach the host",
+			test_offloads_of_a_queue_that_starts_later_reach_the_host},
+		{"a queue whose offloads are refused stays stopped",
+			test_a_queue_whose_offloads_are_refused_stays_stopped},
 	};
 
 	return UNIT_RUN("netvsc_settings", tests);

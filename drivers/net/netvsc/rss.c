@@ -10,6 +10,7 @@
 #include "drivers/net/netvsc/control.h"
 #include "drivers/net/netvsc/ops.h"
 #include "drivers/net/netvsc/port.h"
+#include "drivers/net/netvsc/rx.h"
 #include "lib/netvsp/toeplitz.h"
 
 /*
@@ -159,6 +160,23 @@ rss_table(const struct netvsc_port *port, uint16_t table[NETVSC_RETA_MAX])
 	return n;
 }
 
+/* Does a receive queue tell the hash of its frames, for itself or with the port? */
+static bool
+rss_label(const struct netvsc_port *port)
+{
+	const struct rte_eth_dev_data *data = port->eth->data;
+	uint64_t offloads = data->dev_conf.rxmode.offloads;
+	uint16_t q;
+
+	for (q = 0; q < data->nb_rx_queues; q++) {
+		const struct netvsc_rxq *rxq = data->rx_queues[q];
+
+		if (rxq != NULL)
+			offloads |= rxq->conf.offloads;
+	}
+	return (offloads & RTE_ETH_RX_OFFLOAD_RSS_HASH) != 0;
+}
+
 int
 netvsc_rss_apply(struct netvsc_port *port)
 {
@@ -168,7 +186,7 @@ netvsc_rss_apply(struct netvsc_port *port)
 	uint8_t info[NDIS_RSS_PARAMS_MAX];
 	bool spread = data->nb_rx_queues > 1;
 	/* With a single queue it is only for the hash in mbufs, and no host need have it. */
-	bool label = (data->dev_conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_RSS_HASH) != 0;
+	bool label = rss_label(port);
 	int rc;
 
 	if (port->session.rss_caps == 0)
@@ -202,8 +220,12 @@ rss_changed(struct netvsc_port *port, const struct netvsc_rss *before)
 		return 0;
 	NETVSC_LOG(ERR, port, "the host refused the RSS settings: %s", strerror(-rc));
 	port->config.rss = *before;
-	/* Off by now: with the settings that it took before, queues have frames again. */
-	if (rc == -EIO && netvsc_rss_apply(port) != 0)
+	/*
+	 * Off by now, however it was refused: with the settings that it took before, queues have
+	 * frames again. Unless nobody answers any more.
+	 */
+	if (!atomic_load(&port->bus->gone) && !(atomic_load(&port->state) & NETVSC_STATE_BROKEN) &&
+		netvsc_rss_apply(port) != 0)
 		NETVSC_LOG(ERR, port,
 			"the host refused the former RSS settings, too: all frames come on "
 			"receive queue 0 until others are set");

@@ -62,6 +62,7 @@ struct netvsc_rxq {
 	struct rte_mbuf *mbufs[NETVSC_RX_BURST]; /**< fetched, not used yet */
 	struct netvsc_rxq_stats stats;		 /**< goes on from the queue before it */
 	struct rte_eth_rxconf conf;		 /**< with the queue's own offloads */
+	bool keeps_tags;			 /**< it strips none, though the port does */
 };
 
 /** What became of a range, when no frame did. */
@@ -133,7 +134,7 @@ bool netvsc_rx_lend(struct netvsc_rxq *rxq, const uint8_t *msg,
 
 /** RTE_ETH_RX_OFFLOAD_* that a queue can have for itself: the host coalesces for all or none. */
 #define NETVSC_RXQ_OFFLOADS (~(uint64_t)RTE_ETH_RX_OFFLOAD_TCP_LRO)
-/** Of a queue that is set up: the port's and its own. */
+/** Of a queue that is set up: the port's and its own, without what it was told to leave. */
 uint64_t netvsc_rxq_offloads(const struct netvsc_rxq *rxq);
 /** Have a queue do what the port's settings and its own say now; control side. */
 void netvsc_rxq_apply(struct netvsc_rxq *rxq);

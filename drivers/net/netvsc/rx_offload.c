@@ -69,7 +69,9 @@ csum_bits(uint64_t offloads)
 uint64_t
 netvsc_rxq_offloads(const struct netvsc_rxq *rxq)
 {
-	return rxq->port->eth->data->dev_conf.rxmode.offloads | rxq->conf.offloads;
+	uint64_t offloads = rxq->port->eth->data->dev_conf.rxmode.offloads | rxq->conf.offloads;
+
+	return rxq->keeps_tags ? offloads & ~RTE_ETH_RX_OFFLOAD_VLAN_STRIP : offloads;
 }
 
 void
@@ -99,13 +101,17 @@ netvsc_rxq_apply(struct netvsc_rxq *rxq)
 
 /* ---- while the port runs ---- */
 
+/* For a queue by itself, until the port is set as a whole or the queue is set up anew. */
 static void
 strip_set(struct netvsc_rxq *rxq, bool on)
 {
+	uint64_t port = rxq->port->eth->data->dev_conf.rxmode.offloads;
+
 	if (on)
 		rxq->conf.offloads |= RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
 	else
 		rxq->conf.offloads &= ~RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
+	rxq->keeps_tags = !on && (port & RTE_ETH_RX_OFFLOAD_VLAN_STRIP) != 0;
 	netvsc_rxq_apply(rxq);
 }
 

@@ -96,7 +96,7 @@ struct fixture {
 	void *priv;
 	int reset_rc, open_rc, intr_rc; /**< what the backend's operations return */
 	struct vfu_signaller signaller; /**< raises events, from fixture_sleepy() on */
-	unsigned int resets;
+	unsigned int resets, closes;	/**< of the backend */
 	void *pinned_memory;
 };
 

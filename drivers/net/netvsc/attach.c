@@ -306,6 +306,7 @@ detach_politely(struct netvsc_port *port)
 int
 netvsc_detach(struct netvsc_port *port, bool reset)
 {
+	bool closed = true;
 	unsigned int i;
 	int rc = 0;
 
@@ -313,7 +314,10 @@ netvsc_detach(struct netvsc_port *port, bool reset)
 		return 0;
 	detach_politely(port);
 	for (i = HPBUS_MAX_CHANNELS; i > 0; i--)
-		netvsc_channel_close(port->channels[i - 1]);
+		closed &= netvsc_channel_close(port->channels[i - 1]);
+	/* Somebody is inside: what he may touch is neither taken from him nor given to others. */
+	if (!closed)
+		return -EBUSY;
 	/*
 	 * The fence: behind it the host touches no memory of ours (spec/nvsp.md §10). A host that
 	 * does not answer even this one is cut off, and the port is gone.

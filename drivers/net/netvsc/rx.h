@@ -115,8 +115,9 @@ int netvsc_rx_lender_check(struct netvsc_port *port);
 /**
  * The port is being closed, its channels are; before backend->close(). What the application still
  * holds keeps its memory until it is freed, on whichever thread.
+ * @return false: a thread that gives something back does not go on, and all stays
  */
-void netvsc_rx_lender_end(struct netvsc_port *port);
+bool netvsc_rx_lender_end(struct netvsc_port *port);
 /**
  * Give an mbuf a frame where it lies; rx_lock held.
  * @param m an mbuf of the queue's pool, with a buffer of its own

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include <rte_cycles.h>
 #include <rte_eal.h>
 #include <rte_malloc.h>
 #include <rte_rwlock.h>
@@ -237,18 +238,33 @@ lender_leave(struct netvsc_port *port, struct netvsc_rx_lender *lender)
 	lender_put(lender);
 }
 
-void
+/* Who frees an mbuf holds the lock for a moment, and may be killed or interrupted with it, too. */
+static bool
+lender_lock(struct netvsc_rx_lender *lender)
+{
+	int64_t until = hpbus_op_until();
+
+	while (rte_rwlock_write_trylock(&lender->lock) != 0) {
+		if (hpbus_now_ms() >= until)
+			return false;
+		rte_delay_us_sleep(50);
+	}
+	return true;
+}
+
+bool
 netvsc_rx_lender_end(struct netvsc_port *port)
 {
 	struct netvsc_rx_lender *lender = port->lender;
 	unsigned int i;
 
-	port->lender = NULL;
 	if (lender != NULL) {
 		/* Who is inside goes on, to a channel that is there; who comes later does not. */
-		rte_rwlock_write_lock(&lender->lock);
+		if (!lender_lock(lender))
+			return false;
 		lender->orphan = true;
 		rte_rwlock_write_unlock(&lender->lock);
+		port->lender = NULL;
 		/* Only the port's own: the memory is the bus's, as before. */
 		if (atomic_load(&lender->references) == 1)
 			rte_free(lender);
@@ -258,4 +274,5 @@ netvsc_rx_lender_end(struct netvsc_port *port)
 	for (i = 0; i < RTE_DIM(port->channels); i++)
 		if (port->channels[i] != NULL)
 			netvsc_rx_transfers_free(port->channels[i]);
+	return true;
 }

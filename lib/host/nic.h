@@ -114,7 +114,7 @@ enum host_refusal {
 	HOST_REFUSED_HEADER,	/**< RNDIS header too long, or split over ranges */
 	HOST_REFUSED_MALFORMED, /**< RNDIS message that makes no sense */
 	HOST_REFUSED_OFFLOAD,	/**< an offload that was never enabled */
-	HOST_REFUSED_LSO,	/**< not a frame that can be segmented, or a tiny MSS */
+	HOST_REFUSED_LSO,	/**< cannot be segmented, too long, one segment, or a bad MSS */
 	HOST_REFUSED_CHECKSUM,	/**< headers to be summed are not in the frame */
 	HOST_REFUSED_CONTROL,	/**< RNDIS control that makes no sense, or on a subchannel */
 	HOST_REFUSED_KNOB,	/**< refused on purpose, knob refuse_pct */
@@ -140,9 +140,9 @@ struct host_nic_stats {
 	uint64_t rx_segments;	  /**< frames of the port that became these */
 	uint64_t tx_dropped_link; /**< sent while the link is down */
 	uint64_t tx_dropped_spoof; /**< source MAC is not the guest's, and spoof=off */
-	uint64_t tx_large;	   /**< of tx_frames: cut into segments */
-	uint64_t tx_segments;	   /**< segments that the port got for them */
-	uint64_t tx_errors; /**< sends refused, answered with a failure: the sum of tx_refused */
+	uint64_t tx_large;    /**< of tx_frames: large TCP sends, cut unless the port takes all */
+	uint64_t tx_segments; /**< segments that the port got for them */
+	uint64_t tx_errors;   /**< sends refused, answered with a failure: the sum of tx_refused */
 	uint64_t tx_refused[HOST_REFUSALS]; /**< sends refused, by enum host_refusal */
 	uint64_t tx_packets;		    /**< VMBus packets with RNDIS data taken from rings */
 	uint64_t rx_packets;		    /**< VMBus packets with RNDIS data written to rings */

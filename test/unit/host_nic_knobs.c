@@ -467,6 +467,28 @@ legacy_size_and_link_notices(void)
 	guest_stop(&g);
 }
 
+static void
+clamped_mtu_is_the_largest(void)
+{
+	static const struct {
+		const char *clamp;
+		uint32_t asked, got;
+	} cases[] = {{"0", 4000, 4000}, {"0", 4001, 1500}, {"1", 4000, 4000}, {"1", 4001, 4000},
+		{"1", 9216, 4000}};
+	struct guest g;
+	size_t i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		guest_start(&g, "", 16);
+		CU_ASSERT_EQUAL(host_nic_knob(g.nic, "max_mtu", "4000"), 0);
+		CU_ASSERT_EQUAL(host_nic_knob(g.nic, "clamp_mtu", cases[i].clamp), 0);
+		guest_nvsp_up(&g, NVSP_VERSION_61, 0, cases[i].asked);
+		guest_rndis_up(&g, 13);
+		CU_ASSERT_EQUAL(guest_query_word(&g, OID_GEN_MAXIMUM_FRAME_SIZE), cases[i].got);
+		guest_stop(&g);
+	}
+}
+
 int
 main(void)
 {
@@ -486,6 +508,7 @@ main(void)
 		{"corrupt ring stays corrupt", corrupt_ring_stays_corrupt},
 		{"inject comes before each answer", inject_comes_before_each_answer},
 		{"legacy size and link notices", legacy_size_and_link_notices},
+		{"clamped MTU is the largest", clamped_mtu_is_the_largest},
 		{"notices without end do not stop the host",
 			notices_without_end_do_not_stop_the_host},
 	};

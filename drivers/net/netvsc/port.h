@@ -143,7 +143,7 @@ struct netvsc_port {
 	_Atomic uint32_t state;
 	_Atomic uint32_t events;
 	atomic_bool alarm_stop;
-	atomic_bool monitored; /**< since its start: somebody reads a ring without us */
+	atomic_bool monitored;	      /**< since its start: somebody reads a ring without us */
 	_Atomic uint32_t n_intr;      /**< receive queues that can be armed (intr.c) */
 	pthread_mutex_t control_lock; /**< netvsc_control_begin() */
 	struct netvsc_counts counts;

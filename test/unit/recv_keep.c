@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "drivers/bus/vmbus/bus.h"
+#include "drivers/bus/vmbus/mappings.h"
 #include "test/unit/unit.h"
 
 #define LEN (64u << 10)
@@ -42,8 +43,31 @@ shared_memory_becomes_private_in_its_place(void)
 	close(fd);
 }
 
+/* What close() of the bus would unmap under who reads there, and the reader once more. */
+static void
+the_bus_lets_go_without_memory_for_a_copy(void)
+{
+	struct hpbus_device dev = {.recv.len = (size_t)1 << 60};
+	uint8_t *ours;
+
+	ours = mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	CU_ASSERT_FATAL(ours != MAP_FAILED);
+	ours[1] = 0x55;
+	CU_ASSERT_EQUAL_FATAL(hpbus_mapping_add(&dev, ours, LEN), 0);
+	dev.recv.base = ours;
+	CU_ASSERT_EQUAL(hpbus_recv_keep(&dev), -ENOMEM);
+	CU_ASSERT_PTR_NULL(dev.recv.base);
+	/* Not the device's any more: it is not replaced when that vanishes. */
+	hpbus_mappings_replace(&dev);
+	CU_ASSERT_EQUAL(ours[1], 0x55);
+	CU_ASSERT_EQUAL(hpbus_sigbus_handle(ours), 1);
+	hpbus_mapping_remove(ours);
+	hpbus_recv_free(ours, LEN);
+}
+
 static const struct unit_test tests[] = {
 	{"shared memory becomes private in its place", shared_memory_becomes_private_in_its_place},
+	{"the bus lets go without memory for a copy", the_bus_lets_go_without_memory_for_a_copy},
 };
 
 int

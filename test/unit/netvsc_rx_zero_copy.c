@@ -446,6 +446,42 @@ test_held_frames_keep_the_session(void)
 	fixture_end(&f);
 }
 
+/* What the next session is: other sections, other channels. */
+static void
+next_session(uint32_t section, uint32_t count)
+{
+	f.port.session.recv_section = section;
+	f.port.session.recv_count = count;
+	netvsc_rx_lender_begin(&f.port);
+}
+
+/* A channel that is closed keeps packets that came back late, also over another lender. */
+static void
+test_freed_after_its_channel_closed(void)
+{
+	struct netvsc_channel *ch;
+
+	REQUIRE(fixture_begin(&f, &lending));
+	ch = fixture_channel(&f, 0);
+	fixture_frames(&f, 0, 1, 0, 1, 800, 1);
+	fixture_publish(&f, 0);
+	CU_ASSERT_EQUAL_FATAL(burst(1), 1);
+	netvsc_channel_close(ch);
+	rte_pktmbuf_free(got[0]);
+	CU_ASSERT_EQUAL(netvsc_rx_lent(&f.port), 0);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(atomic_load(&ch->released));
+	next_session(4096, SECTIONS / 2);
+	/* It counts no more in memory that is another's by now. */
+	CU_ASSERT_PTR_NULL(atomic_load(&ch->released)->withheld);
+	CU_ASSERT_EQUAL(netvsc_channel_open(&f.port, 0), 0);
+	rte_spinlock_lock(&ch->rx_lock);
+	netvsc_rx_flush(ch);
+	rte_spinlock_unlock(&ch->rx_lock);
+	CU_ASSERT_PTR_NULL(atomic_load(&ch->released));
+	CU_ASSERT_EQUAL(completed(0), 0);
+	fixture_end(&f);
+}
+
 /* The port is closed and its structures are gone: the frames are there until they are freed. */
 static void
 test_held_over_a_close(void)
@@ -497,6 +533,7 @@ static const struct unit_test tests[] = {
 	{"without what a loan takes (X5)", test_without_what_a_loan_takes},
 	{"held over a stop", test_held_over_a_stop},
 	{"held frames keep the session", test_held_frames_keep_the_session},
+	{"freed after its channel closed", test_freed_after_its_channel_closed},
 	{"held over a close", test_held_over_a_close},
 	{"close with nothing held", test_close_with_nothing_held},
 };

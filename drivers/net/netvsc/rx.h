@@ -256,6 +256,11 @@ int netvsc_rx_transfers_make(struct netvsc_channel *ch, uint32_t count);
 /** Nobody has a reference any more; control side. */
 void netvsc_rx_transfers_free(struct netvsc_channel *ch);
 /**
+ * Nothing is lent and the counter they add to goes: those that wait for their completion, for long
+ * if their channel is closed, let go of it; control side.
+ */
+void netvsc_rx_transfers_forget(struct netvsc_channel *ch);
+/**
  * A reference to the packet under the cursor; rx_lock held.
  * @return NULL: there is no object for it, copy instead
  */

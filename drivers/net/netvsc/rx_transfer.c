@@ -37,6 +37,22 @@ netvsc_rx_transfers_free(struct netvsc_channel *ch)
 	ch->transfers = ch->free_transfers = NULL;
 }
 
+void
+netvsc_rx_transfers_forget(struct netvsc_channel *ch)
+{
+	struct netvsc_rx_transfer *transfer;
+
+	rte_spinlock_lock(&ch->rx_lock);
+	if (ch->cursor.transfer != NULL)
+		ch->cursor.transfer->withheld = NULL;
+	for (transfer = ch->releasing; transfer != NULL; transfer = transfer->next)
+		transfer->withheld = NULL;
+	for (transfer = atomic_load_explicit(&ch->released, memory_order_acquire); transfer != NULL;
+		transfer = transfer->next)
+		transfer->withheld = NULL;
+	rte_spinlock_unlock(&ch->rx_lock);
+}
+
 struct netvsc_rx_transfer *
 netvsc_rx_hold(struct netvsc_channel *ch)
 {

@@ -180,6 +180,11 @@ lender_transfers(struct netvsc_port *port, uint32_t limit)
 static void
 lender_free(struct netvsc_port *port)
 {
+	unsigned int i;
+
+	for (i = 0; i < RTE_DIM(port->channels); i++)
+		if (port->channels[i] != NULL)
+			netvsc_rx_transfers_forget(port->channels[i]);
 	rte_free(port->lender);
 	port->lender = NULL;
 }

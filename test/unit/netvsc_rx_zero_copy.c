@@ -482,6 +482,75 @@ test_freed_after_its_channel_closed(void)
 	fixture_end(&f);
 }
 
+/* Frames on channel 0 from here on: how many are lent, when nothing is freed? */
+static uint32_t
+held_of(uint32_t n)
+{
+	uint32_t i, held = 0;
+
+	for (i = 0; i < n; i++) {
+		CU_ASSERT_EQUAL(fixture_frames(&f, 0, i, i, 1, 600, i), 0);
+		fixture_publish(&f, 0);
+		CU_ASSERT_EQUAL_FATAL(burst_of(0, 1), 1);
+		if (is_lent(got[0]))
+			got[++held] = got[0];
+		else
+			rte_pktmbuf_free(got[0]);
+	}
+	rte_pktmbuf_free_bulk(got + 1, held);
+	CU_ASSERT_EQUAL(netvsc_rx_lent(&f.port), 0);
+	return held;
+}
+
+/* A lender of a session with many sections would let all of the few be held. */
+static void
+test_another_number_of_sections(void)
+{
+	REQUIRE(fixture_begin(&f, &lending));
+	CU_ASSERT_EQUAL(held_of(32), 32);
+	next_session(f.conf.recv_section, 32);
+	CU_ASSERT_EQUAL(held_of(32), 24);
+	next_session(f.conf.recv_section, SECTIONS);
+	CU_ASSERT_EQUAL(held_of(32), 32);
+	fixture_end(&f);
+}
+
+static void
+test_too_few_sections(void)
+{
+	REQUIRE(fixture_begin(&f, &lending));
+	next_session(f.conf.recv_section, 3);
+	CU_ASSERT_PTR_NULL(f.port.lender);
+	netvsc_rxq_apply(fixture_rxq(&f, 0));
+	CU_ASSERT_EQUAL(held_of(3), 0);
+	CU_ASSERT_TRUE(f.port.few_sections);
+	next_session(f.conf.recv_section, 4);
+	netvsc_rxq_apply(fixture_rxq(&f, 0));
+	CU_ASSERT_EQUAL(held_of(4), 3);
+	fixture_end(&f);
+}
+
+/* A reset of the bus can map the buffer elsewhere. */
+static void
+test_buffer_is_elsewhere(void)
+{
+	uint8_t *old;
+
+	REQUIRE(fixture_begin(&f, &lending));
+	old = f.bus.recv.base;
+	f.bus.recv.base = malloc(f.bus.recv.len);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f.bus.recv.base);
+	free(old);
+	next_session(f.conf.recv_section, f.conf.recv_count);
+	fixture_frames(&f, 0, 1, SECTIONS - 1, 1, 800, 1);
+	fixture_publish(&f, 0);
+	CU_ASSERT_EQUAL_FATAL(burst(1), 1);
+	CU_ASSERT(is_lent(got[0]));
+	CU_ASSERT(fixture_mbuf_is(got[0], 800, 1));
+	rte_pktmbuf_free(got[0]);
+	fixture_end(&f);
+}
+
 /* The port is closed and its structures are gone: the frames are there until they are freed. */
 static void
 test_held_over_a_close(void)
@@ -534,6 +603,9 @@ static const struct unit_test tests[] = {
 	{"held over a stop", test_held_over_a_stop},
 	{"held frames keep the session", test_held_frames_keep_the_session},
 	{"freed after its channel closed", test_freed_after_its_channel_closed},
+	{"another number of sections", test_another_number_of_sections},
+	{"too few sections", test_too_few_sections},
+	{"the buffer is elsewhere", test_buffer_is_elsewhere},
 	{"held over a close", test_held_over_a_close},
 	{"close with nothing held", test_close_with_nothing_held},
 };

@@ -23,6 +23,8 @@
 
 /* Transfer packets that each channel can have held. */
 #define TRANSFERS 4096u
+/* Three quarters of fewer are none or all. */
+#define LENDING_SECTIONS 4u
 
 /* One section's external buffer. */
 struct rx_loan {
@@ -37,6 +39,7 @@ struct netvsc_rx_lender {
 	_Atomic uint32_t withheld; /* sections of packets that are held */
 	uint32_t limit;		   /* of @a withheld */
 	uint32_t section;	   /* bytes */
+	uint32_t recv_count;	   /* sections that the session has */
 	uint32_t n_loans;	   /* one per section */
 	rte_rwlock_t lock;	   /* read: a loan comes back to a channel; write: the port goes */
 	bool orphan;		   /* it has: channels are gone */
@@ -150,6 +153,7 @@ lender_make(struct netvsc_port *port)
 	atomic_init(&lender->references, 1);
 	lender->limit = RTE_MIN(n, port->session.recv_count) / 4 * 3;
 	lender->section = section;
+	lender->recv_count = port->session.recv_count;
 	lender->n_loans = n;
 	lender->base = recv->base;
 	lender->len = recv->len;
@@ -189,14 +193,32 @@ lender_free(struct netvsc_port *port)
 	port->lender = NULL;
 }
 
+/* Each session divides the buffer anew, and a reset may have put it elsewhere. */
+static bool
+lender_fits(const struct netvsc_rx_lender *lender, const struct netvsc_port *port)
+{
+	return lender->section == port->session.recv_section &&
+	       lender->recv_count == port->session.recv_count &&
+	       lender->base == port->bus->recv.base && lender->len == port->bus->recv.len;
+}
+
 void
 netvsc_rx_lender_begin(struct netvsc_port *port)
 {
-	if (port->config.rx_copybreak == NETVSC_RX_COPY_ALL || port->session.recv_count < 4)
+	if (port->config.rx_copybreak == NETVSC_RX_COPY_ALL)
 		return;
-	/* Each session divides the buffer anew; there is none while something is lent. */
-	if (port->lender != NULL && port->lender->section != port->session.recv_section)
+	/* Nothing is lent by one of another session: session_replace() and netvsc_fence(). */
+	if (port->lender != NULL && !lender_fits(port->lender, port))
 		lender_free(port);
+	if (port->session.recv_count < LENDING_SECTIONS) {
+		if (!port->few_sections)
+			NETVSC_LOG(NOTICE, port,
+				"the host has %u sections in the receive buffer: too few to "
+				"receive without a copy (rx_copybreak), frames are copied",
+				port->session.recv_count);
+		port->few_sections = true;
+		return;
+	}
 	if (port->lender == NULL)
 		port->lender = lender_make(port);
 	if (port->lender != NULL && lender_transfers(port, port->lender->limit) == 0)

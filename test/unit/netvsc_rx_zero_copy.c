@@ -551,6 +551,85 @@ test_buffer_is_elsewhere(void)
 	fixture_end(&f);
 }
 
+/* A port that breaks is fenced off with frames held: they are the application's alone then. */
+static void
+test_held_over_a_fence(void)
+{
+	struct netvsc_session session;
+	uint32_t i;
+
+	REQUIRE(fixture_begin(&f, &lending));
+	session = f.port.session;
+	fixture_frames(&f, 0, 1, 0, 4, 800, 1);
+	fixture_publish(&f, 0);
+	CU_ASSERT_EQUAL_FATAL(burst(4), 4);
+	/* One is back, and the burst is in the midst of its packet. */
+	rte_pktmbuf_free(got[3]);
+	atomic_store(&f.port.state, NETVSC_STATE_BROKEN);
+	CU_ASSERT_EQUAL(netvsc_session_end(&f.port), 0);
+	CU_ASSERT_EQUAL(f.resets, 1);
+	CU_ASSERT_EQUAL(f.renews, 1);
+	/* The host has the buffer again, and nobody is in its way. */
+	memset(f.bus.recv.base, 0xee, f.bus.recv.len);
+	CU_ASSERT_EQUAL(netvsc_rx_lender_check(&f.port), 0);
+	f.port.session = session;
+	atomic_store(&f.port.state, NETVSC_STATE_RUNNING);
+	CU_ASSERT_EQUAL_FATAL(netvsc_channel_open(&f.port, 0), 0);
+	netvsc_rx_lender_begin(&f.port);
+	netvsc_channel_set(fixture_channel(&f, 0), NETVSC_CHANNEL_RUNNING);
+	for (i = 0; i < 3; i++) {
+		CU_ASSERT(fixture_mbuf_is(got[i], 800, 1 + i));
+		CU_ASSERT_FALSE(is_lent(got[i]));
+		free_elsewhere(got[i]);
+	}
+	CU_ASSERT_EQUAL(completed(0), 0);
+	fixture_frames(&f, 0, 2, 0, 1, 800, 9);
+	fixture_publish(&f, 0);
+	CU_ASSERT_EQUAL_FATAL(burst(1), 1);
+	CU_ASSERT(is_lent(got[0]));
+	CU_ASSERT(fixture_mbuf_is(got[0], 800, 9));
+	rte_pktmbuf_free(got[0]);
+	CU_ASSERT_EQUAL(completed(0), 1);
+	expect_pool_sound();
+	fixture_end(&f);
+}
+
+/* Nothing held: the bus keeps its buffer. */
+static void
+test_fence_with_nothing_held(void)
+{
+	const uint8_t *base;
+
+	REQUIRE(fixture_begin(&f, &lending));
+	base = f.bus.recv.base;
+	atomic_store(&f.port.state, NETVSC_STATE_BROKEN);
+	CU_ASSERT_EQUAL(netvsc_session_end(&f.port), 0);
+	CU_ASSERT_EQUAL(f.resets, 1);
+	CU_ASSERT_EQUAL(f.renews, 0);
+	CU_ASSERT_PTR_EQUAL(f.bus.recv.base, base);
+	fixture_end(&f);
+}
+
+/* The frames stay mapped, so that the kernel does not close the channel: that is no fence. */
+static void
+test_fence_without_memory(void)
+{
+	REQUIRE(fixture_begin(&f, &lending));
+	fixture_frames(&f, 0, 1, 0, 1, 800, 1);
+	fixture_publish(&f, 0);
+	CU_ASSERT_EQUAL_FATAL(burst(1), 1);
+	f.renew_rc = -ENOMEM;
+	atomic_store(&f.port.state, NETVSC_STATE_BROKEN);
+	CU_ASSERT_EQUAL(netvsc_session_end(&f.port), -ENOMEM);
+	CU_ASSERT_EQUAL(netvsc_session_end(&f.port), -ENODEV);
+	CU_ASSERT_EQUAL(f.resets, 0);
+	CU_ASSERT_TRUE(f.port.unfenced);
+	CU_ASSERT(fixture_mbuf_is(got[0], 800, 1));
+	rte_pktmbuf_free(got[0]);
+	f.port.unfenced = false;
+	fixture_end(&f);
+}
+
 /* The port is closed and its structures are gone: the frames are there until they are freed. */
 static void
 test_held_over_a_close(void)
@@ -606,6 +685,9 @@ static const struct unit_test tests[] = {
 	{"another number of sections", test_another_number_of_sections},
 	{"too few sections", test_too_few_sections},
 	{"the buffer is elsewhere", test_buffer_is_elsewhere},
+	{"held over a fence", test_held_over_a_fence},
+	{"fence with nothing held", test_fence_with_nothing_held},
+	{"fence without memory", test_fence_without_memory},
 	{"held over a close", test_held_over_a_close},
 	{"close with nothing held", test_close_with_nothing_held},
 };

@@ -29,6 +29,29 @@ hpbus_recv_keep(struct hpbus_device *dev)
 	return rc;
 }
 
+int
+hpbus_recv_renew(struct hpbus_device *dev)
+{
+	struct hpbus_buffer *recv = &dev->recv;
+	void *again = NULL;
+	int rc = 0, kept;
+
+	/* Of a shared mapping, size 0 asks for another one of the same pages (mremap(2)). */
+	if (!dev->backend->reset_maps)
+		again = mremap(recv->base, 0, recv->len, MREMAP_MAYMOVE);
+	if (again == MAP_FAILED) {
+		rc = -errno;
+		again = NULL;
+	}
+	kept = hpbus_recv_keep(dev);
+	rc = rc != 0 ? rc : kept;
+	if (rc == 0)
+		recv->base = again;
+	else if (again != NULL)
+		munmap(again, recv->len);
+	return rc;
+}
+
 void
 hpbus_recv_free(void *base, size_t len)
 {

@@ -118,6 +118,11 @@ int netvsc_rx_lender_check(struct netvsc_port *port);
  */
 void netvsc_rx_lender_end(struct netvsc_port *port);
 /**
+ * The same before backend->reset(), if frames are lent: the host has the receive buffer for others.
+ * @return 0, or a negative errno: there is no memory for them, and the device has no buffer
+ */
+int netvsc_rx_lender_fence(struct netvsc_port *port);
+/**
  * Give an mbuf a frame where it lies; rx_lock held.
  * @param m an mbuf of the queue's pool, with a buffer of its own
  * @return false: it must be copied

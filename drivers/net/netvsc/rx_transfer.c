@@ -34,7 +34,8 @@ void
 netvsc_rx_transfers_free(struct netvsc_channel *ch)
 {
 	rte_free(ch->transfers);
-	ch->transfers = ch->free_transfers = NULL;
+	ch->transfers = ch->free_transfers = ch->releasing = ch->cursor.transfer = NULL;
+	atomic_store(&ch->released, NULL);
 }
 
 void

@@ -250,25 +250,16 @@ netvsc_rx_lender_check(struct netvsc_port *port)
 	return -EBUSY;
 }
 
-/* The application holds frames of a port that goes: the memory stays, until they are freed. */
-static void
-lender_leave(struct netvsc_port *port, struct netvsc_rx_lender *lender)
-{
-	int rc = hpbus_recv_keep(port->bus);
-
-	if (rc != 0)
-		NETVSC_LOG(WARNING, port,
-			"no memory (%s) for the received frames that the application still holds: "
-			"the host can change them",
-			strerror(-rc));
-	lender_put(lender);
-}
-
-void
-netvsc_rx_lender_end(struct netvsc_port *port)
+/*
+ * The application holds frames of a port or session that goes: the memory stays, until they are
+ * freed. The bus lets go of it by @a keep. @return what that said
+ */
+static int
+lender_leave(struct netvsc_port *port, int (*keep)(struct hpbus_device *))
 {
 	struct netvsc_rx_lender *lender = port->lender;
 	unsigned int i;
+	int rc = 0;
 
 	port->lender = NULL;
 	if (lender != NULL) {
@@ -277,12 +268,32 @@ netvsc_rx_lender_end(struct netvsc_port *port)
 		lender->orphan = true;
 		rte_rwlock_write_unlock(&lender->lock);
 		/* Only the port's own: the memory is the bus's, as before. */
-		if (atomic_load(&lender->references) == 1)
+		if (atomic_load(&lender->references) == 1) {
 			rte_free(lender);
-		else
-			lender_leave(port, lender);
+		} else {
+			rc = keep(port->bus);
+			if (rc != 0)
+				NETVSC_LOG(WARNING, port,
+					"no memory (%s) for the received frames that the "
+					"application still holds: the host can change them",
+					strerror(-rc));
+			lender_put(lender);
+		}
 	}
 	for (i = 0; i < RTE_DIM(port->channels); i++)
 		if (port->channels[i] != NULL)
 			netvsc_rx_transfers_free(port->channels[i]);
+	return rc;
+}
+
+void
+netvsc_rx_lender_end(struct netvsc_port *port)
+{
+	lender_leave(port, hpbus_recv_keep);
+}
+
+int
+netvsc_rx_lender_fence(struct netvsc_port *port)
+{
+	return netvsc_rx_lent(port) == 0 ? 0 : lender_leave(port, hpbus_recv_renew);
 }

@@ -21,6 +21,8 @@
 #include "lib/host/port_spec.h"
 
 #define TAP_FRAME_MAX 65536u
+/* Frames looked at for each that is asked for: what is dropped takes time, too. */
+#define TAP_TRIES 4u
 /* Of the flags of a TCP header, in byte 13. */
 #define TCP_CWR 0x80u
 
@@ -28,9 +30,9 @@ struct port_tap {
 	struct host_port port;
 	struct host_port_stats stats;
 	int fd;
-	bool gone;
-	struct offload_lso cut;		  /* of the frame at large */
-	uint32_t cut_next;		  /* bytes of its next segment; 0: there is none */
+	bool gone, more;	/* more: there may be frames of which fd does not tell again */
+	struct offload_lso cut; /* of the frame at large */
+	uint32_t cut_next;	/* bytes of its next segment; 0: there is none */
 	uint8_t large[2 * TAP_FRAME_MAX]; /* what does not fit the guest's buffer ends here */
 };
 
@@ -54,15 +56,21 @@ static unsigned int
 tap_receive(struct host_port *port, struct host_frame *frames, unsigned int n)
 {
 	struct port_tap *tap = (struct port_tap *)port;
-	unsigned int done = 0;
+	unsigned int done = 0, tries = TAP_TRIES * n;
 
+	tap->more = false;
 	while (done < n && !tap->gone) {
 		struct iovec iov[2] = {
 			{frames[done].data, frames[done].room},
 			{tap->large, sizeof(tap->large)},
 		};
-		ssize_t len = readv(tap->fd, iov, 2);
+		ssize_t len;
 
+		if (tries-- == 0) {
+			tap->more = true;
+			break;
+		}
+		len = readv(tap->fd, iov, 2);
 		if (len < 0) {
 			if (errno == EBADFD)
 				tap_lost(tap);
@@ -150,10 +158,15 @@ static unsigned int
 tap_receive_vnet(struct host_port *port, struct host_frame *frames, unsigned int n)
 {
 	struct port_tap *tap = (struct port_tap *)port;
-	unsigned int done = 0;
+	unsigned int done = 0, tries = TAP_TRIES * n;
 	int len = 0;
 
+	tap->more = false;
 	while (done < n && len >= 0) {
+		if (tries-- == 0) {
+			tap->more = true;
+			break;
+		}
 		if (tap->cut_next != 0)
 			len = tap_segment(tap, &frames[done]) ? (int)frames[done].len : 0;
 		else
@@ -228,7 +241,9 @@ tap_fd(struct host_port *port)
 static uint64_t
 tap_deadline(struct host_port *port)
 {
-	return ((struct port_tap *)port)->cut_next != 0 ? 0 : UINT64_MAX;
+	const struct port_tap *tap = (struct port_tap *)port;
+
+	return tap->cut_next != 0 || tap->more ? 0 : UINT64_MAX;
 }
 
 static void

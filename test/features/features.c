@@ -42,6 +42,8 @@ print_features(const struct rte_eth_dev *eth, const struct rte_eth_dev_info *inf
 	feature("Fast mbuf free", tx & RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE);
 	feature("Free Tx mbuf on demand", ops->tx_done_cleanup != NULL);
 	feature("Queue start/stop", ops->rx_queue_start != NULL && ops->tx_queue_stop != NULL);
+	feature("Runtime Rx queue setup", info->dev_capa & RTE_ETH_DEV_CAPA_RUNTIME_RX_QUEUE_SETUP);
+	feature("Runtime Tx queue setup", info->dev_capa & RTE_ETH_DEV_CAPA_RUNTIME_TX_QUEUE_SETUP);
 	feature("Burst mode info", ops->rx_burst_mode_get != NULL);
 	feature("Power mgmt address monitor", ops->get_monitor_addr != NULL);
 	/* With one MTU only there is nothing to update. */

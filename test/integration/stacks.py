@@ -84,15 +84,26 @@ class Stacks:
         return found
 
     def iperf(self, *options, seconds=1, ipv6=False):
-        """What iperf3 says of a run from the first stack to the second."""
+        """What iperf3 says of a run from the first stack to the second.
+
+        Over UDP it says at each interval what the sender sent: AssertionError unless at least half of
+        it left the NIC at the other end.
+        """
         server = self.own(Program("iperf3", ["iperf3", "-s", "-1", "-p", PORT, "--forceflush"],
                                   prefix=self.spaces[1].prefix))
         server.expect("Server listening", 10)
         address = ADDRESSES[1][ipv6]
+        number = 0 if "-R" in options else 1
+        before = self.host.port(number)["tx_bytes"]
         text = self.spaces[0].run("iperf3", "-c", address, "-p", PORT, "-t", seconds, "-i", "0.2", "-J",
                                   "--connect-timeout", "5000", *options, timeout=seconds + 20)
         server.wait(10)
-        return json.loads(text)
+        result = json.loads(text)
+        if "-u" in options:
+            arrived, sent = self.host.port(number)["tx_bytes"] - before, sum(moved(result)[0])
+            if arrived < sent / 2:
+                raise AssertionError(f"iperf3 {options}: {sent} bytes sent, {arrived} came out of the host")
+        return result
 
     def close(self):
         for program in reversed(self.programs):

@@ -54,5 +54,7 @@ class Iperf(Case):
         pmd.start()
         self.check(made, [*self.TCP, *self.UDP])
         for number in range(2):
-            self.assertGreater(made.host.stats(number)["tx_large"], 0)
+            nic = made.host.stats(number)
+            self.assertGreater(nic["tx_large"], 0)
+            self.assertGreater(nic["rx_large"], 0)
         self.assertEqual(pmd.quit(), 0)

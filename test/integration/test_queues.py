@@ -24,7 +24,7 @@ class Queues(Case):
         pmd.cmd("port 0 rxq 1 start")
         pmd.start()
         wait_until(lambda: pmd.xstats()["rx_q1_packets"] > before, 15, "queue 1 receives again")
-        self.assertRegex(pmd.cmd("show port 0 rxq 0 desc used count"), r"\d+")
+        self.assertRegex(pmd.cmd("show port 0 rxq 0 desc used count"), r"(?i)used desc count = \d+")
         self.assertRegex(pmd.cmd("show port 0 rxq 0 desc 511 status"), "AVAILABLE|DONE")
         self.assertRegex(pmd.cmd("show port 0 txq 0 desc 0 status"), "DONE")
         self.assertIn("Scalar", pmd.cmd("show rxq info 0 0"))

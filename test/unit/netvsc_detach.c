@@ -66,7 +66,7 @@ test_a_host_that_is_silent_is_left_in_time(void)
 		CU_ASSERT_EQUAL(netvsc_set_filter(&f.port, RNDIS_FILTER_DIRECTED), 0);
 		ladder_script(i == 0 ? FILTER : HALT, SILENT);
 		ladder_ms = 1000000;
-		netvsc_control_begin(&f.port, &op, &kind);
+		CU_ASSERT_EQUAL(netvsc_control_begin(&f.port, &op, &kind), 0);
 		CU_ASSERT_EQUAL(netvsc_detach(&f.port, true), 0);
 		netvsc_control_end(&f.port, &op);
 		/* The farewell has a time of its own within the operation's. */

@@ -124,6 +124,7 @@ backend_open(struct hpbus_device *dev)
 static void
 backend_close(struct hpbus_device *dev)
 {
+	fixture_of(dev)->closes++;
 }
 
 static int

@@ -96,7 +96,7 @@ struct fixture {
 	void *priv;
 	int reset_rc, open_rc, intr_rc, renew_rc; /**< what the backend's operations return */
 	struct vfu_signaller signaller;		  /**< raises events, from fixture_sleepy() on */
-	unsigned int resets, renews;
+	unsigned int resets, renews, closes;	  /**< of the backend */
 	void *pinned_memory;
 };
 

@@ -370,7 +370,7 @@ ladder_attach(unsigned int channels, uint32_t mtu)
 	int rc;
 
 	ladder_ms = 1000000;
-	netvsc_control_begin(&f.port, &op, &kind);
+	CU_ASSERT_EQUAL(netvsc_control_begin(&f.port, &op, &kind), 0);
 	rc = netvsc_attach(&f.port, channels, mtu);
 	netvsc_control_end(&f.port, &op);
 	ladder_ms = 0;

@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "drivers/net/netvsc/attach.h"
+#include "drivers/net/netvsc/ops.h"
 #include "lib/netvsp/nvsp.h"
 #include "lib/netvsp/rndis.h"
 #include "test/unit/netvsc_ladder.h"
@@ -289,6 +290,23 @@ test_a_pool_that_is_too_small_changes_nothing(void)
 }
 
 /* Nobody waits for what the host is not asked for. */
+/* Who waits for a word in a ring reads it without asking us: it must not be unmapped. */
+static void
+test_a_ring_that_is_watched_stays_mapped(void)
+{
+	struct rte_power_monitor_cond cond;
+
+	REQUIRE(start());
+	CU_ASSERT_EQUAL(netvsc_get_monitor_addr(f.rx_queues[0], &cond), 0);
+	CU_ASSERT_EQUAL(set(9000), -EBUSY);
+	CU_ASSERT_EQUAL(f.port.session.mtu, 1500);
+	CU_ASSERT_EQUAL(netvsc_channel_live(fixture_channel(&f, 0)), true);
+	/* A stop ends it. */
+	atomic_store(&f.port.monitored, false);
+	CU_ASSERT_EQUAL(set(9000), 0);
+	finish();
+}
+
 static void
 test_an_mtu_below_what_hosts_know_is_only_noted(void)
 {
@@ -426,6 +444,7 @@ main(void)
 			test_a_port_that_cannot_come_up_again_asks_for_a_reset},
 		{"a pool that is too small changes nothing",
 			test_a_pool_that_is_too_small_changes_nothing},
+		{"a ring that is watched stays mapped", test_a_ring_that_is_watched_stays_mapped},
 		{"an MTU below what hosts know is only noted",
 			test_an_mtu_below_what_hosts_know_is_only_noted},
 		{"polls while the MTU changes find nothing",

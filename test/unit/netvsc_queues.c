@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "drivers/net/netvsc/sizes.h"
 #include "test/unit/netvsc_tx.h"
 
 #define f tx_fixture
@@ -440,20 +441,38 @@ static void
 test_burst_modes_name_what_is_used(void)
 {
 	struct rte_eth_burst_mode mode;
+	struct rte_eth_rxq_info info;
+	struct netvsc_sizes sizes;
 
 	REQUIRE(begin((struct fixture_conf){0}));
+	netvsc_rxq_info_get(&f.eth, 0, &info);
+	CU_ASSERT_EQUAL(info.scattered_rx, 0);
 	CU_ASSERT_EQUAL(netvsc_rx_burst_mode(&f.eth, 0, &mode), 0);
 	CU_ASSERT_STRING_EQUAL(mode.info, "Scalar, copy");
 	CU_ASSERT_EQUAL(netvsc_tx_burst_mode(&f.eth, 0, &mode), 0);
 	CU_ASSERT_STRING_EQUAL(mode.info, "Scalar, copy, large frames by reference");
-	f.data.scattered_rx = 1;
-	CU_ASSERT_EQUAL(netvsc_rx_burst_mode(&f.eth, 0, &mode), 0);
-	CU_ASSERT_PTR_NOT_NULL(strstr(mode.info, "scattered"));
 	end();
 	/* Where the host cannot read guest memory, nothing goes by reference. */
 	REQUIRE(begin((struct fixture_conf){.copy_only = true}));
 	CU_ASSERT_EQUAL(netvsc_tx_burst_mode(&f.eth, 0, &mode), 0);
 	CU_ASSERT_STRING_EQUAL(mode.info, "Scalar, copy");
+	end();
+	/* All at once. */
+	REQUIRE(begin((struct fixture_conf){
+		.rx_offloads = RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_LRO,
+		.tx_offloads = RTE_ETH_TX_OFFLOAD_IPV4_CKSUM,
+		.rx_copybreak = 256,
+	}));
+	f.port.sizes = &sizes;
+	CU_ASSERT_EQUAL(netvsc_rx_burst_mode(&f.eth, 0, &mode), 0);
+	CU_ASSERT_STRING_EQUAL(
+		mode.info, "Scalar, offloads, scattered, coalescing, copy, zero copy, sizes");
+	CU_ASSERT_EQUAL(netvsc_tx_burst_mode(&f.eth, 0, &mode), 0);
+	CU_ASSERT_STRING_EQUAL(
+		mode.info, "Scalar, offloads, copy, large frames by reference, sizes");
+	netvsc_rxq_info_get(&f.eth, 0, &info);
+	CU_ASSERT_EQUAL(info.scattered_rx, 1);
+	f.port.sizes = NULL;
 	end();
 }
 

@@ -68,9 +68,10 @@ netvsc_set(struct netvsc_port *p, uint32_t oid, const void *in, uint32_t in_len)
 	return 0;
 }
 
-void
+int
 netvsc_control_begin(struct netvsc_port *p, struct hpbus_op *op, const struct hpbus_op_kind *kind)
 {
+	return 0;
 }
 
 void

@@ -20,7 +20,7 @@ first(void)
 
 	f.port.limits.mtu = 0;
 	ladder_ms = 1000000;
-	netvsc_control_begin(&f.port, &op, &kind);
+	CU_ASSERT_EQUAL(netvsc_control_begin(&f.port, &op, &kind), 0);
 	rc = netvsc_session_first(&f.port);
 	netvsc_control_end(&f.port, &op);
 	ladder_ms = 0;

@@ -28,6 +28,7 @@ start(void)
 	f.port.limits.max_queues = CHANNELS;
 	CU_ASSERT_EQUAL(netvsc_session_want(&f.port, CHANNELS, 1500), 0);
 	netvsc_rss_default(&f.port);
+	netvsc_queues_begin(&f.port);
 	CU_ASSERT_EQUAL(netvsc_port_up(&f.port), 0);
 	for (i = 0; i < CHANNELS; i++) {
 		f.data.rx_queue_state[i] = f.data.tx_queue_state[i] = RTE_ETH_QUEUE_STATE_STARTED;

@@ -30,6 +30,7 @@ TAILQ_HEAD(hpbus_device_list, hpbus_device);
 static struct hpbus_device_list devices = TAILQ_HEAD_INITIALIZER(devices);
 /* Unplugged, with nothing left but the structure: EAL may still write to it (§3). */
 static struct hpbus_device_list unplugged = TAILQ_HEAD_INITIALIZER(unplugged);
+static struct hpbus_device_list kept = TAILQ_HEAD_INITIALIZER(kept); /* for good */
 static pthread_mutex_t devices_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct hpbus_driver *the_driver;
 static bool scanned;
@@ -120,6 +121,10 @@ hpbus_device_unlist(struct hpbus_device *dev)
 	hpbus_devices_lock();
 	TAILQ_REMOVE(&devices, dev, next);
 	hpbus_devices_unlock();
+	if (dev->kept) {
+		TAILQ_INSERT_TAIL(&kept, dev, next);
+		return;
+	}
 	if (dev->backend != NULL && dev->backend->release != NULL)
 		dev->backend->release(dev);
 	TAILQ_INSERT_TAIL(&unplugged, dev, next);
@@ -423,7 +428,12 @@ hpbus_unplug(struct rte_device *device)
 	int rc;
 
 	if (device->driver != NULL) {
-		rc = the_driver->remove(dev);
+		rc = dev->kept ? -EBUSY : the_driver->remove(dev);
+		if (dev->kept)
+			HPBUS_LOG(ERR,
+				"%s: a thread may be inside of it: it stays until the "
+				"process ends",
+				dev->name);
 		if (rc != 0)
 			return rc;
 		device->driver = NULL;
@@ -468,7 +478,11 @@ static int
 hpbus_dma_unmap(struct rte_device *device, void *addr, uint64_t iova, size_t len)
 {
 	struct hpbus_device *dev = hpbus_device_of(device);
+	const struct rte_memseg_list *list = rte_mem_virt2memseg_list(addr);
 
+	/* EAL's own was not shared by a call, and the driver lives in it. */
+	if (list != NULL && !list->external)
+		return 0;
 	if (dev->backend->dma_unmap != NULL)
 		dev->backend->dma_unmap(dev, (uintptr_t)addr, len);
 	return 0;

@@ -149,6 +149,11 @@ struct hpbus_device {
 	 */
 	atomic_bool gone;
 	atomic_bool told; /**< the driver knows */
+	/**
+	 * Set by the driver instead of backend->close(): a thread may still be inside. All of the
+	 * device stays, also after a cleanup, until the process ends.
+	 */
+	bool kept;
 
 	/* From hpbus_intr_open() to hpbus_intr_close(). */
 	struct hpbus_intr intr;

@@ -275,12 +275,13 @@ netvsc_fence(struct netvsc_port *port)
 	if (!atomic_load(&port->bus->gone)) {
 		rc = netvsc_rx_lender_fence(port);
 		/* What is left mapped may keep the channel open: no reset is a fence any more. */
-		if (rc != 0)
-			atomic_store(&port->bus->gone, true);
-		else
+		if (rc == 0)
 			rc = port->bus->backend->reset(port->bus);
-	} else if (port->unfenced)
+		else if (rc != -EBUSY)
+			atomic_store(&port->bus->gone, true);
+	} else if (port->unfenced) {
 		rc = -ENODEV; /* cut off, and nobody knows whether it has let go */
+	}
 	port->unfenced = rc != 0;
 	if (rc != 0)
 		NETVSC_LOG(ERR, port,
@@ -311,6 +312,7 @@ detach_politely(struct netvsc_port *port)
 int
 netvsc_detach(struct netvsc_port *port, bool reset)
 {
+	bool closed = true;
 	unsigned int i;
 	int rc = 0;
 
@@ -318,7 +320,10 @@ netvsc_detach(struct netvsc_port *port, bool reset)
 		return 0;
 	detach_politely(port);
 	for (i = HPBUS_MAX_CHANNELS; i > 0; i--)
-		netvsc_channel_close(port->channels[i - 1]);
+		closed &= netvsc_channel_close(port->channels[i - 1]);
+	/* Somebody is inside: what he may touch is neither taken from him nor given to others. */
+	if (!closed)
+		return -EBUSY;
 	/*
 	 * The fence: behind it the host touches no memory of ours (spec/nvsp.md §10). A host that
 	 * does not answer even this one is cut off, and the port is gone.

@@ -34,7 +34,10 @@ netvsc_session_mtu(uint32_t mtu)
 }
 /** Have another session, with one channel. */
 int netvsc_session_renew(struct netvsc_port *port);
-/** Have none. @return 0, or why the host was not fenced off: nothing in flight may be touched */
+/**
+ * Have none. @return 0; -EBUSY: a channel is stuck, and the session stays; or why the host was not
+ * fenced off: nothing in flight may be touched
+ */
 int netvsc_session_end(struct netvsc_port *port);
 
 /* ---- attach.c ---- */
@@ -54,7 +57,8 @@ int netvsc_attach_subchannels(struct netvsc_port *port, unsigned int channels);
 /**
  * Take it down (spec/nvsp.md §10) and close all channels; idempotent, bounded.
  * @param reset fence off what is in flight and stay open; false: backend->close() follows and does
- * @return 0, or why the fence failed: port->unfenced is set
+ * @return 0; -EBUSY: a channel is stuck, and the session stays; or why the fence failed:
+ *         port->unfenced is set
  */
 int netvsc_detach(struct netvsc_port *port, bool reset);
 /** Make the host let go of all memory; the channels are closed. Sets port->unfenced. */

@@ -47,37 +47,61 @@ netvsc_channel_open(struct netvsc_port *port, unsigned int index)
 	return 0;
 }
 
+/*
+ * Somebody is inside and does not come out: he has looked at the state already. It is made less for
+ * those who come when he did, but not so little that anything goes.
+ */
 static void
+channel_change_around(
+	struct netvsc_channel *ch, enum netvsc_channel_state state, bool rx_on, bool tx_on)
+{
+	ch->rx_on &= rx_on;
+	ch->tx_on &= tx_on;
+	if (state != NETVSC_CHANNEL_RUNNING && ch->state == NETVSC_CHANNEL_RUNNING)
+		ch->state = NETVSC_CHANNEL_OPEN;
+}
+
+static bool
 channel_change(struct netvsc_channel *ch, enum netvsc_channel_state state, bool rx_on, bool tx_on)
 {
-	rte_spinlock_lock(&ch->rx_lock);
-	rte_spinlock_lock(&ch->tx_lock);
+	if (!netvsc_channel_lock(ch, &ch->rx_lock)) {
+		channel_change_around(ch, state, rx_on, tx_on);
+		return false;
+	}
+	if (!netvsc_channel_lock(ch, &ch->tx_lock)) {
+		channel_change_around(ch, state, rx_on, tx_on);
+		rte_spinlock_unlock(&ch->rx_lock);
+		return false;
+	}
 	ch->state = state;
 	ch->rx_on = rx_on;
 	ch->tx_on = tx_on;
 	rte_spinlock_unlock(&ch->tx_lock);
 	rte_spinlock_unlock(&ch->rx_lock);
+	return true;
 }
 
-void
+bool
 netvsc_channel_set(struct netvsc_channel *ch, enum netvsc_channel_state state)
 {
 	bool on = state == NETVSC_CHANNEL_RUNNING;
 
-	channel_change(ch, state, on, on);
+	return channel_change(ch, state, on, on);
 }
 
-void
+bool
 netvsc_channel_run(struct netvsc_channel *ch, bool rx_on, bool tx_on)
 {
-	channel_change(ch, NETVSC_CHANNEL_RUNNING, rx_on, tx_on);
+	return channel_change(ch, NETVSC_CHANNEL_RUNNING, rx_on, tx_on);
 }
 
-void
+bool
 netvsc_channel_close(struct netvsc_channel *ch)
 {
 	if (ch == NULL || ch->state == NETVSC_CHANNEL_CLOSED)
-		return;
-	netvsc_channel_set(ch, NETVSC_CHANNEL_CLOSED);
+		return true;
+	if (!netvsc_channel_set(ch, NETVSC_CHANNEL_CLOSED))
+		return false;
 	ch->port->bus->backend->channel_close(ch->port->bus, &ch->bus);
+	return true;
 }

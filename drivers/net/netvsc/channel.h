@@ -103,7 +103,9 @@ struct netvsc_channel {
 	struct netvsc_channel_stats stats, base;     /**< base: as of the last reset */
 	struct netvsc_rx_done done[NETVSC_DONE_MAX]; /**< ring of completions to send */
 
-	/* The control side's: see netvsc_channel_is_polled(). */
+	/* The control side's. */
+	bool stuck; /**< a lock could not be had in time: netvsc_channel_lock() */
+	/** See netvsc_channel_is_polled(). */
 	uint64_t seen_polls;
 	int64_t seen_at; /**< CLOCK_MONOTONIC, milliseconds */
 
@@ -117,15 +119,29 @@ int netvsc_channel_open(struct netvsc_port *port, unsigned int index);
 /**
  * Unmap the rings, when nobody is inside any more. The host must not touch the channel any more
  * (reset), or be told right after.
+ * @return false: the channel is stuck, and all stays
  */
-void netvsc_channel_close(struct netvsc_channel *ch);
+bool netvsc_channel_close(struct netvsc_channel *ch);
 /**
- * Of an open channel; RUNNING with both of its queues. When it returns, no burst is inside that may
- * not be. Control side.
+ * Of an open channel; RUNNING with both of its queues. Control side.
+ * @return true: no burst is inside that may not be; false: the channel is stuck, somebody is, and
+ *         none that comes later goes on
  */
-void netvsc_channel_set(struct netvsc_channel *ch, enum netvsc_channel_state state);
+bool netvsc_channel_set(struct netvsc_channel *ch, enum netvsc_channel_state state);
 /** Make it RUNNING, with bursts of these queues only; otherwise the same. */
-void netvsc_channel_run(struct netvsc_channel *ch, bool rx_on, bool tx_on);
+bool netvsc_channel_run(struct netvsc_channel *ch, bool rx_on, bool tx_on);
+
+/* ---- channel_lock.c: control side ---- */
+
+/** Wait for a lock, but not for longer than the operation may take. @return whether it was taken */
+bool netvsc_lock_in_time(rte_spinlock_t *lock);
+/**
+ * The same for a lock of @p ch. If it cannot be had, the channel is stuck and the port broken,
+ * which is told; from then on the answer is false at once.
+ */
+bool netvsc_channel_lock(struct netvsc_channel *ch, rte_spinlock_t *lock);
+/** Is no channel stuck (any more)? */
+bool netvsc_channels_free(struct netvsc_port *port);
 
 /** May a lcore of a burst touch this channel's rings? Ask under the lock of the direction. */
 static inline bool

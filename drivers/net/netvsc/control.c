@@ -21,6 +21,8 @@
 #define PROGRESS_MS 5000
 /* How long the completion of a request may come after an answer that made no sense. */
 #define GRACE_MS 100
+/* An operation of somebody else's lasts this long at most. */
+#define LONGEST_MS 31000
 
 const struct hpbus_op_kind netvsc_op_probe = {"probe", 120000, 1000, false};
 /* Configure and start: all of bring-up when the number of channels changes, else a few requests. */
@@ -35,20 +37,47 @@ const struct hpbus_op_kind netvsc_op_farewell = {"the farewell", 1000, 0, true};
 
 /* ---- operations ---- */
 
-void
+/*
+ * The operation before may never end: its thread was killed, or is this one, interrupted by a
+ * handler that closes the port.
+ */
+static int
+control_lock(struct netvsc_port *port, const struct hpbus_op_kind *kind)
+{
+	int64_t until = hpbus_now_ms() + (kind->down ? kind->budget : LONGEST_MS);
+
+	if (hpbus_op_current() != NULL)
+		until = RTE_MIN(until, hpbus_op_until());
+	while (pthread_mutex_trylock(&port->control_lock) != 0) {
+		if (hpbus_now_ms() >= until) {
+			NETVSC_LOG(ERR, port, "%s: the operation before does not end", kind->name);
+			return -EBUSY;
+		}
+		rte_delay_us_sleep(500);
+	}
+	return 0;
+}
+
+int
 netvsc_control_begin_at(struct netvsc_port *port, struct hpbus_op *op,
 	const struct hpbus_op_kind *kind, int64_t since)
 {
-	pthread_mutex_lock(&port->control_lock);
-	hpbus_op_begin_at(op, kind, since);
+	int rc = control_lock(port, kind);
+
+	if (rc == 0)
+		hpbus_op_begin_at(op, kind, since);
+	return rc;
 }
 
-void
+int
 netvsc_control_begin(
 	struct netvsc_port *port, struct hpbus_op *op, const struct hpbus_op_kind *kind)
 {
-	pthread_mutex_lock(&port->control_lock);
-	hpbus_op_begin(op, kind); /* waiting for somebody else's operation is not part of it */
+	int rc = control_lock(port, kind);
+
+	if (rc == 0)
+		hpbus_op_begin(op, kind); /* the wait for somebody else's is not part of it */
+	return rc;
 }
 
 void
@@ -160,7 +189,8 @@ control_write(struct netvsc_port *port, const void *pkt, uint32_t len, const cha
 	int rc;
 
 	for (;;) {
-		rte_spinlock_lock(&ch->tx_lock);
+		if (!netvsc_channel_lock(ch, &ch->tx_lock))
+			return -ENOTCONN;
 		rc = netvsc_channel_is_open(ch) ? vmbus_ring_write(&ch->out, pkt, len, 0)
 						: -ENOTCONN;
 		signal = rc == 0 && vmbus_ring_writer_publish(&ch->out);
@@ -203,7 +233,9 @@ control_await(struct netvsc_port *port, uint64_t trans_id, uint32_t rndis_id)
 	struct netvsc_channel *ch = port->channels[0];
 	struct netvsc_request *rq = &port->request;
 
-	rte_spinlock_lock(&ch->rx_lock);
+	/* Stuck: nothing is sent, so that nothing is compared. */
+	if (!netvsc_channel_lock(ch, &ch->rx_lock))
+		return;
 	rq->answer_len = 0;
 	atomic_store(&rq->answered, 0);
 	atomic_store(&rq->rndis_answered, NETVSC_ANSWER_NONE);

@@ -55,11 +55,12 @@ struct netvsc_request {
 /**
  * A control operation begins: no other one runs until it ends, and it has the time of its kind. Not
  * within another one, nor on the housekeeping alarm, which must not wait.
+ * @return 0; -EBUSY, with a message: there is another one, which does not end
  */
-void netvsc_control_begin(
+__rte_warn_unused_result int netvsc_control_begin(
 	struct netvsc_port *port, struct hpbus_op *op, const struct hpbus_op_kind *kind);
 /** The same for one that began at @p since (CLOCK_MONOTONIC, milliseconds). */
-void netvsc_control_begin_at(struct netvsc_port *port, struct hpbus_op *op,
+__rte_warn_unused_result int netvsc_control_begin_at(struct netvsc_port *port, struct hpbus_op *op,
 	const struct hpbus_op_kind *kind, int64_t since);
 void netvsc_control_end(struct netvsc_port *port, struct hpbus_op *op);
 

@@ -44,7 +44,8 @@ netvsc_configure(struct rte_eth_dev *eth)
 	rc = netvsc_check_conf(port, &data->dev_conf);
 	if (rc != 0)
 		return rc;
-	netvsc_control_begin(port, &op, &netvsc_op_bring_up);
+	if (netvsc_control_begin(port, &op, &netvsc_op_bring_up) != 0)
+		return -EBUSY;
 	rc = netvsc_session_want(port, RTE_MAX(channels, 1u), data->mtu);
 	if (rc == 0)
 		netvsc_rss_default(port);
@@ -94,8 +95,10 @@ netvsc_port_up(struct netvsc_port *port)
 
 	netvsc_queues_link(port);
 	netvsc_rx_lender_begin(port);
+	/* A stopped queue of a port that is started may have failed to be set up anew. */
 	for (q = 0; q < data->nb_rx_queues; q++)
-		netvsc_rxq_apply(data->rx_queues[q]);
+		if (data->rx_queues[q] != NULL)
+			netvsc_rxq_apply(data->rx_queues[q]);
 	rc = netvsc_offload_apply(port);
 	if (rc == 0)
 		rc = netvsc_rss_apply(port);
@@ -123,7 +126,8 @@ netvsc_start(struct rte_eth_dev *eth)
 	struct hpbus_op op;
 	int rc;
 
-	netvsc_control_begin(port, &op, &netvsc_op_bring_up);
+	if (netvsc_control_begin(port, &op, &netvsc_op_bring_up) != 0)
+		return -EBUSY;
 	atomic_fetch_and(&port->state, ~NETVSC_STATE_LINK_DOWN);
 	rc = netvsc_check_queues(port);
 	if (rc == 0)
@@ -157,14 +161,15 @@ port_busy(struct netvsc_port *port)
 	for (i = 0; i < port->session.n_channels; i++) {
 		struct netvsc_channel *ch = port->channels[i];
 
-		rte_spinlock_lock(&ch->rx_lock);
+		if (!netvsc_channel_lock(ch, &ch->rx_lock))
+			continue;
 		if (netvsc_channel_is_open(ch))
 			netvsc_rx_drain(ch);
 		busy |= ch->done_head != ch->done_tail;
 		rte_spinlock_unlock(&ch->rx_lock);
 	}
 	for (i = 0; i < data->nb_tx_queues; i++)
-		if (data->tx_queues[i] != NULL) {
+		if (data->tx_queues[i] != NULL && !port->channels[i]->stuck) {
 			netvsc_tx_reap(data->tx_queues[i]);
 			busy |= netvsc_tx_inflight(data->tx_queues[i]) != 0;
 		}
@@ -195,7 +200,8 @@ void
 netvsc_port_down(struct netvsc_port *port)
 {
 	if (port->session.attached && netvsc_set_filter(port, 0) != 0 &&
-		!atomic_load(&port->bus->gone))
+		!atomic_load(&port->bus->gone) &&
+		!(atomic_load(&port->state) & NETVSC_STATE_BROKEN))
 		NETVSC_LOG(WARNING, port, "the host did not take filter 0");
 	port_drain(port);
 	netvsc_queues_unlink(port);
@@ -214,9 +220,11 @@ port_stop(struct netvsc_port *port)
 	/* From here the queues are quiet: no burst is inside, and none that comes goes on. */
 	port_quiet(port);
 	netvsc_intr_stop(port);
+	atomic_store(&port->monitored, false);
 	netvsc_port_down(port);
 	for (q = 0; q < data->nb_rx_queues; q++)
-		netvsc_rx_give_back(data->rx_queues[q]);
+		if (!port->channels[q]->stuck)
+			netvsc_rx_give_back(data->rx_queues[q]);
 	netvsc_queues_end(port);
 	netvsc_link_update(eth, 0);
 }
@@ -247,7 +255,8 @@ netvsc_stop(struct rte_eth_dev *eth)
 
 	last_stop.port = port;
 	last_stop.began = hpbus_now_ms();
-	netvsc_control_begin(port, &op, &netvsc_op_stop);
+	if (netvsc_control_begin(port, &op, &netvsc_op_stop) != 0)
+		return -EBUSY;
 	port_stop(port);
 	netvsc_control_end(port, &op);
 	last_stop.ended = hpbus_now_ms();
@@ -275,11 +284,43 @@ netvsc_reset(struct rte_eth_dev *eth)
 	int rc;
 
 	/* rte_eth_dev_reset() stops a started port first: that is part of the time it may take. */
-	netvsc_control_begin_at(
+	rc = netvsc_control_begin_at(
 		port, &op, &netvsc_op_reset, reset_has_stopped(port, now) ? last_stop.began : now);
+	if (rc != 0)
+		return rc;
 	rc = netvsc_session_renew(port);
 	netvsc_control_end(port, &op);
 	return rc;
+}
+
+/*
+ * Somebody may be inside who does not come out: nothing that he may touch goes before the process
+ * does, nor does what the host has of it. Who comes later finds the port broken.
+ */
+static int
+close_around(struct netvsc_port *port)
+{
+	atomic_fetch_or(&port->state, NETVSC_STATE_BROKEN);
+	hpbus_device_set_driver_data(port->bus, NULL, NULL);
+	port->bus->kept = true;
+	port->eth->data->dev_private = NULL; /* which ethdev would free */
+	NETVSC_LOG(NOTICE, port,
+		"closed while a thread may be inside: its memory stays until the process ends");
+	return -EBUSY;
+}
+
+/* @return whether nobody is inside: all may go */
+static bool
+close_session(struct netvsc_port *port)
+{
+	if (!netvsc_channels_free(port) || netvsc_detach(port, false) == -EBUSY)
+		return false;
+	/* Who reads counts reads the port's memory. */
+	if (!netvsc_lock_in_time(&port->counts.lock))
+		return false;
+	rte_spinlock_unlock(&port->counts.lock);
+	hpbus_device_set_driver_data(port->bus, NULL, NULL);
+	return netvsc_rx_lender_end(port);
 }
 
 static int
@@ -289,6 +330,7 @@ netvsc_close(struct rte_eth_dev *eth)
 	struct rte_eth_dev_data *data = eth->data;
 	struct hpbus_op op, rest;
 	uint16_t q;
+	int rc;
 
 	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
 		return 0;
@@ -299,10 +341,15 @@ netvsc_close(struct rte_eth_dev *eth)
 	}
 	/* Without the lock: callbacks of a tick that is running may want it. */
 	netvsc_events_stop(port);
-	netvsc_control_begin(port, &rest, &netvsc_op_close);
-	netvsc_detach(port, false);
-	hpbus_device_set_driver_data(port->bus, NULL, NULL);
-	netvsc_rx_lender_end(port);
+	rc = netvsc_control_begin(port, &rest, &netvsc_op_close);
+	if (rc == 0 && !close_session(port)) {
+		rc = -EBUSY;
+		netvsc_control_end(port, &rest);
+	}
+	if (rc != 0) {
+		hpbus_op_end(&op);
+		return close_around(port);
+	}
 	/*
 	 * The fence for what is still in flight; then its memory may go. That of a host that was
 	 * cut off may, too: its connection is closed and there is no better fence.

@@ -90,7 +90,8 @@ netvsc_intr_stop(struct netvsc_port *port)
 	for (q = 0; q < n; q++) {
 		struct netvsc_channel *ch = port->channels[q];
 
-		rte_spinlock_lock(&ch->rx_lock);
+		if (!netvsc_channel_lock(ch, &ch->rx_lock))
+			continue;
 		if (netvsc_channel_is_open(ch))
 			hpbus_channel_disarm(&ch->bus);
 		rte_spinlock_unlock(&ch->rx_lock);
@@ -211,6 +212,8 @@ netvsc_get_monitor_addr(void *queue, struct rte_power_monitor_cond *cond)
 	if (!netvsc_channel_live(ch)) {
 		rc = -EIO;
 	} else {
+		/* Read without a lock of ours: the ring stays mapped until the port stops. */
+		atomic_store_explicit(&ch->port->monitored, true, memory_order_relaxed);
 		cond->addr = &ch->bus.rx.ctl->write_index;
 		cond->size = sizeof(ch->bus.rx.ctl->write_index);
 		cond->fn = monitor_compare;

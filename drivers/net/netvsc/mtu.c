@@ -40,6 +40,17 @@ mtu_have_or_keep(struct netvsc_port *port, uint32_t mtu, bool *lost)
 	return rc;
 }
 
+/* What a host does not complete must not take the time that the other session needs. */
+static void
+mtu_down(struct netvsc_port *port)
+{
+	struct hpbus_op down;
+
+	hpbus_op_begin(&down, &netvsc_op_stop);
+	netvsc_port_down(port);
+	hpbus_op_end(&down);
+}
+
 /* The queues stay as they are, and what they belong to changes. */
 static int
 mtu_change_started(struct netvsc_port *port, uint32_t mtu)
@@ -51,15 +62,17 @@ mtu_change_started(struct netvsc_port *port, uint32_t mtu)
 	atomic_fetch_and(&port->state, ~NETVSC_STATE_RUNNING);
 	for (i = 0; i < port->session.n_channels; i++)
 		netvsc_channel_set(port->channels[i], NETVSC_CHANNEL_OPEN);
-	netvsc_port_down(port);
+	mtu_down(port);
 	rc = mtu_have_or_keep(port, mtu, &lost);
-	if (!lost)
+	if (!lost) {
+		/* Whatever the other session met with; before queues meet with anything new. */
+		if (!(atomic_load(&port->state) & NETVSC_STATE_BROKEN))
+			atomic_fetch_and(&port->events, ~NETVSC_EVENT_RESET);
 		netvsc_queues_run(port);
+	}
 	netvsc_intr_wake(port); /* who armed the ring that was */
 	if (lost)
 		netvsc_port_broken(port, "the port did not come up again with another MTU");
-	else /* whatever the other session met with */
-		atomic_fetch_and(&port->events, ~NETVSC_EVENT_RESET);
 	/* What the link is by now was asked for, and may be news. */
 	atomic_fetch_or(&port->events, NETVSC_EVENT_LINK);
 	return rc;
@@ -102,7 +115,15 @@ netvsc_mtu_set(struct rte_eth_dev *eth, uint16_t mtu)
 	/* Frames of fewer bytes than the host was asked for pass anyway: nobody waits (N13). */
 	if (rc != 0 || netvsc_session_mtu(mtu) == netvsc_session_mtu(eth->data->mtu))
 		return rc;
-	netvsc_control_begin(port, &op, &netvsc_op_bring_up);
+	if (eth->data->dev_started && atomic_load(&port->monitored)) {
+		NETVSC_LOG(ERR, port,
+			"MTU %u: lcores wait for words in the rings (rte_eth_get_monitor_addr), which "
+			"another MTU unmaps; stop the port first",
+			mtu);
+		return -EBUSY;
+	}
+	if (netvsc_control_begin(port, &op, &netvsc_op_bring_up) != 0)
+		return -EBUSY;
 	rc = mtu_change(port, mtu);
 	netvsc_control_end(port, &op);
 	return rc;

@@ -40,7 +40,6 @@ void netvsc_port_free(struct netvsc_port *port);
 /* ---- info.c: ethdev operations that look ---- */
 
 int netvsc_infos_get(struct rte_eth_dev *eth, struct rte_eth_dev_info *info);
-int netvsc_burst_mode(struct rte_eth_dev *eth, uint16_t queue, struct rte_eth_burst_mode *mode);
 int netvsc_fw_version(struct rte_eth_dev *eth, char *text, size_t size);
 
 /* ---- settings.c ---- */

@@ -10,7 +10,8 @@
  * - struct netvsc_channel (channel.h) owns both directions of one channel. Everything inbound is
  *   under its rx_lock, the outbound ring under its tx_lock; each is taken at most once per burst.
  *   Order: rx_lock before tx_lock; a holder of tx_lock never takes an rx_lock. Its state, changed
- *   with both held, says whether bursts may be inside.
+ *   with both held, says whether bursts may be inside. No operation waits for a lock for longer
+ * than it may take: its holder may be dead, or interrupted by who waits (channel_lock.c).
  * - struct netvsc_rxq (rx.h) and netvsc_txq (tx.h) belong to the lcore that polls them; they refer
  *   to a channel. What a receiving lcore learns about sends (completions) travels to the sending
  *   lcore through netvsc_txq.completed, a single-producer (rx_lock) single-consumer ring.
@@ -142,6 +143,7 @@ struct netvsc_port {
 	_Atomic uint32_t state;
 	_Atomic uint32_t events;
 	atomic_bool alarm_stop;
+	atomic_bool monitored; /**< since its start: somebody reads a ring without us */
 	_Atomic uint32_t n_intr;      /**< receive queues that can be armed (intr.c) */
 	pthread_mutex_t control_lock; /**< netvsc_control_begin() */
 	struct netvsc_counts counts;

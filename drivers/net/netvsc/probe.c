@@ -186,16 +186,15 @@ netvsc_remove(struct hpbus_device *bus)
 {
 	const struct netvsc_port *port = bus->driver_data;
 	struct rte_eth_dev *eth;
-	int rc;
 
 	/* Closed already by the application. */
 	if (port == NULL)
 		return 0;
 	eth = port->eth;
 	if (eth->data->dev_started) {
-		rc = rte_eth_dev_stop(eth->data->port_id);
-		if (rc != 0)
-			return rc;
+		/* Close goes around what cannot be stopped. */
+		if (rte_eth_dev_stop(eth->data->port_id) != 0)
+			eth->data->dev_started = 0;
 	}
 	return rte_eth_dev_close(eth->data->port_id);
 }
@@ -214,4 +213,5 @@ RTE_INIT(netvsc_driver_init)
 /* What dpdk-pmdinfo reads from the plugin (spec/dpdk-driver-api.md §12). */
 static const char netvsc_pmd_info[] __attribute__((used)) =
 	"PMD_INFO_STRING= {\"name\": \"net_netvsc\", \"params\": \"vfio-user=<path> "
-	"tx_copybreak=<int> latency=<int> size_stats=<int> name=<string>\", \"kmod\": \"* uio_hv_generic\", \"pci_ids\": []}";
+	"tx_copybreak=<int> rx_copybreak=<int> rx_extmbuf_enable=<0|1> latency=<int> copy_only=<0|1> "
+	"size_stats=<0|1> numa_aware=<0|1> name=<string>\", \"kmod\": \"* uio_hv_generic\", \"pci_ids\": []}";

@@ -14,6 +14,7 @@
 
 #include "drivers/net/netvsc/channel.h"
 #include "drivers/net/netvsc/control.h"
+#include "drivers/net/netvsc/offload.h"
 #include "drivers/net/netvsc/ops.h"
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/rx.h"
@@ -32,19 +33,20 @@ tx_started(const struct rte_eth_dev_data *data, unsigned int q)
 }
 
 /* Bursts of the queues that are started may be inside of channel @p i, and of no others. */
-static void
+static bool
 queue_run(struct netvsc_port *port, unsigned int i)
 {
 	const struct rte_eth_dev_data *data = port->eth->data;
 
-	netvsc_channel_run(port->channels[i], rx_started(data, i), tx_started(data, i));
+	return netvsc_channel_run(port->channels[i], rx_started(data, i), tx_started(data, i));
 }
 
 /* Whose sends complete on a channel: with its lock, for who is inside goes on with the queue. */
 static void
 queue_link_sends(struct netvsc_channel *ch, struct netvsc_txq *txq)
 {
-	rte_spinlock_lock(&ch->rx_lock);
+	if (!netvsc_channel_lock(ch, &ch->rx_lock))
+		return;
 	atomic_store(&ch->txq, txq);
 	rte_spinlock_unlock(&ch->rx_lock);
 }
@@ -113,15 +115,12 @@ netvsc_queues_run(struct netvsc_port *port)
 void
 netvsc_queues_unlink(struct netvsc_port *port)
 {
-	const struct rte_eth_dev_data *data = port->eth->data;
-	uint16_t q;
+	unsigned int i;
 
-	for (q = 0; q < data->nb_tx_queues; q++) {
-		struct netvsc_txq *txq = data->tx_queues[q];
-
-		if (txq != NULL)
-			queue_link_sends(txq->ch, NULL);
-	}
+	/* By channel: the queue whose sends it completes may be one that was released since. */
+	for (i = 0; i < RTE_DIM(port->channels); i++)
+		if (port->channels[i] != NULL)
+			queue_link_sends(port->channels[i], NULL);
 }
 
 /* ---- alone: ethdev has looked that the port is started and the queue is not yet what it will be
@@ -141,6 +140,41 @@ rx_spread(struct netvsc_port *port, uint16_t queue, const char *what)
 	return rc;
 }
 
+/* Can a queue of a started port start? The port may have lost its session to another MTU. */
+static int
+queue_ready(struct netvsc_port *port, uint16_t queue, const char *direction)
+{
+	if (!netvsc_channel_is_open(port->channels[queue])) {
+		NETVSC_LOG(ERR, port,
+			"%s queue %u cannot start: the port has no session with the host; reset it "
+			"(rte_eth_dev_reset)",
+			direction, queue);
+		return -ENOTCONN;
+	}
+	/* Set up while the port runs, it may have offloads that nothing else has. */
+	return netvsc_offload_apply(port);
+}
+
+/* Within an operation. */
+static int
+rx_start(struct netvsc_port *port, uint16_t queue)
+{
+	struct rte_eth_dev_data *data = port->eth->data;
+	int rc = queue_ready(port, queue, "receive");
+
+	if (rc != 0)
+		return rc;
+	data->rx_queue_state[queue] = RTE_ETH_QUEUE_STATE_STARTED;
+	/* First, for frames may come as soon as the host knows. */
+	queue_run(port, queue);
+	rc = rx_spread(port, queue, "could start");
+	if (rc != 0) {
+		data->rx_queue_state[queue] = RTE_ETH_QUEUE_STATE_STOPPED;
+		queue_run(port, queue);
+	}
+	return rc;
+}
+
 int
 netvsc_rx_queue_start(struct rte_eth_dev *eth, uint16_t queue)
 {
@@ -148,15 +182,9 @@ netvsc_rx_queue_start(struct rte_eth_dev *eth, uint16_t queue)
 	struct hpbus_op op;
 	int rc;
 
-	netvsc_control_begin(port, &op, &netvsc_op_setting);
-	eth->data->rx_queue_state[queue] = RTE_ETH_QUEUE_STATE_STARTED;
-	/* First, for frames may come as soon as the host knows. */
-	queue_run(port, queue);
-	rc = rx_spread(port, queue, "could start");
-	if (rc != 0) {
-		eth->data->rx_queue_state[queue] = RTE_ETH_QUEUE_STATE_STOPPED;
-		queue_run(port, queue);
-	}
+	if (netvsc_control_begin(port, &op, &netvsc_op_setting) != 0)
+		return -EBUSY;
+	rc = rx_start(port, queue);
 	netvsc_control_end(port, &op);
 	return rc;
 }
@@ -168,19 +196,20 @@ netvsc_rx_queue_stop(struct rte_eth_dev *eth, uint16_t queue)
 	struct netvsc_channel *ch = port->channels[queue];
 	struct hpbus_op op;
 
-	netvsc_control_begin(port, &op, &netvsc_op_setting);
+	if (netvsc_control_begin(port, &op, &netvsc_op_setting) != 0)
+		return -EBUSY;
 	eth->data->rx_queue_state[queue] = RTE_ETH_QUEUE_STATE_STOPPED;
 	/* It stops in any case: what still comes is counted. */
 	rx_spread(port, queue, "is stopped");
-	if (netvsc_channel_is_open(ch)) {
-		queue_run(port, queue);
-		rte_spinlock_lock(&ch->rx_lock);
+	if (netvsc_channel_is_open(ch) && queue_run(port, queue) &&
+		netvsc_channel_lock(ch, &ch->rx_lock)) {
 		netvsc_rx_drain(ch);
 		rte_spinlock_unlock(&ch->rx_lock);
 	}
-	netvsc_rx_give_back(eth->data->rx_queues[queue]);
+	if (!ch->stuck)
+		netvsc_rx_give_back(eth->data->rx_queues[queue]);
 	netvsc_control_end(port, &op);
-	return 0;
+	return ch->stuck ? -EBUSY : 0;
 }
 
 int
@@ -188,13 +217,18 @@ netvsc_tx_queue_start(struct rte_eth_dev *eth, uint16_t queue)
 {
 	struct netvsc_port *port = netvsc_port_of(eth);
 	struct hpbus_op op;
+	int rc;
 
-	netvsc_control_begin(port, &op, &netvsc_op_setting);
-	eth->data->tx_queue_state[queue] = RTE_ETH_QUEUE_STATE_STARTED;
-	queue_begin_sends(eth->data->tx_queues[queue]);
-	queue_run(port, queue);
+	if (netvsc_control_begin(port, &op, &netvsc_op_setting) != 0)
+		return -EBUSY;
+	rc = queue_ready(port, queue, "transmit");
+	if (rc == 0) {
+		eth->data->tx_queue_state[queue] = RTE_ETH_QUEUE_STATE_STARTED;
+		queue_begin_sends(eth->data->tx_queues[queue]);
+		queue_run(port, queue);
+	}
 	netvsc_control_end(port, &op);
-	return 0;
+	return rc;
 }
 
 /* Wait for what a queue without bursts has in flight. @return 0 or -ETIMEDOUT */
@@ -230,10 +264,13 @@ netvsc_tx_queue_stop(struct rte_eth_dev *eth, uint16_t queue)
 	struct hpbus_op op;
 	int rc;
 
-	netvsc_control_begin(port, &op, &netvsc_op_stop);
+	if (netvsc_control_begin(port, &op, &netvsc_op_stop) != 0)
+		return -EBUSY;
 	eth->data->tx_queue_state[queue] = RTE_ETH_QUEUE_STATE_STOPPED;
-	if (netvsc_channel_is_open(txq->ch))
-		queue_run(port, queue);
+	if (netvsc_channel_is_open(txq->ch) && !queue_run(port, queue)) {
+		netvsc_control_end(port, &op);
+		return -EBUSY;
+	}
 	rc = tx_drain(port, txq);
 	if (rc != 0) {
 		NETVSC_LOG(ERR, port,

@@ -168,8 +168,12 @@ netvsc_rx_burst_mode(struct rte_eth_dev *eth, uint16_t queue, struct rte_eth_bur
 	}
 	memset(mode, 0, sizeof(*mode));
 	mode_add(mode, true, "Scalar");
-	mode_add(mode, eth->data->scattered_rx, "scattered");
-	mode_add(mode, true, "copy");
+	mode_add(mode, rxq->tells, "offloads");
+	mode_add(mode, rxq->chains, "scattered");
+	mode_add(mode, (netvsc_rxq_offloads(rxq) & RTE_ETH_RX_OFFLOAD_TCP_LRO) != 0, "coalescing");
+	mode_add(mode, rxq->copybreak != 0, "copy");
+	mode_add(mode, rxq->copybreak != NETVSC_RX_COPY_ALL, "zero copy");
+	mode_add(mode, netvsc_port_of(eth)->sizes != NULL, "sizes");
 	return 0;
 }
 
@@ -184,7 +188,9 @@ netvsc_tx_burst_mode(struct rte_eth_dev *eth, uint16_t queue, struct rte_eth_bur
 	}
 	memset(mode, 0, sizeof(*mode));
 	mode_add(mode, true, "Scalar");
+	mode_add(mode, txq->work != 0, "offloads");
 	mode_add(mode, true, "copy");
 	mode_add(mode, txq->headers_usable, "large frames by reference");
+	mode_add(mode, netvsc_port_of(eth)->sizes != NULL, "sizes");
 	return 0;
 }

@@ -223,7 +223,8 @@ netvsc_rss_hash_update(struct rte_eth_dev *eth, struct rte_eth_rss_conf *conf)
 			conf->rss_key_len);
 		return -EINVAL;
 	}
-	netvsc_control_begin(port, &op, &netvsc_op_setting);
+	if (netvsc_control_begin(port, &op, &netvsc_op_setting) != 0)
+		return -EBUSY;
 	before = port->config.rss;
 	if (conf->rss_key != NULL)
 		memcpy(port->config.rss.key, conf->rss_key, NETVSC_RSS_KEY_LEN);
@@ -279,7 +280,8 @@ netvsc_reta_update(struct rte_eth_dev *eth, struct rte_eth_rss_reta_entry64 *ret
 	}
 	if (rc != 0)
 		return rc;
-	netvsc_control_begin(port, &op, &netvsc_op_setting);
+	if (netvsc_control_begin(port, &op, &netvsc_op_setting) != 0)
+		return -EBUSY;
 	before = port->config.rss;
 	for (at = 0; at < NETVSC_RETA_MAX; at++) {
 		i = at % size;

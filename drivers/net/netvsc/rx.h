@@ -115,11 +115,13 @@ int netvsc_rx_lender_check(struct netvsc_port *port);
 /**
  * The port is being closed, its channels are; before backend->close(). What the application still
  * holds keeps its memory until it is freed, on whichever thread.
+ * @return false: a thread that gives something back does not go on, and all stays
  */
-void netvsc_rx_lender_end(struct netvsc_port *port);
+bool netvsc_rx_lender_end(struct netvsc_port *port);
 /**
  * The same before backend->reset(), if frames are lent: the host has the receive buffer for others.
- * @return 0, or a negative errno: there is no memory for them, and the device has no buffer
+ * @return 0; -EBUSY: somebody is inside who gives a frame back; or a negative errno: there is no
+ * memory for them, and the device has no buffer
  */
 int netvsc_rx_lender_fence(struct netvsc_port *port);
 /**
@@ -263,8 +265,9 @@ void netvsc_rx_transfers_free(struct netvsc_channel *ch);
 /**
  * Nothing is lent and the counter they add to goes: those that wait for their completion, for long
  * if their channel is closed, let go of it; control side.
+ * @return false: somebody is inside of the channel who may still use it
  */
-void netvsc_rx_transfers_forget(struct netvsc_channel *ch);
+bool netvsc_rx_transfers_forget(struct netvsc_channel *ch);
 /**
  * A reference to the packet under the cursor; rx_lock held.
  * @return NULL: there is no object for it, copy instead

@@ -142,6 +142,7 @@ place_whole(struct netvsc_rxq *rxq, struct netvsc_rx_wants wants, const uint8_t 
 		/* The first one is the caller's, as it was. */
 		rest.head = m->next;
 		m->next = NULL;
+		m->nb_segs = 1;
 		netvsc_rx_chain_free(&rest);
 		return place_no_mbuf(rxq);
 	}

@@ -38,12 +38,13 @@ netvsc_rx_transfers_free(struct netvsc_channel *ch)
 	atomic_store(&ch->released, NULL);
 }
 
-void
+bool
 netvsc_rx_transfers_forget(struct netvsc_channel *ch)
 {
 	struct netvsc_rx_transfer *transfer;
 
-	rte_spinlock_lock(&ch->rx_lock);
+	if (!netvsc_channel_lock(ch, &ch->rx_lock))
+		return false;
 	if (ch->cursor.transfer != NULL)
 		ch->cursor.transfer->withheld = NULL;
 	for (transfer = ch->releasing; transfer != NULL; transfer = transfer->next)
@@ -52,6 +53,7 @@ netvsc_rx_transfers_forget(struct netvsc_channel *ch)
 		transfer = transfer->next)
 		transfer->withheld = NULL;
 	rte_spinlock_unlock(&ch->rx_lock);
+	return true;
 }
 
 struct netvsc_rx_transfer *

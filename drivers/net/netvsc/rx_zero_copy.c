@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include <rte_cycles.h>
 #include <rte_eal.h>
 #include <rte_malloc.h>
 #include <rte_rwlock.h>
@@ -184,12 +185,14 @@ lender_transfers(struct netvsc_port *port, uint32_t limit)
 static void
 lender_free(struct netvsc_port *port)
 {
+	bool alone = true;
 	unsigned int i;
 
 	for (i = 0; i < RTE_DIM(port->channels); i++)
 		if (port->channels[i] != NULL)
-			netvsc_rx_transfers_forget(port->channels[i]);
-	rte_free(port->lender);
+			alone &= netvsc_rx_transfers_forget(port->channels[i]);
+	if (alone)
+		rte_free(port->lender);
 	port->lender = NULL;
 }
 
@@ -250,9 +253,23 @@ netvsc_rx_lender_check(struct netvsc_port *port)
 	return -EBUSY;
 }
 
+/* Who frees an mbuf holds the lock for a moment, and may be killed or interrupted with it, too. */
+static bool
+lender_lock(struct netvsc_rx_lender *lender)
+{
+	int64_t until = hpbus_op_until();
+
+	while (rte_rwlock_write_trylock(&lender->lock) != 0) {
+		if (hpbus_now_ms() >= until)
+			return false;
+		rte_delay_us_sleep(50);
+	}
+	return true;
+}
+
 /*
  * The application holds frames of a port or session that goes: the memory stays, until they are
- * freed. The bus lets go of it by @a keep. @return what that said
+ * freed. The bus lets go of it by @keep. @return what that said; -EBUSY: somebody is inside
  */
 static int
 lender_leave(struct netvsc_port *port, int (*keep)(struct hpbus_device *))
@@ -261,12 +278,13 @@ lender_leave(struct netvsc_port *port, int (*keep)(struct hpbus_device *))
 	unsigned int i;
 	int rc = 0;
 
-	port->lender = NULL;
 	if (lender != NULL) {
 		/* Who is inside goes on, to a channel that is there; who comes later does not. */
-		rte_rwlock_write_lock(&lender->lock);
+		if (!lender_lock(lender))
+			return -EBUSY;
 		lender->orphan = true;
 		rte_rwlock_write_unlock(&lender->lock);
+		port->lender = NULL;
 		/* Only the port's own: the memory is the bus's, as before. */
 		if (atomic_load(&lender->references) == 1) {
 			rte_free(lender);
@@ -286,10 +304,10 @@ lender_leave(struct netvsc_port *port, int (*keep)(struct hpbus_device *))
 	return rc;
 }
 
-void
+bool
 netvsc_rx_lender_end(struct netvsc_port *port)
 {
-	lender_leave(port, hpbus_recv_keep);
+	return lender_leave(port, hpbus_recv_keep) != -EBUSY;
 }
 
 int

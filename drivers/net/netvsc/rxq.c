@@ -8,6 +8,7 @@
 #include <rte_malloc.h>
 #include <rte_mbuf.h>
 
+#include "drivers/net/netvsc/channel.h"
 #include "drivers/net/netvsc/compat.h"
 #include "drivers/net/netvsc/ops.h"
 #include "drivers/net/netvsc/port.h"
@@ -50,7 +51,10 @@ netvsc_rx_queue_setup(struct rte_eth_dev *eth, uint16_t queue, uint16_t nb_desc,
 	rte_mbuf_refcnt_set(&template, 1);
 	memcpy(&rxq->rearm, &template.rearm_data, sizeof(rxq->rearm));
 	netvsc_rxq_apply(rxq);
-	netvsc_stats_rxq(port, queue, rxq);
+	if (!netvsc_stats_rxq(port, queue, rxq)) {
+		rte_free(rxq);
+		return -EBUSY;
+	}
 	eth->data->rx_queues[queue] = rxq;
 	return 0;
 }
@@ -71,13 +75,17 @@ void
 netvsc_rx_queue_release(struct rte_eth_dev *eth, uint16_t queue)
 {
 	struct netvsc_rxq *rxq = eth->data->rx_queues[queue];
+	bool counted;
 
 	if (rxq == NULL)
 		return;
-	netvsc_stats_rxq(rxq->port, queue, NULL);
+	counted = netvsc_stats_rxq(rxq->port, queue, NULL);
+	eth->data->rx_queues[queue] = NULL;
+	/* Somebody is inside, and nobody will know when he has come out. */
+	if (!counted || rxq->ch->stuck)
+		return;
 	netvsc_rx_give_back(rxq);
 	rte_free(rxq);
-	eth->data->rx_queues[queue] = NULL;
 }
 
 void
@@ -89,5 +97,6 @@ netvsc_rxq_info_get(struct rte_eth_dev *eth, uint16_t queue, struct rte_eth_rxq_
 	info->nb_desc = rxq->nb_desc;
 	info->conf = rxq->conf;
 	info->conf.offloads = netvsc_rxq_offloads(rxq);
+	info->scattered_rx = rxq->chains;
 	info->rx_buf_size = (uint16_t)(rte_pktmbuf_data_room_size(rxq->mp) - RTE_PKTMBUF_HEADROOM);
 }

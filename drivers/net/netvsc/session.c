@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "drivers/net/netvsc/attach.h"
+#include "drivers/net/netvsc/channel.h"
 #include "drivers/net/netvsc/ops.h"
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/rx.h"
@@ -64,6 +65,8 @@ netvsc_session_end(struct netvsc_port *port)
 {
 	int rc;
 
+	if (!netvsc_channels_free(port))
+		return -EBUSY;
 	if (port->session.attached)
 		rc = netvsc_detach(port, true);
 	else
@@ -81,8 +84,13 @@ session_replace(struct netvsc_port *port, unsigned int channels, uint32_t mtu)
 {
 	int rc = netvsc_rx_lender_check(port);
 
-	if (rc == 0)
+	if (rc == 0) {
 		rc = netvsc_session_end(port);
+		if (rc == -EBUSY)
+			NETVSC_LOG(ERR, port,
+				"a thread is still inside of a burst: there is no other session "
+				"before it goes on");
+	}
 	return rc != 0 ? rc : netvsc_attach(port, channels, mtu);
 }
 

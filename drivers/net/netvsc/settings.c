@@ -59,7 +59,8 @@ port_refilter_with(struct rte_eth_dev *eth, bool promiscuous, bool all_multicast
 	struct hpbus_op op;
 	int rc;
 
-	netvsc_control_begin(port, &op, &netvsc_op_setting);
+	if (netvsc_control_begin(port, &op, &netvsc_op_setting) != 0)
+		return -EBUSY;
 	rc = port_refilter(port, filter_with(port, promiscuous, all_multicast));
 	netvsc_control_end(port, &op);
 	return rc;
@@ -105,7 +106,8 @@ netvsc_set_mc_addr_list(struct rte_eth_dev *eth, struct rte_ether_addr *list, ui
 				RTE_ETHER_ADDR_BYTES(&list[i]));
 			return -EINVAL;
 		}
-	netvsc_control_begin(port, &op, &netvsc_op_setting);
+	if (netvsc_control_begin(port, &op, &netvsc_op_setting) != 0)
+		return -EBUSY;
 	port->config.n_multicast = n;
 	rc = port_refilter(port, netvsc_filter_of(port));
 	if (rc != 0)
@@ -125,7 +127,8 @@ port_drop_received(struct netvsc_port *port)
 	for (i = 0; i < port->session.n_channels; i++) {
 		struct netvsc_channel *ch = port->channels[i];
 
-		rte_spinlock_lock(&ch->rx_lock);
+		if (!netvsc_channel_lock(ch, &ch->rx_lock))
+			continue;
 		if (netvsc_channel_is_open(ch))
 			netvsc_rx_drain(ch);
 		rte_spinlock_unlock(&ch->rx_lock);
@@ -143,7 +146,8 @@ port_set_link(struct rte_eth_dev *eth, bool down)
 	struct hpbus_op op;
 	int rc = 0;
 
-	netvsc_control_begin(port, &op, &netvsc_op_setting);
+	if (netvsc_control_begin(port, &op, &netvsc_op_setting) != 0)
+		return -EBUSY;
 	/* A port that is stopped has no link, and one that starts has. */
 	if (eth->data->dev_started &&
 		down != ((atomic_load(&port->state) & NETVSC_STATE_LINK_DOWN) != 0)) {
@@ -181,7 +185,8 @@ netvsc_mac_addr_set(struct rte_eth_dev *eth, struct rte_ether_addr *mac)
 	struct hpbus_op op;
 	int rc = 0;
 
-	netvsc_control_begin(port, &op, &netvsc_op_setting);
+	if (netvsc_control_begin(port, &op, &netvsc_op_setting) != 0)
+		return -EBUSY;
 	/* ethdev sets the one there is at every start. */
 	if (!rte_is_same_ether_addr(mac, &port->session.mac)) {
 		rc = netvsc_set_mac(port, mac);

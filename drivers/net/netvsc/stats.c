@@ -27,26 +27,29 @@
 
 /* ---- who counts ---- */
 
-void
+bool
 netvsc_stats_rxq(struct netvsc_port *port, uint16_t queue, struct netvsc_rxq *rxq)
 {
 	struct netvsc_rxq_counts *c = &port->counts.rx[queue];
 
-	rte_spinlock_lock(&port->counts.lock);
+	if (!netvsc_lock_in_time(&port->counts.lock))
+		return false;
 	if (rxq != NULL)
 		rxq->stats = c->kept;
 	else if (c->queue != NULL)
 		c->kept = c->queue->stats;
 	c->queue = rxq;
 	rte_spinlock_unlock(&port->counts.lock);
+	return true;
 }
 
-void
+bool
 netvsc_stats_txq(struct netvsc_port *port, uint16_t queue, struct netvsc_txq *txq)
 {
 	struct netvsc_txq_counts *c = &port->counts.tx[queue];
 
-	rte_spinlock_lock(&port->counts.lock);
+	if (!netvsc_lock_in_time(&port->counts.lock))
+		return false;
 	if (txq != NULL) {
 		txq->stats = c->kept;
 		txq->drops = c->drops_kept;
@@ -57,6 +60,7 @@ netvsc_stats_txq(struct netvsc_port *port, uint16_t queue, struct netvsc_txq *tx
 	}
 	c->queue = txq;
 	rte_spinlock_unlock(&port->counts.lock);
+	return true;
 }
 
 void
@@ -141,7 +145,8 @@ netvsc_stats_get(
 
 	/* ethdev presets this one with what it was told last: not to be added to (pitfall I3). */
 	stats->rx_nombuf = 0;
-	rte_spinlock_lock(&port->counts.lock);
+	if (!netvsc_lock_in_time(&port->counts.lock))
+		return -EBUSY;
 	for (i = 0; i < HPBUS_MAX_CHANNELS; i++) {
 		const struct netvsc_channel *ch = port->channels[i];
 
@@ -167,7 +172,8 @@ netvsc_stats_reset(struct rte_eth_dev *eth)
 	struct netvsc_port *port = netvsc_port_of(eth);
 	unsigned int i;
 
-	rte_spinlock_lock(&port->counts.lock);
+	if (!netvsc_lock_in_time(&port->counts.lock))
+		return -EBUSY;
 	for (i = 0; i < HPBUS_MAX_CHANNELS; i++) {
 		struct netvsc_txq_counts *tx = &port->counts.tx[i];
 

@@ -95,9 +95,12 @@ int netvsc_xstats_get_names_by_id(struct rte_eth_dev *eth, const uint64_t *ids,
 	struct rte_eth_xstat_name *names, unsigned int n);
 int netvsc_xstats_reset(struct rte_eth_dev *eth);
 int netvsc_priv_dump(struct rte_eth_dev *eth, FILE *f);
-/** A queue begins to count for its number, or (NULL) the one that did is released. */
-void netvsc_stats_rxq(struct netvsc_port *port, uint16_t queue, struct netvsc_rxq *rxq);
-void netvsc_stats_txq(struct netvsc_port *port, uint16_t queue, struct netvsc_txq *txq);
+/**
+ * A queue begins to count for its number, or (NULL) the one that did is released.
+ * @return false: somebody who reads counts does not go on; nothing is changed
+ */
+bool netvsc_stats_rxq(struct netvsc_port *port, uint16_t queue, struct netvsc_rxq *rxq);
+bool netvsc_stats_txq(struct netvsc_port *port, uint16_t queue, struct netvsc_txq *txq);
 /** Count a packet that the host refused. The queue's lcore. */
 void netvsc_stats_refused(struct netvsc_txq *txq, const struct netvsc_tx_slot *slot);
 

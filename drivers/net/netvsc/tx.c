@@ -100,7 +100,7 @@ netvsc_tx_template(struct netvsc_txq *txq)
 	const struct netvsc_port *port = txq->port;
 	const struct netvsc_session *session = &port->session;
 	uint32_t limit = RTE_MIN(session->send_section, session->max_transfer);
-	uint64_t offloads = txq->conf.offloads;
+	uint64_t offloads = txq->conf.offloads, work = 0;
 
 	txq->send_base = port->bus->send.base;
 	txq->send_section = session->send_section;
@@ -116,19 +116,18 @@ netvsc_tx_template(struct netvsc_txq *txq)
 	txq->copy_lengths = netvsc_tx_lengths(txq->max_copy);
 	netvsc_tx_forget_memory(txq, hpbus_dma_generation());
 	netvsc_tx_header_template(txq);
-	txq->tso_max[0] = txq->tso_max[1] = 0;
-	txq->work = 0;
 	if (offloads & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM)
-		txq->work |= RTE_MBUF_F_TX_IP_CKSUM;
+		work |= RTE_MBUF_F_TX_IP_CKSUM;
 	if (offloads & (RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM))
-		txq->work |= RTE_MBUF_F_TX_L4_MASK;
+		work |= RTE_MBUF_F_TX_L4_MASK;
 	if (offloads & RTE_ETH_TX_OFFLOAD_VLAN_INSERT)
-		txq->work |= RTE_MBUF_F_TX_VLAN;
-	if (offloads & RTE_ETH_TX_OFFLOAD_TCP_TSO) {
-		txq->work |= RTE_MBUF_F_TX_TCP_SEG;
-		txq->tso_max[0] = session->offloads.tso4_max;
-		txq->tso_max[1] = session->offloads.tso6_max;
-	}
+		work |= RTE_MBUF_F_TX_VLAN;
+	if (offloads & RTE_ETH_TX_OFFLOAD_TCP_TSO)
+		work |= RTE_MBUF_F_TX_TCP_SEG;
+	/* Once each: rte_eth_tx_prepare() reads them while the MTU changes. */
+	txq->work = work;
+	txq->tso_max[0] = offloads & RTE_ETH_TX_OFFLOAD_TCP_TSO ? session->offloads.tso4_max : 0;
+	txq->tso_max[1] = offloads & RTE_ETH_TX_OFFLOAD_TCP_TSO ? session->offloads.tso6_max : 0;
 }
 
 /* Give the frames before @p end that were copied back to their pool. */
@@ -193,6 +192,7 @@ tx_fill(struct netvsc_txq *txq, struct netvsc_tx_open *open, struct tx_copied *c
 			dst += NETVSC_TYPE_AT;
 			src += NETVSC_TYPE_AT + RTE_VLAN_HLEN;
 			len -= NETVSC_TYPE_AT;
+			o.bytes += RTE_VLAN_HLEN;
 		}
 		netvsc_copy(dst, src, len);
 	}
@@ -327,6 +327,7 @@ tx_by_copy(struct netvsc_txq *txq, struct netvsc_tx_open *open, struct rte_mbuf 
 			return rc;
 	}
 	dst = netvsc_tx_append(txq, open, asks, len);
+	open->bytes += asks->cut; /* what is counted is the frame as it was given */
 	tx_copy(dst, m, len, asks);
 	if (asks->headers != 0)
 		netvsc_tx_fix(dst, asks);

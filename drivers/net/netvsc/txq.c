@@ -8,6 +8,7 @@
 
 #include <rte_malloc.h>
 
+#include "drivers/net/netvsc/channel.h"
 #include "drivers/net/netvsc/ops.h"
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/tx.h"
@@ -113,7 +114,10 @@ netvsc_tx_queue_setup(struct rte_eth_dev *eth, uint16_t queue, uint16_t nb_desc,
 		rc = netvsc_section_cache_init(&txq->sections, &port->sections, queue);
 	if (rc != 0)
 		goto no_memory;
-	netvsc_stats_txq(port, queue, txq);
+	if (!netvsc_stats_txq(port, queue, txq)) {
+		tx_queue_free(txq);
+		return -EBUSY;
+	}
 	eth->data->tx_queues[queue] = txq;
 	return 0;
 
@@ -131,22 +135,25 @@ netvsc_tx_queue_release(struct rte_eth_dev *eth, uint16_t queue)
 {
 	struct netvsc_txq *txq = eth->data->tx_queues[queue];
 	struct netvsc_port *port = netvsc_port_of(eth);
-	bool keep;
+	bool keep, stuck;
 
 	if (txq == NULL)
 		return;
-	netvsc_tx_reap(txq);
+	stuck = txq->ch->stuck;
+	if (!stuck)
+		netvsc_tx_reap(txq);
 	/* A stopped queue of a running port has given up waiting for it (queue_run.c). */
-	keep = netvsc_tx_inflight(txq) != 0 && (port->unfenced || eth->data->dev_started);
+	keep = stuck ||
+	       (netvsc_tx_inflight(txq) != 0 && (port->unfenced || eth->data->dev_started));
 	/* Before the number takes its counts over: what is in flight will never be over for it. */
 	if (keep)
 		netvsc_tx_abandon(txq);
 	else
 		netvsc_tx_forget(txq);
-	netvsc_stats_txq(port, queue, NULL);
+	keep |= !netvsc_stats_txq(port, queue, NULL);
 	eth->data->tx_queues[queue] = NULL;
 	if (keep) {
-		/* The host may still read it. */
+		/* The host may still read it, or somebody is inside. */
 		txq->next = port->quarantine;
 		port->quarantine = txq;
 		return;

@@ -146,7 +146,8 @@ netvsc_xstats_get(struct rte_eth_dev *eth, struct rte_eth_xstat *xstats, unsigne
 
 	if (xstats == NULL || n < count)
 		return (int)count;
-	rte_spinlock_lock(&port->counts.lock);
+	if (!netvsc_lock_in_time(&port->counts.lock))
+		return -EBUSY;
 	for (i = 0; i < count; i++) {
 		xstats[i].id = i;
 		xstats[i].value = xstat_value(port, i);
@@ -180,7 +181,8 @@ netvsc_xstats_get_by_id(
 	for (i = 0; ids != NULL && i < n; i++)
 		if (ids[i] >= count)
 			return -EINVAL;
-	rte_spinlock_lock(&port->counts.lock);
+	if (!netvsc_lock_in_time(&port->counts.lock))
+		return -EBUSY;
 	for (i = 0; i < n; i++)
 		values[i] = xstat_value(port, ids != NULL ? ids[i] : i);
 	rte_spinlock_unlock(&port->counts.lock);

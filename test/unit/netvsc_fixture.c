@@ -51,6 +51,17 @@ hpbus_recv_keep(struct hpbus_device *dev)
 	return 0;
 }
 
+/* As a bus whose reset does not map: there is other memory at once. */
+int
+hpbus_recv_renew(struct hpbus_device *dev)
+{
+	struct fixture *f = fixture_of(dev);
+
+	f->renews++;
+	dev->recv.base = f->renew_rc == 0 ? malloc(dev->recv.len) : NULL;
+	return f->renew_rc;
+}
+
 void
 hpbus_recv_free(void *base, size_t len)
 {

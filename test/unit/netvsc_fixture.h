@@ -94,9 +94,9 @@ struct fixture {
 	/** What the host can read at an address; NULL: all of it, unless copy_only. */
 	struct hpbus_dma_run (*on_lookup)(struct fixture *f, uintptr_t addr);
 	void *priv;
-	int reset_rc, open_rc, intr_rc; /**< what the backend's operations return */
-	struct vfu_signaller signaller; /**< raises events, from fixture_sleepy() on */
-	unsigned int resets, closes;	/**< of the backend */
+	int reset_rc, open_rc, intr_rc, renew_rc; /**< what the backend's operations return */
+	struct vfu_signaller signaller;		  /**< raises events, from fixture_sleepy() on */
+	unsigned int resets, renews, closes;	  /**< of the backend */
 	void *pinned_memory;
 };
 

@@ -179,6 +179,71 @@ test_what_is_configured_survives_a_change(void)
 	finish();
 }
 
+/* Frames that the application keeps: the host does not even hear of the change. */
+static void
+test_frames_that_are_held_do_not_interrupt_traffic(void)
+{
+	struct fixture_conf conf = big;
+	struct rte_mbuf *held, *m;
+
+	conf.rx_copybreak = 256;
+	REQUIRE(start_as(&conf));
+	f.on_signal = NULL;
+	ladder_turn();
+	fixture_frames(&f, 0, 500, 4, 1, 900, 70);
+	fixture_publish(&f, 0);
+	CU_ASSERT_EQUAL_FATAL(netvsc_rx_burst(f.rx_queues[0], &held, 1), 1);
+	CU_ASSERT_EQUAL_FATAL(netvsc_rx_lent(&f.port), 1);
+	/* One that nobody has received yet is not lost. */
+	fixture_frames(&f, 0, 501, 5, 1, 900, 71);
+	fixture_publish(&f, 0);
+	f.on_signal = ladder_on_signal;
+	host.n_said = 0;
+	CU_ASSERT_EQUAL(set(JUMBO), -EBUSY);
+	CU_ASSERT_EQUAL(host.n_said, 0);
+	CU_ASSERT_EQUAL(host.mtu, 1500);
+	check_running(1500);
+	CU_ASSERT_EQUAL_FATAL(netvsc_rx_burst(f.rx_queues[0], &m, 1), 1);
+	CU_ASSERT_TRUE(fixture_mbuf_is(m, 900, 71));
+	CU_ASSERT_TRUE(fixture_mbuf_is(held, 900, 70));
+	rte_pktmbuf_free(m);
+	rte_pktmbuf_free(held);
+	CU_ASSERT_EQUAL(set(JUMBO), 0);
+	check_running(JUMBO);
+	finish();
+}
+
+static struct rte_mbuf *on_its_way;
+
+static void
+free_on_its_way(struct fixture *fixture)
+{
+	rte_pktmbuf_free(on_its_way);
+	on_its_way = NULL;
+	f.on_signal_again = ladder_on_signal_again;
+	ladder_on_signal_again(fixture);
+}
+
+/* One that is on its way through the application is no reason to refuse. */
+static void
+test_frames_that_come_back_are_waited_for(void)
+{
+	struct fixture_conf conf = big;
+
+	conf.rx_copybreak = 256;
+	REQUIRE(start_as(&conf));
+	ladder_turn();
+	fixture_frames(&f, 0, 500, 4, 1, 900, 70);
+	fixture_publish(&f, 0);
+	CU_ASSERT_EQUAL_FATAL(netvsc_rx_burst(f.rx_queues[0], &on_its_way, 1), 1);
+	CU_ASSERT_EQUAL_FATAL(netvsc_rx_lent(&f.port), 1);
+	f.on_signal_again = free_on_its_way;
+	CU_ASSERT_EQUAL(set(JUMBO), 0);
+	CU_ASSERT_PTR_NULL(on_its_way);
+	check_running(JUMBO);
+	finish();
+}
+
 static void
 test_an_mtu_that_the_host_does_not_allow_any_more(void)
 {
@@ -530,6 +595,9 @@ main(void)
 		{"what is configured survives a change", test_what_is_configured_survives_a_change},
 		{"an MTU that the host does not allow any more",
 			test_an_mtu_that_the_host_does_not_allow_any_more},
+		{"frames that are held do not interrupt traffic",
+			test_frames_that_are_held_do_not_interrupt_traffic},
+		{"frames that come back are waited for", test_frames_that_come_back_are_waited_for},
 		{"a host that has no sections for it", test_a_host_that_has_no_sections_for_it},
 		{"every misdeed while the MTU changes", test_every_misdeed_while_the_mtu_changes},
 		{"a port that cannot come up again asks for a reset",

@@ -88,6 +88,8 @@ struct hpbus_backend {
 	 * guest memory named in old packets; when it fails, the host was cut off and is gone.
 	 */
 	int (*reset)(struct hpbus_device *dev);
+	/** reset() maps the buffers anew: it needs none of those that there were. */
+	bool reset_maps;
 	int (*channel_open)(struct hpbus_device *dev, unsigned int index, struct hpbus_channel *ch);
 	void (*channel_close)(struct hpbus_device *dev, struct hpbus_channel *ch);
 	/** Signal the host when the method is EVENTFD or CALL. Never waits for the host. */
@@ -196,7 +198,13 @@ int hpbus_device_node(const struct hpbus_device *dev);
  * @return 0, or a negative errno: the memory is the bus's no more, but what was shared
  */
 int hpbus_recv_keep(struct hpbus_device *dev);
-/** Free memory that hpbus_recv_keep() left behind. Any thread. */
+/**
+ * Before backend->reset(), all channels closed: the same, and the device has a receive buffer after
+ * the reset, at another address.
+ * @return 0, or a negative errno: as hpbus_recv_keep(), and the device has none: it must be closed
+ */
+int hpbus_recv_renew(struct hpbus_device *dev);
+/** Free memory that these two left behind. Any thread. */
 void hpbus_recv_free(void *base, size_t len);
 
 /**

@@ -13,20 +13,42 @@ hpbus_recv_keep(struct hpbus_device *dev)
 	struct hpbus_buffer *recv = &dev->recv;
 	void *copy =
 		mmap(NULL, recv->len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	int rc = 0;
+	int rc = copy == MAP_FAILED ? -errno : 0;
 
-	if (copy == MAP_FAILED)
-		return -errno;
-	memcpy(copy, recv->base, recv->len);
+	if (rc == 0)
+		memcpy(copy, recv->base, recv->len);
 	hpbus_mapping_remove(recv->base);
 	/* One system call: who reads there sees the old pages or the same bytes in the new ones. */
-	if (mremap(copy, recv->len, recv->len, MREMAP_MAYMOVE | MREMAP_FIXED, recv->base) ==
-		MAP_FAILED) {
+	if (rc == 0 && mremap(copy, recv->len, recv->len, MREMAP_MAYMOVE | MREMAP_FIXED,
+			       recv->base) == MAP_FAILED) {
 		rc = -errno;
 		munmap(copy, recv->len);
 	}
 	/* Also when it failed: it stays as it is, and is not unmapped under who reads there. */
 	recv->base = NULL;
+	return rc;
+}
+
+int
+hpbus_recv_renew(struct hpbus_device *dev)
+{
+	struct hpbus_buffer *recv = &dev->recv;
+	void *again = NULL;
+	int rc = 0, kept;
+
+	/* Of a shared mapping, size 0 asks for another one of the same pages (mremap(2)). */
+	if (!dev->backend->reset_maps)
+		again = mremap(recv->base, 0, recv->len, MREMAP_MAYMOVE);
+	if (again == MAP_FAILED) {
+		rc = -errno;
+		again = NULL;
+	}
+	kept = hpbus_recv_keep(dev);
+	rc = rc != 0 ? rc : kept;
+	if (rc == 0)
+		recv->base = again;
+	else if (again != NULL)
+		munmap(again, recv->len);
 	return rc;
 }
 

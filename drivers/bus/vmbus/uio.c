@@ -517,6 +517,7 @@ const struct hpbus_backend hpbus_uio_backend = {
 	.open = uio_open,
 	.close = uio_close,
 	.reset = uio_reset,
+	.reset_maps = true,
 	.channel_open = uio_channel_open,
 	.channel_close = uio_channel_close,
 	.signal = uio_signal,

@@ -272,10 +272,16 @@ netvsc_fence(struct netvsc_port *port)
 {
 	int rc = 0;
 
-	if (!atomic_load(&port->bus->gone))
-		rc = port->bus->backend->reset(port->bus);
-	else if (port->unfenced)
+	if (!atomic_load(&port->bus->gone)) {
+		rc = netvsc_rx_lender_fence(port);
+		/* What is left mapped may keep the channel open: no reset is a fence any more. */
+		if (rc == 0)
+			rc = port->bus->backend->reset(port->bus);
+		else if (rc != -EBUSY)
+			atomic_store(&port->bus->gone, true);
+	} else if (port->unfenced) {
 		rc = -ENODEV; /* cut off, and nobody knows whether it has let go */
+	}
 	port->unfenced = rc != 0;
 	if (rc != 0)
 		NETVSC_LOG(ERR, port,

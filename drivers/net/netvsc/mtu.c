@@ -8,11 +8,18 @@
 #include <errno.h>
 #include <string.h>
 
+#include <rte_cycles.h>
+
 #include "drivers/net/netvsc/attach.h"
 #include "drivers/net/netvsc/channel.h"
 #include "drivers/net/netvsc/control.h"
 #include "drivers/net/netvsc/ops.h"
 #include "drivers/net/netvsc/port.h"
+#include "drivers/net/netvsc/rx.h"
+#include "drivers/net/netvsc/tx.h"
+
+/* How long frames that the application holds are waited for. */
+#define LENT_MS 100
 
 /* A session for this MTU, which carries frames if the port is started. */
 static int
@@ -51,6 +58,36 @@ mtu_down(struct netvsc_port *port)
 	hpbus_op_end(&down);
 }
 
+/*
+ * Received frames that are on their way through the application, to our own send queues too, come
+ * back within a moment when no more are received; those that it keeps do not.
+ */
+static bool
+mtu_frames_back(struct netvsc_port *port)
+{
+	struct rte_eth_dev_data *data = port->eth->data;
+	int64_t until = hpbus_now_ms() + LENT_MS;
+	unsigned int i;
+
+	while (netvsc_rx_lent(port) != 0 && hpbus_now_ms() < until) {
+		for (i = 0; i < port->session.n_channels; i++) {
+			struct netvsc_channel *ch = port->channels[i];
+
+			/* Completions of sends; frames wait where they are. */
+			if (!netvsc_channel_lock(ch, &ch->rx_lock))
+				continue;
+			if (netvsc_channel_is_open(ch))
+				netvsc_rx_scan(ch);
+			rte_spinlock_unlock(&ch->rx_lock);
+			if (i < data->nb_tx_queues && data->tx_queues[i] != NULL)
+				netvsc_tx_reap(data->tx_queues[i]);
+		}
+		hpbus_signal_again(port->bus);
+		rte_delay_us_sleep(1000);
+	}
+	return netvsc_rx_lender_check(port) == 0;
+}
+
 /* The queues stay as they are, and what they belong to changes. */
 static int
 mtu_change_started(struct netvsc_port *port, uint32_t mtu)
@@ -62,6 +99,13 @@ mtu_change_started(struct netvsc_port *port, uint32_t mtu)
 	atomic_fetch_and(&port->state, ~NETVSC_STATE_RUNNING);
 	for (i = 0; i < port->session.n_channels; i++)
 		netvsc_channel_set(port->channels[i], NETVSC_CHANNEL_OPEN);
+	/* Before anything is taken down that would come up again with no other MTU. */
+	if (!mtu_frames_back(port)) {
+		atomic_fetch_or(&port->state, NETVSC_STATE_RUNNING);
+		netvsc_queues_run(port);
+		netvsc_intr_wake(port);
+		return -EBUSY;
+	}
 	mtu_down(port);
 	rc = mtu_have_or_keep(port, mtu, &lost);
 	if (!lost) {

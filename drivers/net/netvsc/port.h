@@ -163,6 +163,7 @@ struct netvsc_port {
 	struct netvsc_link link;
 	struct netvsc_section_pool sections;
 	struct netvsc_rx_lender *lender; /**< NULL: receive copies all */
+	bool few_sections;		 /**< it does for that, as has been said */
 	struct netvsc_rx_pool done_pool; /**< of this session */
 	uint32_t section_queues;	 /**< queues the pool is divided for, or NETVSC_UNDIVIDED */
 

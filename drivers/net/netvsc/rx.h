@@ -120,6 +120,12 @@ int netvsc_rx_lender_check(struct netvsc_port *port);
  */
 bool netvsc_rx_lender_end(struct netvsc_port *port);
 /**
+ * The same before backend->reset(), if frames are lent: the host has the receive buffer for others.
+ * @return 0; -EBUSY: somebody is inside who gives a frame back; or a negative errno: there is no
+ * memory for them, and the device has no buffer
+ */
+int netvsc_rx_lender_fence(struct netvsc_port *port);
+/**
  * Give an mbuf a frame where it lies; rx_lock held.
  * @param m an mbuf of the queue's pool, with a buffer of its own
  * @return false: it must be copied
@@ -257,6 +263,12 @@ struct netvsc_rx_transfer {
 int netvsc_rx_transfers_make(struct netvsc_channel *ch, uint32_t count);
 /** Nobody has a reference any more; control side. */
 void netvsc_rx_transfers_free(struct netvsc_channel *ch);
+/**
+ * Nothing is lent and the counter they add to goes: those that wait for their completion, for long
+ * if their channel is closed, let go of it; control side.
+ * @return false: somebody is inside of the channel who may still use it
+ */
+bool netvsc_rx_transfers_forget(struct netvsc_channel *ch);
 /**
  * A reference to the packet under the cursor; rx_lock held.
  * @return NULL: there is no object for it, copy instead

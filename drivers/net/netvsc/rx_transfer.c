@@ -34,7 +34,26 @@ void
 netvsc_rx_transfers_free(struct netvsc_channel *ch)
 {
 	rte_free(ch->transfers);
-	ch->transfers = ch->free_transfers = NULL;
+	ch->transfers = ch->free_transfers = ch->releasing = ch->cursor.transfer = NULL;
+	atomic_store(&ch->released, NULL);
+}
+
+bool
+netvsc_rx_transfers_forget(struct netvsc_channel *ch)
+{
+	struct netvsc_rx_transfer *transfer;
+
+	if (!netvsc_channel_lock(ch, &ch->rx_lock))
+		return false;
+	if (ch->cursor.transfer != NULL)
+		ch->cursor.transfer->withheld = NULL;
+	for (transfer = ch->releasing; transfer != NULL; transfer = transfer->next)
+		transfer->withheld = NULL;
+	for (transfer = atomic_load_explicit(&ch->released, memory_order_acquire); transfer != NULL;
+		transfer = transfer->next)
+		transfer->withheld = NULL;
+	rte_spinlock_unlock(&ch->rx_lock);
+	return true;
 }
 
 struct netvsc_rx_transfer *

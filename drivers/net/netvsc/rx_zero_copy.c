@@ -24,6 +24,8 @@
 
 /* Transfer packets that each channel can have held. */
 #define TRANSFERS 4096u
+/* Three quarters of fewer are none or all. */
+#define LENDING_SECTIONS 4u
 
 /* One section's external buffer. */
 struct rx_loan {
@@ -38,6 +40,7 @@ struct netvsc_rx_lender {
 	_Atomic uint32_t withheld; /* sections of packets that are held */
 	uint32_t limit;		   /* of @a withheld */
 	uint32_t section;	   /* bytes */
+	uint32_t recv_count;	   /* sections that the session has */
 	uint32_t n_loans;	   /* one per section */
 	rte_rwlock_t lock;	   /* read: a loan comes back to a channel; write: the port goes */
 	bool orphan;		   /* it has: channels are gone */
@@ -151,6 +154,7 @@ lender_make(struct netvsc_port *port)
 	atomic_init(&lender->references, 1);
 	lender->limit = RTE_MIN(n, port->session.recv_count) / 4 * 3;
 	lender->section = section;
+	lender->recv_count = port->session.recv_count;
 	lender->n_loans = n;
 	lender->base = recv->base;
 	lender->len = recv->len;
@@ -181,18 +185,43 @@ lender_transfers(struct netvsc_port *port, uint32_t limit)
 static void
 lender_free(struct netvsc_port *port)
 {
-	rte_free(port->lender);
+	bool alone = true;
+	unsigned int i;
+
+	for (i = 0; i < RTE_DIM(port->channels); i++)
+		if (port->channels[i] != NULL)
+			alone &= netvsc_rx_transfers_forget(port->channels[i]);
+	if (alone)
+		rte_free(port->lender);
 	port->lender = NULL;
+}
+
+/* Each session divides the buffer anew, and a reset may have put it elsewhere. */
+static bool
+lender_fits(const struct netvsc_rx_lender *lender, const struct netvsc_port *port)
+{
+	return lender->section == port->session.recv_section &&
+	       lender->recv_count == port->session.recv_count &&
+	       lender->base == port->bus->recv.base && lender->len == port->bus->recv.len;
 }
 
 void
 netvsc_rx_lender_begin(struct netvsc_port *port)
 {
-	if (port->config.rx_copybreak == NETVSC_RX_COPY_ALL || port->session.recv_count < 4)
+	if (port->config.rx_copybreak == NETVSC_RX_COPY_ALL)
 		return;
-	/* Each session divides the buffer anew; there is none while something is lent. */
-	if (port->lender != NULL && port->lender->section != port->session.recv_section)
+	/* Nothing is lent by one of another session: session_replace() and netvsc_fence(). */
+	if (port->lender != NULL && !lender_fits(port->lender, port))
 		lender_free(port);
+	if (port->session.recv_count < LENDING_SECTIONS) {
+		if (!port->few_sections)
+			NETVSC_LOG(NOTICE, port,
+				"the host has %u sections in the receive buffer: too few to "
+				"receive without a copy (rx_copybreak), frames are copied",
+				port->session.recv_count);
+		port->few_sections = true;
+		return;
+	}
 	if (port->lender == NULL)
 		port->lender = lender_make(port);
 	if (port->lender != NULL && lender_transfers(port, port->lender->limit) == 0)
@@ -224,20 +253,6 @@ netvsc_rx_lender_check(struct netvsc_port *port)
 	return -EBUSY;
 }
 
-/* The application holds frames of a port that goes: the memory stays, until they are freed. */
-static void
-lender_leave(struct netvsc_port *port, struct netvsc_rx_lender *lender)
-{
-	int rc = hpbus_recv_keep(port->bus);
-
-	if (rc != 0)
-		NETVSC_LOG(WARNING, port,
-			"no memory (%s) for the received frames that the application still holds: "
-			"the host can change them",
-			strerror(-rc));
-	lender_put(lender);
-}
-
 /* Who frees an mbuf holds the lock for a moment, and may be killed or interrupted with it, too. */
 static bool
 lender_lock(struct netvsc_rx_lender *lender)
@@ -252,27 +267,51 @@ lender_lock(struct netvsc_rx_lender *lender)
 	return true;
 }
 
-bool
-netvsc_rx_lender_end(struct netvsc_port *port)
+/*
+ * The application holds frames of a port or session that goes: the memory stays, until they are
+ * freed. The bus lets go of it by @keep. @return what that said; -EBUSY: somebody is inside
+ */
+static int
+lender_leave(struct netvsc_port *port, int (*keep)(struct hpbus_device *))
 {
 	struct netvsc_rx_lender *lender = port->lender;
 	unsigned int i;
+	int rc = 0;
 
 	if (lender != NULL) {
 		/* Who is inside goes on, to a channel that is there; who comes later does not. */
 		if (!lender_lock(lender))
-			return false;
+			return -EBUSY;
 		lender->orphan = true;
 		rte_rwlock_write_unlock(&lender->lock);
 		port->lender = NULL;
 		/* Only the port's own: the memory is the bus's, as before. */
-		if (atomic_load(&lender->references) == 1)
+		if (atomic_load(&lender->references) == 1) {
 			rte_free(lender);
-		else
-			lender_leave(port, lender);
+		} else {
+			rc = keep(port->bus);
+			if (rc != 0)
+				NETVSC_LOG(WARNING, port,
+					"no memory (%s) for the received frames that the "
+					"application still holds: the host can change them",
+					strerror(-rc));
+			lender_put(lender);
+		}
 	}
 	for (i = 0; i < RTE_DIM(port->channels); i++)
 		if (port->channels[i] != NULL)
 			netvsc_rx_transfers_free(port->channels[i]);
-	return true;
+	return rc;
+}
+
+bool
+netvsc_rx_lender_end(struct netvsc_port *port)
+{
+	return lender_leave(port, hpbus_recv_keep) != -EBUSY;
+}
+
+int
+netvsc_rx_lender_fence(struct netvsc_port *port)
+{
+	return netvsc_rx_lent(port) == 0 ? 0 : lender_leave(port, hpbus_recv_renew);
 }

@@ -235,6 +235,12 @@ a_host_that_never_offers(void)
 	CU_ASSERT_EQUAL(nic_vf_deadline(g.nic), UINT64_MAX);
 	knob(&g, "vf_offer", "1");
 	hears(&g, "+4 ");
+	/* What ends is the one that the guest knows of. */
+	knob(&g, "vf_offer", "0");
+	host_nic_set_vf(g.nic, true, 5);
+	hears(&g, "");
+	host_nic_set_vf(g.nic, false, 0);
+	hears(&g, "-4 ");
 	guest_stop(&g);
 }
 

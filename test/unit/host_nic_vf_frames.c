@@ -414,6 +414,35 @@ frames_of_a_vf_that_outlives_the_channel(void)
 	guest_stop(&g);
 }
 
+/* A generator has frames for whoever can receive. */
+static void
+a_port_that_can_wait_has_frames_for_the_vf(void)
+{
+	struct host_port_ops waits;
+	struct guest g;
+
+	start_on_vf(&g, small, 13);
+	waits = *g.port.port.ops;
+	waits.on_demand = true;
+	g.port.port.ops = &waits;
+	knob(&g, "vf_outlives", "1");
+	host_nic_channel_close(g.nic, 0);
+	put(&g, NULL, 1, 1);
+	guest_poll(&g);
+	CU_ASSERT_EQUAL(mark_out(&g.vf_port, 0), 1);
+	host_nic_set_link(g.nic, false);
+	put(&g, NULL, 1, 2);
+	guest_poll(&g);
+	CU_ASSERT_EQUAL(g.port.in_head, 1);
+	host_nic_set_link(g.nic, true);
+	/* It waits for the next guest. */
+	host_nic_take_path_back(g.nic);
+	guest_poll(&g);
+	CU_ASSERT_EQUAL(g.port.in_head, 1);
+	check_books(&g);
+	guest_stop(&g);
+}
+
 /* ---- ports that leave work to be done ---- */
 
 static unsigned int
@@ -586,6 +615,8 @@ main(void)
 			groups_that_the_synthetic_path_cannot_take_are_counted},
 		{"frames of a VF that outlives the channel",
 			frames_of_a_vf_that_outlives_the_channel},
+		{"a port that can wait has frames for the VF",
+			a_port_that_can_wait_has_frames_for_the_vf},
 		{"checksums that one port leaves open are filled for another",
 			checksums_that_one_port_leaves_open_are_filled_for_another},
 		{"both ports are opened and closed", both_ports_are_opened_and_closed},

@@ -187,7 +187,7 @@ cmd_vf(struct json_object *request, struct host_nic *nic, char *errbuf, size_t e
 		return fail(errbuf, errlen, -EINVAL,
 			"vf needs present=true, present=false or path=synthetic");
 	if (json_object_object_get_ex(request, "serial", &o))
-		serial = json_object_get_int64(o);
+		serial = json_object_is_type(o, json_type_int) ? json_object_get_int64(o) : -1;
 	if (serial < 0 || serial > UINT32_MAX)
 		return fail(errbuf, errlen, -EINVAL, "serial is a number of 32 bits");
 	return host_nic_set_vf(nic, present, (uint32_t)serial);

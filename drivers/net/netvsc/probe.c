@@ -26,6 +26,7 @@ netvsc_on_gone(struct hpbus_device *bus)
 	if (port == NULL)
 		return;
 	atomic_fetch_or(&port->state, NETVSC_STATE_GONE);
+	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_STATE, 0, 0, "gone");
 	atomic_fetch_or(&port->events, NETVSC_EVENT_GONE);
 }
 
@@ -160,6 +161,7 @@ netvsc_probe(struct hpbus_device *bus)
 		return -ENOMEM;
 	}
 	port->bus = bus;
+	netvsc_flight_init(&port->flight, eth->data->port_id);
 	rc = netvsc_devargs_parse(port, bus->device.devargs);
 	if (rc == 0) {
 		struct hpbus_op op;
@@ -177,6 +179,7 @@ netvsc_probe(struct hpbus_device *bus)
 	eth->dev_ops = &netvsc_ops;
 	netvsc_set_bursts(eth, false);
 	netvsc_set_status_calls(eth);
+	netvsc_telemetry_add(port);
 	rte_eth_dev_probing_finish(eth);
 	return 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Command line of vmbusctl, and what its commands share. */
 #include "app/vmbusctl/ctl.h"
+#include "app/vmbusctl/give.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -12,6 +13,7 @@
 static const char usage[] =
 	"Usage: vmbusctl status [--json] [DEVICE]\n"
 	"       vmbusctl bind DEVICE [--dry-run] [--force] [--persist] [--json]\n"
+	"                [--user NAME] [--vf auto|keep|vfio-pci]\n"
 	"       vmbusctl unbind DEVICE [--dry-run] [--force] [--persist] [--json]\n"
 	"       vmbusctl doctor [--json]\n"
 	"\n"
@@ -23,6 +25,9 @@ static const char usage[] =
 	"  -n, --dry-run  print the writes, do nothing\n"
 	"  -f, --force    also the interface of the default route or of this SSH connection\n"
 	"  -p, --persist  the same after a reboot (bind), or no longer (unbind)\n"
+	"  -u, --user     bind: give the device to a user, by name or number\n"
+	"      --vf       bind: what becomes of the adapter's virtual function: stays with its driver\n"
+	"                 (keep), goes to vfio-pci, or what its PMD needs (auto, the default)\n"
 	"  -j, --json     machine-readable output\n"
 	"  -h, --help     this text\n"
 	"  -V, --version  version\n"
@@ -157,12 +162,12 @@ ctl_read_line(const char *root, const char *path, char *line, size_t size)
 static const struct command {
 	const char *name;
 	int (*run)(struct ctl *ctl);
-	bool takes_device, needs_device, changes;
+	bool takes_device, needs_device, changes, binds;
 } commands[] = {
-	{"status", ctl_status, true, false, false},
-	{"bind", ctl_bind, true, true, true},
-	{"unbind", ctl_unbind, true, true, true},
-	{"doctor", ctl_doctor, false, false, false},
+	{"status", ctl_status, true, false, false, false},
+	{"bind", ctl_bind, true, true, true, true},
+	{"unbind", ctl_unbind, true, true, true, false},
+	{"doctor", ctl_doctor, false, false, false, false},
 };
 
 static int
@@ -175,8 +180,23 @@ bad_usage(const char *fmt, const char *what)
 	return CTL_USAGE;
 }
 
+static bool
+parse_vf(const char *text, enum ctl_vf_mode *mode)
+{
+	static const char *const names[] = {
+		[CTL_VF_AUTO] = "auto", [CTL_VF_KEEP] = "keep", [CTL_VF_VFIO] = "vfio-pci"};
+	size_t i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(text, names[i]) == 0) {
+			*mode = (enum ctl_vf_mode)i;
+			return true;
+		}
+	return false;
+}
+
 static int
-run(struct ctl *ctl, int argc, char **argv)
+run(struct ctl *ctl, int argc, char **argv, const char *user, const char *vf)
 {
 	const struct command *command = NULL;
 	const char *root = secure_getenv("HYPERPOLL_ROOT");
@@ -196,6 +216,12 @@ run(struct ctl *ctl, int argc, char **argv)
 	if (!command->changes && (ctl->force || ctl->dry_run || ctl->persist))
 		return bad_usage("%s changes nothing: it takes no --dry-run, --force or --persist",
 			command->name);
+	if (!command->binds && (user != NULL || vf != NULL))
+		return bad_usage("%s takes no --user or --vf", command->name);
+	if (user != NULL && ctl_find_user(user, &ctl->user) != CTL_OK)
+		return CTL_USAGE;
+	if (vf != NULL && !parse_vf(vf, &ctl->vf))
+		return bad_usage("--vf is auto, keep or vfio-pci, not '%.64s'", vf);
 	ctl->device = argc == 2 ? argv[1] : NULL;
 	if (root != NULL && strlen(root) < sizeof(ctl->root))
 		strcpy(ctl->root, root);
@@ -222,15 +248,18 @@ main(int argc, char **argv)
 		{"dry-run", no_argument, NULL, 'n'},
 		{"force", no_argument, NULL, 'f'},
 		{"persist", no_argument, NULL, 'p'},
+		{"user", required_argument, NULL, 'u'},
+		{"vf", required_argument, NULL, 'v'},
 		{"json", no_argument, NULL, 'j'},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
 		{NULL, 0, NULL, 0},
 	};
+	const char *user = NULL, *vf = NULL;
 	struct ctl ctl = {0};
 	int option, status;
 
-	while ((option = getopt_long(argc, argv, "nfpjhV", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "nfpu:jhV", options, NULL)) != -1) {
 		switch (option) {
 		case 'n':
 			ctl.dry_run = true;
@@ -240,6 +269,12 @@ main(int argc, char **argv)
 			break;
 		case 'p':
 			ctl.persist = true;
+			break;
+		case 'u':
+			user = optarg;
+			break;
+		case 'v':
+			vf = optarg;
 			break;
 		case 'j':
 			ctl.json = true;
@@ -255,7 +290,7 @@ main(int argc, char **argv)
 			return CTL_USAGE;
 		}
 	}
-	status = run(&ctl, argc - optind, argv + optind);
+	status = run(&ctl, argc - optind, argv + optind, user, vf);
 	vmbus_sysfs_free(ctl.devices, ctl.n_devices);
 	ctl_network_free(&ctl.network);
 	return flushed(status);

@@ -189,6 +189,7 @@ int ctl_write_attr(const char *path, const char *value);
 /** Runs the steps; stops at the first failure (reported) unless `keep_going`. */
 int ctl_plan_run(struct ctl_plan *plan, bool keep_going);
 
+int ctl_list(struct ctl *ctl);
 int ctl_status(struct ctl *ctl);
 int ctl_bind(struct ctl *ctl);
 int ctl_unbind(struct ctl *ctl);

@@ -11,14 +11,16 @@
 #include <strings.h>
 
 static const char usage[] =
-	"Usage: vmbusctl status [--json] [DEVICE]\n"
+	"Usage: vmbusctl list [--json]\n"
+	"       vmbusctl status [--json] [DEVICE]\n"
 	"       vmbusctl bind DEVICE [--dry-run] [--force] [--persist] [--json]\n"
 	"                [--user NAME] [--vf auto|keep|vfio-pci]\n"
 	"       vmbusctl unbind DEVICE [--dry-run] [--force] [--persist] [--json]\n"
 	"       vmbusctl doctor [--json]\n"
 	"\n"
-	"Lists the VMBus devices of this Hyper-V guest, gives network adapters to user space\n"
-	"(bind) and back to the kernel (unbind), and says what is missing for hyperpoll (doctor).\n"
+	"Lists the VMBus devices of this Hyper-V guest (list, or status with all details), gives\n"
+	"network adapters to user space (bind) and back to the kernel (unbind), and says what is\n"
+	"missing for hyperpoll (doctor).\n"
 	"\n"
 	"DEVICE is a GUID, a network interface (eth1) or a uio device (uio0).\n"
 	"\n"
@@ -164,6 +166,7 @@ static const struct command {
 	int (*run)(struct ctl *ctl);
 	bool takes_device, needs_device, changes, binds;
 } commands[] = {
+	{"list", ctl_list, false, false, false, false},
 	{"status", ctl_status, true, false, false, false},
 	{"bind", ctl_bind, true, true, true, true},
 	{"unbind", ctl_unbind, true, true, true, false},
@@ -203,12 +206,12 @@ run(struct ctl *ctl, int argc, char **argv, const char *user, const char *vf)
 	size_t i;
 
 	if (argc == 0)
-		return bad_usage("%s", "no command: status, bind, unbind or doctor");
+		return bad_usage("%s", "no command: list, status, bind, unbind or doctor");
 	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (strcmp(argv[0], commands[i].name) == 0)
 			command = &commands[i];
 	if (command == NULL)
-		return bad_usage("no command '%.64s': status, bind, unbind or doctor", argv[0]);
+		return bad_usage("no command '%.64s': list, status, bind, unbind or doctor", argv[0]);
 	if (argc > (command->takes_device ? 2 : 1))
 		return bad_usage("'%.64s' is one argument too many", argv[argc - 1]);
 	if (argc < 2 && command->needs_device)

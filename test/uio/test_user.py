@@ -53,7 +53,7 @@ class User(Unprivileged):
         self.tree = self.users_folder()
         self.library = readable(rig.LIBRARY)
 
-    def testpmd(self, host, **env):
+    def on_rig(self, host, **env):
         keys = {name: env.pop(name) for name in ("queues",) if name in env}
         return self.user_testpmd(host, env={"RIG_DIR": self.tree, "LD_PRELOAD": self.library, **env},
                                  memory=["--no-huge", "-m", "256"], **keys)
@@ -81,7 +81,7 @@ class User(Unprivileged):
 
     def test_one_queue(self):
         host = self.generator()
-        pmd = self.testpmd(host, RIG_DENY="rings")
+        pmd = self.on_rig(host, RIG_DENY="rings")
         self.forwards(host, pmd)
         self.assertEqual(pmd.quit(), 0)
 
@@ -90,7 +90,7 @@ class User(Unprivileged):
         host = self.generator()
         root = Root(self.tree)
         self.addCleanup(root.close)
-        pmd = self.testpmd(host, queues=4, RIG_DENY="rings")
+        pmd = self.on_rig(host, queues=4, RIG_DENY="rings")
         device = f"{self.tree}/sys/bus/vmbus/devices/{host.guids[0]}"
         uio = wait_until(lambda: glob.glob(f"{device}/uio/uio*"), 20, "the device is in sysfs")
         number = int(os.path.basename(uio[0])[3:])
@@ -124,24 +124,19 @@ class User(Unprivileged):
         host = self.generator()
         root = Root(self.tree)
         self.addCleanup(root.close)
-        pmd = self.testpmd(host, queues=4, RIG_DENY="rings")
+        pmd = self.on_rig(host, queues=4, RIG_DENY="rings")
         said = pmd.expect(r"no permission for \S+/channels/\d+/ring, which is root's when it appears: "
                           r"'vmbusctl bind (\S+) --user NAME', run by root, has a helper that hands it over; or use "
                           "one queue", 30)
         self.assertEqual(said.group(1), host.guids[0])
         pmd.close()
-        host = self.generator_again(host)
-        pmd = self.testpmd(host, RIG_DENY="rings")
+        self.tree = self.users_folder()
+        pmd = self.on_rig(host, RIG_DENY="rings")
         self.forwards(host, pmd)
         self.assertEqual(pmd.quit(), 0)
 
-    def generator_again(self, host):
-        host.close()
-        self.tree = self.users_folder()
-        return self.generator()
-
     def test_device_that_is_not_given(self):
         host = self.generator()
-        pmd = self.testpmd(host, RIG_DENY="node")
+        pmd = self.on_rig(host, RIG_DENY="node")
         pmd.expect(r"no permission for /dev/uio\d+: run as root, or have root run 'vmbusctl bind "
                    f"{re.escape(host.guids[0])} --user NAME' first", 20)

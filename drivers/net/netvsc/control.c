@@ -34,15 +34,36 @@ const struct hpbus_op_kind netvsc_op_close = {"close", 2800, 800, true};
 const struct hpbus_op_kind netvsc_op_reset = {"reset", 4800, 800, false};
 /* Inside of others: what is polite before a fence must leave them time for what comes behind it. */
 const struct hpbus_op_kind netvsc_op_farewell = {"the farewell", 1000, 0, true};
+/* A host that is busy once more takes its time; who stops the port ends the try (recover.h). */
+const struct hpbus_op_kind netvsc_op_recover = {"recovery", 20000, 1000, false};
 
 /* ---- operations ---- */
+
+int
+netvsc_check_here(struct netvsc_port *port, const char *what)
+{
+	if (!netvsc_port_recovers(port))
+		return 0;
+	NETVSC_LOG(ERR, port,
+		"%s: the device is away, and the port recovers by itself when it comes back; try "
+		"again then (RTE_ETH_EVENT_RECOVERY_SUCCESS)",
+		what);
+	return -EBUSY;
+}
+
+/* What takes the port down does so in whatever state the device is; all else needs it. */
+static int
+control_allowed(struct netvsc_port *port, const struct hpbus_op_kind *kind)
+{
+	return kind->down ? 0 : netvsc_check_here(port, kind->name);
+}
 
 /*
  * The operation before may never end: its thread was killed, or is this one, interrupted by a
  * handler that closes the port.
  */
 static int
-control_lock(struct netvsc_port *port, const struct hpbus_op_kind *kind)
+control_wait_lock(struct netvsc_port *port, const struct hpbus_op_kind *kind)
 {
 	int64_t until = hpbus_now_ms() + (kind->down ? kind->budget : LONGEST_MS);
 
@@ -56,6 +77,27 @@ control_lock(struct netvsc_port *port, const struct hpbus_op_kind *kind)
 		rte_delay_us_sleep(500);
 	}
 	return 0;
+}
+
+static int
+control_lock(struct netvsc_port *port, const struct hpbus_op_kind *kind)
+{
+	int rc = control_allowed(port, kind);
+
+	if (rc != 0)
+		return rc;
+	/* A recovery that has the lock ends its try. */
+	if (kind->down)
+		atomic_fetch_add(&port->recovery.hurry, 1);
+	rc = control_wait_lock(port, kind);
+	if (kind->down)
+		atomic_fetch_sub(&port->recovery.hurry, 1);
+	/* It may have begun meanwhile. */
+	if (rc == 0 && control_allowed(port, kind) != 0) {
+		pthread_mutex_unlock(&port->control_lock);
+		rc = -EBUSY;
+	}
+	return rc;
 }
 
 int
@@ -92,8 +134,12 @@ netvsc_control_end(struct netvsc_port *port, struct hpbus_op *op)
 static int
 control_alive(const struct netvsc_port *port)
 {
+	if (hpbus_op_within(&netvsc_op_recover) &&
+		(atomic_load(&port->recovery.stop) || atomic_load(&port->recovery.hurry) != 0))
+		return -ECANCELED;
+	/* It may come back: then the application can try again. */
 	if (atomic_load(&port->bus->gone))
-		return -ENODEV;
+		return netvsc_port_may_recover(port) ? -EAGAIN : -ENODEV;
 	/* Not -EIO: that is what a host that refuses something gets. */
 	if (atomic_load(&port->state) & NETVSC_STATE_BROKEN)
 		return -ENOTCONN;

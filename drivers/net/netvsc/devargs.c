@@ -19,15 +19,17 @@
 #include "drivers/net/netvsc/tx.h"
 #include "lib/vmbus/number.h"
 
-#define KEYS                                                                                       \
-	"vfio-user=PATH (socket), tx_copybreak=BYTES, rx_copybreak=BYTES, latency=US, "            \
-	"copy_only=0|1, size_stats=0|1, rx_extmbuf_enable=0|1, numa_aware=0|1, name=NAME, driver=NAME"
+#define KEYS                                                                                         \
+	"vfio-user=PATH (socket), tx_copybreak=BYTES, rx_copybreak=BYTES, latency=US, "              \
+	"copy_only=0|1, size_stats=0|1, rx_extmbuf_enable=0|1, numa_aware=0|1, recovery_s=SECONDS, " \
+	"name=NAME, driver=NAME"
 
 /* 16 bits of 100 ns (spec/vmbus-ring.md §9.2). */
 #define LATENCY_MAX_US 6553u
 
 static const char *const netvsc_keys[] = {"vfio-user", "driver", "latency", "rx_copybreak",
-	"tx_copybreak", "copy_only", "size_stats", "rx_extmbuf_enable", "numa_aware", "name", NULL};
+	"tx_copybreak", "copy_only", "size_stats", "rx_extmbuf_enable", "numa_aware", "recovery_s",
+	"name", NULL};
 
 struct devarg_range {
 	struct netvsc_port *port;
@@ -136,6 +138,7 @@ netvsc_devargs_parse(struct netvsc_port *port, const struct rte_devargs *devargs
 	port->config.tx_copybreak = NETVSC_TX_COPYBREAK;
 	port->config.rx_copybreak = NETVSC_RX_COPY_ALL;
 	port->config.latency_ns = latency_us * 1000;
+	port->config.recovery_s = NETVSC_RECOVERY_S;
 	port->bus->want_copy_only = false; /* not what an earlier attach asked for */
 	if (devargs == NULL || devargs->args == NULL || devargs->args[0] == '\0')
 		return 0;
@@ -162,6 +165,8 @@ netvsc_devargs_parse(struct netvsc_port *port, const struct rte_devargs *devargs
 		rc = devargs_get(port, kv, "rx_extmbuf_enable", UINT32_MAX, &extmbuf);
 	if (rc == 0)
 		rc = devargs_get(port, kv, "numa_aware", 1, &numa_aware);
+	if (rc == 0)
+		rc = devargs_get(port, kv, "recovery_s", 86400, &port->config.recovery_s);
 	/* Of the in-tree driver, which wants to be told to, too. */
 	if (rte_kvargs_count(kv, "rx_extmbuf_enable") == 0)
 		extmbuf = rte_kvargs_count(kv, "rx_copybreak") != 0;

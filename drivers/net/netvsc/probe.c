@@ -18,16 +18,12 @@
 #include "drivers/net/netvsc/rx.h"
 #include "lib/netvsp/toeplitz.h"
 
-static void
+static bool
 netvsc_on_gone(struct hpbus_device *bus)
 {
 	struct netvsc_port *port = bus->driver_data;
 
-	if (port == NULL)
-		return;
-	atomic_fetch_or(&port->state, NETVSC_STATE_GONE);
-	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_STATE, 0, 0, "gone");
-	atomic_fetch_or(&port->events, NETVSC_EVENT_GONE);
+	return port != NULL && netvsc_recover_note(port);
 }
 
 void
@@ -217,4 +213,4 @@ RTE_INIT(netvsc_driver_init)
 static const char netvsc_pmd_info[] __attribute__((used)) =
 	"PMD_INFO_STRING= {\"name\": \"net_netvsc\", \"params\": \"vfio-user=<path> "
 	"tx_copybreak=<int> rx_copybreak=<int> rx_extmbuf_enable=<0|1> latency=<int> copy_only=<0|1> "
-	"size_stats=<0|1> numa_aware=<0|1> name=<string>\", \"kmod\": \"* uio_hv_generic\", \"pci_ids\": []}";
+	"size_stats=<0|1> numa_aware=<0|1> recovery_s=<int> name=<string>\", \"kmod\": \"* uio_hv_generic\", \"pci_ids\": []}";

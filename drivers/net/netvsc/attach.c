@@ -114,6 +114,19 @@ attach_sendable_mtu(const struct netvsc_port *port)
 	return room > around ? netvsc_session_mtu(room - around) : NETVSC_DEFAULT_MTU;
 }
 
+void
+netvsc_refuse_mtu(const struct netvsc_port *port, uint32_t mtu, uint32_t most)
+{
+	/* The host may allow more, but a message lies in one section (spec/nvsp.md §7). */
+	if (port->session.attached && !port->control_usable && most == attach_sendable_mtu(port))
+		NETVSC_LOG(ERR, port,
+			"MTU %u: the host cannot read DPDK's memory, and frames that are copied must "
+			"fit a section of the send buffer (%u bytes): at most %u",
+			mtu, port->session.send_section, most);
+	else
+		NETVSC_LOG(ERR, port, "MTU %u: the host allows %u", mtu, most);
+}
+
 /*
  * What became of the MTU that we asked for: a host that does not allow it has another one, silently
  * (spec/nvsp.md §3).

@@ -166,7 +166,7 @@ netvsc_session_want(struct netvsc_port *port, unsigned int channels, uint32_t mt
 	if (rc != 0)
 		return rc;
 	if (port->session.mtu < mtu) {
-		NETVSC_LOG(ERR, port, "MTU %u: the host allows %u", mtu, port->session.mtu);
+		netvsc_refuse_mtu(port, mtu, port->session.mtu);
 		return -EINVAL;
 	}
 	if (port->session.n_channels < channels) {

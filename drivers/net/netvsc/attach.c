@@ -17,6 +17,9 @@
 #include "drivers/net/netvsc/tx.h"
 #include "drivers/net/netvsc/tx_header.h"
 
+/* Fewer are all left to frames and what must be said. */
+#define FEW_SECTIONS 8u
+
 int
 netvsc_set_filter(struct netvsc_port *port, uint32_t filter)
 {
@@ -179,6 +182,7 @@ attach_forget(struct netvsc_port *port)
 {
 	port->session = netvsc_session_none;
 	memset(&port->request, 0, sizeof(port->request));
+	netvsc_host_stats_forget(port);
 }
 
 /* What applications are told from now on. */
@@ -224,6 +228,8 @@ attach_ladder(struct netvsc_port *port, unsigned int channels)
 	/* The last section is kept for control messages where pages cannot be named. */
 	if (!port->control_usable && port->session.send_count > 1)
 		port->session.control_section = --port->session.send_count;
+	if (!port->control_usable && port->session.send_count > FEW_SECTIONS)
+		port->host_stats.section = --port->session.send_count;
 	rc = netvsc_rndis_init(port);
 	if (rc == 0)
 		rc = netvsc_set_filter(port, 0); /* some hosts start with a stale one */

@@ -112,6 +112,8 @@ events_tick(void *arg)
 		if (port->session.attached &&
 			!(atomic_load(&port->state) & (NETVSC_STATE_GONE | NETVSC_STATE_BROKEN)))
 			events_keep_moving(port);
+		if (atomic_load(&port->state) == NETVSC_STATE_RUNNING)
+			netvsc_host_stats_tick(port);
 		hpbus_signal_again(port->bus);
 		pthread_mutex_unlock(&port->control_lock);
 	}

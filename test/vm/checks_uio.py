@@ -52,11 +52,15 @@ class Program:
         self.guest.run("kill $(cat /tmp/feeder); rm -f /dev/hugepages/* /mnt/huge/*")
 
 
-def testpmd(guest, mode, queues, plugin=True):
+def testpmd(guest, mode, queues, plugin=True, options="", commands=()):
+    """@param commands said while the port is stopped, before forwarding starts"""
     program = Program(guest, "dpdk-testpmd %s %s -- -i --nb-cores=1 --total-num-mbufs=8192 "
-                      "--rxq=%d --txq=%d --forward-mode=%s --port-topology=loop"
-                      % (EAL, "-d " + PLUGIN if plugin else "", queues, queues, mode))
+                      "--rxq=%d --txq=%d --forward-mode=%s --port-topology=loop %s"
+                      % (EAL, "-d " + PLUGIN if plugin else "", queues, queues, mode, options))
     program.wait_for("testpmd> $|No probed ethernet devices", 90)
+    if commands:
+        for command in ["port stop 0", *commands, "port start 0"]:
+            program.say(command)
     program.say("start")
     program.wait_for("io packet forwarding|%s packet forwarding" % mode, 30)
     return program

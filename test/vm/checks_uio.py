@@ -52,11 +52,17 @@ class Program:
         self.guest.run("kill $(cat /tmp/feeder); rm -f /dev/hugepages/* /mnt/huge/*")
 
 
-def testpmd(guest, mode, queues, plugin=True, options="", commands=()):
-    """@param commands said while the port is stopped, before forwarding starts"""
-    program = Program(guest, "dpdk-testpmd %s %s -- -i --nb-cores=1 --total-num-mbufs=8192 "
+def testpmd(guest, mode, queues, plugin=True, options="", arguments="", commands=()):
+    """
+    @param options of the device
+    @param arguments of testpmd
+    @param commands said while the port is stopped, before forwarding starts
+    """
+    program = Program(guest, "dpdk-testpmd %s %s %s -- -i --nb-cores=1 --total-num-mbufs=8192 "
                       "--rxq=%d --txq=%d --forward-mode=%s --port-topology=loop %s"
-                      % (EAL, "-d " + PLUGIN if plugin else "", queues, queues, mode, options))
+                      % (EAL, "-d " + PLUGIN if plugin else "",
+                         "-a vmbus:%s,%s" % (GUID, options) if options else "", queues, queues,
+                         mode, arguments))
     program.wait_for("testpmd> $|No probed ethernet devices", 90)
     if commands:
         for command in ["port stop 0", *commands, "port start 0"]:
@@ -153,7 +159,7 @@ class Uio:
             program.end("quit")
 
     def rescind(self):
-        program = testpmd(self.guest, "io", 2)
+        program = testpmd(self.guest, "io", 2, options="recovery_s=0")
         self.same_frames(count=50)
         self.machine.control("rescind", "0")
         time.sleep(2)

@@ -49,8 +49,8 @@ class Nic(Uio):
             ours = mac_bytes(f.read().strip())
         return [mac_bytes(self.mac) + ours + b"\x08\x00" + packet for packet in packets]
 
-    def with_testpmd(self, mode, options, commands, check):
-        program = testpmd(self.guest, mode, 1, options=options, commands=commands)
+    def with_testpmd(self, mode, arguments, commands, check):
+        program = testpmd(self.guest, mode, 1, arguments=arguments, commands=commands)
         try:
             return check()
         except AssertionError as error:

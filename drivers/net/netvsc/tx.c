@@ -17,6 +17,7 @@
 #include "drivers/net/netvsc/copy.h"
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/rx.h"
+#include "drivers/net/netvsc/trace.h"
 #include "drivers/net/netvsc/tx.h"
 #include "drivers/net/netvsc/tx_frame.h"
 #include "drivers/net/netvsc/tx_gpa.h"
@@ -303,6 +304,7 @@ tx_by_reference(struct netvsc_txq *txq, struct netvsc_tx_open *open, struct rte_
 	txq->stats.packets++;
 	txq->stats.bytes += m->pkt_len;
 	txq->drops.by_reference++;
+	txq->drops.sends++;
 	return 0;
 }
 
@@ -551,9 +553,11 @@ netvsc_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 	/* Still with the lock: whoever closes the channel takes the way to signal with it. */
 	if (vmbus_ring_writer_publish(&ch->out)) {
 		txq->drops.doorbells++;
+		netvsc_trace_doorbell(txq->port->flight.port_id, ch->index, 1);
 		hpbus_channel_signal(&ch->bus);
 	}
 	netvsc_channel_unlock(&ch->tx_lock);
+	netvsc_trace_tx_burst(txq->port->flight.port_id, txq->queue_id, n, sent);
 	if (unlikely(sent < n)) {
 		/* Out of something: completions may be waiting behind unread frames (X1). */
 		if (unlikely(ch->out.corrupt))

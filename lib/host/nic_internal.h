@@ -136,6 +136,7 @@ struct nic_channel {
 	/* Completions of sends that wait for room: a queue of NIC_DONE_QUEUE. */
 	struct nic_done *done;
 	uint32_t done_head, done_tail;
+	uint32_t pending; /* sends of this poll that will be in it: host_nic.pending */
 
 	uint32_t outstanding; /* frames with the guest */
 	/* Received frames gathered for one transfer-page packet. */
@@ -359,7 +360,7 @@ void nic_channel_break(struct host_nic *nic, unsigned int index, const char *why
 static inline bool
 nic_sends_full(const struct host_nic *nic, const struct nic_channel *ch)
 {
-	return ch->done_tail - ch->done_head + nic->pending_n >= nic->knobs.tx_inflight;
+	return ch->done_tail - ch->done_head + ch->pending >= nic->knobs.tx_inflight;
 }
 /* Queue a completion of a send; never fails because reading stops before the queue is full. */
 void nic_done_add(struct nic_channel *ch, uint64_t tid, enum nic_answer answer);

@@ -552,17 +552,23 @@ nic_vf_carries(const struct host_nic *nic)
 {
 	return nic->vf.on && nic->vf.port != NULL;
 }
+/* Is there a VF that works? One that is to go does until the guest has left it. */
+static inline bool
+nic_vf_works(const struct host_nic *nic)
+{
+	return (nic->vf.present || nic->vf.leave_ns != 0) && !nic->knobs.vf_dead;
+}
 /* Does a VF take and send frames now? */
 static inline bool
 nic_vf_alive(const struct host_nic *nic)
 {
-	return nic->vf.on && nic->vf.present && !nic->knobs.vf_dead;
+	return nic->vf.on && nic_vf_works(nic);
 }
 /* Do frames of the VF go on to the network? */
 static inline bool
 nic_vf_may_send(const struct host_nic *nic)
 {
-	return nic->vf.present && !nic->knobs.vf_dead && (nic->vf.on || nic->knobs.vf_any_path);
+	return nic_vf_works(nic) && (nic->vf.on || nic->knobs.vf_any_path);
 }
 
 /* ---- profile.c ---- */

@@ -175,7 +175,10 @@ recover_succeeded(struct netvsc_port *port)
 {
 	struct netvsc_recovery *r = &port->recovery;
 	uint32_t ms = (uint32_t)(hpbus_now_ms() - atomic_load(&r->since));
+	char text[NETVSC_FLIGHT_TEXT];
 
+	snprintf(text, sizeof(text), "done after %u ms", ms);
+	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_RECOVERY, 0, 0, text);
 	port->bus->returning = false;
 	atomic_store(&r->last_ms, ms);
 	atomic_fetch_add(&r->done, 1);
@@ -196,6 +199,7 @@ recover_succeeded(struct netvsc_port *port)
 static void
 recover_failed(struct netvsc_port *port, int rc)
 {
+	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_RECOVERY, 0, rc, "does not fit");
 	NETVSC_LOG(ERR, port,
 		"the device is back, but what is configured cannot be had there any more (%s); stop "
 		"the port, configure and start it anew, or close it",
@@ -211,6 +215,8 @@ recover_missed(struct netvsc_port *port)
 {
 	struct hpbus_op op;
 
+	netvsc_flight_note(
+		&port->flight, NETVSC_FLIGHT_RECOVERY, 0, -ENODEV, "the device did not come back");
 	NETVSC_LOG(ERR, port,
 		"the device did not come back within %u s (devarg recovery_s) and is gone; close "
 		"the port and detach it",

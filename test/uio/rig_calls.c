@@ -99,6 +99,9 @@ rig_init(void)
 	rig_options.no_monitor = option_is("RIG_MONITOR", "none");
 	rig_options.call_primary = option_is("RIG_CALL", "primary");
 	rig_options.verbose = option_is("RIG_VERBOSE", "1");
+	if (getenv("RIG_UNBOUND") != NULL)
+		snprintf(rig_options.unbound, sizeof(rig_options.unbound), "%s",
+			getenv("RIG_UNBOUND"));
 	rig_options.late_ms = late == NULL ? 20 : (unsigned int)atoi(late);
 	rig_options.state = state == NULL ? -1 : atoi(state);
 	enabled = true;

@@ -22,7 +22,7 @@ PLAN = (
             "test_examples", "test_iperf", "test_mbufs", "test_coalescing", "test_profiles",
             "test_malformed", "test_mtu", "test_queues", "test_recovery", "test_rig", "test_ethdev",
             "test_sleep")),
-    ("copy", ("test_forward", "test_offload_tx")),
+    ("copy", ("test_forward", "test_offload_tx", "test_user")),
 )
 
 

@@ -360,14 +360,17 @@ static bool uio_call_reaches(struct uio_device *u, struct hpbus_channel *ch);
 static void uio_channel_close(struct hpbus_device *dev, struct hpbus_channel *ch);
 
 static int
-uio_map_ring_file(const char *path, struct vmbus_ring *tx, struct vmbus_ring *rx, uint64_t bytes)
+uio_map_ring_file(struct uio_device *u, const char *path, struct vmbus_ring *tx,
+	struct vmbus_ring *rx, uint64_t bytes)
 {
+	unsigned int patience = uio_patience(hpbus_op_talk_until());
 	uint32_t page = (uint32_t)sysconf(_SC_PAGESIZE);
 	int fd, rc;
 
-	fd = open(path, O_RDWR | O_CLOEXEC);
+	fd = vmbus_sysfs_ring_open(&u->fs, u->name, path,
+		patience < VMBUS_SYSFS_GIVEN_MS ? patience : VMBUS_SYSFS_GIVEN_MS);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	rc = vmbus_ring_map(fd, 0, bytes / 2, page, tx);
 	if (rc == 0) {
 		rc = vmbus_ring_map(fd, bytes / 2, bytes / 2, page, rx);
@@ -431,7 +434,7 @@ uio_channel_open(struct hpbus_device *dev, unsigned int index, struct hpbus_chan
 		rc = vmbus_sysfs_ring_wait(&u->fs, u->name, u->relid, HPBUS_MAX_CHANNELS,
 			(uint16_t)index, uio_patience(hpbus_op_talk_until()), &sub, path);
 		if (rc == 0)
-			rc = uio_map_ring_file(path, &ch->tx, &ch->rx, sub.ring_size);
+			rc = uio_map_ring_file(u, path, &ch->tx, &ch->rx, sub.ring_size);
 	}
 	if (rc != 0)
 		return rc;

@@ -266,6 +266,7 @@ netvsc_attach(struct netvsc_port *port, unsigned int channels, uint32_t mtu)
 	}
 	rc = attach_ladder(port, channels);
 	port->session.attached = true;
+	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_STATE, 0, rc, "attached");
 	if (rc == 0) {
 		attach_tell(port);
 		return 0;
@@ -292,6 +293,7 @@ netvsc_fence(struct netvsc_port *port)
 		rc = -ENODEV; /* cut off, and nobody knows whether it has let go */
 	}
 	port->unfenced = rc != 0;
+	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_FENCE, 0, rc, NULL);
 	if (rc != 0)
 		NETVSC_LOG(ERR, port,
 			"the reset failed (%s): frames in flight stay with the driver; close the "
@@ -339,6 +341,7 @@ netvsc_detach(struct netvsc_port *port, bool reset)
 	 */
 	if (reset)
 		rc = netvsc_fence(port);
+	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_STATE, 0, rc, "detached");
 	attach_forget(port);
 	return rc;
 }

@@ -266,6 +266,7 @@ netvsc_nvsp_post(struct netvsc_port *port, const struct nvsp_message *msg)
 
 	vmbus_packet_init(
 		&p.pkt, VMBUS_PACKET_INBAND, sizeof(p.pkt), sizeof(p), 0, VMBUS_NO_TRANS_ID);
+	netvsc_flight_nvsp(&port->flight, NETVSC_FLIGHT_SENT, msg);
 	return control_write(port, &p, sizeof(p), nvsp_type_name(msg->type));
 }
 
@@ -298,9 +299,10 @@ control_next_tid(struct netvsc_port *port)
 
 /* A request that got no answer leaves memory with the host: only a reset can go on (N8). */
 static int
-control_stuck(struct netvsc_port *port, int rc)
+control_stuck(struct netvsc_port *port, int rc, const char *what)
 {
 	control_await(port, 0, 0);
+	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_UNANSWERED, 0, rc, what);
 	if (rc != -ETIMEDOUT)
 		return rc;
 	if (hpbus_op_down())
@@ -320,13 +322,15 @@ netvsc_nvsp_request(struct netvsc_port *port, const struct nvsp_message *msg, ui
 	int rc;
 
 	control_await(port, tid, 0);
+	netvsc_flight_nvsp(&port->flight, NETVSC_FLIGHT_SENT, msg);
 	vmbus_packet_init(
 		&p.pkt, VMBUS_PACKET_INBAND, sizeof(p.pkt), sizeof(p), VMBUS_FLAG_COMPLETION, tid);
 	rc = control_write(port, &p, sizeof(p), what);
 	if (rc == 0)
 		rc = control_wait(port, &rq->answered, what);
 	if (rc != 0)
-		return control_stuck(port, rc);
+		return control_stuck(port, rc, what);
+	netvsc_flight_nvsp(&port->flight, NETVSC_FLIGHT_RECEIVED, &rq->answer);
 	if (rq->answer_len < nvsp_min_len(expect) || rq->answer.type != expect) {
 		NETVSC_LOG(ERR, port, "the host answered %s with %s of %u bytes", what,
 			nvsp_type_name(rq->answer.type), rq->answer_len);
@@ -389,7 +393,7 @@ rndis_send(struct netvsc_port *port, uint32_t len, uint32_t answer_id, const cha
 		bool bad =
 			rc == -ETIMEDOUT && atomic_load(&rq->rndis_answered) == NETVSC_ANSWER_BAD;
 
-		control_stuck(port, rc);
+		control_stuck(port, rc, what);
 		return bad ? -EPROTO : rc;
 	}
 	if (rq->answer_len < nvsp_min_len(NVSP_TYPE_RNDIS_COMPLETE) ||
@@ -405,9 +409,10 @@ rndis_send(struct netvsc_port *port, uint32_t len, uint32_t answer_id, const cha
 	return 0;
 }
 
-/* Send the request in the control page, wait for its completion, parse it. */
+/* Send the request in the control page, wait for its completion, parse it. @param oid 0: none */
 static int
-rndis_request(struct netvsc_port *port, int len, uint32_t type, struct rndis_completion *done)
+rndis_request(struct netvsc_port *port, int len, uint32_t type, uint32_t oid,
+	struct rndis_completion *done)
 {
 	struct netvsc_request *rq = &port->request;
 	const char *what = rndis_type_name(type);
@@ -416,16 +421,20 @@ rndis_request(struct netvsc_port *port, int len, uint32_t type, struct rndis_com
 	if (len < 0)
 		return len;
 	rq->rndis_type = type | RNDIS_TYPE_COMPLETION;
+	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_RNDIS_SENT, type, oid, NULL);
 	rc = rndis_send(port, (uint32_t)len, port->next_rndis_id, what);
 	if (rc == 0) {
 		rc = control_wait(port, &rq->rndis_answered, what);
 		if (rc != 0)
-			control_stuck(port, rc);
+			control_stuck(port, rc, what);
 	}
 	atomic_store(&rq->rndis_id, 0);
 	if (rc == 0 && (atomic_load(&rq->rndis_answered) != NETVSC_ANSWER_HERE ||
 			       rndis_parse_completion(rq->reply, rq->reply_len, done) != 0))
 		rc = -EPROTO;
+	if (rc == 0)
+		netvsc_flight_note(&port->flight, NETVSC_FLIGHT_RNDIS_RECEIVED, done->type,
+			done->status, NULL);
 	if (rc == -EPROTO)
 		NETVSC_LOG(ERR, port, "the host's answer to %s makes no sense", what);
 	return rc;
@@ -447,7 +456,7 @@ netvsc_rndis_init(struct netvsc_port *port)
 
 	rc = rndis_build_initialize(port->control_zone->addr, RNDIS_MAX_REQUEST,
 		rndis_next_id(port), NETVSC_MAX_TRANSFER);
-	rc = rndis_request(port, rc, RNDIS_TYPE_INITIALIZE, &done);
+	rc = rndis_request(port, rc, RNDIS_TYPE_INITIALIZE, 0, &done);
 	if (rc != 0)
 		return rc;
 	if (done.status != RNDIS_STATUS_SUCCESS) {
@@ -467,6 +476,7 @@ netvsc_rndis_halt(struct netvsc_port *port)
 	int len = rndis_build_short(
 		port->control_zone->addr, RNDIS_MAX_REQUEST, RNDIS_TYPE_HALT, rndis_next_id(port));
 
+	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_RNDIS_SENT, RNDIS_TYPE_HALT, 0, NULL);
 	/* Answered only by its send completion. */
 	return len < 0 ? len : rndis_send(port, (uint32_t)len, 0, rndis_type_name(RNDIS_TYPE_HALT));
 }
@@ -480,7 +490,7 @@ netvsc_query(struct netvsc_port *port, uint32_t oid, const void *in, uint32_t in
 
 	rc = rndis_build_query(
 		port->control_zone->addr, RNDIS_MAX_REQUEST, rndis_next_id(port), oid, in, in_len);
-	rc = rndis_request(port, rc, RNDIS_TYPE_QUERY, &done);
+	rc = rndis_request(port, rc, RNDIS_TYPE_QUERY, oid, &done);
 	if (rc == 0 && done.status != RNDIS_STATUS_SUCCESS) {
 		NETVSC_LOG(DEBUG, port, "query of OID %#x: status %#x", oid, done.status);
 		rc = done.status == RNDIS_STATUS_NOT_SUPPORTED ? -ENOTSUP : -EIO;
@@ -503,7 +513,7 @@ netvsc_set(struct netvsc_port *port, uint32_t oid, const void *in, uint32_t in_l
 
 	rc = rndis_build_set(
 		port->control_zone->addr, RNDIS_MAX_REQUEST, rndis_next_id(port), oid, in, in_len);
-	rc = rndis_request(port, rc, RNDIS_TYPE_SET, &done);
+	rc = rndis_request(port, rc, RNDIS_TYPE_SET, oid, &done);
 	if (rc == 0 && done.status != RNDIS_STATUS_SUCCESS) {
 		NETVSC_LOG(DEBUG, port, "set of OID %#x: status %#x", oid, done.status);
 		rc = done.status == RNDIS_STATUS_NOT_SUPPORTED ? -ENOTSUP : -EIO;

@@ -148,6 +148,7 @@ netvsc_start(struct rte_eth_dev *eth)
 		netvsc_intr_stop(port);
 		NETVSC_LOG(ERR, port, "cannot start: %s", strerror(-rc));
 	}
+	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_STATE, 0, rc, "started");
 	netvsc_control_end(port, &op);
 	return rc;
 }
@@ -259,6 +260,7 @@ netvsc_stop(struct rte_eth_dev *eth)
 	if (netvsc_control_begin(port, &op, &netvsc_op_stop) != 0)
 		return -EBUSY;
 	port_stop(port);
+	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_STATE, 0, 0, "stopped");
 	netvsc_control_end(port, &op);
 	last_stop.ended = hpbus_now_ms();
 	last_stop.waits = thread_waits();
@@ -290,6 +292,7 @@ netvsc_reset(struct rte_eth_dev *eth)
 	if (rc != 0)
 		return rc;
 	rc = netvsc_session_renew(port);
+	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_STATE, 0, rc, "reset");
 	netvsc_control_end(port, &op);
 	return rc;
 }
@@ -330,6 +333,7 @@ netvsc_close(struct rte_eth_dev *eth)
 	struct netvsc_port *port = netvsc_port_of(eth);
 	struct rte_eth_dev_data *data = eth->data;
 	struct hpbus_op op, rest;
+	bool unread;
 	uint16_t q;
 	int rc;
 
@@ -342,10 +346,11 @@ netvsc_close(struct rte_eth_dev *eth)
 	}
 	/* Without the lock: callbacks of a tick that is running may want it. */
 	netvsc_events_stop(port);
+	unread = netvsc_telemetry_remove(port);
 	rc = netvsc_recover_end(port);
 	if (rc == 0)
 		rc = netvsc_control_begin(port, &rest, &netvsc_op_close);
-	if (rc == 0 && !close_session(port)) {
+	if (rc == 0 && !(unread && close_session(port))) {
 		rc = -EBUSY;
 		netvsc_control_end(port, &rest);
 	}

@@ -38,6 +38,7 @@ netvsc_port_broken(struct netvsc_port *port, const char *why)
 		"%s; the port is stopped until the application resets it "
 		"(rte_eth_dev_reset)",
 		why);
+	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_BROKEN, 0, 0, why);
 	atomic_fetch_or(&port->events, NETVSC_EVENT_RESET);
 }
 
@@ -57,6 +58,9 @@ netvsc_link_update(struct rte_eth_dev *eth, int wait)
 	link.link_speed = mbps == 0 ? RTE_ETH_SPEED_NUM_UNKNOWN : (uint32_t)mbps;
 	netvsc_compat_link(&link);
 	rte_eth_linkstatus_get(eth, &before);
+	if (before.link_status != link.link_status || before.link_speed != link.link_speed)
+		netvsc_flight_note(&port->flight, NETVSC_FLIGHT_LINK, 0, (int64_t)mbps,
+			link.link_status == RTE_ETH_LINK_UP ? "up" : "down");
 	/* ethdev compares up and down only, and another speed is news, too (pitfall K3). */
 	if (rte_eth_linkstatus_set(eth, &link) == 0)
 		return 0;

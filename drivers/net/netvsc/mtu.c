@@ -167,6 +167,7 @@ netvsc_mtu_set(struct rte_eth_dev *eth, uint16_t mtu)
 	if (netvsc_control_begin(port, &op, &netvsc_op_bring_up) != 0)
 		return -EBUSY;
 	rc = mtu_change(port, mtu);
+	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_MTU, (uint32_t)-rc, mtu, NULL);
 	netvsc_control_end(port, &op);
 	return rc;
 }

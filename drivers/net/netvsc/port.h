@@ -34,6 +34,7 @@
 #include "drivers/bus/vmbus/bus.h"
 #include "drivers/net/netvsc/channel.h"
 #include "drivers/net/netvsc/control.h"
+#include "drivers/net/netvsc/flight.h"
 #include "drivers/net/netvsc/recover.h"
 #include "drivers/net/netvsc/sections.h"
 #include "drivers/net/netvsc/stats.h"
@@ -186,6 +187,7 @@ struct netvsc_port {
 	bool control_usable;
 
 	struct netvsc_channel *channels[HPBUS_MAX_CHANNELS];
+	struct netvsc_flight flight; /**< what happened on the control path */
 };
 
 static inline struct netvsc_port *

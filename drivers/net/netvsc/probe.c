@@ -157,6 +157,7 @@ netvsc_probe(struct hpbus_device *bus)
 		return -ENOMEM;
 	}
 	port->bus = bus;
+	netvsc_flight_init(&port->flight, eth->data->port_id);
 	rc = netvsc_devargs_parse(port, bus->device.devargs);
 	if (rc == 0) {
 		struct hpbus_op op;
@@ -174,6 +175,7 @@ netvsc_probe(struct hpbus_device *bus)
 	eth->dev_ops = &netvsc_ops;
 	netvsc_set_bursts(eth, false);
 	netvsc_set_status_calls(eth);
+	netvsc_telemetry_add(port);
 	rte_eth_dev_probing_finish(eth);
 	return 0;
 }

@@ -35,6 +35,7 @@ recover_note(struct netvsc_port *port)
 	if (atomic_fetch_or(&port->state, NETVSC_STATE_RECOVERING) & NETVSC_STATE_RECOVERING)
 		return;
 	atomic_store(&port->recovery.since, hpbus_now_ms());
+	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_STATE, 0, 0, "away");
 	atomic_fetch_or(&port->events, NETVSC_EVENT_RECOVERING | NETVSC_EVENT_LINK);
 }
 
@@ -42,6 +43,7 @@ static void
 recover_give_up(struct netvsc_port *port, uint32_t events)
 {
 	atomic_fetch_or(&port->state, NETVSC_STATE_GONE);
+	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_STATE, 0, 0, "gone");
 	atomic_fetch_and(&port->state, ~NETVSC_STATE_RECOVERING);
 	atomic_fetch_or(&port->events, events | NETVSC_EVENT_GONE);
 }

@@ -151,6 +151,8 @@ void guest_start_up(struct guest *g, const char *nic, uint32_t ring_pages);
 /* Ask for and open @p n subchannels. */
 void guest_subchannels(struct guest *g, uint32_t n);
 
+/* Make one that is empty; its frames are the caller's to free. */
+void test_port_init(struct test_port *p);
 void test_port_put(struct test_port *p, const void *frame, uint32_t len);
 /* Put a frame into the port for the guest. */
 void guest_port_put(struct guest *g, const void *frame, uint32_t len);

@@ -175,7 +175,7 @@ accepted(const char *args, const char *notice)
 
 /*
  * All keys of the in-tree driver, of all releases, with values as its documentation has them: its
- * scripts keep working.
+ * scripts keep working (doc/moving.md).
  */
 static void
 arguments_of_in_tree_scripts_are_accepted(void)

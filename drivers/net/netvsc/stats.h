@@ -61,8 +61,8 @@ struct netvsc_tx_drops {
 	uint64_t bad_offload; /**< ... ask for an offload that their headers contradict */
 	uint64_t dma_lookups; /**< pieces of memory looked up, not found in @a netvsc_txq.runs */
 	uint64_t by_reference, aggregated; /**< frames sent each way */
-	uint64_t sends;			   /**< VMBus packets that they went in */
-	uint64_t doorbells;		   /**< signals sent to the host */
+	uint64_t reaped;    /**< VMBus packets that they went in and that have been freed since */
+	uint64_t doorbells; /**< signals sent to the host */
 };
 
 /** What has been counted for a queue number, whichever queues had it; under the lock. */

@@ -322,6 +322,7 @@ struct telemetry_queue {
 	uint32_t waiting, ahead;
 	struct netvsc_channel_stats channel;
 	bool has_rx, has_tx, has_rings;
+	uint64_t sends;
 	uint32_t rx_desc, tx_desc, tx_used, sections_used, sections_free;
 	struct netvsc_rxq_stats rx;
 	struct netvsc_txq_stats tx;
@@ -351,10 +352,12 @@ queue_take_counts(const struct netvsc_port *port, uint16_t q, struct telemetry_q
 	t->rx = rx->queue != NULL ? rx->queue->stats : rx->kept;
 	t->tx = tx->queue != NULL ? tx->queue->stats : tx->kept;
 	t->tx_drops = tx->queue != NULL ? tx->queue->drops : tx->drops_kept;
+	t->sends = t->tx_drops.reaped;
 	if (rx->queue != NULL)
 		t->rx_desc = rx->queue->nb_desc;
 	if (tx->queue != NULL) {
 		t->tx_desc = tx->queue->nb_desc;
+		t->sends += netvsc_tx_inflight(tx->queue);
 		t->tx_used = netvsc_tx_outstanding(tx->queue);
 		t->sections_used = netvsc_section_used(&tx->queue->sections);
 		t->sections_free = tx->queue->sections.n_own + tx->queue->sections.n_borrowed;
@@ -426,8 +429,8 @@ queue_add_tx(const struct telemetry_queue *t, struct rte_tel_data *d)
 {
 	add(d, "tx_frames", t->tx.packets);
 	add(d, "tx_bytes", t->tx.bytes);
-	add(d, "tx_sends", t->tx_drops.sends);
-	add(d, "tx_frames_per_100_sends", per_hundred(t->tx.packets, t->tx_drops.sends));
+	add(d, "tx_sends", t->sends);
+	add(d, "tx_frames_per_100_sends", per_hundred(t->tx.packets, t->sends));
 	add(d, "tx_by_reference", t->tx_drops.by_reference);
 	add(d, "tx_errors", t->tx.errors);
 	add(d, "tx_refused", t->tx.failed);

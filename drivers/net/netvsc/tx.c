@@ -73,6 +73,7 @@ netvsc_tx_forget(struct netvsc_txq *txq)
 		if (atomic_load(&txq->slots[i].state) != NETVSC_SLOT_FREE) {
 			txq->stats.over += txq->slots[i].frames;
 			txq->stats.over_bytes += txq->slots[i].bytes;
+			txq->drops.reaped++;
 			netvsc_tx_slot_free(txq, i);
 		}
 }
@@ -304,7 +305,6 @@ tx_by_reference(struct netvsc_txq *txq, struct netvsc_tx_open *open, struct rte_
 	txq->stats.packets++;
 	txq->stats.bytes += m->pkt_len;
 	txq->drops.by_reference++;
-	txq->drops.sends++;
 	return 0;
 }
 

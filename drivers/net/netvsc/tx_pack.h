@@ -59,7 +59,6 @@ netvsc_tx_close(struct netvsc_txq *txq, struct netvsc_tx_open *open)
 	txq->stats.packets += open->frames;
 	txq->stats.bytes += open->bytes;
 	txq->drops.aggregated += open->frames;
-	txq->drops.sends++;
 	open->frames = NETVSC_TX_NONE_OPEN;
 }
 

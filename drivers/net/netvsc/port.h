@@ -36,6 +36,7 @@
 #include "drivers/net/netvsc/control.h"
 #include "drivers/net/netvsc/sections.h"
 #include "drivers/net/netvsc/stats.h"
+#include "drivers/net/netvsc/vf.h"
 #include "lib/netvsp/ndis.h"
 
 extern int netvsc_logtype;
@@ -173,7 +174,10 @@ struct netvsc_port {
 	const struct rte_memzone *control_zone; /**< one page that requests are sent from */
 	bool control_usable;
 
+	struct netvsc_vf *vf; /**< the primary process's; NULL: it has none and will not have one */
+
 	struct netvsc_channel *channels[HPBUS_MAX_CHANNELS];
+	struct netvsc_vf_queue vf_rx[HPBUS_MAX_CHANNELS], vf_tx[HPBUS_MAX_CHANNELS];
 };
 
 static inline struct netvsc_port *

@@ -28,10 +28,17 @@ struct netvsc_port;
 #define NETVSC_VF_SET_RSS	     0x10u /**< key, hash types, table */
 #define NETVSC_VF_SET_VLAN	     0x20u
 #define NETVSC_VF_SET_PTYPES	     0x40u
+#define NETVSC_VF_SET_MTU	     0x80u
+
+struct netvsc_vf_dev;
+struct netvsc_vf_want;
+struct eth_queue_stats; /* compat.h, before 25.11 */
 
 /** What a VF is set up as: all of it a copy; vf_port.c's, but for the name. */
 struct netvsc_vf_setup {
 	char name[RTE_ETH_NAME_MAX_LEN]; /**< of the port, for messages */
+	struct netvsc_vf_dev *dev;	 /**< vf_dev.h; a reference */
+	struct netvsc_vf_want *want;
 };
 
 /**
@@ -71,14 +78,33 @@ bool netvsc_vf_link(struct netvsc_vf_setup *setup, uint16_t vf);
 int netvsc_vf_find_start(struct netvsc_port *port);
 /** No event is told any more when this returns; control_lock is not held. */
 void netvsc_vf_find_stop(struct netvsc_port *port);
-/** The host has associated a serial, or none any more: look again. On the control thread. */
-void netvsc_vf_find_again(struct netvsc_port *port);
+/**
+ * Look again: the host has associated a serial, or none any more; or it is time. On the control
+ * thread; may take as long as the probe of a device does.
+ * @return milliseconds after which to look again, or -1: when the association changes
+ */
+int netvsc_vf_find_again(struct netvsc_port *port);
 
-/* ---- vf_stats.c, and info.c ---- */
+/* ---- vf_info.c ---- */
 
-/** Make dev_info what both paths can do, if a VF is known. */
+/** Make dev_info what both paths can do, if a VF is known. Any thread; never waits for the VF. */
 void netvsc_vf_limit_info(struct netvsc_port *port, struct rte_eth_dev_info *info);
-/** Add what the VF counted. */
-void netvsc_vf_stats_add(struct netvsc_port *port, struct rte_eth_stats *stats);
+
+/* ---- vf_stats.c: any thread; never waits for the VF, whose counters may be those read last ----
+ */
+
+/** Add what VFs have counted. @param queues NULL: nobody asks for them */
+void netvsc_vf_stats_add(
+	struct netvsc_port *port, struct rte_eth_stats *stats, struct eth_queue_stats *queues);
+/** All counters of VFs start again at 0. */
+void netvsc_vf_stats_reset(struct netvsc_port *port);
+/** Extended statistics of VFs, those that are gone included; a copy. */
+struct netvsc_vf_xstats {
+	unsigned int n;
+	struct rte_eth_xstat_name *names;
+	uint64_t *values;
+};
+void netvsc_vf_xstats(struct netvsc_port *port, struct netvsc_vf_xstats *x);
+void netvsc_vf_xstats_free(struct netvsc_vf_xstats *x);
 
 #endif

@@ -84,12 +84,14 @@ struct netvsc_config {
 	uint32_t n_multicast; /**< addresses in its multicast list */
 	struct netvsc_rss rss;
 	uint32_t ptypes; /**< RTE_PTYPE_*_MASK: packet types are told of these layers */
+	uint16_t mtu;	 /**< ethdev's, which is told it when the operation is over */
 
 	/* Devargs. */
 	uint32_t tx_copybreak;
 	uint32_t rx_copybreak; /**< longer frames stay where they are; NETVSC_RX_COPY_ALL */
 	uint32_t latency_ns;
 	bool size_stats;
+	bool ignore_vf;
 };
 
 /**

@@ -28,6 +28,12 @@ struct netvsc_port;
 #define NETVSC_VF_SET_RSS	     0x10u /**< key, hash types, table */
 #define NETVSC_VF_SET_VLAN	     0x20u
 #define NETVSC_VF_SET_PTYPES	     0x40u
+#define NETVSC_VF_SET_MTU	     0x80u
+
+/*
+ * Beware: ethdev writes some of what it keeps of a port (mtu, promiscuous, all_multicast) when the
+ * operation is over, which may be later than the copy is made. netvsc_config has what is meant.
+ */
 
 /** What a VF is set up as: all of it a copy; vf_port.c's, but for the name. */
 struct netvsc_vf_setup {

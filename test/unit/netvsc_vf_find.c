@@ -205,7 +205,7 @@ test_blocked_function_is_not_attached(void)
 	rig_look();
 	CU_ASSERT_EQUAL(rig.found, 1);
 	rig_end();
-	CU_ASSERT_EQUAL(fake_command(RIG_PCI " remove", NULL, 0), 0);
+	CU_ASSERT_EQUAL(fake_vf_alive, 0);
 }
 
 /* ---- by name ---- */

@@ -53,7 +53,7 @@ rig_begin(const struct fixture_conf *conf, const char *vf, const char *args)
 		snprintf(rig.f.port.config.vf, sizeof(rig.f.port.config.vf), "%s", vf);
 	if (args != NULL)
 		snprintf(rig.f.port.config.vf_args, sizeof(rig.f.port.config.vf_args), "%s", args);
-	CU_ASSERT_EQUAL(netvsc_vf_find_start(&rig.f.port), 0);
+	CU_ASSERT_EQUAL(netvsc_vf_find_start(&rig.f.port, &rig.setup), 0);
 	return true;
 }
 
@@ -116,7 +116,10 @@ rig_disassociate(void)
 int
 rig_look(void)
 {
-	return netvsc_vf_find_again(&rig.f.port);
+	uint32_t serial = 0;
+	bool associated = netvsc_vf_serial(&rig.f.port, &serial);
+
+	return netvsc_vf_find_again(&rig.setup, associated, serial);
 }
 
 bool

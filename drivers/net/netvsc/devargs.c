@@ -21,12 +21,12 @@
 
 #define KEYS                                                                                       \
 	"vfio-user=PATH (socket), tx_copybreak=BYTES, rx_copybreak=BYTES, latency=US, "            \
-	"copy_only=0|1, size_stats=0|1, rx_extmbuf_enable=0|1, numa_aware=0|1, name=NAME, "        \
-	"vf=NAME (of a port or device), vf_args=[ARGS], driver=NAME"
+	"copy_only=0|1, size_stats=0|1, rx_extmbuf_enable=0|1, numa_aware=0|1, ignore_vf=0|1, "    \
+	"name=NAME, vf=NAME (of a port or device), vf_args=[ARGS], driver=NAME"
 
 static const char *const netvsc_keys[] = {"vfio-user", "driver", "latency", "rx_copybreak",
-	"tx_copybreak", "copy_only", "size_stats", "rx_extmbuf_enable", "numa_aware", "name", "vf",
-	"vf_args", NULL};
+	"tx_copybreak", "copy_only", "size_stats", "rx_extmbuf_enable", "numa_aware", "ignore_vf",
+	"name", "vf", "vf_args", NULL};
 
 struct devarg_range {
 	struct netvsc_port *port;
@@ -170,7 +170,7 @@ int
 netvsc_devargs_parse(struct netvsc_port *port, const struct rte_devargs *devargs)
 {
 	uint32_t latency_us = 50, rx_copybreak = NETVSC_RX_COPYBREAK, copy_only = 0, size_stats = 0,
-		 extmbuf = 0, numa_aware = 0;
+		 extmbuf = 0, numa_aware = 0, ignore_vf = 0;
 	struct rte_kvargs *kv;
 	int rc;
 
@@ -202,6 +202,9 @@ netvsc_devargs_parse(struct netvsc_port *port, const struct rte_devargs *devargs
 		rc = devargs_get(port, kv, "rx_extmbuf_enable", 1, &extmbuf);
 	if (rc == 0)
 		rc = devargs_get(port, kv, "numa_aware", 1, &numa_aware);
+	if (rc == 0)
+		rc = devargs_get(port, kv, "ignore_vf", 1, &ignore_vf);
+	port->config.ignore_vf = ignore_vf != 0;
 	/* Of the in-tree driver, which wants to be told to, too. */
 	if (rte_kvargs_count(kv, "rx_extmbuf_enable") == 0)
 		extmbuf = rte_kvargs_count(kv, "rx_copybreak") != 0;

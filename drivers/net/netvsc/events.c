@@ -31,6 +31,9 @@ netvsc_port_broken(struct netvsc_port *port, const char *why)
 		"(rte_eth_dev_reset)",
 		why);
 	atomic_fetch_or(&port->events, NETVSC_EVENT_RESET);
+	/* Nothing is sent any more, whichever way; until a reset there is no session to speak of.
+	 */
+	netvsc_vf_event(port, NETVSC_VF_SESSION_GONE, 0);
 }
 
 int

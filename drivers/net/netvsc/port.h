@@ -88,12 +88,14 @@ struct netvsc_config {
 	struct rte_ether_addr multicast[NETVSC_MULTICAST_MAX]; /**< the first of them */
 	struct netvsc_rss rss;
 	uint32_t ptypes; /**< RTE_PTYPE_*_MASK: packet types are told of these layers */
+	uint16_t mtu;	 /**< ethdev's, which is told it when the operation is over */
 
 	/* Devargs. */
 	uint32_t tx_copybreak;
 	uint32_t rx_copybreak; /**< longer frames stay where they are; NETVSC_RX_COPY_ALL */
 	uint32_t latency_ns;
 	bool size_stats;
+	bool ignore_vf;
 	char vf[RTE_ETH_NAME_MAX_LEN];	  /**< which ethdev is the VF, "": found out */
 	char vf_args[NETVSC_VF_ARGS_MAX]; /**< devargs that its device is attached with */
 };

@@ -27,6 +27,7 @@ netvsc_on_gone(struct hpbus_device *bus)
 		return;
 	atomic_fetch_or(&port->state, NETVSC_STATE_GONE);
 	atomic_fetch_or(&port->events, NETVSC_EVENT_GONE);
+	netvsc_vf_event(port, NETVSC_VF_SESSION_GONE, 0);
 }
 
 void
@@ -34,6 +35,8 @@ netvsc_port_free(struct netvsc_port *port)
 {
 	unsigned int i;
 
+	netvsc_vf_put(port->vf);
+	port->vf = NULL;
 	netvsc_section_pool_free(&port->sections);
 	for (i = 0; i < HPBUS_MAX_CHANNELS; i++)
 		if (port->channels[i] != NULL) {
@@ -70,6 +73,9 @@ port_init(struct netvsc_port *port, struct rte_eth_dev *eth, struct hpbus_device
 			return -ENOMEM;
 		}
 	}
+	if (netvsc_vf_new(port) != 0)
+		NETVSC_LOG(NOTICE, port,
+			"no memory or descriptor for a virtual function: the port will have none");
 	/* A page of its own: a request never crosses one (pitfall A5). */
 	snprintf(name, sizeof(name), "netvsc_ctl_%u", eth->data->port_id);
 	port->control_zone = rte_memzone_reserve_aligned(name, RNDIS_MAX_REQUEST,
@@ -178,6 +184,7 @@ netvsc_probe(struct hpbus_device *bus)
 	netvsc_set_bursts(eth, false);
 	netvsc_set_status_calls(eth);
 	rte_eth_dev_probing_finish(eth);
+	netvsc_vf_open(port);
 	return 0;
 }
 
@@ -214,5 +221,5 @@ RTE_INIT(netvsc_driver_init)
 static const char netvsc_pmd_info[] __attribute__((used)) =
 	"PMD_INFO_STRING= {\"name\": \"net_netvsc\", \"params\": \"vfio-user=<path> "
 	"tx_copybreak=<int> rx_copybreak=<int> rx_extmbuf_enable=<0|1> latency=<int> copy_only=<0|1> "
-	"size_stats=<0|1> numa_aware=<0|1> name=<string> vf=<string> "
+	"size_stats=<0|1> numa_aware=<0|1> ignore_vf=<0|1> name=<string> vf=<string> "
 	"vf_args=<string>\", \"kmod\": \"* uio_hv_generic\", \"pci_ids\": []}";

@@ -160,12 +160,15 @@ port_set_link(struct rte_eth_dev *eth, bool down)
 	/* A port that is stopped has no link, and one that starts has. */
 	if (eth->data->dev_started &&
 		down != ((atomic_load(&port->state) & NETVSC_STATE_LINK_DOWN) != 0)) {
+		if (down)
+			netvsc_vf_leave(port);
 		atomic_fetch_xor(&port->state, NETVSC_STATE_LINK_DOWN);
 		rc = port_refilter(port, netvsc_filter_of(port));
 		if (rc != 0)
 			atomic_fetch_xor(&port->state, NETVSC_STATE_LINK_DOWN);
 		else if (down)
 			port_drop_received(port);
+		netvsc_vf_join(port);
 		netvsc_intr_wake(port); /* who was told not to sleep, or sleeps */
 		atomic_fetch_or(&port->events, NETVSC_EVENT_LINK);
 	}

@@ -18,6 +18,15 @@
 #include "drivers/net/netvsc/tx.h"
 #include "drivers/net/netvsc/vf.h"
 
+#define PATH_VF	      UINT32_C(0xffff)
+#define PATH_ONE_TIME (PATH_VF + 1)
+
+static inline uint16_t
+vf_port(uint32_t path)
+{
+	return (uint16_t)((path & PATH_VF) - 1);
+}
+
 /* @return where to go: 0, and nobody is inside, or the VF's port id + 1, to be left again */
 static inline uint32_t
 vf_enter(struct netvsc_vf_queue *q)
@@ -25,7 +34,8 @@ vf_enter(struct netvsc_vf_queue *q)
 	uint32_t path;
 
 	atomic_store_explicit(&q->inside, 1, memory_order_relaxed);
-	/* Pairs with the fence in paths_quiet(): it sees us inside, or we see its word. */
+	/* Pairs with the fence in netvsc_vf_path_is_quiet(): it sees us inside, or we see its word.
+	 */
 	atomic_thread_fence(memory_order_seq_cst);
 	path = atomic_load_explicit(&q->path, memory_order_acquire);
 	if (unlikely(path == 0))
@@ -36,7 +46,7 @@ vf_enter(struct netvsc_vf_queue *q)
 static inline void
 vf_exit(struct netvsc_vf_queue *q)
 {
-	/* Pairs with the acquire in paths_quiet(): what the burst did is done. */
+	/* Pairs with the acquire in netvsc_vf_path_is_quiet(): what the burst did is done. */
 	atomic_store_explicit(&q->inside, 0, memory_order_release);
 }
 
@@ -48,7 +58,7 @@ vf_rx(struct netvsc_rxq *rxq, struct netvsc_vf_queue *q, struct rte_mbuf **pkts,
 
 	if (path == 0)
 		return 0;
-	got = rte_eth_rx_burst((uint16_t)(path - 1), rxq->queue_id, pkts, n);
+	got = rte_eth_rx_burst(vf_port(path), rxq->queue_id, pkts, n);
 	vf_exit(q);
 	/* They are the port's, whichever way they came (pitfall X18). */
 	for (i = 0; i < got; i++)
@@ -91,7 +101,7 @@ vf_tx(struct netvsc_txq *txq, struct netvsc_vf_queue *q, struct rte_mbuf **pkts,
 
 	if (path == 0)
 		return netvsc_tx_burst(txq, pkts, n);
-	sent = rte_eth_tx_burst((uint16_t)(path - 1), txq->queue_id, pkts, n);
+	sent = rte_eth_tx_burst(vf_port(path), txq->queue_id, pkts, n);
 	vf_exit(q);
 	q->packets += sent;
 	/* What went the other way before the switch is freed when the host is done with it. */
@@ -114,17 +124,48 @@ netvsc_vf_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 /* ---- the other side ---- */
 
 static void
-paths_set(struct netvsc_vf_queue *queues, uint32_t path)
+path_set(struct netvsc_vf_queue *queues, uint32_t path)
 {
 	unsigned int i;
 
-	/* A burst that finds it finds the VF started. */
-	for (i = 0; i < HPBUS_MAX_CHANNELS; i++)
-		atomic_store_explicit(&queues[i].path, path, memory_order_release);
+	/* A burst that finds it finds the VF started. The first is read by who cuts: last. */
+	for (i = HPBUS_MAX_CHANNELS; i > 0; i--)
+		atomic_store_explicit(&queues[i - 1].path, path, memory_order_release);
 }
 
-static bool
-paths_quiet(const struct netvsc_vf_queue *queues)
+void
+netvsc_vf_path_on(struct netvsc_vf_queue *queues, uint16_t vf)
+{
+	queues->times += PATH_ONE_TIME;
+	path_set(queues, queues->times | (vf + UINT32_C(1)));
+}
+
+void
+netvsc_vf_path_off(struct netvsc_vf_queue *queues)
+{
+	path_set(queues, 0);
+}
+
+uint32_t
+netvsc_vf_path(const struct netvsc_vf_queue *queues)
+{
+	return atomic_load(&queues->path);
+}
+
+void
+netvsc_vf_path_cut(struct netvsc_vf_queue *queues, uint32_t path)
+{
+	uint32_t expected;
+	unsigned int i;
+
+	for (i = 0; path != 0 && i < HPBUS_MAX_CHANNELS; i++) {
+		expected = path;
+		atomic_compare_exchange_strong(&queues[i].path, &expected, 0);
+	}
+}
+
+bool
+netvsc_vf_path_is_quiet(const struct netvsc_vf_queue *queues)
 {
 	unsigned int i;
 
@@ -134,28 +175,4 @@ paths_quiet(const struct netvsc_vf_queue *queues)
 		if (atomic_load_explicit(&queues[i].inside, memory_order_acquire) != 0)
 			return false;
 	return true;
-}
-
-void
-netvsc_vf_rx_path(struct netvsc_port *port, uint32_t path)
-{
-	paths_set(port->vf_rx, path);
-}
-
-void
-netvsc_vf_tx_path(struct netvsc_port *port, uint32_t path)
-{
-	paths_set(port->vf_tx, path);
-}
-
-bool
-netvsc_vf_rx_is_quiet(const struct netvsc_port *port)
-{
-	return paths_quiet(port->vf_rx);
-}
-
-bool
-netvsc_vf_tx_is_quiet(const struct netvsc_port *port)
-{
-	return paths_quiet(port->vf_tx);
 }

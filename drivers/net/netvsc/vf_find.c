@@ -499,16 +499,13 @@ look_for_device(struct netvsc_vf_dev *dev)
 }
 
 int
-netvsc_vf_find_again(struct netvsc_port *port)
+netvsc_vf_find_again(struct netvsc_vf_setup *setup, bool associated, uint32_t serial)
 {
-	struct netvsc_vf_dev *dev;
+	struct netvsc_vf_dev *dev = setup->dev;
 	char slot[NETVSC_VF_NAME_MAX] = "";
-	uint32_t serial = 0;
-	bool associated = netvsc_vf_serial(port, &serial), found;
+	bool found;
 	int next = -1;
 
-	/* The port may be closed while a driver does not come back. */
-	dev = netvsc_vf_ref(port);
 	if (dev == NULL)
 		return -1;
 	if (associated && dev->want[0] == '\0')
@@ -532,14 +529,13 @@ netvsc_vf_find_again(struct netvsc_port *port)
 		next = LOOK_MS;
 	else if (associated)
 		next = WAIT_MS;
-	netvsc_vf_unref(dev);
 	return next;
 }
 
 /* ---- begin and end ---- */
 
 int
-netvsc_vf_find_start(struct netvsc_port *port)
+netvsc_vf_find_start(struct netvsc_port *port, struct netvsc_vf_setup *setup)
 {
 	struct netvsc_vf_dev *dev = calloc(1, sizeof(*dev));
 	uint64_t id;
@@ -549,7 +545,7 @@ netvsc_vf_find_start(struct netvsc_port *port)
 	if (dev == NULL)
 		return -ENOMEM;
 	dev->port = port;
-	dev->refs = 1;
+	dev->refs = 2;
 	dev->held = NETVSC_VF_NONE;
 	dev->mac = port->session.mac;
 	snprintf(dev->name, sizeof(dev->name), "%s", port->bus->name);
@@ -567,9 +563,11 @@ netvsc_vf_find_start(struct netvsc_port *port)
 	first = TAILQ_EMPTY(&netvsc_vf_list);
 	TAILQ_INSERT_TAIL(&netvsc_vf_list, dev, next);
 	rte_spinlock_unlock(&netvsc_vf_lock);
+	setup->dev = dev;
 	rc = first ? hear_begin() : 0;
 	if (rc != 0) {
 		netvsc_vf_find_stop(port);
+		netvsc_vf_setup_free(setup);
 		return rc;
 	}
 	/* Before applications look at the ports there are. */
@@ -593,7 +591,7 @@ netvsc_vf_find_stop(struct netvsc_port *port)
 		dev->port = NULL;
 		/* With more than a reservation the thread is done, which may still be at it. */
 		if (dev->held != NETVSC_VF_NONE && !dev->owned && !dev->configured &&
-			(!dev->attached || dev->refs == 1))
+			!dev->attached)
 			netvsc_vf_let_go(dev);
 		last = TAILQ_EMPTY(&netvsc_vf_list);
 	}

@@ -357,9 +357,9 @@ next_off(const struct netvsc_vf_machine *m, int64_t now, int64_t *until)
 		return NETVSC_VF_STEP_TX_OFF;
 	if (m->rx && (m->cut_rx || !wants_rx(m)))
 		return NETVSC_VF_STEP_RX_OFF;
-	if (!m->tx && !m->tx_quiet && due(m->soon.at, now, until))
+	if (!m->tx && !m->tx_quiet && due(m->look.at, now, until))
 		return NETVSC_VF_STEP_TX_QUIET;
-	if (!m->rx && !m->rx_quiet && due(m->soon.at, now, until))
+	if (!m->rx && !m->rx_quiet && due(m->look.at, now, until))
 		return NETVSC_VF_STEP_RX_QUIET;
 	return NETVSC_VF_WAIT;
 }
@@ -386,11 +386,11 @@ next_host(const struct netvsc_vf_machine *m, int64_t now, int64_t *until)
 		/* What is inside of the VF's driver is sent by the VF: it should still be one. */
 		if (!m->tx_quiet && !due(m->tx_quiet_since + NETVSC_VF_QUIET_MS, now, until))
 			return NETVSC_VF_WAIT;
-		return due(m->soon.at, now, until) ? NETVSC_VF_STEP_BACK : NETVSC_VF_WAIT;
+		return due(m->say.at, now, until) ? NETVSC_VF_STEP_BACK : NETVSC_VF_WAIT;
 	}
 	if (m->host == NETVSC_VF_HOST_VF)
 		return wants_tx(m) && !m->tx ? NETVSC_VF_STEP_TX : NETVSC_VF_WAIT;
-	if (wants_host(m) && due(m->ask.at, now, until) && due(m->soon.at, now, until))
+	if (wants_host(m) && due(m->ask.at, now, until) && due(m->say.at, now, until))
 		return NETVSC_VF_STEP_ASK;
 	return NETVSC_VF_WAIT;
 }
@@ -550,13 +550,16 @@ done_slow(struct netvsc_vf_machine *m, enum netvsc_vf_step step, int rc, int64_t
 void
 netvsc_vf_machine_done(struct netvsc_vf_machine *m, enum netvsc_vf_step step, int rc, int64_t now)
 {
+	struct netvsc_vf_retry *soon =
+		step == NETVSC_VF_STEP_ASK || step == NETVSC_VF_STEP_BACK ? &m->say : &m->look;
+
 	if (netvsc_vf_step_is_slow(step)) {
 		done_slow(m, step, rc, now);
 	} else if (rc == 0) {
-		retry_reset(&m->soon);
+		retry_reset(soon);
 		done_quick(m, step, now);
 	} else {
-		retry_later(&m->soon, now, NETVSC_VF_SOON_MS, NETVSC_VF_SOON_MAX_MS);
+		retry_later(soon, now, NETVSC_VF_SOON_MS, NETVSC_VF_SOON_MAX_MS);
 	}
 }
 

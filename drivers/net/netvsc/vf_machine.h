@@ -112,8 +112,8 @@ struct netvsc_vf_machine {
 	int64_t host_since; /**< it is on the VF since then */
 	bool refused;	    /**< the host moved the path back before it answered */
 	struct netvsc_vf_retry own, start, ask;
-	struct netvsc_vf_retry soon; /**< of quick steps */
-	int64_t poll;		     /**< the link is asked for next */
+	struct netvsc_vf_retry look, say; /**< quick steps: whether it is quiet; the host */
+	int64_t poll;			  /**< the link is asked for next */
 
 	/** What has become of VFs so far: all count up. */
 	struct netvsc_vf_counts {

@@ -30,6 +30,11 @@ struct netvsc_port;
 #define NETVSC_VF_SET_PTYPES	     0x40u
 #define NETVSC_VF_SET_MTU	     0x80u
 
+/*
+ * Beware: ethdev writes some of what it keeps of a port (mtu, promiscuous, all_multicast) when the
+ * operation is over, which may be later than the copy is made. netvsc_config has what is meant.
+ */
+
 struct netvsc_vf_dev;
 struct netvsc_vf_want;
 struct eth_queue_stats; /* compat.h, before 25.11 */
@@ -68,22 +73,23 @@ int netvsc_vf_replay(struct netvsc_vf_setup *setup, uint16_t vf, uint32_t what);
 /** Is its link up? Asked once a second while it runs; also told by NETVSC_VF_LINK. */
 bool netvsc_vf_link(struct netvsc_vf_setup *setup, uint16_t vf);
 
-/* ---- vf_find.c: control side ---- */
+/* ---- vf_find.c ---- */
 
 /**
  * Begin to look for the port's VF: devarg vf=, ports that there are, ports that come, devices that
  * are plugged in. Tells NETVSC_VF_FOUND, _LOST, _LINK, _RECOVERING, _RECOVERED and
- * _RECOVERY_FAILED.
+ * _RECOVERY_FAILED. Control side.
+ * @param setup the thread's, which does not run yet; its @a dev is set
  */
-int netvsc_vf_find_start(struct netvsc_port *port);
-/** No event is told any more when this returns; control_lock is not held. */
+int netvsc_vf_find_start(struct netvsc_port *port, struct netvsc_vf_setup *setup);
+/** No event is told any more when this returns; control_lock is not held. Never waits. */
 void netvsc_vf_find_stop(struct netvsc_port *port);
 /**
  * Look again: the host has associated a serial, or none any more; or it is time. On the control
- * thread; may take as long as the probe of a device does.
+ * thread, no lock held; may take as long as the probe of a device does.
  * @return milliseconds after which to look again, or -1: when the association changes
  */
-int netvsc_vf_find_again(struct netvsc_port *port);
+int netvsc_vf_find_again(struct netvsc_vf_setup *setup, bool associated, uint32_t serial);
 
 /* ---- vf_info.c ---- */
 

@@ -15,14 +15,15 @@
 #include "drivers/net/netvsc/vf_dev.h"
 
 static void
-want_settings(const struct netvsc_port *port, struct netvsc_vf_want *want)
+want_settings(const struct netvsc_port *port, const struct rte_ether_addr *mac,
+	struct netvsc_vf_want *want)
 {
 	const struct rte_eth_dev_data *data = port->eth->data;
 	const struct netvsc_config *c = &port->config;
 	uint32_t i;
 
-	want->mtu = data->mtu;
-	want->mac = c->mac_user ? c->mac : port->session.mac;
+	want->mtu = c->mtu != 0 ? c->mtu : data->mtu;
+	want->mac = c->mac_user ? c->mac : *mac;
 	want->promiscuous = c->promiscuous;
 	want->n_multicast = c->n_multicast;
 	/* A list that is longer than what is kept of it: all, as on the synthetic path. */
@@ -75,14 +76,12 @@ int
 netvsc_vf_setup_copy(struct netvsc_port *port, struct netvsc_vf_setup *setup)
 {
 	snprintf(setup->name, sizeof(setup->name), "%s", port->bus->name);
-	if (setup->dev == NULL)
-		setup->dev = netvsc_vf_ref(port);
 	if (setup->want == NULL)
 		setup->want = malloc(sizeof(*setup->want));
 	if (setup->dev == NULL || setup->want == NULL)
 		return setup->dev == NULL ? -ENODEV : -ENOMEM;
 	memset(setup->want, 0, sizeof(*setup->want));
-	want_settings(port, setup->want);
+	want_settings(port, &setup->dev->mac, setup->want);
 	return want_queues(port, setup->want);
 }
 

@@ -17,6 +17,8 @@
 
 /* An operation of the application has the port just now. */
 #define BUSY_MS 2
+/* When VFs are looked for first, after the port has come. */
+#define LOOK_MS 1000
 
 const struct netvsc_vf_calls netvsc_vf_calls = {
 	.find_start = netvsc_vf_find_start,
@@ -271,6 +273,8 @@ netvsc_vf_open(struct netvsc_port *port)
 
 	if (vf == NULL)
 		return;
+	/* It has looked just now. */
+	vf->look_at = hpbus_now_ms() + LOOK_MS;
 	rc = vf->calls->find_start(port, &vf->setup);
 	if (rc == 0) {
 		atomic_fetch_add(&vf->references, 1);

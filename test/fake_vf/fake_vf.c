@@ -117,10 +117,7 @@ asked(struct rte_eth_dev *eth, uint64_t refusal)
 static void
 takes(const uint64_t *ms)
 {
-	uint64_t n = __atomic_load_n(ms, __ATOMIC_RELAXED);
-
-	for (; n != 0; n--)
-		usleep(1000);
+	usleep((useconds_t)__atomic_load_n(ms, __ATOMIC_RELAXED) * 1000);
 }
 
 /* ---- frames ---- */

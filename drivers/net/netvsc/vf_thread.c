@@ -8,9 +8,6 @@
 #include <poll.h>
 #include <unistd.h>
 
-#include <rte_thread.h>
-
-#include "drivers/net/netvsc/compat.h"
 #include "drivers/net/netvsc/control.h"
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/vf.h"
@@ -243,12 +240,13 @@ thread_turn(struct netvsc_vf *vf)
 	return true;
 }
 
-static netvsc_thread_end
+static netvsc_thread_result
 thread_main(void *arg)
 {
 	struct netvsc_vf *vf = arg;
 
 	pthread_mutex_lock(&vf->lock);
+	vf->self = pthread_self();
 	while (thread_turn(vf))
 		;
 	vf->calls->setup_free(&vf->setup);
@@ -267,7 +265,7 @@ netvsc_vf_open(struct netvsc_port *port)
 	if (vf == NULL)
 		return;
 	atomic_fetch_add(&vf->references, 1);
-	rc = netvsc_compat_thread(&vf->thread, "netvsc-vf", thread_main, vf);
+	rc = netvsc_thread_begin(&vf->thread, "netvsc-vf", thread_main, vf);
 	vf->has_thread = rc == 0;
 	if (rc == 0)
 		rc = vf->calls->find_start(port);

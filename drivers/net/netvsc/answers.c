@@ -81,6 +81,8 @@ netvsc_control_notice(
 	struct nvsp_message msg;
 	bool known = nvsp_parse(payload, len, &msg) == 0;
 
+	if (known)
+		netvsc_flight_nvsp(&port->flight, NETVSC_FLIGHT_RECEIVED, &msg);
 	if (known &&
 		(msg.type == NVSP_TYPE_VF_ASSOCIATION || msg.type == NVSP_TYPE_SWITCH_DATA_PATH)) {
 		known = control_vf_notice(port, &msg);
@@ -104,6 +106,8 @@ control_indication(struct netvsc_port *port, const void *msg, uint32_t len)
 		port->channels[0]->stats.rx_control_malformed++;
 		return;
 	}
+	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_RNDIS_RECEIVED, RNDIS_TYPE_INDICATE_STATUS,
+		ind.status, NULL);
 	switch (ind.status) {
 	case RNDIS_STATUS_MEDIA_CONNECT:
 		atomic_store(&port->link.up, 1);

@@ -7,12 +7,10 @@
 #ifndef HP_NETVSC_COMPAT_H
 #define HP_NETVSC_COMPAT_H
 
-#include <pthread.h>
 #include <string.h>
 
 #include <rte_ethdev.h>
-#include <rte_lcore.h>
-#include <rte_thread.h>
+#include <rte_telemetry.h>
 #include <rte_version.h>
 #include <ethdev_driver.h>
 
@@ -89,6 +87,17 @@ netvsc_compat_stats_of(
 	return rc;
 }
 
+/** Numbers of telemetry, which had another name. */
+static inline int
+netvsc_compat_tel_number(struct rte_tel_data *d, const char *name, uint64_t value)
+{
+#if RTE_VERSION >= RTE_VERSION_NUM(23, 3, 0, 0)
+	return rte_tel_data_add_dict_uint(d, name, value);
+#else
+	return rte_tel_data_add_dict_u64(d, name, value);
+#endif
+}
+
 /** What rx_queue_count and tx_queue_count return: unsigned or not, by release; -errno in any. */
 typedef __typeof__(((eth_rx_queue_count_t)NULL)(NULL)) netvsc_queue_count;
 
@@ -113,31 +122,6 @@ netvsc_compat_ptypes_get(struct rte_eth_dev *eth)
 	return netvsc_ptypes_get(eth, &count);
 }
 #endif
-
-/** What a thread returns: 0. */
-#if RTE_VERSION >= RTE_VERSION_NUM(23, 11, 0, 0)
-typedef uint32_t netvsc_thread_end;
-#else
-typedef void *netvsc_thread_end;
-#endif
-
-/** A thread that runs on none of the lcores' processors. @return 0 or a negative errno */
-static inline int
-netvsc_compat_thread(
-	pthread_t *thread, const char *name, netvsc_thread_end (*start)(void *), void *arg)
-{
-	int rc;
-
-#if RTE_VERSION >= RTE_VERSION_NUM(23, 11, 0, 0)
-	rte_thread_t id;
-
-	rc = rte_thread_create_internal_control(&id, name, start, arg);
-	*thread = (pthread_t)id.opaque_id;
-#else
-	rc = rte_ctrl_thread_create(thread, name, NULL, start, arg);
-#endif
-	return rc > 0 ? -rc : rc;
-}
 
 /** What dev_info and the link tell in some releases only. */
 static inline void

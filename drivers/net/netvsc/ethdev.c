@@ -146,6 +146,7 @@ netvsc_start(struct rte_eth_dev *eth)
 		netvsc_queues_begin(port);
 		rc = netvsc_port_up(port);
 	}
+	port->started = rc == 0;
 	if (rc == 0) {
 		netvsc_queues_run(port);
 		netvsc_link_update(eth, 0);
@@ -156,6 +157,7 @@ netvsc_start(struct rte_eth_dev *eth)
 		netvsc_intr_stop(port);
 		NETVSC_LOG(ERR, port, "cannot start: %s", strerror(-rc));
 	}
+	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_STATE, 0, rc, "started");
 	netvsc_control_end(port, &op);
 	return rc;
 }
@@ -196,8 +198,7 @@ port_drain(struct netvsc_port *port)
 		return;
 	/* A request that was never answered left its memory with the host, as a send does (N8). */
 	while (port_busy(port) || (atomic_load(&port->state) & NETVSC_STATE_BROKEN)) {
-		if (hpbus_op_spent() ||
-			(atomic_load(&port->state) & (NETVSC_STATE_GONE | NETVSC_STATE_BROKEN))) {
+		if (hpbus_op_spent() || (atomic_load(&port->state) & NETVSC_STATE_NO_HOST)) {
 			netvsc_session_end(port);
 			return;
 		}
@@ -225,6 +226,7 @@ port_stop(struct netvsc_port *port)
 	uint16_t q;
 
 	netvsc_vf_leave(port);
+	port->started = false;
 	atomic_fetch_and(&port->state, ~NETVSC_STATE_RUNNING);
 	netvsc_set_bursts(eth, false);
 	/* From here the queues are quiet: no burst is inside, and none that comes goes on. */
@@ -268,6 +270,7 @@ netvsc_stop(struct rte_eth_dev *eth)
 	if (netvsc_control_begin(port, &op, &netvsc_op_stop) != 0)
 		return -EBUSY;
 	port_stop(port);
+	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_STATE, 0, 0, "stopped");
 	netvsc_control_end(port, &op);
 	last_stop.ended = hpbus_now_ms();
 	last_stop.waits = thread_waits();
@@ -299,6 +302,7 @@ netvsc_reset(struct rte_eth_dev *eth)
 	if (rc != 0)
 		return rc;
 	rc = netvsc_session_renew(port);
+	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_STATE, 0, rc, "reset");
 	netvsc_control_end(port, &op);
 	return rc;
 }
@@ -340,6 +344,7 @@ netvsc_close(struct rte_eth_dev *eth)
 	struct rte_eth_dev_data *data = eth->data;
 	struct hpbus_op op, rest;
 	bool vf_closed;
+	bool unread;
 	uint16_t q;
 	int rc;
 
@@ -353,8 +358,11 @@ netvsc_close(struct rte_eth_dev *eth)
 	/* Without the lock: its thread, and callbacks of a tick that is running, may want it. */
 	vf_closed = netvsc_vf_close(port);
 	netvsc_events_stop(port);
-	rc = netvsc_control_begin(port, &rest, &netvsc_op_close);
-	if (rc == 0 && (!vf_closed || !close_session(port))) {
+	unread = netvsc_telemetry_remove(port);
+	rc = netvsc_recover_end(port);
+	if (rc == 0)
+		rc = netvsc_control_begin(port, &rest, &netvsc_op_close);
+	if (rc == 0 && !(unread && vf_closed && close_session(port))) {
 		rc = -EBUSY;
 		netvsc_control_end(port, &rest);
 	}
@@ -367,6 +375,7 @@ netvsc_close(struct rte_eth_dev *eth)
 	 * cut off may, too: its connection is closed and there is no better fence.
 	 */
 	port->bus->backend->close(port->bus);
+	hpbus_dma_forget(port->bus);
 	netvsc_intr_free(port);
 	for (q = 0; q < data->nb_rx_queues; q++)
 		netvsc_rx_queue_release(eth, q);

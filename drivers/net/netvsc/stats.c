@@ -239,6 +239,7 @@ netvsc_priv_dump(struct rte_eth_dev *eth, FILE *f)
 	if (pthread_mutex_trylock(&port->control_lock) != 0) {
 		fprintf(f, "device %s, state %#x: a control operation is going on, ask again\n",
 			port->bus->name, atomic_load(&port->state));
+		netvsc_flight_dump(&port->flight, f);
 		return 0;
 	}
 	fprintf(f,
@@ -262,5 +263,6 @@ netvsc_priv_dump(struct rte_eth_dev *eth, FILE *f)
 			ch->n_waiting + ch->done_head - ch->done_tail, ch->ahead);
 	}
 	pthread_mutex_unlock(&port->control_lock);
+	netvsc_flight_dump(&port->flight, f);
 	return 0;
 }

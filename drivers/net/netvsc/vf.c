@@ -325,6 +325,17 @@ vf_lets_go(const struct netvsc_vf *vf)
 	return vf->at != NETVSC_VF_AT_PORT;
 }
 
+static bool
+vf_is_in_call_here(struct netvsc_vf *vf)
+{
+	bool here;
+
+	pthread_mutex_lock(&vf->lock);
+	here = vf->at == NETVSC_VF_AT_CALL && pthread_equal(vf->self, pthread_self());
+	pthread_mutex_unlock(&vf->lock);
+	return here;
+}
+
 /* A call of the VF's driver does not return: it keeps its thread, which ends by itself if it does.
  */
 static bool
@@ -337,7 +348,7 @@ vf_abandon(struct netvsc_vf *vf)
 	alone = vf->at == NETVSC_VF_AT_CALL && vf->machine.tx_quiet && vf->machine.rx_quiet;
 	if (alone) {
 		vf->port = NULL;
-		pthread_detach(vf->thread);
+		netvsc_thread_detach(vf->thread);
 		NETVSC_LOG(ERR, port,
 			"a call into the driver of the virtual function (ethdev port %u) does not "
 			"return: it is left alone with it",
@@ -356,13 +367,13 @@ netvsc_vf_close(struct netvsc_port *port)
 		return true;
 	vf->calls->find_stop(port);
 	netvsc_vf_event(port, NETVSC_VF_CLOSING, 0);
-	/* Closed by a callback that a call of the VF's driver makes: that is our own thread. */
-	if (pthread_equal(pthread_self(), vf->thread) || !vf_wait_for(vf, vf_is_over, END_MS)) {
+	/* Closed by a callback that a call of the VF's driver makes: nobody waits for himself. */
+	if (vf_is_in_call_here(vf) || !vf_wait_for(vf, vf_is_over, END_MS)) {
 		vf_wait_for(vf, vf_lets_go, LET_GO_MS);
 		if (!vf_is_over(vf))
 			return vf_abandon(vf);
 	}
-	pthread_join(vf->thread, NULL);
+	netvsc_thread_join(vf->thread);
 	vf->has_thread = false;
 	return true;
 }

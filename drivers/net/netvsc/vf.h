@@ -29,6 +29,7 @@
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
 
+#include "drivers/net/netvsc/thread.h"
 #include "drivers/net/netvsc/vf_machine.h"
 #include "drivers/net/netvsc/vf_port.h"
 
@@ -81,13 +82,14 @@ struct netvsc_vf {
 	_Atomic uint64_t switch_tid;	 /**< SWITCH_DATA_PATH that is not completed yet, 0: none */
 	int wake;			 /**< eventfd */
 	const struct netvsc_vf_calls *calls;
-	pthread_t thread;
+	netvsc_thread thread;
 	bool has_thread;
 
 	pthread_mutex_t lock;	  /**< of what follows */
 	struct netvsc_port *port; /**< NULL: closed, while a call did not return */
 	struct netvsc_vf_machine machine;
 	enum netvsc_vf_at at;
+	pthread_t self; /**< the thread's, as soon as it is in a call */
 
 	/* The thread's. */
 	struct netvsc_vf_setup setup;

@@ -8,9 +8,6 @@
 #include <poll.h>
 #include <unistd.h>
 
-#include <rte_thread.h>
-
-#include "drivers/net/netvsc/compat.h"
 #include "drivers/net/netvsc/control.h"
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/vf.h"
@@ -247,12 +244,13 @@ thread_turn(struct netvsc_vf *vf)
 	return true;
 }
 
-static netvsc_thread_end
+static netvsc_thread_result
 thread_main(void *arg)
 {
 	struct netvsc_vf *vf = arg;
 
 	pthread_mutex_lock(&vf->lock);
+	vf->self = pthread_self();
 	while (thread_turn(vf))
 		;
 	vf->at = NETVSC_VF_AT_CALL;
@@ -278,7 +276,7 @@ netvsc_vf_open(struct netvsc_port *port)
 	rc = vf->calls->find_start(port, &vf->setup);
 	if (rc == 0) {
 		atomic_fetch_add(&vf->references, 1);
-		rc = netvsc_compat_thread(&vf->thread, "netvsc-vf", thread_main, vf);
+		rc = netvsc_thread_begin(&vf->thread, "netvsc-vf", thread_main, vf);
 		vf->has_thread = rc == 0;
 		if (rc != 0) {
 			vf->calls->find_stop(port);

@@ -106,7 +106,7 @@ control_scan(struct netvsc_port *port)
 {
 	struct netvsc_channel *ch = port->channels[0];
 
-	if (netvsc_channel_is_polled(ch) || !rte_spinlock_trylock(&ch->rx_lock))
+	if (netvsc_channel_is_polled(ch) || !netvsc_trylock(&ch->rx_lock))
 		return;
 	if (netvsc_channel_is_open(ch))
 		netvsc_rx_scan(ch);
@@ -196,7 +196,7 @@ control_write(struct netvsc_port *port, const void *pkt, uint32_t len, const cha
 		signal = rc == 0 && vmbus_ring_writer_publish(&ch->out);
 		rte_spinlock_unlock(&ch->tx_lock);
 		if (signal)
-			hpbus_channel_signal(&ch->bus);
+			hpbus_channel_signal(netvsc_bus_of(port), &ch->bus);
 		if (rc != -EAGAIN)
 			return rc;
 		control_scan(port);

@@ -9,6 +9,7 @@
 #define HP_NETVSC_CONTROL_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "drivers/bus/vmbus/bus.h"
@@ -63,6 +64,12 @@ __rte_warn_unused_result int netvsc_control_begin(
 __rte_warn_unused_result int netvsc_control_begin_at(struct netvsc_port *port, struct hpbus_op *op,
 	const struct hpbus_op_kind *kind, int64_t since);
 void netvsc_control_end(struct netvsc_port *port, struct hpbus_op *op);
+/**
+ * Who only looks keeps control operations away, if there is none just now. A secondary, which may
+ * be killed any time, does without: netvsc_channel_look().
+ */
+bool netvsc_control_try(struct netvsc_port *port);
+void netvsc_control_try_end(struct netvsc_port *port);
 
 /** Write a message that is not answered. */
 int netvsc_nvsp_post(struct netvsc_port *port, const struct nvsp_message *msg);

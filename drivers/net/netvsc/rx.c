@@ -305,10 +305,10 @@ rx_packets(struct netvsc_rxq *rxq, struct netvsc_rx_wants wants, struct rte_mbuf
 	struct netvsc_channel *ch = rxq->ch;
 	const struct netvsc_port *port = rxq->port;
 	const struct rx_buffer recv = {
-		.base = port->bus->recv.base,
-		.len = (uint32_t)port->bus->recv.len,
+		.base = port->recv.base,
+		.len = (uint32_t)port->recv.len,
 		.section = port->session.recv_section,
-		.last = (uint32_t)port->bus->recv.len - port->session.recv_section,
+		.last = (uint32_t)port->recv.len - port->session.recv_section,
 	};
 	unsigned int budget = RX_BUDGET;
 	uint64_t bytes = 0;
@@ -349,7 +349,7 @@ rx_lock(struct netvsc_rxq *rxq)
 {
 	struct netvsc_channel *ch = rxq->ch;
 
-	if (unlikely(!rte_spinlock_trylock(&ch->rx_lock)) &&
+	if (unlikely(!netvsc_trylock(&ch->rx_lock)) &&
 		(++rxq->lock_misses < NETVSC_TRYLOCK_LIMIT ||
 			!netvsc_channel_lock_soon(&ch->rx_lock)))
 		return false;
@@ -367,7 +367,7 @@ netvsc_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 	if (unlikely(!rx_lock(rxq)))
 		return 0;
 	/* Asked with the lock: who stops or closes the channel knows that no burst is inside. */
-	if (likely(netvsc_channel_receives(ch) &&
+	if (likely(netvsc_channel_receives(ch) && !rxq->over &&
 		    atomic_load_explicit(&rxq->port->state, memory_order_relaxed) ==
 			    NETVSC_STATE_RUNNING)) {
 		netvsc_channel_polled(ch);

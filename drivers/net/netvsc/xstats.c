@@ -108,7 +108,7 @@ xstat_value(const struct netvsc_port *port, uint64_t id)
 	case XSTAT_PORT:
 		return xstat_port_value(port, port_xstats[place.index].offset);
 	case XSTAT_COPY_ONLY:
-		return port->bus->copy_only;
+		return netvsc_bus_of(port)->copy_only;
 	case XSTAT_SIZE:
 		return netvsc_sizes_value(port, place.index);
 	default:

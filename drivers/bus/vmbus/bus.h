@@ -142,7 +142,7 @@ struct hpbus_shared;
 
 /** A device that secondary processes may have, too (mp.h). */
 struct hpbus_sharing {
-	bool on;			 /**< changed with the device list locked */
+	bool on; /**< changed with the device list locked; in a secondary: the primary has it */
 	char port[RTE_DEV_NAME_MAX_LEN]; /**< the driver's name for it */
 	struct hpbus_shared *shared;	 /**< NULL unless @a on */
 	_Atomic uint64_t attached;	 /**< processes that have it, by slot */

@@ -142,11 +142,11 @@ primary_ended(struct hpbus_device *dev, void *arg)
 }
 
 static void
-tell_removed(struct hpbus_device *dev, void *arg)
+tell_changed(struct hpbus_device *dev, void *arg)
 {
 	struct secondary_device *s = dev->backend_data;
 
-	if (s != NULL && s->shared != NULL && hpbus_driver()->changed != NULL)
+	if (s != NULL && dev->driver_data != NULL && hpbus_driver()->changed != NULL)
 		hpbus_driver()->changed(dev);
 }
 
@@ -169,7 +169,7 @@ link_on_event(void *arg)
 	pthread_mutex_lock(&link_lock);
 	hpbus_devices_each(primary_ended, NULL);
 	pthread_mutex_unlock(&link_lock);
-	hpbus_devices_each(tell_removed, NULL);
+	hpbus_devices_each(tell_changed, NULL);
 }
 
 /* Once. */
@@ -509,6 +509,7 @@ sync_one(struct hpbus_device *dev, void *arg)
 	if (rc == -ENODEV) {
 		ask_of(dev, HPBUS_MP_LEAVE, 0, &reply);
 		s->shared = NULL;
+		dev->sharing.on = false;
 		hpbus_device_mark_gone(dev, "the primary process has closed the device");
 	} else if (rc != 0 && !atomic_load(&link_lost)) {
 		HPBUS_LOG(ERR, "%s: not usable in this process any more: %s", dev->name,
@@ -522,7 +523,7 @@ sync_all(void)
 	pthread_mutex_lock(&link_lock);
 	hpbus_devices_each(sync_one, NULL);
 	pthread_mutex_unlock(&link_lock);
-	hpbus_devices_each(tell_removed, NULL);
+	hpbus_devices_each(tell_changed, NULL);
 }
 
 /* ---- of struct hpbus_backend ---- */
@@ -548,6 +549,7 @@ secondary_open(struct hpbus_device *dev)
 		s->shared = (struct hpbus_shared *)(uintptr_t)reply.open.shared;
 		s->uio = reply.open.uio != 0;
 		s->uio_fd = -1;
+		dev->sharing.on = true;
 		dev->backend = s->uio ? &uio_secondary : &vfio_secondary;
 		dev->copy_only = atomic_load(&s->shared->copy_only);
 		atomic_store(&dev->gone, false);

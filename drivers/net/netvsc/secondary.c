@@ -237,20 +237,21 @@ secondary_gone(struct hpbus_device *bus)
 void
 netvsc_secondary_changed(struct hpbus_device *bus)
 {
-	struct netvsc_port *port = bus->driver_data;
 	struct rte_eth_dev *eth = bus->driver_eth;
 
-	if (eth == NULL || eth->process_private != bus)
+	if (eth == NULL || eth->process_private != bus || eth->dev_ops == &closed_ops)
 		return;
 	if (!atomic_load(&bus->gone)) {
 		bursts_set(eth);
 		return;
 	}
-	if (port != NULL)
-		rte_eal_alarm_set(1, tell_removed, eth);
-	bus->driver_data = NULL;
 	bursts_end(eth);
-	eth->dev_ops = &closed_ops;
+	/* What a dead primary has left can still be looked at; what one has closed is no more. */
+	if (!bus->sharing.on) {
+		bus->driver_data = NULL;
+		eth->dev_ops = &closed_ops;
+	}
+	rte_eal_alarm_set(1, tell_removed, eth);
 }
 
 int

@@ -82,12 +82,13 @@ peer_on_event(void *arg)
 	hpbus_devices_each(calls_of, NULL);
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 		return;
-	rte_intr_callback_unregister_pending(peer->intr, peer_on_event, peer, peer_forgotten);
 	if (peer->state == PEER_ENDED)
 		return;
 	peer->state = PEER_ENDED;
 	HPBUS_LOG(DEBUG, "secondary process %u has ended", slot);
 	hpbus_devices_each(peer_died, &slot);
+	/* Behind that its slot is another's. */
+	rte_intr_callback_unregister_pending(peer->intr, peer_on_event, peer, peer_forgotten);
 }
 
 /* @return its slot, or a negative errno; @p fd is taken */

@@ -168,9 +168,12 @@ nics_start(struct nics *nics, const int *acks, unsigned int n_acks)
 		rc = watch(nics, acks[i], EPOLLIN, true);
 	for (i = 0; rc == 0 && i < nics->count; i++) {
 		int fd = host_nic_port_fd(nics->nic[i].nic);
+		int vf_fd = host_nic_vf_port_fd(nics->nic[i].nic);
 
 		if (fd >= 0)
 			rc = watch(nics, fd, EPOLLIN | EPOLLET, false);
+		if (rc == 0 && vf_fd >= 0)
+			rc = watch(nics, vf_fd, EPOLLIN | EPOLLET, false);
 	}
 	if (rc == 0 && nics->control != NULL)
 		rc = watch(nics, host_control_fd(nics->control), EPOLLIN, false);

@@ -454,7 +454,7 @@ device_create(struct hvsim_device *device, unsigned int number,
 	device->number = number;
 	device->config = *config;
 	device->node = -1;
-	device->port_fd = -1;
+	device->port_fd[0] = device->port_fd[1] = -1;
 	vmbus_guid_format(config->instance, device->guid);
 	if (vfu_socket_path(dir, config->instance, device->path) != 0) {
 		snprintf(errbuf, errlen,

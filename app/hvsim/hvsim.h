@@ -120,7 +120,7 @@ struct hvsim_device {
 
 	/* Worker's own, lock held: what is in its epoll set for this device; its rings ask for
 	 * signals. */
-	int port_fd;
+	int port_fd[2];
 	bool asleep;
 };
 

@@ -30,13 +30,23 @@ report_end(void)
 	text = NULL;
 }
 
+static void
+print_ports(const struct hvsim_device *device)
+{
+	if (device->config.vf_port[0] != '\0')
+		fprintf(out, " vf-port=%s", device->config.vf_port);
+	fprintf(out, " port=%s\n", device->config.port);
+}
+
 void
 report_start(struct hvsim_device *devices, unsigned int n)
 {
 	if (!report_begin())
 		return;
-	for (unsigned int i = 0; i < n; i++)
-		fprintf(out, "NIC %u at %s port=%s\n", i, devices[i].path, devices[i].config.port);
+	for (unsigned int i = 0; i < n; i++) {
+		fprintf(out, "NIC %u at %s", i, devices[i].path);
+		print_ports(&devices[i]);
+	}
 	report_end();
 }
 
@@ -54,9 +64,22 @@ print_flow(const char *what, double frames, double bytes)
 }
 
 /* Every counter of lost frames and refused sends that is not 0, by its name. */
-static void
-print_drops(const struct host_nic_stats *s, const struct host_port_stats *p)
+static bool
+print_port_drops(const char *name, const struct host_port_stats *p, bool any)
 {
+	const struct host_counter *c;
+
+	for (c = host_port_counters; c->name != NULL; c++)
+		if (host_counter(p, c) != 0 && strstr(c->name, "_dropped_") != NULL)
+			any = fprintf(out, "%s%s_%s %" PRIu64, any ? ", " : "", name, c->name,
+				host_counter(p, c));
+	return any;
+}
+
+static void
+print_drops(const struct host_nic_status *status)
+{
+	const struct host_nic_stats *s = &status->stats;
 	const struct host_counter *c;
 	bool any = false;
 
@@ -65,10 +88,8 @@ print_drops(const struct host_nic_stats *s, const struct host_port_stats *p)
 			(strstr(c->name, "_dropped") != NULL || strstr(c->name, "_refused")))
 			any = fprintf(
 				out, "%s%s %" PRIu64, any ? ", " : "", c->name, host_counter(s, c));
-	for (c = host_port_counters; c->name != NULL; c++)
-		if (host_counter(p, c) != 0 && strstr(c->name, "_dropped_") != NULL)
-			any = fprintf(out, "%sport_%s %" PRIu64, any ? ", " : "", c->name,
-				host_counter(p, c));
+	any = print_port_drops("port", &status->port, any);
+	any = print_port_drops("vf_port", &status->vf_port, any);
 	if (!any)
 		fprintf(out, "no drops");
 }
@@ -102,12 +123,21 @@ report_rates(struct hvsim_device *devices, unsigned int n, struct hvsim_rates *p
 		s = status.stats;
 		p = status.port;
 		fprintf(out, "%4.0fs NIC %u %-11s ", (double)since_start_ns / 1e9, i, status.state);
-		print_flow("to guest", rate(s.rx_frames, before->rx_frames, seconds),
-			rate(s.rx_bytes, before->rx_bytes, seconds));
-		print_flow(" from guest", rate(s.tx_frames, before->tx_frames, seconds),
-			rate(s.tx_bytes, before->tx_bytes, seconds));
+		/* On whichever path. */
+		print_flow("to guest",
+			rate(s.rx_frames + s.vf_rx_frames, before->rx_frames + before->vf_rx_frames,
+				seconds),
+			rate(s.rx_bytes + s.vf_rx_bytes, before->rx_bytes + before->vf_rx_bytes,
+				seconds));
+		print_flow(" from guest",
+			rate(s.tx_frames + s.vf_tx_frames, before->tx_frames + before->vf_tx_frames,
+				seconds),
+			rate(s.tx_bytes + s.vf_tx_bytes, before->tx_bytes + before->vf_tx_bytes,
+				seconds));
 		fprintf(out, " | ");
-		print_drops(&s, &p);
+		if (status.path_is_vf)
+			fprintf(out, "VF | ");
+		print_drops(&status);
 		if (p.verifies)
 			fprintf(out, " | ");
 		print_verified(&p);
@@ -136,7 +166,8 @@ report_totals(struct hvsim_device *devices, unsigned int n)
 		host_nic_status(d->nic, &status);
 		s = status.stats;
 		p = status.port;
-		fprintf(out, "NIC %u %s port=%s\n", i, d->guid, d->config.port);
+		fprintf(out, "NIC %u %s", i, d->guid);
+		print_ports(d);
 		fprintf(out, "  sessions   %" PRIu64 "\n", d->sessions);
 		fprintf(out,
 			"  to guest   frames %" PRIu64 ", bytes %" PRIu64 ", packets %" PRIu64 "\n",
@@ -144,12 +175,17 @@ report_totals(struct hvsim_device *devices, unsigned int n)
 		fprintf(out,
 			"  from guest frames %" PRIu64 ", bytes %" PRIu64 ", packets %" PRIu64 "\n",
 			s.tx_frames, s.tx_bytes, s.tx_packets);
+		if (d->config.vf_port[0] != '\0')
+			fprintf(out,
+				"  by the VF  to guest frames %" PRIu64 ", bytes %" PRIu64
+				"; from guest frames %" PRIu64 ", bytes %" PRIu64 "\n",
+				s.vf_rx_frames, s.vf_rx_bytes, s.vf_tx_frames, s.vf_tx_bytes);
 		fprintf(out,
 			"  port       out frames %" PRIu64 ", bytes %" PRIu64 "; in frames %" PRIu64
 			", bytes %" PRIu64 "\n",
 			p.rx_frames, p.rx_bytes, p.tx_frames, p.tx_bytes);
 		fprintf(out, "  ");
-		print_drops(&s, &p);
+		print_drops(&status);
 		fprintf(out, "\n  signals %" PRIu64 ", protocol-errors %" PRIu64 "\n", s.signals,
 			s.protocol_errors);
 		if (!p.verifies)

@@ -66,16 +66,15 @@ worker_announce(struct hvsim_worker *worker)
 
 /* Ports come and go from the set (knob stall_rx, a TAP that was deleted). */
 static void
-watch_port(struct hvsim_worker *worker, struct hvsim_device *device)
+watch_port(struct hvsim_worker *worker, int *watched, int fd)
 {
-	int fd = host_nic_port_fd(device->nic);
 	struct epoll_event e = {.events = EPOLLIN, .data = {.fd = fd}};
 
-	if (fd == device->port_fd)
+	if (fd == *watched)
 		return;
-	if (device->port_fd >= 0)
-		epoll_ctl(worker->epoll_fd, EPOLL_CTL_DEL, device->port_fd, NULL);
-	device->port_fd = fd;
+	if (*watched >= 0)
+		epoll_ctl(worker->epoll_fd, EPOLL_CTL_DEL, *watched, NULL);
+	*watched = fd;
 	if (fd >= 0)
 		epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, fd, &e);
 }
@@ -92,7 +91,8 @@ prepare_sleep(struct hvsim_worker *worker, struct hvsim_device *device, uint64_t
 
 	if (!device_try_lock(device))
 		return true;
-	watch_port(worker, device);
+	watch_port(worker, &device->port_fd[0], host_nic_port_fd(device->nic));
+	watch_port(worker, &device->port_fd[1], host_nic_vf_port_fd(device->nic));
 	least = host_nic_deadline(device->nic);
 	*deadline = least < *deadline ? least : *deadline;
 	work = least < SHORTEST_NAP || host_nic_sleep(device->nic);

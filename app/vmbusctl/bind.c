@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* vmbusctl bind and unbind: checks first, then the writes, then a look at what came of them. */
+#include "app/vmbusctl/changes.h"
 #include "app/vmbusctl/ctl.h"
+#include "app/vmbusctl/give.h"
+#include "app/vmbusctl/vf.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -17,6 +21,8 @@ struct job {
 	const char *driver; /* where to */
 	const char *undo_verb;
 	struct ctl_plan plan;
+	struct ctl_vf vf;	/* bind: what becomes of virtual functions */
+	struct ctl_owner given; /* unbind: whose it was */
 };
 
 /* New state of the device; the caller clears it when 0 is returned. */
@@ -61,7 +67,7 @@ undo(struct job *job)
 	}
 	if (job->plan.released)
 		now.driver[0] = '\0';
-	if (strcmp(was->driver, VMBUS_UIO_DRIVER) == 0)
+	if (strcmp(was->driver, VMBUS_UIO_DRIVER) == 0 && strcmp(now.driver, was->driver) != 0)
 		ctl_plan_uio(job->ctl, &now, &plan);
 	else
 		ctl_plan_kernel(job->ctl, &now, was->driver, was->driver_override,
@@ -89,6 +95,42 @@ undo(struct job *job)
 	}
 }
 
+/* Also what bind changed around the device; an unbind that failed leaves that as it is. */
+static int
+fail(struct job *job)
+{
+	struct vmbus_sysfs_device now;
+
+	undo(job);
+	if (job->vf.changes != NULL)
+		ctl_vf_undo(job->ctl, job->device->name);
+	if (job->given.uid != 0 && look_again(job, &now) == 0) {
+		if (now.uio >= 0)
+			ctl_give(job->ctl, &now, &job->given);
+		vmbus_sysfs_device_clear(&now);
+	}
+	return CTL_FAILED;
+}
+
+static void
+print_notes(const struct job *job, const char *prefix)
+{
+	size_t i;
+
+	for (i = 0; job->vf.notes != NULL && i < json_object_array_length(job->vf.notes); i++)
+		printf("%s%s\n", prefix,
+			json_object_get_string(json_object_array_get_idx(job->vf.notes, i)));
+}
+
+/* Is the user's device from now on. */
+static void
+print_user(const struct ctl *ctl, const struct vmbus_sysfs_device *now)
+{
+	printf("%s is %s's, and so are its channels' rings while a helper runs; who has the device "
+	       "can send any page of this machine's memory\n",
+		now->name, ctl->user.name);
+}
+
 static void
 print_result(const struct job *job, const struct vmbus_sysfs_device *now, bool changed)
 {
@@ -108,6 +150,11 @@ print_result(const struct job *job, const struct vmbus_sysfs_device *now, bool c
 		json_object_object_add(o, "changed", json_object_new_boolean(changed));
 		json_object_object_add(o, "persistent",
 			json_object_new_boolean(ctl_persist_exists(job->ctl, now)));
+		if (job->ctl->user.uid != 0)
+			json_object_object_add(
+				o, "user", json_object_new_string(job->ctl->user.name));
+		if (job->vf.notes != NULL && json_object_array_length(job->vf.notes) > 0)
+			json_object_object_add(o, "notes", json_object_get(job->vf.notes));
 		ctl_print_json(o);
 		return;
 	}
@@ -118,70 +165,152 @@ print_result(const struct job *job, const struct vmbus_sysfs_device *now, bool c
 			job->ctl->persist ? " --persist" : "");
 }
 
+/* Commands of a dry run: text, or strings of a JSON array. */
+static void
+show_command(void *opaque, char *command)
+{
+	if (opaque == NULL)
+		puts(command);
+	else
+		json_object_array_add(opaque, json_object_new_string(command));
+	free(command);
+}
+
+static void
+show_commands(struct job *job, struct json_object *list)
+{
+	bool to_uio = strcmp(job->driver, VMBUS_UIO_DRIVER) == 0;
+	struct ctl *ctl = job->ctl;
+	char command[CTL_COMMAND_MAX];
+	unsigned int i;
+
+	if (job->vf.changes != NULL) {
+		ctl_vf_undo_commands(ctl, job->device->name, show_command, list);
+		ctl_changes_commands(ctl, job->vf.changes, false, show_command, list);
+	}
+	if (job->given.uid != 0) {
+		snprintf(command, sizeof(command), "chown root %s/uio%d", ctl->fs.dev,
+			job->device->uio);
+		show_command(list, strdup(command));
+	}
+	for (i = 0; i < job->plan.n; i++) {
+		ctl_step_command(&job->plan.steps[i], command);
+		show_command(list, strdup(command));
+	}
+	if (!to_uio)
+		ctl_vf_undo_commands(ctl, job->device->name, show_command, list);
+	if (to_uio && ctl->user.uid != 0) {
+		snprintf(command, sizeof(command), "chown %s %s/uio%s", ctl->user.name, ctl->fs.dev,
+			job->device->uio < 0 ? "N" : "");
+		if (job->device->uio >= 0)
+			snprintf(command + strlen(command), 16, "%d", job->device->uio);
+		show_command(list, strdup(command));
+		snprintf(command, sizeof(command),
+			"# and a helper process, until unbind: chown %s %s/bus/vmbus/devices/%s/channels/*/ring",
+			ctl->user.name, ctl->fs.sys, job->device->name);
+		show_command(list, strdup(command));
+	}
+	if (ctl->persist && list == NULL)
+		ctl_persist_commands(ctl, job->device, to_uio, show_command, list);
+}
+
 static void
 print_dry_run(struct job *job)
 {
 	struct json_object *o, *list;
-	char command[CTL_COMMAND_MAX];
-	unsigned int i;
 
 	if (job->ctl->json) {
 		o = json_object_new_object();
 		list = json_object_new_array();
 		json_object_object_add(o, "device", json_object_new_string(job->device->name));
 		json_object_object_add(o, "dry_run", json_object_new_boolean(true));
+		show_commands(job, list);
 		json_object_object_add(o, "commands", list);
-		for (i = 0; i < job->plan.n; i++) {
-			ctl_step_command(&job->plan.steps[i], command);
-			json_object_array_add(list, json_object_new_string(command));
-		}
+		if (job->vf.notes != NULL && json_object_array_length(job->vf.notes) > 0)
+			json_object_object_add(o, "notes", json_object_get(job->vf.notes));
 		ctl_print_json(o);
 		return;
 	}
 	if (job->plan.n == 0)
 		printf("# nothing to do: %s is already bound to %s\n", job->device->name,
 			job->device->driver);
-	for (i = 0; i < job->plan.n; i++) {
-		ctl_step_command(&job->plan.steps[i], command);
-		puts(command);
+	print_notes(job, "# ");
+	show_commands(job, NULL);
+}
+
+/* What comes when the device has arrived. @return CTL_OK or CTL_FAILED (reported) */
+static int
+settle(struct job *job, const struct vmbus_sysfs_device *now)
+{
+	bool to_uio = strcmp(job->driver, VMBUS_UIO_DRIVER) == 0;
+	struct ctl *ctl = job->ctl;
+	int rc = CTL_OK;
+
+	if (to_uio && ctl->user.uid != 0 && ctl_give(ctl, now, &ctl->user) != CTL_OK) {
+		if (job->plan.n > 0)
+			return fail(job);
+		return CTL_FAILED;
 	}
-	if (job->ctl->persist)
-		ctl_persist_show(job->ctl, job->device, strcmp(job->driver, VMBUS_UIO_DRIVER) == 0);
+	if (!to_uio && ctl_vf_undo(ctl, now->name) != CTL_OK) {
+		ctl_error("%s is bound to %s, but not all around it is as it was", now->name,
+			now->driver);
+		rc = CTL_FAILED;
+	}
+	/* The MAC address of the time before goes into the files. */
+	if (ctl->persist && (to_uio ? ctl_persist_write(ctl, job->device)
+				    : ctl_persist_remove(ctl, now)) != CTL_OK) {
+		ctl_error(
+			"%s is bound to %s, but only until the next boot", now->name, now->driver);
+		rc = CTL_FAILED;
+	}
+	return rc;
 }
 
 static int
-run_job(struct job *job)
+do_job(struct job *job)
 {
 	bool to_uio = strcmp(job->driver, VMBUS_UIO_DRIVER) == 0;
 	struct vmbus_sysfs_device now;
 	struct ctl *ctl = job->ctl;
+	int rc;
 
 	if (ctl->dry_run) {
 		print_dry_run(job);
 		return CTL_OK;
 	}
-	if (ctl_plan_run(&job->plan, false) != CTL_OK) {
-		undo(job);
+	if (job->vf.changes != NULL &&
+		(ctl_vf_undo(ctl, job->device->name) != CTL_OK ||
+			ctl_vf_do(ctl, job->device->name, &job->vf) != CTL_OK))
 		return CTL_FAILED;
-	}
+	if (ctl_plan_run(&job->plan, false) != CTL_OK)
+		return fail(job);
 	if (!arrived(job, job->driver, &now)) {
 		ctl_error("%s did not come to %s: see dmesg", job->device->name, job->driver);
-		undo(job);
-		return CTL_FAILED;
+		return fail(job);
 	}
-	if (ctl->persist &&
-		(to_uio ? ctl_persist_write(ctl, &now) : ctl_persist_remove(ctl, &now))) {
-		ctl_error("%s is bound to %s, but only until the next boot", now.name, now.driver);
-		vmbus_sysfs_device_clear(&now);
-		return CTL_FAILED;
+	rc = settle(job, &now);
+	if (rc == CTL_OK) {
+		print_result(job, &now, job->plan.n > 0);
+		if (!ctl->json)
+			print_notes(job, "");
+		if (!ctl->json && to_uio && ctl->user.uid != 0)
+			print_user(ctl, &now);
+		if (!to_uio && !ctl->persist && !ctl->json && ctl_persist_exists(ctl, &now))
+			printf("note: a rule binds it again at the next boot; vmbusctl unbind %s --persist "
+			       "removes it\n",
+				now.name);
 	}
-	print_result(job, &now, job->plan.n > 0);
-	if (!to_uio && !ctl->persist && !ctl->json && ctl_persist_exists(ctl, &now))
-		printf("note: a rule binds it again at the next boot; vmbusctl unbind %s --persist "
-		       "removes it\n",
-			now.name);
 	vmbus_sysfs_device_clear(&now);
-	return CTL_OK;
+	return rc;
+}
+
+static int
+run_job(struct job *job)
+{
+	int rc = do_job(job);
+
+	ctl_vf_free(&job->vf);
+	return rc;
 }
 
 static const struct vmbus_sysfs_device *
@@ -296,6 +425,10 @@ ctl_bind(struct ctl *ctl)
 	if (ctl->persist && ctl_persist_check(ctl, job.device) != CTL_OK)
 		return CTL_FAILED;
 	ctl_plan_uio(ctl, job.device, &job.plan);
+	/* Of one that is bound already only what nobody has seen to. */
+	if ((job.plan.n > 0 || !ctl_vf_is_done(ctl, job.device->name)) &&
+		ctl_vf_plan(ctl, job.device, &job.vf) != CTL_OK)
+		return CTL_FAILED;
 	if (job.plan.n > 0) {
 		warn_others(ctl, job.device);
 		warn_override(job.device);
@@ -357,6 +490,14 @@ ctl_unbind(struct ctl *ctl)
 	}
 	if (on_uio && is_open(ctl, device))
 		return CTL_FAILED;
+	ctl_given_to(ctl, device, &job.given);
+	if (!ctl->dry_run && ctl_give_back(ctl, device) != CTL_OK)
+		return CTL_FAILED;
+	/* Its user could open it meanwhile; now he cannot any more. */
+	if (on_uio && job.given.uid != 0 && !ctl->dry_run && is_open(ctl, device)) {
+		ctl_give(ctl, device, &job.given);
+		return CTL_FAILED;
+	}
 	ctl_plan_kernel(ctl, device, job.driver, "",
 		on_uio && !device->has_override && !others_on_uio(ctl, device), &job.plan);
 	return run_job(&job);

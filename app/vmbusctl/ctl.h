@@ -22,11 +22,25 @@
 
 #define CTL_COMMAND_MAX (2 * VMBUS_SYSFS_PATH_MAX)
 
+/** What becomes of the virtual functions below an adapter that is bound. */
+enum ctl_vf_mode {
+	CTL_VF_AUTO, /**< as the function's PMD needs it */
+	CTL_VF_KEEP, /**< stays with the kernel's driver */
+	CTL_VF_VFIO, /**< goes to vfio-pci */
+};
+
+struct ctl_owner {
+	uid_t uid; /**< 0 nobody was named */
+	char name[64];
+};
+
 struct ctl {
 	struct vmbus_sysfs fs;
 	char root[VMBUS_SYSFS_ROOT_MAX]; /**< for /etc, /lib, /boot; "" but in tests */
 	bool json, force, dry_run, persist;
-	const char *device; /**< as the user named it; NULL */
+	enum ctl_vf_mode vf;
+	struct ctl_owner user; /**< who gets the device */
+	const char *device;    /**< as the user named it; NULL */
 	struct vmbus_sysfs_device *devices;
 	size_t n_devices;
 	struct ctl_network network;
@@ -133,8 +147,9 @@ int ctl_persist_check(const struct ctl *ctl, const struct vmbus_sysfs_device *de
 int ctl_persist_write(const struct ctl *ctl, const struct vmbus_sysfs_device *device);
 int ctl_persist_remove(const struct ctl *ctl, const struct vmbus_sysfs_device *device);
 bool ctl_persist_exists(const struct ctl *ctl, const struct vmbus_sysfs_device *device);
-/** What ctl_persist_write() (or remove) would do, as shell commands. */
-void ctl_persist_show(const struct ctl *ctl, const struct vmbus_sysfs_device *device, bool write);
+/** What ctl_persist_write() (or remove) would do, as shell commands; `each` frees them. */
+void ctl_persist_commands(const struct ctl *ctl, const struct vmbus_sysfs_device *device,
+	bool write, void (*each)(void *opaque, char *command), void *opaque);
 
 /* plan.c: writes that move a device between drivers. */
 
@@ -169,9 +184,12 @@ void ctl_plan_kernel(const struct ctl *ctl, const struct vmbus_sysfs_device *dev
 void ctl_plan_links_up(const struct ctl_plan *plan, struct ctl_plan *undo);
 /** The step as a shell command. */
 void ctl_step_command(const struct ctl_step *step, char command[CTL_COMMAND_MAX]);
+/** One write of a value and a newline. @return 0 or -errno */
+int ctl_write_attr(const char *path, const char *value);
 /** Runs the steps; stops at the first failure (reported) unless `keep_going`. */
 int ctl_plan_run(struct ctl_plan *plan, bool keep_going);
 
+int ctl_list(struct ctl *ctl);
 int ctl_status(struct ctl *ctl);
 int ctl_bind(struct ctl *ctl);
 int ctl_unbind(struct ctl *ctl);

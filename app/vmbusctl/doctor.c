@@ -201,7 +201,7 @@ check_access(struct report *r, const struct vmbus_sysfs_device *d, const char *c
 		doctor_find(r, FAIL, check, "udevadm trigger -c add -s uio", "%s does not exist",
 			uio->path);
 	} else if (access(uio->path, R_OK | W_OK) != 0) {
-		snprintf(fix, sizeof(fix), "chown $USER %s, or run as root", uio->path);
+		snprintf(fix, sizeof(fix), "as root: vmbusctl bind %s --user $USER", d->name);
 		doctor_find(r, WARN, check, fix, "no permission to open %s", uio->path);
 	}
 	for (i = 0; i < d->n_channels; i++) {
@@ -209,7 +209,7 @@ check_access(struct report *r, const struct vmbus_sysfs_device *d, const char *c
 			r->ctl->fs.sys, d->name, d->channels[i].relid);
 		if (!d->channels[i].has_ring || access(path, R_OK | W_OK) == 0)
 			continue;
-		snprintf(fix, sizeof(fix), "chown $USER %s, or run as root", path);
+		snprintf(fix, sizeof(fix), "as root: vmbusctl bind %s --user $USER", d->name);
 		doctor_find(r, WARN, check, fix, "no permission to map the rings of channel %u",
 			d->channels[i].relid);
 	}
@@ -365,6 +365,7 @@ ctl_doctor(struct ctl *ctl)
 	for (i = 0; i < ctl->n_devices; i++)
 		if (ctl_is_nic(&ctl->devices[i]))
 			check_nic(&r, &ctl->devices[i]);
+	doctor_check_users(&r);
 	doctor_check_functions(&r);
 	if (ctl->json) {
 		out = json_object_new_object();

@@ -33,4 +33,9 @@ void doctor_check_kernel(struct report *r);
 /** Virtual functions: which path packets will take. */
 void doctor_check_functions(struct report *r);
 
+/* doctor_user.c */
+
+/** What users without privileges need. */
+void doctor_check_users(struct report *r);
+
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Command line of vmbusctl, and what its commands share. */
 #include "app/vmbusctl/ctl.h"
+#include "app/vmbusctl/give.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -10,19 +11,25 @@
 #include <strings.h>
 
 static const char usage[] =
-	"Usage: vmbusctl status [--json] [DEVICE]\n"
+	"Usage: vmbusctl list [--json]\n"
+	"       vmbusctl status [--json] [DEVICE]\n"
 	"       vmbusctl bind DEVICE [--dry-run] [--force] [--persist] [--json]\n"
+	"                [--user NAME] [--vf auto|keep|vfio-pci]\n"
 	"       vmbusctl unbind DEVICE [--dry-run] [--force] [--persist] [--json]\n"
 	"       vmbusctl doctor [--json]\n"
 	"\n"
-	"Lists the VMBus devices of this Hyper-V guest, gives network adapters to user space\n"
-	"(bind) and back to the kernel (unbind), and says what is missing for hyperpoll (doctor).\n"
+	"Lists the VMBus devices of this Hyper-V guest (list, or status with all details), gives\n"
+	"network adapters to user space (bind) and back to the kernel (unbind), and says what is\n"
+	"missing for hyperpoll (doctor).\n"
 	"\n"
 	"DEVICE is a GUID, a network interface (eth1) or a uio device (uio0).\n"
 	"\n"
 	"  -n, --dry-run  print the writes, do nothing\n"
 	"  -f, --force    also the interface of the default route or of this SSH connection\n"
 	"  -p, --persist  the same after a reboot (bind), or no longer (unbind)\n"
+	"  -u, --user     bind: give the device to a user, by name or number\n"
+	"      --vf       bind: what becomes of the adapter's virtual function: stays with its driver\n"
+	"                 (keep), goes to vfio-pci, or what its PMD needs (auto, the default)\n"
 	"  -j, --json     machine-readable output\n"
 	"  -h, --help     this text\n"
 	"  -V, --version  version\n"
@@ -157,12 +164,13 @@ ctl_read_line(const char *root, const char *path, char *line, size_t size)
 static const struct command {
 	const char *name;
 	int (*run)(struct ctl *ctl);
-	bool takes_device, needs_device, changes;
+	bool takes_device, needs_device, changes, binds;
 } commands[] = {
-	{"status", ctl_status, true, false, false},
-	{"bind", ctl_bind, true, true, true},
-	{"unbind", ctl_unbind, true, true, true},
-	{"doctor", ctl_doctor, false, false, false},
+	{"list", ctl_list, false, false, false, false},
+	{"status", ctl_status, true, false, false, false},
+	{"bind", ctl_bind, true, true, true, true},
+	{"unbind", ctl_unbind, true, true, true, false},
+	{"doctor", ctl_doctor, false, false, false, false},
 };
 
 static int
@@ -175,20 +183,35 @@ bad_usage(const char *fmt, const char *what)
 	return CTL_USAGE;
 }
 
+static bool
+parse_vf(const char *text, enum ctl_vf_mode *mode)
+{
+	static const char *const names[] = {
+		[CTL_VF_AUTO] = "auto", [CTL_VF_KEEP] = "keep", [CTL_VF_VFIO] = "vfio-pci"};
+	size_t i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(text, names[i]) == 0) {
+			*mode = (enum ctl_vf_mode)i;
+			return true;
+		}
+	return false;
+}
+
 static int
-run(struct ctl *ctl, int argc, char **argv)
+run(struct ctl *ctl, int argc, char **argv, const char *user, const char *vf)
 {
 	const struct command *command = NULL;
 	const char *root = secure_getenv("HYPERPOLL_ROOT");
 	size_t i;
 
 	if (argc == 0)
-		return bad_usage("%s", "no command: status, bind, unbind or doctor");
+		return bad_usage("%s", "no command: list, status, bind, unbind or doctor");
 	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (strcmp(argv[0], commands[i].name) == 0)
 			command = &commands[i];
 	if (command == NULL)
-		return bad_usage("no command '%.64s': status, bind, unbind or doctor", argv[0]);
+		return bad_usage("no command '%.64s': list, status, bind, unbind or doctor", argv[0]);
 	if (argc > (command->takes_device ? 2 : 1))
 		return bad_usage("'%.64s' is one argument too many", argv[argc - 1]);
 	if (argc < 2 && command->needs_device)
@@ -196,6 +219,12 @@ run(struct ctl *ctl, int argc, char **argv)
 	if (!command->changes && (ctl->force || ctl->dry_run || ctl->persist))
 		return bad_usage("%s changes nothing: it takes no --dry-run, --force or --persist",
 			command->name);
+	if (!command->binds && (user != NULL || vf != NULL))
+		return bad_usage("%s takes no --user or --vf", command->name);
+	if (user != NULL && ctl_find_user(user, &ctl->user) != CTL_OK)
+		return CTL_USAGE;
+	if (vf != NULL && !parse_vf(vf, &ctl->vf))
+		return bad_usage("--vf is auto, keep or vfio-pci, not '%.64s'", vf);
 	ctl->device = argc == 2 ? argv[1] : NULL;
 	if (root != NULL && strlen(root) < sizeof(ctl->root))
 		strcpy(ctl->root, root);
@@ -222,15 +251,18 @@ main(int argc, char **argv)
 		{"dry-run", no_argument, NULL, 'n'},
 		{"force", no_argument, NULL, 'f'},
 		{"persist", no_argument, NULL, 'p'},
+		{"user", required_argument, NULL, 'u'},
+		{"vf", required_argument, NULL, 'v'},
 		{"json", no_argument, NULL, 'j'},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
 		{NULL, 0, NULL, 0},
 	};
+	const char *user = NULL, *vf = NULL;
 	struct ctl ctl = {0};
 	int option, status;
 
-	while ((option = getopt_long(argc, argv, "nfpjhV", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "nfpu:jhV", options, NULL)) != -1) {
 		switch (option) {
 		case 'n':
 			ctl.dry_run = true;
@@ -240,6 +272,12 @@ main(int argc, char **argv)
 			break;
 		case 'p':
 			ctl.persist = true;
+			break;
+		case 'u':
+			user = optarg;
+			break;
+		case 'v':
+			vf = optarg;
 			break;
 		case 'j':
 			ctl.json = true;
@@ -255,7 +293,7 @@ main(int argc, char **argv)
 			return CTL_USAGE;
 		}
 	}
-	status = run(&ctl, argc - optind, argv + optind);
+	status = run(&ctl, argc - optind, argv + optind, user, vf);
 	vmbus_sysfs_free(ctl.devices, ctl.n_devices);
 	ctl_network_free(&ctl.network);
 	return flushed(status);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Interfaces that stop working with an adapter, and the default routes on them. */
 #include "app/vmbusctl/ctl.h"
+#include "app/vmbusctl/functions.h"
 #include "app/vmbusctl/proc_routes.h"
 
 #include <arpa/inet.h>
@@ -126,6 +127,23 @@ add_functions_of_kernel(const struct ctl_network *net, const struct vmbus_sysfs_
 	}
 }
 
+/* A function that hv_netvsc has not enslaved is told by its MAC address. */
+static void
+add_functions_alone(
+	const struct ctl *ctl, const struct vmbus_sysfs_device *device, struct ctl_interfaces *set)
+{
+	struct ctl_function list[CTL_FUNCTIONS_MAX];
+	char names[CTL_FUNCTION_INTERFACES_MAX][16];
+	unsigned int n = ctl_functions(ctl, list), m, i, j;
+
+	for (i = 0; i < n; i++) {
+		m = ctl_function_interfaces(ctl, &list[i], names);
+		for (j = 0; j < m; j++)
+			if (ctl_function_adapter(ctl, &list[i], names[j]) == device)
+				add_interface(set, names[j]);
+	}
+}
+
 /* Its master, and whatever stands on it. The two ends of a veth pair name each other. */
 static void
 add_uppers_of_kernel(
@@ -155,6 +173,7 @@ ctl_interfaces(
 		add_interface(set, device->netdevs[i]);
 	add_functions(ctl, device, set);
 	add_functions_of_kernel(&ctl->network, device, set);
+	add_functions_alone(ctl, device, set);
 	/* The set grows under this loop: bridges and VLANs on bonds on the adapter. */
 	for (i = 0; i < set->n; i++) {
 		if (i < device->n_netdevs) {

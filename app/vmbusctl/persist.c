@@ -5,50 +5,48 @@
  * hv_netvsc has the device first (spec/linux-uio-vmbus.md §3).
  */
 #include "app/vmbusctl/ctl.h"
+#include "app/vmbusctl/changes.h"
+#include "app/vmbusctl/files.h"
+#include "app/vmbusctl/functions.h"
+#include "app/vmbusctl/managers.h"
 #include "app/vmbusctl/trust.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#define FIRST_LINE "# Written by vmbusctl bind --persist; vmbusctl unbind --persist removes it.\n"
+#define FIRST_LINE CTL_FILE_MARK " --persist; vmbusctl unbind --persist removes it.\n"
 
-/* One of the two files. */
-struct file {
-	const char *folder; /* below the root */
-	char name[VMBUS_SYSFS_NAME_MAX + 32];
-	char path[VMBUS_SYSFS_PATH_MAX];
-	char text[2048];
-};
-
-enum { UNIT, RULE, FILES };
+/* The unit before the rule that starts it; then what keeps others from the virtual function. */
+enum { UNIT, RULE, MANAGERS, FILES = MANAGERS + CTL_MANAGERS_FILES };
 
 static void
-name_files(const struct ctl *ctl, const char *device, struct file files[FILES])
+name_files(const char *device, char paths[FILES][VMBUS_SYSFS_PATH_MAX])
 {
-	int i;
-
-	files[UNIT].folder = "etc/systemd/system";
-	snprintf(files[UNIT].name, sizeof(files[UNIT].name), "hyperpoll-bind-%s.service", device);
-	files[RULE].folder = "etc/udev/rules.d";
-	snprintf(files[RULE].name, sizeof(files[RULE].name), "70-hyperpoll-%s.rules", device);
-	for (i = 0; i < FILES; i++)
-		snprintf(files[i].path, sizeof(files[i].path), "%s/%s/%s", ctl->root,
-			files[i].folder, files[i].name);
+	snprintf(paths[UNIT], VMBUS_SYSFS_PATH_MAX, "etc/systemd/system/hyperpoll-bind-%s.service",
+		device);
+	snprintf(paths[RULE], VMBUS_SYSFS_PATH_MAX, "etc/udev/rules.d/70-hyperpoll-%s.rules",
+		device);
+	ctl_managers_files(device, true, &paths[MANAGERS]);
 }
 
+/*
+ * No RemainAfterExit: a device that is offered again must be bound again. --force: that the adapter
+ * may go was settled when the rule was made, and at boot a DHCP client may have put a default route
+ * on it meanwhile. A helper that stays behind (--user) is the unit's main process.
+ */
 static void
-write_texts(const char *device, const char *self, struct file files[FILES])
+write_unit(const struct ctl *ctl, const char *device, const char *self, char text[2048])
 {
-	/*
-	 * No RemainAfterExit: a device that is offered again must be bound again. --force: that
-	 * the adapter may go was settled when the rule was made, and at boot a DHCP client may
-	 * have put a default route on it meanwhile.
-	 */
-	snprintf(files[UNIT].text, sizeof(files[UNIT].text),
+	static const char *const vf[] = {
+		[CTL_VF_AUTO] = "", [CTL_VF_KEEP] = " --vf keep", [CTL_VF_VFIO] = " --vf vfio-pci"};
+	char user[32] = "";
+
+	/* By number: a name may hold what a unit cannot. */
+	if (ctl->user.uid != 0)
+		snprintf(user, sizeof(user), " --user %u", (unsigned int)ctl->user.uid);
+	snprintf(text, 2048,
 		FIRST_LINE "[Unit]\n"
 			   "Description=Bind VMBus network adapter %s to uio_hv_generic\n"
 			   "DefaultDependencies=no\n"
@@ -56,58 +54,45 @@ write_texts(const char *device, const char *self, struct file files[FILES])
 			   "Before=network-pre.target\n"
 			   "\n"
 			   "[Service]\n"
-			   "Type=oneshot\n"
-			   "ExecStart=%s bind --force %s\n",
-		device, self, device);
-	snprintf(files[RULE].text, sizeof(files[RULE].text),
+			   "Type=%s\n"
+			   "ExecStart=%s bind --force%s%s %s\n",
+		device, ctl->user.uid != 0 ? "forking" : "oneshot", self, vf[ctl->vf], user,
+		device);
+}
+
+static void
+write_rule(const char *device, char text[2048])
+{
+	snprintf(text, 2048,
 		FIRST_LINE "ACTION==\"add\", SUBSYSTEM==\"vmbus\", KERNEL==\"%s\", "
 			   "TAG+=\"systemd\", ENV{SYSTEMD_WANTS}+=\"hyperpoll-bind-%s.service\"\n",
 		device, device);
 }
 
-/* @return 0 when nothing is in the way of a file that vmbusctl writes or removes, else -errno */
-static int
-is_ours(int folder, const char *name, char why[CTL_WHY_MAX])
+/* All that --persist writes, each with its removal. */
+static struct json_object *
+all_files(const struct ctl *ctl, const struct vmbus_sysfs_device *device, const char *self)
 {
-	char line[sizeof(FIRST_LINE)] = "";
-	int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-	ssize_t n;
+	struct json_object *changes = json_object_new_array();
+	char paths[FILES][VMBUS_SYSFS_PATH_MAX], text[2048], mac[32];
 
-	if (fd < 0 && errno == ENOENT)
-		return 0;
-	if (fd < 0) {
-		n = -errno;
-		if (n == -ELOOP)
-			snprintf(why, CTL_WHY_MAX, "it is a symbolic link: remove it first");
-		else
-			snprintf(why, CTL_WHY_MAX, "%s", strerror((int)-n));
-		return (int)n;
-	}
-	n = read(fd, line, sizeof(line) - 1);
-	close(fd);
-	if (n == (ssize_t)sizeof(line) - 1 && strcmp(line, FIRST_LINE) == 0)
-		return 0;
-	snprintf(why, CTL_WHY_MAX, "it was not written by vmbusctl: move it away first");
-	return -EEXIST;
-}
-
-static int
-cannot(const char *verb, const char *path, int error, const char *why)
-{
-	ctl_error("cannot %s %s: %s%s", verb, path, why,
-		error == -EACCES ? ": run as root"
-		: error == -EPERM
-			? ": only root may be able to change what root reads at boot (chown root, chmod go-w)"
-			: "");
-	return CTL_FAILED;
+	name_files(device->name, paths);
+	write_unit(ctl, device->name, self, text);
+	ctl_change(changes, "write the unit", NULL, ctl_deed("file", paths[UNIT], text, NULL),
+		ctl_deed("remove", paths[UNIT], NULL));
+	write_rule(device->name, text);
+	ctl_change(changes, "write the rule", NULL, ctl_deed("file", paths[RULE], text, NULL),
+		ctl_deed("remove", paths[RULE], NULL));
+	ctl_adapter_mac(ctl, device, mac);
+	ctl_managers_adapter(ctl, device->name, mac, true, changes);
+	return changes;
 }
 
 int
 ctl_persist_check(const struct ctl *ctl, const struct vmbus_sysfs_device *device)
 {
-	char self[VMBUS_SYSFS_PATH_MAX], why[CTL_WHY_MAX] = "";
-	struct file files[FILES];
-	int i, fd, rc;
+	char self[VMBUS_SYSFS_PATH_MAX], why[CTL_WHY_MAX] = "", paths[FILES][VMBUS_SYSFS_PATH_MAX];
+	int i;
 
 	if (strspn(device->name,
 		    "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_") !=
@@ -122,122 +107,78 @@ ctl_persist_check(const struct ctl *ctl, const struct vmbus_sysfs_device *device
 			self, why);
 		return CTL_FAILED;
 	}
-	name_files(ctl, device->name, files);
-	for (i = 0; i < FILES; i++) {
-		fd = ctl_trusted_folder(ctl->root, files[i].folder, 0, why);
-		rc = fd;
-		if (fd >= 0) {
-			rc = is_ours(fd, files[i].name, why);
-			close(fd);
-		}
-		if (rc < 0 && rc != -ENOENT)
-			return cannot("write", files[i].path, rc, why);
-	}
+	name_files(device->name, paths);
+	for (i = 0; i < FILES; i++)
+		if (ctl_file_check(ctl, paths[i]) != CTL_OK)
+			return CTL_FAILED;
 	return CTL_OK;
-}
-
-/* Whole or not at all: a half rule would be read at the next boot. */
-static int
-write_file(const struct ctl *ctl, const struct file *file)
-{
-	char temporary[sizeof(file->name) + 8], why[CTL_WHY_MAX] = "";
-	int folder = ctl_trusted_folder(ctl->root, file->folder, 1, why), fd = -1, rc = 0;
-	size_t n = strlen(file->text);
-
-	if (folder < 0)
-		return cannot("write", file->path, folder, why);
-	snprintf(temporary, sizeof(temporary), "%s.new", file->name);
-	rc = is_ours(folder, file->name, why);
-	if (rc == 0) {
-		/* What an earlier run, killed, left behind. */
-		unlinkat(folder, temporary, 0);
-		fd = openat(folder, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-			0644);
-		if (fd < 0 || fchmod(fd, 0644) < 0 || write(fd, file->text, n) != (ssize_t)n ||
-			fsync(fd) < 0 || renameat(folder, temporary, folder, file->name) < 0) {
-			rc = errno == 0 ? -EIO : -errno;
-			snprintf(why, sizeof(why), "%s", strerror(-rc));
-		}
-		if (fd >= 0)
-			close(fd);
-		if (rc < 0)
-			unlinkat(folder, temporary, 0);
-	}
-	close(folder);
-	return rc == 0 ? CTL_OK : cannot("write", file->path, rc, why);
-}
-
-static int
-remove_file(const struct ctl *ctl, const struct file *file)
-{
-	char why[CTL_WHY_MAX] = "";
-	int folder = ctl_trusted_folder(ctl->root, file->folder, 0, why), rc = folder;
-
-	if (folder >= 0) {
-		rc = is_ours(folder, file->name, why);
-		if (rc == 0 && unlinkat(folder, file->name, 0) < 0 && errno != ENOENT) {
-			rc = -errno;
-			snprintf(why, sizeof(why), "%s", strerror(-rc));
-		}
-		close(folder);
-	}
-	return rc == 0 || rc == -ENOENT ? CTL_OK : cannot("remove", file->path, rc, why);
 }
 
 int
 ctl_persist_write(const struct ctl *ctl, const struct vmbus_sysfs_device *device)
 {
 	char self[VMBUS_SYSFS_PATH_MAX], why[CTL_WHY_MAX];
-	struct file files[FILES];
+	struct json_object *files;
+	size_t done;
+	int rc;
 
 	if (ctl_persist_check(ctl, device) != CTL_OK ||
 		ctl_trusted_self(ctl->root, self, sizeof(self), why) < 0)
 		return CTL_FAILED;
-	name_files(ctl, device->name, files);
-	write_texts(device->name, self, files);
-	if (write_file(ctl, &files[UNIT]) != CTL_OK)
-		return CTL_FAILED;
-	if (write_file(ctl, &files[RULE]) == CTL_OK)
-		return CTL_OK;
-	remove_file(ctl, &files[UNIT]);
-	return CTL_FAILED;
+	files = all_files(ctl, device, self);
+	rc = ctl_changes_do(ctl, files, &done);
+	if (rc != CTL_OK)
+		ctl_changes_undo(ctl, files, done, NULL);
+	json_object_put(files);
+	return rc;
 }
 
 int
 ctl_persist_remove(const struct ctl *ctl, const struct vmbus_sysfs_device *device)
 {
-	struct file files[FILES];
-	int rule, unit;
+	char paths[FILES][VMBUS_SYSFS_PATH_MAX];
+	int rc = CTL_OK, i;
 
-	name_files(ctl, device->name, files);
-	rule = remove_file(ctl, &files[RULE]);
-	unit = remove_file(ctl, &files[UNIT]);
-	return rule == CTL_OK && unit == CTL_OK ? CTL_OK : CTL_FAILED;
+	name_files(device->name, paths);
+	for (i = FILES; i-- > 0;)
+		if (ctl_file_remove(ctl, paths[i]) != CTL_OK)
+			rc = CTL_FAILED;
+	return rc;
 }
 
 bool
 ctl_persist_exists(const struct ctl *ctl, const struct vmbus_sysfs_device *device)
 {
-	struct file files[FILES];
+	char paths[FILES][VMBUS_SYSFS_PATH_MAX], full[2 * VMBUS_SYSFS_PATH_MAX];
 
-	name_files(ctl, device->name, files);
-	return access(files[RULE].path, F_OK) == 0;
+	name_files(device->name, paths);
+	snprintf(full, sizeof(full), "%s/%s", ctl->root, paths[RULE]);
+	return access(full, F_OK) == 0;
 }
 
 void
-ctl_persist_show(const struct ctl *ctl, const struct vmbus_sysfs_device *device, bool write)
+ctl_persist_commands(const struct ctl *ctl, const struct vmbus_sysfs_device *device, bool write,
+	void (*each)(void *opaque, char *command), void *opaque)
 {
 	char self[VMBUS_SYSFS_PATH_MAX], why[CTL_WHY_MAX];
-	struct file files[FILES];
+	char paths[FILES][VMBUS_SYSFS_PATH_MAX], full[2 * VMBUS_SYSFS_PATH_MAX];
+	struct json_object *files;
 	int i;
 
-	name_files(ctl, device->name, files);
-	if (!write) {
-		printf("rm -f %s\nrm -f %s\n", files[RULE].path, files[UNIT].path);
+	if (write) {
+		ctl_trusted_self(ctl->root, self, sizeof(self), why);
+		files = all_files(ctl, device, self);
+		ctl_changes_commands(ctl, files, false, each, opaque);
+		json_object_put(files);
 		return;
 	}
-	ctl_trusted_self(ctl->root, self, sizeof(self), why);
-	write_texts(device->name, self, files);
-	for (i = 0; i < FILES; i++)
-		printf("cat > %s <<'END'\n%sEND\n", files[i].path, files[i].text);
+	name_files(device->name, paths);
+	for (i = FILES; i-- > 0;) {
+		snprintf(full, sizeof(full), "%s/%s", ctl->root, paths[i]);
+		if (i >= MANAGERS && access(full, F_OK) != 0)
+			continue;
+		files = ctl_deed("remove", paths[i], NULL);
+		each(opaque, ctl_deed_command(ctl, files));
+		json_object_put(files);
+	}
 }

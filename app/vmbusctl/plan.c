@@ -217,8 +217,8 @@ run_modprobe(const char *module)
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -ENOENT;
 }
 
-static int
-write_attr(const char *path, const char *value)
+int
+ctl_write_attr(const char *path, const char *value)
 {
 	char text[VMBUS_SYSFS_NAME_MAX + 1];
 	int n = snprintf(text, sizeof(text), "%s\n", value), rc = 0;
@@ -269,7 +269,7 @@ ctl_plan_run(struct ctl_plan *plan, bool keep_going)
 	for (i = 0; i < plan->n; i++) {
 		step = &plan->steps[i];
 		rc = step->path[0] == '\0' ? run_modprobe(step->value)
-					   : write_attr(step->path, step->value);
+					   : ctl_write_attr(step->path, step->value);
 		if (rc == 0 && step->adds_id)
 			plan->added_id = true;
 		if (rc == 0 || (step->already != 0 && rc == -step->already)) {

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* vmbusctl status: every device as it is now. */
 #include "app/vmbusctl/ctl.h"
+#include "app/vmbusctl/functions.h"
+#include "app/vmbusctl/give.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+#define VIEW_FUNCTIONS_MAX 4
 
 /* What is not in the device's own attributes. */
 struct view {
@@ -16,7 +20,34 @@ struct view {
 	struct ctl_default route;
 	char ssh_interface[16];
 	char cpus[128];
+	enum ctl_given given;
+	struct ctl_owner owner;
+	unsigned int n_functions;
+	struct {
+		struct ctl_function function;
+		char interface[16];
+	} functions[VIEW_FUNCTIONS_MAX];
 };
+
+/* Virtual functions below the adapter, as far as they have an interface to be known by. */
+static void
+look_for_functions(
+	const struct ctl *ctl, const struct vmbus_sysfs_device *device, struct view *view)
+{
+	struct ctl_function list[CTL_FUNCTIONS_MAX];
+	char names[CTL_FUNCTION_INTERFACES_MAX][16];
+	unsigned int n = ctl_is_nic(device) ? ctl_functions(ctl, list) : 0, m, i, j;
+
+	for (i = 0; i < n; i++) {
+		m = ctl_function_interfaces(ctl, &list[i], names);
+		for (j = 0; j < m && view->n_functions < VIEW_FUNCTIONS_MAX; j++) {
+			if (ctl_function_adapter(ctl, &list[i], names[j]) != device)
+				continue;
+			view->functions[view->n_functions].function = list[i];
+			strcpy(view->functions[view->n_functions++].interface, names[j]);
+		}
+	}
+}
 
 static void
 look(struct ctl *ctl, const struct vmbus_sysfs_device *device, struct view *view)
@@ -36,6 +67,8 @@ look(struct ctl *ctl, const struct vmbus_sysfs_device *device, struct view *view
 	view->default_route = ctl_has_default_route(ctl, &set, &view->route);
 	view->ssh = ctl_has_ssh(ctl, &set, view->ssh_interface);
 	ctl_numa_cpus(ctl, device->numa_node, view->cpus, sizeof(view->cpus));
+	view->given = ctl_given_to(ctl, device, &view->owner);
+	look_for_functions(ctl, device, view);
 }
 
 /* Both rings in bytes; 0 unknown. */
@@ -77,6 +110,26 @@ print_channels(const struct vmbus_sysfs_device *device, const struct view *view)
 }
 
 static void
+print_rest(const struct view *view)
+{
+	static const char *const helper[] = {[CTL_GIVEN_HELPED] = ", a helper hands over rings",
+		[CTL_GIVEN_UNHELPED] = ", no helper: one queue",
+		[CTL_GIVEN_UNKNOWN] = ""};
+	unsigned int i;
+
+	if (view->given != CTL_GIVEN_NOT)
+		printf("    %-12s %s (uid %u)%s\n", "user", view->owner.name,
+			(unsigned int)view->owner.uid, helper[view->given]);
+	for (i = 0; i < view->n_functions; i++)
+		printf("    %-12s %s, %s as %s\n", i == 0 ? "function" : "",
+			view->functions[i].function.pci,
+			view->functions[i].function.driver[0] == '\0'
+				? "no driver"
+				: view->functions[i].function.driver,
+			view->functions[i].interface);
+}
+
+static void
 print_device(const struct vmbus_sysfs_device *device, const struct view *view)
 {
 	unsigned int i;
@@ -99,6 +152,7 @@ print_device(const struct vmbus_sysfs_device *device, const struct view *view)
 		printf("    %-12s this SSH connection (%s)\n", "carries", view->ssh_interface);
 	if (device->uio >= 0)
 		printf("    %-12s /dev/uio%d\n", "uio", device->uio);
+	print_rest(view);
 	for (i = 0; i < view->n_users; i++)
 		printf("    %-12s %s (pid %d)\n", i == 0 ? "in use by" : "", view->users[i].command,
 			view->users[i].pid);
@@ -188,6 +242,20 @@ json_device(const struct vmbus_sysfs_device *device, const struct view *view)
 		json_object_array_add(list, entry);
 	}
 	json_object_object_add(o, "users", list);
+	add_string(o, "given_to", view->owner.name);
+	json_object_object_add(o, "helper",
+		view->given == CTL_GIVEN_HELPED	    ? json_object_new_boolean(true)
+		: view->given == CTL_GIVEN_UNHELPED ? json_object_new_boolean(false)
+						    : NULL);
+	list = json_object_new_array();
+	for (i = 0; i < view->n_functions; i++) {
+		entry = json_object_new_object();
+		add_string(entry, "pci", view->functions[i].function.pci);
+		add_string(entry, "driver", view->functions[i].function.driver);
+		add_string(entry, "interface", view->functions[i].interface);
+		json_object_array_add(list, entry);
+	}
+	json_object_object_add(o, "functions", list);
 	add_string(o, "state", ctl_state_name(device->state));
 	add_int(o, "relid", device->relid);
 	add_int(o, "monitor_id", device->monitor_id);

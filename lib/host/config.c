@@ -29,6 +29,8 @@ const char *const host_nic_config_help =
 	"  nvsp=V           newest protocol version: 1, 2, 4, 5, 6 or 6.1 (6.1)\n"
 	"  spoof=on|off     forward frames with a source MAC that is not the guest's (off)\n"
 	"  lenient=on|off   take sends that break the limits announced to the guest (off)\n"
+	"  vf-port=SPEC     where they come from and go to while the guest's data path is on its\n"
+	"                   virtual function; comes before port= and takes what is between (none)\n"
 	"  port=SPEC        where frames come from and go to; last, takes the rest (sink)\n"
 	"  BYTES takes K, M and G; ring, recv and send are multiples of 4096\n";
 
@@ -186,7 +188,7 @@ config_pair(char *pair, uint32_t *seen, struct host_nic_config *config, char *er
 	if (key == KEYS)
 		return config_error(errbuf, errlen,
 			"unknown key '%s' (guid, mac, channels, ring, recv, send, section, "
-			"send_section, mtu, outstanding, profile, nvsp, lenient, spoof, port)",
+			"send_section, mtu, outstanding, profile, nvsp, lenient, spoof, vf-port, port)",
 			pair);
 	if (*seen & 1u << key)
 		return config_error(errbuf, errlen, "%s= is given twice", pair);
@@ -209,31 +211,71 @@ config_pair(char *pair, uint32_t *seen, struct host_nic_config *config, char *er
 	return 0;
 }
 
-/* port= takes the rest of the text: a key of the NIC in there is one that came too late. */
-static int
-config_port(const char *spec, struct host_nic_config *config, char *errbuf, size_t errlen)
+/* Which of the keys that take a specification begins at @p text, with its "="; NULL: none. */
+static const char *
+config_port_key(const char *text)
 {
-	size_t len = strlen(spec), first = strcspn(spec, ",");
-	const char *at;
+	static const char *const keys[] = {"vf-port=", "port="};
+	size_t i;
 
-	if (len == 0 || len >= sizeof(config->port))
-		return config_error(errbuf, errlen,
-			"port= takes 1 to %zu characters, such as port=tap:hp0",
-			sizeof(config->port) - 1);
-	for (at = strchr(spec, ','); at != NULL; at = strchr(at, ',')) {
-		size_t name = strcspn(++at, "=,"), piece = strcspn(at, ",");
+	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (strncmp(text, keys[i], strlen(keys[i])) == 0)
+			return keys[i];
+	return NULL;
+}
 
-		if (at[name] != '=' ||
-			(config_key(at, name) == KEYS && (name != 4 || memcmp(at, "port", 4) != 0)))
-			continue;
-		if (name == 4 && memcmp(at, "port", 4) == 0)
-			return config_error(errbuf, errlen, "port= is given twice");
+/*
+ * vf-port= and port= take what follows, up to port= or all of it: a key of the NIC in there is one
+ * that came too late. @p to is config->port or config->vf_port
+ */
+static int
+config_port(
+	const char *key, const char *spec, size_t len, char to[256], char *errbuf, size_t errlen)
+{
+	size_t first, name, piece;
+	const char *at, *again;
+
+	if (len == 0 || len >= 256)
 		return config_error(errbuf, errlen,
-			"port= comes last, because it takes the rest: write %.*s,port=%.*s",
-			(int)piece, at, (int)first, spec);
+			"%s takes 1 to 255 characters, such as %stap:hp0", key, key);
+	memcpy(to, spec, len);
+	to[len] = '\0';
+	first = strcspn(to, ",");
+	for (at = strchr(to, ','); at != NULL; at = strchr(at, ',')) {
+		name = strcspn(++at, "=,");
+		piece = strcspn(at, ",");
+		again = config_port_key(at);
+		if (again != NULL && strcmp(again, key) == 0)
+			return config_error(errbuf, errlen, "%s is given twice", key);
+		if (at[name] == '=' && (again != NULL || config_key(at, name) != KEYS))
+			return config_error(errbuf, errlen,
+				"%s comes %s, because it takes the rest: write %.*s,%s%.*s", key,
+				key[0] == 'p' ? "last" : "last but for port=", (int)piece, at, key,
+				(int)first, to);
 	}
-	memcpy(config->port, spec, len + 1);
-	return host_port_check(config->port, errbuf, errlen);
+	return host_port_check(to, errbuf, errlen);
+}
+
+/* vf-port=SPEC,port=SPEC, or one of them. */
+static int
+config_ports(const char *text, struct host_nic_config *config, char *errbuf, size_t errlen)
+{
+	const char *key = config_port_key(text), *end;
+	int rc;
+
+	if (key[0] == 'v') {
+		text += strlen(key);
+		end = strstr(text, ",port=");
+		if (end == NULL)
+			end = text + strlen(text);
+		rc = config_port(key, text, (size_t)(end - text), config->vf_port, errbuf, errlen);
+		if (rc != 0 || *end == '\0')
+			return rc;
+		text = end + 1;
+		key = config_port_key(text);
+	}
+	text += strlen(key);
+	return config_port(key, text, strlen(text), config->port, errbuf, errlen);
 }
 
 static void
@@ -273,7 +315,7 @@ host_nic_config_parse(const char *arg, unsigned int number, struct host_nic_conf
 	int rc;
 
 	config_defaults(number, config);
-	while (*arg != '\0' && strncmp(arg, "port=", 5) != 0) {
+	while (*arg != '\0' && config_port_key(arg) == NULL) {
 		len = strcspn(arg, ",");
 		if (len == 0 || len >= sizeof(pair))
 			return config_error(
@@ -290,7 +332,7 @@ host_nic_config_parse(const char *arg, unsigned int number, struct host_nic_conf
 	/* More would be refused by the NIC itself. */
 	if (config->nvsp_max <= NVSP_VERSION_2 && !(seen & 1u << config_key("recv", 4)))
 		config->recv_bytes = NVSP_MAX_RECV_BUF_LEGACY;
-	return *arg == '\0' ? 0 : config_port(arg + 5, config, errbuf, errlen);
+	return *arg == '\0' ? 0 : config_ports(arg, config, errbuf, errlen);
 }
 
 int

@@ -13,7 +13,8 @@
 const char *const host_control_help =
 	"stats [NIC]              counters, state and port of one NIC or all\n"
 	"link NIC up=true|false   connect or disconnect the cable\n"
-	"vf NIC present=true|false [serial=N]  tell the guest of a virtual function\n"
+	"vf NIC present=true|false [serial=N]  its virtual function appears or goes\n"
+	"vf NIC path=synthetic    take the data path back from the virtual function\n"
 	"rings NIC                indices and masks of all open channels\n"
 	"set NIC name=KNOB value=V  behaviour and faults of the host (hvsim ctl SOCKET knobs)\n"
 	"knobs                    list of the knobs\n"
@@ -33,12 +34,31 @@ put_text(struct json_object *o, const char *key, const char *value)
 }
 
 static struct json_object *
+port_stats(const struct host_port_stats *port)
+{
+	struct json_object *o = json_object_new_object();
+	const struct host_counter *c;
+
+	for (c = host_port_counters; c->name != NULL; c++)
+		put_u64(o, c->name, host_counter(port, c));
+	if (port->verifies) {
+		put_u64(o, "verified", port->verified);
+		put_u64(o, "corrupt", port->corrupt);
+		put_u64(o, "lost", port->lost);
+		put_u64(o, "duplicate", port->duplicate);
+		put_u64(o, "reordered", port->reordered);
+		put_u64(o, "foreign", port->foreign);
+	}
+	json_object_object_add(o, "finished", json_object_new_boolean(port->finished));
+	return o;
+}
+
+static struct json_object *
 nic_stats(const struct host_control_ops *ops, struct host_nic *nic, unsigned int number)
 {
-	struct json_object *o = json_object_new_object(), *p = json_object_new_object();
+	struct json_object *o = json_object_new_object();
 	const struct host_nic_config *config = host_nic_config(nic);
 	struct host_nic_status status;
-	struct host_port_stats port;
 	struct host_nic_stats s;
 	const struct host_counter *c;
 	char text[VMBUS_GUID_LEN + 1];
@@ -47,7 +67,6 @@ nic_stats(const struct host_control_ops *ops, struct host_nic *nic, unsigned int
 		ops->refresh(ops->ctx, number);
 	host_nic_status(nic, &status);
 	s = status.stats;
-	port = status.port;
 	vmbus_guid_format(config->instance, text);
 	text[VMBUS_GUID_LEN] = '\0';
 	put_text(o, "guid", text);
@@ -55,23 +74,17 @@ nic_stats(const struct host_control_ops *ops, struct host_nic *nic, unsigned int
 		config->mac[1], config->mac[2], config->mac[3], config->mac[4], config->mac[5]);
 	put_text(o, "mac", text);
 	put_text(o, "port", config->port);
+	if (config->vf_port[0] != '\0')
+		put_text(o, "vf_port", config->vf_port);
 	put_text(o, "state", status.state);
 	put_u64(o, "channels", status.channels_open);
 	json_object_object_add(o, "path_is_vf", json_object_new_boolean(status.path_is_vf));
+	json_object_object_add(o, "vf_present", json_object_new_boolean(status.vf_present));
 	for (c = host_nic_counters; c->name != NULL; c++)
 		put_u64(o, c->name, host_counter(&s, c));
-	for (c = host_port_counters; c->name != NULL; c++)
-		put_u64(p, c->name, host_counter(&port, c));
-	if (port.verifies) {
-		put_u64(p, "verified", port.verified);
-		put_u64(p, "corrupt", port.corrupt);
-		put_u64(p, "lost", port.lost);
-		put_u64(p, "duplicate", port.duplicate);
-		put_u64(p, "reordered", port.reordered);
-		put_u64(p, "foreign", port.foreign);
-	}
-	json_object_object_add(p, "finished", json_object_new_boolean(port.finished));
-	json_object_object_add(o, "port_stats", p);
+	json_object_object_add(o, "port_stats", port_stats(&status.port));
+	if (config->vf_port[0] != '\0')
+		json_object_object_add(o, "vf_port_stats", port_stats(&status.vf_port));
 	return o;
 }
 
@@ -155,13 +168,37 @@ cmd_set(struct json_object *request, struct host_nic *nic, char *errbuf, size_t 
 	return rc;
 }
 
+static int
+cmd_vf(struct json_object *request, struct host_nic *nic, char *errbuf, size_t errlen)
+{
+	const char *path = member(request, "path");
+	struct json_object *o;
+	int64_t serial = 1;
+	bool present;
+
+	if (path != NULL) {
+		/* The way there is the guest's to ask for. */
+		if (strcmp(path, "synthetic") != 0)
+			return fail(errbuf, errlen, -EINVAL, "vf knows only path=synthetic");
+		host_nic_take_path_back(nic);
+		return 0;
+	}
+	if (!truth(request, "present", &present))
+		return fail(errbuf, errlen, -EINVAL,
+			"vf needs present=true, present=false or path=synthetic");
+	if (json_object_object_get_ex(request, "serial", &o))
+		serial = json_object_is_type(o, json_type_int) ? json_object_get_int64(o) : -1;
+	if (serial < 0 || serial > UINT32_MAX)
+		return fail(errbuf, errlen, -EINVAL, "serial is a number of 32 bits");
+	return host_nic_set_vf(nic, present, (uint32_t)serial);
+}
+
 /* Commands that look into a NIC or change it, its owner's lock held. */
 static int
 locked_command(const struct host_control_ops *ops, struct json_object *request,
 	struct json_object *answer, const char *cmd, struct host_nic *nic, unsigned int number,
 	char *errbuf, size_t errlen)
 {
-	struct json_object *o;
 	bool on = false;
 	int rc = -ENOSYS;
 
@@ -174,13 +211,7 @@ locked_command(const struct host_control_ops *ops, struct json_object *request,
 			return fail(errbuf, errlen, -EINVAL, "link needs up=true or up=false");
 		rc = host_nic_set_link(nic, on);
 	} else if (strcmp(cmd, "vf") == 0) {
-		if (!truth(request, "present", &on))
-			return fail(
-				errbuf, errlen, -EINVAL, "vf needs present=true or present=false");
-		rc = host_nic_set_vf(nic, on,
-			json_object_object_get_ex(request, "serial", &o)
-				? (uint32_t)json_object_get_int64(o)
-				: 1);
+		return cmd_vf(request, nic, errbuf, errlen);
 	} else if (strcmp(cmd, "set") == 0) {
 		return cmd_set(request, nic, errbuf, errlen);
 	} else if (ops->command != NULL) {

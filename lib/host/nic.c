@@ -54,16 +54,27 @@ int
 host_nic_create(const struct host_nic_config *config, const struct host_transport *transport,
 	struct host_nic **nic, char *errbuf, size_t errlen)
 {
-	struct host_port *port;
+	struct host_port *port, *vf_port = NULL;
 	int rc = host_port_open(config->port, config->mac, &port, errbuf, errlen);
 
 	if (rc != 0)
 		return rc;
+	if (config->vf_port[0] != '\0')
+		rc = host_port_open(config->vf_port, config->mac, &vf_port, errbuf, errlen);
+	if (rc != 0)
+		goto fail;
 	rc = host_nic_create_with_port(config, transport, port, nic);
 	if (rc != 0) {
-		port->ops->close(port);
 		snprintf(errbuf, errlen, "no memory for a NIC; give fewer NICs or channels");
+		goto fail;
 	}
+	if (vf_port != NULL)
+		nic_vf_attach(*nic, vf_port);
+	return 0;
+fail:
+	if (vf_port != NULL)
+		vf_port->ops->close(vf_port);
+	port->ops->close(port);
 	return rc;
 }
 
@@ -78,6 +89,8 @@ host_nic_destroy(struct host_nic *nic)
 		if (nic->channels[i].open)
 			host_nic_channel_close(nic, i);
 	nic->port->ops->close(nic->port);
+	if (nic->vf.port != NULL)
+		nic->vf.port->ops->close(nic->vf.port);
 	free(nic->arena);
 	free(nic->segments);
 	free(nic->scratch);
@@ -199,31 +212,10 @@ host_nic_set_link(struct host_nic *nic, bool up)
 	return 0;
 }
 
-int
-host_nic_set_vf(struct host_nic *nic, bool present, uint32_t serial)
-{
-	if (present) {
-		nic->vf_serial = serial;
-	} else if (nic->path_vf) {
-		/* The path goes back first (spec/nvsp.md §9). */
-		nic->path_vf = false;
-		nic->path_notice = nic->vf_announced;
-	}
-	nic->vf_present = present;
-	nic_rndis_notify(nic);
-	return 0;
-}
-
 bool
 host_nic_rescinds_primary_first(const struct host_nic *nic)
 {
 	return nic->knobs.rescind_primary;
-}
-
-bool
-host_nic_path_is_vf(const struct host_nic *nic)
-{
-	return nic->path_vf;
 }
 
 void

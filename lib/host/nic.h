@@ -39,12 +39,14 @@ struct host_nic_config {
 	bool lenient;	      /**< sends may break announced limits (spec/hosts.md §2) */
 	bool spoof;	      /**< foreign source MACs are forwarded: MAC spoofing is on */
 	char port[256];	      /**< SPEC of port= */
+	char vf_port[256];    /**< SPEC of vf-port=; empty: none */
 };
 
 /**
  * Parse one --nic argument. Everything but port= has a default; GUID and MAC are derived from
  * @p number so that they are stable between runs. port= comes last and takes the rest of the
- * string. The port's arguments are checked, but nothing is opened.
+ * string; vf-port= comes before it and takes what is between. The ports' arguments are checked, but
+ * nothing is opened.
  * @return 0, or a negative errno with one sentence in @p errbuf, which does not name the option
  */
 int host_nic_config_parse(const char *arg, unsigned int number, struct host_nic_config *config,
@@ -123,8 +125,9 @@ enum host_refusal {
 
 /**
  * Counters of a NIC; "rx" and "tx" are the guest's. Units: frames unless named. Every frame that
- * comes from the port is in rx_frames (rx_segments of them made rx_large) or in one rx_dropped;
- * every frame of a send that is not refused is in tx_frames or in one tx_dropped.
+ * comes from the port is in rx_frames (rx_segments of them made rx_large), in vf_rx_frames or in
+ * one rx_dropped; every frame of a send that is not refused is in tx_frames or in one tx_dropped;
+ * every frame that comes from the VF's port is in vf_tx_frames or in one vf_tx_dropped.
  */
 struct host_nic_stats {
 	uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes;
@@ -135,6 +138,7 @@ struct host_nic_stats {
 	uint64_t rx_dropped_not_ready; /**< no guest, or it has not set the NIC up */
 	uint64_t rx_dropped_channel;   /**< the channel is broken */
 	uint64_t rx_dropped_size; /**< frame shorter than a header or longer than the guest's MTU */
+	uint64_t rx_dropped_vf;	  /**< for the VF that the path is on, and that has gone */
 	uint64_t rx_spoiled;	  /**< of rx_frames: broken on purpose, knob malformed_rx_pct */
 	uint64_t rx_large;	  /**< of rx_frames: coalesced from segments */
 	uint64_t rx_segments;	  /**< frames of the port that became these */
@@ -146,7 +150,15 @@ struct host_nic_stats {
 	uint64_t tx_refused[HOST_REFUSALS]; /**< sends refused, by enum host_refusal */
 	uint64_t tx_packets;		    /**< VMBus packets with RNDIS data taken from rings */
 	uint64_t rx_packets;		    /**< VMBus packets with RNDIS data written to rings */
-	uint64_t signals;		    /**< signals sent to the guest */
+	uint64_t vf_rx_frames, vf_rx_bytes; /**< of the port, given to the VF's */
+	uint64_t vf_tx_frames, vf_tx_bytes; /**< of the VF's port, given to the port */
+	uint64_t vf_tx_dropped_path;  /**< sent by the VF while the path is synthetic, or after its
+					 end */
+	uint64_t vf_tx_dropped_link;  /**< sent by the VF while the link is down */
+	uint64_t vf_tx_dropped_size;  /**< shorter than a header */
+	uint64_t vf_tx_dropped_spoof; /**< as tx_dropped_spoof */
+	uint64_t path_switches;	      /**< times the data path moved, either way */
+	uint64_t signals;	      /**< signals sent to the guest */
 	uint64_t protocol_errors;
 };
 
@@ -207,15 +219,19 @@ void host_nic_wake(struct host_nic *nic);
 uint64_t host_nic_deadline(struct host_nic *nic);
 /** The port's descriptor to wait for, or -1. */
 int host_nic_port_fd(struct host_nic *nic);
+/** The same of the VF's port. */
+int host_nic_vf_port_fd(struct host_nic *nic);
 
 /* ---- control commands (link, stats, rings, faults) ---- */
 
 int host_nic_set_link(struct host_nic *nic, bool up);
 /**
- * A VF of this NIC appears or goes (spec/nvsp.md §9). The guest is told when it asked for SR-IOV;
- * removal while the data path is on the VF switches it back first.
+ * A VF of this NIC appears or goes (spec/nvsp.md §9). The guest is told when it asked for SR-IOV,
+ * in the order and after the times that the knobs vf_* say; again, when the command is repeated.
  */
 int host_nic_set_vf(struct host_nic *nic, bool present, uint32_t serial);
+/** Move the data path back to the synthetic NIC and tell the guest; the VF stays. */
+void host_nic_take_path_back(struct host_nic *nic);
 /** Has the guest switched its data path to the VF? */
 bool host_nic_path_is_vf(const struct host_nic *nic);
 void host_nic_get_stats(
@@ -227,7 +243,8 @@ struct host_nic_status {
 	struct host_port_stats port;
 	const char *state; /**< as host_nic_state_name() */
 	uint32_t channels_open;
-	bool path_is_vf;
+	bool path_is_vf, vf_present;
+	struct host_port_stats vf_port; /**< zero without vf-port= */
 };
 /**
  * Let host_nic_status() see the NIC as it is now. host_nic_poll() and host_nic_sleep() do it

@@ -9,6 +9,7 @@
 #define HP_HOST_NIC_INTERNAL_H
 
 #include "lib/host/nic.h"
+#include "lib/host/nic_vf.h"
 #include "lib/host/offload.h"
 #include "lib/netvsp/ndis.h"
 #include "lib/netvsp/nvsp.h"
@@ -242,6 +243,8 @@ struct nic_knobs {
 	uint32_t lenient, spoof, max_transfer, align_factor;
 	uint32_t vlan_ppi, same_host, rsc, rsc_max, oid_stats, hash_ppi;
 	uint32_t data_offset, section_align, tx_inflight, multicast_max, rescind_primary;
+	uint32_t vf_switch, vf_switch_ms, vf_offer, vf_offer_ms, vf_removal, vf_leave_ms;
+	uint32_t vf_outlives, vf_dead, vf_first, vf_any_path, vf_multicast;
 	uint64_t tid_base;
 	int32_t grant;	     /* channels granted; see grant_mode */
 	uint32_t grant_mode; /* 0 off, 1 absolute, 2 relative to what was asked */
@@ -287,11 +290,10 @@ struct host_nic {
 	uint32_t free_first, free_n;
 	uint32_t free_control[NIC_CONTROL_SECTIONS], free_control_n;
 
-	/* Subchannels and VF. */
+	/* Subchannels. */
 	bool subchannels_asked, subchannels_answered, table_sent, offer_now;
 	uint32_t granted;
-	bool vf_present, vf_announced, path_vf, path_notice;
-	uint32_t vf_serial;
+	struct nic_vf vf;
 
 	/* RNDIS. */
 	bool rndis_up;
@@ -416,8 +418,6 @@ void nic_nvsp_reset(struct host_nic *nic);
 /* Stop using a buffer of the guest and tell the transport. */
 void nic_nvsp_drop_buffer(struct host_nic *nic, struct host_buffer *buffer);
 void nic_nvsp_channel_opened(struct host_nic *nic);
-/* VF state changed or RNDIS came up: tell the guest what it may know. */
-void nic_nvsp_announce_vf(struct host_nic *nic);
 
 /* ---- nic_rndis.c ---- */
 
@@ -467,6 +467,11 @@ void nic_rx_free_chain(struct host_nic *nic, uint32_t first, uint32_t last, uint
 /* ---- nic_rx.c ---- */
 
 unsigned int nic_rx_poll(struct host_nic *nic, unsigned int budget);
+/* A frame of the port that lies elsewhere, for the synthetic path; nic_rx_finish() hands it over.
+ */
+void nic_rx_copied(struct host_nic *nic, const struct host_frame *frame);
+/* Hand over what the channels have gathered. */
+void nic_rx_finish(struct host_nic *nic);
 /* Would nic_rx_poll() ask the port for frames? */
 bool nic_rx_wants_port(const struct host_nic *nic);
 
@@ -526,6 +531,38 @@ void nic_tx_packet(struct host_nic *nic, unsigned int channel, const struct vmbu
 	const void *payload, uint32_t payload_len);
 /* Hand gathered frames to the port, then complete their sends. */
 void nic_tx_flush(struct host_nic *nic);
+/* The vSwitch port's MAC spoofing setting (spec/hosts.md §2). */
+static inline bool
+nic_source_is_foreign(const struct host_nic *nic, const uint8_t source[6])
+{
+	return memcmp(source, nic->mac, 6) != 0 && memcmp(source, nic->config.mac, 6) != 0;
+}
+
+/* ---- nic_vf.c, nic_vf_frames.c: see nic_vf.h ---- */
+
+static inline bool
+nic_vf_timed(const struct host_nic *nic)
+{
+	return nic->vf.requests_n != 0 || nic->vf.leave_ns != 0;
+}
+/* Do the frames of the network go to the VF's port, or what is left of it? */
+static inline bool
+nic_vf_carries(const struct host_nic *nic)
+{
+	return nic->vf.on && nic->vf.port != NULL;
+}
+/* Does a VF take and send frames now? */
+static inline bool
+nic_vf_alive(const struct host_nic *nic)
+{
+	return nic->vf.on && nic->vf.present && !nic->knobs.vf_dead;
+}
+/* Do frames of the VF go on to the network? */
+static inline bool
+nic_vf_may_send(const struct host_nic *nic)
+{
+	return nic->vf.present && !nic->knobs.vf_dead && (nic->vf.on || nic->knobs.vf_any_path);
+}
 
 /* ---- profile.c ---- */
 

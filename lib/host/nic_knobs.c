@@ -61,7 +61,20 @@ const char *const host_nic_knob_help =
 	"refuse_rss=0|1      refuse RSS parameters\n"
 	"offload_notice=0|1  indicate the offloads after a change (1)\n"
 	"link_mbps=N         link speed; a change is indicated\n"
-	"network_change=0..3 indicate a network change\n";
+	"network_change=0..3 indicate a network change\n"
+	"vf_offer=0|1        tell guests that ask for it of a VF that is there (1)\n"
+	"vf_offer_ms=N       earliest so long after RNDIS INITIALIZE (0)\n"
+	"vf_switch=take|refuse|fail|ignore  a switch to the VF is done, or answered and not done, "
+	"or that and then taken back, or not even answered (take)\n"
+	"vf_switch_ms=N      a guest's switch is done and answered so much later (0)\n"
+	"vf_removal=path_first|vf_first|ask|silent  a VF goes: the guest hears of path and VF, of "
+	"VF and path, of the VF and is to switch, or of nothing (path_first)\n"
+	"vf_leave_ms=N       with ask: then the path goes back by itself (5000)\n"
+	"vf_outlives=0|1     the path stays where it is when the guest closes the channel\n"
+	"vf_dead=0|1         frames for the VF and of the VF are lost, nobody is told\n"
+	"vf_first=0..255     frames of each flow that still come on the synthetic path\n"
+	"vf_any_path=0|1     what the VF sends goes out whatever the path is\n"
+	"vf_multicast=0|1    broadcast and multicast go to the VF as well, not to the synthetic path\n";
 
 struct knob {
 	const char *name;
@@ -127,6 +140,15 @@ static const struct knob knobs[] = {
 	FLAG(refuse_rss),
 	KNOB(offload_notice, 1, 0, 1),
 	KNOB(link_mbps, 10000, 1, 400000),
+	KNOB(vf_offer, 1, 0, 1),
+	KNOB(vf_offer_ms, 0, 0, 600000),
+	KNOB(vf_switch_ms, 0, 0, 600000),
+	KNOB(vf_leave_ms, 5000, 0, 600000),
+	FLAG(vf_outlives),
+	FLAG(vf_dead),
+	KNOB(vf_first, 0, 0, UINT8_MAX),
+	FLAG(vf_any_path),
+	FLAG(vf_multicast),
 };
 
 #define KNOBS (sizeof(knobs) / sizeof(knobs[0]))
@@ -180,12 +202,16 @@ knob_corrupt_ring(struct host_nic *nic, const char *value)
 static const struct {
 	const char *name;
 	size_t offset; /* of an u32 in struct nic_knobs */
-	const char *words[4];
+	const char *words[5];
 } worded[] = {
 	/* Layouts of nic_nvsp_send_table(). */
 	{"table_layout", offsetof(struct nic_knobs, table_layout), {"b", "a", "c"}},
 	/* enum nic_vlan. */
 	{"vlan_ppi", offsetof(struct nic_knobs, vlan_ppi), {"on", "off", "drop"}},
+	/* enum nic_vf_switch, enum nic_vf_removal. */
+	{"vf_switch", offsetof(struct nic_knobs, vf_switch), {"take", "refuse", "fail", "ignore"}},
+	{"vf_removal", offsetof(struct nic_knobs, vf_removal),
+		{"path_first", "vf_first", "ask", "silent"}},
 };
 
 /* @return 0, -ENOENT: it is none of these, -EINVAL */

@@ -35,8 +35,7 @@ nic_nvsp_reset(struct host_nic *nic)
 	nic->subchannels_asked = nic->subchannels_answered = false;
 	nic->table_sent = nic->offer_now = false;
 	nic->granted = 0;
-	/* The VF stays, its announcement and the path do not outlive the channel. */
-	nic->vf_announced = nic->path_vf = nic->path_notice = false;
+	nic_vf_reset(nic);
 	nic->control_head = nic->control_tail;
 	nic->pending_n = 0;
 	nic_rndis_reset(nic);
@@ -299,46 +298,9 @@ nic_nvsp_channel_opened(struct host_nic *nic)
 void
 nic_nvsp_inject(struct host_nic *nic)
 {
-	struct nvsp_message msg;
-
 	if (nic->version >= NVSP_VERSION_5 && nic->state == NIC_READY)
 		nic_nvsp_send_table(nic);
-	if (nic->version >= NVSP_VERSION_4 && nic->vf_announced) {
-		nvsp_build_vf_association(&msg, true, nic->vf_serial);
-		nic_control_notify(nic, &msg, VMBUS_FLAG_COMPLETION, NIC_TID_VF);
-	}
-}
-
-void
-nic_nvsp_announce_vf(struct host_nic *nic)
-{
-	struct nvsp_message msg;
-
-	if (nic->path_notice) {
-		nic->path_notice = false;
-		nvsp_build_switch_data_path(&msg, NVSP_DATA_PATH_SYNTHETIC);
-		nic_control_notify(nic, &msg, 0, NIC_TID_SWITCH);
-	}
-	if (nic->version < NVSP_VERSION_4 || !(nic->capabilities & NVSP_CAP_SRIOV) ||
-		!nic->rndis_up || nic->vf_present == nic->vf_announced)
-		return;
-	nic->vf_announced = nic->vf_present;
-	nvsp_build_vf_association(&msg, nic->vf_present, nic->vf_serial);
-	nic_control_notify(nic, &msg, VMBUS_FLAG_COMPLETION, NIC_TID_VF);
-}
-
-static void
-switch_data_path(
-	struct host_nic *nic, const struct vmbus_packet *pkt, const struct nvsp_message *msg)
-{
-	uint32_t path = msg->switch_data_path.path;
-
-	/* In the wrong state it is completed without a change (spec/nvsp.md §9). */
-	if (path == NVSP_DATA_PATH_SYNTHETIC)
-		nic->path_vf = false;
-	else if (path == NVSP_DATA_PATH_VF && nic->vf_present)
-		nic->path_vf = true;
-	answer_status(nic, pkt, NVSP_TYPE_SWITCH_DATA_PATH, NULL);
+	nic_vf_inject(nic);
 }
 
 static void
@@ -387,10 +349,7 @@ nic_nvsp_message(
 		revoke(nic, pkt, msg.type);
 		return NULL;
 	case NVSP_TYPE_SWITCH_DATA_PATH:
-		if (nic->version < NVSP_VERSION_4)
-			return "SWITCH_DATA_PATH below version 4";
-		switch_data_path(nic, pkt, &msg);
-		return NULL;
+		return nic_vf_switch(nic, pkt, msg.switch_data_path.path);
 	case NVSP_TYPE_OID_QUERY_EX:
 		if (nic->version < NVSP_VERSION_5)
 			return "OID_QUERY_EX below version 5";

@@ -212,6 +212,9 @@ host_nic_poll(struct host_nic *nic, unsigned int budget)
 
 	work = channels_read(nic, budget);
 	nic_tx_flush(nic);
+	work += nic_vf_from_guest(nic, budget);
+	if (nic_vf_timed(nic))
+		nic_vf_turn(nic);
 	/* Completions first: they free the guest's resources and need the least room. */
 	for (i = 0; i < nic->channels_top; i++)
 		if (nic->channels[i].open && !nic->channels[i].dead)
@@ -220,6 +223,8 @@ host_nic_poll(struct host_nic *nic, unsigned int budget)
 	work += nic_rx_poll(nic, budget);
 	if (nic->port->ops->flush != NULL)
 		nic->port->ops->flush(nic->port);
+	if (nic->vf.port != NULL && nic->vf.port->ops->flush != NULL)
+		nic->vf.port->ops->flush(nic->vf.port);
 	for (i = 0; i < nic->channels_top; i++)
 		if (nic->channels[i].open && !nic->channels[i].dead)
 			channel_publish(nic, i);
@@ -305,6 +310,12 @@ host_nic_deadline(struct host_nic *nic)
 
 	if (nic_rx_wants_port(nic) && nic->port->ops->deadline != NULL)
 		when = nic->port->ops->deadline(nic->port);
+	t = nic_vf_deadline(nic);
+	when = t < when ? t : when;
+	if (nic_vf_wants_port(nic) && nic->vf.port->ops->deadline != NULL) {
+		t = nic->vf.port->ops->deadline(nic->vf.port);
+		when = t < when ? t : when;
+	}
 	t = nic_control_deadline(nic);
 	if (t != 0 && t < when)
 		when = t;
@@ -324,4 +335,12 @@ host_nic_port_fd(struct host_nic *nic)
 	if (nic->port->ops->fd == NULL || nic->knobs.stall_rx)
 		return -1;
 	return nic->port->ops->fd(nic->port);
+}
+
+int
+host_nic_vf_port_fd(struct host_nic *nic)
+{
+	if (nic->vf.port == NULL || nic->vf.port->ops->fd == NULL)
+		return -1;
+	return nic->vf.port->ops->fd(nic->vf.port);
 }

@@ -54,7 +54,7 @@ nic_rndis_notify(struct host_nic *nic)
 			nic->link_up ? RNDIS_STATUS_MEDIA_CONNECT : RNDIS_STATUS_MEDIA_DISCONNECT,
 			NULL, 0);
 	}
-	nic_nvsp_announce_vf(nic);
+	nic_vf_announce(nic);
 }
 
 static int
@@ -78,6 +78,7 @@ initialize(struct host_nic *nic, const struct rndis_control *c)
 	nic->announced.alignment =
 		nic->knobs.align_factor <= NIC_ALIGN_FACTOR_MAX ? 1u << nic->knobs.align_factor : 1;
 	nic->rndis_up = true;
+	nic_vf_rndis_up(nic);
 	nic_rndis_notify(nic);
 	return 0;
 }

@@ -40,7 +40,7 @@ nic_rx_wants_port(const struct host_nic *nic)
 {
 	if (nic->knobs.stall_rx || nic->port->ops->receive == NULL)
 		return false;
-	return !nic->port->ops->on_demand || rx_ready(nic);
+	return !nic->port->ops->on_demand || (nic_vf_carries(nic) ? nic->link_up : rx_ready(nic));
 }
 
 /* Does the guest's packet filter take a frame to @p dst? (spec/rndis.md §5.1) */
@@ -424,6 +424,42 @@ rx_outstanding_left(const struct host_nic *nic)
 	return left;
 }
 
+void
+nic_rx_copied(struct host_nic *nic, const struct host_frame *frame)
+{
+	uint32_t section = nic->free_first;
+
+	if (!rx_ready(nic)) {
+		(*rx_not_ready_counter(nic))++;
+		return;
+	}
+	if (nic->free_n == 0) {
+		nic->stats.rx_dropped_no_section++;
+		return;
+	}
+	if (frame->len > nic->section_bytes - nic->data_offset - NIC_SECTION_TAIL) {
+		nic->stats.rx_dropped_size++;
+		return;
+	}
+	nic->free_first = nic->sections[section].next;
+	nic->free_n--;
+	memcpy(nic->recv.base + (size_t)section * nic->section_bytes + nic->data_offset,
+		frame->data, frame->len);
+	if (!rx_deliver_general(nic, section, frame))
+		nic_rx_free_section(nic, section);
+}
+
+void
+nic_rx_finish(struct host_nic *nic)
+{
+	unsigned int i;
+
+	for (i = 0; i < nic->channels_top; i++) {
+		nic_rsc_close(nic, i);
+		nic_batch_flush(nic, i);
+	}
+}
+
 unsigned int
 nic_rx_poll(struct host_nic *nic, unsigned int budget)
 {
@@ -434,6 +470,8 @@ nic_rx_poll(struct host_nic *nic, unsigned int budget)
 
 	if (!nic_rx_wants_port(nic))
 		return 0;
+	if (nic_vf_carries(nic))
+		return nic_vf_to_guest(nic, budget);
 	if (!rx_ready(nic))
 		return rx_discard(nic, budget, rx_not_ready_counter(nic));
 	plan = rx_plan(nic);
@@ -473,9 +511,6 @@ nic_rx_poll(struct host_nic *nic, unsigned int budget)
 		if (k < n)
 			break;
 	}
-	for (i = 0; i < nic->channels_top; i++) {
-		nic_rsc_close(nic, i);
-		nic_batch_flush(nic, i);
-	}
+	nic_rx_finish(nic);
 	return got;
 }

@@ -38,6 +38,7 @@ const struct host_counter host_nic_counters[] = {
 	NIC(rx_dropped_not_ready),
 	NIC(rx_dropped_channel),
 	NIC(rx_dropped_size),
+	NIC(rx_dropped_vf),
 	NIC(rx_spoiled),
 	NIC(rx_large),
 	NIC(rx_segments),
@@ -61,6 +62,15 @@ const struct host_counter host_nic_counters[] = {
 	REFUSED("checksum", CHECKSUM),
 	REFUSED("control", CONTROL),
 	REFUSED("knob", KNOB),
+	NIC(vf_rx_frames),
+	NIC(vf_rx_bytes),
+	NIC(vf_tx_frames),
+	NIC(vf_tx_bytes),
+	NIC(vf_tx_dropped_path),
+	NIC(vf_tx_dropped_link),
+	NIC(vf_tx_dropped_size),
+	NIC(vf_tx_dropped_spoof),
+	NIC(path_switches),
 	NIC(signals),
 	NIC(protocol_errors),
 	{NULL, 0},
@@ -113,8 +123,9 @@ nic_complain(struct host_nic *nic)
 			(c->said_ns != 0 && now - c->said_ns < COMPLAIN_NS))
 			continue;
 		nic->complaints_due &= ~(1u << kind);
-		count = kind == NIC_COMPLAINT_SPOOF ? nic->stats.tx_dropped_spoof
-						    : nic->stats.tx_refused[kind];
+		count = kind == NIC_COMPLAINT_SPOOF
+				? nic->stats.tx_dropped_spoof + nic->stats.vf_tx_dropped_spoof
+				: nic->stats.tx_refused[kind];
 		if (kind == NIC_COMPLAINT_SPOOF)
 			snprintf(what, sizeof(what),
 				"frames of a foreign source MAC dropped: %" PRIu64

@@ -21,7 +21,10 @@ host_nic_publish(struct host_nic *nic)
 	host_nic_get_stats(nic, &now.status.stats, &now.status.port);
 	now.status.state = host_nic_state_name(nic);
 	now.status.channels_open = nic->channels_open;
-	now.status.path_is_vf = nic->path_vf;
+	now.status.path_is_vf = nic->vf.on;
+	now.status.vf_present = nic->vf.present;
+	if (nic->vf.port != NULL && nic->vf.port->ops->stats != NULL)
+		nic->vf.port->ops->stats(nic->vf.port, &now.status.vf_port);
 	/* Odd while it is being changed. */
 	atomic_store_explicit(&p->sequence, sequence + 1, memory_order_relaxed);
 	atomic_thread_fence(memory_order_release);

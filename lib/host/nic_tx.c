@@ -293,13 +293,6 @@ forward_unfinished(struct host_nic *nic, struct nic_tx_message *m)
 	nic->frames[at].work = (struct host_frame_work){0};
 }
 
-/* The vSwitch port's MAC spoofing setting (spec/hosts.md §2). */
-static bool
-source_is_foreign(const struct host_nic *nic, const uint8_t source[6])
-{
-	return memcmp(source, nic->mac, 6) != 0 && memcmp(source, nic->config.mac, 6) != 0;
-}
-
 static void
 forward(struct host_nic *nic, struct nic_tx_message *m)
 {
@@ -312,7 +305,7 @@ forward(struct host_nic *nic, struct nic_tx_message *m)
 		nic->stats.tx_dropped_link++;
 		return;
 	}
-	if (!nic->knobs.spoof && source_is_foreign(nic, frame + 6)) {
+	if (!nic->knobs.spoof && nic_source_is_foreign(nic, frame + 6)) {
 		nic->stats.tx_dropped_spoof++;
 		nic->complaints_due |= 1u << NIC_COMPLAINT_SPOOF;
 		return;
@@ -363,7 +356,7 @@ plain_message(struct host_nic *nic, const uint8_t *stream, uint32_t at, uint32_t
 	frame->len = info.data_length;
 	memcpy(head, frame->data, HOST_FRAME_HEAD);
 	atomic_signal_fence(memory_order_seq_cst);
-	if (!nic->knobs.spoof && source_is_foreign(nic, head + 6))
+	if (!nic->knobs.spoof && nic_source_is_foreign(nic, head + 6))
 		return 0;
 	*kind = nic_frame_kind(head);
 	return info.message_length;

@@ -10,14 +10,20 @@ struct profile {
 	uint32_t nvsp_max;
 	struct {
 		const char *knob, *value;
-	} knobs[14];
+	} knobs[16];
 };
 
 static const struct profile profiles[] = {
 	/* The protocol's 6.1, and coalescing with it, came with Windows Server 2019. */
-	{"ws2016", NVSP_VERSION_6, {{"rsc", "0"}, {"table_layout", "a"}}},
-	{"ws2019", NVSP_VERSION_61, {{"rsc", "1"}, {"table_layout", "b"}}},
-	{"ws2022", NVSP_VERSION_61, {{"rsc", "1"}, {"table_layout", "b"}, {"link_mbps", "40000"}}},
+	{"ws2016", NVSP_VERSION_6,
+		{{"rsc", "0"}, {"table_layout", "a"}, {"vf_removal", "ask"},
+			{"vf_offer_ms", "500"}}},
+	{"ws2019", NVSP_VERSION_61,
+		{{"rsc", "1"}, {"table_layout", "b"}, {"vf_removal", "ask"},
+			{"vf_offer_ms", "500"}}},
+	{"ws2022", NVSP_VERSION_61,
+		{{"rsc", "1"}, {"table_layout", "b"}, {"link_mbps", "40000"}, {"vf_removal", "ask"},
+			{"vf_offer_ms", "500"}}},
 	/*
 	 * OpenVMM's netvsp on MANA hardware, as of August 2026; before May it lost VLAN tags
 	 * (vlan_ppi=drop), before August it could rescind the primary first (rescind_primary=1).
@@ -38,6 +44,8 @@ static const struct profile profiles[] = {
 			{"multicast_max", "0"},
 			{"oid_stats", "0"},
 			{"link_mbps", "200000"},
+			{"vf_removal", "path_first"},
+			{"vf_outlives", "1"},
 		}},
 };
 

@@ -388,7 +388,8 @@ vfu_client_connect_until(
 		}
 		if (ret == -EAGAIN)
 			ret = -ETIMEDOUT;
-		snprintf(errbuf, errlen, "cannot connect to %s: %s", path, strerror(-ret));
+		snprintf(errbuf, errlen, "cannot connect to %s: %s%s", path, strerror(-ret),
+			ret == -EACCES ? ": run as the user who serves it, or as root" : "");
 		close(fd);
 		return ret;
 	}

@@ -174,9 +174,9 @@ class Host(Program):
     others.
     """
 
-    def __init__(self, directory, *nics, args=(), prefix=()):
+    def __init__(self, directory, *nics, args=(), prefix=(), program=HVSIM):
         self.dir = directory
-        self.guids, argv = [], [HVSIM, "--dir", self.dir]
+        self.guids, argv = [], [program, "--dir", self.dir]
         for number, nic in enumerate(nics, 1):
             settings, port = nic if isinstance(nic, tuple) else ("", nic)
             settings = "" if settings is None else \

@@ -75,8 +75,9 @@ class Life(Traffic):
         self.assertEqual(host.stop(), 0)
 
     def test_host_killed(self):
+        """A user who has told not to wait for it: its port is removed."""
         host = self.host("gen:rate=100K", "gen:rate=100K")
-        pmd = self.guest(host)
+        pmd = self.guest([host.device(n, ",recovery_s=0") for n in range(2)])
         pmd.start()
         self.grows(host, "verified", 1000)
         host.signal(signal.SIGKILL)
@@ -88,7 +89,7 @@ class Life(Traffic):
 
     def test_host_stops_and_another_takes_its_place(self):
         host = self.host("gen:rate=50K")
-        pmd = self.guest(host)
+        pmd = self.guest([host.device(0, ",recovery_s=0")])
         pmd.start()
         self.grows(host, "verified", 1000)
         self.assertEqual(host.stop(), 0)

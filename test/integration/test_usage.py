@@ -63,13 +63,32 @@ class Usage(Case):
 
     def test_manual_has_every_key_and_counter(self):
         with open(os.path.join(ROOT, "doc/hvsim.1")) as file:
-            manual = set(re.findall(r"[a-z0-9_]+", file.read()))
-        nic = self.host("gen:count=1").stats()
+            text = file.read()
+        manual = {*re.findall(r"[a-z0-9_]+", text),
+                  *re.findall(r"[a-z]+-[a-z]+", text.replace("\\-", "-"))}
+        nic = self.host(("vf-port=echo", "gen:count=1")).stats()
         _, text = self.run_program("hvsim", [HVSIM, "--help"], timeout=10)
         keys = text[text.index("Keys of --nic:"):text.index("Ports:")]
-        names = {*nic, *nic["port_stats"], *re.findall(r"^  (\w+)=", keys, re.M)}
+        names = {*nic, *nic["port_stats"], *nic["vf_port_stats"],
+                 *re.findall(r"^  ([\w-]+)=", keys, re.M)}
         missing = names - manual - {"path_is_vf", "finished"}
         self.assertEqual(missing, set(), "not in doc/hvsim.1")
+
+    def test_commands_of_a_virtual_function(self):
+        host = self.host(("vf-port=echo", "sink"), "sink")
+        self.assertEqual([host.stats(n)["vf_present"] for n in range(2)], [True, False])
+        self.assertEqual((host.stats()["vf_port"], "vf_port" in host.stats(1)), ("echo", False))
+        for present in (False, False, True):
+            host.request("vf", 0, present=present)
+            self.assertEqual(host.stats()["vf_present"], present)
+        host.request("vf", 0, path="synthetic")
+        for members, words in (({}, "present=true"), ({"path": "vf"}, "path=synthetic"),
+                               ({"present": "no"}, "present=true"),
+                               ({"present": True, "serial": 1 << 32}, "32 bits"),
+                               ({"present": True, "serial": "x"}, "32 bits")):
+            with self.assertRaisesRegex(RuntimeError, words):
+                host.request("vf", 0, **members)
+        self.assertTrue(host.stats()["vf_present"])
 
     def test_help_and_version_are_0(self):
         for option in ("--help", "--version"):

@@ -41,6 +41,8 @@ struct rig_options {
 	bool no_monitor;      /**< RIG_MONITOR=none */
 	bool call_primary;    /**< RIG_CALL=primary: a write reaches only the primary, as in 6.10 */
 	unsigned int late_ms; /**< RIG_RING_LATE_MS: the "ring" file after its folder; 20 */
+	bool deny_node;	      /**< RIG_DENY=node: /dev/uioN is nobody's until somebody gives it */
+	bool deny_rings;      /**< RIG_DENY=rings: so are the "ring" files of subchannels */
 	int state;	      /**< RIG_STATE: what "state" always says; -1 = the truth */
 	bool verbose;	      /**< RIG_VERBOSE=1 */
 };

@@ -98,6 +98,8 @@ rig_init(void)
 	rig_options.masks = option_is("RIG_MASKS", "1");
 	rig_options.no_monitor = option_is("RIG_MONITOR", "none");
 	rig_options.call_primary = option_is("RIG_CALL", "primary");
+	rig_options.deny_node = option_is("RIG_DENY", "node");
+	rig_options.deny_rings = option_is("RIG_DENY", "rings");
 	rig_options.verbose = option_is("RIG_VERBOSE", "1");
 	rig_options.late_ms = late == NULL ? 20 : (unsigned int)atoi(late);
 	rig_options.state = state == NULL ? -1 : atoi(state);

@@ -60,11 +60,15 @@ rig_uio_open(int number, int flags)
 {
 	struct rig_device *device;
 	int pair[2], fd = -1;
+	char path[RIG_PATH];
 
 	pthread_mutex_lock(&rig_lock);
 	device = rig_device_by_number(number);
+	snprintf(path, sizeof(path), "%.255s/dev/uio%d", rig_options.dir, number);
 	if (device == NULL) {
 		errno = ENOENT;
+	} else if (syscall(SYS_faccessat, AT_FDCWD, path, R_OK | W_OK) != 0) {
+		/* errno says why */
 	} else if (file_pair(SOCK_STREAM, flags, pair) == 0) {
 		fd = file_add(pair[0], pair[1], RIG_FILE_UIO, device);
 		if (fd >= 0) {

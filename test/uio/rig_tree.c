@@ -208,7 +208,7 @@ rig_tree_build(struct rig_device *device)
 	/* The node before the name by which it is found. */
 	snprintf(path, sizeof(path), "%.255s/dev/uio%d", rig_options.dir, device->number);
 	make_folders(path);
-	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, rig_options.deny_node ? 0 : 0600);
 	if (fd < 0)
 		return -errno;
 	close(fd);
@@ -241,10 +241,11 @@ channel_put(struct rig_device *device, unsigned int k, const char *attr, const c
 	put(device, name, "%s", value);
 }
 
+/* A process without privileges cannot make files of root's: some that nobody may open stand in. */
 static void
-make_ring(const char *path, uint32_t ring_bytes)
+make_ring(const char *path, uint32_t ring_bytes, bool denied)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, denied ? 0 : 0600);
 
 	if (fd < 0 || ftruncate(fd, 2 * (off_t)ring_bytes) != 0)
 		rig_log("%s: %s", path, strerror(errno));
@@ -275,7 +276,7 @@ rig_tree_channel(struct rig_device *device, unsigned int k, bool ring)
 	channel_put(device, k, "subchannel_id", text);
 	if (ring) {
 		device_path(device, hidden, "new-%u/ring", k);
-		make_ring(hidden, device->channel[k].ring_bytes);
+		make_ring(hidden, device->channel[k].ring_bytes, rig_options.deny_rings && k != 0);
 	}
 	device_path(device, hidden, "new-%u", k);
 	device_path(device, path, "channels/%u", device->channel[k].relid);
@@ -293,7 +294,7 @@ rig_tree_ring(struct rig_device *device, unsigned int k)
 	/* The file appears with its size, not before. */
 	device_path(device, hidden, "ring-%u", k);
 	device_path(device, path, "channels/%u/ring", device->channel[k].relid);
-	make_ring(hidden, device->channel[k].ring_bytes);
+	make_ring(hidden, device->channel[k].ring_bytes, rig_options.deny_rings && k != 0);
 	if (rename(hidden, path) != 0)
 		rig_log("%s: %s", path, strerror(errno));
 }

@@ -21,7 +21,7 @@ PLAN = (
     ("pa", ("test_forward", "test_offload_tx", "test_receive", "test_life", "test_apps",
             "test_examples", "test_iperf", "test_mbufs", "test_coalescing", "test_profiles",
             "test_malformed", "test_mtu", "test_queues", "test_rig", "test_ethdev", "test_sleep")),
-    ("copy", ("test_forward", "test_offload_tx")),
+    ("copy", ("test_forward", "test_offload_tx", "test_user")),
 )
 
 

@@ -9,6 +9,7 @@ import test_ethdev
 from harness import Case, Program, Testpmd, lcore_args, memory_args, wait_until
 
 REMOVALS = 200
+NO_RECOVERY = ",recovery_s=0"
 
 
 def resident_kib(program):
@@ -186,7 +187,7 @@ class Rig(Case):
         time.sleep(0.05)
         end = time.monotonic() + 5
         while True:
-            text = pmd.cmd(f"port attach {host.device(number)}")
+            text = pmd.cmd(f"port attach {host.device(number, NO_RECOVERY)}")
             if "is attached" in text or time.monotonic() > end:
                 break
             time.sleep(0.05)
@@ -203,7 +204,7 @@ class Rig(Case):
 
     def test_removal_under_full_traffic(self):
         host = self.host("gen:size=60-1514,flows=64")
-        pmd = self.guest(host, queues=2)
+        pmd = self.guest([host.device(0, NO_RECOVERY)], queues=2)
         pmd.start()
         before = None
         for n in range(REMOVALS):
@@ -224,7 +225,8 @@ class Rig(Case):
 
     def test_removal_leaves_the_other_port(self):
         host = self.host("gen:rate=50K", "gen:rate=50K")
-        pmd = self.guest(host, queues=2, args=["--port-topology=loop"])
+        pmd = self.guest([host.device(n, NO_RECOVERY) for n in range(2)], queues=2,
+                         args=["--port-topology=loop"])
         pmd.start()
         for _ in range(3):
             self.grows(host, "verified", 500)
@@ -237,7 +239,7 @@ class Rig(Case):
     def test_removal_before_and_between_starts(self):
         """Withdrawn while nobody polls."""
         host = self.host("gen:rate=50K")
-        pmd = self.guest(host, queues=2)
+        pmd = self.guest([host.device(0, NO_RECOVERY)], queues=2)
         self.remove(host, pmd, running=False)
         self.attach(host, pmd)
         self.grows(host, "verified", 500)
@@ -248,8 +250,8 @@ class Rig(Case):
     def test_hot_add_is_announced(self):
         """Our own listener hears the kernel's events, and EAL's callbacks hear of the device."""
         host = self.host("gen:rate=50K", "gen:rate=50K")
-        pmd = self.guest(host, eal=["--log-level=bus.hyperpoll:info"],
-                         args=["--port-topology=loop"])
+        pmd = self.guest([host.device(n, NO_RECOVERY) for n in range(2)],
+                         eal=["--log-level=bus.hyperpoll:info"], args=["--port-topology=loop"])
         host.request("rescind", 1)
         pmd.expect("device removal event", 5)
         host.request("offer", 1)

@@ -28,7 +28,33 @@ fake_release(struct hpbus_device *dev)
 	released++;
 }
 
-const struct hpbus_backend hpbus_vfio_backend = {.name = "fake", .release = fake_release};
+/* What the host shares of the application's own memory, by its last call. */
+static unsigned int maps, unmaps;
+static uintptr_t mapped_addr;
+static uint64_t mapped_iova;
+static int map_result;
+
+static int
+fake_dma_map(struct hpbus_device *dev, uintptr_t addr, uint64_t iova, size_t len)
+{
+	maps++;
+	mapped_addr = addr;
+	mapped_iova = iova;
+	return map_result;
+}
+
+static void
+fake_dma_unmap(struct hpbus_device *dev, uintptr_t addr, size_t len)
+{
+	unmaps++;
+}
+
+const struct hpbus_backend hpbus_vfio_backend = {
+	.name = "fake",
+	.release = fake_release,
+	.dma_map = fake_dma_map,
+	.dma_unmap = fake_dma_unmap,
+};
 const struct hpbus_backend hpbus_uio_backend = {.name = "none"};
 
 int
@@ -237,6 +263,43 @@ other_spellings_of_a_guid_are_the_same_device(void)
 	CU_ASSERT_TRUE(rte_dev_is_probed(find(GUID "2")));
 }
 
+/* A device that came back shares what the one before did, and nothing that was taken back. */
+static void
+memory_that_an_application_has_mapped_is_mapped_again(void)
+{
+	static _Alignas(4096) uint8_t own[2][4096];
+	struct rte_device *rte = find(GUID "1");
+	struct hpbus_device *dev = hpbus_device_of(rte);
+
+	/* EAL takes none that it does not know. */
+	CU_ASSERT_EQUAL_FATAL(rte_extmem_register(own, sizeof(own), NULL, 0, sizeof(own[0])), 0);
+	CU_ASSERT_EQUAL(rte_dev_dma_map(rte, own[0], 100, sizeof(own[0])), 0);
+	map_result = -ENOTSUP;
+	CU_ASSERT_EQUAL(rte_dev_dma_map(rte, own[1], 200, sizeof(own[1])), -1);
+	map_result = maps = 0;
+	hpbus_dma_again(dev);
+	CU_ASSERT_EQUAL(maps, 1);
+	CU_ASSERT_EQUAL(mapped_addr, (uintptr_t)own[0]);
+	CU_ASSERT_EQUAL(mapped_iova, 100);
+	/* While it is away the backend is not asked. */
+	dev->returning = true;
+	CU_ASSERT_EQUAL(rte_dev_dma_map(rte, own[1], 200, sizeof(own[1])), 0);
+	CU_ASSERT_EQUAL(maps, 1);
+	hpbus_dma_again(dev);
+	CU_ASSERT_EQUAL(maps, 3);
+	CU_ASSERT_EQUAL(mapped_addr, (uintptr_t)own[1]);
+	dev->returning = false;
+	CU_ASSERT_EQUAL(rte_dev_dma_unmap(rte, own[0], 100, sizeof(own[0])), 0);
+	CU_ASSERT_EQUAL(unmaps, 1);
+	maps = 0;
+	hpbus_dma_again(dev);
+	CU_ASSERT_EQUAL(maps, 1);
+	CU_ASSERT_EQUAL(mapped_addr, (uintptr_t)own[1]);
+	hpbus_dma_forget(dev);
+	hpbus_dma_again(dev);
+	CU_ASSERT_EQUAL(maps, 1);
+}
+
 static void
 cleanup_removes_and_frees_all(void)
 {
@@ -256,6 +319,8 @@ static const struct unit_test tests[] = {
 	{"failed_unplug_keeps_the_device", failed_unplug_keeps_the_device},
 	{"other_spellings_of_a_guid_are_the_same_device",
 		other_spellings_of_a_guid_are_the_same_device},
+	{"memory_that_an_application_has_mapped_is_mapped_again",
+		memory_that_an_application_has_mapped_is_mapped_again},
 	{"cleanup_removes_and_frees_all", cleanup_removes_and_frees_all},
 };
 

@@ -39,6 +39,32 @@ a_key_behind_port_is_told_that_port_comes_last(void)
 }
 
 static void
+two_ports_each_take_what_follows(void)
+{
+	struct host_nic_config c;
+	char why[256] = "";
+
+	CU_ASSERT_EQUAL(host_nic_config_parse("channels=2,vf-port=tap:vf0,vnet=on,port=gen:size=60,"
+					      "rate=1K",
+				0, &c, why, sizeof(why)),
+		0);
+	CU_ASSERT_STRING_EQUAL(c.vf_port, "tap:vf0,vnet=on");
+	CU_ASSERT_STRING_EQUAL(c.port, "gen:size=60,rate=1K");
+	CU_ASSERT_EQUAL(host_nic_config_parse("vf-port=echo", 0, &c, why, sizeof(why)), 0);
+	CU_ASSERT_STRING_EQUAL(c.vf_port, "echo");
+	CU_ASSERT_STRING_EQUAL(c.port, "sink");
+	CU_ASSERT_EQUAL(host_nic_config_parse("port=echo", 0, &c, why, sizeof(why)), 0);
+	CU_ASSERT_STRING_EQUAL(c.vf_port, "");
+	says("port=sink,vf-port=echo", "vf-port=echo,port=sink");
+	says("vf-port=echo,channels=4,port=sink", "channels=4,vf-port=echo");
+	says("vf-port=echo,channels=4,port=sink", "last but for port=");
+	says("vf-port=echo,vf-port=echo,port=sink", "vf-port= is given twice");
+	says("vf-port=,port=sink", "vf-port= takes 1 to 255 characters");
+	says("vf-port=tap,port=sink", "port tap");
+	says("vf-port=echo,port=genn", "unknown port 'genn'");
+}
+
+static void
 arguments_of_a_port_need_a_colon(void)
 {
 	says("port=gen,size=60", "gen:size=60");
@@ -121,6 +147,7 @@ main(void)
 	static const struct unit_test tests[] = {
 		{"a key behind port= is told that port= comes last",
 			a_key_behind_port_is_told_that_port_comes_last},
+		{"two ports each take what follows", two_ports_each_take_what_follows},
 		{"arguments of a port need a colon", arguments_of_a_port_need_a_colon},
 		{"a bad port is refused before anything is opened",
 			a_bad_port_is_refused_before_anything_is_opened},

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The host NIC's control side: NVSP ladder, RNDIS, OIDs, subchannels, VF, link, life and sleep. */
+/* The host NIC's control side: NVSP ladder, RNDIS, OIDs, subchannels, link, life and sleep. */
 #include "test/unit/host_nic_guest.h"
 
 static const char small[] = "recv=1M,send=256K,channels=4";
@@ -315,48 +315,6 @@ subchannels_then_table(void)
 }
 
 static void
-vf_and_data_path(void)
-{
-	const struct guest_packet *p;
-	struct nvsp_message msg;
-	struct guest g;
-
-	guest_start(&g, small, 16);
-	CU_ASSERT_EQUAL(host_nic_set_vf(g.nic, true, 3), 0);
-	guest_nvsp_up(&g, NVSP_VERSION_61, NVSP_CAP_SRIOV, 1500);
-	/* Path to a VF that is there; before RNDIS nothing was announced. */
-	guest_rndis_up(&g, 13);
-	CU_ASSERT_TRUE(g.nic->vf_announced);
-	nvsp_build_switch_data_path(&msg, NVSP_DATA_PATH_VF);
-	guest_nvsp(&g, &msg, 60, true);
-	guest_poll(&g);
-	p = guest_completion(&g, 60);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(p);
-	CU_ASSERT_EQUAL(p->payload_len, 0); /* anything else hangs Linux */
-	CU_ASSERT_TRUE(host_nic_path_is_vf(g.nic));
-	/* An empty answer to 128 is legal. */
-	guest_send(&g, 0, VMBUS_PACKET_COMPLETION, NIC_TID_VF, 0, NULL, 0, NULL, 0);
-	host_nic_set_vf(g.nic, false, 0);
-	guest_poll(&g);
-	CU_ASSERT_EQUAL(g.broken[0], 0);
-	CU_ASSERT_FALSE(host_nic_path_is_vf(g.nic));
-	p = guest_inband(&g, NVSP_TYPE_SWITCH_DATA_PATH);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(p);
-	CU_ASSERT_EQUAL(p->msg.switch_data_path.path, NVSP_DATA_PATH_SYNTHETIC);
-	p = guest_inband(&g, NVSP_TYPE_VF_ASSOCIATION);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(p);
-	CU_ASSERT_EQUAL(p->msg.vf_association.allocated, 0);
-	CU_ASSERT_EQUAL(p->msg.vf_association.serial, 3); /* the same serial */
-	CU_ASSERT_EQUAL(p->desc.trans_id, NIC_TID_VF);
-	/* Without a VF: completed, no change. */
-	guest_nvsp(&g, &msg, 61, true);
-	guest_poll(&g);
-	CU_ASSERT_PTR_NOT_NULL(guest_completion(&g, 61));
-	CU_ASSERT_FALSE(host_nic_path_is_vf(g.nic));
-	guest_stop(&g);
-}
-
-static void
 link_is_indicated(void)
 {
 	struct rndis_indication in;
@@ -567,7 +525,6 @@ main(void)
 		{"RNDIS control and OIDs", rndis_control_and_oids},
 		{"control on a subchannel fails", control_on_a_subchannel_fails},
 		{"subchannels, then the table", subchannels_then_table},
-		{"VF and data path", vf_and_data_path},
 		{"link is indicated", link_is_indicated},
 		{"many flaps end in the last state", many_flaps_end_in_the_last_state},
 		{"revoke, close and reopen", revoke_close_and_reopen},

@@ -6,67 +6,6 @@
 #include "lib/vmbus/ring_map.h"
 #include "test/unit/host_nic_guest.h"
 
-/* ---- port ---- */
-
-static unsigned int
-port_receive(struct host_port *port, struct host_frame *frames, unsigned int n)
-{
-	struct test_port *p = (struct test_port *)port;
-	unsigned int i;
-	uint32_t slot;
-
-	p->receives++;
-	for (i = 0; i < n && (p->endless || p->in_head != p->in_tail); i++) {
-		slot = p->endless ? 0 : p->in_head++ % GUEST_FRAMES;
-		if (p->in[slot].len > frames[i].room)
-			CU_FAIL("no room for the frame");
-		memcpy(frames[i].data, p->in[slot].data, p->in[slot].len);
-		frames[i].len = p->in[slot].len;
-	}
-	return i;
-}
-
-static void
-port_send(struct host_port *port, const struct host_frame *frames, unsigned int n)
-{
-	struct test_port *p = (struct test_port *)port;
-	unsigned int i;
-
-	p->sends++;
-	p->last = frames[n - 1].data;
-	if (p->meanwhile != NULL)
-		*p->meanwhile ^= 0x40;
-	for (i = 0; i < n && p->out_n < GUEST_FRAMES; i++, p->out_n++) {
-		uint32_t len = frames[i].len < GUEST_FRAME ? frames[i].len : GUEST_FRAME;
-
-		memcpy(p->out[p->out_n].data, frames[i].data, len);
-		if (frames[i].head != NULL)
-			memcpy(p->out[p->out_n].data, frames[i].head, HOST_FRAME_HEAD);
-		p->out[p->out_n].len = frames[i].len;
-	}
-}
-
-static void
-port_close(struct host_port *port)
-{
-	(void)port;
-}
-
-static const struct host_port_ops port_ops = {
-	.kind = "test",
-	.receive = port_receive,
-	.send = port_send,
-	.close = port_close,
-};
-
-static const struct host_port_ops port_ops_in_place = {
-	.kind = "test",
-	.receive = port_receive,
-	.send = port_send,
-	.close = port_close,
-	.in_place = true,
-};
-
 /* ---- transport ---- */
 
 static void
@@ -167,9 +106,7 @@ start(struct guest *g, const char *nic, uint32_t ring_pages, struct host_port *p
 	g->ring_pages = ring_pages;
 	g->next_tid = 1;
 	g->ack = true;
-	g->port.port.ops = getenv("PORT_IN_PLACE") != NULL ? &port_ops_in_place : &port_ops;
-	g->port.in = calloc(GUEST_FRAMES, sizeof(*g->port.in));
-	g->port.out = calloc(GUEST_FRAMES, sizeof(*g->port.out));
+	test_port_init(&g->port);
 	g->packets = calloc(GUEST_PACKETS, sizeof(*g->packets));
 	g->pages = aligned_alloc(VMBUS_PAGE_SIZE, GUEST_PAGES * VMBUS_PAGE_SIZE);
 	memset(g->pages, 0, GUEST_PAGES * VMBUS_PAGE_SIZE);
@@ -201,6 +138,14 @@ guest_start_port(struct guest *g, const char *nic, uint32_t ring_pages, struct h
 }
 
 void
+guest_start_vf(struct guest *g, const char *nic, uint32_t ring_pages)
+{
+	guest_start(g, nic, ring_pages);
+	test_port_init(&g->vf_port);
+	nic_vf_attach(g->nic, &g->vf_port.port);
+}
+
+void
 guest_stop(struct guest *g)
 {
 	unsigned int i;
@@ -219,6 +164,8 @@ guest_stop(struct guest *g)
 	free(g->packets);
 	free(g->port.in);
 	free(g->port.out);
+	free(g->vf_port.in);
+	free(g->vf_port.out);
 }
 
 static void
@@ -340,6 +287,18 @@ guest_ack(struct guest *g, unsigned int channel, uint64_t tid)
 /* ---- receiving ---- */
 
 static void
+hear(struct guest *g, const struct nvsp_message *msg)
+{
+	size_t len = strlen(g->heard);
+
+	if (msg->type == NVSP_TYPE_VF_ASSOCIATION)
+		snprintf(g->heard + len, sizeof(g->heard) - len, "%c%u ",
+			msg->vf_association.allocated ? '+' : '-', msg->vf_association.serial);
+	else if (msg->type == NVSP_TYPE_SWITCH_DATA_PATH)
+		snprintf(g->heard + len, sizeof(g->heard) - len, "%u ", msg->switch_data_path.path);
+}
+
+static void
 packet_take(struct guest *g, unsigned int channel, const struct vmbus_packet *desc)
 {
 	uint8_t buf[NIC_PACKET_MAX];
@@ -357,6 +316,8 @@ packet_take(struct guest *g, unsigned int channel, const struct vmbus_packet *de
 	p->payload_len = len - start;
 	memcpy(&p->msg, buf + start,
 		p->payload_len < sizeof(p->msg) ? p->payload_len : sizeof(p->msg));
+	if (desc->type == VMBUS_PACKET_INBAND)
+		hear(g, &p->msg);
 	if (desc->type != VMBUS_PACKET_XFER_PAGES)
 		return;
 	memcpy(&xfer, buf + sizeof(*desc), sizeof(xfer));
@@ -659,8 +620,5 @@ guest_subchannels(struct guest *g, uint32_t n)
 void
 guest_port_put(struct guest *g, const void *frame, uint32_t len)
 {
-	uint32_t slot = g->port.in_tail++ % GUEST_FRAMES;
-
-	memcpy(g->port.in[slot].data, frame, len);
-	g->port.in[slot].len = len;
+	test_port_put(&g->port, frame, len);
 }

@@ -51,6 +51,12 @@ struct guest {
 	struct host_nic *nic;
 	struct host_nic_config config;
 	struct test_port port;
+	struct test_port vf_port; /* of guest_start_vf() */
+	/*
+	 * What the host said of the VF, in its order: "+3 " association with serial 3, "-3 " its
+	 * end, "0 " path synthetic, "1 " path of the VF.
+	 */
+	char heard[128];
 	uint32_t ring_pages;		   /* data pages of one ring */
 	uint8_t *ring_mem[GUEST_CHANNELS]; /* not of mirrored rings */
 	struct vmbus_ring_writer out[GUEST_CHANNELS];
@@ -83,6 +89,8 @@ void guest_start(struct guest *g, const char *nic, uint32_t ring_pages);
 /* The same on a port of the host, which the NIC closes; with mirrored rings. */
 void guest_start_port(
 	struct guest *g, const char *nic, uint32_t ring_pages, struct host_port *port);
+/* guest_start() with a VF whose frames are those of a second port. */
+void guest_start_vf(struct guest *g, const char *nic, uint32_t ring_pages);
 void guest_stop(struct guest *g);
 void guest_open(struct guest *g, unsigned int channel);
 
@@ -143,6 +151,9 @@ void guest_start_up(struct guest *g, const char *nic, uint32_t ring_pages);
 /* Ask for and open @p n subchannels. */
 void guest_subchannels(struct guest *g, uint32_t n);
 
+/* Make one that is empty; its frames are the caller's to free. */
+void test_port_init(struct test_port *p);
+void test_port_put(struct test_port *p, const void *frame, uint32_t len);
 /* Put a frame into the port for the guest. */
 void guest_port_put(struct guest *g, const void *frame, uint32_t len);
 /* A UDP/IPv4 frame of @p len bytes with correct checksums to the guest's MAC; @p flow varies it. */

@@ -157,6 +157,59 @@ frames_stay_in_the_receive_buffer_when_asked_for(void)
 	CU_ASSERT_EQUAL(copybreak_of("rx_extmbuf_enable=0"), NETVSC_RX_COPY_ALL);
 }
 
+/* Is it accepted, and does the log have no more than this notice (NULL: nothing)? */
+static bool
+accepted(const char *args, const char *notice)
+{
+	static char text[256];
+	struct rte_devargs da;
+
+	snprintf(text, sizeof(text), "%s", args);
+	da = devargs_of(text);
+	forget_log();
+	if (netvsc_devargs_parse(&port, &da) != 0)
+		return false;
+	fflush(log_stream);
+	return notice == NULL ? logged[0] == '\0' : logged_once(notice);
+}
+
+/*
+ * All keys of the in-tree driver, of all releases, with values as its documentation has them: its
+ * scripts keep working (doc/moving.md).
+ */
+static void
+arguments_of_in_tree_scripts_are_accepted(void)
+{
+	CU_ASSERT_TRUE(accepted("latency=20,rx_copybreak=256,tx_copybreak=512", NULL));
+	CU_ASSERT_EQUAL(port.config.latency_ns, 20000);
+	CU_ASSERT_EQUAL(port.config.rx_copybreak, 256);
+	CU_ASSERT_EQUAL(port.config.tx_copybreak, 512);
+	CU_ASSERT_TRUE(accepted("latency=0,rx_copybreak=0,tx_copybreak=0", NULL));
+	CU_ASSERT_EQUAL(port.config.latency_ns, 0);
+	CU_ASSERT_EQUAL(port.config.tx_copybreak, 0);
+	/* More than any frame has: all are copied. */
+	CU_ASSERT_TRUE(accepted("rx_copybreak=100000,tx_copybreak=4294967295", NULL));
+	CU_ASSERT_EQUAL(port.config.rx_copybreak, 100000);
+	CU_ASSERT_EQUAL(port.config.tx_copybreak, UINT32_MAX);
+	CU_ASSERT_TRUE(accepted("latency=6553", NULL));
+	CU_ASSERT_TRUE(accepted("latency=6554", "a host waits 6553 us at most"));
+	CU_ASSERT_EQUAL(port.config.latency_ns, 6553000);
+	CU_ASSERT_TRUE(accepted("latency=4294967295", "a host waits 6553 us at most"));
+	CU_ASSERT_EQUAL(port.config.latency_ns, 6553000);
+	CU_ASSERT_TRUE(accepted("rx_extmbuf_enable=0", NULL));
+	CU_ASSERT_TRUE(accepted("rx_extmbuf_enable=2", NULL));
+	CU_ASSERT_EQUAL(port.config.rx_copybreak, NETVSC_RX_COPYBREAK);
+	CU_ASSERT_TRUE(accepted("numa_aware=0", "numa_aware has no effect"));
+	CU_ASSERT_TRUE(accepted("numa_aware=1", "numa_aware has no effect"));
+	/* No number is none. */
+	CU_ASSERT_FALSE(accepted("latency=4294967296", NULL));
+	CU_ASSERT_TRUE(logged_once("devargs key latency=4294967296: give a number"));
+	CU_ASSERT_FALSE(accepted("tx_copybreak=1k", NULL));
+	CU_ASSERT_TRUE(logged_once("devargs key tx_copybreak=1k: give a number"));
+	CU_ASSERT_FALSE(accepted("rx_extmbuf_enable=yes", NULL));
+	CU_ASSERT_TRUE(logged_once("devargs key rx_extmbuf_enable=yes: give a number"));
+}
+
 static void
 unknown_keys_are_refused_with_the_known_ones(void)
 {
@@ -177,6 +230,7 @@ static const struct unit_test tests[] = {
 	{"keys_without_a_value_are_refused_by_name", keys_without_a_value_are_refused_by_name},
 	{"frames_stay_in_the_receive_buffer_when_asked_for",
 		frames_stay_in_the_receive_buffer_when_asked_for},
+	{"arguments_of_in_tree_scripts_are_accepted", arguments_of_in_tree_scripts_are_accepted},
 	{"unknown_keys_are_refused_with_the_known_ones",
 		unknown_keys_are_refused_with_the_known_ones},
 };

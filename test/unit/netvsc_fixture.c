@@ -31,10 +31,26 @@ hpbus_register_driver(struct hpbus_driver *driver)
 
 void
 hpbus_device_set_driver_data(
-	struct hpbus_device *dev, void *data, void (*on_gone)(struct hpbus_device *dev))
+	struct hpbus_device *dev, void *data, bool (*on_gone)(struct hpbus_device *dev))
 {
 	dev->driver_data = data;
 	dev->on_gone = on_gone;
+}
+
+void
+hpbus_dma_again(struct hpbus_device *dev)
+{
+}
+
+void
+hpbus_dma_forget(struct hpbus_device *dev)
+{
+}
+
+void
+hpbus_device_lost(struct hpbus_device *dev)
+{
+	fixture_of(dev)->losses++;
 }
 
 int
@@ -157,6 +173,16 @@ host_protect(struct fixture_host *host, int prot)
 static int
 backend_open(struct hpbus_device *dev)
 {
+	struct fixture *f = fixture_of(dev);
+	int rc = f->on_open != NULL ? f->on_open(f) : 0;
+
+	if (rc != 0)
+		return rc;
+	atomic_store(&dev->gone, false);
+	atomic_store(&dev->told, false);
+	/* Who held frames in it has kept the one before. */
+	if (dev->recv.base == NULL)
+		dev->recv.base = malloc(dev->recv.len);
 	return 0;
 }
 

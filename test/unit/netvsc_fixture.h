@@ -91,12 +91,14 @@ struct fixture {
 	/* The test's, called where the driver calls the bus; NULL: nothing happens. */
 	void (*on_signal)(struct fixture *f, unsigned int ch); /**< a doorbell has rung */
 	void (*on_signal_again)(struct fixture *f);	       /**< a control operation waits */
+	int (*on_open)(struct fixture *f); /**< the backend's open(); its return value */
 	/** What the host can read at an address; NULL: all of it, unless copy_only. */
 	struct hpbus_dma_run (*on_lookup)(struct fixture *f, uintptr_t addr);
 	void *priv;
 	int reset_rc, open_rc, intr_rc, renew_rc; /**< what the backend's operations return */
 	struct vfu_signaller signaller;		  /**< raises events, from fixture_sleepy() on */
 	unsigned int resets, renews, closes;	  /**< of the backend */
+	unsigned int losses;			  /**< devices that EAL was told not to come back */
 	void *pinned_memory;
 };
 

@@ -217,6 +217,44 @@ class Judging(Folder):
         self.assertIsNone(verdict.trouble)
         self.assertEqual(verdict.lines, [("FAIL", "x: one: no answer within 30 s")])
 
+    # A guest's log as two machines left it, shortened: (vector, flags of what was interrupted).
+    TRACE = """
+  69.81 [   44.156031]  ? early_xen_iret_patch+0xc/0xc
+  69.83 [   44.156270]  sysvec_%(name)s+0xa/0x110
+  69.84 [   44.156419]  asm_sysvec_%(name)s+0x16/0x20
+  69.85 [   44.156543] RIP: 0010:asm_sysvec_%(name)s+%(at)s/0x20
+  69.89 [   44.156667] Code: e9 25 07 00 00 <0f> 01 ca fc 6a ff
+  69.90 [   44.156772] RSP: 0000:fffffe0000002fd8 EFLAGS: %(flags)s
+  70.05 [   44.157504] RIP: 0033:0x432e8e
+  70.06 [   44.159095] RSP: 002b:00007ffcddda1460 EFLAGS: 00010202
+  70.35 [   56.949033] Kernel panic - not syncing: Fatal exception in interrupt
+"""
+
+    def died(self, results, name="reschedule_ipi", at="0x0", flags="00000002"):
+        made = self.attempt()
+        self.put("alive1", "1")
+        self.put("guest.log", self.TRACE % {"name": name, "at": at, "flags": flags})
+        self.put("results", results + "end x: 9 s\n")
+        return made.poll()
+
+    GONE = "ok x: one\nFAIL x: two: true: the machine ended before\n"
+
+    def test_a_guest_that_was_interrupted_with_interrupts_off_is_the_machines_fault(self):
+        for name in ("reschedule_ipi", "apic_timer_interrupt"):
+            trouble = self.died(self.GONE, name).trouble
+            self.assertTrue(trouble.machine)
+            self.assertIn("RIP: 0010:asm_sysvec_%s+0x0/0x20, EFLAGS 00000002" % name, trouble.text)
+
+    def test_a_guest_that_died_of_anything_else_has_failed(self):
+        for other in ({"flags": "00000202"}, {"at": "0x8"}):
+            verdict = self.died(self.GONE, **other)
+            self.assertIsNone(verdict.trouble, other)
+            self.assertEqual(verdict.lines[-1][0], "FAIL")
+
+    def test_a_check_that_failed_before_the_guest_died_has_failed(self):
+        for results in ("FAIL x: one: wrong\n" + self.GONE, "FAIL x: one: wrong\n", "ok x: one\n"):
+            self.assertIsNone(self.died(results).trouble, results)
+
     def test_the_end_of_an_attempt_ends_all_its_processes(self):
         made = self.attempt("sh -c 'trap \"\" TERM; echo $$ >%s/pid; sleep 60' & wait" % self.folder)
         end = time.monotonic() + 20

@@ -69,7 +69,8 @@ class Status(Case):
             "name": UIO_NIC, "instance": UIO_NIC, "class": NIC_CLASS, "class_name": "Synthetic NIC",
             "driver": "uio_hv_generic", "driver_override": "uio_hv_generic", "interfaces": [],
             "default_route": None, "ssh": None, "uio": "/dev/uio0",
-            "users": [{"pid": 4242, "command": "dpdk-testpmd"}], "state": "open", "relid": 14,
+            "users": [{"pid": 4242, "command": "dpdk-testpmd"}], "given_to": None, "helper": None,
+            "functions": [], "state": "open", "relid": 14,
             "monitor_id": 3, "numa_node": 0, "cpus": "0-3",
             "channels": [channel(14, 0, 3), channel(21, 1, 12), channel(22, 2, 13),
                          channel(23, 3, 14)],
@@ -102,13 +103,49 @@ class Status(Case):
         self.check(["status"], 0, "no VMBus devices\n")
 
 
+LIST = f"""\
+DEVICE                                CLASS          DRIVER          NAME  USE
+{UIO_NIC}  Synthetic NIC  uio_hv_generic  uio0  dpdk-testpmd (pid 4242)
+{ROUTE_NIC}  Synthetic NIC  hv_netvsc       eth0  the default route
+{FREE_NIC}  Synthetic NIC  hv_netvsc       eth1
+{SCSI}  SCSI           hv_storvsc      -
+"""
+
+
+class List(Case):
+    def test_a_line_for_each(self):
+        self.tree()
+        self.check(["list"], 0, LIST)
+
+    def test_json(self):
+        self.tree()
+        code, out, err = self.run_ctl("list", "--json")
+        self.assertEqual((code, err), (0, ""))
+        devices = json.loads(out)["devices"]
+        self.assertEqual(devices[0], {"device": UIO_NIC, "class": "Synthetic NIC", "driver": "uio_hv_generic",
+                                      "name": "uio0", "use": "dpdk-testpmd (pid 4242)"})
+        self.assertEqual(devices[3], {"device": SCSI, "class": "SCSI", "driver": "hv_storvsc", "name": None,
+                                      "use": None})
+
+    def test_no_devices(self):
+        self.tree(Tree())
+        os.makedirs(self.t.path("sys/bus/vmbus/devices"))
+        self.check(["list"], 0, "DEVICE  CLASS  DRIVER  NAME  USE\n")
+
+    def test_ssh(self):
+        self.tree()
+        out = self.run_ctl("list", SSH_CONNECTION="10.0.0.9 50000 10.0.1.4 22")[1]
+        self.assertIn("  eth1  this SSH connection\n", out)
+
+
 class Usage(Case):
     def test_bad_input(self):
         self.tree()
         see = "; see vmbusctl --help"
         for arguments, message in (
-                ([], "no command: status, bind, unbind or doctor"),
-                (["list"], "no command 'list': status, bind, unbind or doctor"),
+                ([], "no command: list, status, bind, unbind or doctor"),
+                (["ls"], "no command 'ls': list, status, bind, unbind or doctor"),
+                (["list", "eth1"], "'eth1' is one argument too many"),
                 (["bind"], "bind needs a device"),
                 (["unbind"], "unbind needs a device"),
                 (["bind", "eth1", "eth2"], "'eth2' is one argument too many"),

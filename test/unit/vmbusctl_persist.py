@@ -4,14 +4,13 @@
 Usage: vmbusctl_persist.py VMBUSCTL"""
 import json
 import os
-import re
 import shutil
 import sys
 import tempfile
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from vmbusctl_tree import FREE_NIC, Case, Kernel, main
+from vmbusctl_tree import FREE_NIC, Installed, Kernel, main
 
 RULE = f"etc/udev/rules.d/70-hyperpoll-{FREE_NIC}.rules"
 UNIT = f"etc/systemd/system/hyperpoll-bind-{FREE_NIC}.service"
@@ -26,23 +25,7 @@ def is_roots(path):
     return st.st_uid == 0 and not st.st_mode & 0o022 and (path == "/" or is_roots(os.path.dirname(path)))
 
 
-class Persist(Case):
-    def setUp(self):
-        self.built = self.program
-
-    def tree(self, tree=None, **kwargs):
-        """The fixture's owner stands in for root, and the program is installed in it."""
-        t = super().tree(tree, **kwargs)
-        self.program = self.built
-        said = self.run_ctl("bind", "eth1", "--persist", "--dry-run")[2]
-        match = re.search(r"use (/\S+)$", said)
-        self.installed = match.group(1) if match else "/usr/local/sbin/vmbusctl"
-        self.program = t.path(self.installed[1:])
-        os.makedirs(os.path.dirname(self.program))
-        shutil.copy(self.built, self.program)
-        os.chmod(self.program, 0o755)
-        return t
-
+class Persist(Installed):
     def refused(self, reason, program=None):
         """Refused before anything was changed."""
         self.program = self.program if program is None else program

@@ -3,7 +3,6 @@
 """What vmbusctl bind refuses, because the user would be cut off.
 Usage: vmbusctl_routes.py VMBUSCTL"""
 import os
-import shutil
 import subprocess
 import sys
 import unittest
@@ -11,7 +10,7 @@ import unittest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from vmbusctl_rtnetlink import (UNREACHABLE, address, by_object, group, link, nexthop, route, several,
                                 via)
-from vmbusctl_tree import FREE_NIC, ROUTE_HEADER, ROUTE_NIC, SCSI, Case, main
+from vmbusctl_tree import FREE_NIC, ROUTE_HEADER, ROUTE_NIC, SCSI, Case, has_namespaces, main
 
 LOSES = "the machine would lose its network; --force does it all the same"
 
@@ -236,11 +235,6 @@ class FilesOfProc(Case):
                 t.link("sys/class/net/enP1s1/master", "../eth1")
             self.check(["bind", "eth1"], 1, "",
                        f"{FREE_NIC} (enP1s1) carries the default route: {LOSES}")
-
-
-def has_namespaces():
-    return os.geteuid() == 0 and all(map(shutil.which, ("unshare", "ip"))) and subprocess.run(
-        ["unshare", "-n", "true"], check=False, capture_output=True).returncode == 0
 
 
 @unittest.skipUnless(has_namespaces(), "needs root, unshare and ip")

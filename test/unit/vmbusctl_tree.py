@@ -3,6 +3,7 @@
 for the kernel that answers writes to bind, unbind, new_id and drivers_probe (the order of events
 and the errors are those of spec/linux-uio-vmbus.md §3)."""
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -276,6 +277,30 @@ class Case(unittest.TestCase):
         """Exact result; `err` without the program's name in front of each line."""
         lines = "".join(f"vmbusctl: {line}\n" for line in err.splitlines())
         self.assertEqual(self.run_ctl(*arguments, **more), (code, out, lines))
+
+
+class Installed(Case):
+    """The fixture's owner stands in for root, and the program is installed in it."""
+
+    def setUp(self):
+        self.built = self.program
+
+    def tree(self, tree=None, **kwargs):
+        t = super().tree(tree, **kwargs)
+        self.program = self.built
+        said = self.run_ctl("bind", "eth1", "--persist", "--dry-run")[2]
+        match = re.search(r"use (/\S+)$", said)
+        self.installed = match.group(1) if match else "/usr/local/sbin/vmbusctl"
+        self.program = t.path(self.installed[1:])
+        os.makedirs(os.path.dirname(self.program))
+        shutil.copy(self.built, self.program)
+        os.chmod(self.program, 0o755)
+        return t
+
+
+def has_namespaces():
+    return os.geteuid() == 0 and all(map(shutil.which, ("unshare", "ip"))) and subprocess.run(
+        ["unshare", "-n", "true"], check=False, capture_output=True).returncode == 0
 
 
 def main(doc):

@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 
+from emulator import interrupted_while_off
+from report import GUEST_GONE
 from results import Results
 from watch import Trouble, Watch
 
@@ -47,6 +49,9 @@ class Attempt:
         if not late and any(kind == "FAIL" for kind, _ in new):
             self.failed = True
         if self.results.ended:
+            impossible = self.died_of_the_emulator()
+            if impossible:
+                return Verdict(impossible, self.results.lines)
             if self.failed or self.results.count("FAIL") == 0:
                 return Verdict(None, self.results.lines)
             # Its heartbeat was missing when a check failed: is that why, or does it come back?
@@ -58,6 +63,18 @@ class Attempt:
         if self.failed and trouble.machine:
             trouble = Trouble(False, trouble.text + " (after a check had failed: not tried again)")
         return Verdict(trouble, self.results.lines)
+
+    def died_of_the_emulator(self):
+        """Only the guest's death failed, and it died of what no processor does."""
+        failures = [text for kind, text in self.results.lines if kind == "FAIL"]
+        if len(failures) != 1 or not any(said in failures[0] for said in GUEST_GONE):
+            return None
+        try:
+            with open(os.path.join(self.folder, "guest.log"), encoding="utf-8", errors="replace") as f:
+                seen = interrupted_while_off(f.read())
+        except FileNotFoundError:
+            return None
+        return Trouble(True, "it interrupted its guest with interrupts off: " + seen) if seen else None
 
     def ended_early(self, gone):
         """The job or its machine ended without the scenario's end: what did they say?"""

@@ -214,6 +214,38 @@ class Netvsc:
             self.guest.poll("test $(cat /sys/class/net/eth0/carrier) = %d" % (up == "true"))
         ping(GUEST)
 
+    def virtual_function(self):
+        """
+        Linux logs each association and each end of one, as the host said them, and again after it has
+        opened the channel anew. There is no PCI here: it never switches to the function.
+        """
+        def log():
+            return re.findall(r"VF slot (\d+ \w+)", self.guest.run("dmesg | grep 'VF slot'")[1])
+
+        def say(*words):
+            self.machine.control("vf", "0", *words)
+
+        need(log() == [], "a function before there was one: %s" % log())
+        say("present=true", "serial=3")
+        self.guest.poll("dmesg | grep -q 'VF slot 3 added'")
+        say("path=synthetic")
+        say("present=false")
+        say("present=true", "serial=4")
+        say("present=true", "serial=5")
+        self.guest.poll("dmesg | grep -q 'VF slot 5 added'")
+        ping(GUEST)
+        self.guest.check("ethtool -L eth0 combined 1")
+        self.guest.poll("test $(dmesg | grep -c 'VF slot 5 added') = 2")
+        say("present=false")
+        self.guest.poll("dmesg | grep -q 'VF slot 5 removed'")
+        self.guest.check("ethtool -L eth0 combined 2")
+        self.guest.poll("test $(cat /sys/class/net/eth0/carrier) = 1")
+        ping(GUEST)
+        need(log() == ["3 added", "3 removed", "4 added", "5 added", "5 added", "5 removed"],
+             "the log says %s" % log())
+        need(not self.machine.stats()["path_is_vf"], "the path is on a function that is not there")
+        return ", ".join(log())
+
     def rescind(self):
         """The NIC is taken away under traffic and given back; the guest's driver finds it again."""
         flood = Flood(GUEST, 2)
@@ -274,6 +306,7 @@ def run(machine, report):
     report.check("VLAN interface", n.vlan)
     report.check("ip link down/up under flood", n.down_up_under_flood)
     report.check("cable pulled and plugged", n.cable)
+    report.check("virtual function associated, taken away, replaced", n.virtual_function)
     report.check("rescinded under traffic and offered again", n.rescind)
     report.check("rmmod and insmod 10 times", n.reload)
     report.check("hv_vmbus unloaded and loaded again", n.unload_bus)

@@ -52,10 +52,12 @@ class Program:
         self.guest.run("kill $(cat /tmp/feeder); rm -f /dev/hugepages/* /mnt/huge/*")
 
 
-def testpmd(guest, mode, queues, plugin=True):
-    program = Program(guest, "dpdk-testpmd %s %s -- -i --nb-cores=1 --total-num-mbufs=8192 "
+def testpmd(guest, mode, queues, plugin=True, options=""):
+    program = Program(guest, "dpdk-testpmd %s %s %s -- -i --nb-cores=1 --total-num-mbufs=8192 "
                       "--rxq=%d --txq=%d --forward-mode=%s --port-topology=loop"
-                      % (EAL, "-d " + PLUGIN if plugin else "", queues, queues, mode))
+                      % (EAL, "-d " + PLUGIN if plugin else "",
+                         "-a vmbus:%s,%s" % (GUID, options) if options else "", queues, queues,
+                         mode))
     program.wait_for("testpmd> $|No probed ethernet devices", 90)
     program.say("start")
     program.wait_for("io packet forwarding|%s packet forwarding" % mode, 30)
@@ -149,7 +151,7 @@ class Uio:
             program.end("quit")
 
     def rescind(self):
-        program = testpmd(self.guest, "io", 2)
+        program = testpmd(self.guest, "io", 2, options="recovery_s=0")
         self.same_frames(count=50)
         self.machine.control("rescind", "0")
         time.sleep(2)

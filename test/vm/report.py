@@ -6,6 +6,10 @@ import traceback
 from guest import GuestError
 
 
+# The guest hangs or has ended, in the words of guest.py.
+GUEST_GONE = ("no answer", "machine ended")
+
+
 class Aborted(Exception):
     """The scenario cannot go on: the guest hangs or is gone."""
 
@@ -35,7 +39,7 @@ class Report:
             return False
         except GuestError as error:
             self.line("FAIL", "%s: %s" % (name, error))
-            if "no answer" in str(error) or "machine ended" in str(error):
+            if any(said in str(error) for said in GUEST_GONE):
                 raise Aborted("%s: %s" % (name, error)) from None
             return False
         except Exception as error:

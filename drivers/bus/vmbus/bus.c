@@ -178,7 +178,7 @@ hpbus_free_unplugged(void)
 
 void
 hpbus_device_set_driver_data(
-	struct hpbus_device *dev, void *data, void (*on_gone)(struct hpbus_device *dev))
+	struct hpbus_device *dev, void *data, bool (*on_gone)(struct hpbus_device *dev))
 {
 	hpbus_devices_lock();
 	dev->driver_data = data;
@@ -189,17 +189,17 @@ hpbus_device_set_driver_data(
 bool
 hpbus_device_mark_gone(struct hpbus_device *dev, const char *why)
 {
-	void (*on_gone)(struct hpbus_device *);
+	bool (*on_gone)(struct hpbus_device *), waits;
 
 	atomic_store(&dev->gone, true);
 	if (atomic_exchange(&dev->told, true))
 		return false;
-	HPBUS_LOG(WARNING, "%s: %s; the port stays until it is detached", dev->name, why);
 	/* Once: a port that is being closed takes it away meanwhile. */
 	on_gone = __atomic_load_n(&dev->on_gone, __ATOMIC_ACQUIRE);
-	if (on_gone != NULL)
-		on_gone(dev);
-	return true;
+	waits = on_gone != NULL && on_gone(dev);
+	HPBUS_LOG(WARNING, "%s: %s; the port %s", dev->name, why,
+		waits ? "waits for it to come back" : "stays until it is detached");
+	return !waits;
 }
 
 void
@@ -207,6 +207,12 @@ hpbus_device_gone(struct hpbus_device *dev, const char *why)
 {
 	if (hpbus_device_mark_gone(dev, why))
 		rte_dev_event_callback_process(dev->name, RTE_DEV_EVENT_REMOVE);
+}
+
+void
+hpbus_device_lost(struct hpbus_device *dev)
+{
+	rte_dev_event_callback_process(dev->name, RTE_DEV_EVENT_REMOVE);
 }
 
 int
@@ -502,13 +508,14 @@ static int
 hpbus_dma_map(struct rte_device *device, void *addr, uint64_t iova, size_t len)
 {
 	struct hpbus_device *dev = hpbus_device_of(device);
+	const struct rte_memseg_list *list = rte_mem_virt2memseg_list(addr);
 	int rc = -ENOTSUP;
 
-	/* EAL's memory that has a file is shared already (spec §11). */
-	if (hpbus_dma_usable(dev, addr, len))
+	/* EAL's memory that has a file is shared already (spec §11), or will be. */
+	if (hpbus_dma_usable(dev, addr, len) || (dev->returning && list != NULL && !list->external))
 		return 0;
 	if (!dev->copy_only && dev->backend->dma_map != NULL)
-		rc = dev->backend->dma_map(dev, (uintptr_t)addr, iova, len);
+		rc = hpbus_dma_own_map(dev, (uintptr_t)addr, iova, len);
 	if (rc == 0)
 		return 0;
 	rte_errno = -rc;
@@ -525,7 +532,7 @@ hpbus_dma_unmap(struct rte_device *device, void *addr, uint64_t iova, size_t len
 	if (list != NULL && !list->external)
 		return 0;
 	if (dev->backend->dma_unmap != NULL)
-		dev->backend->dma_unmap(dev, (uintptr_t)addr, len);
+		hpbus_dma_own_unmap(dev, (uintptr_t)addr, len);
 	return 0;
 }
 

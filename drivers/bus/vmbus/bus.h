@@ -75,6 +75,7 @@ struct hpbus_channel {
 	uint32_t doorbell; /**< the backend's own: where to write for HPBUS_SIGNAL_CALL */
 };
 
+struct hpbus_dma_own;
 struct hpbus_dma_run;
 struct rte_eth_dev;
 
@@ -87,7 +88,10 @@ struct hpbus_backend {
 	const char *name;
 	/** Take the device: connect, map the buffers. The primary channel is openable after. */
 	int (*open)(struct hpbus_device *dev);
-	/** Give it back: the host sees the channel closed; nothing stays mapped or registered. */
+	/**
+	 * Give it back: the host sees the channel closed; nothing stays mapped or registered.
+	 * Harmless when it is not open.
+	 */
 	void (*close)(struct hpbus_device *dev);
 	/**
 	 * Close and re-open the channel with the host: rings empty, all NVSP state gone. All
@@ -177,6 +181,12 @@ struct hpbus_device {
 	atomic_bool gone;
 	atomic_bool told; /**< the driver knows */
 	/**
+	 * Set by the driver while it waits for a device that went away: backend->close() leaves
+	 * what wakes those who sleep, and backend->open() looks for the device wherever it may be
+	 * by now, and does not complain when it is not there: -ENOENT.
+	 */
+	bool returning;
+	/**
 	 * Set by the driver instead of backend->close(): a thread may still be inside. All of the
 	 * device stays, also after a cleanup, until the process ends.
 	 */
@@ -184,6 +194,10 @@ struct hpbus_device {
 
 	/** Of channels with HPBUS_SIGNAL_EVENTFD; shared with the host. */
 	int signal_fd[HPBUS_MAX_CHANNELS];
+
+	/** What the application has mapped for the device (dma.c). */
+	struct hpbus_dma_own *own;
+	unsigned int n_own;
 
 	/* From hpbus_intr_open() to hpbus_intr_close(). */
 	struct hpbus_intr intr;
@@ -195,7 +209,11 @@ struct hpbus_device {
 	/* The driver's. */
 	void *driver_data;
 	struct rte_eth_dev *driver_eth; /**< in a secondary, which shares @a driver_data */
-	void (*on_gone)(struct hpbus_device *dev); /**< called on the EAL interrupt thread */
+	/**
+	 * The device is gone; on the EAL interrupt thread. @return whether the driver waits for it:
+	 * then it calls hpbus_device_lost() or backend->open() in the end
+	 */
+	bool (*on_gone)(struct hpbus_device *dev);
 };
 
 /** A driver on this bus; there is one class of device and one driver. */
@@ -234,7 +252,9 @@ hpbus_device_of(struct rte_device *dev)
  * on_gone runs at most until backend->close() returns, and not from hot-plug events any more.
  */
 void hpbus_device_set_driver_data(
-	struct hpbus_device *dev, void *data, void (*on_gone)(struct hpbus_device *dev));
+	struct hpbus_device *dev, void *data, bool (*on_gone)(struct hpbus_device *dev));
+/** A device that the driver waited for does not come back: tell EAL. Interrupt thread. */
+void hpbus_device_lost(struct hpbus_device *dev);
 
 /**
  * The NUMA node of an open device: the backend's answer, else the node that its receive buffer lies
@@ -301,6 +321,8 @@ unsigned int hpbus_process_slot(void);
  * @return 0; -ENOTSUP, -EMFILE, ...: with a message
  */
 int hpbus_intr_open(struct hpbus_device *dev, unsigned int n);
+/** After backend->open(): the same descriptors with the device that came back. @return as above */
+int hpbus_intr_again(struct hpbus_device *dev);
 /** The backend is closed, and no other thread uses the descriptors. */
 void hpbus_intr_close(struct hpbus_device *dev);
 /** Make the descriptor of a channel readable. Any thread; never waits. @return 0 or -EAGAIN */
@@ -322,6 +344,11 @@ bool hpbus_dma_usable(struct hpbus_device *dev, const void *addr, size_t len);
 
 /** A lookup answers for no more than the aligned window around the address, in bytes. */
 #define HPBUS_DMA_WINDOW (UINT64_C(2) << 20)
+
+/** After backend->open(), for a device that came back: share what the application had mapped. */
+void hpbus_dma_again(struct hpbus_device *dev);
+/** The port is closed: forget what it had mapped. */
+void hpbus_dma_forget(struct hpbus_device *dev);
 
 /** A piece of memory, [start, start + len), that is of one kind to the host. */
 struct hpbus_dma_run {

@@ -55,12 +55,22 @@ void hpbus_hotplug_stop(void);
  * @return 0 or a negative errno
  */
 int hpbus_dma_follow(void);
+/**
+ * Share memory of the application's own, and remember it: now, or when a device comes back that is
+ * away. @return as hpbus_backend.dma_map()
+ */
+int hpbus_dma_own_map(struct hpbus_device *dev, uintptr_t addr, uint64_t iova, size_t len);
+/** Not any more; what is remembered is forgotten by the address that it was mapped by. */
+void hpbus_dma_own_unmap(struct hpbus_device *dev, uintptr_t addr, size_t len);
 /** What the host can read has changed. A backend with a table of its own says so after it did. */
 void hpbus_dma_changed(void);
 
-/** The host is gone: mark the device and tell its driver. @return true the first time */
+/**
+ * The host is gone: mark the device and tell its driver.
+ * @return true: the first time, and the driver does not wait for it
+ */
 bool hpbus_device_mark_gone(struct hpbus_device *dev, const char *why);
-/** The same, and tell EAL's device event callbacks. Interrupt thread. */
+/** The same, and if so tell EAL's device event callbacks. Interrupt thread. */
 void hpbus_device_gone(struct hpbus_device *dev, const char *why);
 
 #endif

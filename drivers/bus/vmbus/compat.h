@@ -121,12 +121,12 @@ hpbus_compat_wanted(const struct rte_bus *bus, const struct rte_device *device)
 /** rte_kvargs_process() as it was until 24.07: keys without a value are the handler's, too. */
 static inline int
 hpbus_compat_kvargs(
-	const struct rte_kvargs *kv, const char *key, arg_handler_t handler, void *opaque)
+	const struct rte_kvargs *kv, const char *key, arg_handler_t handle, void *opaque)
 {
 #if RTE_VERSION >= RTE_VERSION_NUM(24, 11, 0, 0)
-	return rte_kvargs_process_opt(kv, key, handler, opaque);
+	return rte_kvargs_process_opt(kv, key, handle, opaque);
 #else
-	return rte_kvargs_process(kv, key, handler, opaque);
+	return rte_kvargs_process(kv, key, handle, opaque);
 #endif
 }
 

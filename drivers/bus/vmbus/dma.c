@@ -6,7 +6,10 @@
  * stands in memory that was registered as external is what the application says, and pages outside
  * of hugepages move. It is copied.
  */
+#include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 
 #include <rte_errno.h>
 
@@ -152,4 +155,79 @@ hpbus_dma_lookup(struct hpbus_device *dev, uintptr_t addr)
 	/* Without EAL's memory lock: its holder may be waiting for a host. Lists never move. */
 	rte_memseg_list_walk_thread_unsafe(run_clip, &clip);
 	return run;
+}
+
+/* ---- memory of the application's own ---- */
+
+struct hpbus_dma_own {
+	uintptr_t addr;
+	uint64_t iova;
+	size_t len;
+};
+
+/* Of all devices; never taken on the data path. */
+static pthread_mutex_t own_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static int
+own_remember(struct hpbus_device *dev, const struct hpbus_dma_own *own)
+{
+	struct hpbus_dma_own *more = realloc(dev->own, (dev->n_own + 1) * sizeof(*more));
+
+	if (more == NULL)
+		return -ENOMEM;
+	more[dev->n_own] = *own;
+	dev->own = more;
+	dev->n_own++;
+	return 0;
+}
+
+int
+hpbus_dma_own_map(struct hpbus_device *dev, uintptr_t addr, uint64_t iova, size_t len)
+{
+	int rc;
+
+	pthread_mutex_lock(&own_lock);
+	rc = own_remember(dev, &(struct hpbus_dma_own){addr, iova, len});
+	if (rc == 0 && !dev->returning) {
+		rc = dev->backend->dma_map(dev, addr, iova, len);
+		dev->n_own -= rc != 0;
+	}
+	pthread_mutex_unlock(&own_lock);
+	return rc;
+}
+
+void
+hpbus_dma_own_unmap(struct hpbus_device *dev, uintptr_t addr, size_t len)
+{
+	unsigned int i, left = 0;
+
+	pthread_mutex_lock(&own_lock);
+	for (i = 0; i < dev->n_own; i++)
+		if (dev->own[i].addr < addr || dev->own[i].addr - addr >= len)
+			dev->own[left++] = dev->own[i];
+	dev->n_own = left;
+	dev->backend->dma_unmap(dev, addr, len);
+	pthread_mutex_unlock(&own_lock);
+}
+
+void
+hpbus_dma_again(struct hpbus_device *dev)
+{
+	unsigned int i;
+
+	pthread_mutex_lock(&own_lock);
+	/* What cannot be had any more is copied; the backend says so. */
+	for (i = 0; !dev->copy_only && i < dev->n_own; i++)
+		dev->backend->dma_map(dev, dev->own[i].addr, dev->own[i].iova, dev->own[i].len);
+	pthread_mutex_unlock(&own_lock);
+}
+
+void
+hpbus_dma_forget(struct hpbus_device *dev)
+{
+	pthread_mutex_lock(&own_lock);
+	free(dev->own);
+	dev->own = NULL;
+	dev->n_own = 0;
+	pthread_mutex_unlock(&own_lock);
 }

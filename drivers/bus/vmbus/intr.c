@@ -56,6 +56,12 @@ hpbus_intr_open(struct hpbus_device *dev, unsigned int n)
 	return rc;
 }
 
+int
+hpbus_intr_again(struct hpbus_device *dev)
+{
+	return dev->intr.n == 0 ? 0 : dev->backend->intr_open(dev, dev->intr.n);
+}
+
 void
 hpbus_intr_close(struct hpbus_device *dev)
 {

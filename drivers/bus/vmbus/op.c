@@ -81,6 +81,15 @@ hpbus_op_spent(void)
 }
 
 bool
+hpbus_op_within(const struct hpbus_op_kind *kind)
+{
+	for (const struct hpbus_op *op = current; op != NULL; op = op->outer)
+		if (op->kind == kind)
+			return true;
+	return false;
+}
+
+bool
 hpbus_op_down(void)
 {
 	for (const struct hpbus_op *op = current; op != NULL; op = op->outer)

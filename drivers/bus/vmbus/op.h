@@ -48,6 +48,8 @@ int64_t hpbus_op_talk_until(void);
 int64_t hpbus_op_until(void);
 /** Is the time for talking over? */
 bool hpbus_op_spent(void);
+/** Is this thread within an operation of this kind? */
+bool hpbus_op_within(const struct hpbus_op_kind *kind);
 /** Is this thread taking a device down? */
 bool hpbus_op_down(void);
 

@@ -188,6 +188,17 @@ int vmbus_sysfs_ring_wait(struct vmbus_sysfs *fs, const char *name, uint16_t rel
 	uint16_t granted, uint16_t subchannel, unsigned int timeout_ms,
 	struct vmbus_sysfs_channel *channel, char *path);
 
+/** How long a ring file may be root's before it is somebody else's (§9). */
+#define VMBUS_SYSFS_GIVEN_MS 2000
+
+/**
+ * Open a ring file for reading and writing, and wait while it is not ours yet: nothing tells when
+ * its owner changes.
+ * @return file descriptor, -EACCES or -EPERM (reported), -errno
+ */
+int vmbus_sysfs_ring_open(
+	struct vmbus_sysfs *fs, const char *name, const char *path, unsigned int timeout_ms);
+
 /**
  * Wait until the subchannels of a previous owner are gone and only the primary remains (§7.2).
  * @return 0, -ETIMEDOUT (reported), -ENODEV device vanished, -ENOMEM

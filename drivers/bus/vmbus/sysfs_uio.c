@@ -225,6 +225,30 @@ vmbus_sysfs_ring_wait(struct vmbus_sysfs *fs, const char *name, uint16_t relid, 
 }
 
 int
+vmbus_sysfs_ring_open(
+	struct vmbus_sysfs *fs, const char *name, const char *path, unsigned int timeout_ms)
+{
+	const uint64_t deadline = now_ms() + timeout_ms;
+	int fd, rc;
+
+	for (;;) {
+		fd = open(path, O_RDWR | O_CLOEXEC);
+		if (fd >= 0)
+			return fd;
+		rc = -errno;
+		if ((rc != -EACCES && rc != -EPERM) || now_ms() >= deadline)
+			break;
+		poll_pause();
+	}
+	if (rc == -EACCES || rc == -EPERM)
+		vmbus_sysfs_report(fs, VMBUS_SYSFS_ERROR, name,
+			"no permission for %s, which is root's when it appears: 'vmbusctl bind %s --user "
+			"NAME', run by root, has a helper that hands it over; or use one queue",
+			path, name);
+	return rc;
+}
+
+int
 vmbus_sysfs_primary_wait(
 	struct vmbus_sysfs *fs, const char *name, uint16_t relid, unsigned int timeout_ms)
 {
@@ -440,8 +464,14 @@ vmbus_sysfs_uio_open(struct vmbus_sysfs *fs, const char *name, const struct vmbu
 	fd = open(uio->path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0) {
 		rc = -errno;
-		vmbus_sysfs_report(fs, VMBUS_SYSFS_ERROR, name, "cannot open %s: %s", uio->path,
-			strerror(-rc));
+		if (rc == -EACCES || rc == -EPERM)
+			vmbus_sysfs_report(fs, VMBUS_SYSFS_ERROR, name,
+				"no permission for %s: run as root, or have root run 'vmbusctl bind %s "
+				"--user NAME' first",
+				uio->path, name);
+		else
+			vmbus_sysfs_report(fs, VMBUS_SYSFS_ERROR, name, "cannot open %s: %s",
+				uio->path, strerror(-rc));
 		return rc;
 	}
 	/* Between reading sysfs and opening, the number may have gone to another device (§1.2). */

@@ -48,6 +48,17 @@ uio_replace(struct uio_device *u)
 	hpbus_mappings_replace(u->dev);
 }
 
+/* Has the kernel the node that is open? A device that came back is not the one of a late event. */
+static bool
+uio_is_there(struct uio_device *u)
+{
+	struct vmbus_sysfs_uio now;
+
+	return u->fd >= 0 &&
+	       vmbus_sysfs_uio_read(&u->fs, u->name, (size_t)sysconf(_SC_PAGESIZE), &now) == 0 &&
+	       now.number == u->uio.number;
+}
+
 bool
 hpbus_uio_removed(struct hpbus_device *dev)
 {
@@ -55,6 +66,9 @@ hpbus_uio_removed(struct hpbus_device *dev)
 
 	/* A port whose reset could not open the node again has it closed and must hear of this. */
 	if (dev->backend != &hpbus_uio_backend || (u->fd < 0 && dev->driver_data == NULL))
+		return false;
+	/* If it is only not gone yet, its descriptor tells. */
+	if (uio_is_there(u))
 		return false;
 	uio_replace(u);
 	return hpbus_device_mark_gone(dev, "the kernel removed the device");
@@ -266,6 +280,33 @@ uio_take(struct uio_device *u)
 	return 0;
 }
 
+/*
+ * Where a device that went away is by now: under the same GUID, with another number, and in another
+ * folder if the kernel likes. @return 0, or -ENOENT: not there, or not bound to uio_hv_generic yet
+ */
+static int
+uio_find_again(struct uio_device *u)
+{
+	struct hpbus_device *dev = u->dev;
+	struct vmbus_sysfs_device *found;
+	struct vmbus_sysfs quiet = u->fs;
+	int rc = -ENOENT;
+	size_t i, n;
+
+	quiet.log = NULL;
+	if (vmbus_sysfs_scan(&quiet, vmbus_nic_class, &found, &n) != 0)
+		return -ENOENT;
+	for (i = 0; i < n; i++)
+		if (memcmp(found[i].instance, dev->instance, sizeof(dev->instance)) == 0 &&
+			found[i].uio >= 0 && strcmp(found[i].driver, VMBUS_UIO_DRIVER) == 0) {
+			snprintf(u->name, sizeof(u->name), "%s", found[i].name);
+			snprintf(dev->where, sizeof(dev->where), "uio%d", found[i].uio);
+			rc = 0;
+		}
+	vmbus_sysfs_free(found, n);
+	return rc;
+}
+
 static int
 uio_open(struct hpbus_device *dev)
 {
@@ -274,6 +315,8 @@ uio_open(struct hpbus_device *dev)
 	void *monitor = NULL;
 	int rc;
 
+	if (dev->returning && uio_find_again(u) != 0)
+		return -ENOENT;
 	rc = vmbus_sysfs_device_read(&u->fs, u->name, vmbus_nic_class, &sysfs);
 	if (rc != 0) {
 		HPBUS_LOG(ERR, "%s: not in sysfs any more: %s", dev->name, strerror(-rc));
@@ -353,21 +396,23 @@ static bool uio_call_reaches(struct uio_device *u, struct hpbus_channel *ch);
 static void uio_channel_close(struct hpbus_device *dev, struct hpbus_channel *ch);
 
 static int
-uio_map_ring_file(struct hpbus_device *dev, const struct vmbus_sysfs_channel *sub, const char *path,
+uio_map_ring_file(struct uio_device *u, const struct vmbus_sysfs_channel *sub, const char *path,
 	struct hpbus_channel *ch)
 {
+	unsigned int patience = uio_patience(hpbus_op_talk_until());
 	uint32_t page = (uint32_t)sysconf(_SC_PAGESIZE);
 	uint64_t bytes = sub->ring_size;
 	int fd, rc;
 
-	fd = open(path, O_RDWR | O_CLOEXEC);
+	fd = vmbus_sysfs_ring_open(&u->fs, u->name, path,
+		patience < VMBUS_SYSFS_GIVEN_MS ? patience : VMBUS_SYSFS_GIVEN_MS);
 	if (fd < 0)
-		return -errno;
-	rc = hpbus_place_ring(dev, fd, sub->relid, 0, bytes / 2, page, &ch->tx);
+		return fd;
+	rc = hpbus_place_ring(u->dev, fd, sub->relid, 0, bytes / 2, page, &ch->tx);
 	if (rc == 0) {
-		rc = hpbus_place_ring(dev, fd, sub->relid, bytes / 2, bytes / 2, page, &ch->rx);
+		rc = hpbus_place_ring(u->dev, fd, sub->relid, bytes / 2, bytes / 2, page, &ch->rx);
 		if (rc != 0)
-			hpbus_place_ring_end(dev, &ch->tx);
+			hpbus_place_ring_end(u->dev, &ch->tx);
 	}
 	close(fd);
 	return rc;
@@ -425,7 +470,7 @@ uio_channel_open(struct hpbus_device *dev, unsigned int index, struct hpbus_chan
 		rc = vmbus_sysfs_ring_wait(&u->fs, u->name, u->relid, HPBUS_MAX_CHANNELS,
 			(uint16_t)index, uio_patience(hpbus_op_talk_until()), &sub, path);
 		if (rc == 0)
-			rc = uio_map_ring_file(dev, &sub, path, ch);
+			rc = uio_map_ring_file(u, &sub, path, ch);
 	}
 	if (rc != 0)
 		return rc;

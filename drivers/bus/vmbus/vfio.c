@@ -267,7 +267,7 @@ vfio_discover_doorbells(struct vfio_device *v)
 			dev->name, v->doorbells.skipped, v->doorbells.skipped + v->doorbells.count);
 	if (v->doorbells.count == 0)
 		return;
-	rc = vfu_signaller_init(&v->signaller);
+	rc = v->signaller.context != 0 ? 0 : vfu_signaller_init(&v->signaller);
 	if (rc != 0)
 		HPBUS_LOG(NOTICE,
 			"%s: no asynchronous I/O here (%s%s): the host is signalled the slow way",
@@ -351,7 +351,9 @@ vfio_unmap(struct vfio_device *v)
 	memset(&dev->send, 0, sizeof(dev->send));
 	dev->monitor = NULL;
 	v->descriptor = NULL;
-	vfu_signaller_fini(&v->signaller);
+	/* Lcores that wait for the device to come back are woken with it. */
+	if (!dev->returning)
+		vfu_signaller_fini(&v->signaller);
 	vfu_io_fds_close(&v->doorbells);
 	if (v->rings_fd >= 0)
 		close(v->rings_fd);
@@ -385,6 +387,13 @@ vfio_close(struct hpbus_device *dev)
 	vfio_unmap(v);
 }
 
+/* What connect() says where nobody serves a socket: nobody has yet, or not any more. */
+static bool
+vfio_is_away(int rc)
+{
+	return rc == -ENOENT || rc == -ECONNREFUSED;
+}
+
 static int
 vfio_open(struct hpbus_device *dev)
 {
@@ -399,6 +408,8 @@ vfio_open(struct hpbus_device *dev)
 	else
 		v->client = NULL;
 	pthread_mutex_unlock(&v->lock);
+	if (rc != 0 && dev->returning && vfio_is_away(rc))
+		return -ENOENT;
 	if (rc != 0) {
 		HPBUS_LOG(ERR, "%s: socket %s: %s", dev->name, v->path, err);
 		goto fail;

@@ -31,12 +31,15 @@ void
 netvsc_control_notice(struct netvsc_port *port, const void *payload, uint32_t len)
 {
 	struct nvsp_message msg;
+	int rc = nvsp_parse(payload, len, &msg);
 
+	if (rc == 0)
+		netvsc_flight_nvsp(&port->flight, NETVSC_FLIGHT_RECEIVED, &msg);
 	/*
 	 * The send indirection table is advisory and the application chooses its transmit queue;
 	 * VF association is not asked for. Both are legal at any time.
 	 */
-	if (nvsp_parse(payload, len, &msg) != 0 ||
+	if (rc != 0 ||
 		(msg.type != NVSP_TYPE_SEND_TABLE && msg.type != NVSP_TYPE_VF_ASSOCIATION &&
 			msg.type != NVSP_TYPE_SWITCH_DATA_PATH &&
 			msg.type != NVSP_TYPE_UPLINK_STATE))
@@ -53,6 +56,8 @@ control_indication(struct netvsc_port *port, const void *msg, uint32_t len)
 		port->channels[0]->stats.rx_control_malformed++;
 		return;
 	}
+	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_RNDIS_RECEIVED, RNDIS_TYPE_INDICATE_STATUS,
+		ind.status, NULL);
 	switch (ind.status) {
 	case RNDIS_STATUS_MEDIA_CONNECT:
 		atomic_store(&port->link.up, 1);

@@ -236,15 +236,24 @@ attach_ladder(struct netvsc_port *port, unsigned int channels)
 }
 
 int
+netvsc_port_away(struct netvsc_port *port)
+{
+	if (netvsc_port_may_recover(port)) {
+		NETVSC_LOG(ERR, port,
+			"the device is away; the port recovers by itself when it comes back");
+		return -EAGAIN;
+	}
+	NETVSC_LOG(ERR, port, "the device is gone; close the port and detach it");
+	return -ENODEV;
+}
+
+int
 netvsc_attach(struct netvsc_port *port, unsigned int channels, uint32_t mtu)
 {
 	int rc;
 
-	/* GONE stays: a device that went away never comes back as this port. */
-	if (atomic_load(&port->bus->gone)) {
-		NETVSC_LOG(ERR, port, "the device is gone; close the port and detach it");
-		return -ENODEV;
-	}
+	if (atomic_load(&port->bus->gone))
+		return netvsc_port_away(port);
 	atomic_fetch_and(&port->state, ~NETVSC_STATE_BROKEN);
 	attach_forget(port);
 	netvsc_rx_pool_free(&port->done_pool);
@@ -257,11 +266,12 @@ netvsc_attach(struct netvsc_port *port, unsigned int channels, uint32_t mtu)
 	}
 	rc = attach_ladder(port, channels);
 	port->session.attached = true;
+	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_STATE, 0, rc, "attached");
 	if (rc == 0) {
 		attach_tell(port);
 		return 0;
 	}
-	if (rc != -E2BIG)
+	if (rc != -E2BIG && rc != -ECANCELED)
 		NETVSC_LOG(ERR, port, "bring-up failed: %s", strerror(-rc));
 	netvsc_detach(port, true);
 	return rc;
@@ -283,6 +293,7 @@ netvsc_fence(struct netvsc_port *port)
 		rc = -ENODEV; /* cut off, and nobody knows whether it has let go */
 	}
 	port->unfenced = rc != 0;
+	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_FENCE, 0, rc, NULL);
 	if (rc != 0)
 		NETVSC_LOG(ERR, port,
 			"the reset failed (%s): frames in flight stay with the driver; close the "
@@ -330,6 +341,7 @@ netvsc_detach(struct netvsc_port *port, bool reset)
 	 */
 	if (reset)
 		rc = netvsc_fence(port);
+	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_STATE, 0, rc, "detached");
 	attach_forget(port);
 	return rc;
 }

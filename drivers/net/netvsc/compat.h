@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include <rte_ethdev.h>
+#include <rte_telemetry.h>
 #include <rte_version.h>
 #include <ethdev_driver.h>
 
@@ -61,6 +62,17 @@ netvsc_compat_stats_get(struct rte_eth_dev *eth, struct rte_eth_stats *stats)
 	return rc;
 }
 #endif
+
+/** Numbers of telemetry, which had another name. */
+static inline int
+netvsc_compat_tel_number(struct rte_tel_data *d, const char *name, uint64_t value)
+{
+#if RTE_VERSION >= RTE_VERSION_NUM(23, 3, 0, 0)
+	return rte_tel_data_add_dict_uint(d, name, value);
+#else
+	return rte_tel_data_add_dict_u64(d, name, value);
+#endif
+}
 
 /** What rx_queue_count and tx_queue_count return: unsigned or not, by release; -errno in any. */
 typedef __typeof__(((eth_rx_queue_count_t)NULL)(NULL)) netvsc_queue_count;

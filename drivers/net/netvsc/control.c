@@ -34,15 +34,36 @@ const struct hpbus_op_kind netvsc_op_close = {"close", 2800, 800, true};
 const struct hpbus_op_kind netvsc_op_reset = {"reset", 4800, 800, false};
 /* Inside of others: what is polite before a fence must leave them time for what comes behind it. */
 const struct hpbus_op_kind netvsc_op_farewell = {"the farewell", 1000, 0, true};
+/* A host that is busy once more takes its time; who stops the port ends the try (recover.h). */
+const struct hpbus_op_kind netvsc_op_recover = {"recovery", 20000, 1000, false};
 
 /* ---- operations ---- */
+
+int
+netvsc_check_here(struct netvsc_port *port, const char *what)
+{
+	if (!netvsc_port_recovers(port))
+		return 0;
+	NETVSC_LOG(ERR, port,
+		"%s: the device is away, and the port recovers by itself when it comes back; try "
+		"again then (RTE_ETH_EVENT_RECOVERY_SUCCESS)",
+		what);
+	return -EBUSY;
+}
+
+/* What takes the port down does so in whatever state the device is; all else needs it. */
+static int
+control_allowed(struct netvsc_port *port, const struct hpbus_op_kind *kind)
+{
+	return kind->down ? 0 : netvsc_check_here(port, kind->name);
+}
 
 /*
  * The operation before may never end: its thread was killed, or is this one, interrupted by a
  * handler that closes the port.
  */
 static int
-control_lock(struct netvsc_port *port, const struct hpbus_op_kind *kind)
+control_wait_lock(struct netvsc_port *port, const struct hpbus_op_kind *kind)
 {
 	int64_t until = hpbus_now_ms() + (kind->down ? kind->budget : LONGEST_MS);
 
@@ -56,6 +77,27 @@ control_lock(struct netvsc_port *port, const struct hpbus_op_kind *kind)
 		rte_delay_us_sleep(500);
 	}
 	return 0;
+}
+
+static int
+control_lock(struct netvsc_port *port, const struct hpbus_op_kind *kind)
+{
+	int rc = control_allowed(port, kind);
+
+	if (rc != 0)
+		return rc;
+	/* A recovery that has the lock ends its try. */
+	if (kind->down)
+		atomic_fetch_add(&port->recovery.hurry, 1);
+	rc = control_wait_lock(port, kind);
+	if (kind->down)
+		atomic_fetch_sub(&port->recovery.hurry, 1);
+	/* It may have begun meanwhile. */
+	if (rc == 0 && control_allowed(port, kind) != 0) {
+		pthread_mutex_unlock(&port->control_lock);
+		rc = -EBUSY;
+	}
+	return rc;
 }
 
 int
@@ -92,8 +134,12 @@ netvsc_control_end(struct netvsc_port *port, struct hpbus_op *op)
 static int
 control_alive(const struct netvsc_port *port)
 {
+	if (hpbus_op_within(&netvsc_op_recover) &&
+		(atomic_load(&port->recovery.stop) || atomic_load(&port->recovery.hurry) != 0))
+		return -ECANCELED;
+	/* It may come back: then the application can try again. */
 	if (atomic_load(&port->bus->gone))
-		return -ENODEV;
+		return netvsc_port_may_recover(port) ? -EAGAIN : -ENODEV;
 	/* Not -EIO: that is what a host that refuses something gets. */
 	if (atomic_load(&port->state) & NETVSC_STATE_BROKEN)
 		return -ENOTCONN;
@@ -220,6 +266,7 @@ netvsc_nvsp_post(struct netvsc_port *port, const struct nvsp_message *msg)
 
 	vmbus_packet_init(
 		&p.pkt, VMBUS_PACKET_INBAND, sizeof(p.pkt), sizeof(p), 0, VMBUS_NO_TRANS_ID);
+	netvsc_flight_nvsp(&port->flight, NETVSC_FLIGHT_SENT, msg);
 	return control_write(port, &p, sizeof(p), nvsp_type_name(msg->type));
 }
 
@@ -252,9 +299,10 @@ control_next_tid(struct netvsc_port *port)
 
 /* A request that got no answer leaves memory with the host: only a reset can go on (N8). */
 static int
-control_stuck(struct netvsc_port *port, int rc)
+control_stuck(struct netvsc_port *port, int rc, const char *what)
 {
 	control_await(port, 0, 0);
+	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_UNANSWERED, 0, rc, what);
 	if (rc != -ETIMEDOUT)
 		return rc;
 	if (hpbus_op_down())
@@ -274,13 +322,15 @@ netvsc_nvsp_request(struct netvsc_port *port, const struct nvsp_message *msg, ui
 	int rc;
 
 	control_await(port, tid, 0);
+	netvsc_flight_nvsp(&port->flight, NETVSC_FLIGHT_SENT, msg);
 	vmbus_packet_init(
 		&p.pkt, VMBUS_PACKET_INBAND, sizeof(p.pkt), sizeof(p), VMBUS_FLAG_COMPLETION, tid);
 	rc = control_write(port, &p, sizeof(p), what);
 	if (rc == 0)
 		rc = control_wait(port, &rq->answered, what);
 	if (rc != 0)
-		return control_stuck(port, rc);
+		return control_stuck(port, rc, what);
+	netvsc_flight_nvsp(&port->flight, NETVSC_FLIGHT_RECEIVED, &rq->answer);
 	if (rq->answer_len < nvsp_min_len(expect) || rq->answer.type != expect) {
 		NETVSC_LOG(ERR, port, "the host answered %s with %s of %u bytes", what,
 			nvsp_type_name(rq->answer.type), rq->answer_len);
@@ -343,7 +393,7 @@ rndis_send(struct netvsc_port *port, uint32_t len, uint32_t answer_id, const cha
 		bool bad =
 			rc == -ETIMEDOUT && atomic_load(&rq->rndis_answered) == NETVSC_ANSWER_BAD;
 
-		control_stuck(port, rc);
+		control_stuck(port, rc, what);
 		return bad ? -EPROTO : rc;
 	}
 	if (rq->answer_len < nvsp_min_len(NVSP_TYPE_RNDIS_COMPLETE) ||
@@ -359,9 +409,10 @@ rndis_send(struct netvsc_port *port, uint32_t len, uint32_t answer_id, const cha
 	return 0;
 }
 
-/* Send the request in the control page, wait for its completion, parse it. */
+/* Send the request in the control page, wait for its completion, parse it. @param oid 0: none */
 static int
-rndis_request(struct netvsc_port *port, int len, uint32_t type, struct rndis_completion *done)
+rndis_request(struct netvsc_port *port, int len, uint32_t type, uint32_t oid,
+	struct rndis_completion *done)
 {
 	struct netvsc_request *rq = &port->request;
 	const char *what = rndis_type_name(type);
@@ -370,16 +421,20 @@ rndis_request(struct netvsc_port *port, int len, uint32_t type, struct rndis_com
 	if (len < 0)
 		return len;
 	rq->rndis_type = type | RNDIS_TYPE_COMPLETION;
+	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_RNDIS_SENT, type, oid, NULL);
 	rc = rndis_send(port, (uint32_t)len, port->next_rndis_id, what);
 	if (rc == 0) {
 		rc = control_wait(port, &rq->rndis_answered, what);
 		if (rc != 0)
-			control_stuck(port, rc);
+			control_stuck(port, rc, what);
 	}
 	atomic_store(&rq->rndis_id, 0);
 	if (rc == 0 && (atomic_load(&rq->rndis_answered) != NETVSC_ANSWER_HERE ||
 			       rndis_parse_completion(rq->reply, rq->reply_len, done) != 0))
 		rc = -EPROTO;
+	if (rc == 0)
+		netvsc_flight_note(&port->flight, NETVSC_FLIGHT_RNDIS_RECEIVED, done->type,
+			done->status, NULL);
 	if (rc == -EPROTO)
 		NETVSC_LOG(ERR, port, "the host's answer to %s makes no sense", what);
 	return rc;
@@ -401,7 +456,7 @@ netvsc_rndis_init(struct netvsc_port *port)
 
 	rc = rndis_build_initialize(port->control_zone->addr, RNDIS_MAX_REQUEST,
 		rndis_next_id(port), NETVSC_MAX_TRANSFER);
-	rc = rndis_request(port, rc, RNDIS_TYPE_INITIALIZE, &done);
+	rc = rndis_request(port, rc, RNDIS_TYPE_INITIALIZE, 0, &done);
 	if (rc != 0)
 		return rc;
 	if (done.status != RNDIS_STATUS_SUCCESS) {
@@ -421,6 +476,7 @@ netvsc_rndis_halt(struct netvsc_port *port)
 	int len = rndis_build_short(
 		port->control_zone->addr, RNDIS_MAX_REQUEST, RNDIS_TYPE_HALT, rndis_next_id(port));
 
+	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_RNDIS_SENT, RNDIS_TYPE_HALT, 0, NULL);
 	/* Answered only by its send completion. */
 	return len < 0 ? len : rndis_send(port, (uint32_t)len, 0, rndis_type_name(RNDIS_TYPE_HALT));
 }
@@ -434,7 +490,7 @@ netvsc_query(struct netvsc_port *port, uint32_t oid, const void *in, uint32_t in
 
 	rc = rndis_build_query(
 		port->control_zone->addr, RNDIS_MAX_REQUEST, rndis_next_id(port), oid, in, in_len);
-	rc = rndis_request(port, rc, RNDIS_TYPE_QUERY, &done);
+	rc = rndis_request(port, rc, RNDIS_TYPE_QUERY, oid, &done);
 	if (rc == 0 && done.status != RNDIS_STATUS_SUCCESS) {
 		NETVSC_LOG(DEBUG, port, "query of OID %#x: status %#x", oid, done.status);
 		rc = done.status == RNDIS_STATUS_NOT_SUPPORTED ? -ENOTSUP : -EIO;
@@ -457,7 +513,7 @@ netvsc_set(struct netvsc_port *port, uint32_t oid, const void *in, uint32_t in_l
 
 	rc = rndis_build_set(
 		port->control_zone->addr, RNDIS_MAX_REQUEST, rndis_next_id(port), oid, in, in_len);
-	rc = rndis_request(port, rc, RNDIS_TYPE_SET, &done);
+	rc = rndis_request(port, rc, RNDIS_TYPE_SET, oid, &done);
 	if (rc == 0 && done.status != RNDIS_STATUS_SUCCESS) {
 		NETVSC_LOG(DEBUG, port, "set of OID %#x: status %#x", oid, done.status);
 		rc = done.status == RNDIS_STATUS_NOT_SUPPORTED ? -ENOTSUP : -EIO;

@@ -56,7 +56,8 @@ struct netvsc_request {
 /**
  * A control operation begins: no other one runs until it ends, and it has the time of its kind. Not
  * within another one, nor on the housekeeping alarm, which must not wait.
- * @return 0; -EBUSY, with a message: there is another one, which does not end
+ * @return 0; -EBUSY, with a message: there is another one, which does not end, or the device is
+ *         away and waited for, and the operation does not take the port down
  */
 __rte_warn_unused_result int netvsc_control_begin(
 	struct netvsc_port *port, struct hpbus_op *op, const struct hpbus_op_kind *kind);
@@ -70,6 +71,13 @@ void netvsc_control_end(struct netvsc_port *port, struct hpbus_op *op);
  */
 bool netvsc_control_try(struct netvsc_port *port);
 void netvsc_control_try_end(struct netvsc_port *port);
+
+/**
+ * For what needs no operation: is the device here, if it is the port's?
+ * @param what of the message
+ * @return 0; -EBUSY, with a message: it is away and waited for
+ */
+int netvsc_check_here(struct netvsc_port *port, const char *what);
 
 /** Write a message that is not answered. */
 int netvsc_nvsp_post(struct netvsc_port *port, const struct nvsp_message *msg);

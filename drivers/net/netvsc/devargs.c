@@ -19,12 +19,17 @@
 #include "drivers/net/netvsc/tx.h"
 #include "lib/vmbus/number.h"
 
-#define KEYS                                                                                       \
-	"vfio-user=PATH (socket), tx_copybreak=BYTES, rx_copybreak=BYTES, latency=US, "            \
-	"copy_only=0|1, size_stats=0|1, rx_extmbuf_enable=0|1, numa_aware=0|1, name=NAME, driver=NAME"
+#define KEYS                                                                                         \
+	"vfio-user=PATH (socket), tx_copybreak=BYTES, rx_copybreak=BYTES, latency=US, "              \
+	"copy_only=0|1, size_stats=0|1, rx_extmbuf_enable=0|1, numa_aware=0|1, recovery_s=SECONDS, " \
+	"name=NAME, driver=NAME"
+
+/* 16 bits of 100 ns (spec/vmbus-ring.md §9.2). */
+#define LATENCY_MAX_US 6553u
 
 static const char *const netvsc_keys[] = {"vfio-user", "driver", "latency", "rx_copybreak",
-	"tx_copybreak", "copy_only", "size_stats", "rx_extmbuf_enable", "numa_aware", "name", NULL};
+	"tx_copybreak", "copy_only", "size_stats", "rx_extmbuf_enable", "numa_aware", "recovery_s",
+	"name", NULL};
 
 struct devarg_range {
 	struct netvsc_port *port;
@@ -133,6 +138,7 @@ netvsc_devargs_parse(struct netvsc_port *port, const struct rte_devargs *devargs
 	port->config.tx_copybreak = NETVSC_TX_COPYBREAK;
 	port->config.rx_copybreak = NETVSC_RX_COPY_ALL;
 	port->config.latency_ns = latency_us * 1000;
+	port->config.recovery_s = NETVSC_RECOVERY_S;
 	port->bus->want_copy_only = false; /* not what an earlier attach asked for */
 	if (devargs == NULL || devargs->args == NULL || devargs->args[0] == '\0')
 		return 0;
@@ -142,12 +148,13 @@ netvsc_devargs_parse(struct netvsc_port *port, const struct rte_devargs *devargs
 			devargs->args);
 		return -EINVAL;
 	}
-	rc = devargs_get(port, kv, "tx_copybreak", UINT16_MAX, &port->config.tx_copybreak);
+	/* Those of the in-tree driver are any 32 bits: scripts give some that mean "all" or "yes".
+	 */
+	rc = devargs_get(port, kv, "tx_copybreak", UINT32_MAX, &port->config.tx_copybreak);
 	if (rc == 0)
-		rc = devargs_get(port, kv, "rx_copybreak", UINT16_MAX, &rx_copybreak);
-	/* 16 bits of 100 ns (spec/vmbus-ring.md §9.2). */
+		rc = devargs_get(port, kv, "rx_copybreak", UINT32_MAX, &rx_copybreak);
 	if (rc == 0)
-		rc = devargs_get(port, kv, "latency", 6553, &latency_us);
+		rc = devargs_get(port, kv, "latency", UINT32_MAX, &latency_us);
 	if (rc == 0)
 		rc = devargs_get(port, kv, "copy_only", 1, &copy_only);
 	port->bus->want_copy_only = copy_only != 0;
@@ -155,9 +162,11 @@ netvsc_devargs_parse(struct netvsc_port *port, const struct rte_devargs *devargs
 		rc = devargs_get(port, kv, "size_stats", 1, &size_stats);
 	port->config.size_stats = size_stats != 0;
 	if (rc == 0)
-		rc = devargs_get(port, kv, "rx_extmbuf_enable", 1, &extmbuf);
+		rc = devargs_get(port, kv, "rx_extmbuf_enable", UINT32_MAX, &extmbuf);
 	if (rc == 0)
 		rc = devargs_get(port, kv, "numa_aware", 1, &numa_aware);
+	if (rc == 0)
+		rc = devargs_get(port, kv, "recovery_s", 86400, &port->config.recovery_s);
 	/* Of the in-tree driver, which wants to be told to, too. */
 	if (rte_kvargs_count(kv, "rx_extmbuf_enable") == 0)
 		extmbuf = rte_kvargs_count(kv, "rx_copybreak") != 0;
@@ -168,6 +177,11 @@ netvsc_devargs_parse(struct netvsc_port *port, const struct rte_devargs *devargs
 		NETVSC_LOG(NOTICE, port,
 			"numa_aware has no effect: queues lie where the application asks, and the "
 			"port tells its node");
+	if (rc == 0 && latency_us > LATENCY_MAX_US) {
+		NETVSC_LOG(NOTICE, port, "latency=%u: a host waits %u us at most, which it will be",
+			latency_us, LATENCY_MAX_US);
+		latency_us = LATENCY_MAX_US;
+	}
 	port->config.latency_ns = latency_us * 1000;
 	rte_kvargs_free(kv);
 	return rc;

@@ -138,6 +138,7 @@ netvsc_start(struct rte_eth_dev *eth)
 		netvsc_queues_begin(port);
 		rc = netvsc_port_up(port);
 	}
+	port->started = rc == 0;
 	if (rc == 0) {
 		netvsc_queues_run(port);
 		netvsc_link_update(eth, 0);
@@ -147,6 +148,7 @@ netvsc_start(struct rte_eth_dev *eth)
 		netvsc_intr_stop(port);
 		NETVSC_LOG(ERR, port, "cannot start: %s", strerror(-rc));
 	}
+	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_STATE, 0, rc, "started");
 	netvsc_control_end(port, &op);
 	return rc;
 }
@@ -187,8 +189,7 @@ port_drain(struct netvsc_port *port)
 		return;
 	/* A request that was never answered left its memory with the host, as a send does (N8). */
 	while (port_busy(port) || (atomic_load(&port->state) & NETVSC_STATE_BROKEN)) {
-		if (hpbus_op_spent() ||
-			(atomic_load(&port->state) & (NETVSC_STATE_GONE | NETVSC_STATE_BROKEN))) {
+		if (hpbus_op_spent() || (atomic_load(&port->state) & NETVSC_STATE_NO_HOST)) {
 			netvsc_session_end(port);
 			return;
 		}
@@ -215,6 +216,7 @@ port_stop(struct netvsc_port *port)
 	struct rte_eth_dev_data *data = eth->data;
 	uint16_t q;
 
+	port->started = false;
 	atomic_fetch_and(&port->state, ~NETVSC_STATE_RUNNING);
 	netvsc_set_bursts(eth, false);
 	/* From here the queues are quiet: no burst is inside, and none that comes goes on. */
@@ -258,6 +260,7 @@ netvsc_stop(struct rte_eth_dev *eth)
 	if (netvsc_control_begin(port, &op, &netvsc_op_stop) != 0)
 		return -EBUSY;
 	port_stop(port);
+	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_STATE, 0, 0, "stopped");
 	netvsc_control_end(port, &op);
 	last_stop.ended = hpbus_now_ms();
 	last_stop.waits = thread_waits();
@@ -289,6 +292,7 @@ netvsc_reset(struct rte_eth_dev *eth)
 	if (rc != 0)
 		return rc;
 	rc = netvsc_session_renew(port);
+	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_STATE, 0, rc, "reset");
 	netvsc_control_end(port, &op);
 	return rc;
 }
@@ -329,6 +333,7 @@ netvsc_close(struct rte_eth_dev *eth)
 	struct netvsc_port *port = netvsc_port_of(eth);
 	struct rte_eth_dev_data *data = eth->data;
 	struct hpbus_op op, rest;
+	bool unread;
 	uint16_t q;
 	int rc;
 
@@ -339,8 +344,11 @@ netvsc_close(struct rte_eth_dev *eth)
 	}
 	/* Without the lock: callbacks of a tick that is running may want it. */
 	netvsc_events_stop(port);
-	rc = netvsc_control_begin(port, &rest, &netvsc_op_close);
-	if (rc == 0 && !close_session(port)) {
+	unread = netvsc_telemetry_remove(port);
+	rc = netvsc_recover_end(port);
+	if (rc == 0)
+		rc = netvsc_control_begin(port, &rest, &netvsc_op_close);
+	if (rc == 0 && !(unread && close_session(port))) {
 		rc = -EBUSY;
 		netvsc_control_end(port, &rest);
 	}
@@ -354,6 +362,7 @@ netvsc_close(struct rte_eth_dev *eth)
 	 */
 	port->bus->backend->close(port->bus);
 	netvsc_let_go(hpbus_unshare(port->bus));
+	hpbus_dma_forget(port->bus);
 	netvsc_intr_free(port);
 	for (q = 0; q < data->nb_rx_queues; q++)
 		netvsc_rx_queue_release(eth, q);

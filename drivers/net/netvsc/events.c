@@ -15,6 +15,12 @@
 
 #define TICK_US 20000
 
+/* Callbacks of a recovery that its own news makes void. */
+#define RECOVERY_OVER (NETVSC_EVENT_RECOVERED | NETVSC_EVENT_RESET)
+/* What who sleeps must see for himself. */
+#define WAKING                                                                                     \
+	(NETVSC_EVENT_WAKE | NETVSC_EVENT_GONE | NETVSC_EVENT_RESET | NETVSC_EVENT_RECOVERING)
+
 /* The port whose tick runs on this thread; NULL once a callback of that tick has closed it. */
 static __thread struct netvsc_port *ticking;
 
@@ -24,12 +30,15 @@ netvsc_port_broken(struct netvsc_port *port, const char *why)
 	/* A device that vanished leaves zeroed rings behind: that is not the host's fault. */
 	if (atomic_load(&netvsc_bus_of(port)->gone))
 		return;
-	if (atomic_fetch_or(&port->state, NETVSC_STATE_BROKEN) & NETVSC_STATE_BROKEN)
+	/* A recovery that meets with it goes on by itself, and says what it does. */
+	if (atomic_fetch_or(&port->state, NETVSC_STATE_BROKEN) &
+		(NETVSC_STATE_BROKEN | NETVSC_STATE_RECOVERING))
 		return;
 	NETVSC_LOG(ERR, port,
 		"%s; the port is stopped until the application resets it "
 		"(rte_eth_dev_reset)",
 		why);
+	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_BROKEN, 0, 0, why);
 	atomic_fetch_or(&port->events, NETVSC_EVENT_RESET);
 }
 
@@ -49,6 +58,9 @@ netvsc_link_update(struct rte_eth_dev *eth, int wait)
 	link.link_speed = mbps == 0 ? RTE_ETH_SPEED_NUM_UNKNOWN : (uint32_t)mbps;
 	netvsc_compat_link(&link);
 	rte_eth_linkstatus_get(eth, &before);
+	if (before.link_status != link.link_status || before.link_speed != link.link_speed)
+		netvsc_flight_note(&port->flight, NETVSC_FLIGHT_LINK, 0, (int64_t)mbps,
+			link.link_status == RTE_ETH_LINK_UP ? "up" : "down");
 	/* ethdev compares up and down only, and another speed is news, too (pitfall K3). */
 	if (rte_eth_linkstatus_set(eth, &link) == 0)
 		return 0;
@@ -98,39 +110,76 @@ events_keep_moving(struct netvsc_port *port)
 	}
 }
 
+/* What the recovery of the port begins with. @return events that are left to tell */
+static uint32_t
+events_recover(struct netvsc_port *port, uint32_t events)
+{
+	if (!(events & NETVSC_EVENT_RECOVERING))
+		return events;
+	if (netvsc_recover_begin(port))
+		return events & ~(uint32_t)RECOVERY_OVER;
+	/* The end of the one before is news first. */
+	atomic_fetch_or(&port->events, NETVSC_EVENT_RECOVERING | NETVSC_EVENT_LINK);
+	return events & ~(uint32_t)NETVSC_EVENT_RECOVERING;
+}
+
+/* @return false: a callback has closed the port */
+static bool
+events_call(struct netvsc_port *port, bool happened, enum rte_eth_event_type type)
+{
+	if (happened)
+		rte_eth_dev_callback_process(port->eth, type, NULL);
+	return ticking == port;
+}
+
+/* In this order; any callback may close the port: behind it the port may be freed memory. */
+static bool
+events_tell(struct netvsc_port *port, uint32_t events)
+{
+	bool rmv = port->eth->data->dev_conf.intr_conf.rmv != 0;
+
+	if (!events_call(port, events & NETVSC_EVENT_RECOVERING, RTE_ETH_EVENT_ERR_RECOVERING))
+		return false;
+	if (events & (NETVSC_EVENT_LINK | NETVSC_EVENT_FLAP | NETVSC_EVENT_GONE))
+		events_link(port, (events & NETVSC_EVENT_FLAP) != 0);
+	if (ticking != port)
+		return false;
+	if (!events_call(port, events & NETVSC_EVENT_RECOVERED, RTE_ETH_EVENT_RECOVERY_SUCCESS) ||
+		!events_call(port, events & NETVSC_EVENT_FAILED, RTE_ETH_EVENT_RECOVERY_FAILED))
+		return false;
+	if (events & NETVSC_EVENT_GONE) {
+		/* EAL has heard of a device that was not waited for from the bus. */
+		if (events & NETVSC_EVENT_FAILED)
+			hpbus_device_lost(port->bus);
+		return ticking == port && events_call(port, rmv, RTE_ETH_EVENT_INTR_RMV);
+	}
+	return events_call(port, events & NETVSC_EVENT_RESET, RTE_ETH_EVENT_INTR_RESET);
+}
+
 static void
 events_tick(void *arg)
 {
 	struct netvsc_port *port = arg;
-	struct rte_eth_dev *eth = port->eth;
 	uint32_t events;
 
 	if (atomic_load(&port->alarm_stop))
 		return;
 	/* A control operation in progress drives the channel itself. */
 	if (pthread_mutex_trylock(&port->control_lock) == 0) {
-		if (port->session.attached &&
-			!(atomic_load(&port->state) & (NETVSC_STATE_GONE | NETVSC_STATE_BROKEN)))
+		if (port->session.attached && !(atomic_load(&port->state) & NETVSC_STATE_NO_HOST))
 			events_keep_moving(port);
 		hpbus_signal_again(port->bus);
 		pthread_mutex_unlock(&port->control_lock);
 	}
 	events = atomic_exchange(&port->events, 0);
-	if (events & (NETVSC_EVENT_WAKE | NETVSC_EVENT_GONE | NETVSC_EVENT_RESET))
+	if (events & WAKING)
 		netvsc_intr_wake(port);
-	/* Any callback may close the port: behind it the port may be freed memory. */
+	events = events_recover(port, events);
 	ticking = port;
-	if (events & (NETVSC_EVENT_LINK | NETVSC_EVENT_FLAP | NETVSC_EVENT_GONE))
-		events_link(port, (events & NETVSC_EVENT_FLAP) != 0);
-	if (ticking != port)
+	if (!events_tell(port, events))
 		return;
 	ticking = NULL;
 	rte_eal_alarm_set(TICK_US, events_tick, port);
-	/* Last and only one: nothing is looked at behind it. */
-	if ((events & NETVSC_EVENT_GONE) && eth->data->dev_conf.intr_conf.rmv)
-		rte_eth_dev_callback_process(eth, RTE_ETH_EVENT_INTR_RMV, NULL);
-	else if (events & NETVSC_EVENT_RESET)
-		rte_eth_dev_callback_process(eth, RTE_ETH_EVENT_INTR_RESET, NULL);
 }
 
 int

@@ -49,7 +49,9 @@ netvsc_infos_get(struct rte_eth_dev *eth, struct rte_eth_dev_info *info)
 	info->speed_capa = rte_eth_speed_bitflag((uint32_t)mbps, RTE_ETH_LINK_FULL_DUPLEX);
 	info->dev_capa =
 		RTE_ETH_DEV_CAPA_RUNTIME_RX_QUEUE_SETUP | RTE_ETH_DEV_CAPA_RUNTIME_TX_QUEUE_SETUP;
-	info->err_handle_mode = RTE_ETH_ERROR_HANDLE_MODE_PASSIVE;
+	/* Of a device that goes away; a port that its host broke waits for the application. */
+	info->err_handle_mode = port->config.recovery_s != 0 ? RTE_ETH_ERROR_HANDLE_MODE_PROACTIVE
+							     : RTE_ETH_ERROR_HANDLE_MODE_PASSIVE;
 	if (port->limits.rss_caps != 0) {
 		info->reta_size = (uint16_t)port->limits.reta_size;
 		info->hash_key_size = NETVSC_RSS_KEY_LEN;

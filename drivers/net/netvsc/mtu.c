@@ -129,10 +129,8 @@ mtu_change(struct netvsc_port *port, uint32_t mtu)
 	uint32_t state = atomic_load(&port->state);
 	bool lost;
 
-	if (state & NETVSC_STATE_GONE) {
-		NETVSC_LOG(ERR, port, "the device is gone; close the port and detach it");
-		return -ENODEV;
-	}
+	if (state & NETVSC_STATE_GONE)
+		return netvsc_port_away(port);
 	/* A port that broke or has no session gets one of that size when it is brought up. */
 	if (!port->session.attached || (state & NETVSC_STATE_BROKEN))
 		return 0;
@@ -169,6 +167,7 @@ netvsc_mtu_set(struct rte_eth_dev *eth, uint16_t mtu)
 	if (netvsc_control_begin(port, &op, &netvsc_op_bring_up) != 0)
 		return -EBUSY;
 	rc = mtu_change(port, mtu);
+	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_MTU, (uint32_t)-rc, mtu, NULL);
 	netvsc_control_end(port, &op);
 	return rc;
 }

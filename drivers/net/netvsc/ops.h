@@ -183,6 +183,16 @@ int netvsc_rx_queue_intr_enable(struct rte_eth_dev *eth, uint16_t queue);
 int netvsc_rx_queue_intr_disable(struct rte_eth_dev *eth, uint16_t queue);
 int netvsc_get_monitor_addr(void *rxq, struct rte_power_monitor_cond *cond);
 
+/* ---- telemetry.c ---- */
+
+/** Have telemetry show a port, whose port_id is free there. Control side. */
+void netvsc_telemetry_add(struct netvsc_port *port);
+/**
+ * Not any more: its memory may go. Control side; also of a port that was not added.
+ * @return false: somebody who reads it does not go on
+ */
+bool netvsc_telemetry_remove(struct netvsc_port *port);
+
 /* ---- devargs.c ---- */
 
 /**

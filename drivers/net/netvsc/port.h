@@ -34,6 +34,8 @@
 #include "drivers/bus/vmbus/bus.h"
 #include "drivers/net/netvsc/channel.h"
 #include "drivers/net/netvsc/control.h"
+#include "drivers/net/netvsc/flight.h"
+#include "drivers/net/netvsc/recover.h"
 #include "drivers/net/netvsc/sections.h"
 #include "drivers/net/netvsc/stats.h"
 #include "lib/netvsp/ndis.h"
@@ -51,17 +53,24 @@ extern int netvsc_logtype;
 #define NETVSC_RSS_KEY_LEN 40u
 
 /** Bits of netvsc_port.state, an early exit for bursts; netvsc_channel.state decides. */
-#define NETVSC_STATE_RUNNING   0x1u
-#define NETVSC_STATE_GONE      0x2u /**< the host or the device went away */
-#define NETVSC_STATE_BROKEN    0x4u /**< the host broke the protocol; needs reset */
-#define NETVSC_STATE_LINK_DOWN 0x8u /**< the application has taken the link down */
+#define NETVSC_STATE_RUNNING	0x1u
+#define NETVSC_STATE_GONE	0x2u  /**< the host or the device went away for good */
+#define NETVSC_STATE_BROKEN	0x4u  /**< the host broke the protocol; needs reset */
+#define NETVSC_STATE_LINK_DOWN	0x8u  /**< the application has taken the link down */
+#define NETVSC_STATE_RECOVERING 0x10u /**< it went away, and is waited for (recover.h) */
+
+/** Nothing that was asked of the host or is in flight comes back. */
+#define NETVSC_STATE_NO_HOST (NETVSC_STATE_GONE | NETVSC_STATE_BROKEN | NETVSC_STATE_RECOVERING)
 
 /** Bits of netvsc_port.events: set anywhere, handled by the housekeeping alarm. */
-#define NETVSC_EVENT_LINK  0x1u
-#define NETVSC_EVENT_GONE  0x2u
-#define NETVSC_EVENT_RESET 0x4u
-#define NETVSC_EVENT_FLAP  0x8u	 /**< announce the link as down, then up (network change) */
-#define NETVSC_EVENT_WAKE  0x10u /**< wake up whoever waits for a queue */
+#define NETVSC_EVENT_LINK	0x1u
+#define NETVSC_EVENT_GONE	0x2u
+#define NETVSC_EVENT_RESET	0x4u
+#define NETVSC_EVENT_FLAP	0x8u  /**< announce the link as down, then up (network change) */
+#define NETVSC_EVENT_WAKE	0x10u /**< wake up whoever waits for a queue */
+#define NETVSC_EVENT_RECOVERING 0x20u
+#define NETVSC_EVENT_RECOVERED	0x40u
+#define NETVSC_EVENT_FAILED	0x80u /**< it did not recover */
 
 struct netvsc_channel;
 struct netvsc_rx_lender;
@@ -89,6 +98,7 @@ struct netvsc_config {
 	uint32_t rx_copybreak; /**< longer frames stay where they are; NETVSC_RX_COPY_ALL */
 	uint32_t latency_ns;
 	bool size_stats;
+	uint32_t recovery_s; /**< a device that went away is waited for so long; 0: not at all */
 };
 
 /**
@@ -149,6 +159,9 @@ struct netvsc_port {
 	_Atomic uint32_t events;
 	atomic_bool alarm_stop;
 	atomic_bool others;	      /**< there is, or was, a secondary: nothing is lent */
+	bool started;	 /**< as netvsc_start() and netvsc_stop() left it; control_lock */
+	bool bus_closed; /**< the backend is, while a device is waited for */
+	struct netvsc_recovery recovery;
 	atomic_bool monitored;	      /**< since its start: somebody reads a ring without us */
 	_Atomic uint32_t n_intr;      /**< receive queues that can be armed (intr.c) */
 	pthread_mutex_t control_lock; /**< netvsc_control_begin() */
@@ -180,6 +193,7 @@ struct netvsc_port {
 	bool control_usable;
 
 	struct netvsc_channel *channels[HPBUS_MAX_CHANNELS];
+	struct netvsc_flight flight; /**< what happened on the control path */
 };
 
 static inline struct netvsc_port *
@@ -201,6 +215,24 @@ netvsc_processes(const struct netvsc_port *port)
 {
 	return NETVSC_PRIMARY | hpbus_processes(port->bus);
 }
+
+/** Is a device that went away waited for? Then nothing can be asked of it. */
+static inline bool
+netvsc_port_recovers(const struct netvsc_port *port)
+{
+	return (atomic_load(&port->state) & NETVSC_STATE_RECOVERING) != 0;
+}
+
+/** If the device is away: is it waited for, or will it be? Not for a port that nobody knows yet. */
+static inline bool
+netvsc_port_may_recover(const struct netvsc_port *port)
+{
+	return port->config.recovery_s != 0 && port->bus->driver_data == port &&
+	       !(atomic_load(&port->state) & NETVSC_STATE_GONE);
+}
+
+/** What an operation says to a device that is away, in a message. @return -EAGAIN or -ENODEV */
+int netvsc_port_away(struct netvsc_port *port);
 
 /** The host broke the ring or the protocol: stop the port, tell the application once. */
 void netvsc_port_broken(struct netvsc_port *port, const char *why);

@@ -21,15 +21,12 @@
 #include "drivers/net/netvsc/tx_slot.h"
 #include "lib/netvsp/toeplitz.h"
 
-static void
+static bool
 netvsc_on_gone(struct hpbus_device *bus)
 {
 	struct netvsc_port *port = bus->driver_data;
 
-	if (port == NULL)
-		return;
-	atomic_fetch_or(&port->state, NETVSC_STATE_GONE);
-	atomic_fetch_or(&port->events, NETVSC_EVENT_GONE);
+	return port != NULL && netvsc_recover_note(port);
 }
 
 void
@@ -171,6 +168,7 @@ netvsc_probe(struct hpbus_device *bus)
 	port->data = eth->data;
 	port->port_id = eth->data->port_id;
 	eth->process_private = bus;
+	netvsc_flight_init(&port->flight, eth->data->port_id);
 	rc = netvsc_devargs_parse(port, bus->device.devargs);
 	if (rc == 0) {
 		struct hpbus_op op;
@@ -188,6 +186,7 @@ netvsc_probe(struct hpbus_device *bus)
 	eth->dev_ops = &netvsc_ops;
 	netvsc_set_bursts(eth, false);
 	netvsc_set_status_calls(eth);
+	netvsc_telemetry_add(port);
 	rte_eth_dev_probing_finish(eth);
 	return 0;
 }
@@ -252,4 +251,4 @@ RTE_INIT(netvsc_driver_init)
 static const char netvsc_pmd_info[] __attribute__((used)) =
 	"PMD_INFO_STRING= {\"name\": \"net_netvsc\", \"params\": \"vfio-user=<path> "
 	"tx_copybreak=<int> rx_copybreak=<int> rx_extmbuf_enable=<0|1> latency=<int> copy_only=<0|1> "
-	"size_stats=<0|1> numa_aware=<0|1> name=<string>\", \"kmod\": \"* uio_hv_generic\", \"pci_ids\": []}";
+	"size_stats=<0|1> numa_aware=<0|1> recovery_s=<int> name=<string>\", \"kmod\": \"* uio_hv_generic\", \"pci_ids\": []}";

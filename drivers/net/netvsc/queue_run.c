@@ -54,6 +54,7 @@ queue_link_sends(struct netvsc_channel *ch, struct netvsc_txq *txq)
 static void
 queue_begin_sends(struct netvsc_txq *txq)
 {
+	netvsc_txq_see_headers(txq);
 	netvsc_tx_template(txq);
 	queue_link_sends(txq->ch, txq);
 }
@@ -249,7 +250,7 @@ tx_drain(struct netvsc_port *port, struct netvsc_txq *txq)
 		netvsc_tx_reap(txq);
 		/* What a host leaves that is gone or broken comes back when the port stops. */
 		if (netvsc_tx_inflight(txq) == 0 ||
-			(atomic_load(&port->state) & (NETVSC_STATE_GONE | NETVSC_STATE_BROKEN)))
+			(atomic_load(&port->state) & NETVSC_STATE_NO_HOST))
 			return 0;
 		if (hpbus_op_spent())
 			return -ETIMEDOUT;

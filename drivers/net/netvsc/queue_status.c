@@ -103,10 +103,10 @@ rx_descriptor_status(void *queue, uint16_t offset)
 
 /* ---- send ---- */
 
-/* Packets that the host has. Its two counts belong to others: each is looked at once. */
-static uint32_t
-tx_used(const struct netvsc_txq *txq)
+uint32_t
+netvsc_tx_outstanding(const struct netvsc_txq *txq)
 {
+	/* Counts of others: each is looked at once. */
 	uint32_t tail = atomic_load_explicit(&txq->completed_tail, memory_order_acquire);
 	uint32_t done = atomic_load_explicit(&txq->completed_head, memory_order_acquire) - tail;
 	uint32_t taken = txq->nb_desc - __atomic_load_n(&txq->n_free, __ATOMIC_RELAXED);
@@ -117,7 +117,7 @@ tx_used(const struct netvsc_txq *txq)
 static netvsc_queue_count
 tx_queue_count(void *queue)
 {
-	return (netvsc_queue_count)tx_used(queue);
+	return (netvsc_queue_count)netvsc_tx_outstanding(queue);
 }
 
 /* Descriptors are taken from a stack: those that are free come first, those in flight behind them.
@@ -129,7 +129,8 @@ tx_descriptor_status(void *queue, uint16_t offset)
 
 	if (offset >= txq->nb_desc)
 		return -EINVAL;
-	return offset < txq->nb_desc - tx_used(txq) ? RTE_ETH_TX_DESC_DONE : RTE_ETH_TX_DESC_FULL;
+	return offset < txq->nb_desc - netvsc_tx_outstanding(txq) ? RTE_ETH_TX_DESC_DONE
+								  : RTE_ETH_TX_DESC_FULL;
 }
 
 void

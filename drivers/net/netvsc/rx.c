@@ -22,6 +22,7 @@
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/rx.h"
 #include "drivers/net/netvsc/rx_describe.h"
+#include "drivers/net/netvsc/trace.h"
 
 /* The header and four PPIs, copied before anything is believed. */
 #define RX_HEADER_COPY 128u
@@ -332,6 +333,7 @@ rx_packets(struct netvsc_rxq *rxq, struct netvsc_rx_wants wants, struct rte_mbuf
 			rx_packet_done(ch);
 	}
 	rxq->stats.packets += got;
+	rxq->stats.batches += got != 0;
 	rxq->stats.bytes += bytes;
 	return got;
 }
@@ -383,5 +385,6 @@ netvsc_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 		}
 	}
 	netvsc_channel_unlock(&ch->rx_lock);
+	netvsc_trace_rx_burst(rxq->port_id, rxq->queue_id, n, got);
 	return got;
 }

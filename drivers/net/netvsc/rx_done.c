@@ -18,6 +18,7 @@
 #include "drivers/net/netvsc/ops.h"
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/rx.h"
+#include "drivers/net/netvsc/trace.h"
 
 /* Completions of a block, as the bits of a word say which are failures. */
 #define BLOCK 64u
@@ -220,6 +221,7 @@ netvsc_rx_flush(struct netvsc_channel *ch)
 	}
 	if (signal) {
 		ch->stats.doorbells++;
+		netvsc_trace_doorbell(ch->port->flight.port_id, ch->index, 0);
 		hpbus_channel_signal(netvsc_bus_of(ch->port), &ch->bus);
 	}
 }

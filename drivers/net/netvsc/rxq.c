@@ -25,6 +25,8 @@ netvsc_rx_queue_setup(struct rte_eth_dev *eth, uint16_t queue, uint16_t nb_desc,
 
 	rc = netvsc_check_pool(port, queue, mp, eth->data->mtu,
 		eth->data->dev_conf.rxmode.offloads | conf->offloads);
+	if (rc == 0)
+		rc = netvsc_check_here(port, "a receive queue's set-up");
 	if (rc != 0)
 		return rc;
 	rxq = rte_zmalloc_socket("netvsc_rxq", sizeof(*rxq), RTE_CACHE_LINE_SIZE, (int)socket);

@@ -223,15 +223,16 @@ tell_removed(void *arg)
  * The primary is dead: nobody else can say so to who looks at the port, and what it had the lock of
  * nobody gives back.
  */
-static void
+static bool
 secondary_gone(struct hpbus_device *bus)
 {
 	struct netvsc_port *port = bus->driver_data;
 
-	if (port == NULL)
-		return;
-	atomic_fetch_or(&port->state, NETVSC_STATE_GONE);
-	netvsc_break_locks(port, 1);
+	if (port != NULL) {
+		atomic_fetch_or(&port->state, NETVSC_STATE_GONE);
+		netvsc_break_locks(port, 1);
+	}
+	return false;
 }
 
 void

@@ -93,6 +93,7 @@ netvsc_section_borrow(struct netvsc_section_cache *cache)
 	pool_unlock(pool);
 	if (n == 0)
 		return NETVSC_SECTION_NONE;
+	cache->taken += n;
 	cache->n_borrowed = n - 1;
 	return cache->borrowed[n - 1];
 }
@@ -107,6 +108,7 @@ netvsc_section_give_back(struct netvsc_section_cache *cache, uint32_t keep)
 	if (cache->n_borrowed <= keep)
 		return;
 	n = cache->n_borrowed - keep;
+	cache->taken -= n;
 	cache->n_borrowed = keep;
 	pool_lock(pool);
 	/* Not more than there are, whatever a process that was killed has left behind. */

@@ -34,7 +34,8 @@ struct netvsc_section_cache {
 	struct netvsc_section_pool *pool;
 	uint32_t own_first, own_end; /**< share of this queue */
 	uint32_t n_own, n_borrowed;
-	uint32_t *own; /**< stack of free own sections */
+	uint32_t taken; /**< from the pool and not given back: free here, or in use */
+	uint32_t *own;	/**< stack of free own sections */
 	uint32_t borrowed[2 * NETVSC_SECTION_BATCH + 1];
 };
 
@@ -59,6 +60,13 @@ void netvsc_section_cache_free(struct netvsc_section_cache *cache);
 
 uint32_t netvsc_section_borrow(struct netvsc_section_cache *cache);
 void netvsc_section_give_back(struct netvsc_section_cache *cache, uint32_t keep);
+
+/** Sections that hold something, as far as completions have been reaped; about, of any thread. */
+static inline uint32_t
+netvsc_section_used(const struct netvsc_section_cache *cache)
+{
+	return cache->own_end - cache->own_first - cache->n_own + cache->taken - cache->n_borrowed;
+}
 
 /** Are none left that can be had without the pool? */
 static inline bool

@@ -78,6 +78,48 @@ netvsc_session_end(struct netvsc_port *port)
 	return 0;
 }
 
+/* What was written into the rings before they fell silent, and what no queue has taken. */
+static void
+session_drain(struct netvsc_port *port)
+{
+	unsigned int i;
+
+	for (i = 0; i < port->session.n_channels; i++) {
+		struct netvsc_channel *ch = port->channels[i];
+
+		if (!netvsc_channel_lock(ch, &ch->rx_lock))
+			continue;
+		if (netvsc_channel_is_open(ch))
+			netvsc_rx_drain(ch);
+		rte_spinlock_unlock(&ch->rx_lock);
+	}
+}
+
+int
+netvsc_session_lost(struct netvsc_port *port)
+{
+	unsigned int i;
+
+	if (!netvsc_channels_free(port))
+		return -EBUSY;
+	for (i = 0; i < port->session.n_channels; i++)
+		netvsc_channel_set(port->channels[i], NETVSC_CHANNEL_OPEN);
+	session_drain(port);
+	if (netvsc_detach(port, false) == -EBUSY || !netvsc_channels_free(port))
+		return -EBUSY;
+	netvsc_queues_unlink(port);
+	if (!netvsc_rx_lender_end(port))
+		return -EBUSY;
+	/* The fence: nothing of ours is mapped by a host whose connection is closed. */
+	port->bus->backend->close(port->bus);
+	port->unfenced = false;
+	/* ethdev changes the queues of a port that is stopped; those have nothing in flight. */
+	if (port->started)
+		session_forget_sends(port);
+	netvsc_tx_quarantine_free(port);
+	return 0;
+}
+
 /* Another session in the place of the one there is. @return -EBUSY, or as netvsc_attach() */
 static int
 session_replace(struct netvsc_port *port, unsigned int channels, uint32_t mtu)
@@ -145,10 +187,8 @@ netvsc_session_want(struct netvsc_port *port, unsigned int channels, uint32_t mt
 	struct rte_eth_dev_data *data = port->eth->data;
 	int rc = 0;
 
-	if (atomic_load(&port->state) & NETVSC_STATE_GONE) {
-		NETVSC_LOG(ERR, port, "the device is gone; close the port and detach it");
-		return -ENODEV;
-	}
+	if (atomic_load(&port->state) & NETVSC_STATE_GONE)
+		return netvsc_port_away(port);
 	if (!session_does(port, channels, mtu)) {
 		rc = session_replace(port, channels, netvsc_session_mtu(mtu));
 		port->section_queues = NETVSC_UNDIVIDED;

@@ -218,6 +218,7 @@ netvsc_priv_dump(struct rte_eth_dev *eth, FILE *f)
 	if (!netvsc_control_try(port)) {
 		fprintf(f, "device %s, state %#x: a control operation is going on, ask again\n",
 			bus->name, atomic_load(&port->state));
+		netvsc_flight_dump(&port->flight, f);
 		return 0;
 	}
 	fprintf(f,
@@ -241,5 +242,6 @@ netvsc_priv_dump(struct rte_eth_dev *eth, FILE *f)
 		netvsc_channel_look_end(ch);
 	}
 	netvsc_control_try_end(port);
+	netvsc_flight_dump(&port->flight, f);
 	return 0;
 }

@@ -36,6 +36,7 @@ struct netvsc_channel_stats {
 /** Counted by the receiving lcore. */
 struct netvsc_rxq_stats {
 	uint64_t packets, bytes;
+	uint64_t batches;  /**< bursts that took any of them */
 	uint64_t no_mbuf;  /**< frames dropped because the pool was empty */
 	uint64_t too_long; /**< ... because they do not fit one mbuf */
 };
@@ -60,7 +61,8 @@ struct netvsc_tx_drops {
 	uint64_t bad_offload; /**< ... ask for an offload that their headers contradict */
 	uint64_t dma_lookups; /**< pieces of memory looked up, not found in @a netvsc_txq.runs */
 	uint64_t by_reference, aggregated; /**< frames sent each way */
-	uint64_t doorbells;		   /**< signals sent to the host */
+	uint64_t reaped;    /**< VMBus packets that they went in and that have been freed since */
+	uint64_t doorbells; /**< signals sent to the host */
 };
 
 /** What has been counted for a queue number, whichever queues had it; under the lock. */

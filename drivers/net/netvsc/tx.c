@@ -17,6 +17,7 @@
 #include "drivers/net/netvsc/copy.h"
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/rx.h"
+#include "drivers/net/netvsc/trace.h"
 #include "drivers/net/netvsc/tx.h"
 #include "drivers/net/netvsc/tx_frame.h"
 #include "drivers/net/netvsc/tx_gpa.h"
@@ -73,6 +74,7 @@ netvsc_tx_forget(struct netvsc_txq *txq)
 		if (atomic_load(&txq->slots[i].state) != NETVSC_SLOT_FREE) {
 			txq->stats.over += txq->slots[i].frames;
 			txq->stats.over_bytes += txq->slots[i].bytes;
+			txq->drops.reaped++;
 			netvsc_tx_slot_free(txq, i);
 		}
 	/* Anew: a process may have been killed while it took one from the stack. */
@@ -555,9 +557,11 @@ netvsc_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 	/* Still with the lock: whoever closes the channel takes the way to signal with it. */
 	if (vmbus_ring_writer_publish(&ch->out)) {
 		txq->drops.doorbells++;
+		netvsc_trace_doorbell(txq->port->flight.port_id, ch->index, 1);
 		hpbus_channel_signal(netvsc_bus_of(txq->port), &ch->bus);
 	}
 	netvsc_channel_unlock(&ch->tx_lock);
+	netvsc_trace_tx_burst(txq->port->flight.port_id, txq->queue_id, n, sent);
 	if (unlikely(sent < n)) {
 		/* Out of something: completions may be waiting behind unread frames (X1). */
 		if (unlikely(ch->out.corrupt))

@@ -125,8 +125,13 @@ netvsc_tx_header_iova(const struct netvsc_txq *txq, uint16_t slot)
 int netvsc_tx_done_cleanup(void *txq, uint32_t count);
 /** What this queue's sends depend on: header, limits, known memory; after attach, before start. */
 void netvsc_tx_template(struct netvsc_txq *txq);
+/** Whether the host can read the queue's headers, which another host may not. */
+void netvsc_txq_see_headers(struct netvsc_txq *txq);
 /** Free what the host has completed. The queue's lcore, or a control thread while stopped. */
 void netvsc_tx_reap(struct netvsc_txq *txq);
+/** Packets that the host has not completed; any thread, while the queue is there (queue_status.c).
+ */
+uint32_t netvsc_tx_outstanding(const struct netvsc_txq *txq);
 /** Slots in flight; the queue is stopped. */
 unsigned int netvsc_tx_inflight(const struct netvsc_txq *txq);
 /** The channel is closed, nothing is in flight any more: free everything. */

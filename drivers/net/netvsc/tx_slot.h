@@ -77,6 +77,9 @@ netvsc_tx_slots_reap(struct netvsc_txq *txq, uint32_t count)
 			netvsc_stats_refused(txq, slot);
 		netvsc_tx_slot_free(txq, index);
 	}
+	/* By the burst, not by the packet. */
+	txq->drops.reaped +=
+		tail - atomic_load_explicit(&txq->completed_tail, memory_order_relaxed);
 	atomic_store_explicit(&txq->completed_tail, tail, memory_order_relaxed);
 	return packets;
 }

@@ -55,14 +55,19 @@ tx_queue_headers(struct netvsc_txq *txq, int socket)
 		pages * sizeof(*txq->headers_iova), RTE_CACHE_LINE_SIZE, socket);
 	if (txq->headers == NULL || txq->headers_iova == NULL)
 		return -ENOMEM;
-	txq->headers_usable = hpbus_dma_usable(txq->port->bus, txq->headers, bytes);
-	for (at = 0; at < bytes; at += VMBUS_PAGE_SIZE) {
-		rte_iova_t iova = tx_page_iova(txq->headers + at);
-
-		txq->headers_iova[at / VMBUS_PAGE_SIZE] = iova;
-		txq->headers_usable &= iova != RTE_BAD_IOVA;
-	}
+	for (at = 0; at < bytes; at += VMBUS_PAGE_SIZE)
+		txq->headers_iova[at / VMBUS_PAGE_SIZE] = tx_page_iova(txq->headers + at);
 	return 0;
+}
+
+void
+netvsc_txq_see_headers(struct netvsc_txq *txq)
+{
+	size_t at, bytes = RTE_ALIGN_CEIL((size_t)txq->nb_desc * txq->header_room, VMBUS_PAGE_SIZE);
+
+	txq->headers_usable = hpbus_dma_usable(txq->port->bus, txq->headers, bytes);
+	for (at = 0; at < bytes / VMBUS_PAGE_SIZE; at++)
+		txq->headers_usable &= txq->headers_iova[at] != RTE_BAD_IOVA;
 }
 
 static int
@@ -80,6 +85,7 @@ tx_queue_alloc(struct netvsc_txq *txq, int socket)
 	if (txq->slots == NULL || txq->free == NULL || txq->completed == NULL ||
 		tx_queue_headers(txq, socket) != 0)
 		return -ENOMEM;
+	netvsc_txq_see_headers(txq);
 	txq->completed_mask = ring - 1;
 	for (i = txq->nb_desc; i > 0; i--)
 		txq->free[txq->n_free++] = (uint16_t)(i - 1);
@@ -96,6 +102,8 @@ netvsc_tx_queue_setup(struct rte_eth_dev *eth, uint16_t queue, uint16_t nb_desc,
 	int rc;
 
 	rc = netvsc_check_txconf(port, queue, nb_desc, conf);
+	if (rc == 0)
+		rc = netvsc_check_here(port, "a transmit queue's set-up");
 	if (rc != 0)
 		return rc;
 	txq = rte_zmalloc_socket("netvsc_txq", sizeof(*txq), RTE_CACHE_LINE_SIZE, (int)socket);

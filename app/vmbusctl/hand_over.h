@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/** @file vmbusctl: the helper process of give.h. */
+#ifndef HP_VMBUSCTL_HAND_OVER_H
+#define HP_VMBUSCTL_HAND_OVER_H
+
+#include <sys/types.h>
+
+#include "drivers/bus/vmbus/sysfs.h"
+
+/**
+ * The rest of a forked process: hands the ring files of one device to a user as they appear.
+ * @param lock  descriptor of a locked file, which keeps the lock as long as the helper lives; the
+ *              helper ends when the file is removed
+ * @param ready  written a 1 and closed when the helper works; closed without when it cannot
+ */
+void ctl_hand_over(const struct vmbus_sysfs *fs, const char *device, uid_t uid, int lock, int ready)
+	__attribute__((noreturn));
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/** @file vmbusctl: processes of others, found by their arguments in /proc. One thread. */
+#ifndef HP_VMBUSCTL_PROCESSES_H
+#define HP_VMBUSCTL_PROCESSES_H
+
+#include "app/vmbusctl/ctl.h"
+
+#define CTL_ARGUMENTS_MAX 32
+
+struct ctl_process {
+	char pid[16], started[24]; /**< decimal; ticks after boot */
+	unsigned int n;
+	char *arguments[CTL_ARGUMENTS_MAX + 1]; /**< into `text`, NULL-terminated */
+	char text[2048];
+};
+
+/**
+ * A DHCP client of root's that serves one interface.
+ * @return whether there is one that can be stopped and started again
+ */
+bool ctl_dhcp_client(const struct ctl *ctl, const char *interface, struct ctl_process *process);
+
+/** Does a process with these arguments run (its program's folder does not matter)? */
+bool ctl_process_runs(const struct ctl *ctl, const char *const *arguments);
+
+/** SIGTERM, and wait for its end, at most 2 s. @return 0 (also when it is gone), -ETIMEDOUT, -errno
+ */
+int ctl_process_stop(const char *pid, const char *started);
+
+#endif

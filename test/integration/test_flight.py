@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The flight recorder: a bring-up in its order (spec/nvsp.md §4), and what happens to a port."""
+import re
+
+from harness import wait_until
+from telemetry import by_script
+from test_telemetry import Asked
+
+LADDER = [
+    "sent INIT 0x60001", "received INIT_COMPLETE 0x1", "sent NDIS_CONFIG",
+    "sent NDIS_VERSION 0x1e", "sent SEND_RECV_BUF", "received RECV_BUF_COMPLETE 0x1",
+    "sent SEND_SEND_BUF", "received SEND_BUF_COMPLETE 0x1", "sent INITIALIZE",
+    "received INITIALIZE_C 0x0",
+    "sent SET 0x1010e", "received SET_C 0x0",  # the filter: some hosts begin with an old one
+    "sent QUERY 0x1010101", "received QUERY_C 0x0",  # the address
+    "sent QUERY 0x10106", "received QUERY_C 0x0",  # the MTU
+]
+
+
+class Flight(Asked):
+    def in_order(self, lines, wanted):
+        """Each of the wanted lines begins one, in this order; others may be between."""
+        at = iter(lines)
+        for want in wanted:
+            self.assertTrue(any(re.match(re.escape(want) + r"\b", line) for line in at),
+                            f"'{want}' is not there, or not behind the one before, in\n" +
+                            "\n".join(lines))
+
+    def test_bring_up_is_in_its_order(self):
+        pmd, telemetry = self.guest_asked(self.host("sink"), queues=4)
+        answer = telemetry.cmd("/netvsc/flight", "0,100")
+        self.assertEqual(answer["events"], len(answer["last"]))
+        self.assertEqual(answer["events_lost"], 0)
+        times = [float(line.split()[0]) for line in answer["last"]]
+        self.assertEqual(times, sorted(times))
+        self.assertLess(times[-1], 60)
+        lines = telemetry.flight()
+        # Nothing is between the first: a host ends with whoever sends anything else.
+        for line, want in zip(lines, LADDER):
+            self.assertRegex(line, f"^{want}")
+        self.in_order(lines, [*LADDER, "port attached", "sent SUBCHANNEL 0x3",
+                              "received SUBCHANNEL 0x3", "link up", "port started"])
+        # Every request of which the ladder waits for the answer has one behind it.
+        waiting = [line.split()[1] for line in lines if re.match(r"(sent|received) (SET|QUERY)", line)]
+        self.assertEqual(waiting[1::2], [f"{name}_C" for name in waiting[::2]])
+        self.assertEqual(by_script(pmd, "/netvsc/flight,0,100")[0]["/netvsc/flight"]["last"],
+                         answer["last"])
+
+    def test_older_versions_are_tried_in_turn(self):
+        _, telemetry = self.guest_asked(self.host(("nvsp=4", "sink")))
+        lines = telemetry.flight()
+        self.assertEqual(lines[:8:2], [f"sent INIT 0x{v}" for v in ("60001", "60000", "50000", "40000")])
+        for line in lines[1:7:2]:
+            self.assertRegex(line, "^received INIT_COMPLETE 0x[^1]")
+        self.assertEqual(lines[7], "received INIT_COMPLETE 0x1")
+
+    def test_link_mtu_and_reset(self):
+        host = self.host("sink")
+        pmd, telemetry = self.guest_asked(host, args=["--mbuf-size=9400"])
+        host.request("link", 0, up=False)
+        wait_until(lambda: any(line.startswith("link down") for line in telemetry.flight()), 5,
+                   "the link's end is there")
+        host.request("link", 0, up=True)
+        wait_until(lambda: telemetry.flight()[-1].startswith("link up"), 5, "it is up again")
+        self.in_order(telemetry.flight(), ["received INDICATE_STATUS 0x4001000c", "link down",
+                                           "received INDICATE_STATUS 0x4001000b", "link up"])
+        pmd.cmd("port config mtu 0 9000")
+        self.assertEqual(telemetry.flight()[-1], "mtu 9000")
+        pmd.cmd("port stop 0")
+        pmd.cmd("port reset 0")
+        self.in_order(telemetry.flight(), ["mtu 9000", "port stopped", "port detached", "sent INIT",
+                                           "port attached", "port reset"])
+
+    def test_a_port_that_breaks_says_why(self):
+        host = self.host("gen:rate=20K")
+        pmd, telemetry = self.guest_asked(host)
+        pmd.start()
+        host.set("corrupt_ring", 0)
+        wait_until(lambda: telemetry.cmd("/netvsc/info", 0)["state"] == "broken", 10, "it is broken")
+        self.assertIn("broken the host broke the inbound ring", telemetry.flight())
+        info = telemetry.cmd("/netvsc/info", 0)
+        self.assertEqual(info["breaks"], 1)
+        self.assertEqual(info["last_broken"], "the host broke the inbound ring")
+
+    def test_dump_has_the_same_lines(self):
+        _, telemetry = self.guest_asked(self.host("sink"))
+        dumped = telemetry.cmd("/ethdev/dump_priv", 0)
+        lines = telemetry.cmd("/netvsc/flight", "0,100")["last"]
+        self.assertIn("flight recorder: ", dumped)
+        for line in lines[:20]:
+            self.assertIn(f"  {line}\n", dumped)

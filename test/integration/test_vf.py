@@ -1,0 +1,315 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Virtual functions under traffic: the host's messages in every order, every frame accounted for.
+
+The VF is stock DPDK: net_af_packet on the interface of a TAP that hvsim serves as vf-port=.
+"""
+import signal
+import time
+import unittest
+
+from harness import Case, needs_root, wait_until
+from vf_network import BEHIND, FLIPS, TapVf, VfNetwork
+
+# Without this the tests run; the driver must know its devarg vf=.
+load_tests = lambda *_: unittest.TestSuite()  # noqa: E731
+
+
+@needs_root
+class Vf(Case):
+    limit = 60 + FLIPS
+
+    def network(self, settings="", **keys):
+        return VfNetwork(self, settings, **keys)
+
+    def started(self, settings="", queues=1, **keys):
+        """A network and a guest that forwards on the VF."""
+        net = self.network(settings)
+        pmd = net.guest(queues, **keys)
+        pmd.start()
+        net.await_path(True)
+        net.await_frames_on(True)
+        return net, pmd
+
+    # ---- flips ----
+
+    def check_flips(self, queues):
+        """The VF goes and comes back under traffic; now and then as another one."""
+        net, pmd = self.started(f"channels={queues}", queues)
+        for flip in range(FLIPS):
+            net.vf(present=False)
+            net.await_path(False)
+            net.vf(present=True, serial=1 + flip // 10)
+            net.await_path(True)
+            if flip % 10 == 0:
+                net.await_frames(50)
+        net.await_frames_on(True)
+        lost = net.check_books(pmd)
+        print(f"     {FLIPS} flips, {lost} of {net.host.port()['rx_frames']} frames lost, counted",
+              flush=True)
+        self.assertGreaterEqual(net.host.stats()["path_switches"], 2 * FLIPS)
+        self.assertEqual(net.host.stats()["protocol_errors"], 0)
+        pmd.stop()
+        self.assertEqual(pmd.quit(), 0)
+
+    def test_flips_1q(self):
+        self.check_flips(1)
+
+    def test_flips_4q(self):
+        self.check_flips(4)
+
+    # ---- both paths ----
+
+    def test_frames_follow_the_path(self):
+        net, pmd = self.started()
+        before = net.host.stats()
+        net.await_frames(500)
+        after = net.host.stats()
+        self.assertEqual(after["rx_frames"], before["rx_frames"], "unicast on the synthetic path")
+        self.assertEqual(after["tx_frames"], before["tx_frames"], "sends on the synthetic path")
+        # The first frames of flows come on the synthetic path, and are answered on the VF.
+        net.host.set("vf_first", 255)
+        net.await_frames(500)
+        self.assertGreater(net.host.stats()["rx_frames"], after["rx_frames"])
+        net.host.set("vf_first", 0)
+        self.assertEqual(net.check_books(pmd), net.host.stats()["vf_tx_dropped_path"])
+        self.assertEqual(pmd.quit(), 0)
+        self.assertFalse(net.on_vf(), "the path was left on the VF")
+
+    def test_stop_and_start(self):
+        """The path is synthetic before queues stop (pitfalls V13), and the VF's after the start."""
+        net = TapVf(self)
+        pmd = net.guest(vf=TapVf.DEVICE, vdevs=[TapVf.VDEV])
+        net.wire()
+        pmd.start()
+        net.await_path(True)
+        for _ in range(3):
+            net.await_frames_on(True)
+            net.settle()
+            pmd.stop()
+            pmd.cmd("port stop 0")
+            self.assertFalse(net.on_vf(), "the port is stopped and the path is the VF's")
+            pmd.cmd("port start 0")
+            pmd.start()
+            net.host.hold(False)
+            net.await_path(True)
+        net.await_frames_on(True)
+        self.assertEqual(pmd.quit(), 0)
+
+    # ---- the host's ways ----
+
+    def test_removals(self):
+        """Path first, VF first, or the VF alone and the guest is to switch."""
+        net, pmd = self.started()
+        for removal in ("path_first", "vf_first", "ask"):
+            with self.subTest(removal):
+                net.host.set("vf_removal", removal)
+                net.vf(present=False)
+                net.await_path(False)
+                net.await_frames_on(False)
+                net.vf(present=True, serial=7)
+                net.await_path(True)
+                net.await_frames_on(True)
+        net.check_books(pmd)
+        self.assertEqual(pmd.quit(), 0)
+
+    def test_messages_in_odd_orders(self):
+        """Told twice, another serial without an end of the first, an end without a beginning."""
+        net = self.network()
+        net.vf(present=False)
+        pmd = net.guest()
+        pmd.start()
+        net.await_frames_on(False)
+        orders = (
+            ("gone before it came", ({"present": False},), False),
+            ("twice", ({"present": True, "serial": 2},) * 2, True),
+            ("another one", ({"present": True, "serial": 3},), True),
+            ("gone twice", ({"present": False},) * 2, False),
+            ("gone and back", ({"present": True, "serial": 4}, {"present": False},
+                               {"present": True, "serial": 5}), True),
+            ("back and gone", ({"present": False}, {"present": True, "serial": 5},
+                               {"present": False}), False),
+        )
+        for name, commands, vf in orders:
+            with self.subTest(name):
+                for command in commands:
+                    net.vf(**command)
+                net.await_path(vf)
+                net.await_frames_on(vf)
+        net.check_books(pmd)
+        self.assertEqual(pmd.quit(), 0)
+
+    def test_path_taken_back(self):
+        """The host moves the path by itself and the VF stays: the guest asks again, later."""
+        net, pmd = self.started()
+        net.vf(path="synthetic")
+        self.assertFalse(net.on_vf())
+        net.await_frames_on(False)
+        net.await_path(True)
+        net.await_frames_on(True)
+        net.check_books(pmd)
+        self.assertEqual(pmd.quit(), 0)
+
+    def test_switch_fails(self):
+        """Answered, and then the host says that it did not do it."""
+        net = self.network()
+        net.host.set("vf_switch", "fail")
+        pmd = net.guest()
+        pmd.start()
+        net.await_frames_on(False, 1000)
+        self.assertFalse(net.on_vf())
+        net.host.set("vf_switch", "take")
+        net.await_path(True, 30)
+        net.await_frames_on(True)
+        net.check_books(pmd)
+        self.assertEqual(pmd.quit(), 0)
+
+    def test_switch_refused_without_a_word(self):
+        """Answered and not done: the host sends on one path, the guest on the other."""
+        net = self.network()
+        net.host.set("vf_switch", "refuse")
+        net.host.set("vf_any_path", 1)
+        pmd = net.guest()
+        pmd.start()
+        wait_until(lambda: net.host.stats()["vf_tx_frames"] > 200, 10, "the guest sends on the VF")
+        net.await_frames(500)
+        self.assertFalse(net.on_vf())
+        self.assertEqual(net.host.stats()["vf_rx_frames"], 0)
+        net.check_books(pmd)
+        self.assertEqual(pmd.quit(), 0)
+
+    def test_switch_answered_late(self):
+        """Five seconds in which everything goes on."""
+        net = self.network()
+        net.host.set("vf_switch_ms", 5000)
+        pmd = net.guest()
+        pmd.start()
+        end = time.monotonic() + 3
+        while time.monotonic() < end:
+            net.await_frames(200)
+        self.assertFalse(net.on_vf())
+        self.assertEqual(net.host.stats()["vf_tx_frames"], 0)
+        self.assertEqual(net.host.stats()["vf_tx_dropped_path"], 0, "it did not wait")
+        net.await_path(True)
+        net.await_frames_on(True)
+        net.check_books(pmd)
+        net.host.set("vf_switch_ms", 0)
+        self.assertEqual(pmd.quit(), 0)
+
+    def test_switch_never_answered(self):
+        """The synthetic path goes on, and the end does not wait for the answer."""
+        net = self.network()
+        net.host.set("vf_switch", "ignore")
+        pmd = net.guest()
+        pmd.start()
+        net.await_frames(2000)
+        self.assertEqual(net.host.stats()["vf_tx_frames"], 0)
+        self.assertEqual(net.check_books(pmd), 0)
+        self.assertEqual(pmd.quit(), 0)
+
+    def test_association_comes_late(self):
+        net = self.network("profile=ws2022")
+        net.host.set("vf_offer_ms", 4000)
+        pmd = net.guest()
+        pmd.start()
+        net.await_frames_on(False)
+        self.assertFalse(net.on_vf())
+        net.await_path(True)
+        net.await_frames_on(True)
+        net.check_books(pmd)
+        self.assertEqual(pmd.quit(), 0)
+
+    def test_host_that_never_offers(self):
+        net = self.network()
+        net.host.set("vf_offer", 0)
+        pmd = net.guest()
+        pmd.start()
+        net.await_frames_on(False, 1000)
+        self.assertEqual((net.on_vf(), net.host.stats()["vf_tx_dropped_path"]), (False, 0))
+        self.assertEqual(net.check_books(pmd), 0)
+        self.assertEqual(pmd.quit(), 0)
+
+    # ---- which one ----
+
+    def test_decoys(self):
+        """Interfaces with the same MAC address: the VF is the one that was named, or none."""
+        net = self.network()
+        net.add_tap("decoy")
+        decoy = net.af_packet(iface="decoy", number=1)
+        pmd = net.guest(vdevs=[decoy, net.af_packet()], ports=2)
+        pmd.start()
+        net.await_path(True)
+        net.await_frames_on(True)
+        net.check_books(pmd)
+        self.assertEqual(pmd.quit(), 0)
+        # Without a name there is no VF among such devices: all of them stay the application's.
+        pmd = net.guest(vf=None, vdevs=[decoy, net.af_packet()], ports=3)
+        pmd.start()
+        net.await_frames_on(False)
+        self.assertFalse(net.on_vf())
+        self.assertEqual(pmd.quit(), 0)
+
+    def test_vf_that_is_attached_late_and_detached(self):
+        net = self.network()
+        pmd = net.guest(vdevs=[])
+        pmd.start()
+        net.await_frames_on(False)
+        pmd.cmd(f"port attach {net.af_packet()}")
+        net.await_path(True)
+        net.await_frames_on(True)
+        net.check_books(pmd)
+        self.assertEqual(pmd.quit(), 0)
+
+    # ---- trouble ----
+
+    def test_vf_whose_link_goes_down(self):
+        net = TapVf(self)
+        pmd = net.guest(vf=TapVf.DEVICE, vdevs=[TapVf.VDEV])
+        net.wire()
+        pmd.start()
+        net.await_path(True)
+        for _ in range(3):
+            net.await_frames_on(True)
+            net.space.run("ip", "link", "set", BEHIND, "down")
+            net.await_path(False)
+            net.await_frames_on(False)
+            net.space.run("ip", "link", "set", BEHIND, "up")
+            net.await_path(True)
+        net.await_frames_on(True)
+        self.assertEqual(pmd.quit(), 0)
+
+    def test_guest_killed_on_the_vf(self):
+        """OpenVMM: the path is where the guest left it, and the next one finds it so."""
+        net, pmd = self.started("profile=openhcl")
+        pmd.signal(signal.SIGKILL)
+        pmd.wait()
+        wait_until(lambda: net.host.stats()["channels"] == 0, 10, "the session has ended")
+        self.assertTrue(net.on_vf())
+        pmd = net.guest()
+        pmd.start()
+        net.await_path(True)
+        net.await_frames_on(True)
+        self.assertEqual(pmd.quit(), 0)
+        self.assertFalse(net.on_vf())
+
+    def test_host_loses_the_vf_without_a_word(self):
+        """Every frame is lost and counted, until the host says something."""
+        net, pmd = self.started()
+        net.host.set("vf_dead", 1)
+        wait_until(lambda: net.host.stats()["rx_dropped_vf"] > 500, 10, "frames are lost")
+        net.vf(path="synthetic")
+        net.host.set("vf_dead", 0)
+        net.await_frames_on(False)
+        net.await_path(True)
+        net.await_frames_on(True)
+        net.check_books(pmd)
+        self.assertEqual(pmd.quit(), 0)
+
+    def test_cable_of_the_adapter(self):
+        """The link command is for both paths; the interface of the VF knows nothing of it."""
+        net, pmd = self.started()
+        net.host.request("link", 0, up=False)
+        wait_until(lambda: net.host.stats()["rx_dropped_link"] > 200, 10, "frames are lost")
+        net.host.request("link", 0, up=True)
+        net.await_frames(200)
+        net.check_books(pmd)
+        self.assertEqual(pmd.quit(), 0)

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A NIC of hvsim with a virtual function: a TAP whose interface testpmd opens as another ethdev.
+
+The network is a generator: testpmd sends its frames back, by whichever path, and every one that the
+generator does not get back must have been counted by somebody.
+"""
+import json
+import os
+
+from harness import Namespace, wait_until
+
+MAC = "00:15:5d:48:00:01"  # of the harness' first NIC
+VF = "vf0"
+# An interface of the kernel's own, behind which DPDK sits; a wire leads from there to the TAP.
+BEHIND = "vf0x"
+FRAMES = 2048  # of a ring of af_packet: what waits while a busy machine does something else
+
+
+class VfNetwork:
+    """A namespace with hvsim, whose NIC 0 has the VF; close() removes it."""
+
+    def __init__(self, case, settings="", port="gen:size=60-1514,flows=16,rate=4K"):
+        self.space = Namespace()
+        case.addCleanup(self.space.close)
+        # The kernel has nothing to say on these interfaces.
+        self.space.run("sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6;"
+                       "echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6")
+        settings = ",".join(filter(None, ("" if "spoof=" in settings else "spoof=off", settings,
+                                         f"vf-port=tap:{VF}")))
+        self.case = case
+        self.host = case.host((settings, port), prefix=self.space.prefix)
+        self.up(VF)
+
+    def up(self, name, mac=MAC):
+        self.space.run("ip", "link", "set", name, "address", mac, "txqueuelen", 10000)
+        self.space.run("ip", "link", "set", name, "up")
+
+    def add_tap(self, name, mac=MAC):
+        """Another interface, which is nobody's VF."""
+        self.space.run("ip", "tuntap", "add", name, "mode", "tap")
+        self.up(name, mac)
+
+    # ---- the guest ----
+
+    def af_packet(self, queues=1, iface=VF, number=0):
+        """EAL's argument for the VF as an ethdev."""
+        return f"net_af_packet{number},iface={iface},qpairs={queues},blocksz=4096,framesz=2048," \
+               f"framecnt={FRAMES}"
+
+    def guest(self, queues=1, vf="net_af_packet0", vdevs=None, ports=1, **keys):
+        eal = [f"--vdev={vdev}" for vdev in ([self.af_packet(queues)] if vdevs is None else vdevs)]
+        return self.case.guest(
+            [self.host.device(0, f",vf={vf}" if vf else "")], mode="macswap", queues=queues,
+            eal=eal, ports=ports, prefix=self.space.prefix,
+            args=["--portmask=0x1", *keys.pop("args", ())], **keys)
+
+    # ---- the host ----
+
+    def vf(self, **members):
+        self.host.request("vf", 0, **members)
+
+    def on_vf(self):
+        return self.host.stats()["path_is_vf"]
+
+    def await_path(self, vf, timeout=15):
+        wait_until(lambda: self.on_vf() == vf, timeout,
+                   f"the data path is {'the VF' if vf else 'synthetic'}")
+
+    def await_frames(self, n=200, timeout=10):
+        """The generator has n frames more."""
+        start = self.host.port()["verified"]
+        wait_until(lambda: self.host.port()["verified"] >= start + n, timeout, "frames come back")
+
+    def await_frames_on(self, vf, n=200, timeout=10):
+        """That many go both ways by the VF, or by the synthetic path."""
+        keys = ("vf_rx_frames", "vf_tx_frames") if vf else ("rx_frames", "tx_frames")
+        start = self.host.stats()
+        wait_until(lambda: all(self.host.stats()[key] >= start[key] + n for key in keys), timeout,
+                   f"frames move {keys}")
+
+    # ---- the books ----
+
+    def interface(self, name=VF):
+        """What the kernel lost at an interface, by name of the counter."""
+        stats = json.loads(self.space.run("ip", "-j", "-s", "link", "show", name))[0]["stats64"]
+        return {f"{name} {way} {key}": stats[way][key] for way in ("rx", "tx")
+                for key in ("dropped", "errors")}
+
+    def losses(self, pmd=None, interfaces=(VF,)):
+        """Every counter of lost frames that is not 0."""
+        nic = self.host.stats()
+        found = {key: nic[key] for key in nic if "_dropped_" in key or key == "tx_errors"}
+        found.update({f"VF's port {key}": nic["vf_port_stats"][key]
+                      for key in ("tx_dropped_full", "tx_dropped_error", "rx_dropped_size")})
+        for name in interfaces:
+            found.update(self.interface(name))
+        if pmd is not None:
+            stats = pmd.stats()
+            found.update({f"guest {key}": stats[key]
+                          for key in ("RX-missed", "RX-nombuf", "RX-errors", "TX-errors")})
+        return {key: value for key, value in found.items() if value}
+
+    def settle(self):
+        """No new frames; wait until those on their way have arrived somewhere."""
+        self.host.hold()
+        seen = []
+
+        def quiet():
+            seen.append(json.dumps(self.host.stats(), sort_keys=True))
+            return len(seen) > 10 and len(set(seen[-10:])) == 1
+
+        wait_until(quiet, 20, "the frames on their way have arrived")
+
+    def check_books(self, pmd, more=0, interfaces=(VF,)):
+        """Nothing corrupted, nothing twice, every lost frame counted. @return how many were lost"""
+        self.settle()
+        port = self.host.port()
+        lost = port["rx_frames"] - port["verified"]
+        counted = self.losses(pmd, interfaces)
+        check = self.case
+        check.assertEqual((port["corrupt"], port["duplicate"], port["foreign"]), (0, 0, 0), port)
+        check.assertEqual(lost, sum(counted.values()) + more, f"counted: {counted}, more: {more}")
+        self.host.hold(False)
+        return lost
+
+
+class TapVf(VfNetwork):
+    """The VF is DPDK's net_tap behind a wire: it can be stopped and started, and has a link."""
+
+    DEVICE = "net_tap0"
+    VDEV = f"{DEVICE},iface={BEHIND},mac={MAC}"
+
+    def wire(self):
+        """Between the TAP of DPDK, which testpmd has made, and that of hvsim."""
+        for a, b in ((VF, BEHIND), (BEHIND, VF)):
+            self.space.run("tc", "qdisc", "add", "dev", a, "ingress")
+            self.space.run("tc", "filter", "add", "dev", a, "parent", "ffff:", "protocol", "all",
+                           "u32", "match", "u32", "0", "0", "action", "mirred", "egress",
+                           "redirect", "dev", b)
+
+
+FLIPS = int(os.environ.get("HYPERPOLL_FLIPS", "100"))

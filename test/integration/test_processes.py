@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Several processes on one port: DPDK's own programs for that, unmodified, and what becomes of the others when one ends."""
+import glob
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -10,7 +12,7 @@ import time
 
 import examples
 import frames
-from harness import Case, PLUGIN, PROMPT, Program, SERIAL, Testpmd, needs_root, wait_until
+from harness import Case, PLUGIN, PROMPT, Program, SERIAL, Testpmd, libdpdk, needs_root, wait_until
 
 
 class SecondTestpmd(Testpmd):
@@ -19,6 +21,21 @@ class SecondTestpmd(Testpmd):
     def __init__(self, argv, ports):
         Program.__init__(self, "second testpmd", argv)
         self.ports = ports
+
+
+def pmd_folder():
+    """Where this DPDK loads drivers from by itself."""
+    folders = glob.glob(os.path.join(libdpdk("--variable=libdir"), "dpdk", "pmds-*"))
+    return folders[0] if folders else ""
+
+
+def same_pools():
+    """
+    Processes name what a pool is made of by its number in a list of what has been loaded, in that order. testpmd has
+    been linked with some of that, programs for capture with none: they shall load it before the rest, too.
+    """
+    linked = subprocess.run(["ldd", shutil.which("dpdk-testpmd")], check=True, capture_output=True, text=True).stdout
+    return {"LD_PRELOAD": ":".join(re.findall(r"=> (\S*librte_mempool_\S+)", linked))}
 
 
 def first_is_broken(program):
@@ -46,12 +63,12 @@ class Processes(Case):
     def primary(self, devices, **keys):
         return self.guest(devices, memory=["-m", "192"], eal=["--proc-type=primary", *self.shared()], **keys)
 
-    def secondary(self, name, *options, lcore=1, eal=(), prefix=None):
+    def secondary(self, name, *options, lcore=1, eal=(), prefix=None, env=None):
         """A program of its own that joins the primary's devices."""
         cpus = sorted(os.sched_getaffinity(0))
         lcores = [] if lcore is None else ["--lcores", f"{lcore}@{cpus[lcore % len(cpus)]}"]
         argv = [name, *lcores, *self.shared(prefix), "--no-pci", "-d", PLUGIN, *eal, "--", *options]
-        return self.own(self.program(os.path.basename(name), argv))
+        return self.own(self.program(os.path.basename(name), argv, env=env))
 
     def proc_info(self, *options):
         program = self.secondary("dpdk-proc-info", *options, lcore=None)  # it has chosen one
@@ -82,6 +99,42 @@ class Processes(Case):
         text = self.proc_info(f"--dump-regs={self.path('regs')}")
         self.assertEqual(text.count("Device (48795065-7230-4000-8000-00000000000"), 2, text)
         self.assertEqual(guest.quit(), 0)
+
+    # ---- capture ----
+
+    def capture(self, sent, start, ready, **keys):
+        """Forward `sent` while a program of `start(path)` captures what port 0 receives."""
+        host = self.pcap_host([sent, []], rate="2K")
+        guest = self.primary(host, **keys)
+        guest.start()
+        path = self.path("captured.pcap")
+        program = self.own(start(path))
+        program.expect(ready, 30)
+        host.hold(False)
+        wait_until(lambda: host.port(1)["tx_frames"] >= len(sent), 30, "all are forwarded")
+        # It looks into its ring now and then, and writes what it has when it ends.
+        wait_until(lambda: os.path.getsize(path) >= sum(map(len, sent)) * 9 // 10, 20, "it has captured")
+        program.signal(signal.SIGINT)
+        self.assertEqual(program.wait(20), 0, program.text)
+        self.assert_same_frames(frames.pcap_read(path), sent)
+        self.assertEqual(guest.quit(), 0)
+        host.stop()
+        self.assert_same_frames(frames.pcap_read(self.outs[1]), sent)
+
+    def test_pdump(self):
+        self.capture(self.flows(500, 5), lambda path: self.secondary(
+            "dpdk-pdump", f"--pdump=port=0,queue=*,rx-dev={path}", lcore=None, env=same_pools()), "capture for")
+
+    def test_dumpcap(self):
+        """It loads only what lies in DPDK's own folder of drivers: one with ours takes the place of that."""
+        folder, own = self.path("pmds"), pmd_folder()
+        shutil.copytree(own, folder, symlinks=True)
+        os.chmod(folder, 0o755)
+        shutil.copy2(PLUGIN, folder)
+        inside = ["unshare", "-m", "sh", "-c", f'mount --bind {folder} {own} && exec "$0" "$@"']
+        self.capture(self.flows(500, 6), lambda path: self.program("dumpcap", [
+            "dpdk-dumpcap", f"--file-prefix={self.prefix}", "-i", "0", "-P", "-w", path], prefix=inside,
+            env=same_pools()), "Capturing on", prefix=inside, plugin=None)
 
     # ---- bursts in every process ----
 
@@ -164,7 +217,7 @@ class Processes(Case):
 
     # ---- one of two ends, or changes something ----
 
-    def testpmds(self, devices, **keys):
+    def pair(self, devices, **keys):
         """Two that forward, each with a queue of its own; the second one is a secondary."""
         args = ["--num-procs=2", *keys.pop("args", ())]
         first = self.primary(devices, queues=2, args=[*args, "--proc-id=0"], **keys)
@@ -193,7 +246,7 @@ class Processes(Case):
     def test_secondary_refuses_what_is_the_primarys(self):
         """One sentence each, and nothing has changed."""
         host = self.gen_host()
-        first, second = self.testpmds(host)
+        first, second = self.pair(host)
         first.start()
         second.start()
         before = first.cmd("show port info 0")
@@ -214,7 +267,7 @@ class Processes(Case):
 
     def test_killed_secondary_leaves_the_primary_going(self):
         host = self.gen_host()
-        first, second = self.testpmds(host)
+        first, second = self.pair(host)
         first.start()
         second.start()
         self.moving(host)
@@ -234,7 +287,7 @@ class Processes(Case):
     def test_killed_primary(self):
         """A secondary ends as usual, by itself or when asked; others begin anew on the same NICs."""
         host = self.gen_host()
-        first, second = self.testpmds(host)
+        first, second = self.pair(host)
         first.start()
         second.start()
         self.moving(host)
@@ -256,7 +309,7 @@ class Processes(Case):
     def test_primary_changes_the_port_under_a_secondary(self):
         """Another MTU, and a stop with another start: both processes go on with what there is then."""
         host = self.gen_host(settings="mtu=9000")
-        first, second = self.testpmds(host, args=["--mbuf-size=9300"])
+        first, second = self.pair(host, args=["--mbuf-size=9300"])
         first.start()
         second.start()
         for line in ("port config mtu 0 3000", "port config mtu 0 1500"):

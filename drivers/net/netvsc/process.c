@@ -20,6 +20,7 @@
 
 /* For all channels together: other requests wait for this one. */
 static const struct hpbus_op_kind op_process = {"a process", 500, 0, false};
+static const struct hpbus_op_kind op_look = {"a look", 100, 0, false};
 
 /* ---- memory ---- */
 
@@ -93,11 +94,18 @@ netvsc_control_try_end(struct netvsc_port *port)
 bool
 netvsc_channel_look(struct netvsc_channel *ch)
 {
+	struct hpbus_op op;
+	bool had;
+
 	if (ch == NULL)
 		return false;
 	if (netvsc_is_primary())
 		return netvsc_channel_is_open(ch);
-	if (!netvsc_channel_lock_soon(&ch->rx_lock))
+	/* An lcore that polls has it most of the time. */
+	hpbus_op_begin(&op, &op_look);
+	had = netvsc_lock_in_time(&ch->rx_lock);
+	hpbus_op_end(&op);
+	if (!had)
 		return false;
 	if (netvsc_channel_live(ch))
 		return true;

@@ -46,6 +46,7 @@ struct secondary_device {
 	bool signals; /* it works */
 	bool uio;
 	struct vmbus_sysfs fs;
+	char name[VMBUS_SYSFS_NAME_MAX]; /* folder in sysfs */
 	int uio_fd;
 };
 
@@ -266,13 +267,12 @@ place_open(struct secondary_device *s, const struct hpbus_place *place)
 	if (place->source == HPBUS_PLACE_DEVICE_FILE) {
 		if (s->uio_fd >= 0)
 			return s->uio_fd;
-		rc = vmbus_sysfs_uio_read(
-			&s->fs, s->dev->name, (size_t)sysconf(_SC_PAGESIZE), &uio);
-		s->uio_fd = rc == 0 ? vmbus_sysfs_uio_open(&s->fs, s->dev->name, &uio) : rc;
+		rc = vmbus_sysfs_uio_read(&s->fs, s->name, (size_t)sysconf(_SC_PAGESIZE), &uio);
+		s->uio_fd = rc == 0 ? vmbus_sysfs_uio_open(&s->fs, s->name, &uio) : rc;
 		return s->uio_fd;
 	}
-	snprintf(path, sizeof(path), "%s/bus/vmbus/devices/%s/channels/%u/ring", s->fs.sys,
-		s->dev->name, place->source);
+	snprintf(path, sizeof(path), "%s/bus/vmbus/devices/%s/channels/%u/ring", s->fs.sys, s->name,
+		place->source);
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
 }
@@ -528,6 +528,27 @@ sync_all(void)
 
 /* ---- of struct hpbus_backend ---- */
 
+/* In some kernels it is not just the GUID. */
+static int
+find_folder(struct secondary_device *s)
+{
+	struct vmbus_sysfs_device *found;
+	int rc = vmbus_sysfs_init(&s->fs, NULL, NULL);
+	size_t i, n;
+
+	if (rc == 0)
+		rc = vmbus_sysfs_scan(&s->fs, vmbus_nic_class, &found, &n);
+	if (rc != 0)
+		return rc;
+	for (i = 0, rc = -ENODEV; i < n; i++)
+		if (memcmp(found[i].instance, s->dev->instance, sizeof(s->dev->instance)) == 0) {
+			snprintf(s->name, sizeof(s->name), "%s", found[i].name);
+			rc = 0;
+		}
+	vmbus_sysfs_free(found, n);
+	return rc;
+}
+
 static int
 secondary_open(struct hpbus_device *dev)
 {
@@ -557,7 +578,7 @@ secondary_open(struct hpbus_device *dev)
 		s->signals = vfu_signaller_init(&s->signaller) == 0;
 		if (s->uio) {
 			hpbus_sigbus_install();
-			rc = vmbus_sysfs_init(&s->fs, NULL, NULL);
+			rc = find_folder(s);
 		}
 		if (rc == 0 && !dev->copy_only)
 			rc = hpbus_dma_follow();

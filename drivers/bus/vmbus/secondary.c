@@ -42,6 +42,8 @@ struct secondary_device {
 	struct hpbus_shared *shared; /* NULL: not open */
 	struct secondary_place *list;
 	unsigned int n;
+	bool synced; /* the list is all of this one: */
+	uint32_t generation;
 	struct vfu_signaller signaller;
 	bool signals; /* it works */
 	bool uio;
@@ -249,6 +251,7 @@ places_end(struct secondary_device *s)
 		place_end(s, &s->list[--s->n]);
 	free(s->list);
 	s->list = NULL;
+	s->synced = false;
 	if (s->uio_fd >= 0)
 		close(s->uio_fd);
 	s->uio_fd = -1;
@@ -477,18 +480,31 @@ sync_device(struct secondary_device *s)
 		if (round != 0)
 			rte_delay_us_sleep(ROUND_US);
 		rc = wanted_get(s, &list, &n, &generation);
-		if (rc == 0)
+		/* Bursts may be inside when nothing has changed. */
+		if (rc == 0 && !(s->synced && s->generation == generation)) {
+			s->synced = false;
 			rc = sync_places(s, list, n);
+			s->synced = rc == 0;
+			s->generation = generation;
+		}
 		wanted_close(list, n);
 		if (rc == 0)
 			rc = ask_of(s->dev, HPBUS_MP_READY, generation, &reply);
 	}
-	if (rc != 0)
-		places_end(s);
-	/* Nothing is mapped: it need not be waited for when the primary closes its files. */
-	if (rc != 0 && rc != -ENODEV)
-		ask_of(s->dev, HPBUS_MP_LEAVE, 0, &reply);
 	return rc;
+}
+
+/*
+ * The device cannot be had as it is: it is not waited for when the primary closes its files. When
+ * the primary does not hear of that, bursts may be inside: what is mapped stays.
+ */
+static void
+sync_give_up(struct secondary_device *s)
+{
+	struct hpbus_mp_reply reply;
+
+	if (ask_of(s->dev, HPBUS_MP_LEAVE, 0, &reply) == 0)
+		places_end(s);
 }
 
 static void
@@ -504,10 +520,9 @@ sync_one(struct hpbus_device *dev, void *arg)
 	rc = ask_of(dev, HPBUS_MP_OPEN, 0, &reply);
 	if (rc == 0)
 		rc = sync_device(s);
-	else
-		places_end(s);
+	if (rc != 0)
+		sync_give_up(s);
 	if (rc == -ENODEV) {
-		ask_of(dev, HPBUS_MP_LEAVE, 0, &reply);
 		s->shared = NULL;
 		dev->sharing.on = false;
 		hpbus_device_mark_gone(dev, "the primary process has closed the device");

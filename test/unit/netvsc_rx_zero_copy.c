@@ -541,6 +541,7 @@ test_buffer_is_elsewhere(void)
 	f.bus.recv.base = malloc(f.bus.recv.len);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(f.bus.recv.base);
 	free(old);
+	f.port.recv = f.bus.recv;
 	next_session(f.conf.recv_section, f.conf.recv_count);
 	fixture_frames(&f, 0, 1, SECTIONS - 1, 1, 800, 1);
 	fixture_publish(&f, 0);

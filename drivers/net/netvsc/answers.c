@@ -53,7 +53,7 @@ control_complete(struct netvsc_channel *ch, uint64_t trans_id)
 	netvsc_channel_unlock(&ch->tx_lock);
 	if (signal) {
 		ch->stats.doorbells++;
-		hpbus_channel_signal(&ch->bus);
+		hpbus_channel_signal(netvsc_bus_of(ch->port), &ch->bus);
 	}
 }
 

@@ -164,7 +164,7 @@ netvsc_control_scan(struct netvsc_port *port)
 {
 	struct netvsc_channel *ch = port->channels[0];
 
-	if (netvsc_channel_is_polled(ch) || !rte_spinlock_trylock(&ch->rx_lock))
+	if (netvsc_channel_is_polled(ch) || !netvsc_trylock(&ch->rx_lock))
 		return;
 	if (netvsc_channel_is_open(ch))
 		netvsc_rx_scan(ch);
@@ -251,7 +251,7 @@ control_write_now(struct netvsc_port *port, const void *pkt, uint32_t len)
 	signal = rc == 0 && vmbus_ring_writer_publish(&ch->out);
 	rte_spinlock_unlock(&ch->tx_lock);
 	if (signal)
-		hpbus_channel_signal(&ch->bus);
+		hpbus_channel_signal(netvsc_bus_of(port), &ch->bus);
 	return rc;
 }
 
@@ -323,7 +323,7 @@ netvsc_nvsp_post_awaited(
 	struct netvsc_port *port, const struct nvsp_message *msg, _Atomic uint64_t *awaited)
 {
 	struct control_packet p = {.msg = *msg};
-	uint64_t tid = control_next_tid(port);
+	uint64_t tid = netvsc_control_next_tid(port);
 	int rc = control_alive(port);
 
 	if (rc != 0)

@@ -9,6 +9,7 @@
 #define HP_NETVSC_CONTROL_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "drivers/bus/vmbus/bus.h"
@@ -67,6 +68,12 @@ __rte_warn_unused_result int netvsc_control_begin_at(struct netvsc_port *port, s
 __rte_warn_unused_result bool netvsc_control_try_begin(
 	struct netvsc_port *port, struct hpbus_op *op, const struct hpbus_op_kind *kind);
 void netvsc_control_end(struct netvsc_port *port, struct hpbus_op *op);
+/**
+ * Who only looks keeps control operations away, if there is none just now. A secondary, which may
+ * be killed any time, does without: netvsc_channel_look().
+ */
+bool netvsc_control_try(struct netvsc_port *port);
+void netvsc_control_try_end(struct netvsc_port *port);
 
 /**
  * For what needs no operation: is the device here, if it is the port's?

@@ -343,8 +343,6 @@ netvsc_close(struct rte_eth_dev *eth)
 	uint16_t q;
 	int rc;
 
-	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
-		return 0;
 	hpbus_op_begin(&op, &netvsc_op_close);
 	if (data->dev_started) {
 		netvsc_stop(eth);
@@ -370,6 +368,7 @@ netvsc_close(struct rte_eth_dev *eth)
 	 * cut off may, too: its connection is closed and there is no better fence.
 	 */
 	port->bus->backend->close(port->bus);
+	netvsc_let_go(hpbus_unshare(port->bus));
 	hpbus_dma_forget(port->bus);
 	netvsc_intr_free(port);
 	for (q = 0; q < data->nb_rx_queues; q++)
@@ -381,10 +380,18 @@ netvsc_close(struct rte_eth_dev *eth)
 	netvsc_control_end(port, &rest);
 	hpbus_op_end(&op);
 	netvsc_port_free(port);
+	/* Others may be about to look, with what they have read of ethdev's before. */
+	if (hpbus_has_peers()) {
+		netvsc_let_go(data->rx_queues);
+		netvsc_let_go(data->tx_queues);
+		netvsc_let_go(port);
+		data->rx_queues = data->tx_queues = NULL;
+		data->dev_private = NULL;
+	}
 	return 0;
 }
 
-static int
+int
 netvsc_is_removed(struct rte_eth_dev *eth)
 {
 	return (atomic_load(&netvsc_port_of(eth)->state) & NETVSC_STATE_GONE) != 0;

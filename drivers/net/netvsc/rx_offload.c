@@ -59,7 +59,7 @@ csum_bits(uint64_t offloads)
 uint64_t
 netvsc_rxq_offloads(const struct netvsc_rxq *rxq)
 {
-	uint64_t offloads = rxq->port->eth->data->dev_conf.rxmode.offloads | rxq->conf.offloads;
+	uint64_t offloads = rxq->port->data->dev_conf.rxmode.offloads | rxq->conf.offloads;
 
 	return rxq->keeps_tags ? offloads & ~RTE_ETH_RX_OFFLOAD_VLAN_STRIP : offloads;
 }
@@ -143,7 +143,7 @@ netvsc_rx_plan_shape(struct netvsc_rxq *rxq)
 static void
 strip_set(struct netvsc_rxq *rxq, bool on)
 {
-	uint64_t port = rxq->port->eth->data->dev_conf.rxmode.offloads;
+	uint64_t port = rxq->port->data->dev_conf.rxmode.offloads;
 
 	if (on)
 		rxq->conf.offloads |= RTE_ETH_RX_OFFLOAD_VLAN_STRIP;

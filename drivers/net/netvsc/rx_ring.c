@@ -83,11 +83,11 @@ bool
 netvsc_rx_control_range(struct netvsc_channel *ch, struct vmbus_xfer_range range)
 {
 	struct netvsc_port *port = ch->port;
-	const uint8_t *at = port->bus->recv.base + range.byte_offset;
+	const uint8_t *at = port->recv.base + range.byte_offset;
 	uint8_t msg[CONTROL_MAX];
 
-	if (ch->index != 0 || !nvsp_xfer_range_ok(range, (uint32_t)port->bus->recv.len,
-				      port->session.recv_section))
+	if (ch->index != 0 ||
+		!nvsp_xfer_range_ok(range, (uint32_t)port->recv.len, port->session.recv_section))
 		return false;
 	if (vmbus_load32(at) == RNDIS_TYPE_PACKET)
 		return false;
@@ -325,7 +325,7 @@ netvsc_rx_each_channel(struct netvsc_port *port, void (*look)(struct netvsc_chan
 void
 netvsc_rx_try_scan(struct netvsc_channel *ch, uint16_t *misses)
 {
-	if (!rte_spinlock_trylock(&ch->rx_lock)) {
+	if (!netvsc_trylock(&ch->rx_lock)) {
 		if (++*misses < NETVSC_TRYLOCK_LIMIT)
 			return;
 		if (!netvsc_channel_lock_soon(&ch->rx_lock))

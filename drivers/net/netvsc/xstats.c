@@ -151,7 +151,7 @@ xstat_value(const struct xstats_view *v, uint64_t id)
 	case XSTAT_PORT:
 		return xstat_port_value(port, port_xstats[place.index].offset);
 	case XSTAT_COPY_ONLY:
-		return port->bus->copy_only;
+		return netvsc_bus_of(port)->copy_only;
 	case XSTAT_HOST:
 		return netvsc_host_stats_value(port, place.index);
 	case XSTAT_SIZE:

@@ -83,7 +83,8 @@ port_quiet(struct netvsc_port *port)
 	unsigned int i;
 
 	for (i = 0; i < port->session.n_channels; i++)
-		netvsc_channel_set(port->channels[i], NETVSC_CHANNEL_OPEN);
+		if (netvsc_channel_is_open(port->channels[i]))
+			netvsc_channel_set(port->channels[i], NETVSC_CHANNEL_OPEN);
 }
 
 int

@@ -103,9 +103,11 @@ netvsc_session_lost(struct netvsc_port *port)
 	if (!netvsc_channels_free(port))
 		return -EBUSY;
 	for (i = 0; i < port->session.n_channels; i++)
-		netvsc_channel_set(port->channels[i], NETVSC_CHANNEL_OPEN);
+		if (netvsc_channel_is_open(port->channels[i]))
+			netvsc_channel_set(port->channels[i], NETVSC_CHANNEL_OPEN);
 	session_drain(port);
-	if (netvsc_detach(port, false) == -EBUSY || !netvsc_channels_free(port))
+	/* All of them or none: a session with some of its channels is of no use to anybody. */
+	if (!netvsc_channels_free(port) || netvsc_detach(port, false) == -EBUSY)
 		return -EBUSY;
 	netvsc_queues_unlink(port);
 	if (!netvsc_rx_lender_end(port))

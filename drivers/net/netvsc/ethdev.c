@@ -90,7 +90,8 @@ netvsc_port_quiet(struct netvsc_port *port)
 
 	atomic_fetch_and(&port->state, ~NETVSC_STATE_RUNNING);
 	for (i = 0; i < port->session.n_channels; i++)
-		netvsc_channel_set(port->channels[i], NETVSC_CHANNEL_OPEN);
+		if (netvsc_channel_is_open(port->channels[i]))
+			netvsc_channel_set(port->channels[i], NETVSC_CHANNEL_OPEN);
 }
 
 int

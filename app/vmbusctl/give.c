@@ -210,8 +210,9 @@ end_helper(const struct ctl *ctl, const struct vmbus_sysfs_device *device)
 	int lock = open_lock(ctl, device, 0, why), waited;
 	bool ended = false;
 
+	/* None was started, or it cannot be told: it ends when the device leaves. */
 	if (lock < 0)
-		return lock == -ENOENT;
+		return true;
 	lock_name(device, name);
 	ctl_state_remove(ctl, name);
 	for (waited = 0; !ended && waited < END_MS; waited += STEP_MS) {

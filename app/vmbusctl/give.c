@@ -172,7 +172,8 @@ start_helper(struct ctl *ctl, const struct vmbus_sysfs_device *device, uid_t uid
 	pid_t pid;
 
 	if (lock < 0) {
-		ctl_error("cannot start the helper: %s", why);
+		ctl_error("cannot start the helper: %s%s", why,
+			lock == -EACCES || lock == -EPERM ? ": run as root" : "");
 		return CTL_FAILED;
 	}
 	if (flock(lock, LOCK_EX | LOCK_NB) < 0) {

@@ -193,8 +193,6 @@ recover_succeeded(struct netvsc_port *port)
 	atomic_store(&r->last_ms, ms);
 	atomic_fetch_add(&r->done, 1);
 	NETVSC_LOG(NOTICE, port, "the device is back; the port has recovered after %u ms", ms);
-	snprintf(text, sizeof(text), "after %u ms", ms);
-	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_RECOVERY, 0, 0, text);
 	atomic_fetch_and(&port->state, ~NETVSC_STATE_RECOVERING);
 	if (port->started)
 		netvsc_queues_run(port);
@@ -211,7 +209,6 @@ recover_succeeded(struct netvsc_port *port)
 static void
 recover_failed(struct netvsc_port *port, int rc)
 {
-	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_RECOVERY, 0, rc, "does not fit");
 	NETVSC_LOG(ERR, port,
 		"the device is back, but what is configured cannot be had there any more (%s); stop "
 		"the port, configure and start it anew, or close it",
@@ -232,7 +229,6 @@ recover_missed(struct netvsc_port *port)
 		"the device did not come back within %u s (devarg recovery_s) and is gone; close "
 		"the port and detach it",
 		port->config.recovery_s);
-	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_RECOVERY, 0, -ENODEV, "did not come back");
 	recover_down(port);
 	port->bus->returning = false;
 	recover_give_up(port, NETVSC_EVENT_FAILED);

@@ -30,7 +30,7 @@ struct ethdev_case {
 
 extern const struct ethdev_case ethdev_contract_cases[], ethdev_habits_cases[],
 	ethdev_interrupt_cases[], ethdev_queue_cases[], ethdev_race_cases[], ethdev_session_cases[],
-	ethdev_stats_cases[];
+	ethdev_stats_cases[], ethdev_vf_cases[];
 
 /** Random sequences of calls. @return exit status */
 int ethdev_random(unsigned long sequences, uint64_t seed);
@@ -79,6 +79,8 @@ bool ethdev_logged(unsigned long since, const char *words);
 void ethdev_knob(const char *name, unsigned long value);
 void ethdev_link(bool up);
 void ethdev_rescind(void);
+/** Offer a virtual function, or take it away. */
+void ethdev_vf(bool present, unsigned int serial);
 /** A counter of the NIC, or of its port ("port_stats"). */
 unsigned long ethdev_host_counter(const char *name);
 

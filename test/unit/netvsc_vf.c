@@ -76,7 +76,7 @@ vf_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 }
 
 static int
-call_find_start(struct netvsc_port *port)
+call_find_start(struct netvsc_port *port, struct netvsc_vf_setup *setup)
 {
 	return 0;
 }
@@ -86,10 +86,11 @@ call_find_stop(struct netvsc_port *port)
 {
 }
 
-static void
-call_find_again(struct netvsc_port *port)
+static int
+call_find_again(struct netvsc_vf_setup *setup, bool associated, uint32_t serial)
 {
 	atomic_fetch_add(&vf.looks, 1);
+	return -1;
 }
 
 static int

@@ -22,14 +22,14 @@
 #define KEYS                                                                                         \
 	"vfio-user=PATH (socket), tx_copybreak=BYTES, rx_copybreak=BYTES, latency=US, "              \
 	"copy_only=0|1, size_stats=0|1, rx_extmbuf_enable=0|1, numa_aware=0|1, recovery_s=SECONDS, " \
-	"ignore_vf=0|1, name=NAME, driver=NAME"
+	"ignore_vf=0|1, name=NAME, vf=NAME (of a port or device), vf_args=[ARGS], driver=NAME"
 
 /* 16 bits of 100 ns (spec/vmbus-ring.md §9.2). */
 #define LATENCY_MAX_US 6553u
 
 static const char *const netvsc_keys[] = {"vfio-user", "driver", "latency", "rx_copybreak",
 	"tx_copybreak", "copy_only", "size_stats", "rx_extmbuf_enable", "numa_aware", "recovery_s",
-	"ignore_vf", "name", NULL};
+	"ignore_vf", "name", "vf", "vf_args", NULL};
 
 struct devarg_range {
 	struct netvsc_port *port;
@@ -127,6 +127,48 @@ netvsc_devargs_name(const struct hpbus_device *bus, char name[RTE_ETH_NAME_MAX_L
 	return rc;
 }
 
+struct devarg_text {
+	struct netvsc_port *port;
+	char *text;
+	size_t room;
+};
+
+/* A text as it is, without the brackets that keep commas in it. */
+static int
+devargs_text(const char *key, const char *text, void *opaque)
+{
+	const struct devarg_text *out = opaque;
+	size_t len = text == NULL ? 0 : strlen(text);
+
+	if (len > 1 && text[0] == '[' && text[len - 1] == ']') {
+		text++;
+		len -= 2;
+	}
+	if (len == 0 || len >= out->room) {
+		NETVSC_LOG(ERR, out->port, "devargs key %s=%s: give 1 to %zu characters", key,
+			text == NULL ? "" : text, out->room - 1);
+		return -EINVAL;
+	}
+	snprintf(out->text, out->room, "%.*s", (int)len, text);
+	return 0;
+}
+
+/* Which ethdev is the VF, and what its device is attached with (vf_find.c). */
+static int
+devargs_vf(struct netvsc_port *port, struct rte_kvargs *kv)
+{
+	struct devarg_text vf = {port, port->config.vf, sizeof(port->config.vf)};
+	struct devarg_text args = {port, port->config.vf_args, sizeof(port->config.vf_args)};
+
+	if (rte_kvargs_count(kv, "vf") != 0 &&
+		hpbus_compat_kvargs(kv, "vf", devargs_text, &vf) != 0)
+		return -EINVAL;
+	if (rte_kvargs_count(kv, "vf_args") != 0 &&
+		hpbus_compat_kvargs(kv, "vf_args", devargs_text, &args) != 0)
+		return -EINVAL;
+	return 0;
+}
+
 int
 netvsc_devargs_parse(struct netvsc_port *port, const struct rte_devargs *devargs)
 {
@@ -185,6 +227,8 @@ netvsc_devargs_parse(struct netvsc_port *port, const struct rte_devargs *devargs
 			latency_us, LATENCY_MAX_US);
 		latency_us = LATENCY_MAX_US;
 	}
+	if (rc == 0)
+		rc = devargs_vf(port, kv);
 	port->config.latency_ns = latency_us * 1000;
 	rte_kvargs_free(kv);
 	return rc;

@@ -222,4 +222,5 @@ RTE_INIT(netvsc_driver_init)
 static const char netvsc_pmd_info[] __attribute__((used)) =
 	"PMD_INFO_STRING= {\"name\": \"net_netvsc\", \"params\": \"vfio-user=<path> "
 	"tx_copybreak=<int> rx_copybreak=<int> rx_extmbuf_enable=<0|1> latency=<int> copy_only=<0|1> "
-	"size_stats=<0|1> numa_aware=<0|1> recovery_s=<int> ignore_vf=<0|1> name=<string>\", \"kmod\": \"* uio_hv_generic\", \"pci_ids\": []}";
+	"size_stats=<0|1> numa_aware=<0|1> recovery_s=<int> ignore_vf=<0|1> name=<string> vf=<string> "
+	"vf_args=<string>\", \"kmod\": \"* uio_hv_generic\", \"pci_ids\": []}";

@@ -51,9 +51,9 @@ struct netvsc_vf_queue {
 
 /** What the thread calls, in the order of vf_port.h: a table, so that a test can have its own. */
 struct netvsc_vf_calls {
-	int (*find_start)(struct netvsc_port *port);
+	int (*find_start)(struct netvsc_port *port, struct netvsc_vf_setup *setup);
 	void (*find_stop)(struct netvsc_port *port);
-	void (*find_again)(struct netvsc_port *port);
+	int (*find_again)(struct netvsc_vf_setup *setup, bool associated, uint32_t serial);
 	int (*setup_copy)(struct netvsc_port *port, struct netvsc_vf_setup *setup);
 	void (*setup_free)(struct netvsc_vf_setup *setup);
 	int (*own)(struct netvsc_vf_setup *setup, uint16_t vf);
@@ -94,6 +94,7 @@ struct netvsc_vf {
 	/* The thread's. */
 	struct netvsc_vf_setup setup;
 	uint64_t looked_for; /**< serial + 1 that VFs were last looked for with, 0: without one */
+	int64_t look_at;     /**< ... and when they are looked for again all the same */
 };
 
 /* ---- vf.c ---- */

@@ -35,9 +35,15 @@ struct netvsc_port;
  * operation is over, which may be later than the copy is made. netvsc_config has what is meant.
  */
 
+struct netvsc_vf_dev;
+struct netvsc_vf_want;
+struct eth_queue_stats; /* compat.h, before 25.11 */
+
 /** What a VF is set up as: all of it a copy; vf_port.c's, but for the name. */
 struct netvsc_vf_setup {
 	char name[RTE_ETH_NAME_MAX_LEN]; /**< of the port, for messages */
+	struct netvsc_vf_dev *dev;	 /**< vf_dev.h; a reference */
+	struct netvsc_vf_want *want;
 };
 
 /**
@@ -67,24 +73,44 @@ int netvsc_vf_replay(struct netvsc_vf_setup *setup, uint16_t vf, uint32_t what);
 /** Is its link up? Asked once a second while it runs; also told by NETVSC_VF_LINK. */
 bool netvsc_vf_link(struct netvsc_vf_setup *setup, uint16_t vf);
 
-/* ---- vf_find.c: control side ---- */
+/* ---- vf_find.c ---- */
 
 /**
  * Begin to look for the port's VF: devarg vf=, ports that there are, ports that come, devices that
  * are plugged in. Tells NETVSC_VF_FOUND, _LOST, _LINK, _RECOVERING, _RECOVERED and
- * _RECOVERY_FAILED.
+ * _RECOVERY_FAILED. Control side.
+ * @param setup the thread's, which does not run yet; its @a dev is set
  */
-int netvsc_vf_find_start(struct netvsc_port *port);
-/** No event is told any more when this returns; control_lock is not held. */
+int netvsc_vf_find_start(struct netvsc_port *port, struct netvsc_vf_setup *setup);
+/** No event is told any more when this returns; control_lock is not held. Never waits. */
 void netvsc_vf_find_stop(struct netvsc_port *port);
-/** The host has associated a serial, or none any more: look again. On the control thread. */
-void netvsc_vf_find_again(struct netvsc_port *port);
+/**
+ * Look again: the host has associated a serial, or none any more; or it is time. On the control
+ * thread, no lock held; may take as long as the probe of a device does.
+ * @return milliseconds after which to look again, or -1: when the association changes
+ */
+int netvsc_vf_find_again(struct netvsc_vf_setup *setup, bool associated, uint32_t serial);
 
-/* ---- vf_stats.c, and info.c ---- */
+/* ---- vf_info.c ---- */
 
-/** Make dev_info what both paths can do, if a VF is known. */
+/** Make dev_info what both paths can do, if a VF is known. Any thread; never waits for the VF. */
 void netvsc_vf_limit_info(struct netvsc_port *port, struct rte_eth_dev_info *info);
-/** Add what the VF counted. */
-void netvsc_vf_stats_add(struct netvsc_port *port, struct rte_eth_stats *stats);
+
+/* ---- vf_stats.c: any thread; never waits for the VF, whose counters may be those read last ----
+ */
+
+/** Add what VFs have counted. @param queues NULL: nobody asks for them */
+void netvsc_vf_stats_add(
+	struct netvsc_port *port, struct rte_eth_stats *stats, struct eth_queue_stats *queues);
+/** All counters of VFs start again at 0. */
+void netvsc_vf_stats_reset(struct netvsc_port *port);
+/** Extended statistics of VFs, those that are gone included; a copy. */
+struct netvsc_vf_xstats {
+	unsigned int n;
+	struct rte_eth_xstat_name *names;
+	uint64_t *values;
+};
+void netvsc_vf_xstats(struct netvsc_port *port, struct netvsc_vf_xstats *x);
+void netvsc_vf_xstats_free(struct netvsc_vf_xstats *x);
 
 #endif

@@ -14,6 +14,8 @@
 
 /* An operation of the application has the port just now. */
 #define BUSY_MS 2
+/* When VFs are looked for first, after the port has come. */
+#define LOOK_MS 1000
 
 const struct netvsc_vf_calls netvsc_vf_calls = {
 	.find_start = netvsc_vf_find_start,
@@ -87,17 +89,19 @@ thread_ask_host(struct netvsc_vf *vf)
 	return rc;
 }
 
-/* Another serial is associated than was looked for: look again. */
+/* Another serial is associated than was looked for, or it is time: look again. */
 static void
 thread_find_again(struct netvsc_vf *vf, uint64_t serial)
 {
-	struct netvsc_port *port = vf->port;
+	int after;
 
 	vf->looked_for = serial;
-	if (!thread_hold_port(vf))
-		return;
-	vf->calls->find_again(port);
-	thread_release_port(vf);
+	vf->at = NETVSC_VF_AT_CALL;
+	pthread_mutex_unlock(&vf->lock);
+	after = vf->calls->find_again(&vf->setup, serial != 0, (uint32_t)(serial - 1));
+	pthread_mutex_lock(&vf->lock);
+	vf->at = NETVSC_VF_AT_REST;
+	vf->look_at = after < 0 ? INT64_MAX : hpbus_now_ms() + after;
 }
 
 /* Take a copy of the port's configuration. @return false: an operation has the port just now */
@@ -223,7 +227,7 @@ thread_turn(struct netvsc_vf *vf)
 		later = thread_ask_host(vf) == -EAGAIN ? BUSY_MS : 0;
 	} else if (step != NETVSC_VF_WAIT && !netvsc_vf_step_is_slow(step)) {
 		netvsc_vf_do_quick(vf, step);
-	} else if (serial != vf->looked_for) {
+	} else if (serial != vf->looked_for || now >= vf->look_at) {
 		thread_find_again(vf, serial);
 	} else if (atomic_load(&vf->replay) != 0 && netvsc_vf_machine_replays(&vf->machine)) {
 		later = thread_replay(vf);
@@ -234,7 +238,7 @@ thread_turn(struct netvsc_vf *vf)
 	}
 	if (later != 0) {
 		pthread_mutex_unlock(&vf->lock);
-		thread_wait(vf, later > 0 ? now + later : until);
+		thread_wait(vf, later > 0 ? now + later : RTE_MIN(until, vf->look_at));
 		pthread_mutex_lock(&vf->lock);
 	}
 	return true;
@@ -249,7 +253,10 @@ thread_main(void *arg)
 	vf->self = pthread_self();
 	while (thread_turn(vf))
 		;
+	vf->at = NETVSC_VF_AT_CALL;
+	pthread_mutex_unlock(&vf->lock);
 	vf->calls->setup_free(&vf->setup);
+	pthread_mutex_lock(&vf->lock);
 	vf->at = NETVSC_VF_AT_END;
 	pthread_mutex_unlock(&vf->lock);
 	netvsc_vf_put(vf);
@@ -264,13 +271,19 @@ netvsc_vf_open(struct netvsc_port *port)
 
 	if (vf == NULL)
 		return;
-	atomic_fetch_add(&vf->references, 1);
-	rc = netvsc_thread_begin(&vf->thread, "netvsc-vf", thread_main, vf);
-	vf->has_thread = rc == 0;
-	if (rc == 0)
-		rc = vf->calls->find_start(port);
-	else
-		netvsc_vf_put(vf);
+	/* It has looked just now. */
+	vf->look_at = hpbus_now_ms() + LOOK_MS;
+	rc = vf->calls->find_start(port, &vf->setup);
+	if (rc == 0) {
+		atomic_fetch_add(&vf->references, 1);
+		rc = netvsc_thread_begin(&vf->thread, "netvsc-vf", thread_main, vf);
+		vf->has_thread = rc == 0;
+		if (rc != 0) {
+			vf->calls->find_stop(port);
+			vf->calls->setup_free(&vf->setup);
+			netvsc_vf_put(vf);
+		}
+	}
 	if (rc != 0)
 		NETVSC_LOG(NOTICE, port, "virtual functions are not used: %s", strerror(-rc));
 }

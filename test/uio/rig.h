@@ -45,6 +45,7 @@ struct rig_options {
 	bool deny_rings;      /**< RIG_DENY=rings: so are the "ring" files of subchannels */
 	int state;	      /**< RIG_STATE: what "state" always says; -1 = the truth */
 	bool verbose;	      /**< RIG_VERBOSE=1 */
+	char unbound[256];    /**< RIG_UNBOUND: while there is this file, no driver is bound */
 };
 extern struct rig_options rig_options;
 extern pthread_mutex_t rig_lock;
@@ -108,9 +109,10 @@ struct rig_file {
 	LIST_ENTRY(rig_file) next;
 	enum rig_kind kind;
 	struct rig_device *device;
-	unsigned int channel;
-	int peer;    /**< our end of the socket pair; -1 = closed, which reads as a hang-up */
-	int lock_fd; /**< what flock() works on; -1 = not yet */
+	unsigned int channel; /**< of a device of another process: its relid */
+	int peer;	/**< our end of the socket pair; -1 = closed, which reads as a hang-up */
+	int lock_fd;	/**< what flock() works on; -1 = not yet */
+	int foreign_fd; /**< memory of another process's device; -1 = none */
 	int32_t seen;
 };
 
@@ -165,6 +167,12 @@ int rig_read_descriptor(struct rig_device *device);
 void rig_adopt_channel(struct rig_device *device, unsigned int k, int fd, uint64_t offset);
 /** Close the connection and everything that belongs to it. */
 void rig_disconnect(struct rig_device *device);
+/**
+ * Memory of a NIC that another process with this folder has the connection of: map @p map of
+ * /dev/uioN, or (RIG_MAPS + relid) a channel's rings. @return a new fd and *offset, *size; or -1
+ */
+int rig_foreign_memory(
+	struct rig_device *device, unsigned int map, uint64_t *offset, uint64_t *size);
 void rig_close_fd(int *fd);
 /** Add one to an eventfd. */
 void rig_poke(int fd);
@@ -180,6 +188,7 @@ void rig_files_hang_up(struct rig_device *device);
 
 int rig_tree_build(struct rig_device *device);
 void rig_tree_remove(struct rig_device *device);
+void rig_tree_unbind(struct rig_device *device);
 void rig_tree_state(struct rig_device *device, int state);
 /** The folder of channel k, and with @p ring its file "ring" too. */
 void rig_tree_channel(struct rig_device *device, unsigned int k, bool ring);

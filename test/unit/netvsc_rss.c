@@ -119,7 +119,7 @@ attach(uint32_t queues, uint16_t entries)
 		rx_queues[i] = &rxqs[i];
 	memset(rxqs, 0, sizeof(rxqs));
 	data.rx_queues = rx_queues;
-	port.bus = &bus;
+	port.bus = rte_eth_devices[0].process_private = &bus;
 	port.eth = &eth;
 	query(NVSP_VERSION_61);
 	data.dev_private = &port;

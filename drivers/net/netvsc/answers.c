@@ -23,6 +23,8 @@ netvsc_control_completion(
 		return;
 	}
 	if (trans_id != atomic_load_explicit(&rq->trans_id, memory_order_acquire)) {
+		if (netvsc_host_stats_completion(port, trans_id, payload, len))
+			return;
 		port->channels[0]->stats.tx_bad_completions++;
 		return;
 	}
@@ -51,7 +53,7 @@ control_complete(struct netvsc_channel *ch, uint64_t trans_id)
 	netvsc_channel_unlock(&ch->tx_lock);
 	if (signal) {
 		ch->stats.doorbells++;
-		hpbus_channel_signal(&ch->bus);
+		hpbus_channel_signal(netvsc_bus_of(ch->port), &ch->bus);
 	}
 }
 
@@ -163,6 +165,8 @@ netvsc_control_rndis(struct netvsc_port *port, const void *msg, uint32_t len)
 		control_indication(port, msg, len);
 		return;
 	}
+	if (netvsc_host_stats_answer(port, msg, len))
+		return;
 	memset(&head, 0, sizeof(head));
 	memcpy(&head, msg, RTE_MIN((size_t)len, sizeof(head)));
 	/* Match first, copy then (pitfall N9). */

@@ -63,17 +63,6 @@ netvsc_compat_stats_get(struct rte_eth_dev *eth, struct rte_eth_stats *stats)
 }
 #endif
 
-/** Numbers of telemetry, which had another name. */
-static inline int
-netvsc_compat_tel_number(struct rte_tel_data *d, const char *name, uint64_t value)
-{
-#if RTE_VERSION >= RTE_VERSION_NUM(23, 3, 0, 0)
-	return rte_tel_data_add_dict_uint(d, name, value);
-#else
-	return rte_tel_data_add_dict_u64(d, name, value);
-#endif
-}
-
 /** Counters of another port, by queue, too. */
 static inline int
 netvsc_compat_stats_of(
@@ -96,6 +85,17 @@ netvsc_compat_stats_of(
 	memcpy(queues->q_errors, stats->q_errors, sizeof(stats->q_errors));
 #endif
 	return rc;
+}
+
+/** Numbers of telemetry, which had another name. */
+static inline int
+netvsc_compat_tel_number(struct rte_tel_data *d, const char *name, uint64_t value)
+{
+#if RTE_VERSION >= RTE_VERSION_NUM(23, 3, 0, 0)
+	return rte_tel_data_add_dict_uint(d, name, value);
+#else
+	return rte_tel_data_add_dict_u64(d, name, value);
+#endif
 }
 
 /** What rx_queue_count and tx_queue_count return: unsigned or not, by release; -errno in any. */
@@ -123,12 +123,20 @@ netvsc_compat_ptypes_get(struct rte_eth_dev *eth)
 }
 #endif
 
-/** What dev_info and the link tell in some releases only. */
+/** What dev_info, RSS and the link tell in some releases only. */
 static inline void
 netvsc_compat_info(struct rte_eth_dev_info *info)
 {
 #if RTE_VERSION >= RTE_VERSION_NUM(23, 11, 0, 0)
 	info->rss_algo_capa |= RTE_ETH_HASH_ALGO_CAPA_MASK(TOEPLITZ);
+#endif
+}
+
+static inline void
+netvsc_compat_rss_conf(struct rte_eth_rss_conf *conf)
+{
+#if RTE_VERSION >= RTE_VERSION_NUM(23, 11, 0, 0)
+	conf->algorithm = RTE_ETH_HASH_FUNCTION_TOEPLITZ;
 #endif
 }
 

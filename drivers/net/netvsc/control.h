@@ -9,6 +9,7 @@
 #define HP_NETVSC_CONTROL_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "drivers/bus/vmbus/bus.h"
@@ -67,6 +68,12 @@ __rte_warn_unused_result int netvsc_control_begin_at(struct netvsc_port *port, s
 __rte_warn_unused_result bool netvsc_control_try_begin(
 	struct netvsc_port *port, struct hpbus_op *op, const struct hpbus_op_kind *kind);
 void netvsc_control_end(struct netvsc_port *port, struct hpbus_op *op);
+/**
+ * Who only looks keeps control operations away, if there is none just now. A secondary, which may
+ * be killed any time, does without: netvsc_channel_look().
+ */
+bool netvsc_control_try(struct netvsc_port *port);
+void netvsc_control_try_end(struct netvsc_port *port);
 
 /**
  * For what needs no operation: is the device here, if it is the port's?
@@ -82,6 +89,19 @@ int netvsc_nvsp_post(struct netvsc_port *port, const struct nvsp_message *msg);
  * @return 0; -EPROTO: another answer; -ETIMEDOUT: none, the port is broken; -ENODEV, -ENOTCONN
  */
 int netvsc_nvsp_request(struct netvsc_port *port, const struct nvsp_message *msg, uint32_t expect);
+/** Ids of the next request. */
+uint64_t netvsc_control_next_tid(struct netvsc_port *port);
+uint32_t netvsc_rndis_next_id(struct netvsc_port *port);
+#define NETVSC_RNDIS_PACKET_MAX 80u
+/**
+ * The packet that sends a request: by its page when the host can read that (the only way Windows is
+ * known to take), else by a section, to which it is copied.
+ * @param at      where it stands in control_zone, at the beginning of a page
+ * @param section that is kept for it, or NETVSC_SECTION_NONE
+ * @return bytes of the packet; -EOPNOTSUPP there is no way
+ */
+int netvsc_rndis_packet(const struct netvsc_port *port, uint8_t pkt[NETVSC_RNDIS_PACKET_MAX],
+	uint32_t at, uint32_t section, uint32_t len, uint64_t tid);
 /**
  * Write a message now and let its completion come later: @p awaited is its id until somebody who
  * looks at completions takes it. @return 0; -EAGAIN: the ring is full; -ENODEV, -ENOTCONN

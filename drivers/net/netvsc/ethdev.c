@@ -83,14 +83,15 @@ netvsc_set_bursts(struct rte_eth_dev *eth, bool on)
 		fp->tx_pkt_burst = rte_eth_pkt_burst_dummy;
 }
 
-/* Not any more may bursts be inside of the channels. */
-static void
-port_quiet(struct netvsc_port *port)
+void
+netvsc_port_quiet(struct netvsc_port *port)
 {
 	unsigned int i;
 
+	atomic_fetch_and(&port->state, ~NETVSC_STATE_RUNNING);
 	for (i = 0; i < port->session.n_channels; i++)
-		netvsc_channel_set(port->channels[i], NETVSC_CHANNEL_OPEN);
+		if (netvsc_channel_is_open(port->channels[i]))
+			netvsc_channel_set(port->channels[i], NETVSC_CHANNEL_OPEN);
 }
 
 int
@@ -102,10 +103,17 @@ netvsc_port_up(struct netvsc_port *port)
 
 	netvsc_queues_link(port);
 	netvsc_rx_lender_begin(port);
-	/* A stopped queue of a port that is started may have failed to be set up anew. */
-	for (q = 0; q < data->nb_rx_queues; q++)
-		if (data->rx_queues[q] != NULL)
-			netvsc_rxq_apply(data->rx_queues[q]);
+	data->lro = (data->dev_conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_TCP_LRO) != 0;
+	data->scattered_rx = 0;
+	for (q = 0; q < data->nb_rx_queues; q++) {
+		struct netvsc_rxq *rxq = data->rx_queues[q];
+
+		/* A stopped queue of a started port may have failed to be set up anew. */
+		if (rxq == NULL)
+			continue;
+		netvsc_rxq_apply(rxq);
+		data->scattered_rx |= rxq->chains;
+	}
 	rc = netvsc_offload_apply(port);
 	if (rc == 0)
 		rc = netvsc_rss_apply(port);
@@ -166,19 +174,9 @@ static bool
 port_busy(struct netvsc_port *port)
 {
 	struct rte_eth_dev_data *data = port->eth->data;
-	bool busy = false;
+	bool busy = netvsc_rx_each_channel(port, netvsc_rx_drain);
 	unsigned int i;
 
-	for (i = 0; i < port->session.n_channels; i++) {
-		struct netvsc_channel *ch = port->channels[i];
-
-		if (!netvsc_channel_lock(ch, &ch->rx_lock))
-			continue;
-		if (netvsc_channel_is_open(ch))
-			netvsc_rx_drain(ch);
-		busy |= ch->done_head != ch->done_tail;
-		rte_spinlock_unlock(&ch->rx_lock);
-	}
 	for (i = 0; i < data->nb_tx_queues; i++)
 		if (data->tx_queues[i] != NULL && !port->channels[i]->stuck) {
 			netvsc_tx_reap(data->tx_queues[i]);
@@ -227,10 +225,8 @@ port_stop(struct netvsc_port *port)
 
 	netvsc_vf_leave(port);
 	port->started = false;
-	atomic_fetch_and(&port->state, ~NETVSC_STATE_RUNNING);
 	netvsc_set_bursts(eth, false);
-	/* From here the queues are quiet: no burst is inside, and none that comes goes on. */
-	port_quiet(port);
+	netvsc_port_quiet(port);
 	netvsc_intr_stop(port);
 	atomic_store(&port->monitored, false);
 	netvsc_port_down(port);
@@ -348,8 +344,6 @@ netvsc_close(struct rte_eth_dev *eth)
 	uint16_t q;
 	int rc;
 
-	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
-		return 0;
 	hpbus_op_begin(&op, &netvsc_op_close);
 	if (data->dev_started) {
 		netvsc_stop(eth);
@@ -375,6 +369,7 @@ netvsc_close(struct rte_eth_dev *eth)
 	 * cut off may, too: its connection is closed and there is no better fence.
 	 */
 	port->bus->backend->close(port->bus);
+	netvsc_let_go(hpbus_unshare(port->bus));
 	hpbus_dma_forget(port->bus);
 	netvsc_intr_free(port);
 	for (q = 0; q < data->nb_rx_queues; q++)
@@ -386,10 +381,18 @@ netvsc_close(struct rte_eth_dev *eth)
 	netvsc_control_end(port, &rest);
 	hpbus_op_end(&op);
 	netvsc_port_free(port);
+	/* Others may be about to look, with what they have read of ethdev's before. */
+	if (hpbus_has_peers()) {
+		netvsc_let_go(data->rx_queues);
+		netvsc_let_go(data->tx_queues);
+		netvsc_let_go(port);
+		data->rx_queues = data->tx_queues = NULL;
+		data->dev_private = NULL;
+	}
 	return 0;
 }
 
-static int
+int
 netvsc_is_removed(struct rte_eth_dev *eth)
 {
 	return (atomic_load(&netvsc_port_of(eth)->state) & NETVSC_STATE_GONE) != 0;

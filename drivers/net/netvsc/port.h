@@ -35,6 +35,7 @@
 #include "drivers/net/netvsc/channel.h"
 #include "drivers/net/netvsc/control.h"
 #include "drivers/net/netvsc/flight.h"
+#include "drivers/net/netvsc/host_stats.h"
 #include "drivers/net/netvsc/recover.h"
 #include "drivers/net/netvsc/sections.h"
 #include "drivers/net/netvsc/stats.h"
@@ -44,8 +45,8 @@
 extern int netvsc_logtype;
 #define NETVSC_LOG(level, port, ...)                                                               \
 	rte_log(RTE_LOG_##level, netvsc_logtype,                                                   \
-		RTE_FMT("hyperpoll: %s: " RTE_FMT_HEAD(__VA_ARGS__, ) "\n", (port)->bus->name,     \
-			RTE_FMT_TAIL(__VA_ARGS__, )))
+		RTE_FMT("hyperpoll: %s: " RTE_FMT_HEAD(__VA_ARGS__, ) "\n",                        \
+			netvsc_bus_of(port)->name, RTE_FMT_TAIL(__VA_ARGS__, )))
 
 #define NETVSC_DEFAULT_MTU   1500u
 #define NETVSC_MAX_MTU	     9216u /**< that a host is asked for; none is known to have more */
@@ -156,12 +157,18 @@ struct netvsc_link {
 	_Atomic uint32_t speed; /**< units of 100 bit/s */
 };
 
+/** Shared by all processes that have the port (process.h). */
 struct netvsc_port {
+	/** The primary's, for its control side; what runs in any process has netvsc_bus_of(). */
 	struct hpbus_device *bus;
-	struct rte_eth_dev *eth;
+	struct rte_eth_dev *eth; /**< as @a bus; what all share of it is @a data */
+	struct rte_eth_dev_data *data;
+	uint16_t port_id;
+	struct hpbus_buffer recv; /**< of the device: what receive reads */
 	_Atomic uint32_t state;
 	_Atomic uint32_t events;
 	atomic_bool alarm_stop;
+	atomic_bool others;	      /**< there is, or was, a secondary: nothing is lent */
 	bool started;	 /**< as netvsc_start() and netvsc_stop() left it; control_lock */
 	bool bus_closed; /**< the backend is, while a device is waited for */
 	struct netvsc_recovery recovery;
@@ -190,9 +197,10 @@ struct netvsc_port {
 	uint32_t section_queues;	 /**< queues the pool is divided for, or NETVSC_UNDIVIDED */
 
 	struct netvsc_request request;
+	struct netvsc_host_stats host_stats;
 	uint64_t next_trans_id;
 	uint32_t next_rndis_id;
-	const struct rte_memzone *control_zone; /**< one page that requests are sent from */
+	const struct rte_memzone *control_zone; /**< pages that requests are sent from */
 	bool control_usable;
 
 	struct netvsc_vf *vf; /**< the primary process's; NULL: it has none and will not have one */
@@ -206,6 +214,20 @@ static inline struct netvsc_port *
 netvsc_port_of(const struct rte_eth_dev *eth)
 {
 	return eth->data->dev_private;
+}
+
+/** This process's device under a port. */
+static inline struct hpbus_device *
+netvsc_bus_of(const struct netvsc_port *port)
+{
+	return rte_eth_devices[port->port_id].process_private;
+}
+
+/** Processes that have all of the port's memory mapped as it is now. Control side. */
+static inline uint64_t
+netvsc_processes(const struct netvsc_port *port)
+{
+	return NETVSC_PRIMARY | hpbus_processes(port->bus);
 }
 
 /** Is a device that went away waited for? Then nothing can be asked of it. */

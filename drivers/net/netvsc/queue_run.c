@@ -110,6 +110,8 @@ netvsc_queues_run(struct netvsc_port *port)
 {
 	unsigned int i;
 
+	/* Who has not mapped what is there now is left out, and comes in when it has. */
+	hpbus_gather(port->bus, HPBUS_GATHER_MS);
 	for (i = 0; i < port->session.n_channels; i++)
 		queue_run(port, i);
 }
@@ -244,7 +246,7 @@ tx_drain(struct netvsc_port *port, struct netvsc_txq *txq)
 
 	for (;;) {
 		/* An lcore that receives there sees completions, too. */
-		if (!netvsc_channel_is_polled(ch) && rte_spinlock_trylock(&ch->rx_lock)) {
+		if (!netvsc_channel_is_polled(ch) && netvsc_trylock(&ch->rx_lock)) {
 			if (netvsc_channel_is_open(ch))
 				netvsc_rx_scan(ch);
 			rte_spinlock_unlock(&ch->rx_lock);

@@ -6,6 +6,7 @@
  * limits. Where it does not fit there, the recovery fails, and the port waits for the application.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <rte_cycles.h>
@@ -18,11 +19,16 @@
 /* How often a device is looked for; how often one is tried that is there and does not do. */
 #define LOOK_MS	 50
 #define RETRY_MS 1000
+/* What goes away so soon after it came back does so for a reason that is still there. */
+#define FLAPS_MS 100
 /* Until the last of somebody else's operations is over (control.c). */
 #define SLICE_US 2000
 
 /* Inside of a try: to connect and to learn what there is. Who stops the port cannot end this. */
 static const struct hpbus_op_kind op_reopen = {"connecting again", 2300, 300, false};
+
+/* The same: whoever is inside of a burst and does not come out keeps us no longer. */
+static const struct hpbus_op_kind op_leave = {"leaving what is gone", 2300, 300, true};
 
 /* ---- whoever hears of it ---- */
 
@@ -71,6 +77,7 @@ netvsc_recover_note(struct netvsc_port *port)
 static int
 recover_down(struct netvsc_port *port)
 {
+	struct hpbus_op op;
 	int rc;
 
 	if (port->bus_closed)
@@ -79,7 +86,9 @@ recover_down(struct netvsc_port *port)
 	/* Also when it is there, but did not do. */
 	atomic_store(&port->bus->gone, true);
 	atomic_fetch_and(&port->state, ~NETVSC_STATE_RUNNING);
+	hpbus_op_begin(&op, &op_leave);
 	rc = netvsc_session_lost(port);
+	hpbus_op_end(&op);
 	port->bus_closed = rc == 0;
 	return rc;
 }
@@ -175,8 +184,12 @@ recover_succeeded(struct netvsc_port *port)
 {
 	struct netvsc_recovery *r = &port->recovery;
 	uint32_t ms = (uint32_t)(hpbus_now_ms() - atomic_load(&r->since));
+	char text[NETVSC_FLIGHT_TEXT];
 
+	snprintf(text, sizeof(text), "done after %u ms", ms);
+	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_RECOVERY, 0, 0, text);
 	port->bus->returning = false;
+	r->back = hpbus_now_ms();
 	atomic_store(&r->last_ms, ms);
 	atomic_fetch_add(&r->done, 1);
 	NETVSC_LOG(NOTICE, port, "the device is back; the port has recovered after %u ms", ms);
@@ -200,6 +213,7 @@ recover_failed(struct netvsc_port *port, int rc)
 		"the device is back, but what is configured cannot be had there any more (%s); stop "
 		"the port, configure and start it anew, or close it",
 		strerror(-rc));
+	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_RECOVERY, 0, rc, "does not fit");
 	port->bus->returning = false;
 	atomic_fetch_or(&port->state, NETVSC_STATE_BROKEN);
 	atomic_fetch_and(&port->state, ~NETVSC_STATE_RECOVERING);
@@ -209,15 +223,13 @@ recover_failed(struct netvsc_port *port, int rc)
 static void
 recover_missed(struct netvsc_port *port)
 {
-	struct hpbus_op op;
-
+	netvsc_flight_note(
+		&port->flight, NETVSC_FLIGHT_RECOVERY, 0, -ENODEV, "the device did not come back");
 	NETVSC_LOG(ERR, port,
 		"the device did not come back within %u s (devarg recovery_s) and is gone; close "
 		"the port and detach it",
 		port->config.recovery_s);
-	hpbus_op_begin(&op, &netvsc_op_stop);
 	recover_down(port);
-	hpbus_op_end(&op);
 	port->bus->returning = false;
 	recover_give_up(port, NETVSC_EVENT_FAILED);
 }
@@ -277,8 +289,12 @@ recover_thread(void *arg)
 	struct netvsc_port *port = arg;
 	int64_t until =
 		atomic_load(&port->recovery.since) + (int64_t)port->config.recovery_s * 1000;
-	bool there = false, last = false;
+	/* One that comes only to go again must not keep us busy. */
+	bool there = atomic_load(&port->recovery.since) - port->recovery.back < FLAPS_MS;
+	bool last = false;
 
+	if (there)
+		recover_sleep(port, RETRY_MS);
 	while (!recover_step(port, last, &there)) {
 		recover_sleep(port, there ? RETRY_MS : LOOK_MS);
 		last = hpbus_now_ms() >= until;

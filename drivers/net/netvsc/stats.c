@@ -209,6 +209,7 @@ netvsc_stats_reset(struct rte_eth_dev *eth)
 	for (i = 0; i < RTE_DIM(port->counts.path_base); i++)
 		port->counts.path_base[i] = stats_path_sum(port, i);
 	netvsc_sizes_reset(port);
+	netvsc_host_stats_reset(port);
 	rte_spinlock_unlock(&port->counts.lock);
 	netvsc_vf_stats_reset(port);
 	eth->data->rx_mbuf_alloc_failed = 0;
@@ -233,36 +234,37 @@ int
 netvsc_priv_dump(struct rte_eth_dev *eth, FILE *f)
 {
 	struct netvsc_port *port = netvsc_port_of(eth);
+	const struct hpbus_device *bus = netvsc_bus_of(port);
 	unsigned int i;
 
 	/* Somebody who looks at a hang must not hang with it. */
-	if (pthread_mutex_trylock(&port->control_lock) != 0) {
+	if (!netvsc_control_try(port)) {
 		fprintf(f, "device %s, state %#x: a control operation is going on, ask again\n",
-			port->bus->name, atomic_load(&port->state));
+			bus->name, atomic_load(&port->state));
 		netvsc_flight_dump(&port->flight, f);
 		return 0;
 	}
 	fprintf(f,
 		"device %s (%s) over %s, NVSP %#x, %s, state %#x, MTU %u\n"
 		"receive buffer %zu bytes in %u sections of %u; send sections %u of %u\n",
-		port->bus->name, port->bus->where, port->bus->backend->name,
-		port->session.nvsp_version,
-		port->bus->copy_only ? "copy-only" : "large frames by reference",
-		atomic_load(&port->state), port->session.mtu, port->bus->recv.len,
+		bus->name, bus->where, bus->backend->name, port->session.nvsp_version,
+		bus->copy_only ? "copy-only" : "large frames by reference",
+		atomic_load(&port->state), port->session.mtu, port->recv.len,
 		port->session.recv_count, port->session.recv_section, port->session.send_count,
 		port->session.send_section);
 	for (i = 0; i < port->session.n_channels; i++) {
-		const struct netvsc_channel *ch = port->channels[i];
+		struct netvsc_channel *ch = port->channels[i];
 
-		if (ch == NULL || !netvsc_channel_is_open(ch))
+		if (!netvsc_channel_look(ch))
 			continue;
 		fprintf(f, "channel %u relid %u\n", i, ch->bus.relid);
 		dump_ring(f, "guest->host", &ch->bus.tx, "write", ch->out.next_w);
 		dump_ring(f, "host->guest", &ch->bus.rx, "read", ch->in.next_r);
 		fprintf(f, "  receive completions waiting %u, scanned ahead %u bytes\n",
 			ch->n_waiting + ch->done_head - ch->done_tail, ch->ahead);
+		netvsc_channel_look_end(ch);
 	}
-	pthread_mutex_unlock(&port->control_lock);
+	netvsc_control_try_end(port);
 	netvsc_flight_dump(&port->flight, f);
 	return 0;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
  * @file
- * The ethdev below a port: what is known of it. Shared by vf_find.c (which one it is), vf_hold.c
- * (taking and leaving it), vf_port.c (making it what the port is), vf_want.c (which is what) and
- * vf_stats.c (what it counts).
+ * The ethdev below a port: what is known of it. Shared by vf_find.c (which one it is), vf_slot.c
+ * (what Linux says of it), vf_hold.c (taking and leaving it), vf_port.c (making it what the port
+ * is), vf_want.c (which is what) and vf_stats.c (what it counts).
  *
  * One object for each port that looks for a VF, from netvsc_vf_find_start() on; it is freed when
  * neither the port (netvsc_vf_find_stop()) nor its control thread (netvsc_vf_setup_free()) needs it
@@ -121,7 +121,20 @@ struct netvsc_vf_dev *netvsc_vf_ref(const struct netvsc_port *port);
 /** Learn what the VF can, unless that is known or a call into its driver is going on. */
 void netvsc_vf_know(struct netvsc_vf_dev *dev);
 
+/* ---- vf_slot.c: control side; sysfs is small files, read at once ---- */
+
+/** The PCI function of a serial number, "": there is none (yet). */
+void netvsc_vf_slot(uint32_t serial, char name[NETVSC_VF_NAME_MAX]);
+/** Does a slot, of whichever serial number, have this function? */
+bool netvsc_vf_has_slot(const char *device);
+/** Is there such a function in the machine? */
+bool netvsc_vf_function(const char *device);
+/** What Linux has for a function: its driver, and what that has made of it. */
+void netvsc_vf_driver(const char *device, char text[NETVSC_VF_NAME_MAX]);
+
 /* ---- vf_hold.c ---- */
+
+int netvsc_vf_owner_new(uint64_t *id);
 
 /** An ethdev as others may see it: what decides whether it is a VF. */
 struct netvsc_vf_candidate {

@@ -13,20 +13,16 @@
  *
  * Callbacks run on any thread, and only look at what is in memory.
  */
-#include <dirent.h>
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <rte_dev.h>
 #include <rte_devargs.h>
 #include <rte_errno.h>
 #include <ethdev_driver.h>
 
-#include "drivers/bus/vmbus/sysfs.h"
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/vf.h"
 #include "drivers/net/netvsc/vf_dev.h"
@@ -97,87 +93,6 @@ match(const struct netvsc_vf_dev *dev, const struct netvsc_vf_candidate *c)
 	if (!dev->associated || dev->slot[0] == '\0')
 		return MATCH_PERHAPS;
 	return strcmp(c->device, dev->slot) == 0 ? MATCH_IS : MATCH_NOT;
-}
-
-/* ---- sysfs ---- */
-
-static void
-slot_name(const struct vmbus_pci_address *a, char name[NETVSC_VF_NAME_MAX])
-{
-	snprintf(name, NETVSC_VF_NAME_MAX, "%.4x:%.2x:%.2x.%x", a->domain, a->bus, a->device,
-		a->function);
-}
-
-/* The PCI function of a serial number, "" there is none (yet). */
-static void
-slot_read(uint32_t serial, char name[NETVSC_VF_NAME_MAX])
-{
-	struct vmbus_pci_address address;
-	struct vmbus_sysfs fs;
-
-	name[0] = '\0';
-	if (vmbus_sysfs_init(&fs, NULL, NULL) == 0 && vmbus_sysfs_vf(&fs, serial, &address) == 0)
-		slot_name(&address, name);
-}
-
-/* Does a slot with any serial number have this function? */
-static bool
-slot_has(const char *device)
-{
-	char path[VMBUS_SYSFS_PATH_MAX], name[NETVSC_VF_NAME_MAX];
-	const struct dirent *entry;
-	struct vmbus_sysfs fs;
-	bool has = false;
-	uint32_t serial;
-	DIR *slots;
-
-	if (vmbus_sysfs_init(&fs, NULL, NULL) != 0)
-		return false;
-	snprintf(path, sizeof(path), "%s/bus/pci/slots", fs.sys);
-	slots = opendir(path);
-	while (slots != NULL && !has && (entry = readdir(slots)) != NULL) {
-		if (vmbus_parse_slot(entry->d_name, &serial) != 0)
-			continue;
-		slot_read(serial, name);
-		has = strcmp(name, device) == 0;
-	}
-	if (slots != NULL)
-		closedir(slots);
-	return has;
-}
-
-static bool
-pci_has(const char *device, const char *what)
-{
-	char path[VMBUS_SYSFS_PATH_MAX];
-	struct vmbus_sysfs fs;
-
-	if (vmbus_sysfs_init(&fs, NULL, NULL) != 0)
-		return false;
-	snprintf(path, sizeof(path), "%s/bus/pci/devices/%s%s", fs.sys, device, what);
-	return access(path, F_OK) == 0;
-}
-
-/* What Linux has for a function: its driver, and what that has made of it. */
-static void
-pci_driver(const char *device, char text[NETVSC_VF_NAME_MAX])
-{
-	char path[VMBUS_SYSFS_PATH_MAX], target[PATH_MAX];
-	const char *name = "";
-	struct vmbus_sysfs fs;
-	ssize_t n;
-
-	text[0] = '\0';
-	if (vmbus_sysfs_init(&fs, NULL, NULL) != 0)
-		return;
-	snprintf(path, sizeof(path), "%s/bus/pci/devices/%s/driver", fs.sys, device);
-	n = readlink(path, target, sizeof(target) - 1);
-	if (n > 0) {
-		target[n] = '\0';
-		name = strrchr(target, '/') != NULL ? strrchr(target, '/') + 1 : target;
-	}
-	snprintf(text, NETVSC_VF_NAME_MAX, "%.40s%s%s", name, pci_has(device, "/net") ? " net" : "",
-		pci_has(device, "/infiniband") ? " infiniband" : "");
 }
 
 /* ---- what others tell ---- */
@@ -391,14 +306,14 @@ look_at_held(struct netvsc_vf_dev *dev)
 	rte_spinlock_unlock(&netvsc_vf_lock);
 	if (!held)
 		return dev->held != NETVSC_VF_NONE;
-	if (pci && !pci_has(device, ""))
+	if (pci && !netvsc_vf_function(device))
 		is = MATCH_NOT;
 	else if (is == MATCH_PERHAPS && dev->associated)
-		is = slot_has(device) ? MATCH_NOT : MATCH_IS;
+		is = netvsc_vf_has_slot(device) ? MATCH_NOT : MATCH_IS;
 	rte_spinlock_lock(&netvsc_vf_lock);
 	if (dev->port != NULL && dev->held != NETVSC_VF_NONE && !dev->gone) {
 		if (is == MATCH_NOT) {
-			dev->removed |= pci && !pci_has(device, "");
+			dev->removed |= pci && !netvsc_vf_function(device);
 			tell_lost(dev);
 		} else if (is == MATCH_IS && !dev->told)
 			tell_found(dev);
@@ -437,7 +352,7 @@ attach(struct netvsc_vf_dev *dev, const char *bus, const char *device)
 		return;
 	}
 	/* It takes the kernel's driver a while to be there, and it may be bound to another one. */
-	pci_driver(device, driver);
+	netvsc_vf_driver(device, driver);
 	if (strcmp(device, dev->tried) != 0 || strcmp(driver, dev->driver) != 0) {
 		snprintf(dev->tried, sizeof(dev->tried), "%s", device);
 		snprintf(dev->driver, sizeof(dev->driver), "%s", driver);
@@ -482,7 +397,7 @@ look_for_device(struct netvsc_vf_dev *dev)
 			snprintf(bus, sizeof(bus), "%s", record->bus);
 		rte_spinlock_unlock(&netvsc_vf_lock);
 	}
-	if (device[0] == '\0' || (strcmp(bus, "pci") == 0 && !pci_has(device, ""))) {
+	if (device[0] == '\0' || (strcmp(bus, "pci") == 0 && !netvsc_vf_function(device))) {
 		dev->tried[0] = '\0'; /* at once when it comes (back) */
 		return;
 	}
@@ -509,7 +424,7 @@ netvsc_vf_find_again(struct netvsc_vf_setup *setup, bool associated, uint32_t se
 	if (dev == NULL)
 		return -1;
 	if (associated && dev->want[0] == '\0')
-		slot_read(serial, slot);
+		netvsc_vf_slot(serial, slot);
 	rte_spinlock_lock(&netvsc_vf_lock);
 	dev->associated = associated;
 	dev->serial = serial;
@@ -538,7 +453,6 @@ int
 netvsc_vf_find_start(struct netvsc_port *port, struct netvsc_vf_setup *setup)
 {
 	struct netvsc_vf_dev *dev = calloc(1, sizeof(*dev));
-	uint64_t id;
 	bool first;
 	int rc;
 
@@ -552,12 +466,12 @@ netvsc_vf_find_start(struct netvsc_port *port, struct netvsc_vf_setup *setup)
 	snprintf(dev->want, sizeof(dev->want), "%s", port->config.vf);
 	snprintf(dev->args, sizeof(dev->args), "%s", port->config.vf_args);
 	pthread_mutex_init(&dev->calls, NULL);
-	rc = rte_eth_dev_owner_new(&id);
+	rc = netvsc_vf_owner_new(&dev->owner.id);
 	if (rc != 0) {
+		pthread_mutex_destroy(&dev->calls);
 		free(dev);
 		return rc;
 	}
-	dev->owner.id = id;
 	snprintf(dev->owner.name, sizeof(dev->owner.name), "%s", port->bus->name);
 	rte_spinlock_lock(&netvsc_vf_lock);
 	first = TAILQ_EMPTY(&netvsc_vf_list);

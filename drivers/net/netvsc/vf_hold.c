@@ -24,6 +24,25 @@ rte_spinlock_t netvsc_vf_lock = RTE_SPINLOCK_INITIALIZER;
 
 static TAILQ_HEAD(, netvsc_vf_record) records = TAILQ_HEAD_INITIALIZER(records);
 
+/* Owners that nobody uses: to delete one is a line in ethdev's log for each port that is closed. */
+static struct {
+	uint64_t id[RTE_MAX_ETHPORTS];
+	unsigned int n;
+} owners;
+
+int
+netvsc_vf_owner_new(uint64_t *id)
+{
+	bool spare;
+
+	rte_spinlock_lock(&netvsc_vf_lock);
+	spare = owners.n != 0;
+	if (spare)
+		*id = owners.id[--owners.n];
+	rte_spinlock_unlock(&netvsc_vf_lock);
+	return spare ? 0 : rte_eth_dev_owner_new(id);
+}
+
 void
 netvsc_vf_say(struct netvsc_vf_dev *dev, const char *format, ...)
 {
@@ -185,6 +204,8 @@ netvsc_vf_unref(struct netvsc_vf_dev *dev)
 
 	rte_spinlock_lock(&netvsc_vf_lock);
 	last = --dev->refs == 0;
+	if (last && owners.n < RTE_DIM(owners.id))
+		owners.id[owners.n++] = dev->owner.id;
 	rte_spinlock_unlock(&netvsc_vf_lock);
 	if (!last)
 		return;

@@ -68,7 +68,15 @@ xstat_port_value(const struct netvsc_port *port, size_t offset)
 
 /* What an id means. */
 struct xstat_place {
-	enum { XSTAT_PORT, XSTAT_COPY_ONLY, XSTAT_SIZE, XSTAT_TXQ, XSTAT_PATH, XSTAT_VF } kind;
+	enum {
+		XSTAT_PORT,
+		XSTAT_COPY_ONLY,
+		XSTAT_HOST,
+		XSTAT_SIZE,
+		XSTAT_TXQ,
+		XSTAT_PATH,
+		XSTAT_VF
+	} kind;
 	unsigned int index; /* in the table of that kind */
 	unsigned int queue;
 };
@@ -93,7 +101,8 @@ xstats_begin(const struct rte_eth_dev *eth)
 	v.txq = eth->data->nb_tx_queues * RTE_DIM(txq_xstats);
 	v.paths = v.port->vf != NULL ? RTE_DIM(path_xstats) : 0;
 	/* One more: the address mode. */
-	v.count = RTE_DIM(port_xstats) + 1 + netvsc_sizes_count(v.port) + v.txq + v.paths + v.vf.n;
+	v.count = RTE_DIM(port_xstats) + 1 + NETVSC_HOST_STATS + netvsc_sizes_count(v.port) +
+		  v.txq + v.paths + v.vf.n;
 	return v;
 }
 
@@ -115,6 +124,9 @@ xstat_place(const struct xstats_view *v, uint64_t id)
 	at -= RTE_DIM(port_xstats);
 	if (at-- == 0)
 		return (struct xstat_place){XSTAT_COPY_ONLY, 0, 0};
+	if (at < NETVSC_HOST_STATS)
+		return (struct xstat_place){XSTAT_HOST, at, 0};
+	at -= NETVSC_HOST_STATS;
 	if (at < sizes)
 		return (struct xstat_place){XSTAT_SIZE, at, 0};
 	at -= sizes;
@@ -131,7 +143,7 @@ xstat_place(const struct xstats_view *v, uint64_t id)
 static uint64_t
 xstat_value(const struct xstats_view *v, uint64_t id)
 {
-	const struct netvsc_port *port = v->port;
+	struct netvsc_port *port = v->port;
 	struct xstat_place place = xstat_place(v, id);
 	const struct netvsc_txq_counts *c = &port->counts.tx[place.queue];
 
@@ -139,7 +151,9 @@ xstat_value(const struct xstats_view *v, uint64_t id)
 	case XSTAT_PORT:
 		return xstat_port_value(port, port_xstats[place.index].offset);
 	case XSTAT_COPY_ONLY:
-		return port->bus->copy_only;
+		return netvsc_bus_of(port)->copy_only;
+	case XSTAT_HOST:
+		return netvsc_host_stats_value(port, place.index);
 	case XSTAT_SIZE:
 		return netvsc_sizes_value(port, place.index);
 	case XSTAT_PATH:
@@ -163,6 +177,9 @@ xstat_name(const struct xstats_view *v, uint64_t id, char name[RTE_ETH_XSTATS_NA
 		break;
 	case XSTAT_COPY_ONLY:
 		snprintf(name, RTE_ETH_XSTATS_NAME_SIZE, "copy_only");
+		break;
+	case XSTAT_HOST:
+		snprintf(name, RTE_ETH_XSTATS_NAME_SIZE, "%s", netvsc_host_stats_name(place.index));
 		break;
 	case XSTAT_SIZE:
 		netvsc_sizes_name(place.index, name);

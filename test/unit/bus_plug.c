@@ -16,6 +16,7 @@
 
 #include "drivers/bus/vmbus/bus_private.h"
 #include "drivers/bus/vmbus/mappings.h"
+#include "drivers/bus/vmbus/mp.h"
 #include "test/unit/unit.h"
 
 #define GUID "48795065-7230-4000-8000-00000000000"
@@ -97,6 +98,34 @@ int
 hpbus_sigbus_handle(const void *addr)
 {
 	return 1;
+}
+
+/* ---- beside: other processes, of which there are none ---- */
+
+void
+hpbus_mp_start(void)
+{
+}
+
+void
+hpbus_mp_calls(struct hpbus_device *dev)
+{
+}
+
+void
+hpbus_places_clear(struct hpbus_device *dev)
+{
+}
+
+void
+hpbus_secondary_scan(void)
+{
+}
+
+enum rte_iova_mode
+hpbus_secondary_iova_mode(void)
+{
+	return RTE_IOVA_DC;
 }
 
 /* ---- above: a driver ---- */
@@ -272,7 +301,7 @@ memory_that_an_application_has_mapped_is_mapped_again(void)
 	CU_ASSERT_EQUAL(rte_dev_dma_map(rte, own[0], 100, sizeof(own[0])), 0);
 	map_result = -ENOTSUP;
 	CU_ASSERT_EQUAL(rte_dev_dma_map(rte, own[1], 200, sizeof(own[1])), -1);
-	map_result = maps = 0;
+	map_result = maps = unmaps = 0;
 	hpbus_dma_again(dev);
 	CU_ASSERT_EQUAL(maps, 1);
 	CU_ASSERT_EQUAL(mapped_addr, (uintptr_t)own[0]);

@@ -306,10 +306,10 @@ rx_packets(struct netvsc_rxq *rxq, const bool tells, struct rte_mbuf **pkts, uin
 	struct netvsc_channel *ch = rxq->ch;
 	const struct netvsc_port *port = rxq->port;
 	const struct rx_buffer recv = {
-		.base = port->bus->recv.base,
-		.len = (uint32_t)port->bus->recv.len,
+		.base = port->recv.base,
+		.len = (uint32_t)port->recv.len,
 		.section = port->session.recv_section,
-		.last = (uint32_t)port->bus->recv.len - port->session.recv_section,
+		.last = (uint32_t)port->recv.len - port->session.recv_section,
 	};
 	unsigned int budget = RX_BUDGET;
 	uint64_t bytes = 0;
@@ -353,7 +353,7 @@ rx_lock(struct netvsc_rxq *rxq)
 {
 	struct netvsc_channel *ch = rxq->ch;
 
-	if (unlikely(!rte_spinlock_trylock(&ch->rx_lock)) &&
+	if (unlikely(!netvsc_trylock(&ch->rx_lock)) &&
 		(++rxq->lock_misses < NETVSC_TRYLOCK_LIMIT ||
 			!netvsc_channel_lock_soon(&ch->rx_lock)))
 		return false;
@@ -372,7 +372,7 @@ netvsc_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 	if (unlikely(!rx_lock(rxq)))
 		return 0;
 	/* Asked with the lock: who stops or closes the channel knows that no burst is inside. */
-	if (likely(netvsc_channel_receives(ch) &&
+	if (likely(netvsc_channel_receives(ch) && !rxq->over &&
 		    atomic_load_explicit(&rxq->port->state, memory_order_relaxed) ==
 			    NETVSC_STATE_RUNNING)) {
 		netvsc_channel_polled(ch);

@@ -83,6 +83,7 @@ struct netvsc_rxq {
 	uint16_t n_mbufs;
 	uint8_t mode;		    /**< enum netvsc_rx_mode, changes while the queue runs */
 	bool chains;		    /**< a frame may take several mbufs */
+	bool over;		    /**< released; kept for who has it in hand in another process */
 	struct netvsc_rx_chain rsc; /**< fragments of one frame so far: netvsc_rx_cursor.rsc */
 	struct rndis_shape shape;   /**< of the last frame's message */
 	struct rte_mbuf *mbufs[NETVSC_RX_BURST];   /**< fetched, not used yet */

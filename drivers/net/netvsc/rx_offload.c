@@ -59,7 +59,7 @@ csum_bits(uint64_t offloads)
 uint64_t
 netvsc_rxq_offloads(const struct netvsc_rxq *rxq)
 {
-	uint64_t offloads = rxq->port->eth->data->dev_conf.rxmode.offloads | rxq->conf.offloads;
+	uint64_t offloads = rxq->port->data->dev_conf.rxmode.offloads | rxq->conf.offloads;
 
 	return rxq->keeps_tags ? offloads & ~RTE_ETH_RX_OFFLOAD_VLAN_STRIP : offloads;
 }
@@ -143,7 +143,7 @@ netvsc_rx_plan_shape(struct netvsc_rxq *rxq)
 static void
 strip_set(struct netvsc_rxq *rxq, bool on)
 {
-	uint64_t port = rxq->port->eth->data->dev_conf.rxmode.offloads;
+	uint64_t port = rxq->port->data->dev_conf.rxmode.offloads;
 
 	if (on)
 		rxq->conf.offloads |= RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
@@ -166,6 +166,7 @@ netvsc_vlan_offload_set(struct rte_eth_dev *eth, int mask)
 		if (data->rx_queues[q] != NULL)
 			strip_set(data->rx_queues[q],
 				data->dev_conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP);
+	netvsc_vf_changed(netvsc_port_of(eth), NETVSC_VF_SET_VLAN);
 	return 0;
 }
 
@@ -176,6 +177,7 @@ netvsc_vlan_strip_queue_set(struct rte_eth_dev *eth, uint16_t queue, int on)
 
 	if (rxq != NULL)
 		strip_set(rxq, on);
+	netvsc_vf_changed(netvsc_port_of(eth), NETVSC_VF_SET_VLAN);
 }
 
 /* ---- packet types ---- */

@@ -59,14 +59,6 @@ netvsc_recover_note(struct netvsc_port *port)
 		recover_give_up(port, 0);
 		return false;
 	}
-	/* They would read memory that is not there any more: rte_eth_get_monitor_addr(). */
-	if (atomic_load(&port->monitored)) {
-		NETVSC_LOG(WARNING, port,
-			"lcores wait for words in the rings (rte_eth_get_monitor_addr): a port "
-			"that is used so does not recover");
-		recover_give_up(port, 0);
-		return false;
-	}
 	recover_note(port);
 	return true;
 }
@@ -90,6 +82,12 @@ recover_down(struct netvsc_port *port)
 	rc = netvsc_session_lost(port);
 	hpbus_op_end(&op);
 	port->bus_closed = rc == 0;
+	if (rc != 0 && atomic_load(&port->monitored) && !port->recovery.said) {
+		port->recovery.said = true;
+		NETVSC_LOG(WARNING, port,
+			"lcores wait for words in the rings (rte_eth_get_monitor_addr), which go "
+			"with the device: the port recovers when it has been stopped");
+	}
 	return rc;
 }
 
@@ -188,6 +186,7 @@ recover_succeeded(struct netvsc_port *port)
 
 	port->bus->returning = false;
 	r->back = hpbus_now_ms();
+	r->said = false;
 	atomic_store(&r->last_ms, ms);
 	atomic_fetch_add(&r->done, 1);
 	NETVSC_LOG(NOTICE, port, "the device is back; the port has recovered after %u ms", ms);

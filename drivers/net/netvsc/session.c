@@ -105,6 +105,10 @@ netvsc_session_lost(struct netvsc_port *port)
 	for (i = 0; i < port->session.n_channels; i++)
 		if (netvsc_channel_is_open(port->channels[i]))
 			netvsc_channel_set(port->channels[i], NETVSC_CHANNEL_OPEN);
+	/* No burst and no lcore that waits gets the address of a word from now on; some may have.
+	 */
+	if (atomic_load(&port->monitored))
+		return -EBUSY;
 	session_drain(port);
 	/* All of them or none: a session with some of its channels is of no use to anybody. */
 	if (!netvsc_channels_free(port) || netvsc_detach(port, false) == -EBUSY)

@@ -14,6 +14,8 @@
 #include "lib/vmbus/ring.h"
 
 /**
+ * Map a ring over addresses that the caller has reserved: 2 * @p bytes - @p header from @p base on.
+ * They are given back when it fails, and with vmbus_ring_unmap().
  * @param fd     file whose offsets are byte offsets with page granularity (memfd, sysfs ring)
  * @param offset of the control page
  * @param bytes  of the ring, control page included
@@ -21,18 +23,15 @@
  * @return 0, or a negative errno and nothing mapped
  */
 static inline int
-vmbus_ring_map(int fd, uint64_t offset, uint64_t bytes, uint32_t header, struct vmbus_ring *ring)
+vmbus_ring_map_at(int fd, uint64_t offset, uint64_t bytes, uint32_t header, uint8_t *base,
+	struct vmbus_ring *ring)
 {
 	uint64_t data = bytes - header;
-	uint8_t *base;
 
-	if (bytes < (uint64_t)header + VMBUS_RING_DATA_MIN || data > VMBUS_RING_DATA_MAX ||
-		(bytes & (header - 1)) != 0)
+	if ((bytes & (header - 1)) != 0) {
+		munmap(base, bytes + data);
 		return -EINVAL;
-	base = mmap(
-		NULL, bytes + data, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (base == MAP_FAILED)
-		return -errno;
+	}
 	if (mmap(base, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, (off_t)offset) ==
 			MAP_FAILED ||
 		mmap(base + bytes, data, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
@@ -49,6 +48,22 @@ vmbus_ring_map(int fd, uint64_t offset, uint64_t bytes, uint32_t header, struct 
 	ring->size = (uint32_t)data;
 	ring->mirrored = true;
 	return 0;
+}
+
+/** The same wherever there is room. */
+static inline int
+vmbus_ring_map(int fd, uint64_t offset, uint64_t bytes, uint32_t header, struct vmbus_ring *ring)
+{
+	uint64_t data = bytes - header;
+	void *base;
+
+	if (bytes < (uint64_t)header + VMBUS_RING_DATA_MIN || data > VMBUS_RING_DATA_MAX)
+		return -EINVAL;
+	base = mmap(
+		NULL, bytes + data, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (base == MAP_FAILED)
+		return -errno;
+	return vmbus_ring_map_at(fd, offset, bytes, header, base, ring);
 }
 
 /** Undo vmbus_ring_map(); harmless on a ring that is not mapped. */

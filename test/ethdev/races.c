@@ -203,7 +203,7 @@ static struct netvsc_channel *signalled;
 static unsigned int signals;
 
 static void
-looking_signal(struct hpbus_channel *bus)
+looking_signal(struct hpbus_device *dev, struct hpbus_channel *bus)
 {
 	signals++;
 	CHECK(bus == &signalled->bus);

@@ -70,6 +70,7 @@ print_features(const struct rte_eth_dev *eth, const struct rte_eth_dev_info *inf
 	feature("Stats per queue", flags & RTE_ETH_DEV_AUTOFILL_QUEUE_XSTATS);
 	feature("FW version", ops->fw_version_get != NULL);
 	feature("Registers dump", ops->get_reg != NULL);
+	feature("Multiprocess aware", true);
 	feature("Linux", true);
 #if defined(__x86_64__)
 	feature("x86-64", true);

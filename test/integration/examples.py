@@ -29,7 +29,7 @@ def build(name):
     os.makedirs(objects, exist_ok=True)
     # One object per call, which is what ccache knows.
     compiler = [*filter(None, [shutil.which("ccache")]), "cc", "-O2", "-w", "-DALLOW_EXPERIMENTAL_API",
-                f"-I{SOURCES}/common", *libdpdk("--cflags").split()]
+                f"-I{SOURCES}/common", f"-I{SOURCES}/{os.path.dirname(name)}/shared", *libdpdk("--cflags").split()]
 
     def compile_one(source):
         target = os.path.join(objects, os.path.basename(source) + ".o")

@@ -109,9 +109,10 @@ struct rig_file {
 	LIST_ENTRY(rig_file) next;
 	enum rig_kind kind;
 	struct rig_device *device;
-	unsigned int channel;
-	int peer;    /**< our end of the socket pair; -1 = closed, which reads as a hang-up */
-	int lock_fd; /**< what flock() works on; -1 = not yet */
+	unsigned int channel; /**< of a device of another process: its relid */
+	int peer;	/**< our end of the socket pair; -1 = closed, which reads as a hang-up */
+	int lock_fd;	/**< what flock() works on; -1 = not yet */
+	int foreign_fd; /**< memory of another process's device; -1 = none */
 	int32_t seen;
 };
 
@@ -166,6 +167,12 @@ int rig_read_descriptor(struct rig_device *device);
 void rig_adopt_channel(struct rig_device *device, unsigned int k, int fd, uint64_t offset);
 /** Close the connection and everything that belongs to it. */
 void rig_disconnect(struct rig_device *device);
+/**
+ * Memory of a NIC that another process with this folder has the connection of: map @p map of
+ * /dev/uioN, or (RIG_MAPS + relid) a channel's rings. @return a new fd and *offset, *size; or -1
+ */
+int rig_foreign_memory(
+	struct rig_device *device, unsigned int map, uint64_t *offset, uint64_t *size);
 void rig_close_fd(int *fd);
 /** Add one to an eventfd. */
 void rig_poke(int fd);

@@ -52,7 +52,10 @@ def init(program, name, argv, env=None, prefix=()):
         guids = [guid for guid in dict.fromkeys(re.findall(r"vmbus:([0-9a-f-]{36})",
                                                            " ".join(argv))) if guid in sockets]
         if guids:
+            given = (env or {}).get("LD_PRELOAD")
             env = {**environment(guids), **(env or {})}
+            if given:
+                env["LD_PRELOAD"] = f"{LIBRARY}:{given}"
     plain_init(program, name, argv, env=env, prefix=prefix)
 
 

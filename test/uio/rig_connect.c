@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The vfio-user side of a device: connect, learn its regions, disconnect. */
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -88,6 +90,56 @@ learn_regions(struct rig_device *device)
 	return 0;
 }
 
+/* ---- for other processes with this folder: a line for each memory, the last one counts ---- */
+
+static void
+share_path(const struct rig_device *device, char path[RIG_PATH])
+{
+	snprintf(path, RIG_PATH, "%.255s/%s.memory", rig_options.dir, device->slot->name);
+}
+
+static void
+share(struct rig_device *device, unsigned int map, int fd, uint64_t offset, uint64_t size)
+{
+	char path[RIG_PATH], line[128];
+	int file, n;
+
+	share_path(device, path);
+	file = (int)syscall(
+		SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	n = snprintf(line, sizeof(line), "%u /proc/%d/fd/%d %llu %llu\n", map, getpid(), fd,
+		(unsigned long long)offset, (unsigned long long)size);
+	if (file < 0 || write(file, line, (size_t)n) != n)
+		rig_log("cannot tell other processes of %s", device->slot->name);
+	rig_close_fd(&file);
+}
+
+int
+rig_foreign_memory(struct rig_device *device, unsigned int map, uint64_t *offset, uint64_t *size)
+{
+	char path[RIG_PATH], name[64], found[64] = "";
+	unsigned long long at, len;
+	unsigned int which;
+	FILE *file;
+
+	share_path(device, path);
+	file = fopen(path, "re");
+	if (file == NULL)
+		return -1;
+	while (fscanf(file, "%u %63s %llu %llu", &which, name, &at, &len) == 4)
+		if (which == map) {
+			snprintf(found, sizeof(found), "%s", name);
+			*offset = at;
+			*size = len;
+		}
+	fclose(file);
+	if (found[0] == '\0') {
+		errno = ENODEV;
+		return -1;
+	}
+	return (int)syscall(SYS_openat, AT_FDCWD, found, O_RDWR | O_CLOEXEC, 0);
+}
+
 /* The channel's memory is there: take our view of the inbound ring. */
 void
 rig_adopt_channel(struct rig_device *device, unsigned int k, int fd, uint64_t offset)
@@ -100,6 +152,7 @@ rig_adopt_channel(struct rig_device *device, unsigned int k, int fd, uint64_t of
 	ch->relid = device->info.channel[k].relid;
 	ch->ring_bytes = device->info.channel[k].ring_bytes;
 	ch->rx_control = own_view(fd, offset + ch->ring_bytes);
+	share(device, RIG_MAPS + ch->relid, fd, offset, 2 * (uint64_t)ch->ring_bytes);
 }
 
 int
@@ -113,6 +166,9 @@ rig_discover(struct rig_device *device)
 		rc = -ENODEV;
 	if (rc != 0)
 		return rc;
+	for (unsigned int i = 0; i < RIG_MAPS; i++)
+		share(device, i, device->region_fd[i], device->region_offset[i],
+			device->region_size[i]);
 	device->monitor = own_view(device->region_fd[VMBUS_REGION_MONITOR],
 		device->region_offset[VMBUS_REGION_MONITOR]);
 	rig_adopt_channel(device, 0, device->region_fd[VMBUS_REGION_RINGS],

@@ -36,7 +36,7 @@ file_add(int fd, int peer, enum rig_kind kind, struct rig_device *device)
 	file->kind = kind;
 	file->device = device;
 	file->peer = peer;
-	file->lock_fd = -1;
+	file->lock_fd = file->foreign_fd = -1;
 	LIST_INSERT_HEAD(&files, file, next);
 	atomic_store_explicit(&rig_files[fd], file, memory_order_release);
 	return fd;
@@ -96,6 +96,10 @@ find_channel(const char *path, unsigned int *k)
 		if (at == NULL ||
 			sscanf(at + strlen(device->slot->name), "/channels/%u/ring", &relid) != 1)
 			continue;
+		/* The owner's list of channels is not here: the number stands for itself. */
+		*k = relid;
+		if (device->foreign)
+			return device;
 		for (*k = 0; *k < VMBUS_DEVICE_MAX_CHANNELS; (*k)++)
 			if (device->channel[*k].listed && device->channel[*k].relid == relid)
 				return device;
@@ -284,6 +288,7 @@ rig_file_close(int fd)
 			syscall(SYS_close, file->peer);
 		if (file->lock_fd >= 0)
 			syscall(SYS_close, file->lock_fd);
+		rig_close_fd(&file->foreign_fd);
 		device = file->device;
 		if (file->kind == RIG_FILE_UIO)
 			device->opens--;
@@ -298,15 +303,37 @@ rig_file_close(int fd)
 	return rc;
 }
 
+/* The same memory, of the process that has the connection. Its descriptor is the file's. */
+static int
+foreign_backing(struct rig_file *file, size_t len, off_t *offset)
+{
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	bool uio = file->kind == RIG_FILE_UIO;
+	uint64_t size, start;
+
+	rig_close_fd(&file->foreign_fd);
+	file->foreign_fd = rig_foreign_memory(file->device,
+		uio ? (unsigned int)((uint64_t)*offset / page) : RIG_MAPS + file->channel, &start,
+		&size);
+	if (file->foreign_fd >= 0 && (uio ? 0 : (uint64_t)*offset) + len > size) {
+		errno = EINVAL;
+		return -1;
+	}
+	*offset = (off_t)start + (uio ? 0 : *offset);
+	return file->foreign_fd;
+}
+
 int
 rig_file_backing(struct rig_file *file, size_t len, off_t *offset)
 {
 	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	struct rig_device *device = file->device;
-	struct rig_channel *ch = &device->channel[file->channel];
+	struct rig_channel *ch = &device->channel[device->foreign ? 0 : file->channel];
 	uint64_t map = (uint64_t)*offset / page;
 
-	if (device->gone || device->foreign) {
+	if (device->foreign)
+		return foreign_backing(file, len, offset);
+	if (device->gone) {
 		errno = ENODEV;
 		return -1;
 	}

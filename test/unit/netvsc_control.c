@@ -63,8 +63,20 @@ netvsc_port_broken(struct netvsc_port *p, const char *why)
 }
 
 void
-hpbus_channel_signal(struct hpbus_channel *ch)
+hpbus_channel_signal(struct hpbus_device *dev, struct hpbus_channel *ch)
 {
+}
+
+/* There are no virtual functions here. */
+void
+netvsc_vf_event(struct netvsc_port *p, enum netvsc_vf_event event, uint32_t value)
+{
+}
+
+bool
+netvsc_vf_switching(const struct netvsc_port *p)
+{
+	return false;
 }
 
 static void host_turn(void);
@@ -168,7 +180,7 @@ begin(enum deed deed, int64_t delay_ms)
 	memset(&bus, 0, sizeof(bus));
 	snprintf(bus.name, sizeof(bus.name), "test");
 	broken = 0;
-	port.bus = &bus;
+	port.bus = rte_eth_devices[0].process_private = &bus;
 	port.channels[0] = &channel;
 	port.control_zone = &zone;
 	port.control_usable = true;

@@ -85,9 +85,9 @@ hpbus_recv_free(void *base, size_t len)
 }
 
 void
-hpbus_channel_signal(struct hpbus_channel *ch)
+hpbus_channel_signal(struct hpbus_device *dev, struct hpbus_channel *ch)
 {
-	struct fixture *f = fixture_of(ch->dev);
+	struct fixture *f = fixture_of(dev);
 
 	f->host[ch->index].signals++;
 	if (f->on_signal != NULL)
@@ -101,6 +101,45 @@ hpbus_signal_again(struct hpbus_device *dev)
 
 	if (f->on_signal_again != NULL)
 		f->on_signal_again(f);
+}
+
+/* Other processes, as the test says. */
+uint64_t fixture_processes;
+
+uint64_t
+hpbus_processes(const struct hpbus_device *dev)
+{
+	return fixture_processes;
+}
+
+bool
+hpbus_has_peers(void)
+{
+	return fixture_processes != 0;
+}
+
+bool
+hpbus_gather(struct hpbus_device *dev, unsigned int ms)
+{
+	return true;
+}
+
+int
+hpbus_share(struct hpbus_device *dev, const char *port)
+{
+	return 0;
+}
+
+void *
+hpbus_unshare(struct hpbus_device *dev)
+{
+	return NULL;
+}
+
+unsigned int
+hpbus_process_slot(void)
+{
+	return 0;
 }
 
 bool
@@ -202,7 +241,7 @@ backend_channel_close(struct hpbus_device *dev, struct hpbus_channel *ch)
 }
 
 static void
-backend_signal(struct hpbus_channel *ch)
+backend_signal(struct hpbus_device *dev, struct hpbus_channel *ch)
 {
 }
 
@@ -387,6 +426,9 @@ fixture_make(struct fixture *f)
 	TAILQ_INIT(&f->eth.link_intr_cbs);
 	f->port.bus = &f->bus;
 	f->port.eth = &f->eth;
+	f->port.data = &f->data;
+	f->port.port_id = f->data.port_id;
+	f->eth.process_private = rte_eth_devices[f->port.port_id].process_private = &f->bus;
 	f->data.dev_conf.rxmode.offloads = c->rx_offloads;
 	f->port.config.ptypes = c->ptypes;
 	f->port.config.tx_copybreak = c->tx_copybreak;

@@ -130,6 +130,8 @@ bool fixture_begin(struct fixture *f, const struct fixture_conf *conf);
 /** Let the receive queues have interrupts, as a start does. @return what netvsc_intr_start() says
  */
 int fixture_sleepy(struct fixture *f);
+/** Secondaries that have everything mapped, by slot as bits; read by netvsc_process_ready(). */
+extern uint64_t fixture_processes;
 /** Release everything; asserts that every mbuf is back in the pool. */
 void fixture_end(struct fixture *f);
 /** Mbufs that are not in the pool, those that a receive queue keeps ready not counted. */

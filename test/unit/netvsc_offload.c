@@ -87,7 +87,7 @@ begin(uint32_t can)
 	data.rx_queues = rx_queues;
 	data.tx_queues = tx_queues;
 	data.nb_rx_queues = data.nb_tx_queues = 2;
-	port.bus = &bus;
+	port.bus = rte_eth_devices[0].process_private = &bus;
 	port.eth = &eth;
 	port.session.nvsp_version = NVSP_VERSION_61;
 }

@@ -80,6 +80,11 @@ netvsc_control_begin(struct netvsc_port *p, struct hpbus_op *op, const struct hp
 }
 
 void
+netvsc_vf_changed(struct netvsc_port *p, uint32_t what)
+{
+}
+
+void
 netvsc_control_end(struct netvsc_port *p, struct hpbus_op *op)
 {
 }
@@ -114,7 +119,7 @@ attach(uint32_t queues, uint16_t entries)
 		rx_queues[i] = &rxqs[i];
 	memset(rxqs, 0, sizeof(rxqs));
 	data.rx_queues = rx_queues;
-	port.bus = &bus;
+	port.bus = rte_eth_devices[0].process_private = &bus;
 	port.eth = &eth;
 	query(NVSP_VERSION_61);
 	data.dev_private = &port;

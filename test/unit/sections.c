@@ -3,12 +3,27 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "drivers/net/netvsc/process.h"
 #include "drivers/net/netvsc/sections.h"
 #include "test/unit/unit.h"
 
 #define COUNT  301u
 #define QUEUES 4u
 #define STEPS  2000000u
+
+struct netvsc_process netvsc_process = {NETVSC_PRIMARY, 1};
+
+void *
+netvsc_section_memory(size_t bytes)
+{
+	return calloc(1, bytes);
+}
+
+void
+netvsc_section_memory_free(void *memory)
+{
+	free(memory);
+}
 
 /* xorshift: the same steps on every run. */
 static uint32_t

@@ -40,6 +40,12 @@ hpbus_dma_follow(void)
 	return 0;
 }
 
+bool
+hpbus_gather(struct hpbus_device *dev, unsigned int ms)
+{
+	return true;
+}
+
 void
 hpbus_hotplug_start(void)
 {

@@ -195,21 +195,21 @@ test_signals_during_a_request(void)
 	begin();
 	pthread_mutex_lock(&v->lock);
 	ch.signal = HPBUS_SIGNAL_CALL;
-	ch.signal_fd = -1;
-	device.backend->signal(&ch);
+	device.signal_fd[3] = -1;
+	device.backend->signal(&device, &ch);
 	CU_ASSERT_TRUE(doorbell_written(12));
 
 	ch.signal = HPBUS_SIGNAL_EVENTFD;
-	ch.signal_fd = fd;
+	device.signal_fd[3] = fd;
 	CU_ASSERT_EQUAL_FATAL(vfu_signaller_init(&v->signaller), 0);
-	device.backend->signal(&ch);
+	device.backend->signal(&device, &ch);
 	CU_ASSERT_EQUAL(vfu_eventfd_drain(fd, &value), 0);
 	CU_ASSERT_EQUAL(value, 1);
 	CU_ASSERT_FALSE(doorbell_written(12));
 
 	/* A doorbell that does not work is no reason to lose the signal. */
-	ch.signal_fd = STDIN_FILENO;
-	device.backend->signal(&ch);
+	device.signal_fd[3] = STDIN_FILENO;
+	device.backend->signal(&device, &ch);
 	CU_ASSERT_TRUE(doorbell_written(12));
 	pthread_mutex_unlock(&v->lock);
 	close(fd);
@@ -233,8 +233,8 @@ test_no_signal_is_lost(void)
 	begin();
 	pfd.fd = peer;
 	for (int i = 0; i < 10000; i++)
-		device.backend->signal(&a);
-	device.backend->signal(&b);
+		device.backend->signal(&device, &a);
+	device.backend->signal(&device, &b);
 	for (int again = 0; again < 2; again++) {
 		while (poll(&pfd, 1, 0) == 1 && read(peer, got, sizeof(got)) == sizeof(got))
 			n[got[16] / 4]++;

@@ -367,7 +367,8 @@ ip address add 10.0.9.5 peer 10.0.9.6/32 label {VF}:b metric 30 dev {VF}
  ip address add fd00::5/64 dev {VF} nodad
 ip route add 192.0.2.0/24 via 10.0.1.1 metric 7; ip route add 198.51.100.0/24 via 10.0.1.1 table 77
 ip -6 route add fd01::/64 via fd00::1 metric 9
-look() {{ ip -o address show dev {VF} scope global; for f in -4 -6; do ip $f route show table all dev {VF}; done; }}
+look() {{ ip -o address show dev {VF} scope global; for f in -4 -6; do ip $f route show table all dev {VF}; done |
+	grep -v ^local.fe80; }}  # the kernel's own, and not there at once
 look >{t.path('before')}
 "$@" bind {FREE_NIC} >&2
 ip -o address show dev {VF} scope global >{t.path('during')}
@@ -411,6 +412,27 @@ class Vfio(Functions):
         self.assertEqual((driver(), t.get(self.MODE)), ("iavf", "N\n"))
         self.assertEqual(t.get(f"sys/bus/pci/devices/{PCI}/driver_override"), "\n")
         self.is_as_it_was()
+
+    def test_function_in_use_is_not_waited_for(self):
+        """The kernel's write to unbind does not return while a process has the function open."""
+        for node in ("7", "noiommu-7"):
+            t = self.tree()
+            self.bind()
+            t.link(f"sys/bus/pci/devices/{PCI}/iommu_group", "../../../kernel/iommu_groups/7")
+            t.put("proc/5151/comm", "dpdk-testpmd\n")
+            t.link("proc/5151/fd/9", f"/dev/vfio/{node}")
+            self.check(["unbind", FREE_NIC], 1, "", f"the virtual function {PCI} is in use by dpdk-testpmd (pid 5151): "
+                       "end it first")
+            self.assertEqual(os.path.basename(os.readlink(t.path(t.device(FREE_NIC, "driver")))), "uio_hv_generic")
+            t.link("proc/5151/fd/9", "/dev/vfio/17")
+            self.unbind()
+
+    def test_another_way_needs_an_unbind_first(self):
+        self.tree()
+        self.bind("--vf", "keep")
+        _, err = self.bind("--vf", "vfio-pci")
+        self.assertEqual(err, f"vmbusctl: note: --vf changes nothing of what was seen to when {FREE_NIC} was bound: "
+                         "unbind it first\n")
 
     def test_with_an_iommu_the_mode_stays(self):
         t = self.tree()
@@ -502,7 +524,7 @@ class Failures(Functions):
         self.ran()
         self.fake("nmcli")
         self.unbind()
-        self.assertEqual(self.ran(), [f"nmcli device set {VF} managed yes", "nmcli general reload conf"])
+        self.assertEqual(self.ran(), [f"nmcli device set {VF} managed yes"])
         self.is_as_it_was()
 
     def test_a_function_that_the_host_took_away_is_left_out(self):
@@ -531,12 +553,27 @@ class Failures(Functions):
         self.unbind()
         self.is_as_it_was()
 
+    def test_a_manager_that_does_not_know_the_command(self):
+        """nmcli before 1.22 and networkctl before 244 cannot be told; the interface is taken all the same."""
+        t = self.tree()
+        os.makedirs(t.path("run/NetworkManager"))
+        self.fake("nmcli", "case $1 in -g) echo yes;; general) exit 2;; esac")
+        _, err = self.bind()
+        self.assertEqual(err, "vmbusctl: note: nmcli did not do as it was told (exit status 2): it may take the virtual "
+                         "function until it is started again\n")
+        self.assertEqual(self.ran()[-1], f"nmcli device set {VF} managed no")
+        self.unbind()
+        self.is_as_it_was()
+
     def test_a_manager_that_hangs(self):
+        """Ten seconds are enough for it."""
         self.tree()
         os.makedirs(self.t.path("run/NetworkManager"))
-        self.fake("nmcli", "case $1 in general) exec sleep 100;; esac")
+        self.fake("nmcli", "case $1 in -g) echo yes;; device) exec sleep 100;; esac")
         _, err = self.bind(code=1)
-        self.assertIn("cannot tell NetworkManager (nmcli general reload conf): Connection timed out\n", err)
+        self.assertIn(f"cannot take the interface from NetworkManager (nmcli device set {VF} managed no): Connection timed "
+                      "out\n", err)
+        self.is_as_it_was()
 
     def test_what_others_may_write_is_not_run(self):
         t = self.tree()

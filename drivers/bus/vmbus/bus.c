@@ -23,6 +23,7 @@
 #include "drivers/bus/vmbus/bus_private.h"
 #include "drivers/bus/vmbus/compat.h"
 #include "drivers/bus/vmbus/mappings.h"
+#include "drivers/bus/vmbus/mp.h"
 
 #define BUS_NAME "vmbus"
 
@@ -78,14 +79,47 @@ hpbus_parse_guid(const char *name, uint8_t guid[16])
 	return vmbus_guid_parse(text, guid);
 }
 
+const struct hpbus_driver *
+hpbus_driver(void)
+{
+	return the_driver;
+}
+
+void
+hpbus_devices_walk(void (*fn)(struct hpbus_device *dev, void *arg), void *arg)
+{
+	struct hpbus_device *dev;
+
+	TAILQ_FOREACH (dev, &devices, next)
+		fn(dev, arg);
+}
+
+void
+hpbus_devices_each(void (*fn)(struct hpbus_device *dev, void *arg), void *arg)
+{
+	hpbus_devices_lock();
+	hpbus_devices_walk(fn, arg);
+	hpbus_devices_unlock();
+}
+
 struct hpbus_device *
-hpbus_device_get(const uint8_t instance[16])
+hpbus_device_find(const uint8_t instance[16])
 {
 	struct hpbus_device *dev;
 
 	TAILQ_FOREACH (dev, &devices, next)
 		if (memcmp(dev->instance, instance, 16) == 0)
 			return dev;
+	return NULL;
+}
+
+struct hpbus_device *
+hpbus_device_get(const uint8_t instance[16])
+{
+	struct hpbus_device *dev = hpbus_device_find(instance);
+
+	if (dev != NULL)
+		return dev;
 	dev = calloc(1, sizeof(*dev));
 	if (dev == NULL)
 		return NULL;
@@ -127,6 +161,7 @@ hpbus_device_unlist(struct hpbus_device *dev)
 	}
 	if (dev->backend != NULL && dev->backend->release != NULL)
 		dev->backend->release(dev);
+	hpbus_places_clear(dev);
 	TAILQ_INSERT_TAIL(&unplugged, dev, next);
 }
 
@@ -198,15 +233,15 @@ hpbus_device_node(const struct hpbus_device *dev)
 }
 
 void
-hpbus_channel_signal(struct hpbus_channel *ch)
+hpbus_channel_signal(struct hpbus_device *dev, struct hpbus_channel *ch)
 {
 	switch (ch->signal) {
 	case HPBUS_SIGNAL_MONITOR:
-		vmbus_monitor_signal(ch->dev->monitor, ch->monitor_id);
+		vmbus_monitor_signal(dev->monitor, ch->monitor_id);
 		break;
 	case HPBUS_SIGNAL_EVENTFD:
 	case HPBUS_SIGNAL_CALL:
-		ch->dev->backend->signal(ch);
+		dev->backend->signal(dev, ch);
 		break;
 	case HPBUS_SIGNAL_NONE:
 		break;
@@ -216,6 +251,7 @@ hpbus_channel_signal(struct hpbus_channel *ch)
 void
 hpbus_signal_again(struct hpbus_device *dev)
 {
+	hpbus_mp_calls(dev);
 	if (dev->backend->signal_again != NULL)
 		dev->backend->signal_again(dev);
 }
@@ -330,9 +366,14 @@ hpbus_scan(void)
 			hpbus_compat_add_driver(&hpbus, &the_driver->driver);
 	}
 	hpbus_free_unplugged();
-	hpbus_uio_scan();
-	hpbus_vfio_scan();
-	hpbus_scan_devargs();
+	if (rte_eal_process_type() == RTE_PROC_SECONDARY) {
+		hpbus_secondary_scan();
+	} else {
+		hpbus_mp_start();
+		hpbus_uio_scan();
+		hpbus_vfio_scan();
+		hpbus_scan_devargs();
+	}
 	TAILQ_FOREACH (dev, &devices, next)
 		hpbus_match_devargs(dev);
 	return 0;
@@ -501,6 +542,8 @@ hpbus_iommu_class(void)
 	bool uio = false, vfio = false;
 	struct hpbus_device *dev;
 
+	if (rte_eal_process_type() == RTE_PROC_SECONDARY)
+		return hpbus_secondary_iova_mode();
 	TAILQ_FOREACH (dev, &devices, next) {
 		if (!hpbus_compat_wanted(&hpbus, &dev->device))
 			continue;

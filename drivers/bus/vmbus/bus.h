@@ -38,6 +38,10 @@ extern int hpbus_logtype;
 			RTE_FMT_TAIL(__VA_ARGS__, )))
 
 #define HPBUS_MAX_CHANNELS 64u
+/** That may share a device; the primary has slot 0. */
+#define HPBUS_MAX_PROCESSES 64u
+/** How long secondaries are waited for. */
+#define HPBUS_GATHER_MS 1000u
 
 /** A receive or send buffer shared with the host. */
 struct hpbus_buffer {
@@ -56,21 +60,24 @@ enum hpbus_signal {
 
 struct hpbus_device;
 
-/** One open channel. The driver reads it; the bus fills it in. */
+/**
+ * One open channel. The driver reads it; the bus fills it in. It may lie in memory that processes
+ * share: what is not the same in all of them is in their struct hpbus_device.
+ */
 struct hpbus_channel {
-	struct hpbus_device *dev;
-	uint16_t index; /**< 0 primary, else subchannel index */
+	struct hpbus_device *dev; /**< of the process that opened it */
+	uint16_t index;		  /**< 0 primary, else subchannel index */
 	uint16_t relid;
 	struct vmbus_ring tx, rx; /**< guest-to-host, host-to-guest */
 	enum hpbus_signal signal;
 	uint8_t monitor_id;
-	int signal_fd;	   /**< HPBUS_SIGNAL_EVENTFD; shared with the host */
 	atomic_bool armed; /**< the backend's own: leave the inbound ring's mask alone */
 	uint32_t doorbell; /**< the backend's own: where to write for HPBUS_SIGNAL_CALL */
 };
 
 struct hpbus_dma_own;
 struct hpbus_dma_run;
+struct rte_eth_dev;
 
 /**
  * What a way of reaching devices must do; return values are 0 or a negative errno. What waits ends
@@ -97,7 +104,7 @@ struct hpbus_backend {
 	int (*channel_open)(struct hpbus_device *dev, unsigned int index, struct hpbus_channel *ch);
 	void (*channel_close)(struct hpbus_device *dev, struct hpbus_channel *ch);
 	/** Signal the host when the method is EVENTFD or CALL. Never waits for the host. */
-	void (*signal)(struct hpbus_channel *ch);
+	void (*signal)(struct hpbus_device *dev, struct hpbus_channel *ch);
 	/** Try again what signal() could not deliver at once. Any thread; never waits. May be NULL.
 	 */
 	void (*signal_again)(struct hpbus_device *dev);
@@ -123,6 +130,26 @@ struct hpbus_backend {
 	void (*disarm)(struct hpbus_channel *ch);
 	/** Free the backend's data of a device that is not open. */
 	void (*release)(struct hpbus_device *dev);
+};
+
+struct hpbus_place_entry;
+
+/** What of a device is mapped where, for other processes (place.h). */
+struct hpbus_places {
+	struct hpbus_place_entry *list;
+	unsigned int n, room;
+	uint32_t generation;
+	_Atomic uint64_t mapped; /**< processes that have all of it */
+};
+
+struct hpbus_shared;
+
+/** A device that secondary processes may have, too (mp.h). */
+struct hpbus_sharing {
+	bool on; /**< changed with the device list locked; in a secondary: the primary has it */
+	char port[RTE_DEV_NAME_MAX_LEN]; /**< the driver's name for it */
+	struct hpbus_shared *shared;	 /**< NULL unless @a on */
+	_Atomic uint64_t attached;	 /**< processes that have it, by slot */
 };
 
 /** Descriptors of receive interrupts. */
@@ -165,6 +192,9 @@ struct hpbus_device {
 	 */
 	bool kept;
 
+	/** Of channels with HPBUS_SIGNAL_EVENTFD; shared with the host. */
+	int signal_fd[HPBUS_MAX_CHANNELS];
+
 	/** What the application has mapped for the device (dma.c). */
 	struct hpbus_dma_own *own;
 	unsigned int n_own;
@@ -172,8 +202,13 @@ struct hpbus_device {
 	/* From hpbus_intr_open() to hpbus_intr_close(). */
 	struct hpbus_intr intr;
 
+	struct hpbus_places places; /**< of the primary process */
+	struct hpbus_sharing sharing;
+	atomic_bool dma_partial; /**< the host has not got all of DPDK's memory */
+
 	/* The driver's. */
 	void *driver_data;
+	struct rte_eth_dev *driver_eth; /**< in a secondary, which shares @a driver_data */
 	/**
 	 * The device is gone; on the EAL interrupt thread. @return whether the driver waits for it:
 	 * then it calls hpbus_device_lost() or backend->open() in the end
@@ -186,6 +221,21 @@ struct hpbus_driver {
 	struct rte_driver driver;
 	int (*probe)(struct hpbus_device *dev);
 	int (*remove)(struct hpbus_device *dev);
+
+	/** Stands for the layout of what the driver has in memory that processes share. */
+	uint32_t abi;
+	/*
+	 * In the primary, with the device list locked, of a device with driver_data: a secondary
+	 * has come; one has mapped all that there is, or wants nothing more: hpbus_processes() is
+	 * another; one has ended, wherever it was.
+	 */
+	void (*process_came)(struct hpbus_device *dev);
+	void (*process_ready)(struct hpbus_device *dev);
+	void (*process_ended)(struct hpbus_device *dev, unsigned int slot);
+	/** Signal the host of these channels for a secondary. @return those that must wait */
+	uint64_t (*call)(struct hpbus_device *dev, uint64_t channels);
+	/** In a secondary, the same: the primary has changed something, or is gone. */
+	void (*changed)(struct hpbus_device *dev);
 };
 
 /** Register the driver; called once, from a constructor. */
@@ -228,12 +278,38 @@ int hpbus_recv_renew(struct hpbus_device *dev);
 void hpbus_recv_free(void *base, size_t len);
 
 /**
- * Tell the host that a channel has work for it. Call only when the ring rules say so. Never waits
- * for the host.
+ * Tell the host that a channel of @p dev, this process's device, has work for it. Call only when
+ * the ring rules say so. Never waits for the host.
  */
-void hpbus_channel_signal(struct hpbus_channel *ch);
+void hpbus_channel_signal(struct hpbus_device *dev, struct hpbus_channel *ch);
 /** Deliver signals that the host had no room for; to be called now and then. Never waits. */
 void hpbus_signal_again(struct hpbus_device *dev);
+
+/* ---- other processes: mp.c in the primary, secondary.c in others (doc/design.md "Processes") ----
+ */
+
+/**
+ * An open device of the primary is there for secondaries, too.
+ * @param port the driver's name for it
+ * @return 0 or -ENOMEM
+ */
+int hpbus_share(struct hpbus_device *dev, const char *port);
+/**
+ * It is not any more: the backend is closed. Waits for who has it, a while.
+ * @return memory to be freed when no other process looks at it any more
+ */
+void *hpbus_unshare(struct hpbus_device *dev);
+/** Secondaries, by slot as bits, that have mapped all of the device as it is now. Any thread. */
+uint64_t hpbus_processes(const struct hpbus_device *dev);
+/** Is there any secondary, with whatever device? */
+bool hpbus_has_peers(void);
+/**
+ * Something has changed: have secondaries map what is there now.
+ * @return false: one has not done so for @p ms; it may do so later
+ */
+bool hpbus_gather(struct hpbus_device *dev, unsigned int ms);
+/** Of a secondary: its slot. */
+unsigned int hpbus_process_slot(void);
 
 /* ---- receive interrupts: intr.c ---- */
 

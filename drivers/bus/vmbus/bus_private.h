@@ -33,6 +33,13 @@ bool hpbus_uio_removed(struct hpbus_device *dev);
 /** Nobody frees a device until hpbus_devices_unlock(); not around callbacks of the application. */
 void hpbus_devices_lock(void);
 void hpbus_devices_unlock(void);
+/** All devices, with the list locked; and the same for who has locked it. */
+void hpbus_devices_each(void (*fn)(struct hpbus_device *dev, void *arg), void *arg);
+void hpbus_devices_walk(void (*fn)(struct hpbus_device *dev, void *arg), void *arg);
+/** By GUID in memory order, or NULL. The device list is locked. */
+struct hpbus_device *hpbus_device_find(const uint8_t instance[16]);
+/** The driver, or NULL. */
+const struct hpbus_driver *hpbus_driver(void);
 /**
  * Device whose sysfs folder (its GUID, in some kernels with a prefix) is @p folder, or NULL. The
  * device list is locked.

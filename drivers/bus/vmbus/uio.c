@@ -21,7 +21,6 @@
 
 #include "drivers/bus/vmbus/mappings.h"
 #include "drivers/bus/vmbus/uio.h"
-#include "lib/vmbus/ring_map.h"
 
 static void
 uio_log(void *opaque, enum vmbus_sysfs_level level, const char *device, const char *sentence)
@@ -81,20 +80,43 @@ static int
 uio_map(struct uio_device *u, unsigned int map, void **base)
 {
 	size_t len = u->uio.maps[map].size;
-	void *p;
+	void *p = hpbus_place_reserve(len);
 
+	if (p == NULL)
+		return -errno;
 	/* The offset selects the map, in system pages (§5). Touch it all now, not in the data path.
 	 */
-	p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, u->fd,
-		(off_t)map * sysconf(_SC_PAGESIZE));
-	if (p == MAP_FAILED)
-		return -errno;
+	if (mmap(p, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE | MAP_FIXED, u->fd,
+		    (off_t)map * sysconf(_SC_PAGESIZE)) == MAP_FAILED) {
+		int rc = -errno;
+
+		munmap(p, len);
+		return rc;
+	}
 	if (hpbus_mapping_add(u->dev, p, len) != 0) {
 		munmap(p, len);
 		return -ENOSPC;
 	}
 	*base = p;
 	return 0;
+}
+
+/* One that other processes must have, too. */
+static int
+uio_map_shared(struct uio_device *u, unsigned int map, uint32_t role, void **base)
+{
+	struct hpbus_place place = {
+		.span = u->uio.maps[map].size,
+		.piece = {{0, u->uio.maps[map].size, map * (uint64_t)sysconf(_SC_PAGESIZE)}},
+		.role = role,
+		.source = HPBUS_PLACE_DEVICE_FILE,
+	};
+	int rc = uio_map(u, map, base);
+
+	if (rc != 0)
+		return rc;
+	place.address = (uintptr_t)*base;
+	return hpbus_place_add(u->dev, &place, -1);
 }
 
 static void
@@ -111,26 +133,37 @@ uio_unmap(void *base, size_t len)
  * what shows of a mapping laid one page earlier over the end of another (vmbus-ring.md §3).
  */
 static int
-uio_overlay(int fd, uint32_t pages, uint32_t first, struct vmbus_ring *ring)
+uio_overlay(struct uio_device *u, uint32_t pages, uint32_t first, struct vmbus_ring *ring)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE), ring_pages = pages - first;
 	size_t len = pages * page, total = len + (ring_pages - 1) * page;
-	uint8_t *base;
+	struct hpbus_place place = {
+		.span = total,
+		.piece = {{total - len, len, 0}, {0, len, 0}},
+		.role = HPBUS_PLACE_RING,
+		.source = HPBUS_PLACE_DEVICE_FILE,
+	};
+	uint8_t *base = hpbus_place_reserve(total);
+	int rc = 0;
 
-	base = mmap(NULL, total, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (base == MAP_FAILED)
+	if (base == NULL)
 		return -errno;
-	if (mmap(base + total - len, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) ==
-			MAP_FAILED ||
-		mmap(base, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) ==
-			MAP_FAILED) {
-		int rc = -errno;
-
+	place.address = (uintptr_t)base;
+	if (mmap(base + total - len, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, u->fd,
+		    0) == MAP_FAILED ||
+		mmap(base, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, u->fd, 0) ==
+			MAP_FAILED)
+		rc = -errno;
+	if (rc == 0)
+		rc = hpbus_place_add(u->dev, &place, -1);
+	if (rc != 0) {
 		munmap(base, total);
 		return rc;
 	}
-	/* The other ring's pages in front are of no use here. */
-	munmap(base, first * page);
+	/* The other ring's pages in front are of no use here; another process needs the room. */
+	if (first != 0)
+		mmap(base, first * page, PROT_NONE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 	ring->ctl = (struct vmbus_ring_control *)(base + first * page);
 	ring->data = (uint8_t *)ring->ctl + page;
 	ring->size = (uint32_t)((ring_pages - 1) * page);
@@ -145,11 +178,11 @@ uio_ring_span(const struct vmbus_ring *ring)
 }
 
 static void
-uio_unmap_ring(struct vmbus_ring *ring)
+uio_unmap_ring(struct hpbus_device *dev, struct vmbus_ring *ring)
 {
 	if (ring->ctl != NULL)
 		hpbus_mapping_remove(ring->ctl);
-	vmbus_ring_unmap(ring);
+	hpbus_place_ring_end(dev, ring);
 }
 
 /* ---- address mode ---- */
@@ -201,6 +234,7 @@ uio_close(struct hpbus_device *dev)
 	uio_unwatch(u);
 	if (u->fd < 0)
 		return;
+	hpbus_places_clear(dev);
 	uio_unmap(u->int_page, u->uio.maps[VMBUS_MAP_INTERRUPT].size);
 	uio_unmap(dev->monitor, u->uio.maps[VMBUS_MAP_MONITOR].size);
 	uio_unmap(dev->recv.base, dev->recv.len);
@@ -209,6 +243,8 @@ uio_close(struct hpbus_device *dev)
 	dev->monitor = NULL;
 	memset(&dev->recv, 0, sizeof(dev->recv));
 	memset(&dev->send, 0, sizeof(dev->send));
+	/* The kernel closes the channel when nobody has the file or any of it mapped. */
+	hpbus_gather(dev, HPBUS_GATHER_MS);
 	close(u->fd);
 	u->fd = -1;
 	hpbus_sigbus_restore();
@@ -297,17 +333,17 @@ uio_open(struct hpbus_device *dev)
 	if (rc == 0)
 		rc = uio_map(u, VMBUS_MAP_INTERRUPT, &u->int_page);
 	if (rc == 0)
-		rc = uio_map(u, VMBUS_MAP_MONITOR, &monitor);
+		rc = uio_map_shared(u, VMBUS_MAP_MONITOR, HPBUS_PLACE_MONITOR, &monitor);
 	dev->monitor = monitor;
 	if (rc == 0) {
 		dev->recv.len = u->uio.maps[VMBUS_MAP_RECV].size;
 		dev->recv.gpadl = u->uio.recv_gpadl;
-		rc = uio_map(u, VMBUS_MAP_RECV, (void **)&dev->recv.base);
+		rc = uio_map_shared(u, VMBUS_MAP_RECV, HPBUS_PLACE_RECV, (void **)&dev->recv.base);
 	}
 	if (rc == 0) {
 		dev->send.len = u->uio.maps[VMBUS_MAP_SEND].size;
 		dev->send.gpadl = u->uio.send_gpadl;
-		rc = uio_map(u, VMBUS_MAP_SEND, (void **)&dev->send.base);
+		rc = uio_map_shared(u, VMBUS_MAP_SEND, HPBUS_PLACE_SEND, (void **)&dev->send.base);
 	}
 	if (rc == 0)
 		rc = uio_watch(u);
@@ -360,22 +396,23 @@ static bool uio_call_reaches(struct uio_device *u, struct hpbus_channel *ch);
 static void uio_channel_close(struct hpbus_device *dev, struct hpbus_channel *ch);
 
 static int
-uio_map_ring_file(struct uio_device *u, const char *path, struct vmbus_ring *tx,
-	struct vmbus_ring *rx, uint64_t bytes)
+uio_map_ring_file(struct uio_device *u, const struct vmbus_sysfs_channel *sub, const char *path,
+	struct hpbus_channel *ch)
 {
 	unsigned int patience = uio_patience(hpbus_op_talk_until());
 	uint32_t page = (uint32_t)sysconf(_SC_PAGESIZE);
+	uint64_t bytes = sub->ring_size;
 	int fd, rc;
 
 	fd = vmbus_sysfs_ring_open(&u->fs, u->name, path,
 		patience < VMBUS_SYSFS_GIVEN_MS ? patience : VMBUS_SYSFS_GIVEN_MS);
 	if (fd < 0)
 		return fd;
-	rc = vmbus_ring_map(fd, 0, bytes / 2, page, tx);
+	rc = hpbus_place_ring(u->dev, fd, sub->relid, 0, bytes / 2, page, &ch->tx);
 	if (rc == 0) {
-		rc = vmbus_ring_map(fd, bytes / 2, bytes / 2, page, rx);
+		rc = hpbus_place_ring(u->dev, fd, sub->relid, bytes / 2, bytes / 2, page, &ch->rx);
 		if (rc != 0)
-			vmbus_ring_unmap(tx);
+			hpbus_place_ring_end(u->dev, &ch->tx);
 	}
 	close(fd);
 	return rc;
@@ -387,19 +424,18 @@ uio_map_primary(struct uio_device *u, struct vmbus_ring *tx, struct vmbus_ring *
 	uint32_t pages = u->uio.ring_bytes / (uint32_t)sysconf(_SC_PAGESIZE);
 	int rc;
 
-	rc = uio_overlay(u->fd, pages, 0, tx);
+	rc = uio_overlay(u, pages, 0, tx);
 	if (rc != 0)
 		return rc;
-	rc = uio_overlay(u->fd, 2 * pages, pages, rx);
+	rc = uio_overlay(u, 2 * pages, pages, rx);
 	if (rc != 0)
-		vmbus_ring_unmap(tx);
+		hpbus_place_ring_end(u->dev, tx);
 	return rc;
 }
 
 static void
 uio_choose_signal(struct uio_device *u, struct hpbus_channel *ch, int monitor_id)
 {
-	ch->signal_fd = -1;
 	ch->monitor_id = monitor_id < 0 ? VMBUS_MONITOR_NONE : (uint8_t)monitor_id;
 	/* Without a monitor the kernel must make the call for us; 6.10 and later can (§7.1). */
 	ch->signal = monitor_id < 0 ? HPBUS_SIGNAL_CALL : HPBUS_SIGNAL_MONITOR;
@@ -434,7 +470,7 @@ uio_channel_open(struct hpbus_device *dev, unsigned int index, struct hpbus_chan
 		rc = vmbus_sysfs_ring_wait(&u->fs, u->name, u->relid, HPBUS_MAX_CHANNELS,
 			(uint16_t)index, uio_patience(hpbus_op_talk_until()), &sub, path);
 		if (rc == 0)
-			rc = uio_map_ring_file(u, path, &ch->tx, &ch->rx, sub.ring_size);
+			rc = uio_map_ring_file(u, &sub, path, ch);
 	}
 	if (rc != 0)
 		return rc;
@@ -442,8 +478,8 @@ uio_channel_open(struct hpbus_device *dev, unsigned int index, struct hpbus_chan
 	atomic_store(&ch->rx.ctl->interrupt_mask, 1);
 	if (hpbus_mapping_add(dev, ch->tx.ctl, uio_ring_span(&ch->tx)) != 0 ||
 		hpbus_mapping_add(dev, ch->rx.ctl, uio_ring_span(&ch->rx)) != 0) {
-		uio_unmap_ring(&ch->tx);
-		uio_unmap_ring(&ch->rx);
+		uio_unmap_ring(dev, &ch->tx);
+		uio_unmap_ring(dev, &ch->rx);
 		return -ENOSPC;
 	}
 	ch->dev = dev;
@@ -468,18 +504,18 @@ uio_channel_close(struct hpbus_device *dev, struct hpbus_channel *ch)
 	struct uio_device *u = dev->backend_data;
 
 	uio_set_channel(u, ch->index, NULL);
-	uio_unmap_ring(&ch->tx);
-	uio_unmap_ring(&ch->rx);
+	uio_unmap_ring(dev, &ch->tx);
+	uio_unmap_ring(dev, &ch->rx);
 	memset(ch, 0, sizeof(*ch));
 }
 
 static void
-uio_signal(struct hpbus_channel *ch)
+uio_signal(struct hpbus_device *dev, struct hpbus_channel *ch)
 {
-	struct uio_device *u = ch->dev->backend_data;
+	struct uio_device *u = dev->backend_data;
 	int32_t one = 1;
 
-	if (atomic_load(&ch->dev->gone))
+	if (atomic_load(&dev->gone))
 		return;
 	vmbus_int_page_signal(u->int_page, ch->relid);
 	/* To the kernel, which makes a hypercall of it and never waits (linux-uio-vmbus.md §7). */
@@ -501,7 +537,7 @@ uio_call_reaches(struct uio_device *u, struct hpbus_channel *ch)
 	snprintf(path, sizeof(path), "bus/vmbus/devices/%s/channels/%u/events", u->name, ch->relid);
 	if (vmbus_sysfs_read(&u->fs, path, before, sizeof(before)) < 0)
 		return false;
-	uio_signal(ch);
+	uio_signal(u->dev, ch);
 	return vmbus_sysfs_read(&u->fs, path, after, sizeof(after)) >= 0 &&
 	       strcmp(before, after) != 0;
 }

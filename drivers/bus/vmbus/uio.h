@@ -12,6 +12,7 @@
 #include <rte_interrupts.h>
 
 #include "drivers/bus/vmbus/bus_private.h"
+#include "drivers/bus/vmbus/place.h"
 #include "drivers/bus/vmbus/sysfs.h"
 
 struct uio_device {

@@ -186,19 +186,41 @@ vfio_map_region(const struct vfu_region *region, int prot, void **base)
 
 	if (rc != 0)
 		return rc;
-	p = mmap(NULL, region->size, prot, MAP_SHARED | MAP_POPULATE, region->fd,
-		(off_t)region->offset);
-	if (p == MAP_FAILED)
+	p = hpbus_place_reserve(region->size);
+	if (p == NULL)
 		return -errno;
+	if (mmap(p, region->size, prot, MAP_SHARED | MAP_POPULATE | MAP_FIXED, region->fd,
+		    (off_t)region->offset) == MAP_FAILED) {
+		rc = -errno;
+		munmap(p, region->size);
+		return rc;
+	}
 	*base = p;
 	return 0;
+}
+
+/* A region that other processes must have, too. */
+static int
+vfio_map_shared(struct vfio_device *v, const struct vfu_region *region, uint32_t role, void **base)
+{
+	struct hpbus_place place = {
+		.span = region->size,
+		.piece = {{0, region->size, region->offset}},
+		.role = role,
+	};
+	int rc = vfio_map_region(region, PROT_READ | PROT_WRITE, base);
+
+	if (rc != 0)
+		return rc;
+	place.address = (uintptr_t)*base;
+	return hpbus_place_add(v->dev, &place, region->fd);
 }
 
 static int
 vfio_map_fixed_regions(struct vfio_device *v, struct vfu_region *regions)
 {
 	struct hpbus_device *dev = v->dev;
-	void *monitor = NULL, *descriptor;
+	void *monitor = NULL, *descriptor = NULL;
 	int rc;
 
 	rc = vfio_check_region(&regions[VMBUS_REGION_RINGS]);
@@ -209,19 +231,17 @@ vfio_map_fixed_regions(struct vfio_device *v, struct vfu_region *regions)
 	v->rings_fd = regions[VMBUS_REGION_RINGS].fd;
 	v->rings_offset = regions[VMBUS_REGION_RINGS].offset;
 	regions[VMBUS_REGION_RINGS].fd = -1;
-	rc = vfio_map_region(
-		&regions[VMBUS_REGION_RECV], PROT_READ | PROT_WRITE, (void **)&dev->recv.base);
-	if (rc == 0) {
-		dev->recv.len = regions[VMBUS_REGION_RECV].size;
-		rc = vfio_map_region(&regions[VMBUS_REGION_SEND], PROT_READ | PROT_WRITE,
-			(void **)&dev->send.base);
-	}
-	if (rc == 0) {
-		dev->send.len = regions[VMBUS_REGION_SEND].size;
-		rc = vfio_map_region(
-			&regions[VMBUS_REGION_MONITOR], PROT_READ | PROT_WRITE, &monitor);
-		dev->monitor = monitor;
-	}
+	dev->recv.len = regions[VMBUS_REGION_RECV].size;
+	rc = vfio_map_shared(
+		v, &regions[VMBUS_REGION_RECV], HPBUS_PLACE_RECV, (void **)&dev->recv.base);
+	dev->send.len = regions[VMBUS_REGION_SEND].size;
+	if (rc == 0)
+		rc = vfio_map_shared(
+			v, &regions[VMBUS_REGION_SEND], HPBUS_PLACE_SEND, (void **)&dev->send.base);
+	if (rc == 0)
+		rc = vfio_map_shared(
+			v, &regions[VMBUS_REGION_MONITOR], HPBUS_PLACE_MONITOR, &monitor);
+	dev->monitor = monitor;
 	/* A convenience: what stands in it can be asked for, too. */
 	if (rc == 0 && regions[VMBUS_REGION_DESCRIPTOR].size == VMBUS_DEVICE_DESCRIPTOR_SIZE &&
 		vfio_map_region(&regions[VMBUS_REGION_DESCRIPTOR], PROT_READ, &descriptor) == 0)
@@ -318,6 +338,7 @@ vfio_unmap(struct vfio_device *v)
 {
 	struct hpbus_device *dev = v->dev;
 
+	hpbus_places_clear(dev);
 	if (dev->recv.base != NULL)
 		munmap(dev->recv.base, dev->recv.len);
 	if (dev->send.base != NULL)

@@ -19,6 +19,7 @@
 #include <rte_rwlock.h>
 
 #include "drivers/bus/vmbus/bus_private.h"
+#include "drivers/bus/vmbus/place.h"
 #include "lib/vfio_user/client.h"
 #include "lib/vfio_user/signal.h"
 #include "lib/vfio_user/sockets.h"
@@ -76,7 +77,7 @@ int vfio_check_region(const struct vfu_region *region);
 
 int vfio_channel_open(struct hpbus_device *dev, unsigned int index, struct hpbus_channel *ch);
 void vfio_channel_close(struct hpbus_device *dev, struct hpbus_channel *ch);
-void vfio_signal(struct hpbus_channel *ch);
+void vfio_signal(struct hpbus_device *dev, struct hpbus_channel *ch);
 void vfio_signal_again(struct hpbus_device *dev);
 int vfio_intr_open(struct hpbus_device *dev, unsigned int n);
 int vfio_intr_raise(struct hpbus_device *dev, int fd);

@@ -11,7 +11,6 @@
 #include <rte_cycles.h>
 
 #include "drivers/bus/vmbus/vfio.h"
-#include "lib/vmbus/ring_map.h"
 
 /* Subchannels may be late: steps and limit of §10. */
 #define CHANNEL_STEP_MS	 10
@@ -76,20 +75,26 @@ static void
 vfio_choose_signal(
 	struct vfio_device *v, const struct vmbus_device_channel *c, struct hpbus_channel *ch)
 {
+	const struct hpbus_place doorbell = {.role = HPBUS_PLACE_DOORBELL, .source = ch->index};
+	int *fd = &v->dev->signal_fd[ch->index];
 	unsigned int i;
 
 	ch->monitor_id = c->monitor_id;
 	ch->doorbell = c->doorbell;
-	ch->signal_fd = -1;
+	*fd = -1;
 	for (i = 0; v->signaller.context != 0 && i < v->doorbells.count; i++)
 		if (v->doorbells.entry[i].offset == c->doorbell)
-			ch->signal_fd = v->doorbells.fds[v->doorbells.entry[i].fd_index];
-	if (ch->signal_fd >= 0)
+			*fd = v->doorbells.fds[v->doorbells.entry[i].fd_index];
+	if (*fd >= 0) {
 		ch->signal = HPBUS_SIGNAL_EVENTFD;
-	else if ((v->info.flags & VMBUS_DEVICE_FLAG_MONITOR) && c->monitor_id < VMBUS_MONITOR_IDS)
+		/* Without it another process has the host signalled by this one. */
+		hpbus_place_add(v->dev, &doorbell, *fd);
+	} else if ((v->info.flags & VMBUS_DEVICE_FLAG_MONITOR) &&
+		   c->monitor_id < VMBUS_MONITOR_IDS) {
 		ch->signal = HPBUS_SIGNAL_MONITOR;
-	else
+	} else {
 		ch->signal = HPBUS_SIGNAL_CALL;
+	}
 }
 
 int
@@ -114,11 +119,11 @@ vfio_channel_open(struct hpbus_device *dev, unsigned int index, struct hpbus_cha
 	if (rc != 0)
 		return rc;
 	bytes = c.ring_bytes;
-	rc = vmbus_ring_map(fd, offset, bytes, VMBUS_PAGE_SIZE, &ch->tx);
+	rc = hpbus_place_ring(dev, fd, 0, offset, bytes, VMBUS_PAGE_SIZE, &ch->tx);
 	if (rc == 0) {
-		rc = vmbus_ring_map(fd, offset + bytes, bytes, VMBUS_PAGE_SIZE, &ch->rx);
+		rc = hpbus_place_ring(dev, fd, 0, offset + bytes, bytes, VMBUS_PAGE_SIZE, &ch->rx);
 		if (rc != 0)
-			vmbus_ring_unmap(&ch->tx);
+			hpbus_place_ring_end(dev, &ch->tx);
 	}
 	if (index != 0)
 		close(fd);
@@ -134,8 +139,9 @@ vfio_channel_open(struct hpbus_device *dev, unsigned int index, struct hpbus_cha
 void
 vfio_channel_close(struct hpbus_device *dev, struct hpbus_channel *ch)
 {
-	vmbus_ring_unmap(&ch->tx);
-	vmbus_ring_unmap(&ch->rx);
+	hpbus_place_remove_doorbell(dev, ch->index);
+	hpbus_place_ring_end(dev, &ch->tx);
+	hpbus_place_ring_end(dev, &ch->rx);
 	memset(ch, 0, sizeof(*ch));
 }
 
@@ -144,12 +150,13 @@ vfio_channel_close(struct hpbus_device *dev, struct hpbus_channel *ch)
  * sends.
  */
 void
-vfio_signal(struct hpbus_channel *ch)
+vfio_signal(struct hpbus_device *dev, struct hpbus_channel *ch)
 {
-	struct vfio_device *v = ch->dev->backend_data;
+	struct vfio_device *v = dev->backend_data;
 
 	/* A full counter means that the host has not looked yet: nothing is lost. */
-	if (ch->signal == HPBUS_SIGNAL_EVENTFD && vfu_signal(&v->signaller, ch->signal_fd) == 0)
+	if (ch->signal == HPBUS_SIGNAL_EVENTFD &&
+		vfu_signal(&v->signaller, dev->signal_fd[ch->index]) == 0)
 		return;
 	if (v->client != NULL)
 		vfu_client_post(v->client, VMBUS_REGION_DOORBELL, ch->index, ch->doorbell);

@@ -13,6 +13,7 @@
 #include <rte_memory.h>
 
 #include "drivers/bus/vmbus/memory_file.h"
+#include "drivers/bus/vmbus/mp.h"
 #include "drivers/bus/vmbus/vfio.h"
 
 #define MEM_EVENT_NAME "hyperpoll_vfio_user"
@@ -152,6 +153,17 @@ out:
 	return rc;
 }
 
+/* Not all of EAL's memory is shared: other processes, which have no table of it, copy. */
+static void
+dma_partial(struct vfio_device *v)
+{
+	struct hpbus_shared *shared = v->dev->sharing.shared;
+
+	atomic_store(&v->dev->dma_partial, true);
+	if (shared != NULL)
+		atomic_store(&shared->partial, true);
+}
+
 /* Share one memseg if it can be. EAL's memory lock is held by the caller. */
 static int
 dma_map_seg(struct vfio_device *v, const struct rte_memseg *ms, int64_t until)
@@ -162,14 +174,18 @@ dma_map_seg(struct vfio_device *v, const struct rte_memseg *ms, int64_t until)
 
 	fd = rte_memseg_get_fd_thread_unsafe(ms);
 	if (fd < 0 || ms->iova == RTE_BAD_IOVA ||
-		rte_memseg_get_fd_offset_thread_unsafe(ms, &offset) != 0)
+		rte_memseg_get_fd_offset_thread_unsafe(ms, &offset) != 0) {
+		dma_partial(v);
 		return 0; /* what is not in the table is copied */
+	}
 	rc = dma_map(v, fd, offset, &range, until);
-	if (rc != 0)
+	if (rc != 0) {
+		dma_partial(v);
 		HPBUS_LOG(WARNING,
 			"%s: the host cannot map %zu bytes of memory at %p (%s): "
 			"packets in it will be copied",
 			v->dev->name, (size_t)ms->len, ms->addr, strerror(-rc));
+	}
 	return rc;
 }
 
@@ -257,6 +273,7 @@ dma_merge_flush(struct dma_merge *m)
 		return;
 	rc = dma_map(m->v, m->fd, m->offset, &m->range, m->until);
 	if (rc != 0) {
+		dma_partial(m->v);
 		HPBUS_LOG(WARNING,
 			"%s: the host cannot map %zu bytes of memory at %#zx (%s): "
 			"packets in it will be copied",
@@ -276,8 +293,10 @@ dma_walk_merge(const struct rte_memseg_list *msl, const struct rte_memseg *ms, v
 		return 0;
 	fd = rte_memseg_get_fd_thread_unsafe(ms);
 	if (fd < 0 || ms->iova == RTE_BAD_IOVA ||
-		rte_memseg_get_fd_offset_thread_unsafe(ms, &offset) != 0)
+		rte_memseg_get_fd_offset_thread_unsafe(ms, &offset) != 0) {
+		dma_partial(m->v);
 		return 0;
+	}
 	if (m->range.len != 0 && fd == m->fd && m->offset + m->range.len == offset &&
 		m->range.va + m->range.len == (uintptr_t)ms->addr &&
 		m->range.iova + m->range.len == ms->iova) {
@@ -298,6 +317,7 @@ vfio_dma_start(struct vfio_device *v)
 	int rc;
 
 	dev->copy_only = dev->want_copy_only;
+	atomic_store(&dev->dma_partial, false);
 	v->n_dma = 0;
 	if (dev->want_copy_only)
 		return 0; /* nothing is shared */

@@ -30,6 +30,8 @@ netvsc_channel_open(struct netvsc_port *port, unsigned int index)
 	rc = port->bus->backend->channel_open(port->bus, index, &ch->bus);
 	if (rc != 0)
 		return rc;
+	/* It may be elsewhere than before a reset. */
+	port->recv = port->bus->recv;
 	rc = vmbus_ring_writer_init(&ch->out, &ch->bus.tx);
 	if (rc == 0)
 		rc = vmbus_ring_reader_init(&ch->in, &ch->bus.rx);
@@ -55,10 +57,12 @@ static void
 channel_change_around(
 	struct netvsc_channel *ch, enum netvsc_channel_state state, bool rx_on, bool tx_on)
 {
-	ch->rx_on &= rx_on;
-	ch->tx_on &= tx_on;
-	if (state != NETVSC_CHANNEL_RUNNING && ch->state == NETVSC_CHANNEL_RUNNING)
+	ch->rx_on = rx_on ? ch->rx_on : 0;
+	ch->tx_on = tx_on ? ch->tx_on : 0;
+	if (state != NETVSC_CHANNEL_RUNNING && ch->state == NETVSC_CHANNEL_RUNNING) {
 		ch->state = NETVSC_CHANNEL_OPEN;
+		ch->live = 0;
+	}
 }
 
 static bool
@@ -74,8 +78,9 @@ channel_change(struct netvsc_channel *ch, enum netvsc_channel_state state, bool 
 		return false;
 	}
 	ch->state = state;
-	ch->rx_on = rx_on;
-	ch->tx_on = tx_on;
+	ch->live = state == NETVSC_CHANNEL_RUNNING ? netvsc_processes(ch->port) : 0;
+	ch->rx_on = rx_on ? ch->live : 0;
+	ch->tx_on = tx_on ? ch->live : 0;
 	rte_spinlock_unlock(&ch->tx_lock);
 	rte_spinlock_unlock(&ch->rx_lock);
 	return true;

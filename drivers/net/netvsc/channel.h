@@ -17,6 +17,7 @@
 #include <rte_spinlock.h>
 
 #include "drivers/bus/vmbus/bus.h"
+#include "drivers/net/netvsc/process.h"
 #include "drivers/net/netvsc/stats.h"
 #include "lib/netvsp/rndis.h"
 
@@ -79,8 +80,11 @@ struct netvsc_channel {
 	struct hpbus_channel bus;
 	uint16_t index;
 	enum netvsc_channel_state state; /**< see netvsc_channel_set() */
-	/** Of a running channel: is its receive queue started, its send queue? */
-	bool rx_on, tx_on;
+	/**
+	 * Of a running channel: the processes that have its rings mapped, and of these those whose
+	 * bursts go on, when the receive queue is started and when the send queue is.
+	 */
+	uint64_t live, rx_on, tx_on;
 
 	/* Inbound, under rx_lock. */
 	rte_spinlock_t rx_lock __rte_cache_aligned;
@@ -143,32 +147,49 @@ bool netvsc_channel_lock(struct netvsc_channel *ch, rte_spinlock_t *lock);
 /** Is no channel stuck (any more)? */
 bool netvsc_channels_free(struct netvsc_port *port);
 
-/** May a lcore of a burst touch this channel's rings? Ask under the lock of the direction. */
+/**
+ * May a lcore of a burst in this process touch this channel's rings? Ask under the lock of the
+ * direction.
+ */
 static inline bool
 netvsc_channel_live(const struct netvsc_channel *ch)
 {
-	return ch->state == NETVSC_CHANNEL_RUNNING;
+	return (ch->live & netvsc_process.bit) != 0;
 }
 
 /** May a receive burst take frames? rx_lock held. */
 static inline bool
 netvsc_channel_receives(const struct netvsc_channel *ch)
 {
-	return ch->rx_on;
+	return (ch->rx_on & netvsc_process.bit) != 0;
 }
 
 /** May a send burst go on? tx_lock held. */
 static inline bool
 netvsc_channel_sends(const struct netvsc_channel *ch)
 {
-	return ch->tx_on;
+	return (ch->tx_on & netvsc_process.bit) != 0;
 }
+
+/**
+ * Look at the rings of a channel in any process, for a moment; the primary has control_lock.
+ * @return false: they are not there, or somebody has them who does not let go
+ */
+bool netvsc_channel_look(struct netvsc_channel *ch);
+void netvsc_channel_look_end(struct netvsc_channel *ch);
 
 /** Are there rings at all? For the control side and the housekeeping alarm; under a lock of it. */
 static inline bool
 netvsc_channel_is_open(const struct netvsc_channel *ch)
 {
 	return ch->state != NETVSC_CHANNEL_CLOSED;
+}
+
+/** Take a lock if nobody has it; of all that processes share, none is taken in another way. */
+static inline bool
+netvsc_trylock(rte_spinlock_t *lock)
+{
+	return netvsc_lock_word_try(&lock->locked);
 }
 
 /**
@@ -181,7 +202,7 @@ netvsc_channel_lock_soon(rte_spinlock_t *lock)
 {
 	unsigned int looks;
 
-	for (looks = 0; !rte_spinlock_trylock(lock); looks++) {
+	for (looks = 0; !netvsc_trylock(lock); looks++) {
 		if (looks == NETVSC_LOCK_LOOKS)
 			return false;
 		rte_pause();
@@ -196,7 +217,7 @@ netvsc_channel_lock_soon(rte_spinlock_t *lock)
 static inline void
 netvsc_channel_unlock(rte_spinlock_t *lock)
 {
-	__atomic_store_n(&lock->locked, 0, __ATOMIC_RELEASE);
+	netvsc_lock_word_release(&lock->locked);
 }
 
 /** A receive burst is inside; rx_lock held. Others look at the count without the lock. */

@@ -10,6 +10,8 @@
 #include "drivers/net/netvsc/channel.h"
 #include "drivers/net/netvsc/port.h"
 
+struct netvsc_process netvsc_process = {NETVSC_PRIMARY, 1};
+
 /* A holder has this long even when the time of the operation is over: it may not be scheduled. */
 #define LEAST_MS 100
 
@@ -54,9 +56,9 @@ channel_is_free(struct netvsc_channel *ch)
 {
 	if (!ch->stuck)
 		return true;
-	if (!rte_spinlock_trylock(&ch->rx_lock))
+	if (!netvsc_trylock(&ch->rx_lock))
 		return false;
-	if (rte_spinlock_trylock(&ch->tx_lock)) {
+	if (netvsc_trylock(&ch->tx_lock)) {
 		ch->stuck = false;
 		rte_spinlock_unlock(&ch->tx_lock);
 	}

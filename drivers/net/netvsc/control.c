@@ -21,6 +21,8 @@
 #define PROGRESS_MS 5000
 /* How long the completion of a request may come after an answer that made no sense. */
 #define GRACE_MS 100
+/* A request waits so long for the answer to a switch of the data path. */
+#define AFTER_SWITCH_MS 10000
 /* An operation of somebody else's lasts this long at most. */
 #define LONGEST_MS 31000
 
@@ -34,6 +36,7 @@ const struct hpbus_op_kind netvsc_op_close = {"close", 2800, 800, true};
 const struct hpbus_op_kind netvsc_op_reset = {"reset", 4800, 800, false};
 /* Inside of others: what is polite before a fence must leave them time for what comes behind it. */
 const struct hpbus_op_kind netvsc_op_farewell = {"the farewell", 1000, 0, true};
+const struct hpbus_op_kind netvsc_op_path = {"the switch of the data path", 500, 0, true};
 /* A host that is busy once more takes its time; who stops the port ends the try (recover.h). */
 const struct hpbus_op_kind netvsc_op_recover = {"recovery", 20000, 1000, false};
 
@@ -122,6 +125,16 @@ netvsc_control_begin(
 	return rc;
 }
 
+bool
+netvsc_control_try_begin(
+	struct netvsc_port *port, struct hpbus_op *op, const struct hpbus_op_kind *kind)
+{
+	if (pthread_mutex_trylock(&port->control_lock) != 0)
+		return false;
+	hpbus_op_begin(op, kind);
+	return true;
+}
+
 void
 netvsc_control_end(struct netvsc_port *port, struct hpbus_op *op)
 {
@@ -146,13 +159,12 @@ control_alive(const struct netvsc_port *port)
 	return 0;
 }
 
-/* Look for answers, unless an lcore does. */
-static void
-control_scan(struct netvsc_port *port)
+void
+netvsc_control_scan(struct netvsc_port *port)
 {
 	struct netvsc_channel *ch = port->channels[0];
 
-	if (netvsc_channel_is_polled(ch) || !rte_spinlock_trylock(&ch->rx_lock))
+	if (netvsc_channel_is_polled(ch) || !netvsc_trylock(&ch->rx_lock))
 		return;
 	if (netvsc_channel_is_open(ch))
 		netvsc_rx_scan(ch);
@@ -207,7 +219,7 @@ control_wait(struct netvsc_port *port, _Atomic uint32_t *answered, const char *w
 	int rc;
 
 	for (;;) {
-		control_scan(port);
+		netvsc_control_scan(port);
 		if (atomic_load_explicit(answered, memory_order_acquire))
 			return 0;
 		/* Nothing will come of this request; only its memory should come back. */
@@ -223,29 +235,38 @@ control_wait(struct netvsc_port *port, _Atomic uint32_t *answered, const char *w
 }
 
 /*
- * Put one packet into the primary channel's ring, waiting for room without the lock. With the lock
- * there are a copy and a store to do; a burst that finds it taken does not wait for us.
+ * Put one packet into the primary channel's ring. With the lock there are a copy and a store to do;
+ * a burst that finds it taken does not wait for us. @return -EAGAIN: there is no room just now
  */
 static int
-control_write(struct netvsc_port *port, const void *pkt, uint32_t len, const char *what)
+control_write_now(struct netvsc_port *port, const void *pkt, uint32_t len)
 {
 	struct netvsc_channel *ch = port->channels[0];
-	struct control_clock clock = control_clock();
 	bool signal;
 	int rc;
 
+	if (!netvsc_channel_lock(ch, &ch->tx_lock))
+		return -ENOTCONN;
+	rc = netvsc_channel_is_open(ch) ? vmbus_ring_write(&ch->out, pkt, len, 0) : -ENOTCONN;
+	signal = rc == 0 && vmbus_ring_writer_publish(&ch->out);
+	rte_spinlock_unlock(&ch->tx_lock);
+	if (signal)
+		hpbus_channel_signal(netvsc_bus_of(port), &ch->bus);
+	return rc;
+}
+
+/* The same, waiting for room without the lock. */
+static int
+control_write(struct netvsc_port *port, const void *pkt, uint32_t len, const char *what)
+{
+	struct control_clock clock = control_clock();
+	int rc;
+
 	for (;;) {
-		if (!netvsc_channel_lock(ch, &ch->tx_lock))
-			return -ENOTCONN;
-		rc = netvsc_channel_is_open(ch) ? vmbus_ring_write(&ch->out, pkt, len, 0)
-						: -ENOTCONN;
-		signal = rc == 0 && vmbus_ring_writer_publish(&ch->out);
-		rte_spinlock_unlock(&ch->tx_lock);
-		if (signal)
-			hpbus_channel_signal(&ch->bus);
+		rc = control_write_now(port, pkt, len);
 		if (rc != -EAGAIN)
 			return rc;
-		control_scan(port);
+		netvsc_control_scan(port);
 		rc = control_pause(port, &clock, what);
 		if (rc != 0)
 			return rc;
@@ -291,10 +312,48 @@ control_await(struct netvsc_port *port, uint64_t trans_id, uint32_t rndis_id)
 	rte_spinlock_unlock(&ch->rx_lock);
 }
 
-static uint64_t
-control_next_tid(struct netvsc_port *port)
+uint64_t
+netvsc_control_next_tid(struct netvsc_port *port)
 {
 	return NETVSC_TID_CONTROL | ++port->next_trans_id;
+}
+
+int
+netvsc_nvsp_post_awaited(
+	struct netvsc_port *port, const struct nvsp_message *msg, _Atomic uint64_t *awaited)
+{
+	struct control_packet p = {.msg = *msg};
+	uint64_t tid = netvsc_control_next_tid(port);
+	int rc = control_alive(port);
+
+	if (rc != 0)
+		return rc;
+	atomic_store(awaited, tid);
+	vmbus_packet_init(
+		&p.pkt, VMBUS_PACKET_INBAND, sizeof(p.pkt), sizeof(p), VMBUS_FLAG_COMPLETION, tid);
+	rc = control_write_now(port, &p, sizeof(p));
+	if (rc != 0)
+		atomic_store(awaited, 0);
+	return rc;
+}
+
+/*
+ * Only one request of those that NVSP answers may be outstanding (spec/nvsp.md §2), and one to
+ * switch the data path is not waited for by who sent it. A host that does not answer it does not
+ * answer others either.
+ */
+static void
+control_after_switch(struct netvsc_port *port)
+{
+	struct control_clock clock = control_clock();
+
+	while (netvsc_vf_switching(port)) {
+		netvsc_control_scan(port);
+		if (hpbus_now_ms() - clock.began > AFTER_SWITCH_MS ||
+			control_pause(port, &clock, nvsp_type_name(NVSP_TYPE_SWITCH_DATA_PATH)) !=
+				0)
+			return;
+	}
 }
 
 /* A request that got no answer leaves memory with the host: only a reset can go on (N8). */
@@ -318,9 +377,10 @@ netvsc_nvsp_request(struct netvsc_port *port, const struct nvsp_message *msg, ui
 	struct control_packet p = {.msg = *msg};
 	struct netvsc_request *rq = &port->request;
 	const char *what = nvsp_type_name(msg->type);
-	uint64_t tid = control_next_tid(port);
+	uint64_t tid = netvsc_control_next_tid(port);
 	int rc;
 
+	control_after_switch(port);
 	control_await(port, tid, 0);
 	netvsc_flight_nvsp(&port->flight, NETVSC_FLIGHT_SENT, msg);
 	vmbus_packet_init(
@@ -341,13 +401,9 @@ netvsc_nvsp_request(struct netvsc_port *port, const struct nvsp_message *msg, ui
 
 /* ---- RNDIS ---- */
 
-/*
- * Send the message that stands in the control page and wait until the host is done with it; its
- * answer is looked for under @answer_id, 0 if there will be none. Pages when the host can read them
- * (the only way Windows is known to take), else a section.
- */
-static int
-rndis_send(struct netvsc_port *port, uint32_t len, uint32_t answer_id, const char *what)
+int
+netvsc_rndis_packet(const struct netvsc_port *port, uint8_t pkt[NETVSC_RNDIS_PACKET_MAX],
+	uint32_t at, uint32_t section, uint32_t len, uint64_t tid)
 {
 	struct {
 		struct vmbus_packet pkt;
@@ -357,36 +413,51 @@ rndis_send(struct netvsc_port *port, uint32_t len, uint32_t answer_id, const cha
 		struct nvsp_message msg;
 	} p = {0};
 	struct control_packet s = {0};
-	struct netvsc_request *rq = &port->request;
-	uint64_t tid = control_next_tid(port);
-	int rc;
 
-	control_await(port, tid, answer_id);
+	static_assert(sizeof(p) <= NETVSC_RNDIS_PACKET_MAX, "the longer one fits");
 	if (port->control_usable) {
 		vmbus_packet_init(&p.pkt, VMBUS_PACKET_GPA_DIRECT,
 			(uint32_t)((uint8_t *)&p.msg - (uint8_t *)&p), sizeof(p),
 			VMBUS_FLAG_COMPLETION, tid);
 		p.gpa.range_count = 1;
 		p.range.byte_count = len;
-		p.pfn = port->control_zone->iova / VMBUS_PAGE_SIZE;
+		p.pfn = (port->control_zone->iova + at) / VMBUS_PAGE_SIZE;
 		nvsp_build_rndis(&p.msg, NVSP_CHANNEL_CONTROL, NVSP_SECTION_NONE, 0);
-		rc = control_write(port, &p, sizeof(p), what);
-	} else if (port->session.control_section != NETVSC_SECTION_NONE &&
-		   len <= port->session.send_section) {
-		memcpy(port->bus->send.base +
-				(size_t)port->session.control_section * port->session.send_section,
-			port->control_zone->addr, len);
-		vmbus_packet_init(&s.pkt, VMBUS_PACKET_INBAND, sizeof(s.pkt), sizeof(s),
-			VMBUS_FLAG_COMPLETION, tid);
-		nvsp_build_rndis(&s.msg, NVSP_CHANNEL_CONTROL, port->session.control_section, len);
-		rc = control_write(port, &s, sizeof(s), what);
-	} else {
+		memcpy(pkt, &p, sizeof(p));
+		return sizeof(p);
+	}
+	if (section == NETVSC_SECTION_NONE || len > port->session.send_section)
+		return -EOPNOTSUPP;
+	memcpy(port->bus->send.base + (size_t)section * port->session.send_section,
+		(const uint8_t *)port->control_zone->addr + at, len);
+	vmbus_packet_init(
+		&s.pkt, VMBUS_PACKET_INBAND, sizeof(s.pkt), sizeof(s), VMBUS_FLAG_COMPLETION, tid);
+	nvsp_build_rndis(&s.msg, NVSP_CHANNEL_CONTROL, section, len);
+	memcpy(pkt, &s, sizeof(s));
+	return sizeof(s);
+}
+
+/*
+ * Send the message that stands in the control page and wait until the host is done with it; its
+ * answer is looked for under @answer_id, 0 if there will be none.
+ */
+static int
+rndis_send(struct netvsc_port *port, uint32_t len, uint32_t answer_id, const char *what)
+{
+	uint8_t pkt[NETVSC_RNDIS_PACKET_MAX] __rte_aligned(8);
+	struct netvsc_request *rq = &port->request;
+	uint64_t tid = netvsc_control_next_tid(port);
+	int rc;
+
+	control_await(port, tid, answer_id);
+	rc = netvsc_rndis_packet(port, pkt, 0, port->session.control_section, len, tid);
+	if (rc > 0)
+		rc = control_write(port, pkt, (uint32_t)rc, what);
+	else
 		NETVSC_LOG(ERR, port,
 			"no way to send %s: DPDK's memory is not shared with the "
 			"host and the host gave no send buffer",
 			what);
-		rc = -EOPNOTSUPP;
-	}
 	if (rc == 0)
 		rc = control_wait(port, &rq->answered, what);
 	if (rc != 0) {
@@ -440,8 +511,8 @@ rndis_request(struct netvsc_port *port, int len, uint32_t type, uint32_t oid,
 	return rc;
 }
 
-static uint32_t
-rndis_next_id(struct netvsc_port *port)
+uint32_t
+netvsc_rndis_next_id(struct netvsc_port *port)
 {
 	if (++port->next_rndis_id == 0)
 		port->next_rndis_id = 1;
@@ -455,7 +526,7 @@ netvsc_rndis_init(struct netvsc_port *port)
 	int rc;
 
 	rc = rndis_build_initialize(port->control_zone->addr, RNDIS_MAX_REQUEST,
-		rndis_next_id(port), NETVSC_MAX_TRANSFER);
+		netvsc_rndis_next_id(port), NETVSC_MAX_TRANSFER);
 	rc = rndis_request(port, rc, RNDIS_TYPE_INITIALIZE, 0, &done);
 	if (rc != 0)
 		return rc;
@@ -473,8 +544,8 @@ netvsc_rndis_init(struct netvsc_port *port)
 int
 netvsc_rndis_halt(struct netvsc_port *port)
 {
-	int len = rndis_build_short(
-		port->control_zone->addr, RNDIS_MAX_REQUEST, RNDIS_TYPE_HALT, rndis_next_id(port));
+	int len = rndis_build_short(port->control_zone->addr, RNDIS_MAX_REQUEST, RNDIS_TYPE_HALT,
+		netvsc_rndis_next_id(port));
 
 	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_RNDIS_SENT, RNDIS_TYPE_HALT, 0, NULL);
 	/* Answered only by its send completion. */
@@ -488,8 +559,8 @@ netvsc_query(struct netvsc_port *port, uint32_t oid, const void *in, uint32_t in
 	struct rndis_completion done;
 	int rc;
 
-	rc = rndis_build_query(
-		port->control_zone->addr, RNDIS_MAX_REQUEST, rndis_next_id(port), oid, in, in_len);
+	rc = rndis_build_query(port->control_zone->addr, RNDIS_MAX_REQUEST,
+		netvsc_rndis_next_id(port), oid, in, in_len);
 	rc = rndis_request(port, rc, RNDIS_TYPE_QUERY, oid, &done);
 	if (rc == 0 && done.status != RNDIS_STATUS_SUCCESS) {
 		NETVSC_LOG(DEBUG, port, "query of OID %#x: status %#x", oid, done.status);
@@ -511,8 +582,8 @@ netvsc_set(struct netvsc_port *port, uint32_t oid, const void *in, uint32_t in_l
 	struct rndis_completion done;
 	int rc;
 
-	rc = rndis_build_set(
-		port->control_zone->addr, RNDIS_MAX_REQUEST, rndis_next_id(port), oid, in, in_len);
+	rc = rndis_build_set(port->control_zone->addr, RNDIS_MAX_REQUEST,
+		netvsc_rndis_next_id(port), oid, in, in_len);
 	rc = rndis_request(port, rc, RNDIS_TYPE_SET, oid, &done);
 	if (rc == 0 && done.status != RNDIS_STATUS_SUCCESS) {
 		NETVSC_LOG(DEBUG, port, "set of OID %#x: status %#x", oid, done.status);

@@ -49,6 +49,7 @@ netvsc_configure(struct rte_eth_dev *eth)
 	rc = netvsc_session_want(port, RTE_MAX(channels, 1u), data->mtu);
 	if (rc == 0)
 		netvsc_rss_default(port);
+	port->config.mtu = data->mtu;
 	netvsc_control_end(port, &op);
 	return rc;
 }
@@ -61,27 +62,33 @@ void
 netvsc_set_bursts(struct rte_eth_dev *eth, bool on)
 {
 	struct rte_eth_fp_ops *fp = &rte_eth_fp_ops[eth->data->port_id];
-	bool sized = netvsc_port_of(eth)->sizes != NULL;
-	const eth_rx_burst_t rx = sized ? netvsc_rx_burst_sized : netvsc_rx_burst;
-	const eth_tx_burst_t tx = sized ? netvsc_tx_burst_sized : netvsc_tx_burst;
+	const struct netvsc_port *port = netvsc_port_of(eth);
+	bool sized = port->sizes != NULL, vf = netvsc_vf_possible(port);
+	const eth_rx_burst_t rx = sized ? netvsc_rx_burst_sized
+				  : vf	? netvsc_vf_rx_burst
+					: netvsc_rx_burst;
+	const eth_tx_burst_t tx = sized ? netvsc_tx_burst_sized
+				  : vf	? netvsc_vf_tx_burst
+					: netvsc_tx_burst;
 
 	eth->rx_pkt_burst = on ? rx : rte_eth_pkt_burst_dummy;
 	eth->tx_pkt_burst = on ? tx : rte_eth_pkt_burst_dummy;
 	eth->tx_pkt_prepare = netvsc_tx_prepare;
 	if (on)
 		return; /* ethdev copies them when the start has succeeded */
-	if (fp->rx_pkt_burst == rx)
+	/* Another session may have other ones. */
+	if (fp->rx_pkt_burst == rx || fp->rx_pkt_burst == netvsc_vf_rx_burst)
 		fp->rx_pkt_burst = rte_eth_pkt_burst_dummy;
-	if (fp->tx_pkt_burst == tx)
+	if (fp->tx_pkt_burst == tx || fp->tx_pkt_burst == netvsc_vf_tx_burst)
 		fp->tx_pkt_burst = rte_eth_pkt_burst_dummy;
 }
 
-/* Not any more may bursts be inside of the channels. */
-static void
-port_quiet(struct netvsc_port *port)
+void
+netvsc_port_quiet(struct netvsc_port *port)
 {
 	unsigned int i;
 
+	atomic_fetch_and(&port->state, ~NETVSC_STATE_RUNNING);
 	for (i = 0; i < port->session.n_channels; i++)
 		if (netvsc_channel_is_open(port->channels[i]))
 			netvsc_channel_set(port->channels[i], NETVSC_CHANNEL_OPEN);
@@ -96,10 +103,17 @@ netvsc_port_up(struct netvsc_port *port)
 
 	netvsc_queues_link(port);
 	netvsc_rx_lender_begin(port);
-	/* A stopped queue of a port that is started may have failed to be set up anew. */
-	for (q = 0; q < data->nb_rx_queues; q++)
-		if (data->rx_queues[q] != NULL)
-			netvsc_rxq_apply(data->rx_queues[q]);
+	data->lro = (data->dev_conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_TCP_LRO) != 0;
+	data->scattered_rx = 0;
+	for (q = 0; q < data->nb_rx_queues; q++) {
+		struct netvsc_rxq *rxq = data->rx_queues[q];
+
+		/* A stopped queue of a started port may have failed to be set up anew. */
+		if (rxq == NULL)
+			continue;
+		netvsc_rxq_apply(rxq);
+		data->scattered_rx |= rxq->chains;
+	}
 	rc = netvsc_offload_apply(port);
 	if (rc == 0)
 		rc = netvsc_rss_apply(port);
@@ -130,6 +144,7 @@ netvsc_start(struct rte_eth_dev *eth)
 	if (netvsc_control_begin(port, &op, &netvsc_op_bring_up) != 0)
 		return -EBUSY;
 	atomic_fetch_and(&port->state, ~NETVSC_STATE_LINK_DOWN);
+	port->config.mtu = data->mtu;
 	rc = netvsc_check_queues(port);
 	if (rc == 0)
 		rc = netvsc_session_want(port, RTE_MAX(channels, 1u), data->mtu);
@@ -144,6 +159,7 @@ netvsc_start(struct rte_eth_dev *eth)
 		netvsc_queues_run(port);
 		netvsc_link_update(eth, 0);
 		netvsc_set_bursts(eth, true);
+		netvsc_vf_join(port);
 	} else {
 		netvsc_queues_end(port);
 		netvsc_intr_stop(port);
@@ -158,19 +174,9 @@ static bool
 port_busy(struct netvsc_port *port)
 {
 	struct rte_eth_dev_data *data = port->eth->data;
-	bool busy = false;
+	bool busy = netvsc_rx_each_channel(port, netvsc_rx_drain);
 	unsigned int i;
 
-	for (i = 0; i < port->session.n_channels; i++) {
-		struct netvsc_channel *ch = port->channels[i];
-
-		if (!netvsc_channel_lock(ch, &ch->rx_lock))
-			continue;
-		if (netvsc_channel_is_open(ch))
-			netvsc_rx_drain(ch);
-		busy |= ch->done_head != ch->done_tail;
-		rte_spinlock_unlock(&ch->rx_lock);
-	}
 	for (i = 0; i < data->nb_tx_queues; i++)
 		if (data->tx_queues[i] != NULL && !port->channels[i]->stuck) {
 			netvsc_tx_reap(data->tx_queues[i]);
@@ -217,11 +223,10 @@ port_stop(struct netvsc_port *port)
 	struct rte_eth_dev_data *data = eth->data;
 	uint16_t q;
 
+	netvsc_vf_leave(port);
 	port->started = false;
-	atomic_fetch_and(&port->state, ~NETVSC_STATE_RUNNING);
 	netvsc_set_bursts(eth, false);
-	/* From here the queues are quiet: no burst is inside, and none that comes goes on. */
-	port_quiet(port);
+	netvsc_port_quiet(port);
 	netvsc_intr_stop(port);
 	atomic_store(&port->monitored, false);
 	netvsc_port_down(port);
@@ -334,24 +339,24 @@ netvsc_close(struct rte_eth_dev *eth)
 	struct netvsc_port *port = netvsc_port_of(eth);
 	struct rte_eth_dev_data *data = eth->data;
 	struct hpbus_op op, rest;
+	bool vf_closed;
 	bool unread;
 	uint16_t q;
 	int rc;
 
-	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
-		return 0;
 	hpbus_op_begin(&op, &netvsc_op_close);
 	if (data->dev_started) {
 		netvsc_stop(eth);
 		data->dev_started = 0;
 	}
-	/* Without the lock: callbacks of a tick that is running may want it. */
+	/* Without the lock: its thread, and callbacks of a tick that is running, may want it. */
+	vf_closed = netvsc_vf_close(port);
 	netvsc_events_stop(port);
 	unread = netvsc_telemetry_remove(port);
 	rc = netvsc_recover_end(port);
 	if (rc == 0)
 		rc = netvsc_control_begin(port, &rest, &netvsc_op_close);
-	if (rc == 0 && !(unread && close_session(port))) {
+	if (rc == 0 && !(unread && vf_closed && close_session(port))) {
 		rc = -EBUSY;
 		netvsc_control_end(port, &rest);
 	}
@@ -364,6 +369,7 @@ netvsc_close(struct rte_eth_dev *eth)
 	 * cut off may, too: its connection is closed and there is no better fence.
 	 */
 	port->bus->backend->close(port->bus);
+	netvsc_let_go(hpbus_unshare(port->bus));
 	hpbus_dma_forget(port->bus);
 	netvsc_intr_free(port);
 	for (q = 0; q < data->nb_rx_queues; q++)
@@ -375,10 +381,18 @@ netvsc_close(struct rte_eth_dev *eth)
 	netvsc_control_end(port, &rest);
 	hpbus_op_end(&op);
 	netvsc_port_free(port);
+	/* Others may be about to look, with what they have read of ethdev's before. */
+	if (hpbus_has_peers()) {
+		netvsc_let_go(data->rx_queues);
+		netvsc_let_go(data->tx_queues);
+		netvsc_let_go(port);
+		data->rx_queues = data->tx_queues = NULL;
+		data->dev_private = NULL;
+	}
 	return 0;
 }
 
-static int
+int
 netvsc_is_removed(struct rte_eth_dev *eth)
 {
 	return (atomic_load(&netvsc_port_of(eth)->state) & NETVSC_STATE_GONE) != 0;

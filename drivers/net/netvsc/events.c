@@ -28,7 +28,7 @@ void
 netvsc_port_broken(struct netvsc_port *port, const char *why)
 {
 	/* A device that vanished leaves zeroed rings behind: that is not the host's fault. */
-	if (atomic_load(&port->bus->gone))
+	if (atomic_load(&netvsc_bus_of(port)->gone))
 		return;
 	/* A recovery that meets with it goes on by itself, and says what it does. */
 	if (atomic_fetch_or(&port->state, NETVSC_STATE_BROKEN) &
@@ -40,6 +40,9 @@ netvsc_port_broken(struct netvsc_port *port, const char *why)
 		why);
 	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_BROKEN, 0, 0, why);
 	atomic_fetch_or(&port->events, NETVSC_EVENT_RESET);
+	/* Nothing is sent any more, whichever way; until a reset there is no session to speak of.
+	 */
+	netvsc_vf_event(port, NETVSC_VF_SESSION_GONE, 0);
 }
 
 int
@@ -96,7 +99,7 @@ events_keep_moving(struct netvsc_port *port)
 	for (i = 0; i < port->session.n_channels; i++) {
 		struct netvsc_channel *ch = port->channels[i];
 
-		if (netvsc_channel_is_polled(ch) || !rte_spinlock_trylock(&ch->rx_lock))
+		if (netvsc_channel_is_polled(ch) || !netvsc_trylock(&ch->rx_lock))
 			continue;
 		/*
 		 * Another channel carries nothing but frames, and those wait for their queue, if
@@ -168,6 +171,8 @@ events_tick(void *arg)
 	if (pthread_mutex_trylock(&port->control_lock) == 0) {
 		if (port->session.attached && !(atomic_load(&port->state) & NETVSC_STATE_NO_HOST))
 			events_keep_moving(port);
+		if (atomic_load(&port->state) == NETVSC_STATE_RUNNING)
+			netvsc_host_stats_tick(port);
 		hpbus_signal_again(port->bus);
 		pthread_mutex_unlock(&port->control_lock);
 	}

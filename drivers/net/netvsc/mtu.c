@@ -67,21 +67,14 @@ mtu_frames_back(struct netvsc_port *port)
 {
 	struct rte_eth_dev_data *data = port->eth->data;
 	int64_t until = hpbus_now_ms() + LENT_MS;
-	unsigned int i;
+	uint16_t q;
 
 	while (netvsc_rx_lent(port) != 0 && hpbus_now_ms() < until) {
-		for (i = 0; i < port->session.n_channels; i++) {
-			struct netvsc_channel *ch = port->channels[i];
-
-			/* Completions of sends; frames wait where they are. */
-			if (!netvsc_channel_lock(ch, &ch->rx_lock))
-				continue;
-			if (netvsc_channel_is_open(ch))
-				netvsc_rx_scan(ch);
-			rte_spinlock_unlock(&ch->rx_lock);
-			if (i < data->nb_tx_queues && data->tx_queues[i] != NULL)
-				netvsc_tx_reap(data->tx_queues[i]);
-		}
+		/* Completions of sends; frames wait where they are. */
+		netvsc_rx_each_channel(port, netvsc_rx_scan);
+		for (q = 0; q < data->nb_tx_queues; q++)
+			if (data->tx_queues[q] != NULL && !port->channels[q]->stuck)
+				netvsc_tx_reap(data->tx_queues[q]);
 		hpbus_signal_again(port->bus);
 		rte_delay_us_sleep(1000);
 	}
@@ -92,17 +85,16 @@ mtu_frames_back(struct netvsc_port *port)
 static int
 mtu_change_started(struct netvsc_port *port, uint32_t mtu)
 {
-	unsigned int i;
 	bool lost;
 	int rc;
 
-	atomic_fetch_and(&port->state, ~NETVSC_STATE_RUNNING);
-	for (i = 0; i < port->session.n_channels; i++)
-		netvsc_channel_set(port->channels[i], NETVSC_CHANNEL_OPEN);
+	netvsc_vf_leave(port);
+	netvsc_port_quiet(port);
 	/* Before anything is taken down that would come up again with no other MTU. */
 	if (!mtu_frames_back(port)) {
 		atomic_fetch_or(&port->state, NETVSC_STATE_RUNNING);
 		netvsc_queues_run(port);
+		netvsc_vf_join(port);
 		netvsc_intr_wake(port);
 		return -EBUSY;
 	}
@@ -113,6 +105,8 @@ mtu_change_started(struct netvsc_port *port, uint32_t mtu)
 		if (!(atomic_load(&port->state) & NETVSC_STATE_BROKEN))
 			atomic_fetch_and(&port->events, ~NETVSC_EVENT_RESET);
 		netvsc_queues_run(port);
+		port->config.mtu = rc == 0 ? mtu : port->eth->data->mtu;
+		netvsc_vf_join(port);
 	}
 	netvsc_intr_wake(port); /* who armed the ring that was */
 	if (lost)
@@ -147,7 +141,7 @@ netvsc_mtu_set(struct rte_eth_dev *eth, uint16_t mtu)
 
 	/* ethdev has checked the limits of dev_info. */
 	if (mtu > port->limits.mtu) {
-		NETVSC_LOG(ERR, port, "MTU %u: the host allows %u", mtu, port->limits.mtu);
+		netvsc_refuse_mtu(port, mtu, port->limits.mtu);
 		return -EINVAL;
 	}
 	/* The queues of a stopped port may be set up anew with another pool: it looks at its start.
@@ -155,6 +149,10 @@ netvsc_mtu_set(struct rte_eth_dev *eth, uint16_t mtu)
 	if (eth->data->dev_started)
 		rc = netvsc_check_pools(port, mtu);
 	/* Frames of fewer bytes than the host was asked for pass anyway: nobody waits (N13). */
+	if (rc == 0 && netvsc_session_mtu(mtu) == netvsc_session_mtu(eth->data->mtu)) {
+		port->config.mtu = mtu;
+		netvsc_vf_changed(port, NETVSC_VF_SET_MTU);
+	}
 	if (rc != 0 || netvsc_session_mtu(mtu) == netvsc_session_mtu(eth->data->mtu))
 		return rc;
 	if (eth->data->dev_started && atomic_load(&port->monitored)) {

@@ -29,6 +29,8 @@ void netvsc_set_bursts(struct rte_eth_dev *eth, bool on);
  * @return 0 or a negative errno: it does not
  */
 int netvsc_port_up(struct netvsc_port *port);
+/** From here the queues are quiet: no burst is inside, and none that comes goes on. */
+void netvsc_port_quiet(struct netvsc_port *port);
 /**
  * It does not any more: no channel runs, the host delivers nothing, what was in flight has come
  * back, or the session is over.
@@ -36,6 +38,31 @@ int netvsc_port_up(struct netvsc_port *port);
 void netvsc_port_down(struct netvsc_port *port);
 /** Free what belongs to a port, which is not attached; not the structure itself. */
 void netvsc_port_free(struct netvsc_port *port);
+int netvsc_is_removed(struct rte_eth_dev *eth);
+
+/* ---- process.c: the primary, for others ---- */
+
+/**
+ * Free memory of rte_malloc() that a burst of another process may be about to look at: when there
+ * is no other process any more. Also NULL.
+ */
+void netvsc_let_go(void *memory);
+/** Of struct hpbus_driver. */
+void netvsc_process_came(struct hpbus_device *bus);
+void netvsc_process_ready(struct hpbus_device *bus);
+void netvsc_process_ended(struct hpbus_device *bus, unsigned int slot);
+uint64_t netvsc_process_call(struct hpbus_device *bus, uint64_t channels);
+/**
+ * A process is dead: what it has the lock of is free again. Where that was a channel the port is
+ * broken. Any process. @return whether it is
+ */
+bool netvsc_break_locks(struct netvsc_port *port, int holder);
+
+/* ---- secondary.c ---- */
+
+int netvsc_secondary_probe(struct hpbus_device *bus);
+int netvsc_secondary_remove(struct hpbus_device *bus);
+void netvsc_secondary_changed(struct hpbus_device *bus);
 
 /* ---- info.c: ethdev operations that look ---- */
 
@@ -102,6 +129,11 @@ int netvsc_rss_query(struct netvsc_port *port);
 /** Send key, table and hash types to the host, or switch RSS off. */
 int netvsc_rss_apply(struct netvsc_port *port);
 void netvsc_rss_default(struct netvsc_port *port);
+/**
+ * The table with so many @p entries: a queue that is stopped gets nothing, what it would get goes
+ * to the others in turn. @return receive queues that take frames; 0: there is no table
+ */
+uint16_t netvsc_rss_table(const struct netvsc_port *port, uint16_t *table, uint32_t entries);
 uint64_t netvsc_rss_offloads(const struct netvsc_port *port);
 int netvsc_rss_hash_update(struct rte_eth_dev *eth, struct rte_eth_rss_conf *conf);
 int netvsc_rss_hash_conf_get(struct rte_eth_dev *eth, struct rte_eth_rss_conf *conf);

@@ -35,22 +35,26 @@
 #include "drivers/net/netvsc/channel.h"
 #include "drivers/net/netvsc/control.h"
 #include "drivers/net/netvsc/flight.h"
+#include "drivers/net/netvsc/host_stats.h"
 #include "drivers/net/netvsc/recover.h"
 #include "drivers/net/netvsc/sections.h"
 #include "drivers/net/netvsc/stats.h"
+#include "drivers/net/netvsc/vf.h"
 #include "lib/netvsp/ndis.h"
 
 extern int netvsc_logtype;
 #define NETVSC_LOG(level, port, ...)                                                               \
 	rte_log(RTE_LOG_##level, netvsc_logtype,                                                   \
-		RTE_FMT("hyperpoll: %s: " RTE_FMT_HEAD(__VA_ARGS__, ) "\n", (port)->bus->name,     \
-			RTE_FMT_TAIL(__VA_ARGS__, )))
+		RTE_FMT("hyperpoll: %s: " RTE_FMT_HEAD(__VA_ARGS__, ) "\n",                        \
+			netvsc_bus_of(port)->name, RTE_FMT_TAIL(__VA_ARGS__, )))
 
-#define NETVSC_DEFAULT_MTU 1500u
-#define NETVSC_MAX_MTU	   9216u /**< that a host is asked for; none is known to have more */
-#define NETVSC_UNDIVIDED   UINT32_MAX
-#define NETVSC_RETA_MAX	   NDIS_RSS_TABLE_MAX
-#define NETVSC_RSS_KEY_LEN 40u
+#define NETVSC_DEFAULT_MTU   1500u
+#define NETVSC_MAX_MTU	     9216u /**< that a host is asked for; none is known to have more */
+#define NETVSC_UNDIVIDED     UINT32_MAX
+#define NETVSC_RETA_MAX	     NDIS_RSS_TABLE_MAX
+#define NETVSC_RSS_KEY_LEN   40u
+#define NETVSC_MULTICAST_MAX 64u  /**< addresses that are kept of a multicast list */
+#define NETVSC_VF_ARGS_MAX   512u /**< bytes of a VF's devargs */
 
 /** Bits of netvsc_port.state, an early exit for bursts; netvsc_channel.state decides. */
 #define NETVSC_STATE_RUNNING	0x1u
@@ -89,16 +93,22 @@ struct netvsc_rss {
 struct netvsc_config {
 	bool mac_user; /**< the application has set the address: */
 	struct rte_ether_addr mac;
+	bool promiscuous, all_multicast;
 	uint32_t n_multicast; /**< addresses in its multicast list */
+	struct rte_ether_addr multicast[NETVSC_MULTICAST_MAX]; /**< the first of them */
 	struct netvsc_rss rss;
 	uint32_t ptypes; /**< RTE_PTYPE_*_MASK: packet types are told of these layers */
+	uint16_t mtu;	 /**< ethdev's, which is told it when the operation is over */
 
 	/* Devargs. */
 	uint32_t tx_copybreak;
 	uint32_t rx_copybreak; /**< longer frames stay where they are; NETVSC_RX_COPY_ALL */
 	uint32_t latency_ns;
 	bool size_stats;
+	bool ignore_vf;
 	uint32_t recovery_s; /**< a device that went away is waited for so long; 0: not at all */
+	char vf[RTE_ETH_NAME_MAX_LEN];	  /**< which ethdev is the VF, "": found out */
+	char vf_args[NETVSC_VF_ARGS_MAX]; /**< devargs that its device is attached with */
 };
 
 /**
@@ -147,12 +157,18 @@ struct netvsc_link {
 	_Atomic uint32_t speed; /**< units of 100 bit/s */
 };
 
+/** Shared by all processes that have the port (process.h). */
 struct netvsc_port {
+	/** The primary's, for its control side; what runs in any process has netvsc_bus_of(). */
 	struct hpbus_device *bus;
-	struct rte_eth_dev *eth;
+	struct rte_eth_dev *eth; /**< as @a bus; what all share of it is @a data */
+	struct rte_eth_dev_data *data;
+	uint16_t port_id;
+	struct hpbus_buffer recv; /**< of the device: what receive reads */
 	_Atomic uint32_t state;
 	_Atomic uint32_t events;
 	atomic_bool alarm_stop;
+	atomic_bool others;	      /**< there is, or was, a secondary: nothing is lent */
 	bool started;	 /**< as netvsc_start() and netvsc_stop() left it; control_lock */
 	bool bus_closed; /**< the backend is, while a device is waited for */
 	struct netvsc_recovery recovery;
@@ -181,12 +197,16 @@ struct netvsc_port {
 	uint32_t section_queues;	 /**< queues the pool is divided for, or NETVSC_UNDIVIDED */
 
 	struct netvsc_request request;
+	struct netvsc_host_stats host_stats;
 	uint64_t next_trans_id;
 	uint32_t next_rndis_id;
-	const struct rte_memzone *control_zone; /**< one page that requests are sent from */
+	const struct rte_memzone *control_zone; /**< pages that requests are sent from */
 	bool control_usable;
 
+	struct netvsc_vf *vf; /**< the primary process's; NULL: it has none and will not have one */
+
 	struct netvsc_channel *channels[HPBUS_MAX_CHANNELS];
+	struct netvsc_vf_queue vf_rx[HPBUS_MAX_CHANNELS], vf_tx[HPBUS_MAX_CHANNELS];
 	struct netvsc_flight flight; /**< what happened on the control path */
 };
 
@@ -194,6 +214,20 @@ static inline struct netvsc_port *
 netvsc_port_of(const struct rte_eth_dev *eth)
 {
 	return eth->data->dev_private;
+}
+
+/** This process's device under a port. */
+static inline struct hpbus_device *
+netvsc_bus_of(const struct netvsc_port *port)
+{
+	return rte_eth_devices[port->port_id].process_private;
+}
+
+/** Processes that have all of the port's memory mapped as it is now. Control side. */
+static inline uint64_t
+netvsc_processes(const struct netvsc_port *port)
+{
+	return NETVSC_PRIMARY | hpbus_processes(port->bus);
 }
 
 /** Is a device that went away waited for? Then nothing can be asked of it. */

@@ -9,6 +9,7 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_malloc.h>
+#include <rte_version.h>
 
 #include "drivers/net/netvsc/attach.h"
 #include "drivers/net/netvsc/channel.h"
@@ -16,6 +17,8 @@
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/sizes.h"
 #include "drivers/net/netvsc/rx.h"
+#include "drivers/net/netvsc/tx.h"
+#include "drivers/net/netvsc/tx_slot.h"
 #include "lib/netvsp/toeplitz.h"
 
 static bool
@@ -23,7 +26,10 @@ netvsc_on_gone(struct hpbus_device *bus)
 {
 	struct netvsc_port *port = bus->driver_data;
 
-	return port != NULL && netvsc_recover_note(port);
+	if (port == NULL)
+		return false;
+	netvsc_vf_event(port, NETVSC_VF_SESSION_GONE, 0);
+	return netvsc_recover_note(port);
 }
 
 void
@@ -31,14 +37,16 @@ netvsc_port_free(struct netvsc_port *port)
 {
 	unsigned int i;
 
+	netvsc_vf_put(port->vf);
+	port->vf = NULL;
 	netvsc_section_pool_free(&port->sections);
 	for (i = 0; i < HPBUS_MAX_CHANNELS; i++)
 		if (port->channels[i] != NULL) {
-			rte_free(port->channels[i]);
+			netvsc_let_go(port->channels[i]);
 			port->channels[i] = NULL;
 		}
 	netvsc_rx_pool_free(&port->done_pool);
-	rte_free(port->sizes);
+	netvsc_let_go(port->sizes);
 	port->sizes = NULL;
 	rte_memzone_free(port->control_zone);
 	port->control_zone = NULL;
@@ -50,8 +58,6 @@ port_init(struct netvsc_port *port, struct rte_eth_dev *eth, struct hpbus_device
 {
 	char name[RTE_MEMZONE_NAMESIZE];
 
-	port->eth = eth;
-	port->bus = bus;
 	port->session = netvsc_session_none;
 	memcpy(port->config.rss.key, toeplitz_default_key, sizeof(port->config.rss.key));
 	port->config.ptypes = NETVSC_RX_PTYPES;
@@ -67,13 +73,16 @@ port_init(struct netvsc_port *port, struct rte_eth_dev *eth, struct hpbus_device
 			return -ENOMEM;
 		}
 	}
-	/* A page of its own: a request never crosses one (pitfall A5). */
+	if (netvsc_vf_new(port) != 0)
+		NETVSC_LOG(NOTICE, port,
+			"no memory or descriptor for a virtual function: the port will have none");
+	/* Two pages: a request never crosses one (pitfall A5). The second is host_stats.c's. */
 	snprintf(name, sizeof(name), "netvsc_ctl_%u", eth->data->port_id);
-	port->control_zone = rte_memzone_reserve_aligned(name, RNDIS_MAX_REQUEST,
+	port->control_zone = rte_memzone_reserve_aligned(name, 2 * RNDIS_MAX_REQUEST,
 		bus->device.numa_node, RTE_MEMZONE_IOVA_CONTIG, VMBUS_PAGE_SIZE);
 	if (port->control_zone == NULL) {
 		NETVSC_LOG(ERR, port,
-			"no memory for a page of requests on node %d (%s); give EAL more (-m, "
+			"no memory for pages of requests on node %d (%s); give EAL more (-m, "
 			"--socket-mem)",
 			bus->device.numa_node, rte_strerror(rte_errno));
 		return -ENOMEM;
@@ -110,9 +119,17 @@ port_bring_up(struct netvsc_port *port, struct rte_eth_dev *eth, struct hpbus_de
 	/* Gone before anybody listened: the queues must know. */
 	if (atomic_load(&bus->gone))
 		netvsc_on_gone(bus);
+	rc = hpbus_share(bus, eth->data->name);
+	if (rc != 0) {
+		NETVSC_LOG(ERR, port,
+			"no memory for what processes share; give EAL more (-m, --socket-mem)");
+		hpbus_device_set_driver_data(bus, NULL, NULL);
+		goto detach;
+	}
 	rc = netvsc_events_start(port);
 	if (rc == 0)
 		return 0;
+	netvsc_let_go(hpbus_unshare(bus));
 	NETVSC_LOG(ERR, port, "no alarm for housekeeping: %s; is EAL's interrupt thread running?",
 		strerror(-rc));
 	hpbus_device_set_driver_data(bus, NULL, NULL);
@@ -132,10 +149,8 @@ netvsc_probe(struct hpbus_device *bus)
 	struct netvsc_port *port;
 	int rc;
 
-	if (rte_eal_process_type() != RTE_PROC_PRIMARY) {
-		HPBUS_LOG(ERR, "%s: secondary processes are not supported yet", bus->name);
-		return -ENOTSUP;
-	}
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
+		return netvsc_secondary_probe(bus);
 	rc = netvsc_devargs_name(bus, name);
 	if (rc != 0)
 		return rc;
@@ -157,6 +172,10 @@ netvsc_probe(struct hpbus_device *bus)
 		return -ENOMEM;
 	}
 	port->bus = bus;
+	port->eth = eth;
+	port->data = eth->data;
+	port->port_id = eth->data->port_id;
+	eth->process_private = bus;
 	netvsc_flight_init(&port->flight, eth->data->port_id);
 	rc = netvsc_devargs_parse(port, bus->device.devargs);
 	if (rc == 0) {
@@ -177,6 +196,7 @@ netvsc_probe(struct hpbus_device *bus)
 	netvsc_set_status_calls(eth);
 	netvsc_telemetry_add(port);
 	rte_eth_dev_probing_finish(eth);
+	netvsc_vf_open(port);
 	return 0;
 }
 
@@ -185,6 +205,9 @@ netvsc_remove(struct hpbus_device *bus)
 {
 	const struct netvsc_port *port = bus->driver_data;
 	struct rte_eth_dev *eth;
+
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY)
+		return netvsc_secondary_remove(bus);
 
 	/* Closed already by the application. */
 	if (port == NULL)
@@ -202,10 +225,34 @@ static struct hpbus_driver netvsc_driver = {
 	.driver = {.name = "net_netvsc"},
 	.probe = netvsc_probe,
 	.remove = netvsc_remove,
+	.process_came = netvsc_process_came,
+	.process_ready = netvsc_process_ready,
+	.process_ended = netvsc_process_ended,
+	.call = netvsc_process_call,
+	.changed = netvsc_secondary_changed,
 };
+
+/*
+ * Of what processes share. One that was built otherwise must not look at it; sizes tell most of
+ * that, and a processor that has other lines does not share memory with this one.
+ */
+static uint32_t
+netvsc_abi(void)
+{
+	static const size_t sizes[] = {sizeof(struct netvsc_port), sizeof(struct netvsc_channel),
+		sizeof(struct netvsc_rxq), sizeof(struct netvsc_txq), sizeof(struct netvsc_tx_slot),
+		sizeof(struct netvsc_rx_transfer), sizeof(struct netvsc_sizes)};
+	uint32_t abi = RTE_VERSION;
+	unsigned int i;
+
+	for (i = 0; i < RTE_DIM(sizes); i++)
+		abi = abi * 31 + (uint32_t)sizes[i];
+	return abi;
+}
 
 RTE_INIT(netvsc_driver_init)
 {
+	netvsc_driver.abi = netvsc_abi();
 	hpbus_register_driver(&netvsc_driver);
 }
 
@@ -213,4 +260,5 @@ RTE_INIT(netvsc_driver_init)
 static const char netvsc_pmd_info[] __attribute__((used)) =
 	"PMD_INFO_STRING= {\"name\": \"net_netvsc\", \"params\": \"vfio-user=<path> "
 	"tx_copybreak=<int> rx_copybreak=<int> rx_extmbuf_enable=<0|1> latency=<int> copy_only=<0|1> "
-	"size_stats=<0|1> numa_aware=<0|1> recovery_s=<int> name=<string>\", \"kmod\": \"* uio_hv_generic\", \"pci_ids\": []}";
+	"size_stats=<0|1> numa_aware=<0|1> recovery_s=<int> ignore_vf=<0|1> name=<string> "
+	"vf=<string> vf_args=<string>\", \"kmod\": \"* uio_hv_generic\", \"pci_ids\": []}";

@@ -79,6 +79,8 @@ recover_down(struct netvsc_port *port)
 	atomic_store(&port->bus->gone, true);
 	atomic_fetch_and(&port->state, ~NETVSC_STATE_RUNNING);
 	hpbus_op_begin(&op, &op_leave);
+	/* A VF is the session's: another host tells of its own. */
+	netvsc_vf_leave(port);
 	rc = netvsc_session_lost(port);
 	hpbus_op_end(&op);
 	port->bus_closed = rc == 0;
@@ -184,17 +186,19 @@ recover_succeeded(struct netvsc_port *port)
 	uint32_t ms = (uint32_t)(hpbus_now_ms() - atomic_load(&r->since));
 	char text[NETVSC_FLIGHT_TEXT];
 
+	snprintf(text, sizeof(text), "done after %u ms", ms);
+	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_RECOVERY, 0, 0, text);
 	port->bus->returning = false;
 	r->back = hpbus_now_ms();
 	r->said = false;
 	atomic_store(&r->last_ms, ms);
 	atomic_fetch_add(&r->done, 1);
 	NETVSC_LOG(NOTICE, port, "the device is back; the port has recovered after %u ms", ms);
-	snprintf(text, sizeof(text), "after %u ms", ms);
-	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_RECOVERY, 0, 0, text);
 	atomic_fetch_and(&port->state, ~NETVSC_STATE_RECOVERING);
-	if (port->started)
+	if (port->started) {
 		netvsc_queues_run(port);
+		netvsc_vf_join(port);
+	}
 	/* What another one did not take with it (an event of a session that failed) is over. */
 	atomic_fetch_and(&port->events, ~NETVSC_EVENT_RESET);
 	atomic_fetch_or(
@@ -222,11 +226,12 @@ recover_failed(struct netvsc_port *port, int rc)
 static void
 recover_missed(struct netvsc_port *port)
 {
+	netvsc_flight_note(
+		&port->flight, NETVSC_FLIGHT_RECOVERY, 0, -ENODEV, "the device did not come back");
 	NETVSC_LOG(ERR, port,
 		"the device did not come back within %u s (devarg recovery_s) and is gone; close "
 		"the port and detach it",
 		port->config.recovery_s);
-	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_RECOVERY, 0, -ENODEV, "did not come back");
 	recover_down(port);
 	port->bus->returning = false;
 	recover_give_up(port, NETVSC_EVENT_FAILED);

@@ -87,14 +87,16 @@ netvsc_get_reg(struct rte_eth_dev *eth, struct rte_dev_reg_info *info)
 		return -ENOTSUP;
 	}
 	/* Somebody who looks at a hang must not hang with it. */
-	if (pthread_mutex_trylock(&port->control_lock) != 0)
+	if (!netvsc_control_try(port))
 		return -EAGAIN;
 	memset(w, 0, length * sizeof(*w));
 	regs_port(port, w);
 	for (i = 0; i < port->session.n_channels && i < port->limits.max_queues; i++)
-		if (netvsc_channel_is_open(port->channels[i]))
+		if (netvsc_channel_look(port->channels[i])) {
 			regs_channel(port->channels[i], w + REGS_PORT + i * REGS_CHANNEL);
+			netvsc_channel_look_end(port->channels[i]);
+		}
 	info->length = length;
-	pthread_mutex_unlock(&port->control_lock);
+	netvsc_control_try_end(port);
 	return 0;
 }

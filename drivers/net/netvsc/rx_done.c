@@ -15,6 +15,7 @@
 #include <rte_malloc.h>
 
 #include "drivers/net/netvsc/channel.h"
+#include "drivers/net/netvsc/ops.h"
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/rx.h"
 #include "drivers/net/netvsc/trace.h"
@@ -63,7 +64,7 @@ netvsc_rx_pool_init(struct netvsc_rx_pool *pool, uint32_t sections, int socket)
 void
 netvsc_rx_pool_free(struct netvsc_rx_pool *pool)
 {
-	rte_free(pool->blocks);
+	netvsc_let_go(pool->blocks);
 	pool->blocks = pool->free = NULL;
 }
 
@@ -221,6 +222,6 @@ netvsc_rx_flush(struct netvsc_channel *ch)
 	if (signal) {
 		ch->stats.doorbells++;
 		netvsc_trace_doorbell(ch->port->flight.port_id, ch->index, 0);
-		hpbus_channel_signal(&ch->bus);
+		hpbus_channel_signal(netvsc_bus_of(ch->port), &ch->bus);
 	}
 }

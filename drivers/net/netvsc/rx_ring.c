@@ -43,7 +43,8 @@ rx_control_completion(struct netvsc_channel *ch, uint64_t trans_id, const uint8_
 }
 
 static void
-rx_notice(struct netvsc_channel *ch, const uint8_t *at, uint32_t len)
+rx_notice(
+	struct netvsc_channel *ch, const struct vmbus_packet *pkt, const uint8_t *at, uint32_t len)
 {
 	uint8_t payload[NVSP_SEND_TABLE_MAX_LEN + 8];
 
@@ -51,7 +52,7 @@ rx_notice(struct netvsc_channel *ch, const uint8_t *at, uint32_t len)
 		return;
 	len = RTE_MIN(len, (uint32_t)sizeof(payload));
 	vmbus_load(payload, at, len);
-	netvsc_control_notice(ch->port, payload, len);
+	netvsc_control_notice(ch->port, pkt, payload, len);
 }
 
 void
@@ -63,7 +64,7 @@ netvsc_rx_other_packet(struct netvsc_channel *ch, const struct vmbus_packet *pkt
 
 	if (unlikely(pkt->type != VMBUS_PACKET_COMPLETION)) {
 		if (pkt->type == VMBUS_PACKET_INBAND)
-			rx_notice(ch, payload, len);
+			rx_notice(ch, pkt, payload, len);
 		else
 			ch->stats.rx_unknown_packets++;
 		return;
@@ -82,11 +83,11 @@ bool
 netvsc_rx_control_range(struct netvsc_channel *ch, struct vmbus_xfer_range range)
 {
 	struct netvsc_port *port = ch->port;
-	const uint8_t *at = port->bus->recv.base + range.byte_offset;
+	const uint8_t *at = port->recv.base + range.byte_offset;
 	uint8_t msg[CONTROL_MAX];
 
-	if (ch->index != 0 || !nvsp_xfer_range_ok(range, (uint32_t)port->bus->recv.len,
-				      port->session.recv_section))
+	if (ch->index != 0 ||
+		!nvsp_xfer_range_ok(range, (uint32_t)port->recv.len, port->session.recv_section))
 		return false;
 	if (vmbus_load32(at) == RNDIS_TYPE_PACKET)
 		return false;
@@ -302,10 +303,29 @@ netvsc_rx_scan(struct netvsc_channel *ch)
 	netvsc_rx_flush(ch);
 }
 
+bool
+netvsc_rx_each_channel(struct netvsc_port *port, void (*look)(struct netvsc_channel *ch))
+{
+	bool waiting = false;
+	unsigned int i;
+
+	for (i = 0; i < port->session.n_channels; i++) {
+		struct netvsc_channel *ch = port->channels[i];
+
+		if (!netvsc_channel_lock(ch, &ch->rx_lock))
+			continue;
+		if (netvsc_channel_is_open(ch))
+			look(ch);
+		waiting |= ch->done_head != ch->done_tail;
+		rte_spinlock_unlock(&ch->rx_lock);
+	}
+	return waiting;
+}
+
 void
 netvsc_rx_try_scan(struct netvsc_channel *ch, uint16_t *misses)
 {
-	if (!rte_spinlock_trylock(&ch->rx_lock)) {
+	if (!netvsc_trylock(&ch->rx_lock)) {
 		if (++*misses < NETVSC_TRYLOCK_LIMIT)
 			return;
 		if (!netvsc_channel_lock_soon(&ch->rx_lock))

@@ -10,6 +10,7 @@
 #include <rte_malloc.h>
 
 #include "drivers/net/netvsc/channel.h"
+#include "drivers/net/netvsc/ops.h"
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/rx.h"
 
@@ -33,7 +34,7 @@ netvsc_rx_transfers_make(struct netvsc_channel *ch, uint32_t count)
 void
 netvsc_rx_transfers_free(struct netvsc_channel *ch)
 {
-	rte_free(ch->transfers);
+	netvsc_let_go(ch->transfers);
 	ch->transfers = ch->free_transfers = ch->releasing = ch->cursor.transfer = NULL;
 	atomic_store(&ch->released, NULL);
 }
@@ -101,7 +102,7 @@ netvsc_rx_put(struct netvsc_rx_transfer *transfer)
 	struct netvsc_channel *ch = transfer->ch;
 
 	/* If the lock is taken, a burst or scan is at work, and another will follow. */
-	if (!transfer_drop(transfer) || !rte_spinlock_trylock(&ch->rx_lock))
+	if (!transfer_drop(transfer) || !netvsc_trylock(&ch->rx_lock))
 		return;
 	/* This may be a send, which has the other lock and frees what it has copied. */
 	if (netvsc_channel_is_open(ch) && !rte_spinlock_is_locked(&ch->tx_lock))

@@ -112,7 +112,8 @@ netvsc_rx_lend(struct netvsc_rxq *rxq, const uint8_t *msg, const struct rndis_pa
 	struct netvsc_rx_transfer *transfer;
 	struct rx_loan *loan;
 
-	if (at / lender->section >= lender->n_loans || len > UINT16_MAX)
+	if (at / lender->section >= lender->n_loans || len > UINT16_MAX ||
+		atomic_load_explicit(&rxq->port->others, memory_order_relaxed))
 		return false;
 	loan = &lender->loans[at / lender->section];
 	/* Acquire: pairs with the release in loan_back(). */

@@ -86,8 +86,15 @@ netvsc_rx_queue_release(struct rte_eth_dev *eth, uint16_t queue)
 	/* Somebody is inside, and nobody will know when he has come out. */
 	if (!counted || rxq->ch->stuck)
 		return;
+	/* Another process may have the queue in hand: its burst finds that it is over. */
+	if (hpbus_has_peers()) {
+		if (!netvsc_channel_lock(rxq->ch, &rxq->ch->rx_lock))
+			return;
+		rxq->over = true;
+		netvsc_channel_unlock(&rxq->ch->rx_lock);
+	}
 	netvsc_rx_give_back(rxq);
-	rte_free(rxq);
+	netvsc_let_go(rxq);
 }
 
 void

@@ -2,20 +2,21 @@
 #include "drivers/net/netvsc/sections.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "drivers/net/netvsc/process.h"
 
 static void
 pool_lock(struct netvsc_section_pool *pool)
 {
-	while (atomic_flag_test_and_set_explicit(&pool->lock, memory_order_acquire))
+	while (!netvsc_lock_word_try(&pool->lock))
 		;
 }
 
 static void
 pool_unlock(struct netvsc_section_pool *pool)
 {
-	atomic_flag_clear_explicit(&pool->lock, memory_order_release);
+	netvsc_lock_word_release(&pool->lock);
 }
 
 int
@@ -25,7 +26,6 @@ netvsc_section_pool_init(
 	uint32_t i;
 
 	memset(pool, 0, sizeof(*pool));
-	atomic_flag_clear(&pool->lock);
 	pool->count = count;
 	pool->size = size;
 	pool->share = queues == 0 ? 0 : count / (2 * queues);
@@ -35,7 +35,7 @@ netvsc_section_pool_init(
 		pool->share = 1;
 	if (pool->share != 0)
 		pool->batch = NETVSC_SECTION_BATCH;
-	pool->free = calloc(count + 1, sizeof(*pool->free));
+	pool->free = netvsc_section_memory((count + 1) * sizeof(*pool->free));
 	if (pool->free == NULL)
 		return -ENOMEM;
 	for (i = count; i > pool->share * queues; i--)
@@ -46,7 +46,7 @@ netvsc_section_pool_init(
 void
 netvsc_section_pool_free(struct netvsc_section_pool *pool)
 {
-	free(pool->free);
+	netvsc_section_memory_free(pool->free);
 	memset(pool, 0, sizeof(*pool));
 }
 
@@ -57,7 +57,7 @@ netvsc_section_cache_init(
 	uint32_t i;
 
 	memset(cache, 0, sizeof(*cache));
-	cache->own = calloc(pool->share + 1, sizeof(*cache->own));
+	cache->own = netvsc_section_memory((pool->share + 1) * sizeof(*cache->own));
 	if (cache->own == NULL)
 		return -ENOMEM;
 	cache->pool = pool;
@@ -73,7 +73,7 @@ netvsc_section_cache_free(struct netvsc_section_cache *cache)
 {
 	if (cache->pool != NULL)
 		netvsc_section_give_back(cache, 0);
-	free(cache->own);
+	netvsc_section_memory_free(cache->own);
 	memset(cache, 0, sizeof(*cache));
 }
 
@@ -111,6 +111,9 @@ netvsc_section_give_back(struct netvsc_section_cache *cache, uint32_t keep)
 	cache->taken -= n;
 	cache->n_borrowed = keep;
 	pool_lock(pool);
+	/* Not more than there are, whatever a process that was killed has left behind. */
+	if (n > pool->count - pool->n_free)
+		n = pool->count - pool->n_free;
 	memcpy(pool->free + pool->n_free, cache->borrowed + keep, n * sizeof(*pool->free));
 	pool->n_free += n;
 	pool_unlock(pool);

@@ -6,13 +6,13 @@
  * no queue can starve another (pitfall T4); the other half is a pool to borrow from.
  *
  * A cache belongs to one queue and its lcore; the pool takes a spinlock, once per batch. No DPDK
- * here, so that it is tested on its own.
+ * here, so that it is tested on its own: whoever links it says where its memory comes from.
  */
 #ifndef HP_NETVSC_SECTIONS_H
 #define HP_NETVSC_SECTIONS_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define NETVSC_SECTION_NONE UINT32_MAX
@@ -20,11 +20,11 @@
 #define NETVSC_SECTION_BATCH 16u
 
 struct netvsc_section_pool {
-	atomic_flag lock;
-	uint32_t count; /**< sections in the send buffer */
-	uint32_t size;	/**< bytes of one */
-	uint32_t share; /**< sections that each queue owns */
-	uint32_t batch; /**< sections that change hands at a time; 0: one, and none is kept */
+	volatile int lock; /**< process.h */
+	uint32_t count;	   /**< sections in the send buffer */
+	uint32_t size;	   /**< bytes of one */
+	uint32_t share;	   /**< sections that each queue owns */
+	uint32_t batch;	   /**< sections that change hands at a time; 0: one, and none is kept */
 	uint32_t n_free;
 	uint32_t *free; /**< stack of common sections */
 };
@@ -38,6 +38,10 @@ struct netvsc_section_cache {
 	uint32_t *own;	/**< stack of free own sections */
 	uint32_t borrowed[2 * NETVSC_SECTION_BATCH + 1];
 };
+
+/** Zeroed memory that all processes with the port have, or NULL; and its end, also of NULL. */
+void *netvsc_section_memory(size_t bytes);
+void netvsc_section_memory_free(void *memory);
 
 /**
  * @param count  sections, 0 = the host gave no send buffer

@@ -135,6 +135,24 @@ stats_get_tx(struct netvsc_txq_counts *c, unsigned int q, struct rte_eth_stats *
 	}
 }
 
+/* The queues of a direction have one writer each, which goes on counting for their number. */
+static uint64_t
+stats_path_sum(const struct netvsc_port *port, unsigned int direction)
+{
+	uint64_t sum = 0;
+	unsigned int i;
+
+	for (i = 0; i < HPBUS_MAX_CHANNELS; i++)
+		sum += direction == 0 ? port->vf_rx[i].packets : port->vf_tx[i].packets;
+	return sum;
+}
+
+uint64_t
+netvsc_stats_path(const struct netvsc_port *port, unsigned int direction)
+{
+	return stats_path_sum(port, direction) - port->counts.path_base[direction];
+}
+
 int
 netvsc_stats_get(
 	struct rte_eth_dev *eth, struct rte_eth_stats *stats, struct eth_queue_stats *queues)
@@ -162,6 +180,7 @@ netvsc_stats_get(
 				  ch->stats.rx_dropped_stopped - ch->base.rx_dropped_stopped;
 	}
 	rte_spinlock_unlock(&port->counts.lock);
+	netvsc_vf_stats_add(port, stats, queues);
 	eth->data->rx_mbuf_alloc_failed = stats->rx_nombuf;
 	return 0;
 }
@@ -187,8 +206,12 @@ netvsc_stats_reset(struct rte_eth_dev *eth)
 		if (port->channels[i] != NULL)
 			port->channels[i]->base = port->channels[i]->stats;
 	}
+	for (i = 0; i < RTE_DIM(port->counts.path_base); i++)
+		port->counts.path_base[i] = stats_path_sum(port, i);
 	netvsc_sizes_reset(port);
+	netvsc_host_stats_reset(port);
 	rte_spinlock_unlock(&port->counts.lock);
+	netvsc_vf_stats_reset(port);
 	eth->data->rx_mbuf_alloc_failed = 0;
 	return 0;
 }
@@ -211,36 +234,37 @@ int
 netvsc_priv_dump(struct rte_eth_dev *eth, FILE *f)
 {
 	struct netvsc_port *port = netvsc_port_of(eth);
+	const struct hpbus_device *bus = netvsc_bus_of(port);
 	unsigned int i;
 
 	/* Somebody who looks at a hang must not hang with it. */
-	if (pthread_mutex_trylock(&port->control_lock) != 0) {
+	if (!netvsc_control_try(port)) {
 		fprintf(f, "device %s, state %#x: a control operation is going on, ask again\n",
-			port->bus->name, atomic_load(&port->state));
+			bus->name, atomic_load(&port->state));
 		netvsc_flight_dump(&port->flight, f);
 		return 0;
 	}
 	fprintf(f,
 		"device %s (%s) over %s, NVSP %#x, %s, state %#x, MTU %u\n"
 		"receive buffer %zu bytes in %u sections of %u; send sections %u of %u\n",
-		port->bus->name, port->bus->where, port->bus->backend->name,
-		port->session.nvsp_version,
-		port->bus->copy_only ? "copy-only" : "large frames by reference",
-		atomic_load(&port->state), port->session.mtu, port->bus->recv.len,
+		bus->name, bus->where, bus->backend->name, port->session.nvsp_version,
+		bus->copy_only ? "copy-only" : "large frames by reference",
+		atomic_load(&port->state), port->session.mtu, port->recv.len,
 		port->session.recv_count, port->session.recv_section, port->session.send_count,
 		port->session.send_section);
 	for (i = 0; i < port->session.n_channels; i++) {
-		const struct netvsc_channel *ch = port->channels[i];
+		struct netvsc_channel *ch = port->channels[i];
 
-		if (ch == NULL || !netvsc_channel_is_open(ch))
+		if (!netvsc_channel_look(ch))
 			continue;
 		fprintf(f, "channel %u relid %u\n", i, ch->bus.relid);
 		dump_ring(f, "guest->host", &ch->bus.tx, "write", ch->out.next_w);
 		dump_ring(f, "host->guest", &ch->bus.rx, "read", ch->in.next_r);
 		fprintf(f, "  receive completions waiting %u, scanned ahead %u bytes\n",
 			ch->n_waiting + ch->done_head - ch->done_tail, ch->ahead);
+		netvsc_channel_look_end(ch);
 	}
-	pthread_mutex_unlock(&port->control_lock);
+	netvsc_control_try_end(port);
 	netvsc_flight_dump(&port->flight, f);
 	return 0;
 }

@@ -69,6 +69,7 @@ netvsc_tx_forget(struct netvsc_txq *txq)
 	uint16_t i;
 
 	netvsc_tx_slots_reap(txq, 0);
+	txq->n_free = 0;
 	for (i = 0; i < txq->nb_desc; i++)
 		if (atomic_load(&txq->slots[i].state) != NETVSC_SLOT_FREE) {
 			txq->stats.over += txq->slots[i].frames;
@@ -76,6 +77,9 @@ netvsc_tx_forget(struct netvsc_txq *txq)
 			txq->drops.reaped++;
 			netvsc_tx_slot_free(txq, i);
 		}
+	/* Anew: a process may have been killed while it took one from the stack. */
+	for (txq->n_free = 0; txq->n_free < txq->nb_desc; txq->n_free++)
+		txq->free[txq->n_free] = (uint16_t)(txq->nb_desc - 1 - txq->n_free);
 }
 
 void
@@ -501,7 +505,7 @@ tx_enter(struct netvsc_txq *txq)
 	if (unlikely(!netvsc_channel_lock_soon(&ch->tx_lock)))
 		return false;
 	/* The port may have been stopped, or more, since the look at its state. */
-	if (likely(netvsc_channel_sends(ch)))
+	if (likely(netvsc_channel_sends(ch) && !txq->over))
 		return true;
 	netvsc_channel_unlock(&ch->tx_lock);
 	return false;
@@ -554,7 +558,7 @@ netvsc_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 	if (vmbus_ring_writer_publish(&ch->out)) {
 		txq->drops.doorbells++;
 		netvsc_trace_doorbell(txq->port->flight.port_id, ch->index, 1);
-		hpbus_channel_signal(&ch->bus);
+		hpbus_channel_signal(netvsc_bus_of(txq->port), &ch->bus);
 	}
 	netvsc_channel_unlock(&ch->tx_lock);
 	netvsc_trace_tx_burst(txq->port->flight.port_id, txq->queue_id, n, sent);

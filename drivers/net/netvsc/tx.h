@@ -60,6 +60,7 @@ struct netvsc_txq {
 	uint16_t queue_id, nb_desc;
 	uint16_t free_thresh;
 	uint16_t lock_misses;
+	bool over; /**< released; kept for who has it in hand in another process */
 	uint16_t n_free;
 	uint16_t *free; /**< stack of free slots */
 	struct netvsc_tx_slot *slots;

@@ -27,7 +27,7 @@ netvsc_tx_memory(struct netvsc_txq *txq, uintptr_t addr)
 	struct hpbus_dma_run *run = &txq->runs[addr / HPBUS_DMA_WINDOW % NETVSC_DMA_RUNS];
 
 	if (unlikely(addr - run->start >= run->len)) {
-		*run = hpbus_dma_lookup(txq->port->bus, addr);
+		*run = hpbus_dma_lookup(netvsc_bus_of(txq->port), addr);
 		txq->drops.dma_lookups++;
 	}
 	return run;

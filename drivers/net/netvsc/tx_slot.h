@@ -43,8 +43,12 @@ netvsc_tx_slot_free(struct netvsc_txq *txq, uint16_t index)
 		netvsc_section_release(&txq->sections, slot->section);
 	}
 	if (slot->mbuf != NULL) {
-		rte_pktmbuf_free(slot->mbuf);
+		struct rte_mbuf *m = slot->mbuf;
+
+		/* First: who is killed here has it freed by nobody, not twice (process.c). */
 		slot->mbuf = NULL;
+		rte_compiler_barrier();
+		rte_pktmbuf_free(m);
 	}
 	atomic_store_explicit(&slot->state, NETVSC_SLOT_FREE, memory_order_relaxed);
 	txq->free[txq->n_free++] = index;

@@ -19,12 +19,12 @@ tx_queue_free(struct netvsc_txq *txq)
 	if (txq == NULL)
 		return;
 	netvsc_section_cache_free(&txq->sections);
-	rte_free(txq->headers);
-	rte_free(txq->headers_iova);
-	rte_free(txq->completed);
-	rte_free(txq->free);
-	rte_free(txq->slots);
-	rte_free(txq);
+	netvsc_let_go(txq->headers);
+	netvsc_let_go(txq->headers_iova);
+	netvsc_let_go(txq->completed);
+	netvsc_let_go(txq->free);
+	netvsc_let_go(txq->slots);
+	netvsc_let_go(txq);
 }
 
 static rte_iova_t
@@ -78,8 +78,8 @@ tx_queue_alloc(struct netvsc_txq *txq, int socket)
 
 	txq->slots = rte_zmalloc_socket(
 		"netvsc_slots", txq->nb_desc * sizeof(*txq->slots), RTE_CACHE_LINE_SIZE, socket);
-	txq->free = rte_zmalloc_socket(
-		"netvsc_free", txq->nb_desc * sizeof(*txq->free), RTE_CACHE_LINE_SIZE, socket);
+	txq->free = rte_zmalloc_socket("netvsc_free", (txq->nb_desc + 1u) * sizeof(*txq->free),
+		RTE_CACHE_LINE_SIZE, socket);
 	txq->completed = rte_zmalloc_socket(
 		"netvsc_completed", ring * sizeof(*txq->completed), RTE_CACHE_LINE_SIZE, socket);
 	if (txq->slots == NULL || txq->free == NULL || txq->completed == NULL ||
@@ -138,6 +138,19 @@ no_memory:
 	return -ENOMEM;
 }
 
+/* Another process may have the queue in hand: its burst finds that it is over. */
+static bool
+tx_queue_end(struct netvsc_txq *txq)
+{
+	if (!hpbus_has_peers())
+		return true;
+	if (!netvsc_channel_lock(txq->ch, &txq->ch->tx_lock))
+		return false;
+	txq->over = true;
+	netvsc_channel_unlock(&txq->ch->tx_lock);
+	return true;
+}
+
 void
 netvsc_tx_queue_release(struct rte_eth_dev *eth, uint16_t queue)
 {
@@ -147,7 +160,7 @@ netvsc_tx_queue_release(struct rte_eth_dev *eth, uint16_t queue)
 
 	if (txq == NULL)
 		return;
-	stuck = txq->ch->stuck;
+	stuck = txq->ch->stuck || !tx_queue_end(txq);
 	if (!stuck)
 		netvsc_tx_reap(txq);
 	/* A stopped queue of a running port has given up waiting for it (queue_run.c). */

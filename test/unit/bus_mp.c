@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a primary process answers to others, which may be of another build or wrong. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <rte_interrupts.h>
+#include <rte_malloc.h>
+
+#include "drivers/bus/vmbus/mp.h"
+#include "test/unit/unit.h"
+
+#define ABI 0x1234u
+
+int hpbus_logtype;
+const struct hpbus_backend hpbus_uio_backend = {.name = "uio"};
+
+static const struct hpbus_backend backend = {.name = "test"};
+static struct hpbus_device device = {.backend = &backend, .name = "device", .instance = {1}};
+static int came, ready, ended;
+static uint64_t called;
+
+/* ---- around it ---- */
+
+static void
+on_came(struct hpbus_device *dev)
+{
+	came++;
+}
+
+static void
+on_ready(struct hpbus_device *dev)
+{
+	ready++;
+}
+
+static void
+on_ended(struct hpbus_device *dev, unsigned int slot)
+{
+	ended = (int)slot;
+}
+
+/* Channel 1 must wait. */
+static uint64_t
+on_call(struct hpbus_device *dev, uint64_t channels)
+{
+	called |= channels;
+	return channels & 2;
+}
+
+const struct hpbus_driver *
+hpbus_driver(void)
+{
+	static const struct hpbus_driver driver = {
+		.abi = ABI,
+		.process_came = on_came,
+		.process_ready = on_ready,
+		.process_ended = on_ended,
+		.call = on_call,
+	};
+
+	return &driver;
+}
+
+void
+hpbus_devices_lock(void)
+{
+}
+
+void
+hpbus_devices_unlock(void)
+{
+}
+
+void
+hpbus_devices_walk(void (*fn)(struct hpbus_device *dev, void *arg), void *arg)
+{
+	fn(&device, arg);
+}
+
+void
+hpbus_devices_each(void (*fn)(struct hpbus_device *dev, void *arg), void *arg)
+{
+	fn(&device, arg);
+}
+
+struct hpbus_device *
+hpbus_device_find(const uint8_t instance[16])
+{
+	return memcmp(instance, device.instance, 16) == 0 ? &device : NULL;
+}
+
+void *
+rte_zmalloc_socket(const char *type, size_t size, unsigned int align, int socket)
+{
+	return calloc(1, size);
+}
+
+/* EAL's interrupt thread: the test. */
+static rte_intr_callback_fn watching;
+static void *watching_arg;
+
+int
+rte_intr_callback_register(const struct rte_intr_handle *handle, rte_intr_callback_fn cb, void *arg)
+{
+	watching = cb;
+	watching_arg = arg;
+	return 0;
+}
+
+int
+rte_intr_callback_unregister_pending(const struct rte_intr_handle *handle, rte_intr_callback_fn cb,
+	void *arg, rte_intr_unregister_callback_fn last)
+{
+	last(NULL, arg);
+	return 0;
+}
+
+/* ---- tests ---- */
+
+static struct hpbus_mp_reply reply;
+static int fds[HPBUS_MP_PLACES_MAX];
+
+static int
+ask(struct hpbus_mp_request rq, int fd)
+{
+	rq.version = HPBUS_MP_VERSION;
+	rq.abi = ABI;
+	rq.guid[0] = 1;
+	hpbus_mp_answer(&rq, sizeof(rq), fd, &reply, fds);
+	return reply.rc;
+}
+
+/* A secondary, in @p slot; @return its end of the sockets */
+static int
+hello(uint32_t *slot)
+{
+	int pair[2];
+
+	CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+	CU_ASSERT_EQUAL_FATAL(ask((struct hpbus_mp_request){.op = HPBUS_MP_HELLO}, pair[1]), 0);
+	*slot = reply.hello.slot;
+	return pair[0];
+}
+
+static void
+bye(int fd)
+{
+	close(fd);
+	watching(watching_arg);
+}
+
+static bool
+is_open(int fd)
+{
+	return fcntl(fd, F_GETFD) >= 0;
+}
+
+static void
+another_build_is_refused(void)
+{
+	struct hpbus_mp_request rq = {
+		.op = HPBUS_MP_HELLO, .version = HPBUS_MP_VERSION, .abi = ABI};
+	struct hpbus_mp_request other = rq;
+	int fd = dup(0);
+
+	other.abi++;
+	hpbus_mp_answer(&other, sizeof(other), fd, &reply, fds);
+	CU_ASSERT_EQUAL(reply.rc, -EPROTO);
+	CU_ASSERT_FALSE(is_open(fd));
+	other = rq;
+	other.version++;
+	hpbus_mp_answer(&other, sizeof(other), -1, &reply, fds);
+	CU_ASSERT_EQUAL(reply.rc, -EPROTO);
+	hpbus_mp_answer(&rq, sizeof(rq) - 1, -1, &reply, fds);
+	CU_ASSERT_EQUAL(reply.rc, -EPROTO);
+	hpbus_mp_answer(&rq, 0, -1, &reply, fds);
+	CU_ASSERT_EQUAL(reply.rc, -EPROTO);
+	CU_ASSERT_FALSE(hpbus_has_peers());
+}
+
+static void
+whoever_has_not_said_hello_gets_nothing(void)
+{
+	const uint32_t slots[] = {0, 1, HPBUS_MAX_PROCESSES - 1, HPBUS_MAX_PROCESSES, UINT32_MAX};
+	unsigned int i;
+
+	CU_ASSERT_EQUAL(ask((struct hpbus_mp_request){.op = HPBUS_MP_HELLO}, -1), -EINVAL);
+	for (i = 0; i < RTE_DIM(slots); i++)
+		CU_ASSERT_EQUAL(
+			ask((struct hpbus_mp_request){.op = HPBUS_MP_OPEN, .slot = slots[i]}, -1),
+			-EPERM);
+	CU_ASSERT_EQUAL(atomic_load(&device.sharing.attached), 0);
+}
+
+static void
+a_device_is_had_from_open_to_leave(void)
+{
+	struct hpbus_place place = {.address = 4096, .span = 4096, .piece = {{0, 4096, 0}}};
+	struct hpbus_mp_request rq = {.op = HPBUS_MP_DEVICES};
+	int fd = hello(&rq.slot), file = dup(0);
+	uint32_t generation;
+	void *shared;
+
+	CU_ASSERT_TRUE(hpbus_has_peers());
+	CU_ASSERT_EQUAL(ask(rq, -1), 0);
+	CU_ASSERT_EQUAL(reply.total, 0);
+	rq.op = HPBUS_MP_OPEN;
+	CU_ASSERT_EQUAL(ask(rq, -1), -ENODEV);
+	device.driver_data = &device;
+	CU_ASSERT_EQUAL_FATAL(hpbus_share(&device, "port"), 0);
+	rq.op = HPBUS_MP_DEVICES;
+	CU_ASSERT_EQUAL(ask(rq, -1), 0);
+	CU_ASSERT_EQUAL(reply.n, 1);
+	rq.op = HPBUS_MP_READY;
+	CU_ASSERT_EQUAL(ask(rq, -1), -ENODEV);
+	rq.op = HPBUS_MP_OPEN;
+	CU_ASSERT_EQUAL(ask(rq, -1), 0);
+	CU_ASSERT_STRING_EQUAL(reply.open.port, "port");
+	CU_ASSERT_EQUAL(came, 1);
+	/* What is mapped, with its file. */
+	CU_ASSERT_EQUAL(hpbus_place_add(&device, &place, file), 0);
+	rq.op = HPBUS_MP_PLACES;
+	CU_ASSERT_EQUAL(ask(rq, -1), 0);
+	CU_ASSERT(reply.n == 1 && reply.total == 1 && fds[0] >= 0 && fds[0] != file);
+	close(fds[0]);
+	generation = reply.generation;
+	rq.first = 1;
+	CU_ASSERT_EQUAL(ask(rq, -1), 0);
+	CU_ASSERT_EQUAL(reply.n, 0);
+	/* Of before the last change: not ready. */
+	rq.op = HPBUS_MP_READY;
+	rq.generation = generation - 1;
+	CU_ASSERT_EQUAL(ask(rq, -1), -EAGAIN);
+	CU_ASSERT_EQUAL(ready, 0);
+	CU_ASSERT_FALSE(hpbus_gather(&device, 0));
+	rq.generation = generation;
+	CU_ASSERT_EQUAL(ask(rq, -1), 0);
+	CU_ASSERT_EQUAL(ready, 1);
+	CU_ASSERT_EQUAL(hpbus_processes(&device), UINT64_C(1) << rq.slot);
+	CU_ASSERT_TRUE(hpbus_gather(&device, 0));
+	/* A device that goes is left by who has it, though there is nothing to be had any more. */
+	rq.op = 77;
+	CU_ASSERT_EQUAL(ask(rq, -1), -EPROTO);
+	hpbus_place_remove(&device, (void *)4096);
+	CU_ASSERT_EQUAL(hpbus_processes(&device), 0);
+	device.sharing.on = false;
+	rq.op = HPBUS_MP_LEAVE;
+	CU_ASSERT_EQUAL(ask(rq, -1), 0);
+	CU_ASSERT_EQUAL(atomic_load(&device.sharing.attached), 0);
+	shared = hpbus_unshare(&device);
+	CU_ASSERT_PTR_NOT_NULL(shared);
+	free(shared);
+	device.driver_data = NULL;
+	hpbus_places_clear(&device);
+	close(file);
+	bye(fd);
+	CU_ASSERT_FALSE(hpbus_has_peers());
+}
+
+static void
+the_end_of_a_process_is_heard_and_its_calls_are(void)
+{
+	struct hpbus_mp_request rq = {.op = HPBUS_MP_OPEN};
+	uint32_t slot;
+	void *shared;
+	int fd = hello(&slot);
+
+	rq.slot = slot;
+	device.driver_data = &device;
+	CU_ASSERT_EQUAL_FATAL(hpbus_share(&device, "port"), 0);
+	CU_ASSERT_EQUAL(ask(rq, -1), 0);
+	atomic_fetch_or(&device.sharing.shared->calls, 6);
+	CU_ASSERT_EQUAL(send(fd, "", 1, 0), 1);
+	watching(watching_arg);
+	CU_ASSERT_EQUAL(called, 6);
+	CU_ASSERT_EQUAL(atomic_load(&device.sharing.shared->calls), 2);
+	CU_ASSERT_EQUAL(ended, 0);
+	bye(fd);
+	CU_ASSERT_EQUAL(ended, (int)slot);
+	CU_ASSERT_EQUAL(atomic_load(&device.sharing.attached), 0);
+	/* Its slot is another's. */
+	fd = hello(&rq.slot);
+	CU_ASSERT_EQUAL(rq.slot, slot);
+	bye(fd);
+	shared = hpbus_unshare(&device);
+	free(shared);
+	device.driver_data = NULL;
+}
+
+static const struct unit_test tests[] = {
+	{"another build is refused", another_build_is_refused},
+	{"who has not said hello gets nothing", whoever_has_not_said_hello_gets_nothing},
+	{"a device is had from open to leave", a_device_is_had_from_open_to_leave},
+	{"the end of a process", the_end_of_a_process_is_heard_and_its_calls_are},
+};
+
+int
+main(void)
+{
+	return UNIT_RUN("bus_mp", tests);
+}

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A port that several processes have: one program plays them all, by being now this one, now
+ * another.
+ */
+#include <errno.h>
+
+#include "drivers/net/netvsc/process.h"
+#include "test/unit/netvsc_fixture.h"
+
+static struct fixture f;
+static struct rte_mbuf *got[32];
+
+static const struct netvsc_process primary = {NETVSC_PRIMARY, 1}, second = {2, 2}, third = {4, 3};
+
+static struct netvsc_channel *
+channel(void)
+{
+	return fixture_channel(&f, 0);
+}
+
+static void
+a_frame_comes(uint64_t tid)
+{
+	fixture_frames(&f, 0, tid, 0, 1, 100, tid);
+	fixture_publish(&f, 0);
+}
+
+/* Frames that a receive burst of a process takes. */
+static uint16_t
+receive_as(struct netvsc_process process)
+{
+	uint16_t n;
+
+	netvsc_process = process;
+	n = netvsc_rx_burst(fixture_rxq(&f, 0), got, 32);
+	netvsc_process = primary;
+	rte_pktmbuf_free_bulk(got, n);
+	return n;
+}
+
+static uint16_t
+send_as(struct netvsc_process process)
+{
+	struct rte_mbuf *m = fixture_mbuf(&f, 100, 1);
+	uint16_t n;
+
+	netvsc_process = process;
+	n = netvsc_tx_burst(fixture_txq(&f, 0), &m, 1);
+	netvsc_process = primary;
+	if (n == 0)
+		rte_pktmbuf_free(m);
+	return n;
+}
+
+static void
+begin(void)
+{
+	fixture_processes = 0;
+	REQUIRE(fixture_begin(&f, NULL));
+	f.bus.driver_data = &f.port;
+}
+
+static void
+end(void)
+{
+	fixture_processes = 0;
+	fixture_end(&f);
+}
+
+/* Its rings may be elsewhere, or nowhere. */
+static void
+who_has_not_mapped_all_does_nothing(void)
+{
+	begin();
+	a_frame_comes(1);
+	CU_ASSERT_EQUAL(receive_as(second), 0);
+	CU_ASSERT_EQUAL(send_as(second), 0);
+	fixture_processes = second.bit;
+	netvsc_process_ready(&f.bus);
+	CU_ASSERT_EQUAL(receive_as(third), 0);
+	CU_ASSERT_EQUAL(send_as(third), 0);
+	CU_ASSERT_EQUAL(receive_as(second), 1);
+	CU_ASSERT_EQUAL(send_as(second), 1);
+	a_frame_comes(2);
+	CU_ASSERT_EQUAL(receive_as(primary), 1);
+	/* It has left. */
+	fixture_processes = 0;
+	netvsc_process_ready(&f.bus);
+	a_frame_comes(3);
+	CU_ASSERT_EQUAL(receive_as(second), 0);
+	CU_ASSERT_EQUAL(receive_as(primary), 1);
+	end();
+}
+
+static void
+who_comes_starts_no_queue(void)
+{
+	begin();
+	netvsc_channel_run(channel(), false, true);
+	fixture_processes = second.bit;
+	netvsc_process_ready(&f.bus);
+	a_frame_comes(1);
+	CU_ASSERT_EQUAL(receive_as(second), 0);
+	CU_ASSERT_EQUAL(send_as(second), 1);
+	netvsc_channel_set(channel(), NETVSC_CHANNEL_OPEN);
+	netvsc_process_ready(&f.bus);
+	CU_ASSERT_EQUAL(channel()->live, 0);
+	CU_ASSERT_EQUAL(send_as(second), 0);
+	netvsc_channel_set(channel(), NETVSC_CHANNEL_RUNNING);
+	CU_ASSERT_EQUAL(channel()->live, NETVSC_PRIMARY | second.bit);
+	end();
+}
+
+static void
+killed_outside_of_a_burst(void)
+{
+	begin();
+	fixture_processes = second.bit;
+	netvsc_process_ready(&f.bus);
+	fixture_processes = 0;
+	netvsc_process_ended(&f.bus, 1);
+	CU_ASSERT_EQUAL(atomic_load(&f.port.state), NETVSC_STATE_RUNNING);
+	CU_ASSERT_EQUAL(atomic_load(&f.port.events), 0);
+	a_frame_comes(1);
+	CU_ASSERT_EQUAL(receive_as(primary), 1);
+	CU_ASSERT_EQUAL(send_as(primary), 1);
+	end();
+}
+
+/* The port would be stuck for ever; instead it is broken, and another session helps. */
+static void
+killed_inside_of_a_burst(bool rx)
+{
+	rte_spinlock_t *lock;
+
+	begin();
+	lock = rx ? &channel()->rx_lock : &channel()->tx_lock;
+	netvsc_process = second;
+	CU_ASSERT_TRUE(netvsc_trylock(lock));
+	netvsc_process = primary;
+	/* Another one's death is nothing to it. */
+	netvsc_process_ended(&f.bus, 2);
+	CU_ASSERT_TRUE(rte_spinlock_is_locked(lock));
+	CU_ASSERT_EQUAL(atomic_load(&f.port.state), NETVSC_STATE_RUNNING);
+	netvsc_process_ended(&f.bus, 1);
+	CU_ASSERT_FALSE(rte_spinlock_is_locked(lock));
+	CU_ASSERT_TRUE(atomic_load(&f.port.state) & NETVSC_STATE_BROKEN);
+	CU_ASSERT_TRUE(atomic_load(&f.port.events) & NETVSC_EVENT_RESET);
+	CU_ASSERT_TRUE(netvsc_channels_free(&f.port));
+	a_frame_comes(1);
+	CU_ASSERT_EQUAL(receive_as(primary), 0);
+	CU_ASSERT_EQUAL(send_as(primary), 0);
+	CU_ASSERT_TRUE(netvsc_channel_set(channel(), NETVSC_CHANNEL_OPEN));
+	end();
+}
+
+static void
+killed_inside_of_a_receive_burst(void)
+{
+	killed_inside_of_a_burst(true);
+}
+
+static void
+killed_inside_of_a_send_burst(void)
+{
+	killed_inside_of_a_burst(false);
+}
+
+/* Who reads statistics has no part in the rings. */
+static void
+killed_while_it_read_statistics(void)
+{
+	struct rte_eth_stats stats;
+
+	begin();
+	netvsc_process = second;
+	CU_ASSERT_TRUE(netvsc_trylock(&f.port.counts.lock));
+	netvsc_process = primary;
+	netvsc_process_ended(&f.bus, 1);
+	CU_ASSERT_EQUAL(atomic_load(&f.port.state), NETVSC_STATE_RUNNING);
+	CU_ASSERT_EQUAL(netvsc_stats_get(&f.eth, &stats, NULL), 0);
+	end();
+}
+
+/* Sections are lent to queues under a lock that bursts wait for. */
+static void
+killed_while_it_borrowed_sections(void)
+{
+	begin();
+	f.port.sections.lock = second.holder;
+	netvsc_process_ended(&f.bus, 1);
+	CU_ASSERT_EQUAL(f.port.sections.lock, 0);
+	CU_ASSERT_TRUE(atomic_load(&f.port.state) & NETVSC_STATE_BROKEN);
+	end();
+}
+
+/* A burst of another process has the queue in hand while the primary sets it up anew. */
+static void
+a_released_queue_is_over_for_who_has_it_in_hand(void)
+{
+	const struct rte_eth_rxconf rxconf = {.rx_drop_en = 1};
+	const struct rte_eth_txconf txconf = {0};
+	struct netvsc_rxq *rxq;
+	struct netvsc_txq *txq;
+	struct rte_mbuf *m;
+
+	begin();
+	rxq = fixture_rxq(&f, 0);
+	txq = fixture_txq(&f, 0);
+	fixture_processes = second.bit;
+	netvsc_channel_set(channel(), NETVSC_CHANNEL_OPEN);
+	netvsc_rx_queue_release(&f.eth, 0);
+	netvsc_tx_queue_release(&f.eth, 0);
+	CU_ASSERT_EQUAL(netvsc_rx_queue_setup(&f.eth, 0, 256, 0, &rxconf, f.pool), 0);
+	CU_ASSERT_EQUAL(netvsc_tx_queue_setup(&f.eth, 0, 256, 0, &txconf), 0);
+	netvsc_tx_template(fixture_txq(&f, 0));
+	atomic_store(&channel()->txq, fixture_txq(&f, 0));
+	CU_ASSERT_PTR_NOT_EQUAL(fixture_rxq(&f, 0), rxq);
+	netvsc_channel_set(channel(), NETVSC_CHANNEL_RUNNING);
+	a_frame_comes(1);
+	m = fixture_mbuf(&f, 100, 1);
+	netvsc_process = second;
+	CU_ASSERT_EQUAL(netvsc_rx_burst(rxq, got, 32), 0);
+	CU_ASSERT_EQUAL(netvsc_tx_burst(txq, &m, 1), 0);
+	netvsc_process = primary;
+	rte_pktmbuf_free(m);
+	CU_ASSERT_EQUAL(receive_as(second), 1);
+	CU_ASSERT_EQUAL(send_as(second), 1);
+	end();
+}
+
+/* The function that takes it back is one process's. */
+static void
+with_others_no_frame_is_lent(void)
+{
+	const struct fixture_conf lending = {.rx_copybreak = 256};
+
+	fixture_processes = 0;
+	REQUIRE(fixture_begin(&f, &lending));
+	f.bus.driver_data = &f.port;
+	fixture_frames(&f, 0, 1, 0, 1, 800, 1);
+	fixture_publish(&f, 0);
+	CU_ASSERT_EQUAL(netvsc_rx_burst(fixture_rxq(&f, 0), got, 32), 1);
+	CU_ASSERT(RTE_MBUF_HAS_EXTBUF(got[0]) != 0);
+	rte_pktmbuf_free(got[0]);
+	netvsc_process_came(&f.bus);
+	fixture_frames(&f, 0, 2, 0, 1, 800, 2);
+	fixture_publish(&f, 0);
+	CU_ASSERT_EQUAL(netvsc_rx_burst(fixture_rxq(&f, 0), got, 32), 1);
+	CU_ASSERT(RTE_MBUF_HAS_EXTBUF(got[0]) == 0);
+	CU_ASSERT_TRUE(fixture_mbuf_is(got[0], 800, 2));
+	rte_pktmbuf_free(got[0]);
+	end();
+}
+
+static void
+hosts_are_signalled_for_others(void)
+{
+	begin();
+	CU_ASSERT_EQUAL(netvsc_process_call(&f.bus, 1 | 1u << 9), 0);
+	CU_ASSERT_EQUAL(f.host[0].signals, 1);
+	/* Not while somebody may close it; later. */
+	rte_spinlock_lock(&channel()->tx_lock);
+	CU_ASSERT_EQUAL(netvsc_process_call(&f.bus, 1), 1);
+	rte_spinlock_unlock(&channel()->tx_lock);
+	CU_ASSERT_EQUAL(f.host[0].signals, 1);
+	end();
+}
+
+static const struct unit_test tests[] = {
+	{"who has not mapped all does nothing", who_has_not_mapped_all_does_nothing},
+	{"who comes starts no queue", who_comes_starts_no_queue},
+	{"killed outside of a burst", killed_outside_of_a_burst},
+	{"killed inside of a receive burst", killed_inside_of_a_receive_burst},
+	{"killed inside of a send burst", killed_inside_of_a_send_burst},
+	{"killed while it read statistics", killed_while_it_read_statistics},
+	{"killed while it borrowed sections", killed_while_it_borrowed_sections},
+	{"a released queue is over", a_released_queue_is_over_for_who_has_it_in_hand},
+	{"with others no frame is lent", with_others_no_frame_is_lent},
+	{"hosts are signalled for others", hosts_are_signalled_for_others},
+};
+
+int
+main(void)
+{
+	return UNIT_RUN("netvsc_processes", tests);
+}

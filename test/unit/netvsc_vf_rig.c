@@ -64,6 +64,7 @@ rig_end(void)
 	netvsc_vf_find_stop(&rig.f.port);
 	netvsc_vf_setup_free(&rig.setup);
 	rig.f.port.vf = NULL;
+	rig.f.port.vf_shared.asked = false;
 	fixture_end(&rig.f);
 	tree_remove();
 }

@@ -13,27 +13,25 @@ static void
 test_the_host_is_asked_for_virtual_functions(void)
 {
 	static const uint32_t versions[] = {NVSP_VERSION_61, NVSP_VERSION_5, NVSP_VERSION_4};
-	struct netvsc_vf *with;
 	struct fixture_packet pkt;
 	struct nvsp_message msg;
 	unsigned int i;
 
 	REQUIRE(begin());
-	with = f.port.vf;
 	f.port.session.asked_mtu = 1500;
 	for (i = 0; i < 6; i++) {
 		f.port.session.nvsp_version = versions[i / 2];
-		f.port.vf = i % 2 == 0 ? with : NULL;
+		f.port.vf_shared.asked = i % 2 == 0;
 		CU_ASSERT_EQUAL(netvsc_nvsp_configure(&f.port), 0);
 		CU_ASSERT_TRUE(fixture_read(&f, 0, &pkt));
 		msg = fixture_nvsp(&pkt);
 		CU_ASSERT_EQUAL(msg.type, NVSP_TYPE_NDIS_CONFIG);
 		CU_ASSERT_EQUAL((msg.ndis_config.capabilities & NVSP_CAP_SRIOV) != 0,
-			f.port.vf != NULL && versions[i / 2] >= NVSP_VERSION_5);
+			i % 2 == 0 && versions[i / 2] >= NVSP_VERSION_5);
 		CU_ASSERT_TRUE(fixture_read(&f, 0, &pkt)); /* NDIS_VERSION */
 	}
 	f.port.session.nvsp_version = NVSP_VERSION_61;
-	f.port.vf = with;
+	f.port.vf_shared.asked = true;
 	end();
 }
 
@@ -368,7 +366,6 @@ test_notices_of_a_host_that_was_not_asked(void)
 {
 	struct netvsc_channel_stats *stats;
 	struct nvsp_message msg;
-	struct netvsc_vf *with;
 
 	REQUIRE(begin());
 	stats = &fixture_channel(&f, 0)->stats;
@@ -376,12 +373,11 @@ test_notices_of_a_host_that_was_not_asked(void)
 	host_notice(&msg, TID_VF);
 	scan();
 	CU_ASSERT_EQUAL(stats->rx_unknown_packets, 1);
-	with = f.port.vf;
-	f.port.vf = NULL;
+	f.port.vf_shared.asked = false;
 	host_associate(true, SERIAL);
 	host_force();
 	scan();
-	f.port.vf = with;
+	f.port.vf_shared.asked = true;
 	CU_ASSERT_FALSE(status().associated);
 	f.port.session.nvsp_version = NVSP_VERSION_4;
 	CU_ASSERT_FALSE(netvsc_vf_possible(&f.port));

@@ -49,6 +49,7 @@ rig_begin(const struct fixture_conf *conf, const char *vf, const char *args)
 			RTE_ETH_QUEUE_STATE_STARTED;
 	rig.vf.wake = -1;
 	rig.f.port.vf = &rig.vf;
+	rig.f.port.vf_shared.asked = true;
 	if (vf != NULL)
 		snprintf(rig.f.port.config.vf, sizeof(rig.f.port.config.vf), "%s", vf);
 	if (args != NULL)
@@ -64,6 +65,7 @@ rig_end(void)
 	netvsc_vf_find_stop(&rig.f.port);
 	netvsc_vf_setup_free(&rig.setup);
 	rig.f.port.vf = NULL;
+	rig.f.port.vf_shared.asked = false;
 	fixture_end(&rig.f);
 	tree_remove();
 }

@@ -431,6 +431,7 @@ end(void)
 	CU_ASSERT_EQUAL(atomic_load(&vf.strays), 0);
 	netvsc_vf_put(f.port.vf);
 	f.port.vf = NULL;
+	f.port.vf_shared.asked = false;
 	turn();
 	fixture_end(&f);
 }

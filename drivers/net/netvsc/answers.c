@@ -17,8 +17,8 @@ netvsc_control_completion(
 	struct netvsc_request *rq = &port->request;
 
 	/* Its completion is empty: there is nothing in it to look at (pitfall T9). */
-	if (port->vf != NULL && trans_id == atomic_load(&port->vf->switch_tid)) {
-		atomic_store(&port->vf->switch_tid, 0);
+	if (port->vf_shared.asked && trans_id == atomic_load(&port->vf_shared.switch_tid)) {
+		atomic_store(&port->vf_shared.switch_tid, 0);
 		netvsc_vf_event(port, NETVSC_VF_HOST_ANSWERED, 0);
 		return;
 	}
@@ -61,7 +61,7 @@ control_complete(struct netvsc_channel *ch, uint64_t trans_id)
 static bool
 control_vf_notice(struct netvsc_port *port, const struct nvsp_message *msg)
 {
-	if (port->vf == NULL || port->session.nvsp_version < NVSP_VERSION_5)
+	if (!port->vf_shared.asked || port->session.nvsp_version < NVSP_VERSION_5)
 		return true; /* legal at any time, and nobody's business */
 	if (msg->type == NVSP_TYPE_SWITCH_DATA_PATH) {
 		if (msg->switch_data_path.path > NVSP_DATA_PATH_VF)

@@ -173,10 +173,13 @@ events_tick(void *arg)
 			events_keep_moving(port);
 		if (atomic_load(&port->state) == NETVSC_STATE_RUNNING)
 			netvsc_host_stats_tick(port);
+		netvsc_vf_tick(port);
 		hpbus_signal_again(port->bus);
 		pthread_mutex_unlock(&port->control_lock);
 	}
 	events = atomic_exchange(&port->events, 0);
+	if ((events & NETVSC_EVENT_VF) && port->vf != NULL)
+		netvsc_vf_wake(port->vf);
 	if (events & WAKING)
 		netvsc_intr_wake(port);
 	events = events_recover(port, events);

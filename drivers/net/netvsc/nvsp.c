@@ -38,7 +38,7 @@ netvsc_nvsp_configure(struct netvsc_port *port)
 	int rc = 0;
 
 	/* Who asks is told of virtual functions, as Linux does from NVSP 5 on (pitfall V2). */
-	if (port->session.nvsp_version >= NVSP_VERSION_5 && port->vf != NULL)
+	if (port->session.nvsp_version >= NVSP_VERSION_5 && port->vf_shared.asked)
 		caps |= NVSP_CAP_SRIOV;
 	/* Teaming: without it the host does not announce changes of the link speed. */
 	if (port->session.nvsp_version >= NVSP_VERSION_5)
@@ -154,9 +154,9 @@ netvsc_nvsp_switch(struct netvsc_port *port, bool to_vf)
 	/* Whatever answers come from here on, they are not to a request before. */
 	if (!netvsc_channel_lock(ch, &ch->rx_lock))
 		return -ENOTCONN;
-	atomic_store(&port->vf->switch_tid, 0);
+	atomic_store(&port->vf_shared.switch_tid, 0);
 	netvsc_vf_unanswered(port);
 	rte_spinlock_unlock(&ch->rx_lock);
 	nvsp_build_switch_data_path(&msg, to_vf ? NVSP_DATA_PATH_VF : NVSP_DATA_PATH_SYNTHETIC);
-	return netvsc_nvsp_post_awaited(port, &msg, &port->vf->switch_tid);
+	return netvsc_nvsp_post_awaited(port, &msg, &port->vf_shared.switch_tid);
 }

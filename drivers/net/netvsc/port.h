@@ -74,7 +74,8 @@ extern int netvsc_logtype;
 #define NETVSC_EVENT_WAKE	0x10u /**< wake up whoever waits for a queue */
 #define NETVSC_EVENT_RECOVERING 0x20u
 #define NETVSC_EVENT_RECOVERED	0x40u
-#define NETVSC_EVENT_FAILED	0x80u /**< it did not recover */
+#define NETVSC_EVENT_FAILED	0x80u  /**< it did not recover */
+#define NETVSC_EVENT_VF		0x100u /**< another process has told something of a VF */
 
 struct netvsc_channel;
 struct netvsc_rx_lender;
@@ -168,9 +169,9 @@ struct netvsc_port {
 	_Atomic uint32_t state;
 	_Atomic uint32_t events;
 	atomic_bool alarm_stop;
-	atomic_bool others;	      /**< there is, or was, a secondary: nothing is lent */
-	bool started;	 /**< as netvsc_start() and netvsc_stop() left it; control_lock */
-	bool bus_closed; /**< the backend is, while a device is waited for */
+	atomic_bool others; /**< there is, or was, a secondary: nothing is lent */
+	bool started;	    /**< as netvsc_start() and netvsc_stop() left it; control_lock */
+	bool bus_closed;    /**< the backend is, while a device is waited for */
 	struct netvsc_recovery recovery;
 	atomic_bool monitored;	      /**< since its start: somebody reads a ring without us */
 	_Atomic uint32_t n_intr;      /**< receive queues that can be armed (intr.c) */
@@ -204,6 +205,7 @@ struct netvsc_port {
 	bool control_usable;
 
 	struct netvsc_vf *vf; /**< the primary process's; NULL: it has none and will not have one */
+	struct netvsc_vf_shared vf_shared;
 
 	struct netvsc_channel *channels[HPBUS_MAX_CHANNELS];
 	struct netvsc_vf_queue vf_rx[HPBUS_MAX_CHANNELS], vf_tx[HPBUS_MAX_CHANNELS];

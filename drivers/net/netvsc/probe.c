@@ -39,6 +39,7 @@ netvsc_port_free(struct netvsc_port *port)
 
 	netvsc_vf_put(port->vf);
 	port->vf = NULL;
+	port->vf_shared.asked = false;
 	netvsc_section_pool_free(&port->sections);
 	for (i = 0; i < HPBUS_MAX_CHANNELS; i++)
 		if (port->channels[i] != NULL) {

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <rte_cycles.h>
+#include <rte_eal.h>
 
 #include "drivers/net/netvsc/channel.h"
 #include "drivers/net/netvsc/control.h"
@@ -36,25 +37,29 @@ netvsc_vf_wake(struct netvsc_vf *vf)
 void
 netvsc_vf_event(struct netvsc_port *port, enum netvsc_vf_event event, uint32_t value)
 {
-	struct netvsc_vf *vf = port->vf;
+	_Atomic uint64_t *facts = &port->vf_shared.facts;
 	uint64_t before, after;
 	uint32_t tx, rx;
 
-	if (vf == NULL)
+	if (!port->vf_shared.asked)
 		return;
 	/* Before: what somebody switches on later knows of this. */
 	tx = netvsc_vf_path(port->vf_tx);
 	rx = netvsc_vf_path(port->vf_rx);
-	before = atomic_load(&vf->facts);
+	before = atomic_load(facts);
 	do
 		after = netvsc_vf_facts_add(before, event, value);
-	while (!atomic_compare_exchange_weak(&vf->facts, &before, after));
+	while (!atomic_compare_exchange_weak(facts, &before, after));
 	/* What must not go on does not wait for the thread, which does the rest. */
 	if (netvsc_vf_facts_cut_tx(after))
 		netvsc_vf_path_cut(port->vf_tx, tx);
 	if (netvsc_vf_facts_cut_rx(after))
 		netvsc_vf_path_cut(port->vf_rx, rx);
-	netvsc_vf_wake(vf);
+	/* The thread is the primary's; a burst of another process leaves a note for its alarm. */
+	if (rte_eal_process_type() == RTE_PROC_PRIMARY)
+		netvsc_vf_wake(port->vf);
+	else
+		atomic_fetch_or(&port->events, NETVSC_EVENT_VF);
 }
 
 void
@@ -69,10 +74,10 @@ netvsc_vf_changed(struct netvsc_port *port, uint32_t what)
 void
 netvsc_vf_unanswered(struct netvsc_port *port)
 {
-	uint64_t facts = atomic_load(&port->vf->facts);
+	uint64_t facts = atomic_load(&port->vf_shared.facts);
 
 	while (!atomic_compare_exchange_weak(
-		&port->vf->facts, &facts, netvsc_vf_facts_unanswered(facts)))
+		&port->vf_shared.facts, &facts, netvsc_vf_facts_unanswered(facts)))
 		;
 }
 
@@ -81,10 +86,15 @@ netvsc_vf_unanswered(struct netvsc_port *port)
 void
 netvsc_vf_take(struct netvsc_vf *vf)
 {
-	uint64_t facts = atomic_load(&vf->facts);
+	uint64_t facts = vf->last_facts;
 
-	while (!atomic_compare_exchange_weak(&vf->facts, &facts, netvsc_vf_facts_rest(facts)))
-		;
+	if (vf->port != NULL) {
+		_Atomic uint64_t *now = &vf->port->vf_shared.facts;
+
+		facts = atomic_load(now);
+		while (!atomic_compare_exchange_weak(now, &facts, netvsc_vf_facts_rest(facts)))
+			;
+	}
 	netvsc_vf_machine_take(&vf->machine, facts, hpbus_now_ms());
 }
 
@@ -152,8 +162,10 @@ netvsc_vf_join(struct netvsc_port *port)
 	if (!netvsc_vf_possible(port) || atomic_load(&port->state) != NETVSC_STATE_RUNNING ||
 		!vf_all_started(data))
 		return;
+	if (netvsc_processes(port) != NETVSC_PRIMARY)
+		return; /* and netvsc_vf_tick() says so */
 	if (data->dev_conf.intr_conf.rxq != 0) {
-		uint16_t found = netvsc_vf_facts_found(atomic_load(&port->vf->facts));
+		uint16_t found = netvsc_vf_facts_found(atomic_load(&port->vf_shared.facts));
 
 		NETVSC_LOG(NOTICE, port,
 			"receive interrupts are configured, which only the synthetic path has: "
@@ -162,6 +174,24 @@ netvsc_vf_join(struct netvsc_port *port)
 		return;
 	}
 	netvsc_vf_event(port, NETVSC_VF_PORT_STARTED, 0);
+}
+
+void
+netvsc_vf_tick(struct netvsc_port *port)
+{
+	struct netvsc_vf *vf = port->vf;
+	bool shared = netvsc_processes(port) != NETVSC_PRIMARY;
+
+	if (vf == NULL || shared == vf->shared)
+		return;
+	vf->shared = shared;
+	if (!shared) {
+		netvsc_vf_join(port);
+		return;
+	}
+	NETVSC_LOG(NOTICE, port,
+		"other processes have the port: virtual functions are not used as long as they do");
+	netvsc_vf_event(port, NETVSC_VF_PORT_STOPPING, 0);
 }
 
 /* What a quick step of leaving waits for: the host, or bursts that come out. */
@@ -257,7 +287,7 @@ netvsc_vf_session_ends(struct netvsc_port *port, bool talk)
 			vf_await_answer(port);
 	}
 	netvsc_vf_event(port, NETVSC_VF_SESSION_GONE, 0);
-	atomic_store(&vf->switch_tid, 0);
+	atomic_store(&port->vf_shared.switch_tid, 0);
 }
 
 /* ---- coming and going ---- */
@@ -283,6 +313,7 @@ netvsc_vf_new(struct netvsc_port *port)
 	vf->port = port;
 	vf->calls = &netvsc_vf_calls;
 	port->vf = vf;
+	port->vf_shared.asked = true;
 	return 0;
 }
 
@@ -347,6 +378,7 @@ vf_abandon(struct netvsc_vf *vf)
 	pthread_mutex_lock(&vf->lock);
 	alone = vf->at == NETVSC_VF_AT_CALL && vf->machine.tx_quiet && vf->machine.rx_quiet;
 	if (alone) {
+		vf->last_facts = netvsc_vf_facts_rest(atomic_load(&port->vf_shared.facts));
 		vf->port = NULL;
 		netvsc_thread_detach(vf->thread);
 		NETVSC_LOG(ERR, port,
@@ -390,13 +422,14 @@ netvsc_vf_possible(const struct netvsc_port *port)
 bool
 netvsc_vf_switching(const struct netvsc_port *port)
 {
-	return port->vf != NULL && atomic_load(&port->vf->switch_tid) != 0;
+	return atomic_load(&port->vf_shared.switch_tid) != 0;
 }
 
 bool
 netvsc_vf_serial(const struct netvsc_port *port, uint32_t *serial)
 {
-	return port->vf != NULL && netvsc_vf_facts_serial(atomic_load(&port->vf->facts), serial);
+	return port->vf != NULL &&
+	       netvsc_vf_facts_serial(atomic_load(&port->vf_shared.facts), serial);
 }
 
 void
@@ -411,7 +444,7 @@ netvsc_vf_status(const struct netvsc_port *port, struct netvsc_vf_status *status
 	if (vf == NULL)
 		return;
 	m = &vf->machine;
-	facts = atomic_load(&vf->facts);
+	facts = atomic_load(&port->vf_shared.facts);
 	status->possible = netvsc_vf_possible(port);
 	status->associated = netvsc_vf_facts_serial(facts, &status->serial);
 	status->vf = netvsc_vf_facts_found(facts);

@@ -49,6 +49,13 @@ struct netvsc_vf_queue {
 	uint64_t packets; /**< that went through the VF so far; the queue's lcore counts */
 } __rte_cache_aligned;
 
+/** What all processes have of it: a burst of any of them hears the host. */
+struct netvsc_vf_shared {
+	bool asked;		     /**< the host is asked for VFs, and there may be one */
+	_Atomic uint64_t facts;	     /**< netvsc_vf_facts_add() */
+	_Atomic uint64_t switch_tid; /**< SWITCH_DATA_PATH that is not completed yet, 0: none */
+};
+
 /** What the thread calls, in the order of vf_port.h: a table, so that a test can have its own. */
 struct netvsc_vf_calls {
 	int (*find_start)(struct netvsc_port *port, struct netvsc_vf_setup *setup);
@@ -77,9 +84,7 @@ enum netvsc_vf_at {
  */
 struct netvsc_vf {
 	_Atomic unsigned int references; /**< the port's, the thread's */
-	_Atomic uint64_t facts;		 /**< netvsc_vf_facts_add() */
 	_Atomic uint32_t replay;	 /**< NETVSC_VF_SET_*: changed, and not done for the VF */
-	_Atomic uint64_t switch_tid;	 /**< SWITCH_DATA_PATH that is not completed yet, 0: none */
 	int wake;			 /**< eventfd */
 	const struct netvsc_vf_calls *calls;
 	netvsc_thread thread;
@@ -87,6 +92,8 @@ struct netvsc_vf {
 
 	pthread_mutex_t lock;	  /**< of what follows */
 	struct netvsc_port *port; /**< NULL: closed, while a call did not return */
+	uint64_t last_facts;	  /**< ... and what was known then */
+	bool shared;		  /**< other processes have the port, as has been said */
 	struct netvsc_vf_machine machine;
 	enum netvsc_vf_at at;
 	pthread_t self; /**< the thread's, as soon as it is in a call */
@@ -135,6 +142,12 @@ bool netvsc_vf_leave(struct netvsc_port *port);
 void netvsc_vf_session_begins(struct netvsc_port *port);
 /** One is about to be detached. @param talk the host can be asked for the synthetic side */
 void netvsc_vf_session_ends(struct netvsc_port *port, bool talk);
+
+/**
+ * The housekeeping alarm, with control_lock: a VF is not used while other processes have the port,
+ * who would not receive from it.
+ */
+void netvsc_vf_tick(struct netvsc_port *port);
 
 /** May bursts of this port meet with a VF? If not, the plain functions are the port's. */
 bool netvsc_vf_possible(const struct netvsc_port *port);

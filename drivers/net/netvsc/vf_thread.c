@@ -180,8 +180,8 @@ thread_slow(struct netvsc_vf *vf, enum netvsc_vf_step step)
 	vf->at = NETVSC_VF_AT_REST;
 	netvsc_vf_machine_done(m, step, rc, hpbus_now_ms());
 	if (step == NETVSC_VF_STEP_LINK && vf->port != NULL &&
-		netvsc_vf_facts_found(atomic_load(&vf->facts)) == id &&
-		link != netvsc_vf_facts_link(atomic_load(&vf->facts)))
+		netvsc_vf_facts_found(atomic_load(&vf->port->vf_shared.facts)) == id &&
+		link != netvsc_vf_facts_link(atomic_load(&vf->port->vf_shared.facts)))
 		netvsc_vf_event(vf->port, NETVSC_VF_LINK, link);
 	return 0;
 }

@@ -20,6 +20,7 @@ GAUGES = {
         "send_sections": "Sections of the send buffer",
         "send_sections_used": "Sections of the send buffer that the host has",
         "path_is_vf": "1 while data takes the virtual function",
+        "last_recovery_ms": "Milliseconds that the last recovery took",
         "last_recovery_failed": "1 if the last recovery failed",
         "last_recovery_age_seconds": "Seconds since the last recovery, 0 if there was none",
         "age_seconds": "Seconds since the port came",

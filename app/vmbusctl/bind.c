@@ -429,6 +429,11 @@ ctl_bind(struct ctl *ctl)
 	if ((job.plan.n > 0 || !ctl_vf_is_done(ctl, job.device->name)) &&
 		ctl_vf_plan(ctl, job.device, &job.vf) != CTL_OK)
 		return CTL_FAILED;
+	if (job.vf.changes == NULL && ctl->vf != CTL_VF_AUTO)
+		ctl_error(
+			"note: --vf changes nothing of what was seen to when %s was bound: unbind it "
+			"first",
+			job.device->name);
 	if (job.plan.n > 0) {
 		warn_others(ctl, job.device);
 		warn_override(job.device);
@@ -488,7 +493,7 @@ ctl_unbind(struct ctl *ctl)
 			device->driver);
 		return CTL_FAILED;
 	}
-	if (on_uio && is_open(ctl, device))
+	if ((on_uio && is_open(ctl, device)) || ctl_vf_is_open(ctl, device->name))
 		return CTL_FAILED;
 	ctl_given_to(ctl, device, &job.given);
 	if (!ctl->dry_run && ctl_give_back(ctl, device) != CTL_OK)

@@ -110,7 +110,7 @@ bool ctl_has_ssh(const struct ctl *ctl, const struct ctl_interfaces *set, char *
 /** @return parent of a process, 0 when unknown */
 int ctl_parent_of(const char *proc, int pid);
 
-/* users.c: who has a uio device open. */
+/* users.c: who has a device open. */
 
 struct ctl_user {
 	int pid;
@@ -121,6 +121,10 @@ struct ctl_user {
 /** @return number of processes that hold a descriptor or mapping, at most CTL_USERS_MAX listed */
 unsigned int ctl_users(const struct ctl *ctl, const struct vmbus_sysfs_device *device,
 	struct ctl_user users[CTL_USERS_MAX]);
+
+/** The same of a PCI function that is bound to vfio-pci. */
+unsigned int ctl_vfio_users(
+	const struct ctl *ctl, const char *pci, struct ctl_user users[CTL_USERS_MAX]);
 
 /* machine.c */
 

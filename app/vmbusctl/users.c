@@ -86,32 +86,23 @@ by_pid(const void *a, const void *b)
 	return ((const struct ctl_user *)a)->pid - ((const struct ctl_user *)b)->pid;
 }
 
-unsigned int
-ctl_users(const struct ctl *ctl, const struct vmbus_sysfs_device *device,
-	struct ctl_user users[CTL_USERS_MAX])
+/* All processes that hold it. */
+static unsigned int
+find_users(const struct ctl *ctl, const struct node *node, struct ctl_user users[CTL_USERS_MAX])
 {
-	char path[VMBUS_SYSFS_PATH_MAX], text[64];
-	struct node node = {0};
+	char path[64];
 	struct dirent *entry;
 	unsigned int n = 0;
 	uint32_t pid;
 	DIR *d;
 
-	if (device->uio < 0)
-		return 0;
-	snprintf(node.plain, sizeof(node.plain), "/dev/uio%d", device->uio);
-	snprintf(node.rooted, sizeof(node.rooted), "%s/uio%d", ctl->fs.dev, device->uio);
-	snprintf(path, sizeof(path), "bus/vmbus/devices/%s/uio/uio%d/dev", device->name,
-		device->uio);
-	node.has_number = vmbus_sysfs_read(&ctl->fs, path, text, sizeof(text)) > 0 &&
-			  sscanf(text, "%u:%u", &node.major, &node.minor) == 2;
 	d = opendir(ctl->fs.proc[0] == '\0' ? "/" : ctl->fs.proc);
 	if (d == NULL)
 		return 0;
 	while ((entry = readdir(d)) != NULL) {
 		if (vmbus_parse_u32(entry->d_name, INT32_MAX, &pid) < 0 ||
-			(!holds_descriptor(ctl, entry->d_name, &node) &&
-				!holds_mapping(ctl, entry->d_name, &node)))
+			(!holds_descriptor(ctl, entry->d_name, node) &&
+				!holds_mapping(ctl, entry->d_name, node)))
 			continue;
 		if (n < CTL_USERS_MAX) {
 			users[n].pid = (int)pid;
@@ -125,4 +116,42 @@ ctl_users(const struct ctl *ctl, const struct vmbus_sysfs_device *device,
 	closedir(d);
 	qsort(users, n, sizeof(*users), by_pid);
 	return n;
+}
+
+unsigned int
+ctl_users(const struct ctl *ctl, const struct vmbus_sysfs_device *device,
+	struct ctl_user users[CTL_USERS_MAX])
+{
+	char path[VMBUS_SYSFS_PATH_MAX], text[64];
+	struct node node = {0};
+
+	if (device->uio < 0)
+		return 0;
+	snprintf(node.plain, sizeof(node.plain), "/dev/uio%d", device->uio);
+	snprintf(node.rooted, sizeof(node.rooted), "%s/uio%d", ctl->fs.dev, device->uio);
+	snprintf(path, sizeof(path), "bus/vmbus/devices/%s/uio/uio%d/dev", device->name,
+		device->uio);
+	node.has_number = vmbus_sysfs_read(&ctl->fs, path, text, sizeof(text)) > 0 &&
+			  sscanf(text, "%u:%u", &node.major, &node.minor) == 2;
+	return find_users(ctl, &node, users);
+}
+
+unsigned int
+ctl_vfio_users(const struct ctl *ctl, const char *pci, struct ctl_user users[CTL_USERS_MAX])
+{
+	char path[VMBUS_SYSFS_PATH_MAX], target[512];
+	struct node node = {0};
+	const char *group;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "%s/bus/pci/devices/%.15s/iommu_group", ctl->fs.sys, pci);
+	n = readlink(path, target, sizeof(target) - 1);
+	if (n <= 0)
+		return 0;
+	target[n] = '\0';
+	group = strrchr(target, '/') == NULL ? target : strrchr(target, '/') + 1;
+	/* Without an IOMMU the group is vfio's own and its node has another name. */
+	snprintf(node.plain, sizeof(node.plain), "/dev/vfio/%.15s", group);
+	snprintf(node.rooted, sizeof(node.rooted), "/dev/vfio/noiommu-%.15s", group);
+	return find_users(ctl, &node, users);
 }

@@ -272,6 +272,43 @@ read_changes(const struct ctl *ctl, const char *device)
 	return NULL;
 }
 
+/* The function that an undo takes from vfio-pci; NULL: it does not. */
+static const char *
+taken_from_vfio(struct json_object *change)
+{
+	struct json_object *undo = json_object_object_get(change, "undo"), *kind, *path;
+
+	if (!json_object_is_type(undo, json_type_array) || json_object_array_length(undo) != 3)
+		return NULL;
+	kind = json_object_array_get_idx(undo, 0);
+	path = json_object_array_get_idx(undo, 1);
+	if (kind == NULL || path == NULL || strcmp(json_object_get_string(kind), "release") != 0 ||
+		strstr(json_object_get_string(path), "/" VFIO_DRIVER "/") == NULL)
+		return NULL;
+	return json_object_get_string(json_object_array_get_idx(undo, 2));
+}
+
+bool
+ctl_vf_is_open(const struct ctl *ctl, const char *device)
+{
+	struct json_object *changes = read_changes(ctl, device);
+	struct ctl_user users[CTL_USERS_MAX];
+	unsigned int n = 0;
+	const char *pci;
+	size_t i;
+
+	for (i = 0; changes != NULL && n == 0 && i < json_object_array_length(changes); i++) {
+		pci = taken_from_vfio(json_object_array_get_idx(changes, i));
+		n = pci == NULL ? 0 : ctl_vfio_users(ctl, pci, users);
+		if (n > 0)
+			ctl_error(
+				"the virtual function %s is in use by %s (pid %d)%s: end it first",
+				pci, users[0].command, users[0].pid, n > 1 ? " and others" : "");
+	}
+	json_object_put(changes);
+	return n > 0;
+}
+
 int
 ctl_vf_undo(const struct ctl *ctl, const char *device)
 {

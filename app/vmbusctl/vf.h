@@ -24,6 +24,11 @@ int ctl_vf_do(const struct ctl *ctl, const char *device, struct ctl_vf *vf);
 
 /** Has ctl_vf_do() changed something that was not undone? */
 bool ctl_vf_is_done(const struct ctl *ctl, const char *device);
+/**
+ * A process has a function open that ctl_vf_undo() would take from vfio-pci: the kernel would wait
+ * for it, however long (reported).
+ */
+bool ctl_vf_is_open(const struct ctl *ctl, const char *device);
 /** Undo it. What cannot be undone stays written down. @return CTL_OK or CTL_FAILED (reported) */
 int ctl_vf_undo(const struct ctl *ctl, const char *device);
 /** Its commands, as ctl_changes_commands(). */

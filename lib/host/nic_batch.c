@@ -63,6 +63,14 @@ rx_message(struct host_nic *nic, uint32_t section, const struct rndis_packet_inf
 	return count;
 }
 
+/* Is it this frame's turn to be broken on purpose? */
+static bool
+rx_spoils(struct host_nic *nic)
+{
+	return nic->knobs.malformed_rx_pct != 0 &&
+	       nic_percent(&nic->malform_acc, nic->knobs.malformed_rx_pct);
+}
+
 void
 nic_rx_frame(struct host_nic *nic, unsigned int channel, uint32_t section,
 	const struct rndis_packet_info *info, unsigned int kind)
@@ -73,8 +81,7 @@ nic_rx_frame(struct host_nic *nic, unsigned int channel, uint32_t section,
 	};
 	enum nic_defect lie = NIC_DEFECT_ALL;
 
-	if (nic->knobs.malformed_rx_pct != 0 &&
-		nic_percent(&nic->malform_acc, nic->knobs.malformed_rx_pct))
+	if (rx_spoils(nic))
 		lie = nic_malform(nic, &range);
 	/* A packet that lies takes no other frame along. */
 	if (lie != NIC_DEFECT_ALL) {
@@ -95,25 +102,38 @@ nic_rx_large_frame(struct host_nic *nic, unsigned int channel, const struct nic_
 {
 	struct nic_channel *ch = &nic->channels[channel];
 	struct rndis_packet_info part = *info;
+	enum nic_defect lie = NIC_DEFECT_ALL;
+	bool spoils = rx_spoils(nic);
 	uint32_t i;
 
-	/* All ranges are in one packet, whatever the knob says of others. */
-	if (n > NIC_BATCH_MAX - ch->batch_n)
+	/* All ranges are in one packet, whatever the knob says of others; one that may lie has no
+	 * others. */
+	if (spoils || n > NIC_BATCH_MAX - ch->batch_n)
 		nic_batch_flush(nic, channel);
 	part.rsc_id = n > 1 ? ++ch->rsc_id : 0;
 	for (i = 0; i < n; i++) {
+		struct vmbus_xfer_range range;
+
 		part.data_abs = pieces[i].data_at;
 		part.data_length = pieces[i].len;
 		part.rsc_flags = RNDIS_RSC_MULTI | (i == 0 ? RNDIS_RSC_FIRST : 0) |
 				 (i == n - 1 ? RNDIS_RSC_LAST : 0);
 		part.present = (i == 0 ? info->present : 0) | (n > 1 ? RNDIS_HAS_PACKET_ID : 0);
-		nic_batch_put(nic, ch, pieces[i].section, pieces[i].section * nic->section_bytes,
-			rx_message(nic, pieces[i].section, &part));
+		range.byte_offset = pieces[i].section * nic->section_bytes;
+		range.byte_count = rx_message(nic, pieces[i].section, &part);
+		/* One of its ranges, another one each time. */
+		if (spoils && i == nic->stats.rx_spoiled % n) {
+			lie = nic_malform(nic, &range);
+			spoils = false;
+		}
+		nic_batch_put(nic, ch, pieces[i].section, range.byte_offset, range.byte_count);
 		ch->batch_count.kind[kind].bytes += pieces[i].len;
 	}
 	ch->batch_count.kind[kind].frames++;
 	ch->batch_count.large++;
 	ch->batch_count.segments += segments;
-	if (ch->batch_n >= nic->knobs.batch)
+	nic->lie = lie;
+	if (lie != NIC_DEFECT_ALL || ch->batch_n >= nic->knobs.batch)
 		nic_batch_flush(nic, channel);
+	nic->lie = NIC_DEFECT_ALL;
 }

@@ -136,6 +136,7 @@ struct nic_channel {
 	/* Completions of sends that wait for room: a queue of NIC_DONE_QUEUE. */
 	struct nic_done *done;
 	uint32_t done_head, done_tail;
+	uint32_t pending; /* sends of this poll that will be in it: host_nic.pending */
 
 	uint32_t outstanding; /* frames with the guest */
 	/* Received frames gathered for one transfer-page packet. */
@@ -359,7 +360,7 @@ void nic_channel_break(struct host_nic *nic, unsigned int index, const char *why
 static inline bool
 nic_sends_full(const struct host_nic *nic, const struct nic_channel *ch)
 {
-	return ch->done_tail - ch->done_head + nic->pending_n >= nic->knobs.tx_inflight;
+	return ch->done_tail - ch->done_head + ch->pending >= nic->knobs.tx_inflight;
 }
 /* Queue a completion of a send; never fails because reading stops before the queue is full. */
 void nic_done_add(struct nic_channel *ch, uint64_t tid, enum nic_answer answer);
@@ -551,17 +552,23 @@ nic_vf_carries(const struct host_nic *nic)
 {
 	return nic->vf.on && nic->vf.port != NULL;
 }
+/* Is there a VF that works? One that is to go does until the guest has left it. */
+static inline bool
+nic_vf_works(const struct host_nic *nic)
+{
+	return (nic->vf.present || nic->vf.leave_ns != 0) && !nic->knobs.vf_dead;
+}
 /* Does a VF take and send frames now? */
 static inline bool
 nic_vf_alive(const struct host_nic *nic)
 {
-	return nic->vf.on && nic->vf.present && !nic->knobs.vf_dead;
+	return nic->vf.on && nic_vf_works(nic);
 }
 /* Do frames of the VF go on to the network? */
 static inline bool
 nic_vf_may_send(const struct host_nic *nic)
 {
-	return nic->vf.present && !nic->knobs.vf_dead && (nic->vf.on || nic->knobs.vf_any_path);
+	return nic_vf_works(nic) && (nic->vf.on || nic->knobs.vf_any_path);
 }
 
 /* ---- profile.c ---- */

@@ -33,9 +33,12 @@ nic_tx_flush(struct host_nic *nic)
 
 	frames_send(nic);
 	nic->arena_used = 0;
-	for (i = 0; i < nic->pending_n; i++)
-		nic_done_add(&nic->channels[nic->pending[i].channel], nic->pending[i].tid,
-			(enum nic_answer)nic->pending[i].answer);
+	for (i = 0; i < nic->pending_n; i++) {
+		struct nic_channel *ch = &nic->channels[nic->pending[i].channel];
+
+		nic_done_add(ch, nic->pending[i].tid, (enum nic_answer)nic->pending[i].answer);
+		ch->pending--;
+	}
 	nic->pending_n = 0;
 }
 
@@ -490,6 +493,7 @@ nic_tx_packet(struct host_nic *nic, unsigned int channel, const struct vmbus_pac
 	nic->pending[nic->pending_n].tid = pkt->trans_id;
 	nic->pending[nic->pending_n].channel = channel;
 	nic->pending[nic->pending_n].answer = rc == 0 ? NIC_ANSWER_SUCCESS : NIC_ANSWER_FAILURE;
+	nic->channels[channel].pending++;
 	if (++nic->pending_n == NIC_PENDING)
 		nic_tx_flush(nic);
 }

@@ -29,7 +29,8 @@ enum nic_vf_switch {
 enum nic_vf_removal {
 	NIC_VF_REMOVAL_PATH_FIRST, /* the path goes back, then the VF */
 	NIC_VF_REMOVAL_VF_FIRST,
-	NIC_VF_REMOVAL_ASK,    /* of the VF only: the guest is to switch, in vf_leave_ms */
+	NIC_VF_REMOVAL_ASK, /* of the VF only: it works on for vf_leave_ms, or till the guest left
+			     */
 	NIC_VF_REMOVAL_SILENT, /* nothing: what is sent is lost */
 };
 

@@ -79,6 +79,8 @@ bool ethdev_logged(unsigned long since, const char *words);
 void ethdev_knob(const char *name, unsigned long value);
 void ethdev_link(bool up);
 void ethdev_rescind(void);
+/** The host gives the device back. */
+void ethdev_offer(void);
 /** A counter of the NIC, or of its port ("port_stats"). */
 unsigned long ethdev_host_counter(const char *name);
 

@@ -287,6 +287,34 @@ removal_wakes(void)
 	CHECK_EQUAL(event(0), -1);
 }
 
+/* Whoever sleeps hears that the device is away, and that it is back; frames wake him as before. */
+static void
+recovery_wakes(void)
+{
+	unsigned int round;
+
+	bring_up(2);
+	start(2);
+	for (round = 0; round < 5; round++) {
+		snprintf(ethdev_note, sizeof(ethdev_note), "round %u", round);
+		hold(true);
+		fall_asleep(2);
+		ethdev_rescind();
+		CHECK(event(LOST_MS) >= 0);
+		WAIT_UNTIL(rte_eth_dev_rx_intr_enable(ethdev_port, 0) == -EIO);
+		/* What was on its way to the other queue is over. */
+		while (event(100) >= 0)
+			;
+		ethdev_offer();
+		CHECK(event(LOST_MS) >= 0);
+		CHECK_EQUAL(rte_eth_dev_is_removed(ethdev_port), 0);
+		fall_asleep(2);
+		hold(false);
+		while (sleep_and_take(2) == 0)
+			;
+	}
+}
+
 const struct ethdev_case ethdev_interrupt_cases[] = {
 	{"sleep_every_frame_wakes", every_frame_wakes},
 	{"sleep_idle_rounds", idle_rounds},
@@ -296,5 +324,6 @@ const struct ethdev_case ethdev_interrupt_cases[] = {
 	{"sleep_only_when_configured", only_when_configured},
 	{"sleep_another_mtu_wakes", another_mtu_wakes},
 	{"sleep_removal_wakes", removal_wakes},
+	{"sleep_recovery_wakes", recovery_wakes},
 	{NULL, NULL},
 };

@@ -142,6 +142,12 @@ ethdev_link(bool up)
 }
 
 void
+ethdev_offer(void)
+{
+	json_object_put(host_request("{\"cmd\":\"offer\",\"nic\":0}\n"));
+}
+
+void
 ethdev_rescind(void)
 {
 	json_object_put(host_request("{\"cmd\":\"rescind\",\"nic\":0}\n"));

@@ -326,6 +326,23 @@ class Testpmd(Program):
         return self.wait(timeout)
 
 
+def resident_kib(program):
+    with open(f"/proc/{program.child.pid}/status") as file:
+        return int(re.search(r"VmRSS:\s+(\d+)", file.read()).group(1))
+
+
+def descriptors(program):
+    """Open descriptors but EAL's own memory, a memfd for each hugepage of a heap that breathes."""
+    folder = f"/proc/{program.child.pid}/fd"
+    count = 0
+    for fd in os.listdir(folder):
+        try:
+            count += not os.readlink(os.path.join(folder, fd)).startswith("/memfd:seg_")
+        except FileNotFoundError:
+            pass  # closed meanwhile
+    return count
+
+
 class Namespace:
     """A network namespace; close() removes it with all that is in it."""
 

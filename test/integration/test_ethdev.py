@@ -25,8 +25,8 @@ class Ethdev(Case):
         with open(self.path("leaks"), "w") as file:
             file.write(LEAKS)
         host = self.host(port)
-        # What these cases say of a device that is gone is true at once.
-        device = host.device(options=",recovery_s=0")
+        # What the other cases say of a device that is gone is true at once.
+        device = host.device(options="" if "recovery" in what[0] else ",recovery_s=0")
         if f"vfio-user={host.socket()}" in device:
             # Since DPDK 24.11.8 and 26.07 EAL attaches by 127 characters at most, arguments included.
             short = os.path.join(host.dir, "s")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The flight recorder: a bring-up in its order (spec/nvsp.md §4), and what happens to a port."""
+import os
 import re
 
 from harness import wait_until
@@ -81,6 +82,26 @@ class Flight(Asked):
         info = telemetry.cmd("/netvsc/info", 0)
         self.assertEqual(info["breaks"], 1)
         self.assertEqual(info["last_broken"], "the host broke the inbound ring")
+
+    def test_a_recovery_is_there_with_its_time(self):
+        host = self.host("gen:rate=20K")
+        pmd, telemetry = self.guest_asked(host, queues=2)
+        pmd.start()
+        wait_until(lambda: host.port()["verified"] > 100, 10, "frames flow")
+        self.assertEqual(telemetry.cmd("/netvsc/info", 0)["last_recovery"], "none")
+        host.request("rescind", 0)
+        wait_until(lambda: telemetry.cmd("/netvsc/info", 0)["state"] == "recovering", 10,
+                   "the port recovers")
+        wait_until(lambda: not os.path.exists(host.socket()), 5, "the socket is gone")
+        host.request("offer", 0)
+        info = wait_until(lambda: (i := telemetry.cmd("/netvsc/info", 0))["recoveries"] and i, 20,
+                          "it has recovered")
+        self.assertRegex(info["last_recovery"], r"^done after \d+ ms$")
+        self.assertEqual(info["last_recovery"], f"done after {info['last_recovery_ms']} ms")
+        self.assertEqual((info["recoveries"], info["last_recovery_failed"]), (1, 0))
+        wait_until(lambda: telemetry.cmd("/netvsc/info", 0)["state"] == "running", 5, "it runs")
+        self.in_order(telemetry.flight(), ["port started", "port away", *LADDER, "port attached",
+                                           f"recovery {info['last_recovery']}", "link up"])
 
     def test_dump_has_the_same_lines(self):
         _, telemetry = self.guest_asked(self.host("sink"))

@@ -132,6 +132,13 @@ class BadTimes(Asked):
             pmd.expect(re.escape(reason), 5)
         self.assertEqual(telemetry.cmd("/netvsc/info", 0)["state"], "running")
 
+    def test_a_path_with_quotes_is_valid_json(self):
+        folder = self.path('a "b" c')
+        os.mkdir(folder)
+        host = self.host("sink", directory=folder)
+        _, telemetry = self.guest_asked(host)
+        self.assertEqual(telemetry.cmd("/netvsc/info", 0)["where"], host.socket())
+
     def test_a_port_of_another_driver_is_none(self):
         pmd, telemetry = self.guest_asked(self.host("sink"), eal=["--vdev=net_null0"], ports=2)
         self.assertEqual(len(telemetry.cmd("/ethdev/list")), 2)

@@ -10,6 +10,7 @@ import unittest
 from harness import Case, needs_root, wait_until
 from vf_network import BEHIND, FLIPS, TapVf, VfNetwork
 
+
 # Without this the tests run; the driver must know its devarg vf=.
 load_tests = lambda *_: unittest.TestSuite()  # noqa: E731
 
@@ -32,9 +33,10 @@ class Vf(Case):
 
     # ---- flips ----
 
-    def check_flips(self, queues):
+    def check_flips(self, queues, removal):
         """The VF goes and comes back under traffic; now and then as another one."""
         net, pmd = self.started(f"channels={queues}", queues)
+        net.host.set("vf_removal", removal)
         for flip in range(FLIPS):
             net.vf(present=False)
             net.await_path(False)
@@ -46,16 +48,26 @@ class Vf(Case):
         lost = net.check_books(pmd)
         print(f"     {FLIPS} flips, {lost} of {net.host.port()['rx_frames']} frames lost, counted",
               flush=True)
-        self.assertGreaterEqual(net.host.stats()["path_switches"], 2 * FLIPS)
-        self.assertEqual(net.host.stats()["protocol_errors"], 0)
+        nic = net.host.stats()
+        self.assertGreaterEqual(nic["path_switches"], 2 * FLIPS)
+        self.assertEqual(nic["protocol_errors"], 0)
+        if removal == "ask":
+            # The guest moves the path when nothing is on its way.
+            self.assertEqual((nic["vf_tx_dropped_path"], nic["rx_dropped_vf"]), (0, 0))
         pmd.stop()
         self.assertEqual(pmd.quit(), 0)
 
     def test_flips_1q(self):
-        self.check_flips(1)
+        self.check_flips(1, "path_first")
 
     def test_flips_4q(self):
-        self.check_flips(4)
+        self.check_flips(4, "path_first")
+
+    def test_flips_that_the_guest_is_asked_for_1q(self):
+        self.check_flips(1, "ask")
+
+    def test_flips_that_the_guest_is_asked_for_4q(self):
+        self.check_flips(4, "ask")
 
     # ---- both paths ----
 
@@ -307,9 +319,17 @@ class Vf(Case):
     def test_cable_of_the_adapter(self):
         """The link command is for both paths; the interface of the VF knows nothing of it."""
         net, pmd = self.started()
-        net.host.request("link", 0, up=False)
-        wait_until(lambda: net.host.stats()["rx_dropped_link"] > 200, 10, "frames are lost")
-        net.host.request("link", 0, up=True)
-        net.await_frames(200)
+        for _ in range(3):
+            net.host.request("link", 0, up=False)
+            net.settle()
+            self.assertTrue(net.on_vf())
+            before = net.host.port()["tx_frames"]
+            net.host.hold(False)
+            # The generator has nothing for a cable that is not there.
+            net.settle()
+            self.assertEqual(net.host.port()["tx_frames"], before)
+            net.host.request("link", 0, up=True)
+            net.host.hold(False)
+            net.await_frames(200)
         net.check_books(pmd)
         self.assertEqual(pmd.quit(), 0)

@@ -45,6 +45,7 @@ struct rig_options {
 	bool deny_rings;      /**< RIG_DENY=rings: so are the "ring" files of subchannels */
 	int state;	      /**< RIG_STATE: what "state" always says; -1 = the truth */
 	bool verbose;	      /**< RIG_VERBOSE=1 */
+	char unbound[256];    /**< RIG_UNBOUND: while there is this file, no driver is bound */
 };
 extern struct rig_options rig_options;
 extern pthread_mutex_t rig_lock;
@@ -187,6 +188,7 @@ void rig_files_hang_up(struct rig_device *device);
 
 int rig_tree_build(struct rig_device *device);
 void rig_tree_remove(struct rig_device *device);
+void rig_tree_unbind(struct rig_device *device);
 void rig_tree_state(struct rig_device *device, int state);
 /** The folder of channel k, and with @p ring its file "ring" too. */
 void rig_tree_channel(struct rig_device *device, unsigned int k, bool ring);

@@ -101,6 +101,9 @@ rig_init(void)
 	rig_options.deny_node = option_is("RIG_DENY", "node");
 	rig_options.deny_rings = option_is("RIG_DENY", "rings");
 	rig_options.verbose = option_is("RIG_VERBOSE", "1");
+	if (getenv("RIG_UNBOUND") != NULL)
+		snprintf(rig_options.unbound, sizeof(rig_options.unbound), "%s",
+			getenv("RIG_UNBOUND"));
 	rig_options.late_ms = late == NULL ? 20 : (unsigned int)atoi(late);
 	rig_options.state = state == NULL ? -1 : atoi(state);
 	enabled = true;

@@ -100,21 +100,44 @@ device_free_if_unused(struct rig_device *device)
 		free(device);
 }
 
-/* Rescind, or the end of the host: the kernel unregisters the device at once (§7.2). */
+/* What the process has of the device ends. @param stays the folder does, for another driver */
 static void
-device_remove(struct rig_device *device, const char *why)
+device_leave(struct rig_device *device, const char *why, bool stays)
 {
 	if (rig_options.verbose)
 		rig_log("%s: %s", device->slot->name, why);
 	device->gone = true;
 	/* Before anything else lets the process know: what it touches must be a SIGBUS already. */
 	rig_revoke_rings(device);
-	rig_tree_remove(device);
+	if (stays)
+		rig_tree_unbind(device);
+	else
+		rig_tree_remove(device);
 	rig_files_hang_up(device);
-	rig_tree_uevent(device, "remove");
+	if (stays) {
+		rig_tree_uevent(device, "leave");
+		rig_tree_uevent(device, "unbind");
+	} else {
+		rig_tree_uevent(device, "remove");
+	}
 	rig_disconnect(device);
 	device->slot->device = NULL;
 	device_free_if_unused(device);
+}
+
+/* Rescind, or the end of the host: the kernel unregisters the device at once (§7.2). */
+static void
+device_remove(struct rig_device *device, const char *why)
+{
+	device_leave(device, why, false);
+}
+
+/* Has the user unbound the driver, or unloaded its module? */
+static bool
+unbound(void)
+{
+	return rig_options.unbound[0] != '\0' &&
+	       syscall(SYS_faccessat, AT_FDCWD, rig_options.unbound, F_OK) == 0;
 }
 
 /* ---- open and last close ---- */
@@ -354,15 +377,17 @@ rig_run(void *arg)
 		for (i = 0; i < rig_options.n_sockets; i++) {
 			struct rig_slot *slot = &rig_slots[i];
 
-			if (slot->device == NULL && slot->owner_fd >= 0)
+			if (slot->device == NULL && slot->owner_fd >= 0 && !unbound())
 				slot_connect(slot, err, sizeof(err));
+			else if (slot->device != NULL && !slot->device->foreign && unbound())
+				device_leave(slot->device, "unbound", true);
 			if (slot->device != NULL && !slot->device->foreign) {
 				due = device_due(slot);
 				wait = due < wait ? due : wait;
 			}
-			if (slot->device == NULL) {
+			if (slot->device == NULL || rig_options.unbound[0] != '\0')
 				wait = wait < LOOK_AGAIN_NS ? wait : LOOK_AGAIN_NS;
-			} else if (!slot->device->foreign) {
+			if (slot->device != NULL && !slot->device->foreign) {
 				fds[n++] = (struct pollfd){
 					.fd = slot->device->interrupt_fd, .events = POLLIN};
 				fds[n++] = (struct pollfd){

@@ -231,6 +231,20 @@ rig_tree_remove(struct rig_device *device)
 	rig_remove_all(path);
 }
 
+/* The driver is gone, the device stays: its folder, without what the driver had put there. */
+void
+rig_tree_unbind(struct rig_device *device)
+{
+	char path[RIG_PATH];
+
+	snprintf(path, sizeof(path), "%.255s/dev/uio%d", rig_options.dir, device->number);
+	unlink(path);
+	device_path(device, path, "driver");
+	unlink(path);
+	device_path(device, path, "uio");
+	rig_remove_all(path);
+}
+
 static void
 channel_put(struct rig_device *device, unsigned int k, const char *attr, const char *value)
 {
@@ -356,12 +370,13 @@ rig_tree_uevent(struct rig_device *device, const char *action)
 			send_event(action, path, bare, sizeof("SUBSYSTEM=vmbus"));
 		return;
 	}
-	if (strcmp(action, "add") == 0 || strcmp(action, "remove") == 0) {
+	if (strcmp(action, "add") == 0 || strcmp(action, "remove") == 0 ||
+		strcmp(action, "leave") == 0) {
 		snprintf(path, sizeof(path), "/" BUS_FOLDER "/%s/uio/uio%d", device->slot->name,
 			device->number);
 		n = snprintf(rest, sizeof(rest), "MAJOR=%d%cMINOR=%d%cDEVNAME=uio%d%cSUBSYSTEM=uio",
 			UIO_MAJOR, 0, device->number, 0, device->number, 0);
-		send_event(action, path, rest, (size_t)n + 1);
+		send_event(action[0] == 'l' ? "remove" : action, path, rest, (size_t)n + 1);
 	}
 	if (strcmp(action, "remove") == 0) {
 		snprintf(path, sizeof(path), "/" BUS_FOLDER "/%s", device->slot->name);

@@ -19,9 +19,9 @@ import rig  # noqa: E402  before any test module
 # Which modules run in which mode. Copying is the send path only: the forwarding tests show it.
 PLAN = (
     ("pa", ("test_forward", "test_offload_tx", "test_receive", "test_life", "test_apps",
-            "test_examples", "test_iperf", "test_mbufs", "test_coalescing", "test_profiles",
-            "test_malformed", "test_mtu", "test_processes", "test_queues", "test_rig", "test_ethdev",
-            "test_sleep")),
+             "test_examples", "test_flight", "test_iperf", "test_mbufs", "test_coalescing",
+             "test_profiles", "test_malformed", "test_mtu", "test_processes", "test_queues",
+             "test_recovery", "test_rig", "test_ethdev", "test_sleep")),
     ("copy", ("test_forward", "test_offload_tx", "test_user")),
 )
 

@@ -6,27 +6,12 @@ import time
 
 import rig
 import test_ethdev
-from harness import Case, Program, Testpmd, lcore_args, memory_args, wait_until
+import test_life
+from harness import (Program, Testpmd, descriptors, lcore_args, memory_args, resident_kib,
+                     wait_until)
 
 REMOVALS = 200
 NO_RECOVERY = ",recovery_s=0"
-
-
-def resident_kib(program):
-    with open(f"/proc/{program.child.pid}/status") as file:
-        return int(re.search(r"VmRSS:\s+(\d+)", file.read()).group(1))
-
-
-def descriptors(program):
-    """Open descriptors but EAL's own memory, a memfd for each hugepage of a heap that breathes."""
-    folder = f"/proc/{program.child.pid}/fd"
-    count = 0
-    for fd in os.listdir(folder):
-        try:
-            count += not os.readlink(os.path.join(folder, fd)).startswith("/memfd:seg_")
-        except FileNotFoundError:
-            pass  # closed meanwhile
-    return count
 
 
 def all_are(state, kind, program):
@@ -41,12 +26,8 @@ def all_are(state, kind, program):
     return states == {state}
 
 
-class Rig(Case):
+class Rig(test_life.Traffic):
     limit = 240
-
-    def grows(self, host, field, by, timeout=10, number=0):
-        before = host.port(number)[field]
-        wait_until(lambda: host.port(number)[field] >= before + by, timeout, f"{by} more {field}")
 
     def masks(self, host):
         return [channel["rx"]["interrupt_mask"] for channel in host.request("rings", 0)["rings"]]
@@ -245,6 +226,33 @@ class Rig(Case):
         self.grows(host, "verified", 500)
         pmd.stop()
         self.remove(host, pmd, running=False)
+        self.assertEqual(pmd.quit(), 0)
+
+    def test_unbound_and_bound_again(self):
+        """As by vmbusctl, or when the module is loaded anew: another uio number, the same port."""
+        host = self.host("gen:size=60-1514,flows=64,rate=20K")
+        unbound = self.path("unbound")
+        pmd = self.guest(host, queues=4, env={"RIG_UNBOUND": unbound},
+                         eal=["--log-level=bus.hyperpoll:info"])
+        pmd.start()
+        opened = None
+        for n in range(10):
+            self.grows(host, "verified", 500)
+            start = len(pmd.text)
+            with open(unbound, "w", encoding="ascii"):
+                pass
+            pmd.expect("waits for it to come back", 5, start)
+            before = host.port()["verified"]
+            os.unlink(unbound)
+            pmd.expect("the port has recovered", 10, start)
+            wait_until(lambda b=before: host.port()["verified"] > b + 100, 10, "it forwards")
+            if n == 2:
+                opened = descriptors(pmd)
+        self.assertEqual(descriptors(pmd), opened, "descriptors leak")
+        self.assertNotIn("removal event", pmd.text)
+        port = host.port()
+        self.assertEqual((port["corrupt"], port["duplicate"]), (0, 0), port)
+        self.mempool_is_whole(pmd)
         self.assertEqual(pmd.quit(), 0)
 
     def test_hot_add_is_announced(self):

@@ -6,10 +6,13 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <sys/mman.h>
 
 #include <rte_bus.h>
 #include <rte_devargs.h>
 #include <rte_eal.h>
+#include <rte_malloc.h>
+#include <rte_memory.h>
 
 #include "drivers/bus/vmbus/bus_private.h"
 #include "drivers/bus/vmbus/mappings.h"
@@ -263,6 +266,28 @@ other_spellings_of_a_guid_are_the_same_device(void)
 	CU_ASSERT_TRUE(rte_dev_is_probed(find(GUID "2")));
 }
 
+/* The driver lives in it, and the host has it whether an application asks for that or not. */
+static void
+unmapping_memory_of_eal_leaves_it_with_the_host(void)
+{
+	void *own = rte_malloc(NULL, 4096, 4096), *foreign;
+	struct rte_device *dev = find(GUID "1");
+
+	CU_ASSERT_TRUE_FATAL(own != NULL && dev != NULL);
+	unmaps = 0;
+	CU_ASSERT_EQUAL(rte_dev_dma_unmap(dev, own, (uintptr_t)own, 4096), 0);
+	CU_ASSERT_EQUAL(unmaps, 0);
+	rte_free(own);
+	/* What an application has registered was shared by a call, and goes by one. */
+	foreign = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CU_ASSERT_TRUE_FATAL(foreign != MAP_FAILED);
+	CU_ASSERT_EQUAL_FATAL(rte_extmem_register(foreign, 8192, NULL, 0, 4096), 0);
+	CU_ASSERT_EQUAL(rte_dev_dma_unmap(dev, foreign, (uintptr_t)foreign, 8192), 0);
+	CU_ASSERT_EQUAL(unmaps, 1);
+	CU_ASSERT_EQUAL(rte_extmem_unregister(foreign, 8192), 0);
+	munmap(foreign, 8192);
+}
+
 /* A device that came back shares what the one before did, and nothing that was taken back. */
 static void
 memory_that_an_application_has_mapped_is_mapped_again(void)
@@ -319,6 +344,8 @@ static const struct unit_test tests[] = {
 	{"failed_unplug_keeps_the_device", failed_unplug_keeps_the_device},
 	{"other_spellings_of_a_guid_are_the_same_device",
 		other_spellings_of_a_guid_are_the_same_device},
+	{"unmapping_memory_of_eal_leaves_it_with_the_host",
+		unmapping_memory_of_eal_leaves_it_with_the_host},
 	{"memory_that_an_application_has_mapped_is_mapped_again",
 		memory_that_an_application_has_mapped_is_mapped_again},
 	{"cleanup_removes_and_frees_all", cleanup_removes_and_frees_all},

@@ -495,6 +495,34 @@ a_flooded_channel_starves_no_other(void)
 	guest_stop(&g);
 }
 
+/* One channel's sends took the places of another one's. */
+static void
+sends_in_flight_are_counted_by_channel(void)
+{
+	struct guest g;
+	uint32_t i, len;
+
+	guest_start(&g, strict, 16);
+	g.open_at_once = true;
+	guest_up(&g, 13);
+	guest_subchannels(&g, 1);
+	CU_ASSERT_EQUAL(host_nic_knob(g.nic, "tx_inflight", "4"), 0);
+	len = messages(&g, 1, 60, true);
+	for (i = 0; i < 5; i++) {
+		guest_send_section(&g, 0, 0, len, 100 + i);
+		guest_send_section(&g, 1, 0, len, 200 + i);
+	}
+	guest_poll(&g);
+	for (i = 0; i < 5; i++) {
+		CU_ASSERT_EQUAL(guest_completion(&g, 100 + i) != NULL, i < 4);
+		CU_ASSERT_EQUAL(guest_completion(&g, 200 + i) != NULL, i < 4);
+	}
+	guest_poll(&g);
+	CU_ASSERT_PTR_NOT_NULL(guest_completion(&g, 104));
+	CU_ASSERT_PTR_NOT_NULL(guest_completion(&g, 204));
+	guest_stop(&g);
+}
+
 int
 main(void)
 {
@@ -521,6 +549,7 @@ main(void)
 			segment_floods_are_bounded_work_per_poll},
 		{"large sends are bounded work per poll", large_sends_are_bounded_work_per_poll},
 		{"a flooded channel starves no other", a_flooded_channel_starves_no_other},
+		{"sends in flight are counted by channel", sends_in_flight_are_counted_by_channel},
 	};
 
 	return UNIT_RUN("host_nic_limits", tests);

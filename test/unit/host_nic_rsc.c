@@ -602,6 +602,71 @@ lost_segments_are_all_counted(void)
 	guest_stop(&g);
 }
 
+/* Ranges of the last poll's packets that a guest takes for good ones, and whole frames of them. */
+static void
+count_ranges(const struct guest *g, uint32_t *good, uint32_t *frames)
+{
+	const struct guest_packet *p;
+	struct rndis_rsc rsc = {0};
+	uint32_t i, k, act;
+
+	for (i = 0; (p = guest_transfer(g, i)) != NULL; i++) {
+		if (p->msg.rndis.channel_type != NVSP_CHANNEL_DATA || p->xfer_ranges <= 0)
+			continue;
+		for (k = 0; k < p->ranges; k++) {
+			const uint8_t *m = guest_message(g, p, k);
+			struct rndis_packet_info info;
+
+			if (m == NULL ||
+				rndis_packet_parse_rx(m, 300, p->range[k].byte_count, &info) != 0) {
+				rndis_rsc_reset(&rsc);
+				continue;
+			}
+			++*good;
+			act = rndis_rsc_next(&rsc, &info, k + 1 == p->ranges);
+			*frames += (act & RNDIS_RSC_ACT_FINISH) != 0;
+		}
+	}
+}
+
+/* A frame of four ranges, with every kind of defect: no whole one comes, and all sections back. */
+static void
+coalesced_frames_are_malformed_by_the_knob(void)
+{
+#define NAME(name) #name,
+	static const char *const kinds[] = {NIC_DEFECTS(NAME)};
+	uint32_t i, k, good, frames, payload = 1400;
+	struct guest g;
+
+	for (k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
+		good = frames = 0;
+		start_up(&g);
+		g.lies = true;
+		CU_ASSERT_EQUAL(host_nic_knob(g.nic, "malformed_rx_kind", kinds[k]), 0);
+		host_nic_knob(g.nic, "malformed_rx_pct", "100");
+		for (i = 0; i < 4; i++)
+			put(&g, 4, payload, 1, i * payload);
+		guest_poll(&g);
+		count_ranges(&g, &good, &frames);
+		if (frames != 0)
+			printf("\n    %s: %u good ranges", kinds[k], good);
+		CU_ASSERT_EQUAL(frames, 0);
+		CU_ASSERT(good == 3 || good == 0);
+		CU_ASSERT_EQUAL(g.nic->stats.rx_spoiled, 1);
+		CU_ASSERT_EQUAL(g.nic->stats.rx_large, 1);
+		/* Those behind it are as they should be. */
+		host_nic_knob(g.nic, "malformed_rx_pct", "0");
+		for (i = 0; i < 4; i++)
+			put(&g, 4, payload, 1, i * payload);
+		guest_poll(&g);
+		CU_ASSERT_EQUAL_FATAL(collect(&g, got, 64), 1);
+		check_whole(&g, &got[0], 4, 1, 0, 4 * payload);
+		guest_poll(&g);
+		CU_ASSERT_EQUAL(g.nic->free_n + g.nic->free_control_n, g.sections);
+		guest_stop(&g);
+	}
+}
+
 int
 main(void)
 {
@@ -628,6 +693,8 @@ main(void)
 		{"random segments come out complete and in order",
 			random_segments_come_out_complete_and_in_order},
 		{"lost segments are all counted", lost_segments_are_all_counted},
+		{"coalesced frames are malformed by the knob",
+			coalesced_frames_are_malformed_by_the_knob},
 	};
 
 	return UNIT_RUN("host_nic_rsc", tests);

@@ -254,7 +254,7 @@ both_paths_keep_their_order_at_the_switch(void)
 static void
 a_vf_that_is_dead_swallows_frames_that_are_counted(void)
 {
-	static const char *const how[] = {"knob", "silent", "ask"};
+	static const char *const how[] = {"knob", "silent"};
 	struct guest g;
 	size_t i;
 
@@ -282,6 +282,44 @@ a_vf_that_is_dead_swallows_frames_that_are_counted(void)
 		check_books(&g);
 		guest_stop(&g);
 	}
+}
+
+/* It is not gone before the guest has had its time to leave it. */
+static void
+a_vf_that_the_guest_is_asked_to_leave_loses_nothing(void)
+{
+	struct guest g;
+
+	frozen_ms = 1000000;
+	start_on_vf(&g, small, 13);
+	knob(&g, "vf_removal", "ask");
+	host_nic_set_vf(g.nic, false, 0);
+	put(&g, NULL, 1, 1);
+	put_vf(&g, NULL, 2);
+	guest_poll(&g);
+	CU_ASSERT_EQUAL(mark_out(&g.vf_port, 0), 1);
+	CU_ASSERT_EQUAL(mark_out(&g.port, 0), 2);
+	put_vf(&g, NULL, 3);
+	switch_to(&g, NVSP_DATA_PATH_SYNTHETIC);
+	CU_ASSERT_EQUAL(mark_out(&g.port, 1), 3);
+	put(&g, NULL, 1, 4);
+	guest_poll(&g);
+	CU_ASSERT_EQUAL(g.nic->stats.rx_frames, 1);
+	CU_ASSERT_EQUAL(g.nic->stats.rx_dropped_vf + g.nic->stats.vf_tx_dropped_path, 0);
+	/* Another one, and its guest does not leave. */
+	host_nic_set_vf(g.nic, true, 2);
+	switch_to(&g, NVSP_DATA_PATH_VF);
+	host_nic_set_vf(g.nic, false, 0);
+	frozen_ms += 5000;
+	guest_poll(&g);
+	put(&g, NULL, 1, 5);
+	put_vf(&g, NULL, 6);
+	guest_poll(&g);
+	CU_ASSERT_EQUAL(g.nic->stats.rx_frames, 2);
+	CU_ASSERT_EQUAL(g.nic->stats.vf_tx_dropped_path, 1);
+	check_books(&g);
+	guest_stop(&g);
+	frozen_ms = 0;
 }
 
 static void
@@ -606,6 +644,8 @@ main(void)
 			both_paths_keep_their_order_at_the_switch},
 		{"a VF that is dead swallows frames that are counted",
 			a_vf_that_is_dead_swallows_frames_that_are_counted},
+		{"a VF that the guest is asked to leave loses nothing",
+			a_vf_that_the_guest_is_asked_to_leave_loses_nothing},
 		{"what the adapter does not carry", what_the_adapter_does_not_carry},
 		{"first frames of flows come on the synthetic path",
 			first_frames_of_flows_come_on_the_synthetic_path},

@@ -20,7 +20,7 @@ struct rte_ether_addr ladder_told;
 const struct rte_ether_addr ladder_own = {{0x00, 0x15, 0x5d, 1, 2, 3}};
 const struct rte_ether_addr ladder_users = {{0x02, 0x15, 0x5d, 9, 9, 9}};
 static struct rte_memzone zone;
-static _Alignas(4096) uint8_t page[RNDIS_MAX_REQUEST];
+static _Alignas(4096) uint8_t pages[2][RNDIS_MAX_REQUEST];
 
 /* ---- time ---- */
 
@@ -135,6 +135,12 @@ query_info(enum rung rung, enum deed deed, uint8_t *info)
 	case SPEED:
 		value = 100000000;
 		break;
+	case COUNTER: {
+		uint64_t counter = host.counter + (host.counter_oid & 0xff);
+
+		memcpy(info, &counter, sizeof(counter));
+		return deed == ODD ? 2 : host.counter_bytes;
+	}
 	default:
 		value = 0;
 	}
@@ -177,7 +183,8 @@ rndis_answer(const struct fixture_packet *pkt, const struct rndis_control *asked
 
 		memcpy(msg, &type, sizeof(type));
 	}
-	range = fixture_bytes(&f, 0, msg, (uint32_t)len);
+	/* Two may be on their way. */
+	range = fixture_bytes(&f, host.next_tid % 2, msg, (uint32_t)len);
 	CU_ASSERT_EQUAL(fixture_xfer(&f, 0, ++host.next_tid, &range, 1), 0);
 }
 
@@ -204,7 +211,7 @@ rung_of_oid(uint32_t oid)
 	case OID_GEN_RECEIVE_SCALE_CAPABILITIES:
 		return RSS;
 	default:
-		return OTHER;
+		return oid >= OID_GEN_XMIT_OK && oid <= OID_GEN_BYTES_XMIT ? COUNTER : OTHER;
 	}
 }
 
@@ -243,12 +250,19 @@ asked(enum rung rung)
 	return host.deed;
 }
 
+/* How a request by pages begins behind its descriptor. */
+struct rndis_page {
+	struct vmbus_gpa_header gpa;
+	struct vmbus_gpa_range range;
+	uint64_t pfn;
+};
+
 static void
 take(const struct fixture_packet *pkt)
 {
 	struct nvsp_message m = fixture_nvsp(pkt);
 	struct rndis_control control;
-	const uint8_t *msg = page;
+	const uint8_t *msg = pages[0];
 	enum rung rung;
 	enum deed deed;
 
@@ -268,6 +282,11 @@ take(const struct fixture_packet *pkt)
 		CU_ASSERT_FALSE(f.port.control_usable);
 		CU_ASSERT_FATAL(m.rndis.section_index < f.conf.send_count);
 		msg = f.bus.send.base + (size_t)m.rndis.section_index * f.conf.send_section;
+	} else {
+		const struct rndis_page *at = (const void *)(pkt->bytes + sizeof(pkt->desc));
+
+		CU_ASSERT_FATAL(at->pfn < RTE_DIM(pages));
+		msg = pages[at->pfn];
 	}
 	CU_ASSERT_EQUAL_FATAL(rndis_parse_control(msg, RNDIS_MAX_REQUEST, &control), 0);
 	rung = control.type == RNDIS_TYPE_INITIALIZE ? RNDIS_INIT
@@ -283,7 +302,10 @@ take(const struct fixture_packet *pkt)
 					5 * sizeof(uint32_t),
 				sizeof(host.rss_entry));
 	}
+	host.counter_oid = control.oid;
 	deed = asked(rung);
+	if (rung == COUNTER && control.oid == host.absent_counter)
+		deed = NOT_SUPPORTED;
 	if (deed != SILENT && deed != VANISH)
 		rndis_answer(pkt, &control, rung, deed);
 }
@@ -327,6 +349,7 @@ ladder_script(enum rung rung, enum deed deed)
 	host.max_mtu = 1500;
 	host.divides = UINT32_MAX;
 	host.mtu = 1500;
+	host.counter_bytes = 8;
 }
 
 bool
@@ -343,8 +366,8 @@ ladder_begin_as(struct fixture_conf conf)
 	conf.channels = CHANNELS;
 	if (!fixture_begin(&f, &conf))
 		return false;
-	zone.addr = page;
-	zone.len = sizeof(page);
+	zone.addr = pages;
+	zone.len = sizeof(pages);
 	f.port.control_zone = &zone;
 	f.port.control_usable = !conf.copy_only;
 	ladder_told = ladder_users;

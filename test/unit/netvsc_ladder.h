@@ -34,6 +34,7 @@ enum rung {
 	HALT,
 	REVOKE_RECV,
 	REVOKE_SEND,
+	COUNTER, /* of the host, asked in the background */
 	OTHER,
 	N_RUNGS
 };
@@ -76,8 +77,12 @@ struct ladder_host {
 	unsigned int n_said;
 	uint32_t mtu; /**< IP MTU that it was asked for */
 	uint32_t filter;
-	unsigned int rss_sets; /**< how often RSS was set */
-	uint32_t rss_entry;    /**< entry 5 of the table that was set last */
+	unsigned int rss_sets;	 /**< how often RSS was set */
+	uint32_t rss_entry;	 /**< entry 5 of the table that was set last */
+	uint64_t counter;	 /**< what its counters say, less the last digits of their OID */
+	uint32_t counter_bytes;	 /**< 4 or 8 */
+	uint32_t counter_oid;	 /**< that was asked for last */
+	uint32_t absent_counter; /**< OID of one that it does not have */
 	uint64_t next_tid;
 };
 extern struct ladder_host host;

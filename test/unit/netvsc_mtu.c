@@ -7,6 +7,7 @@
 
 #include "drivers/net/netvsc/attach.h"
 #include "drivers/net/netvsc/ops.h"
+#include "drivers/net/netvsc/tx_header.h"
 #include "lib/netvsp/nvsp.h"
 #include "lib/netvsp/rndis.h"
 #include "test/unit/netvsc_ladder.h"
@@ -354,7 +355,6 @@ test_a_pool_that_is_too_small_changes_nothing(void)
 	finish();
 }
 
-/* Nobody waits for what the host is not asked for. */
 /* Who waits for a word in a ring reads it without asking us: it must not be unmapped. */
 static void
 test_a_ring_that_is_watched_stays_mapped(void)
@@ -367,11 +367,15 @@ test_a_ring_that_is_watched_stays_mapped(void)
 	CU_ASSERT_EQUAL(f.port.session.mtu, 1500);
 	CU_ASSERT_EQUAL(netvsc_channel_live(fixture_channel(&f, 0)), true);
 	/* A stop ends it. */
-	atomic_store(&f.port.monitored, false);
+	CU_ASSERT_EQUAL(netvsc_ops.dev_stop(&f.eth), 0);
+	f.data.dev_started = 0;
+	CU_ASSERT_EQUAL(netvsc_ops.dev_start(&f.eth), 0);
+	f.data.dev_started = 1;
 	CU_ASSERT_EQUAL(set(9000), 0);
 	finish();
 }
 
+/* Nobody waits for what the host is not asked for. */
 static void
 test_an_mtu_below_what_hosts_know_is_only_noted(void)
 {
@@ -471,6 +475,53 @@ test_a_queue_that_is_not_set_up_again(void)
 	CU_ASSERT_EQUAL(set(JUMBO), 0);
 	check_running(JUMBO);
 	CU_ASSERT_FALSE(fixture_channel(&f, 1)->rx_on || fixture_channel(&f, 1)->tx_on);
+	finish();
+}
+
+/* What a port tells that can only copy is what it can send, whatever the host allows. */
+static void
+test_an_mtu_that_no_section_holds_is_refused_up_front(void)
+{
+	const uint32_t most = 6144 - NETVSC_HEADER_MAX - RTE_ETHER_HDR_LEN - RTE_VLAN_HLEN;
+	struct rte_eth_dev_info info = {0};
+	struct fixture_conf conf = big;
+
+	conf.copy_only = true;
+	REQUIRE(start_as(&conf));
+	CU_ASSERT_EQUAL(set(JUMBO), -EINVAL);
+	CU_ASSERT_EQUAL(f.port.session.host_mtu, 1500);
+	check_running(1500);
+	CU_ASSERT_EQUAL(netvsc_infos_get(&f.eth, &info), 0);
+	CU_ASSERT_EQUAL(info.max_mtu, most);
+	/* The host is not even asked again. */
+	host.n_said = 0;
+	CU_ASSERT_EQUAL(set((uint16_t)(most + 1)), -EINVAL);
+	CU_ASSERT_EQUAL(host.n_said, 0);
+	CU_ASSERT_EQUAL(set((uint16_t)most), 0);
+	check_running(most);
+	check_frames(most + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN);
+	finish();
+}
+
+/* ethdev's own data, which its telemetry shows. */
+static void
+test_a_start_tells_scatter_and_coalescing(void)
+{
+	struct fixture_conf conf = big;
+
+	REQUIRE(start_as(&conf));
+	CU_ASSERT_EQUAL(f.data.scattered_rx, 0);
+	CU_ASSERT_EQUAL(f.data.lro, 0);
+	finish();
+	conf.rx_offloads = RTE_ETH_RX_OFFLOAD_SCATTER;
+	REQUIRE(start_as(&conf));
+	CU_ASSERT_EQUAL(f.data.scattered_rx, 1);
+	CU_ASSERT_EQUAL(f.data.lro, 0);
+	finish();
+	conf.rx_offloads = RTE_ETH_RX_OFFLOAD_TCP_LRO;
+	REQUIRE(start_as(&conf));
+	CU_ASSERT_EQUAL(f.data.scattered_rx, 1);
+	CU_ASSERT_EQUAL(f.data.lro, 1);
 	finish();
 }
 
@@ -614,6 +665,9 @@ main(void)
 		{"no queue starts after a change that lost the session",
 			test_no_queue_starts_after_a_change_that_lost_the_session},
 		{"a queue that is not set up again", test_a_queue_that_is_not_set_up_again},
+		{"an MTU that no section holds is refused up front",
+			test_an_mtu_that_no_section_holds_is_refused_up_front},
+		{"a start tells scatter and coalescing", test_a_start_tells_scatter_and_coalescing},
 		{"a send that is never completed leaves time for the new session",
 			test_a_send_that_is_never_completed_leaves_time_for_the_new_session},
 		{"a reset that the first poll asks for is not lost",

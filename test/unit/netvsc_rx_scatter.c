@@ -209,6 +209,39 @@ test_pool_ends_within_a_frame(void)
 	fixture_end(&f);
 }
 
+/* What was begun with it and not finished is no part of it when the queue stops. */
+static void
+test_an_mbuf_that_goes_back_has_one_segment(void)
+{
+	const struct fixture_conf conf = {
+		.room = 256, .rx_offloads = RTE_ETH_RX_OFFLOAD_SCATTER, .mbufs = 63};
+	struct rte_mbuf *held[64], *all[64];
+	uint32_t n, i;
+
+	REQUIRE(fixture_begin(&f, &conf));
+	fixture_frames(&f, 0, 1, 0, 1, 60, 0);
+	fixture_publish(&f, 0);
+	CU_ASSERT_EQUAL_FATAL(burst(1), 1);
+	free_got(1);
+	/* Two more than the one in stock, where six are needed. */
+	n = rte_mempool_avail_count(f.pool) - 2;
+	CU_ASSERT_EQUAL_FATAL(rte_pktmbuf_alloc_bulk(f.pool, held, n), 0);
+	fixture_frames(&f, 0, 2, 1, 1, 1514, 7);
+	fixture_publish(&f, 0);
+	CU_ASSERT_EQUAL(burst(1), 0);
+	CU_ASSERT_EQUAL(fixture_rxq(&f, 0)->stats.no_mbuf, 1);
+	rte_pktmbuf_free_bulk(held, n);
+	netvsc_rx_give_back(fixture_rxq(&f, 0));
+	CU_ASSERT_EQUAL_FATAL(rte_mempool_avail_count(f.pool), 63);
+	CU_ASSERT_EQUAL_FATAL(rte_mempool_get_bulk(f.pool, (void **)all, 63), 0);
+	for (i = 0; i < 63; i++) {
+		CU_ASSERT_EQUAL(all[i]->nb_segs, 1);
+		CU_ASSERT_PTR_NULL(all[i]->next);
+	}
+	rte_mempool_put_bulk(f.pool, (void **)all, 63);
+	fixture_end(&f);
+}
+
 static void
 test_pinned_buffers_in_a_chain(void)
 {
@@ -315,6 +348,7 @@ static const struct unit_test tests[] = {
 	{"tagged frames into small mbufs", test_tagged_frames_into_small_mbufs},
 	{"the first mbuf tells", test_first_mbuf_tells},
 	{"the pool ends within a frame", test_pool_ends_within_a_frame},
+	{"an mbuf that goes back has one segment", test_an_mbuf_that_goes_back_has_one_segment},
 	{"pinned buffers in a chain", test_pinned_buffers_in_a_chain},
 	{"a random mix", test_random_mix},
 	{"pools", test_pools},

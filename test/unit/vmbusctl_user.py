@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -223,6 +224,46 @@ class User(Installed):
         self.assertIn("/dev/uio5 is in use by l2fwd (pid 5151): end it first", err)
         self.assertEqual(self.owner(NODE), UID)
         self.is_given(self.ring(50))
+
+    def unbind_while(self, helper, meanwhile):
+        """unbind waits for the helper, which stands still; then this happens, and the helper goes on."""
+        os.kill(helper, signal.SIGSTOP)
+        done = []
+        thread = threading.Thread(target=lambda: done.append(self.run_ctl("unbind", FREE_NIC)))
+        thread.start()
+        wait_until(lambda: not os.path.exists(self.t.path(LOCK)), "unbind wants the helper to end")
+        meanwhile()
+        thread.join(30)
+        return done[0]
+
+    def test_a_user_who_opened_the_device_while_it_went_was_not_seen(self):
+        t = self.tree()
+        self.bind()
+        helper = self.helper()
+
+        def opens():
+            t.make_user(5151, "l2fwd", 5)
+            os.kill(helper, signal.SIGCONT)
+
+        code, _, err = self.unbind_while(helper, opens)
+        self.assertEqual(code, 1)
+        self.assertIn("/dev/uio5 is in use by l2fwd (pid 5151): end it first", err)
+        self.assertEqual(t.get("sys/bus/vmbus/drivers/uio_hv_generic/unbind"), "")
+        self.assertEqual(self.owner(NODE), UID)
+        self.is_given(self.ring(50))
+
+    def test_a_helper_that_stands_still_is_not_waited_for(self):
+        self.tree()
+        self.bind()
+        helper = self.helper()
+        with Kernel(self.t):
+            code, _, err = self.unbind_while(helper, lambda: None)
+        self.assertEqual((code, err), (0, f"vmbusctl: note: the helper of {FREE_NIC} did not end in 3 s\n"))
+        self.assertEqual(self.owner(NODE), 0)
+        ring = self.ring(50)
+        os.kill(helper, signal.SIGCONT)
+        wait_until(lambda: not self.runs(helper), "the helper ends")
+        self.assertEqual(self.owner(ring), 0)
 
     def test_unbind_that_fails_gives_it_again(self):
         t = self.tree()

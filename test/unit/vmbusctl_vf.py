@@ -367,7 +367,8 @@ ip address add 10.0.9.5 peer 10.0.9.6/32 label {VF}:b metric 30 dev {VF}
  ip address add fd00::5/64 dev {VF} nodad
 ip route add 192.0.2.0/24 via 10.0.1.1 metric 7; ip route add 198.51.100.0/24 via 10.0.1.1 table 77
 ip -6 route add fd01::/64 via fd00::1 metric 9
-look() {{ ip -o address show dev {VF} scope global; for f in -4 -6; do ip $f route show table all dev {VF}; done; }}
+look() {{ ip -o address show dev {VF} scope global; for f in -4 -6; do ip $f route show table all dev {VF}; done |
+	grep -v ^local.fe80; }}  # the kernel's own, and not there at once
 look >{t.path('before')}
 "$@" bind {FREE_NIC} >&2
 ip -o address show dev {VF} scope global >{t.path('during')}
@@ -411,6 +412,27 @@ class Vfio(Functions):
         self.assertEqual((driver(), t.get(self.MODE)), ("iavf", "N\n"))
         self.assertEqual(t.get(f"sys/bus/pci/devices/{PCI}/driver_override"), "\n")
         self.is_as_it_was()
+
+    def test_function_in_use_is_not_waited_for(self):
+        """The kernel's write to unbind does not return while a process has the function open."""
+        for node in ("7", "noiommu-7"):
+            t = self.tree()
+            self.bind()
+            t.link(f"sys/bus/pci/devices/{PCI}/iommu_group", "../../../kernel/iommu_groups/7")
+            t.put("proc/5151/comm", "dpdk-testpmd\n")
+            t.link("proc/5151/fd/9", f"/dev/vfio/{node}")
+            self.check(["unbind", FREE_NIC], 1, "", f"the virtual function {PCI} is in use by dpdk-testpmd (pid 5151): "
+                       "end it first")
+            self.assertEqual(os.path.basename(os.readlink(t.path(t.device(FREE_NIC, "driver")))), "uio_hv_generic")
+            t.link("proc/5151/fd/9", "/dev/vfio/17")
+            self.unbind()
+
+    def test_another_way_needs_an_unbind_first(self):
+        self.tree()
+        self.bind("--vf", "keep")
+        _, err = self.bind("--vf", "vfio-pci")
+        self.assertEqual(err, f"vmbusctl: note: --vf changes nothing of what was seen to when {FREE_NIC} was bound: "
+                         "unbind it first\n")
 
     def test_with_an_iommu_the_mode_stays(self):
         t = self.tree()

@@ -52,13 +52,21 @@ class Program:
         self.guest.run("kill $(cat /tmp/feeder); rm -f /dev/hugepages/* /mnt/huge/*")
 
 
-def testpmd(guest, mode, queues, plugin=True, options=""):
+def testpmd(guest, mode, queues, plugin=True, options="", arguments="", commands=()):
+    """
+    @param options of the device
+    @param arguments of testpmd
+    @param commands said while the port is stopped, before forwarding starts
+    """
     program = Program(guest, "dpdk-testpmd %s %s %s -- -i --nb-cores=1 --total-num-mbufs=8192 "
-                      "--rxq=%d --txq=%d --forward-mode=%s --port-topology=loop"
+                      "--rxq=%d --txq=%d --forward-mode=%s --port-topology=loop %s"
                       % (EAL, "-d " + PLUGIN if plugin else "",
                          "-a vmbus:%s,%s" % (GUID, options) if options else "", queues, queues,
-                         mode))
+                         mode, arguments))
     program.wait_for("testpmd> $|No probed ethernet devices", 90)
+    if commands:
+        for command in ["port stop 0", *commands, "port start 0"]:
+            program.say(command)
     program.say("start")
     program.wait_for("io packet forwarding|%s packet forwarding" % mode, 30)
     return program

@@ -66,19 +66,22 @@ def add_dpdk(archive, build):
     ours = os.path.join(build, "drivers", "librte_hyperpoll.so")
     if os.path.exists(ours):
         archive.program(ours, "opt/librte_hyperpoll.so")
-    archive.program(example("l2fwd", build), "opt/l2fwd")
+    for name in ("l2fwd", "l3fwd-power"):
+        archive.program(example(name, build), "opt/" + name)
     archive.program(os.path.join(build, "app", "vmbusctl", "vmbusctl"), "opt/vmbusctl")
 
 
 def example(name, build):
     """DPDK's own example, built from the distribution's sources as is."""
-    source = "/usr/share/dpdk/examples/%s/main.c" % name
+    folder = "/usr/share/dpdk/examples/"
+    sources = glob.glob(folder + name + "/*.c")
     out = os.path.join(build, "examples", name)
-    if not os.path.exists(out) or os.path.getmtime(out) < os.path.getmtime(source):
+    if not os.path.exists(out) or os.path.getmtime(out) < max(map(os.path.getmtime, sources)):
         os.makedirs(os.path.dirname(out), exist_ok=True)
         flags = subprocess.run(["pkg-config", "--cflags", "--libs", "libdpdk"], check=True,
                                capture_output=True, text=True).stdout.split()
-        subprocess.run(["cc", "-O2", "-DALLOW_EXPERIMENTAL_API", "-o", out, source] + flags, check=True)
+        subprocess.run(["cc", "-O2", "-w", "-DALLOW_EXPERIMENTAL_API", "-I%scommon" % folder, "-o", out] +
+                       sources + flags + ["-lm"], check=True)
     return out
 
 

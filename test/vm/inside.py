@@ -18,8 +18,9 @@ from report import Aborted, Report
 
 try:
     import checks_uio
+    import checks_uio_nic
 except ImportError:
-    checks_uio = None
+    checks_uio = checks_uio_nic = None
 
 
 class Machine:
@@ -94,6 +95,7 @@ def main():
     scenarios = dict(checks_netvsc.SCENARIOS)
     if checks_uio is not None:
         scenarios.update(checks_uio.SCENARIOS)
+        scenarios.update(checks_uio_nic.SCENARIOS)
     report = Report(os.path.join(folder, "results"), name)
     report.line("begin", "")
     began = time.monotonic()

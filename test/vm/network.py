@@ -185,22 +185,29 @@ def mac_bytes(text):
     return bytes(int(b, 16) for b in text.split(":"))
 
 
-def exchange(interface, frames, seconds=20, burst=16):
+def is_numbered(frame):
+    return frame[12:14] == b"\x88\xb5"
+
+
+def exchange(interface, frames, seconds=20, burst=16, keep=is_numbered, each=1, taker=None):
     """
     Send Ethernet frames to the guest a few at a time and collect what comes back, as sent by the
-    guest. @return frames in order of arrival
+    guest, `each` for one; on interface `taker` where that is another.
+    @return frames that are to be kept, in order of arrival
     """
     got = []
-    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)) as s:
-        s.bind((interface, 0))
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as out, \
+            socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)) as s:
+        out.bind((interface, 0))
+        s.bind((taker or interface, 0))
         s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
         s.setblocking(False)
         end = time.monotonic() + seconds
         sent = 0
-        while time.monotonic() < end and len(got) < len(frames):
+        while time.monotonic() < end and len(got) < len(frames) * each:
             # Never more on the way than the rings hold many times over.
-            while sent < len(frames) and sent - len(got) < burst:
-                s.send(frames[sent])
+            while sent < len(frames) and sent - len(got) // each < burst:
+                out.send(frames[sent])
                 sent += 1
             if not select.select([s], [], [], 0.2)[0]:
                 if sent == len(frames):
@@ -211,16 +218,16 @@ def exchange(interface, frames, seconds=20, burst=16):
                     frame, address = s.recvfrom(1 << 16)
                 except BlockingIOError:
                     break
-                if address[2] != socket.PACKET_OUTGOING and frame[12:14] == b"\x88\xb5":
+                if address[2] != socket.PACKET_OUTGOING and keep(frame):
                     got.append(frame)
     return got
 
 
-def numbered_frames(destination, source, count):
+def numbered_frames(destination, source, count, longest=1514):
     """Frames of all sizes with an experimental EtherType, numbered and with contents of their own."""
     frames = []
     for i in range(count):
-        length = 60 + (i * 97) % 1455
-        body = struct.pack(">I", i) + hashlib.shake_256(b"f%d" % i).digest(1510)
+        length = 60 + (i * 97) % (longest - 59)
+        body = struct.pack(">I", i) + hashlib.shake_256(b"f%d" % i).digest(longest)
         frames.append((destination + source + b"\x88\xb5" + body)[:length])
     return frames

@@ -17,6 +17,8 @@ netvsc_control_completion(
 	struct netvsc_request *rq = &port->request;
 
 	if (trans_id != atomic_load_explicit(&rq->trans_id, memory_order_acquire)) {
+		if (netvsc_host_stats_completion(port, trans_id, payload, len))
+			return;
 		port->channels[0]->stats.tx_bad_completions++;
 		return;
 	}
@@ -113,6 +115,8 @@ netvsc_control_rndis(struct netvsc_port *port, const void *msg, uint32_t len)
 		control_indication(port, msg, len);
 		return;
 	}
+	if (netvsc_host_stats_answer(port, msg, len))
+		return;
 	memset(&head, 0, sizeof(head));
 	memcpy(&head, msg, RTE_MIN((size_t)len, sizeof(head)));
 	/* Match first, copy then (pitfall N9). */

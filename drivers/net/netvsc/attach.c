@@ -17,6 +17,9 @@
 #include "drivers/net/netvsc/tx.h"
 #include "drivers/net/netvsc/tx_header.h"
 
+/* Fewer are all left to frames and what must be said. */
+#define FEW_SECTIONS 8u
+
 int
 netvsc_set_filter(struct netvsc_port *port, uint32_t filter)
 {
@@ -114,6 +117,19 @@ attach_sendable_mtu(const struct netvsc_port *port)
 	return room > around ? netvsc_session_mtu(room - around) : NETVSC_DEFAULT_MTU;
 }
 
+void
+netvsc_refuse_mtu(const struct netvsc_port *port, uint32_t mtu, uint32_t most)
+{
+	/* The host may allow more, but a message lies in one section (spec/nvsp.md §7). */
+	if (port->session.attached && !port->control_usable && most == attach_sendable_mtu(port))
+		NETVSC_LOG(ERR, port,
+			"MTU %u: the host cannot read DPDK's memory, and frames that are copied must "
+			"fit a section of the send buffer (%u bytes): at most %u",
+			mtu, port->session.send_section, most);
+	else
+		NETVSC_LOG(ERR, port, "MTU %u: the host allows %u", mtu, most);
+}
+
 /*
  * What became of the MTU that we asked for: a host that does not allow it has another one, silently
  * (spec/nvsp.md §3).
@@ -166,6 +182,7 @@ attach_forget(struct netvsc_port *port)
 {
 	port->session = netvsc_session_none;
 	memset(&port->request, 0, sizeof(port->request));
+	netvsc_host_stats_forget(port);
 }
 
 /* What applications are told from now on. */
@@ -211,6 +228,8 @@ attach_ladder(struct netvsc_port *port, unsigned int channels)
 	/* The last section is kept for control messages where pages cannot be named. */
 	if (!port->control_usable && port->session.send_count > 1)
 		port->session.control_section = --port->session.send_count;
+	if (!port->control_usable && port->session.send_count > FEW_SECTIONS)
+		port->host_stats.section = --port->session.send_count;
 	rc = netvsc_rndis_init(port);
 	if (rc == 0)
 		rc = netvsc_set_filter(port, 0); /* some hosts start with a stale one */

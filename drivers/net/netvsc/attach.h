@@ -70,6 +70,8 @@ int netvsc_attach_subchannels(struct netvsc_port *port, unsigned int channels);
 int netvsc_detach(struct netvsc_port *port, bool reset);
 /** Make the host let go of all memory; the channels are closed. Sets port->unfenced. */
 int netvsc_fence(struct netvsc_port *port);
+/** Say why there is no such MTU. @param most there is */
+void netvsc_refuse_mtu(const struct netvsc_port *port, uint32_t mtu, uint32_t most);
 int netvsc_set_filter(struct netvsc_port *port, uint32_t filter);
 /** Have the host know the port by this address; 0 when it does. */
 int netvsc_set_mac(struct netvsc_port *port, const struct rte_ether_addr *mac);

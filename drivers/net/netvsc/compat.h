@@ -99,12 +99,20 @@ netvsc_compat_ptypes_get(struct rte_eth_dev *eth)
 }
 #endif
 
-/** What dev_info and the link tell in some releases only. */
+/** What dev_info, RSS and the link tell in some releases only. */
 static inline void
 netvsc_compat_info(struct rte_eth_dev_info *info)
 {
 #if RTE_VERSION >= RTE_VERSION_NUM(23, 11, 0, 0)
 	info->rss_algo_capa |= RTE_ETH_HASH_ALGO_CAPA_MASK(TOEPLITZ);
+#endif
+}
+
+static inline void
+netvsc_compat_rss_conf(struct rte_eth_rss_conf *conf)
+{
+#if RTE_VERSION >= RTE_VERSION_NUM(23, 11, 0, 0)
+	conf->algorithm = RTE_ETH_HASH_FUNCTION_TOEPLITZ;
 #endif
 }
 

@@ -291,8 +291,8 @@ control_await(struct netvsc_port *port, uint64_t trans_id, uint32_t rndis_id)
 	rte_spinlock_unlock(&ch->rx_lock);
 }
 
-static uint64_t
-control_next_tid(struct netvsc_port *port)
+uint64_t
+netvsc_control_next_tid(struct netvsc_port *port)
 {
 	return NETVSC_TID_CONTROL | ++port->next_trans_id;
 }
@@ -318,7 +318,7 @@ netvsc_nvsp_request(struct netvsc_port *port, const struct nvsp_message *msg, ui
 	struct control_packet p = {.msg = *msg};
 	struct netvsc_request *rq = &port->request;
 	const char *what = nvsp_type_name(msg->type);
-	uint64_t tid = control_next_tid(port);
+	uint64_t tid = netvsc_control_next_tid(port);
 	int rc;
 
 	control_await(port, tid, 0);
@@ -341,13 +341,9 @@ netvsc_nvsp_request(struct netvsc_port *port, const struct nvsp_message *msg, ui
 
 /* ---- RNDIS ---- */
 
-/*
- * Send the message that stands in the control page and wait until the host is done with it; its
- * answer is looked for under @answer_id, 0 if there will be none. Pages when the host can read them
- * (the only way Windows is known to take), else a section.
- */
-static int
-rndis_send(struct netvsc_port *port, uint32_t len, uint32_t answer_id, const char *what)
+int
+netvsc_rndis_packet(const struct netvsc_port *port, uint8_t pkt[NETVSC_RNDIS_PACKET_MAX],
+	uint32_t at, uint32_t section, uint32_t len, uint64_t tid)
 {
 	struct {
 		struct vmbus_packet pkt;
@@ -357,36 +353,51 @@ rndis_send(struct netvsc_port *port, uint32_t len, uint32_t answer_id, const cha
 		struct nvsp_message msg;
 	} p = {0};
 	struct control_packet s = {0};
-	struct netvsc_request *rq = &port->request;
-	uint64_t tid = control_next_tid(port);
-	int rc;
 
-	control_await(port, tid, answer_id);
+	static_assert(sizeof(p) <= NETVSC_RNDIS_PACKET_MAX, "the longer one fits");
 	if (port->control_usable) {
 		vmbus_packet_init(&p.pkt, VMBUS_PACKET_GPA_DIRECT,
 			(uint32_t)((uint8_t *)&p.msg - (uint8_t *)&p), sizeof(p),
 			VMBUS_FLAG_COMPLETION, tid);
 		p.gpa.range_count = 1;
 		p.range.byte_count = len;
-		p.pfn = port->control_zone->iova / VMBUS_PAGE_SIZE;
+		p.pfn = (port->control_zone->iova + at) / VMBUS_PAGE_SIZE;
 		nvsp_build_rndis(&p.msg, NVSP_CHANNEL_CONTROL, NVSP_SECTION_NONE, 0);
-		rc = control_write(port, &p, sizeof(p), what);
-	} else if (port->session.control_section != NETVSC_SECTION_NONE &&
-		   len <= port->session.send_section) {
-		memcpy(port->bus->send.base +
-				(size_t)port->session.control_section * port->session.send_section,
-			port->control_zone->addr, len);
-		vmbus_packet_init(&s.pkt, VMBUS_PACKET_INBAND, sizeof(s.pkt), sizeof(s),
-			VMBUS_FLAG_COMPLETION, tid);
-		nvsp_build_rndis(&s.msg, NVSP_CHANNEL_CONTROL, port->session.control_section, len);
-		rc = control_write(port, &s, sizeof(s), what);
-	} else {
+		memcpy(pkt, &p, sizeof(p));
+		return sizeof(p);
+	}
+	if (section == NETVSC_SECTION_NONE || len > port->session.send_section)
+		return -EOPNOTSUPP;
+	memcpy(port->bus->send.base + (size_t)section * port->session.send_section,
+		(const uint8_t *)port->control_zone->addr + at, len);
+	vmbus_packet_init(
+		&s.pkt, VMBUS_PACKET_INBAND, sizeof(s.pkt), sizeof(s), VMBUS_FLAG_COMPLETION, tid);
+	nvsp_build_rndis(&s.msg, NVSP_CHANNEL_CONTROL, section, len);
+	memcpy(pkt, &s, sizeof(s));
+	return sizeof(s);
+}
+
+/*
+ * Send the message that stands in the control page and wait until the host is done with it; its
+ * answer is looked for under @answer_id, 0 if there will be none.
+ */
+static int
+rndis_send(struct netvsc_port *port, uint32_t len, uint32_t answer_id, const char *what)
+{
+	uint8_t pkt[NETVSC_RNDIS_PACKET_MAX] __rte_aligned(8);
+	struct netvsc_request *rq = &port->request;
+	uint64_t tid = netvsc_control_next_tid(port);
+	int rc;
+
+	control_await(port, tid, answer_id);
+	rc = netvsc_rndis_packet(port, pkt, 0, port->session.control_section, len, tid);
+	if (rc > 0)
+		rc = control_write(port, pkt, (uint32_t)rc, what);
+	else
 		NETVSC_LOG(ERR, port,
 			"no way to send %s: DPDK's memory is not shared with the "
 			"host and the host gave no send buffer",
 			what);
-		rc = -EOPNOTSUPP;
-	}
 	if (rc == 0)
 		rc = control_wait(port, &rq->answered, what);
 	if (rc != 0) {
@@ -440,8 +451,8 @@ rndis_request(struct netvsc_port *port, int len, uint32_t type, uint32_t oid,
 	return rc;
 }
 
-static uint32_t
-rndis_next_id(struct netvsc_port *port)
+uint32_t
+netvsc_rndis_next_id(struct netvsc_port *port)
 {
 	if (++port->next_rndis_id == 0)
 		port->next_rndis_id = 1;
@@ -455,7 +466,7 @@ netvsc_rndis_init(struct netvsc_port *port)
 	int rc;
 
 	rc = rndis_build_initialize(port->control_zone->addr, RNDIS_MAX_REQUEST,
-		rndis_next_id(port), NETVSC_MAX_TRANSFER);
+		netvsc_rndis_next_id(port), NETVSC_MAX_TRANSFER);
 	rc = rndis_request(port, rc, RNDIS_TYPE_INITIALIZE, 0, &done);
 	if (rc != 0)
 		return rc;
@@ -473,8 +484,8 @@ netvsc_rndis_init(struct netvsc_port *port)
 int
 netvsc_rndis_halt(struct netvsc_port *port)
 {
-	int len = rndis_build_short(
-		port->control_zone->addr, RNDIS_MAX_REQUEST, RNDIS_TYPE_HALT, rndis_next_id(port));
+	int len = rndis_build_short(port->control_zone->addr, RNDIS_MAX_REQUEST, RNDIS_TYPE_HALT,
+		netvsc_rndis_next_id(port));
 
 	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_RNDIS_SENT, RNDIS_TYPE_HALT, 0, NULL);
 	/* Answered only by its send completion. */
@@ -488,8 +499,8 @@ netvsc_query(struct netvsc_port *port, uint32_t oid, const void *in, uint32_t in
 	struct rndis_completion done;
 	int rc;
 
-	rc = rndis_build_query(
-		port->control_zone->addr, RNDIS_MAX_REQUEST, rndis_next_id(port), oid, in, in_len);
+	rc = rndis_build_query(port->control_zone->addr, RNDIS_MAX_REQUEST,
+		netvsc_rndis_next_id(port), oid, in, in_len);
 	rc = rndis_request(port, rc, RNDIS_TYPE_QUERY, oid, &done);
 	if (rc == 0 && done.status != RNDIS_STATUS_SUCCESS) {
 		NETVSC_LOG(DEBUG, port, "query of OID %#x: status %#x", oid, done.status);
@@ -511,8 +522,8 @@ netvsc_set(struct netvsc_port *port, uint32_t oid, const void *in, uint32_t in_l
 	struct rndis_completion done;
 	int rc;
 
-	rc = rndis_build_set(
-		port->control_zone->addr, RNDIS_MAX_REQUEST, rndis_next_id(port), oid, in, in_len);
+	rc = rndis_build_set(port->control_zone->addr, RNDIS_MAX_REQUEST,
+		netvsc_rndis_next_id(port), oid, in, in_len);
 	rc = rndis_request(port, rc, RNDIS_TYPE_SET, oid, &done);
 	if (rc == 0 && done.status != RNDIS_STATUS_SUCCESS) {
 		NETVSC_LOG(DEBUG, port, "set of OID %#x: status %#x", oid, done.status);

@@ -86,6 +86,19 @@ int netvsc_nvsp_post(struct netvsc_port *port, const struct nvsp_message *msg);
  * @return 0; -EPROTO: another answer; -ETIMEDOUT: none, the port is broken; -ENODEV, -ENOTCONN
  */
 int netvsc_nvsp_request(struct netvsc_port *port, const struct nvsp_message *msg, uint32_t expect);
+/** Ids of the next request. */
+uint64_t netvsc_control_next_tid(struct netvsc_port *port);
+uint32_t netvsc_rndis_next_id(struct netvsc_port *port);
+#define NETVSC_RNDIS_PACKET_MAX 80u
+/**
+ * The packet that sends a request: by its page when the host can read that (the only way Windows is
+ * known to take), else by a section, to which it is copied.
+ * @param at      where it stands in control_zone, at the beginning of a page
+ * @param section that is kept for it, or NETVSC_SECTION_NONE
+ * @return bytes of the packet; -EOPNOTSUPP there is no way
+ */
+int netvsc_rndis_packet(const struct netvsc_port *port, uint8_t pkt[NETVSC_RNDIS_PACKET_MAX],
+	uint32_t at, uint32_t section, uint32_t len, uint64_t tid);
 int netvsc_rndis_init(struct netvsc_port *port);
 int netvsc_rndis_halt(struct netvsc_port *port);
 int netvsc_query(struct netvsc_port *port, uint32_t oid, const void *in, uint32_t in_len, void *out,

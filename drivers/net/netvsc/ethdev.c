@@ -76,12 +76,12 @@ netvsc_set_bursts(struct rte_eth_dev *eth, bool on)
 		fp->tx_pkt_burst = rte_eth_pkt_burst_dummy;
 }
 
-/* Not any more may bursts be inside of the channels. */
-static void
-port_quiet(struct netvsc_port *port)
+void
+netvsc_port_quiet(struct netvsc_port *port)
 {
 	unsigned int i;
 
+	atomic_fetch_and(&port->state, ~NETVSC_STATE_RUNNING);
 	for (i = 0; i < port->session.n_channels; i++)
 		netvsc_channel_set(port->channels[i], NETVSC_CHANNEL_OPEN);
 }
@@ -95,10 +95,17 @@ netvsc_port_up(struct netvsc_port *port)
 
 	netvsc_queues_link(port);
 	netvsc_rx_lender_begin(port);
-	/* A stopped queue of a port that is started may have failed to be set up anew. */
-	for (q = 0; q < data->nb_rx_queues; q++)
-		if (data->rx_queues[q] != NULL)
-			netvsc_rxq_apply(data->rx_queues[q]);
+	data->lro = (data->dev_conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_TCP_LRO) != 0;
+	data->scattered_rx = 0;
+	for (q = 0; q < data->nb_rx_queues; q++) {
+		struct netvsc_rxq *rxq = data->rx_queues[q];
+
+		/* A stopped queue of a started port may have failed to be set up anew. */
+		if (rxq == NULL)
+			continue;
+		netvsc_rxq_apply(rxq);
+		data->scattered_rx |= rxq->chains;
+	}
 	rc = netvsc_offload_apply(port);
 	if (rc == 0)
 		rc = netvsc_rss_apply(port);
@@ -157,19 +164,9 @@ static bool
 port_busy(struct netvsc_port *port)
 {
 	struct rte_eth_dev_data *data = port->eth->data;
-	bool busy = false;
+	bool busy = netvsc_rx_each_channel(port, netvsc_rx_drain);
 	unsigned int i;
 
-	for (i = 0; i < port->session.n_channels; i++) {
-		struct netvsc_channel *ch = port->channels[i];
-
-		if (!netvsc_channel_lock(ch, &ch->rx_lock))
-			continue;
-		if (netvsc_channel_is_open(ch))
-			netvsc_rx_drain(ch);
-		busy |= ch->done_head != ch->done_tail;
-		rte_spinlock_unlock(&ch->rx_lock);
-	}
 	for (i = 0; i < data->nb_tx_queues; i++)
 		if (data->tx_queues[i] != NULL && !port->channels[i]->stuck) {
 			netvsc_tx_reap(data->tx_queues[i]);
@@ -217,10 +214,8 @@ port_stop(struct netvsc_port *port)
 	uint16_t q;
 
 	port->started = false;
-	atomic_fetch_and(&port->state, ~NETVSC_STATE_RUNNING);
 	netvsc_set_bursts(eth, false);
-	/* From here the queues are quiet: no burst is inside, and none that comes goes on. */
-	port_quiet(port);
+	netvsc_port_quiet(port);
 	netvsc_intr_stop(port);
 	atomic_store(&port->monitored, false);
 	netvsc_port_down(port);

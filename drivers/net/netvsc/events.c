@@ -168,6 +168,8 @@ events_tick(void *arg)
 	if (pthread_mutex_trylock(&port->control_lock) == 0) {
 		if (port->session.attached && !(atomic_load(&port->state) & NETVSC_STATE_NO_HOST))
 			events_keep_moving(port);
+		if (atomic_load(&port->state) == NETVSC_STATE_RUNNING)
+			netvsc_host_stats_tick(port);
 		hpbus_signal_again(port->bus);
 		pthread_mutex_unlock(&port->control_lock);
 	}

@@ -67,21 +67,14 @@ mtu_frames_back(struct netvsc_port *port)
 {
 	struct rte_eth_dev_data *data = port->eth->data;
 	int64_t until = hpbus_now_ms() + LENT_MS;
-	unsigned int i;
+	uint16_t q;
 
 	while (netvsc_rx_lent(port) != 0 && hpbus_now_ms() < until) {
-		for (i = 0; i < port->session.n_channels; i++) {
-			struct netvsc_channel *ch = port->channels[i];
-
-			/* Completions of sends; frames wait where they are. */
-			if (!netvsc_channel_lock(ch, &ch->rx_lock))
-				continue;
-			if (netvsc_channel_is_open(ch))
-				netvsc_rx_scan(ch);
-			rte_spinlock_unlock(&ch->rx_lock);
-			if (i < data->nb_tx_queues && data->tx_queues[i] != NULL)
-				netvsc_tx_reap(data->tx_queues[i]);
-		}
+		/* Completions of sends; frames wait where they are. */
+		netvsc_rx_each_channel(port, netvsc_rx_scan);
+		for (q = 0; q < data->nb_tx_queues; q++)
+			if (data->tx_queues[q] != NULL && !port->channels[q]->stuck)
+				netvsc_tx_reap(data->tx_queues[q]);
 		hpbus_signal_again(port->bus);
 		rte_delay_us_sleep(1000);
 	}
@@ -92,13 +85,10 @@ mtu_frames_back(struct netvsc_port *port)
 static int
 mtu_change_started(struct netvsc_port *port, uint32_t mtu)
 {
-	unsigned int i;
 	bool lost;
 	int rc;
 
-	atomic_fetch_and(&port->state, ~NETVSC_STATE_RUNNING);
-	for (i = 0; i < port->session.n_channels; i++)
-		netvsc_channel_set(port->channels[i], NETVSC_CHANNEL_OPEN);
+	netvsc_port_quiet(port);
 	/* Before anything is taken down that would come up again with no other MTU. */
 	if (!mtu_frames_back(port)) {
 		atomic_fetch_or(&port->state, NETVSC_STATE_RUNNING);
@@ -147,7 +137,7 @@ netvsc_mtu_set(struct rte_eth_dev *eth, uint16_t mtu)
 
 	/* ethdev has checked the limits of dev_info. */
 	if (mtu > port->limits.mtu) {
-		NETVSC_LOG(ERR, port, "MTU %u: the host allows %u", mtu, port->limits.mtu);
+		netvsc_refuse_mtu(port, mtu, port->limits.mtu);
 		return -EINVAL;
 	}
 	/* The queues of a stopped port may be set up anew with another pool: it looks at its start.

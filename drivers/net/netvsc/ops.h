@@ -29,6 +29,8 @@ void netvsc_set_bursts(struct rte_eth_dev *eth, bool on);
  * @return 0 or a negative errno: it does not
  */
 int netvsc_port_up(struct netvsc_port *port);
+/** From here the queues are quiet: no burst is inside, and none that comes goes on. */
+void netvsc_port_quiet(struct netvsc_port *port);
 /**
  * It does not any more: no channel runs, the host delivers nothing, what was in flight has come
  * back, or the session is over.

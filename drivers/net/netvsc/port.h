@@ -35,6 +35,7 @@
 #include "drivers/net/netvsc/channel.h"
 #include "drivers/net/netvsc/control.h"
 #include "drivers/net/netvsc/flight.h"
+#include "drivers/net/netvsc/host_stats.h"
 #include "drivers/net/netvsc/recover.h"
 #include "drivers/net/netvsc/sections.h"
 #include "drivers/net/netvsc/stats.h"
@@ -187,9 +188,10 @@ struct netvsc_port {
 	uint32_t section_queues;	 /**< queues the pool is divided for, or NETVSC_UNDIVIDED */
 
 	struct netvsc_request request;
+	struct netvsc_host_stats host_stats;
 	uint64_t next_trans_id;
 	uint32_t next_rndis_id;
-	const struct rte_memzone *control_zone; /**< one page that requests are sent from */
+	const struct rte_memzone *control_zone; /**< pages that requests are sent from */
 	bool control_usable;
 
 	struct netvsc_channel *channels[HPBUS_MAX_CHANNELS];

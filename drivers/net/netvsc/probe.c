@@ -68,13 +68,13 @@ port_init(struct netvsc_port *port, struct rte_eth_dev *eth, struct hpbus_device
 			return -ENOMEM;
 		}
 	}
-	/* A page of its own: a request never crosses one (pitfall A5). */
+	/* Two pages: a request never crosses one (pitfall A5). The second is host_stats.c's. */
 	snprintf(name, sizeof(name), "netvsc_ctl_%u", eth->data->port_id);
-	port->control_zone = rte_memzone_reserve_aligned(name, RNDIS_MAX_REQUEST,
+	port->control_zone = rte_memzone_reserve_aligned(name, 2 * RNDIS_MAX_REQUEST,
 		bus->device.numa_node, RTE_MEMZONE_IOVA_CONTIG, VMBUS_PAGE_SIZE);
 	if (port->control_zone == NULL) {
 		NETVSC_LOG(ERR, port,
-			"no memory for a page of requests on node %d (%s); give EAL more (-m, "
+			"no memory for pages of requests on node %d (%s); give EAL more (-m, "
 			"--socket-mem)",
 			bus->device.numa_node, rte_strerror(rte_errno));
 		return -ENOMEM;

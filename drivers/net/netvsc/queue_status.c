@@ -169,7 +169,7 @@ netvsc_rx_burst_mode(struct rte_eth_dev *eth, uint16_t queue, struct rte_eth_bur
 	}
 	memset(mode, 0, sizeof(*mode));
 	mode_add(mode, true, "Scalar");
-	mode_add(mode, rxq->tells, "offloads");
+	mode_add(mode, netvsc_rxq_tells(rxq), "offloads");
 	mode_add(mode, rxq->chains, "scattered");
 	mode_add(mode, (netvsc_rxq_offloads(rxq) & RTE_ETH_RX_OFFLOAD_TCP_LRO) != 0, "coalescing");
 	mode_add(mode, rxq->copybreak != 0, "copy");

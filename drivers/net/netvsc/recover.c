@@ -18,6 +18,8 @@
 /* How often a device is looked for; how often one is tried that is there and does not do. */
 #define LOOK_MS	 50
 #define RETRY_MS 1000
+/* What goes away so soon after it came back does so for a reason that is still there. */
+#define FLAPS_MS 100
 /* Until the last of somebody else's operations is over (control.c). */
 #define SLICE_US 2000
 
@@ -175,8 +177,12 @@ recover_succeeded(struct netvsc_port *port)
 {
 	struct netvsc_recovery *r = &port->recovery;
 	uint32_t ms = (uint32_t)(hpbus_now_ms() - atomic_load(&r->since));
+	char text[NETVSC_FLIGHT_TEXT];
 
+	snprintf(text, sizeof(text), "done after %u ms", ms);
+	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_RECOVERY, 0, 0, text);
 	port->bus->returning = false;
+	r->back = hpbus_now_ms();
 	atomic_store(&r->last_ms, ms);
 	atomic_fetch_add(&r->done, 1);
 	NETVSC_LOG(NOTICE, port, "the device is back; the port has recovered after %u ms", ms);
@@ -196,6 +202,7 @@ recover_succeeded(struct netvsc_port *port)
 static void
 recover_failed(struct netvsc_port *port, int rc)
 {
+	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_RECOVERY, 0, rc, "does not fit");
 	NETVSC_LOG(ERR, port,
 		"the device is back, but what is configured cannot be had there any more (%s); stop "
 		"the port, configure and start it anew, or close it",
@@ -211,6 +218,8 @@ recover_missed(struct netvsc_port *port)
 {
 	struct hpbus_op op;
 
+	netvsc_flight_note(
+		&port->flight, NETVSC_FLIGHT_RECOVERY, 0, -ENODEV, "the device did not come back");
 	NETVSC_LOG(ERR, port,
 		"the device did not come back within %u s (devarg recovery_s) and is gone; close "
 		"the port and detach it",
@@ -277,8 +286,12 @@ recover_thread(void *arg)
 	struct netvsc_port *port = arg;
 	int64_t until =
 		atomic_load(&port->recovery.since) + (int64_t)port->config.recovery_s * 1000;
-	bool there = false, last = false;
+	/* One that comes only to go again must not keep us busy. */
+	bool there = atomic_load(&port->recovery.since) - port->recovery.back < FLAPS_MS;
+	bool last = false;
 
+	if (there)
+		recover_sleep(port, RETRY_MS);
 	while (!recover_step(port, last, &there)) {
 		recover_sleep(port, there ? RETRY_MS : LOOK_MS);
 		last = hpbus_now_ms() >= until;

@@ -25,6 +25,7 @@ struct netvsc_port;
 
 struct netvsc_recovery {
 	_Atomic int64_t since; /**< when the device went away; CLOCK_MONOTONIC, milliseconds */
+	int64_t back;	       /**< when the last one came back; the thread's */
 	/** How many operations wait that take the port down: a try ends for them. */
 	_Atomic uint32_t hurry;
 	atomic_bool stop;  /**< the port is being closed */

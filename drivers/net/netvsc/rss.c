@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "drivers/net/netvsc/attach.h"
+#include "drivers/net/netvsc/compat.h"
 #include "drivers/net/netvsc/control.h"
 #include "drivers/net/netvsc/ops.h"
 #include "drivers/net/netvsc/port.h"
@@ -265,6 +266,7 @@ netvsc_rss_hash_conf_get(struct rte_eth_dev *eth, struct rte_eth_rss_conf *conf)
 		memcpy(conf->rss_key, port->config.rss.key, NETVSC_RSS_KEY_LEN);
 	conf->rss_key_len = NETVSC_RSS_KEY_LEN;
 	conf->rss_hf = port->config.rss.hf & netvsc_rss_offloads(port);
+	netvsc_compat_rss_conf(conf);
 	return 0;
 }
 

@@ -80,19 +80,12 @@ rx_match(const struct netvsc_rxq *rxq, const struct rx_buffer *recv, struct vmbu
 
 /* ---- place ---- */
 
-/* Words that make a frame one of rx_place.c's: a tag that goes back in, a fragment. */
-static inline uint32_t
-rx_special(struct netvsc_rx_wants wants)
-{
-	return (RNDIS_HAS_VLAN & ~wants.words) | RNDIS_HAS_PACKET_ID;
-}
-
 /* Does the frame go into one mbuf as it is? */
 static inline bool
-rx_is_simple(const struct netvsc_rxq *rxq, struct netvsc_rx_wants wants,
-	const struct rndis_packet_info *info)
+rx_is_simple(const struct netvsc_rxq *rxq, const struct rndis_packet_info *info)
 {
-	return info->data_length <= rxq->copy_max && !(info->present & rx_special(wants));
+	return info->data_length <= rxq->copy_max &&
+	       !(info->present & netvsc_rx_special(rxq->plan.wants));
 }
 
 /* Place such a frame, all but what its mbuf tells. @return its bytes */
@@ -102,7 +95,7 @@ rx_place(const struct netvsc_rxq *rxq, const uint8_t *msg, const struct rndis_pa
 {
 	uint32_t len = info->data_length;
 
-	netvsc_copy((uint8_t *)m->buf_addr + RTE_PKTMBUF_HEADROOM, msg + info->data_abs, len);
+	netvsc_copy(netvsc_rx_frame(m), msg + info->data_abs, len);
 	memcpy(&m->rearm_data, &rxq->rearm, sizeof(rxq->rearm));
 	m->pkt_len = len;
 	m->data_len = (uint16_t)len;
@@ -129,8 +122,8 @@ rx_refill(struct netvsc_rxq *rxq)
  * @return bytes of the frame, or what became of it
  */
 static __rte_noinline int
-rx_odd(struct netvsc_rxq *rxq, struct netvsc_rx_wants wants, const struct rx_buffer *recv,
-	const uint8_t *at, struct rte_mbuf **slot, bool last)
+rx_odd(struct netvsc_rxq *rxq, const struct rx_buffer *recv, const uint8_t *at,
+	struct rte_mbuf **slot, bool last)
 {
 	/* Anew: what the burst has seen there decides nothing. */
 	struct vmbus_xfer_range range = nvsp_xfer_range_load(at);
@@ -146,13 +139,14 @@ rx_odd(struct netvsc_rxq *rxq, struct netvsc_rx_wants wants, const struct rx_buf
 			return NETVSC_RX_CONTROL;
 		if (rx_parse(&rxq->shape, msg, range.byte_count, &info) != 0)
 			return NETVSC_RX_MALFORMED;
+		netvsc_rx_plan_shape(rxq);
 	}
-	if (slot != NULL && rx_is_simple(rxq, wants, &info)) {
+	if (slot != NULL && rx_is_simple(rxq, &info)) {
 		rx_place(rxq, msg, &info, *slot);
-		netvsc_rx_describe(*slot, wants, &info, rxq->pool_flags);
+		netvsc_rx_describe(*slot, rxq, &info, rxq->pool_flags);
 		return (int)info.data_length;
 	}
-	return netvsc_rx_place_other(rxq, wants, msg, &info, slot, last);
+	return netvsc_rx_place_other(rxq, msg, &info, slot, last);
 }
 
 static __rte_noinline void
@@ -171,12 +165,12 @@ rx_count_odd(struct netvsc_rxq *rxq, int what)
 
 /* The pool is empty: what comes is dropped, unless it is no frame. */
 static __rte_noinline void
-rx_without_mbufs(struct netvsc_rxq *rxq, struct netvsc_rx_wants wants, const struct rx_buffer *recv)
+rx_without_mbufs(struct netvsc_rxq *rxq, const struct rx_buffer *recv)
 {
 	struct netvsc_rx_cursor *cursor = &rxq->ch->cursor;
 
 	for (; cursor->left != 0; cursor->left--, cursor->range += sizeof(struct vmbus_xfer_range))
-		rx_count_odd(rxq, rx_odd(rxq, wants, recv, cursor->range, NULL, cursor->left == 1));
+		rx_count_odd(rxq, rx_odd(rxq, recv, cursor->range, NULL, cursor->left == 1));
 }
 
 /* Of the packet under the cursor, which has not moved yet. */
@@ -190,11 +184,12 @@ rx_is_last(const struct netvsc_rx_cursor *cursor, const uint8_t *at)
 /*
  * Take ranges of the packet under the cursor: not more than frames fit the caller's array, nor than
  * there are mbufs at hand.
+ * @param tells a constant: mbufs tell something
  * @param bytes of frames, added to
  * @return frames
  */
 static __rte_always_inline uint16_t
-rx_ranges(struct netvsc_rxq *rxq, struct netvsc_rx_wants wants, const struct rx_buffer *recv,
+rx_ranges(struct netvsc_rxq *rxq, const bool tells, const struct rx_buffer *recv,
 	struct rte_mbuf **pkts, uint16_t n, uint64_t *bytes)
 {
 	struct netvsc_rx_cursor *cursor = &rxq->ch->cursor;
@@ -209,7 +204,7 @@ rx_ranges(struct netvsc_rxq *rxq, struct netvsc_rx_wants wants, const struct rx_
 	if (unlikely(rxq->n_mbufs == 0)) {
 		rx_refill(rxq);
 		if (unlikely(rxq->n_mbufs == 0)) {
-			rx_without_mbufs(rxq, wants, recv);
+			rx_without_mbufs(rxq, recv);
 			return 0;
 		}
 	}
@@ -228,20 +223,25 @@ rx_ranges(struct netvsc_rxq *rxq, struct netvsc_rx_wants wants, const struct rx_
 		m = stock[-1];
 		msg = recv->base + range.byte_offset;
 		if (likely(rx_match(rxq, recv, range, 0, &info) &&
-			    rx_is_simple(rxq, wants, &info))) {
+			    info.data_length <= rxq->plan.copy_max)) {
 			len = rx_place(rxq, msg, &info, m);
-			netvsc_rx_describe_shaped(m, wants, &rxq->shape, msg, rxq->pool_flags);
+			if (tells) {
+				netvsc_rx_describe_planned(m, rxq, msg);
+			} else {
+				m->ol_flags = rxq->pool_flags;
+				m->packet_type = 0;
+			}
 		} else {
-			len = rx_odd(rxq, wants, recv, at, stock - 1, rx_is_last(cursor, at));
+			len = rx_odd(rxq, recv, at, stock - 1, rx_is_last(cursor, at));
+			if (unlikely(len <= 0)) {
+				rx_count_odd(rxq, len);
+				continue;
+			}
 			m = stock[-1];
 		}
-		if (likely(len > 0)) {
-			*to++ = m;
-			stock--;
-			*bytes += (uint32_t)len;
-		} else {
-			rx_count_odd(rxq, len);
-		}
+		*to++ = m;
+		stock--;
+		*bytes += (uint32_t)len;
 	}
 	rxq->n_mbufs = (uint16_t)(stock - rxq->mbufs);
 	cursor->range = end;
@@ -301,7 +301,7 @@ rx_next(struct netvsc_channel *ch)
 
 /* What is in the ring, up to @p n frames; rx_lock held. */
 static __rte_always_inline uint16_t
-rx_packets(struct netvsc_rxq *rxq, struct netvsc_rx_wants wants, struct rte_mbuf **pkts, uint16_t n)
+rx_packets(struct netvsc_rxq *rxq, const bool tells, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct netvsc_channel *ch = rxq->ch;
 	const struct netvsc_port *port = rxq->port;
@@ -328,7 +328,7 @@ rx_packets(struct netvsc_rxq *rxq, struct netvsc_rx_wants wants, struct rte_mbuf
 				break;
 			}
 		}
-		got += rx_ranges(rxq, wants, &recv, pkts + got, (uint16_t)(n - got), &bytes);
+		got += rx_ranges(rxq, tells, &recv, pkts + got, (uint16_t)(n - got), &bytes);
 		if (likely(ch->cursor.left == 0))
 			rx_packet_done(ch);
 	}
@@ -338,11 +338,13 @@ rx_packets(struct netvsc_rxq *rxq, struct netvsc_rx_wants wants, struct rte_mbuf
 	return got;
 }
 
-/* For a queue whose mbufs tell something; for others, constants take all of that out. */
+/* For a queue whose mbufs tell something, and when that changes; others pay for none of it. */
 static __rte_noinline uint16_t
-rx_packets_telling(struct netvsc_rxq *rxq, struct rte_mbuf **pkts, uint16_t n)
+rx_packets_telling(struct netvsc_rxq *rxq, uint8_t mode, struct rte_mbuf **pkts, uint16_t n)
 {
-	return rx_packets(rxq, netvsc_rx_wants(rxq), pkts, n);
+	if (unlikely(mode == NETVSC_RX_ANEW))
+		netvsc_rx_plan_wants(rxq);
+	return rx_packets(rxq, true, pkts, n);
 }
 
 /* A sender may be scanning for completions: wait only if that happens again and again. */
@@ -365,6 +367,7 @@ netvsc_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 	struct netvsc_rxq *rxq = queue;
 	struct netvsc_channel *ch = rxq->ch;
 	uint16_t got = 0;
+	uint8_t mode;
 
 	if (unlikely(!rx_lock(rxq)))
 		return 0;
@@ -374,10 +377,11 @@ netvsc_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 			    NETVSC_STATE_RUNNING)) {
 		netvsc_channel_polled(ch);
 		if (likely(n != 0)) {
-			if (__atomic_load_n(&rxq->tells, __ATOMIC_RELAXED))
-				got = rx_packets_telling(rxq, pkts, n);
+			mode = __atomic_load_n(&rxq->mode, __ATOMIC_RELAXED);
+			if (mode != NETVSC_RX_PLAIN)
+				got = rx_packets_telling(rxq, mode, pkts, n);
 			else
-				got = rx_packets(rxq, (struct netvsc_rx_wants){0}, pkts, n);
+				got = rx_packets(rxq, false, pkts, n);
 			netvsc_rx_flush(ch);
 		} else {
 			/* Completions and events must move, too (pitfall X19). */

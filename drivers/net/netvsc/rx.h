@@ -23,6 +23,8 @@
 #include "lib/netvsp/rndis.h"
 
 #define NETVSC_RX_BURST 32u /**< mbufs fetched from the pool at a time */
+/** Words of receive checksums there are: 9 bits (spec/rndis.md §4.2). */
+#define NETVSC_RX_CSUM_WORDS 512u
 
 struct netvsc_port;
 
@@ -34,6 +36,29 @@ struct netvsc_rx_wants {
 	uint32_t words;	 /**< RNDIS_HAS_*: what the host says */
 	uint32_t csum;	 /**< RNDIS_RX_CSUM_*: of the checksum word */
 	uint32_t ptypes; /**< RTE_PTYPE_*_MASK: layers of the packet type */
+};
+
+/**
+ * What is done with a frame of the usual shape: worked out once for what is wanted and what the
+ * shape has, so that a frame asks for neither. Places are bytes from the message's start; where
+ * nothing is to be told they name the first word, of which nothing is taken.
+ */
+struct netvsc_rx_plan {
+	struct netvsc_rx_wants wants; /**< that it was made for */
+	uint32_t copy_max;	      /**< longest frame that goes into one mbuf as it is */
+	uint32_t hash_at, csum_at;
+	uint32_t csum_bits; /**< of the checksum word: all, or none */
+	uint32_t vlan_at;
+	bool more;	/**< a tag or a packet type is told */
+	bool tag;	/**< a tag is */
+	uint64_t flags; /**< ol_flags, those of the checksum word aside */
+};
+
+/** Which burst a receive queue has. */
+enum netvsc_rx_mode {
+	NETVSC_RX_PLAIN, /**< its mbufs tell nothing */
+	NETVSC_RX_TELLS,
+	NETVSC_RX_ANEW, /**< something has been set: the next burst makes another plan */
 };
 
 /** A frame that takes several mbufs, while it is put together. */
@@ -50,20 +75,22 @@ struct netvsc_rxq {
 	uint32_t room;		      /**< bytes that fit each mbuf of the pool */
 	uint32_t copybreak;	      /**< bytes of a frame above which it is lent */
 	uint32_t copy_max;	      /**< bytes of a frame that rx.c places; longer: rx_place.c */
-	struct netvsc_rx_wants wants; /**< changes while the queue runs: netvsc_rx_wants() */
+	struct netvsc_rx_wants wants; /**< the control side's; bursts go by the plan */
+	struct netvsc_rx_plan plan;   /**< under rx_lock */
 	uint16_t port_id, queue_id;
 	uint16_t nb_desc;
 	uint16_t lock_misses;
 	uint16_t n_mbufs;
-	bool tells;		    /**< something of @a wants is not zero */
+	uint8_t mode;		    /**< enum netvsc_rx_mode, changes while the queue runs */
 	bool chains;		    /**< a frame may take several mbufs */
 	bool over;		    /**< released; kept for who has it in hand in another process */
 	struct netvsc_rx_chain rsc; /**< fragments of one frame so far: netvsc_rx_cursor.rsc */
 	struct rndis_shape shape;   /**< of the last frame's message */
-	struct rte_mbuf *mbufs[NETVSC_RX_BURST]; /**< fetched, not used yet */
-	struct netvsc_rxq_stats stats;		 /**< goes on from the queue before it */
-	struct rte_eth_rxconf conf;		 /**< with the queue's own offloads */
-	bool keeps_tags;			 /**< it strips none, though the port does */
+	struct rte_mbuf *mbufs[NETVSC_RX_BURST];   /**< fetched, not used yet */
+	struct netvsc_rxq_stats stats;		   /**< goes on from the queue before it */
+	struct rte_eth_rxconf conf;		   /**< with the queue's own offloads */
+	bool keeps_tags;			   /**< it strips none, though the port does */
+	uint16_t csum_flags[NETVSC_RX_CSUM_WORDS]; /**< ol_flags by checksum word, as wanted */
 };
 
 /** What became of a range, when no frame did. */
@@ -94,7 +121,7 @@ void netvsc_rxq_info_get(struct rte_eth_dev *eth, uint16_t queue, struct rte_eth
  * @param last it is the last range of its transfer packet
  * @return bytes of the frame as the caller gets it, or what became of the range
  */
-int netvsc_rx_place_other(struct netvsc_rxq *rxq, struct netvsc_rx_wants wants, const uint8_t *msg,
+int netvsc_rx_place_other(struct netvsc_rxq *rxq, const uint8_t *msg,
 	const struct rndis_packet_info *info, struct rte_mbuf **slot, bool last);
 /** Free what is held of a frame that will not become complete. */
 void netvsc_rx_chain_free(struct netvsc_rx_chain *chain);
@@ -150,17 +177,17 @@ void netvsc_vlan_strip_queue_set(struct rte_eth_dev *eth, uint16_t queue, int on
 const uint32_t *netvsc_ptypes_get(struct rte_eth_dev *eth, size_t *count);
 int netvsc_ptypes_set(struct rte_eth_dev *eth, uint32_t mask);
 
-/** What mbufs tell now; a burst asks once. */
-static inline struct netvsc_rx_wants
-netvsc_rx_wants(const struct netvsc_rxq *rxq)
+/** Does any mbuf tell anything? Control side. */
+static inline bool
+netvsc_rxq_tells(const struct netvsc_rxq *rxq)
 {
-	/* Each word for itself is right before and after a change. */
-	return (struct netvsc_rx_wants){
-		.words = __atomic_load_n(&rxq->wants.words, __ATOMIC_RELAXED),
-		.csum = __atomic_load_n(&rxq->wants.csum, __ATOMIC_RELAXED),
-		.ptypes = __atomic_load_n(&rxq->wants.ptypes, __ATOMIC_RELAXED),
-	};
+	return (rxq->wants.words | rxq->wants.ptypes) != 0;
 }
+
+/** Go by what is wanted now; a burst in NETVSC_RX_ANEW, rx_lock held. */
+void netvsc_rx_plan_wants(struct netvsc_rxq *rxq);
+/** The shape is another one; rx_lock held. */
+void netvsc_rx_plan_shape(struct netvsc_rxq *rxq);
 
 /* ---- rx_ring.c ---- */
 
@@ -173,6 +200,11 @@ void netvsc_rx_begin(struct netvsc_channel *ch);
 void netvsc_rx_scan(struct netvsc_channel *ch);
 /** Complete everything in the ring unread (the port is stopping); rx_lock held. */
 void netvsc_rx_drain(struct netvsc_channel *ch);
+/**
+ * Scan or drain each channel of the session that is open, whoever receives there; control side.
+ * @return whether completions of what was received still wait for room in the outbound ring
+ */
+bool netvsc_rx_each_channel(struct netvsc_port *port, void (*look)(struct netvsc_channel *ch));
 /** Scan if the lock can be had; @p misses bounds how often it may fail. */
 void netvsc_rx_try_scan(struct netvsc_channel *ch, uint16_t *misses);
 /**

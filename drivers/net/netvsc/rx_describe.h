@@ -18,11 +18,12 @@
 #include "drivers/net/netvsc/rx.h"
 #include "lib/netvsp/rndis.h"
 
-/** Words of receive checksums there are: 9 bits (spec/rndis.md §4.2). */
-#define NETVSC_RX_CSUM_WORDS 512u
-
-/** ol_flags by receive checksum word. */
-extern uint16_t netvsc_rx_csum_flags[NETVSC_RX_CSUM_WORDS];
+/** Words that make a frame one of rx_place.c's: a tag that goes back in, a fragment. */
+static inline uint32_t
+netvsc_rx_special(struct netvsc_rx_wants wants)
+{
+	return (RNDIS_HAS_VLAN & ~wants.words) | RNDIS_HAS_PACKET_ID;
+}
 
 /** IPv4 without options over Ethernet, and its protocol. */
 #define NETVSC_IP4_AT	 14u
@@ -30,64 +31,36 @@ extern uint16_t netvsc_rx_csum_flags[NETVSC_RX_CSUM_WORDS];
 
 /**
  * The type of a frame, as its headers say, of these layers.
- * @param m an mbuf with the frame
+ * @param m     an mbuf with the frame
+ * @param frame where it begins
+ * @param len   bytes of it there
  */
 static __rte_always_inline uint32_t
-netvsc_rx_ptype(const struct rte_mbuf *m, uint32_t layers)
+netvsc_rx_ptype(const struct rte_mbuf *m, const uint8_t *frame, uint32_t len, uint32_t layers)
 {
-	/* EtherType and version as they lie in memory; no fragment. */
-	const uint32_t ip4 = rte_cpu_to_be_32(0x08004500u),
-		       ip4_mask = rte_cpu_to_be_32(0xffffff00u);
-	const uint16_t fragment = rte_cpu_to_be_16(0x3fff);
-	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
-	uint32_t type, head;
-	uint16_t offset;
+	/* As they lie in memory: EtherType and version; fragment, (time to live,) and protocol. */
+	const uint32_t ip4 = RTE_BE32(0x08004500u), ip4_mask = RTE_BE32(0xffffff00u);
+	const uint32_t tcp = RTE_BE32(IPPROTO_TCP), udp = RTE_BE32(IPPROTO_UDP),
+		       l4_mask = RTE_BE32(0x3fff00ffu);
+	uint32_t type = RTE_PTYPE_L2_ETHER | RTE_PTYPE_L3_IPV4, head, l4;
 
-	if (likely(m->data_len >= NETVSC_IP4_L4_AT + sizeof(struct rte_tcp_hdr))) {
+	if (likely(len >= NETVSC_IP4_L4_AT + sizeof(struct rte_tcp_hdr))) {
 		memcpy(&head, frame + NETVSC_IP4_AT - 2, sizeof(head));
-		memcpy(&offset, frame + NETVSC_IP4_AT + 6, sizeof(offset));
-		type = RTE_PTYPE_L2_ETHER | RTE_PTYPE_L3_IPV4;
-		if ((head & ip4_mask) == ip4 && (offset & fragment) == 0) {
-			uint8_t protocol = frame[NETVSC_IP4_AT + 9];
-
-			if (likely(protocol == IPPROTO_TCP))
+		memcpy(&l4, frame + NETVSC_IP4_AT + 6, sizeof(l4));
+		if (likely((head & ip4_mask) == ip4)) {
+			l4 &= l4_mask;
+			if (l4 == tcp)
 				return (type | RTE_PTYPE_L4_TCP) & layers;
-			if (likely(protocol == IPPROTO_UDP))
+			if (l4 == udp)
 				return (type | RTE_PTYPE_L4_UDP) & layers;
 		}
 	}
 	return rte_net_get_ptype(m, NULL, layers);
 }
 
-/* What is told of one word; @return ol_flags */
-
-static __rte_always_inline uint64_t
-netvsc_rx_tell_hash(struct rte_mbuf *m, uint32_t word)
-{
-	m->hash.rss = word;
-	return RTE_MBUF_F_RX_RSS_HASH;
-}
-
-static __rte_always_inline uint64_t
-netvsc_rx_tell_csum(struct netvsc_rx_wants wants, uint32_t word)
-{
-	return netvsc_rx_csum_flags[word & wants.csum];
-}
-
-static __rte_always_inline uint64_t
-netvsc_rx_tell_tag(struct rte_mbuf *m, uint16_t tci)
-{
-	m->vlan_tci = tci;
-	return RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED;
-}
-
-/** The end of both below. */
-static __rte_always_inline void
-netvsc_rx_describe_end(struct rte_mbuf *m, struct netvsc_rx_wants wants, uint64_t flags)
-{
-	m->packet_type = wants.ptypes == 0 ? 0 : netvsc_rx_ptype(m, wants.ptypes);
-	m->ol_flags = flags;
-}
+/** ol_flags of mbufs that tell a hash, a tag. */
+#define NETVSC_RX_HASH_FLAGS RTE_MBUF_F_RX_RSS_HASH
+#define NETVSC_RX_TAG_FLAGS  (RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_RX_VLAN_STRIPPED)
 
 /**
  * Fill in what an mbuf tells; its data and lengths are in place.
@@ -95,37 +68,58 @@ netvsc_rx_describe_end(struct rte_mbuf *m, struct netvsc_rx_wants wants, uint64_
  * @param flags ol_flags that it has anyway
  */
 static inline void
-netvsc_rx_describe(struct rte_mbuf *m, struct netvsc_rx_wants wants,
+netvsc_rx_describe(struct rte_mbuf *m, const struct netvsc_rxq *rxq,
 	const struct rndis_packet_info *info, uint64_t flags)
 {
+	struct netvsc_rx_wants wants = rxq->plan.wants;
 	uint32_t words = info->present & wants.words;
 
-	if (words & RNDIS_HAS_HASH_VALUE)
-		flags |= netvsc_rx_tell_hash(m, info->hash_value);
+	if (words & RNDIS_HAS_HASH_VALUE) {
+		m->hash.rss = info->hash_value;
+		flags |= NETVSC_RX_HASH_FLAGS;
+	}
 	if (words & RNDIS_HAS_CSUM)
-		flags |= netvsc_rx_tell_csum(wants, info->csum);
-	if (words & RNDIS_HAS_VLAN)
-		flags |= netvsc_rx_tell_tag(m, info->vlan_tci);
-	netvsc_rx_describe_end(m, wants, flags);
+		flags |= rxq->csum_flags[info->csum % NETVSC_RX_CSUM_WORDS];
+	if (words & RNDIS_HAS_VLAN) {
+		m->vlan_tci = info->vlan_tci;
+		flags |= NETVSC_RX_TAG_FLAGS;
+	}
+	m->ol_flags = flags;
+	m->packet_type = wants.ptypes == 0
+				 ? 0
+				 : netvsc_rx_ptype(m, rte_pktmbuf_mtod(m, const uint8_t *),
+					   m->data_len, wants.ptypes);
 }
 
-/** The same of a message that has this shape, in shared memory: each word is loaded once. */
-static __rte_always_inline void
-netvsc_rx_describe_shaped(struct rte_mbuf *m, struct netvsc_rx_wants wants,
-	const struct rndis_shape *shape, const uint8_t *msg, uint64_t flags)
+/** Where a frame begins that fills one mbuf: rx.c's. */
+static __rte_always_inline uint8_t *
+netvsc_rx_frame(const struct rte_mbuf *m)
 {
-	uint32_t words = shape->present & wants.words;
+	return (uint8_t *)m->buf_addr + RTE_PKTMBUF_HEADROOM;
+}
 
-	if (words != 0) {
-		if (words & RNDIS_HAS_HASH_VALUE)
-			flags |= netvsc_rx_tell_hash(m, vmbus_load32(msg + shape->hash_value_at));
-		if (words & RNDIS_HAS_CSUM)
-			flags |= netvsc_rx_tell_csum(wants, vmbus_load32(msg + shape->csum_at));
-		if (words & RNDIS_HAS_VLAN)
-			flags |= netvsc_rx_tell_tag(
-				m, rndis_vlan_to_tci(vmbus_load32(msg + shape->vlan_at)));
+/**
+ * The same of such a frame, for whose message there is a plan, in shared memory: each word is
+ * loaded once.
+ */
+static __rte_always_inline void
+netvsc_rx_describe_planned(struct rte_mbuf *m, const struct netvsc_rxq *rxq, const uint8_t *msg)
+{
+	const struct netvsc_rx_plan *plan = &rxq->plan;
+	uint32_t csum = vmbus_load32(msg + plan->csum_at) & plan->csum_bits;
+
+	/* Without a question for any of them: what the plan does not tell, it does not flag. */
+	m->hash.rss = vmbus_load32(msg + plan->hash_at);
+	m->ol_flags = plan->flags | rxq->csum_flags[csum];
+	m->packet_type = 0;
+	if (likely(!plan->more))
+		return;
+	if (plan->tag) {
+		m->vlan_tci = rndis_vlan_to_tci(vmbus_load32(msg + plan->vlan_at));
+		if (plan->wants.ptypes == 0)
+			return;
 	}
-	netvsc_rx_describe_end(m, wants, flags);
+	m->packet_type = netvsc_rx_ptype(m, netvsc_rx_frame(m), m->pkt_len, plan->wants.ptypes);
 }
 
 #endif

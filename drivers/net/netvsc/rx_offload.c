@@ -17,8 +17,6 @@
 
 /* ---- what checksum words mean ---- */
 
-uint16_t netvsc_rx_csum_flags[NETVSC_RX_CSUM_WORDS];
-
 /* spec/rndis.md §11: verified but no longer in the frame means NONE; neither means UNKNOWN. */
 static uint64_t
 csum_meaning(uint32_t word)
@@ -36,14 +34,6 @@ csum_meaning(uint32_t word)
 		flags |= word & RNDIS_RX_CSUM_TCP_VALUE_INVALID ? RTE_MBUF_F_RX_L4_CKSUM_NONE
 								: RTE_MBUF_F_RX_L4_CKSUM_GOOD;
 	return flags;
-}
-
-RTE_INIT(csum_flags_init)
-{
-	uint32_t word;
-
-	for (word = 0; word < NETVSC_RX_CSUM_WORDS; word++)
-		netvsc_rx_csum_flags[word] = (uint16_t)csum_meaning(word);
 }
 
 /* Bits of the checksum word that count with these offloads. */
@@ -92,11 +82,59 @@ netvsc_rxq_apply(struct netvsc_rxq *rxq)
 				 : NETVSC_RX_COPY_ALL;
 	rxq->copy_max = RTE_MIN(rxq->room, rxq->copybreak);
 	rxq->chains = (offloads & (RTE_ETH_RX_OFFLOAD_SCATTER | RTE_ETH_RX_OFFLOAD_TCP_LRO)) != 0;
-	/* These change while bursts run: netvsc_rx_wants(). */
+	/* Bursts may run; each word for itself is right before and after a change. */
 	__atomic_store_n(&rxq->wants.csum, csum_bits(offloads), __ATOMIC_RELAXED);
 	__atomic_store_n(&rxq->wants.words, words, __ATOMIC_RELAXED);
 	__atomic_store_n(&rxq->wants.ptypes, rxq->port->config.ptypes, __ATOMIC_RELAXED);
-	__atomic_store_n(&rxq->tells, (words | rxq->port->config.ptypes) != 0, __ATOMIC_RELAXED);
+	/* Release: pairs with the exchange in netvsc_rx_plan_wants(). */
+	__atomic_store_n(&rxq->mode, NETVSC_RX_ANEW, __ATOMIC_RELEASE);
+}
+
+void
+netvsc_rx_plan_wants(struct netvsc_rxq *rxq)
+{
+	uint8_t mode = NETVSC_RX_TELLS;
+	uint32_t word;
+
+	/* First: what is set from here on makes the next burst come again, too. */
+	__atomic_exchange_n(&rxq->mode, mode, __ATOMIC_ACQUIRE);
+	rxq->plan.wants = (struct netvsc_rx_wants){
+		.words = __atomic_load_n(&rxq->wants.words, __ATOMIC_RELAXED),
+		.csum = __atomic_load_n(&rxq->wants.csum, __ATOMIC_RELAXED),
+		.ptypes = __atomic_load_n(&rxq->wants.ptypes, __ATOMIC_RELAXED),
+	};
+	for (word = 0; word < NETVSC_RX_CSUM_WORDS; word++)
+		rxq->csum_flags[word] = (uint16_t)csum_meaning(word & rxq->plan.wants.csum);
+	netvsc_rx_plan_shape(rxq);
+	if ((rxq->plan.wants.words | rxq->plan.wants.ptypes) == 0)
+		__atomic_compare_exchange_n(&rxq->mode, &mode, NETVSC_RX_PLAIN, false,
+			__ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
+void
+netvsc_rx_plan_shape(struct netvsc_rxq *rxq)
+{
+	const struct rndis_shape *shape = &rxq->shape;
+	struct netvsc_rx_plan *plan = &rxq->plan;
+	uint32_t tells = shape->present & plan->wants.words;
+
+	plan->copy_max = shape->present & netvsc_rx_special(plan->wants) ? 0 : rxq->copy_max;
+	plan->flags = rxq->pool_flags;
+	plan->hash_at = plan->csum_at = plan->csum_bits = plan->vlan_at = 0;
+	if (tells & RNDIS_HAS_HASH_VALUE) {
+		plan->hash_at = shape->hash_value_at;
+		plan->flags |= NETVSC_RX_HASH_FLAGS;
+	}
+	if (tells & RNDIS_HAS_CSUM) {
+		plan->csum_at = shape->csum_at;
+		plan->csum_bits = NETVSC_RX_CSUM_WORDS - 1;
+	}
+	if (tells & RNDIS_HAS_VLAN) {
+		plan->vlan_at = shape->vlan_at;
+		plan->flags |= NETVSC_RX_TAG_FLAGS;
+	}
+	plan->tag = (tells & RNDIS_HAS_VLAN) != 0;
+	plan->more = plan->tag || plan->wants.ptypes != 0;
 }
 
 /* ---- while the port runs ---- */

@@ -106,6 +106,13 @@ chain_append_first(const struct netvsc_rxq *rxq, struct netvsc_rx_chain *chain, 
 
 /* ---- frames in one range ---- */
 
+/* Has the frame a tag that goes back in? */
+static bool
+place_has_tag(const struct netvsc_rxq *rxq, const struct rndis_packet_info *info)
+{
+	return (info->present & ~rxq->plan.wants.words & RNDIS_HAS_VLAN) != 0;
+}
+
 static int
 place_too_long(struct netvsc_rxq *rxq)
 {
@@ -121,16 +128,16 @@ place_no_mbuf(struct netvsc_rxq *rxq)
 }
 
 static int
-place_whole(struct netvsc_rxq *rxq, struct netvsc_rx_wants wants, const uint8_t *msg,
-	const struct rndis_packet_info *info, struct rte_mbuf *m)
+place_whole(struct netvsc_rxq *rxq, const uint8_t *msg, const struct rndis_packet_info *info,
+	struct rte_mbuf *m)
 {
-	bool tag = (info->present & ~wants.words & RNDIS_HAS_VLAN) != 0;
+	bool tag = place_has_tag(rxq, info);
 	struct netvsc_rx_chain chain, rest;
 
 	/* A tag that goes back in moves the bytes before it: such a frame is copied. */
 	if (info->data_length > rxq->copybreak && !tag && m != NULL &&
 		netvsc_rx_lend(rxq, msg, info, m)) {
-		netvsc_rx_describe(m, wants, info, m->ol_flags);
+		netvsc_rx_describe(m, rxq, info, m->ol_flags);
 		return (int)m->pkt_len;
 	}
 	if (info->data_length + (tag ? RTE_VLAN_HLEN : 0) > rxq->room && !rxq->chains)
@@ -146,7 +153,7 @@ place_whole(struct netvsc_rxq *rxq, struct netvsc_rx_wants wants, const uint8_t 
 		netvsc_rx_chain_free(&rest);
 		return place_no_mbuf(rxq);
 	}
-	netvsc_rx_describe(m, wants, info, m->ol_flags);
+	netvsc_rx_describe(m, rxq, info, m->ol_flags);
 	return (int)m->pkt_len;
 }
 
@@ -161,10 +168,9 @@ fragment_lost(struct netvsc_rxq *rxq, int (*count)(struct netvsc_rxq *rxq))
 }
 
 static int
-fragment_first(struct netvsc_rxq *rxq, struct netvsc_rx_wants wants, const uint8_t *msg,
-	const struct rndis_packet_info *info)
+fragment_first(struct netvsc_rxq *rxq, const uint8_t *msg, const struct rndis_packet_info *info)
 {
-	bool tag = (info->present & ~wants.words & RNDIS_HAS_VLAN) != 0;
+	bool tag = place_has_tag(rxq, info);
 	struct rte_mbuf *m;
 
 	if (info->data_length + (tag ? RTE_VLAN_HLEN : 0) > rxq->room && !rxq->chains)
@@ -175,7 +181,7 @@ fragment_first(struct netvsc_rxq *rxq, struct netvsc_rx_wants wants, const uint8
 	if (chain_append_first(rxq, &rxq->rsc, tag, msg, info) != 0)
 		return fragment_lost(rxq, place_no_mbuf);
 	/* Checksum, tag and hash are the first fragment's (spec/rndis.md §4.3). */
-	netvsc_rx_describe(m, wants, info, m->ol_flags);
+	netvsc_rx_describe(m, rxq, info, m->ol_flags);
 	return NETVSC_RX_HELD;
 }
 
@@ -210,7 +216,7 @@ fragment_finish(struct netvsc_rxq *rxq, struct rte_mbuf **slot)
 }
 
 int
-netvsc_rx_place_other(struct netvsc_rxq *rxq, struct netvsc_rx_wants wants, const uint8_t *msg,
+netvsc_rx_place_other(struct netvsc_rxq *rxq, const uint8_t *msg,
 	const struct rndis_packet_info *info, struct rte_mbuf **slot, bool last)
 {
 	const unsigned int alone = RNDIS_RSC_ACT_START | RNDIS_RSC_ACT_FINISH;
@@ -224,8 +230,8 @@ netvsc_rx_place_other(struct netvsc_rxq *rxq, struct netvsc_rx_wants wants, cons
 	if (act & RNDIS_RSC_ACT_DROP)
 		return NETVSC_RX_MALFORMED;
 	if (act == alone)
-		return place_whole(rxq, wants, msg, info, slot == NULL ? NULL : *slot);
-	rc = act & RNDIS_RSC_ACT_START ? fragment_first(rxq, wants, msg, info)
+		return place_whole(rxq, msg, info, slot == NULL ? NULL : *slot);
+	rc = act & RNDIS_RSC_ACT_START ? fragment_first(rxq, msg, info)
 				       : fragment_next(rxq, msg, info);
 	return act & RNDIS_RSC_ACT_FINISH && rc == NETVSC_RX_HELD ? fragment_finish(rxq, slot) : rc;
 }

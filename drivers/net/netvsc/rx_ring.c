@@ -302,6 +302,25 @@ netvsc_rx_scan(struct netvsc_channel *ch)
 	netvsc_rx_flush(ch);
 }
 
+bool
+netvsc_rx_each_channel(struct netvsc_port *port, void (*look)(struct netvsc_channel *ch))
+{
+	bool waiting = false;
+	unsigned int i;
+
+	for (i = 0; i < port->session.n_channels; i++) {
+		struct netvsc_channel *ch = port->channels[i];
+
+		if (!netvsc_channel_lock(ch, &ch->rx_lock))
+			continue;
+		if (netvsc_channel_is_open(ch))
+			look(ch);
+		waiting |= ch->done_head != ch->done_tail;
+		rte_spinlock_unlock(&ch->rx_lock);
+	}
+	return waiting;
+}
+
 void
 netvsc_rx_try_scan(struct netvsc_channel *ch, uint16_t *misses)
 {

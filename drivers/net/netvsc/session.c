@@ -78,33 +78,13 @@ netvsc_session_end(struct netvsc_port *port)
 	return 0;
 }
 
-/* What was written into the rings before they fell silent, and what no queue has taken. */
-static void
-session_drain(struct netvsc_port *port)
-{
-	unsigned int i;
-
-	for (i = 0; i < port->session.n_channels; i++) {
-		struct netvsc_channel *ch = port->channels[i];
-
-		if (!netvsc_channel_lock(ch, &ch->rx_lock))
-			continue;
-		if (netvsc_channel_is_open(ch))
-			netvsc_rx_drain(ch);
-		rte_spinlock_unlock(&ch->rx_lock);
-	}
-}
-
 int
 netvsc_session_lost(struct netvsc_port *port)
 {
-	unsigned int i;
-
 	if (!netvsc_channels_free(port))
 		return -EBUSY;
-	for (i = 0; i < port->session.n_channels; i++)
-		netvsc_channel_set(port->channels[i], NETVSC_CHANNEL_OPEN);
-	session_drain(port);
+	netvsc_port_quiet(port);
+	netvsc_rx_each_channel(port, netvsc_rx_drain);
 	if (netvsc_detach(port, false) == -EBUSY || !netvsc_channels_free(port))
 		return -EBUSY;
 	netvsc_queues_unlink(port);
@@ -206,7 +186,7 @@ netvsc_session_want(struct netvsc_port *port, unsigned int channels, uint32_t mt
 	if (rc != 0)
 		return rc;
 	if (port->session.mtu < mtu) {
-		NETVSC_LOG(ERR, port, "MTU %u: the host allows %u", mtu, port->session.mtu);
+		netvsc_refuse_mtu(port, mtu, port->session.mtu);
 		return -EINVAL;
 	}
 	if (port->session.n_channels < channels) {

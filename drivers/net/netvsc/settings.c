@@ -118,23 +118,6 @@ netvsc_set_mc_addr_list(struct rte_eth_dev *eth, struct rte_ether_addr *list, ui
 
 /* ---- link ---- */
 
-/* What came before the link went down is not received when it comes up again. */
-static void
-port_drop_received(struct netvsc_port *port)
-{
-	unsigned int i;
-
-	for (i = 0; i < port->session.n_channels; i++) {
-		struct netvsc_channel *ch = port->channels[i];
-
-		if (!netvsc_channel_lock(ch, &ch->rx_lock))
-			continue;
-		if (netvsc_channel_is_open(ch))
-			netvsc_rx_drain(ch);
-		rte_spinlock_unlock(&ch->rx_lock);
-	}
-}
-
 /*
  * The host knows no such thing as a link that its guest takes down: nothing is received (filter 0),
  * nothing is sent (bursts look at the state), and the link is told to be down.
@@ -156,7 +139,8 @@ port_set_link(struct rte_eth_dev *eth, bool down)
 		if (rc != 0)
 			atomic_fetch_xor(&port->state, NETVSC_STATE_LINK_DOWN);
 		else if (down)
-			port_drop_received(port);
+			/* What came before is not received when the link comes up again. */
+			netvsc_rx_each_channel(port, netvsc_rx_drain);
 		netvsc_intr_wake(port); /* who was told not to sleep, or sleeps */
 		atomic_fetch_or(&port->events, NETVSC_EVENT_LINK);
 	}

@@ -188,6 +188,7 @@ netvsc_stats_reset(struct rte_eth_dev *eth)
 			port->channels[i]->base = port->channels[i]->stats;
 	}
 	netvsc_sizes_reset(port);
+	netvsc_host_stats_reset(port);
 	rte_spinlock_unlock(&port->counts.lock);
 	eth->data->rx_mbuf_alloc_failed = 0;
 	return 0;

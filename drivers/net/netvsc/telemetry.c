@@ -143,7 +143,7 @@ struct telemetry_info {
 	uint16_t mtu, rx_queues, tx_queues;
 	struct netvsc_session session;
 	struct netvsc_limits limits;
-	uint32_t lent, sections_used;
+	uint32_t lent, sections_used, recovery_ms;
 	uint64_t age, events, lost;
 	struct telemetry_last last[NETVSC_FLIGHT_KINDS];
 };
@@ -194,6 +194,7 @@ info_take(struct netvsc_port *port, struct telemetry_info *i)
 	i->session = port->session;
 	i->limits = port->limits;
 	i->lent = netvsc_rx_lent(port);
+	i->recovery_ms = atomic_load(&port->recovery.last_ms);
 	i->sections_used = info_sections_used(port);
 	i->age = (rte_rdtsc() - flight->epoch) / rte_get_tsc_hz();
 	i->events = netvsc_flight_total(flight);
@@ -209,6 +210,8 @@ info_state(uint32_t state)
 		return "gone";
 	if (state & NETVSC_STATE_BROKEN)
 		return "broken";
+	if (state & NETVSC_STATE_RECOVERING)
+		return "recovering";
 	if (state & NETVSC_STATE_LINK_DOWN)
 		return "link set down";
 	return state & NETVSC_STATE_RUNNING ? "running" : "stopped";
@@ -266,6 +269,7 @@ info_add_history(const struct telemetry_info *i, struct rte_tel_data *d)
 	rte_tel_data_add_dict_string(d, "last_recovery", info_text(recovery));
 	add(d, "last_recovery_failed", recovery->is && recovery->event.value < 0);
 	add(d, "last_recovery_age_seconds", recovery->age);
+	add(d, "last_recovery_ms", i->recovery_ms);
 	add(d, "recoveries", recovery->count);
 	rte_tel_data_add_dict_string(d, "last_broken", info_text(&i->last[NETVSC_FLIGHT_BROKEN]));
 	add(d, "breaks", i->last[NETVSC_FLIGHT_BROKEN].count);

@@ -67,7 +67,7 @@ xstat_port_value(const struct netvsc_port *port, size_t offset)
 
 /* What an id means. */
 struct xstat_place {
-	enum { XSTAT_PORT, XSTAT_COPY_ONLY, XSTAT_SIZE, XSTAT_TXQ } kind;
+	enum { XSTAT_PORT, XSTAT_COPY_ONLY, XSTAT_HOST, XSTAT_SIZE, XSTAT_TXQ } kind;
 	unsigned int index; /* in the table of that kind */
 	unsigned int queue;
 };
@@ -76,7 +76,8 @@ static unsigned int
 xstats_count(const struct rte_eth_dev *eth)
 {
 	/* One more: the address mode. */
-	return RTE_DIM(port_xstats) + 1 + netvsc_sizes_count(netvsc_port_of(eth)) +
+	return RTE_DIM(port_xstats) + 1 + NETVSC_HOST_STATS +
+	       netvsc_sizes_count(netvsc_port_of(eth)) +
 	       eth->data->nb_tx_queues * RTE_DIM(txq_xstats);
 }
 
@@ -91,6 +92,9 @@ xstat_place(const struct netvsc_port *port, uint64_t id)
 	at -= RTE_DIM(port_xstats);
 	if (at-- == 0)
 		return (struct xstat_place){XSTAT_COPY_ONLY, 0, 0};
+	if (at < NETVSC_HOST_STATS)
+		return (struct xstat_place){XSTAT_HOST, at, 0};
+	at -= NETVSC_HOST_STATS;
 	if (at < sizes)
 		return (struct xstat_place){XSTAT_SIZE, at, 0};
 	at -= sizes;
@@ -99,7 +103,7 @@ xstat_place(const struct netvsc_port *port, uint64_t id)
 
 /* The lock of the counts is held. */
 static uint64_t
-xstat_value(const struct netvsc_port *port, uint64_t id)
+xstat_value(struct netvsc_port *port, uint64_t id)
 {
 	struct xstat_place place = xstat_place(port, id);
 	const struct netvsc_txq_counts *c = &port->counts.tx[place.queue];
@@ -109,6 +113,8 @@ xstat_value(const struct netvsc_port *port, uint64_t id)
 		return xstat_port_value(port, port_xstats[place.index].offset);
 	case XSTAT_COPY_ONLY:
 		return netvsc_bus_of(port)->copy_only;
+	case XSTAT_HOST:
+		return netvsc_host_stats_value(port, place.index);
 	case XSTAT_SIZE:
 		return netvsc_sizes_value(port, place.index);
 	default:
@@ -128,6 +134,9 @@ xstat_name(const struct netvsc_port *port, uint64_t id, char name[RTE_ETH_XSTATS
 		break;
 	case XSTAT_COPY_ONLY:
 		snprintf(name, RTE_ETH_XSTATS_NAME_SIZE, "copy_only");
+		break;
+	case XSTAT_HOST:
+		snprintf(name, RTE_ETH_XSTATS_NAME_SIZE, "%s", netvsc_host_stats_name(place.index));
 		break;
 	case XSTAT_SIZE:
 		netvsc_sizes_name(place.index, name);

@@ -108,7 +108,7 @@ put_command(const struct ctl *ctl, FILE *f, const char *const *words, size_t n)
 	const char *kind = words[0];
 	size_t i;
 
-	if (strcmp(kind, "run") == 0 || strcmp(kind, "start") == 0) {
+	if (strcmp(kind, "run") == 0 || strcmp(kind, "tell") == 0 || strcmp(kind, "start") == 0) {
 		for (i = 1; i < n; i++) {
 			if (i > 1)
 				fputc(' ', f);
@@ -137,7 +137,7 @@ length_of(const char *kind)
 	static const struct {
 		const char *kind;
 		size_t words;
-	} known[] = {{"write", 3}, {"run", 2}, {"start", 2}, {"stop", 3}, {"file", 3},
+	} known[] = {{"write", 3}, {"run", 2}, {"tell", 2}, {"start", 2}, {"stop", 3}, {"file", 3},
 		{"remove", 2}, {"release", 3}, {"arrive", 3}};
 	size_t i;
 
@@ -211,6 +211,21 @@ arrive(const struct ctl *ctl, const char *pci, const char *driver)
 	return -ETIMEDOUT;
 }
 
+static void
+tell(const char *const *words)
+{
+	int rc = ctl_program(words, NULL, 0);
+
+	if (rc > 0)
+		ctl_error("note: %s did not do as it was told (exit status %d): it may take the "
+			  "virtual function until it is started again",
+			words[0], rc);
+	else if (rc < 0)
+		ctl_error("note: %s did not do as it was told (%s): it may take the virtual "
+			  "function until it is started again",
+			words[0], strerror(-rc));
+}
+
 /* @return 0, a negative errno, or the exit status of a program; CTL_TOLD when reported already */
 #define CTL_TOLD (-100000)
 
@@ -228,6 +243,10 @@ do_words(const struct ctl *ctl, const char *const *words)
 	}
 	if (strcmp(kind, "run") == 0)
 		return ctl_program(words + 1, NULL, 0);
+	if (strcmp(kind, "tell") == 0) {
+		tell(words + 1);
+		return 0;
+	}
 	if (strcmp(kind, "start") == 0)
 		return ctl_process_runs(ctl, words + 1) ? 0 : ctl_program(words + 1, NULL, 0);
 	if (strcmp(kind, "stop") == 0)

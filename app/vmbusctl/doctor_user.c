@@ -66,7 +66,7 @@ check_memlock(struct report *r, const struct ctl_owner *user)
 	char fix[256], now[64] = "";
 
 	/* What pins memory is the function's driver; the synthetic path copies. */
-	if (ctl_functions(r->ctl, list) == 0)
+	if (ctl_functions(r->ctl, false, list) == 0)
 		return;
 	if (himself && getrlimit(RLIMIT_MEMLOCK, &limit) == 0) {
 		if (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >= MEMLOCK_ENOUGH)

@@ -93,7 +93,7 @@ void
 doctor_check_functions(struct report *r)
 {
 	struct ctl_function list[CTL_FUNCTIONS_MAX];
-	unsigned int n = ctl_functions(r->ctl, list), i;
+	unsigned int n = ctl_functions(r->ctl, true, list), i;
 	bool mana = false;
 
 	for (i = 0; i < n; i++) {

@@ -63,7 +63,7 @@ add_function(const struct ctl *ctl, const char *pci, struct ctl_function *list, 
 
 /* By the serial number that names their slot, and MANA by its id. */
 unsigned int
-ctl_functions(const struct ctl *ctl, struct ctl_function list[CTL_FUNCTIONS_MAX])
+ctl_functions(const struct ctl *ctl, bool report, struct ctl_function list[CTL_FUNCTIONS_MAX])
 {
 	char pattern[VMBUS_SYSFS_PATH_MAX], pci[48];
 	struct vmbus_sysfs fs = ctl->fs;
@@ -76,6 +76,8 @@ ctl_functions(const struct ctl *ctl, struct ctl_function list[CTL_FUNCTIONS_MAX]
 	size_t i;
 	DIR *d;
 
+	if (!report)
+		fs.log = NULL;
 	snprintf(pattern, sizeof(pattern), "%s/bus/pci/slots/*", fs.sys);
 	if (glob(pattern, 0, NULL, &found) != 0)
 		found.gl_pathc = 0;

@@ -20,8 +20,13 @@ struct ctl_function {
 	char driver[64]; /**< "" none */
 };
 
-/** All that the VM has. @return their number, at most CTL_FUNCTIONS_MAX */
-unsigned int ctl_functions(const struct ctl *ctl, struct ctl_function list[CTL_FUNCTIONS_MAX]);
+/**
+ * All that the VM has.
+ * @param report  say which slots cannot be read
+ * @return their number, at most CTL_FUNCTIONS_MAX
+ */
+unsigned int ctl_functions(
+	const struct ctl *ctl, bool report, struct ctl_function list[CTL_FUNCTIONS_MAX]);
 
 /** Network interfaces of a function in this network namespace. @return their number */
 unsigned int ctl_function_interfaces(const struct ctl *ctl, const struct ctl_function *function,

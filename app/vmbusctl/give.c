@@ -172,7 +172,8 @@ start_helper(struct ctl *ctl, const struct vmbus_sysfs_device *device, uid_t uid
 	pid_t pid;
 
 	if (lock < 0) {
-		ctl_error("cannot start the helper: %s", why);
+		ctl_error("cannot start the helper: %s%s", why,
+			lock == -EACCES || lock == -EPERM ? ": run as root" : "");
 		return CTL_FAILED;
 	}
 	if (flock(lock, LOCK_EX | LOCK_NB) < 0) {
@@ -210,8 +211,9 @@ end_helper(const struct ctl *ctl, const struct vmbus_sysfs_device *device)
 	int lock = open_lock(ctl, device, 0, why), waited;
 	bool ended = false;
 
+	/* None was started, or it cannot be told: it ends when the device leaves. */
 	if (lock < 0)
-		return lock == -ENOENT;
+		return true;
 	lock_name(device, name);
 	ctl_state_remove(ctl, name);
 	for (waited = 0; !ended && waited < END_MS; waited += STEP_MS) {

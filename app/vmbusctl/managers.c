@@ -55,12 +55,12 @@ nm_adapter(const char *path, const char *device, const char *mac, bool tell,
 	/* Told after the file has changed, whichever way. */
 	if (tell)
 		ctl_change(changes, "tell NetworkManager", NULL, NULL,
-			ctl_deed("run", "nmcli", "general", "reload", "conf", NULL));
+			ctl_deed("tell", "nmcli", "general", "reload", "conf", NULL));
 	ctl_change(changes, "keep NetworkManager away", NULL, ctl_deed("file", path, text, NULL),
 		ctl_deed("remove", path, NULL));
 	if (tell)
 		ctl_change(changes, "tell NetworkManager", NULL,
-			ctl_deed("run", "nmcli", "general", "reload", "conf", NULL), NULL);
+			ctl_deed("tell", "nmcli", "general", "reload", "conf", NULL), NULL);
 }
 
 static void
@@ -79,12 +79,12 @@ networkd_adapter(const char *path, const char *mac, bool tell, struct json_objec
 		mac);
 	if (tell)
 		ctl_change(changes, "tell systemd-networkd", NULL, NULL,
-			ctl_deed("run", "networkctl", "reload", NULL));
+			ctl_deed("tell", "networkctl", "reload", NULL));
 	ctl_change(changes, "keep systemd-networkd away", NULL, ctl_deed("file", path, text, NULL),
 		ctl_deed("remove", path, NULL));
 	if (tell)
 		ctl_change(changes, "tell systemd-networkd", NULL,
-			ctl_deed("run", "networkctl", "reload", NULL), NULL);
+			ctl_deed("tell", "networkctl", "reload", NULL), NULL);
 }
 
 static bool

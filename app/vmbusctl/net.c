@@ -134,7 +134,7 @@ add_functions_alone(
 {
 	struct ctl_function list[CTL_FUNCTIONS_MAX];
 	char names[CTL_FUNCTION_INTERFACES_MAX][16];
-	unsigned int n = ctl_functions(ctl, list), m, i, j;
+	unsigned int n = ctl_functions(ctl, false, list), m, i, j;
 
 	for (i = 0; i < n; i++) {
 		m = ctl_function_interfaces(ctl, &list[i], names);

@@ -36,7 +36,7 @@ look_for_functions(
 {
 	struct ctl_function list[CTL_FUNCTIONS_MAX];
 	char names[CTL_FUNCTION_INTERFACES_MAX][16];
-	unsigned int n = ctl_is_nic(device) ? ctl_functions(ctl, list) : 0, m, i, j;
+	unsigned int n = ctl_is_nic(device) ? ctl_functions(ctl, false, list) : 0, m, i, j;
 
 	for (i = 0; i < n; i++) {
 		m = ctl_function_interfaces(ctl, &list[i], names);

@@ -179,7 +179,7 @@ int
 ctl_vf_plan(const struct ctl *ctl, const struct vmbus_sysfs_device *device, struct ctl_vf *vf)
 {
 	struct ctl_function list[CTL_FUNCTIONS_MAX];
-	unsigned int n = ctl_functions(ctl, list), i;
+	unsigned int n = ctl_functions(ctl, true, list), i;
 	char mac[32];
 
 	vf->notes = json_object_new_array();

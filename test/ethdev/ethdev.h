@@ -18,6 +18,7 @@
 
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
+#include <ethdev_driver.h>
 #include <rte_mbuf.h>
 #include <rte_mempool.h>
 
@@ -28,15 +29,21 @@ struct ethdev_case {
 	void (*run)(void);
 };
 
-extern const struct ethdev_case ethdev_contract_cases[], ethdev_habits_cases[],
-	ethdev_interrupt_cases[], ethdev_queue_cases[], ethdev_race_cases[], ethdev_session_cases[],
-	ethdev_stats_cases[];
+extern const struct ethdev_case ethdev_contract_cases[], ethdev_fence_cases[],
+	ethdev_habits_cases[], ethdev_interrupt_cases[], ethdev_queue_cases[], ethdev_race_cases[],
+	ethdev_session_cases[], ethdev_stats_cases[], ethdev_vf_cases[];
 
 /** Random sequences of calls. @return exit status */
 int ethdev_random(unsigned long sequences, uint64_t seed);
 
 /** The port under test and its device string, as given with -a. */
 extern uint16_t ethdev_port;
+/** Its device, of ethdev's driver side. */
+static inline struct rte_eth_dev *
+port_device(void)
+{
+	return &rte_eth_devices[ethdev_port];
+}
 extern char ethdev_device[256];
 extern struct rte_mempool *ethdev_pool;
 /**
@@ -81,6 +88,8 @@ void ethdev_link(bool up);
 void ethdev_rescind(void);
 /** The host gives the device back. */
 void ethdev_offer(void);
+/** Offer a virtual function, or take it away. */
+void ethdev_vf(bool present, unsigned int serial);
 /** A counter of the NIC, or of its port ("port_stats"). */
 unsigned long ethdev_host_counter(const char *name);
 

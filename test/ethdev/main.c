@@ -153,6 +153,14 @@ ethdev_rescind(void)
 	json_object_put(host_request("{\"cmd\":\"rescind\",\"nic\":0}\n"));
 }
 
+void
+ethdev_vf(bool present, unsigned int serial)
+{
+	json_object_put(
+		host_request("{\"cmd\":\"vf\",\"nic\":0,\"present\":%s,\"serial\":%u}\n",
+			present ? "true" : "false", serial));
+}
+
 unsigned long
 ethdev_host_counter(const char *name)
 {
@@ -280,9 +288,9 @@ ethdev_mbufs_out(void)
 static int
 run_case(const char *name)
 {
-	const struct ethdev_case *const lists[] = {ethdev_contract_cases, ethdev_habits_cases,
-		ethdev_interrupt_cases, ethdev_queue_cases, ethdev_race_cases, ethdev_session_cases,
-		ethdev_stats_cases};
+	const struct ethdev_case *const lists[] = {ethdev_contract_cases, ethdev_fence_cases,
+		ethdev_habits_cases, ethdev_interrupt_cases, ethdev_queue_cases, ethdev_race_cases,
+		ethdev_session_cases, ethdev_stats_cases, ethdev_vf_cases};
 	const struct ethdev_case *c;
 	size_t i;
 

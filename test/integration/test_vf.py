@@ -3,12 +3,17 @@
 
 The VF is stock DPDK: net_af_packet on the interface of a TAP that hvsim serves as vf-port=.
 """
+import shutil
 import signal
+import threading
 import time
 import unittest
 
+import stacks
 from harness import Case, needs_root, wait_until
-from vf_network import BEHIND, FLIPS, TapVf, VfNetwork
+from vf_network import BEHIND, FLIPS, TapVf, VfNetwork, af_packet, prepare
+
+
 
 
 # Without this the tests run; the driver must know its devarg vf=.
@@ -246,15 +251,15 @@ class Vf(Case):
         """Interfaces with the same MAC address: the VF is the one that was named, or none."""
         net = self.network()
         net.add_tap("decoy")
-        decoy = net.af_packet(iface="decoy", number=1)
-        pmd = net.guest(vdevs=[decoy, net.af_packet()], ports=2)
+        decoy = af_packet(iface="decoy", number=1)
+        pmd = net.guest(vdevs=[decoy, af_packet()], ports=2)
         pmd.start()
         net.await_path(True)
         net.await_frames_on(True)
         net.check_books(pmd)
         self.assertEqual(pmd.quit(), 0)
         # Without a name there is no VF among such devices: all of them stay the application's.
-        pmd = net.guest(vf=None, vdevs=[decoy, net.af_packet()], ports=3)
+        pmd = net.guest(vf=None, vdevs=[decoy, af_packet()], ports=3)
         pmd.start()
         net.await_frames_on(False)
         self.assertFalse(net.on_vf())
@@ -265,7 +270,7 @@ class Vf(Case):
         pmd = net.guest(vdevs=[])
         pmd.start()
         net.await_frames_on(False)
-        pmd.cmd(f"port attach {net.af_packet()}")
+        pmd.cmd(f"port attach {af_packet()}")
         net.await_path(True)
         net.await_frames_on(True)
         net.check_books(pmd)
@@ -332,4 +337,52 @@ class Vf(Case):
             net.host.hold(False)
             net.await_frames(200)
         net.check_books(pmd)
+        self.assertEqual(pmd.quit(), 0)
+
+
+@unittest.skipUnless(shutil.which("iperf3"), "iperf3 is not installed (./run setup test)")
+@needs_root
+class VfIperf(Case):
+    """Linux stacks on both sides of two ports whose VFs come and go every second."""
+
+    seconds = max(10, FLIPS * 60 // 1000)
+    limit = 60 + seconds
+
+    def test_tcp_while_vfs_flip(self):
+        names = ("vfa", "vfb")
+        made = stacks.Stacks(vnet=False, settings=[f"vf-port=tap:{name}" for name in names])
+        self.programs = made.programs
+        self.addCleanup(made.close)
+        space, host = made.spaces[0], made.host
+        for number, name in enumerate(names):
+            prepare(space, name, f"00:15:5d:48:00:0{number + 1}")
+        pmd = made.own(self.guest(
+            [host.device(n, f",vf=net_af_packet{n}") for n in range(2)], prefix=space.prefix,
+            eal=[f"--vdev={af_packet(iface=name, number=n)}" for n, name in enumerate(names)],
+            args=["--portmask=0x3"]))
+        pmd.start()
+        done = []
+        run = threading.Thread(target=lambda: done.append(made.iperf(seconds=self.seconds)))
+        run.start()
+        flip = 0
+        while run.is_alive():
+            for number in range(2):
+                wait_until(lambda n=number: host.stats(n)["path_is_vf"], 15, "the path is the VF's")
+            run.join(1)
+            number = flip % 2
+            host.set("vf_removal", ("path_first", "ask")[flip // 2 % 2], number)
+            host.request("vf", number, present=False)
+            wait_until(lambda n=number: not host.stats(n)["path_is_vf"], 15, "it is synthetic")
+            host.request("vf", number, present=True, serial=flip)
+            flip += 1
+        self.assertEqual(len(done), 1, "iperf3 failed")
+        intervals, rate = stacks.moved(done[0])
+        self.assertGreater(sum(intervals[-10:]), 0, "it stalled")
+        self.assertGreaterEqual(flip, self.seconds // 2)
+        self.assertEqual(made.errors(), {})
+        by_vf = sum(host.stats(n)["vf_rx_frames"] + host.stats(n)["vf_tx_frames"] for n in range(2))
+        self.assertGreater(by_vf, 1000)
+        retransmits = done[0]["end"]["sum_sent"]["retransmits"]
+        print(f"     {flip} flips in {self.seconds} s: {rate / 1e6:.0f} Mbit/s, {retransmits} "
+              "segments again", flush=True)
         self.assertEqual(pmd.quit(), 0)

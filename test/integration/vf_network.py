@@ -16,39 +16,40 @@ BEHIND = "vf0x"
 FRAMES = 2048  # of a ring of af_packet: what waits while a busy machine does something else
 
 
+def prepare(space, name, mac=MAC):
+    """Make an interface a VF: up, with a MAC address, and the kernel itself silent on it."""
+    space.run("sh", "-c", f"echo 1 >/proc/sys/net/ipv6/conf/{name}/disable_ipv6")
+    space.run("ip", "link", "set", name, "address", mac, "txqueuelen", 10000)
+    space.run("ip", "link", "set", name, "up")
+
+
+def af_packet(queues=1, iface=VF, number=0):
+    """EAL's argument for a VF as an ethdev."""
+    return f"net_af_packet{number},iface={iface},qpairs={queues},blocksz=4096,framesz=2048," \
+           f"framecnt={FRAMES}"
+
+
 class VfNetwork:
     """A namespace with hvsim, whose NIC 0 has the VF; close() removes it."""
 
     def __init__(self, case, settings="", port="gen:size=60-1514,flows=16,rate=4K"):
         self.space = Namespace()
         case.addCleanup(self.space.close)
-        # The kernel has nothing to say on these interfaces.
-        self.space.run("sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6;"
-                       "echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6")
         settings = ",".join(filter(None, ("" if "spoof=" in settings else "spoof=off", settings,
                                          f"vf-port=tap:{VF}")))
         self.case = case
         self.host = case.host((settings, port), prefix=self.space.prefix)
-        self.up(VF)
-
-    def up(self, name, mac=MAC):
-        self.space.run("ip", "link", "set", name, "address", mac, "txqueuelen", 10000)
-        self.space.run("ip", "link", "set", name, "up")
+        prepare(self.space, VF)
 
     def add_tap(self, name, mac=MAC):
         """Another interface, which is nobody's VF."""
         self.space.run("ip", "tuntap", "add", name, "mode", "tap")
-        self.up(name, mac)
+        prepare(self.space, name, mac)
 
     # ---- the guest ----
 
-    def af_packet(self, queues=1, iface=VF, number=0):
-        """EAL's argument for the VF as an ethdev."""
-        return f"net_af_packet{number},iface={iface},qpairs={queues},blocksz=4096,framesz=2048," \
-               f"framecnt={FRAMES}"
-
     def guest(self, queues=1, vf="net_af_packet0", vdevs=None, ports=1, **keys):
-        eal = [f"--vdev={vdev}" for vdev in ([self.af_packet(queues)] if vdevs is None else vdevs)]
+        eal = [f"--vdev={vdev}" for vdev in ([af_packet(queues)] if vdevs is None else vdevs)]
         return self.case.guest(
             [self.host.device(0, f",vf={vf}" if vf else "")], mode="macswap", queues=queues,
             eal=eal, ports=ports, prefix=self.space.prefix,
@@ -132,6 +133,7 @@ class TapVf(VfNetwork):
 
     def wire(self):
         """Between the TAP of DPDK, which testpmd has made, and that of hvsim."""
+        self.space.run("sh", "-c", f"echo 1 >/proc/sys/net/ipv6/conf/{BEHIND}/disable_ipv6")
         for a, b in ((VF, BEHIND), (BEHIND, VF)):
             self.space.run("tc", "qdisc", "add", "dev", a, "ingress")
             self.space.run("tc", "filter", "add", "dev", a, "parent", "ffff:", "protocol", "all",

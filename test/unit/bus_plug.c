@@ -301,7 +301,7 @@ memory_that_an_application_has_mapped_is_mapped_again(void)
 	CU_ASSERT_EQUAL(rte_dev_dma_map(rte, own[0], 100, sizeof(own[0])), 0);
 	map_result = -ENOTSUP;
 	CU_ASSERT_EQUAL(rte_dev_dma_map(rte, own[1], 200, sizeof(own[1])), -1);
-	map_result = maps = 0;
+	map_result = maps = unmaps = 0;
 	hpbus_dma_again(dev);
 	CU_ASSERT_EQUAL(maps, 1);
 	CU_ASSERT_EQUAL(mapped_addr, (uintptr_t)own[0]);

@@ -67,6 +67,18 @@ hpbus_channel_signal(struct hpbus_device *dev, struct hpbus_channel *ch)
 {
 }
 
+/* There are no virtual functions here. */
+void
+netvsc_vf_event(struct netvsc_port *p, enum netvsc_vf_event event, uint32_t value)
+{
+}
+
+bool
+netvsc_vf_switching(const struct netvsc_port *p)
+{
+	return false;
+}
+
 static void host_turn(void);
 
 /* Whoever waits says this again and again: the test's moment for what others do meanwhile. */

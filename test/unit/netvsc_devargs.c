@@ -221,6 +221,33 @@ unknown_keys_are_refused_with_the_known_ones(void)
 	CU_ASSERT_TRUE(logged_once("name=NAME"));
 }
 
+/* Which ethdev is the virtual function, and its own arguments: brackets keep their commas. */
+static void
+a_vf_has_a_name_and_arguments(void)
+{
+	char both[] = "vf=0001:00:02.0,vf_args=[a=1,b=[2,3],c=4],latency=7",
+	     one[] = "vf=net_tap0,vf_args=a=1", none[] = "vf=", empty[] = "vf_args=[]";
+	struct rte_devargs da = devargs_of(both);
+
+	CU_ASSERT_EQUAL(netvsc_devargs_parse(&port, &da), 0);
+	CU_ASSERT_STRING_EQUAL(port.config.vf, "0001:00:02.0");
+	CU_ASSERT_STRING_EQUAL(port.config.vf_args, "a=1,b=[2,3],c=4");
+	CU_ASSERT_EQUAL(port.config.latency_ns, 7000);
+	da = devargs_of(one);
+	CU_ASSERT_EQUAL(netvsc_devargs_parse(&port, &da), 0);
+	CU_ASSERT_STRING_EQUAL(port.config.vf, "net_tap0");
+	CU_ASSERT_STRING_EQUAL(port.config.vf_args, "a=1");
+	da = devargs_of(none);
+	forget_log();
+	CU_ASSERT_EQUAL(netvsc_devargs_parse(&port, &da), -EINVAL);
+	CU_ASSERT_TRUE(logged_once("vf="));
+	da = devargs_of(empty);
+	forget_log();
+	CU_ASSERT_EQUAL(netvsc_devargs_parse(&port, &da), -EINVAL);
+	CU_ASSERT_TRUE(logged_once("vf_args"));
+	memset(&port.config, 0, sizeof(port.config));
+}
+
 static const struct unit_test tests[] = {
 	{"name_is_the_guid_until_the_user_chooses", name_is_the_guid_until_the_user_chooses},
 	{"names_that_are_none_are_refused_with_one_line",
@@ -233,6 +260,7 @@ static const struct unit_test tests[] = {
 	{"arguments_of_in_tree_scripts_are_accepted", arguments_of_in_tree_scripts_are_accepted},
 	{"unknown_keys_are_refused_with_the_known_ones",
 		unknown_keys_are_refused_with_the_known_ones},
+	{"a_vf_has_a_name_and_arguments", a_vf_has_a_name_and_arguments},
 };
 
 int

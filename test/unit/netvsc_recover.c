@@ -184,6 +184,16 @@ check_running(void)
 	CU_ASSERT_FALSE(f.bus.returning);
 }
 
+/* The flight recorder has how it ended. */
+static void
+check_noted(int64_t value)
+{
+	struct netvsc_flight_event event = {.value = 1};
+
+	CU_ASSERT_TRUE(netvsc_flight_last(&f.port.flight, NETVSC_FLIGHT_RECOVERY, &event));
+	CU_ASSERT_EQUAL(event.value, value);
+}
+
 /* A frame goes each way on every queue, byte by byte. */
 static void
 check_frames(uint32_t len)
@@ -254,6 +264,7 @@ test_a_started_port_goes_on_as_it_was(void)
 	CU_ASSERT_EQUAL(stats.ipackets, 2 * CHANNELS);
 	CU_ASSERT_EQUAL(stats.opackets, 2 * CHANNELS + 1);
 	CU_ASSERT_EQUAL(atomic_load(&f.port.recovery.done), 1);
+	check_noted(0);
 	finish();
 }
 
@@ -349,6 +360,7 @@ test_what_does_not_fit_is_told_and_can_be_configured_anew(void)
 	go_away();
 	WAIT_FOR(told(RTE_ETH_EVENT_RECOVERY_FAILED));
 	check_told(events, RTE_DIM(events));
+	check_noted(-ENOSPC);
 	CU_ASSERT_EQUAL(netvsc_ops.is_removed(&f.eth), 0);
 	CU_ASSERT_EQUAL(f.losses, 0);
 	stop();
@@ -411,6 +423,7 @@ test_a_device_that_does_not_come_back_is_removed(void)
 	go_away();
 	WAIT_FOR(told(RTE_ETH_EVENT_INTR_RMV));
 	check_told(events, RTE_DIM(events));
+	check_noted(-ENODEV);
 	CU_ASSERT_EQUAL(netvsc_ops.is_removed(&f.eth), 1);
 	CU_ASSERT_EQUAL(f.losses, 1);
 	CU_ASSERT_EQUAL(netvsc_ops.dev_start(&f.eth), -ENODEV);
@@ -511,6 +524,34 @@ test_a_stop_ends_a_try(void)
 	finish();
 }
 
+/* A thread that was killed in a burst, or stopped: what it may touch stays until it goes on. */
+static void
+test_a_burst_that_does_not_come_out(void)
+{
+	struct netvsc_channel *ch;
+	int64_t began;
+
+	REQUIRE(start());
+	ch = fixture_channel(&f, 1);
+	rte_spinlock_lock(&ch->tx_lock);
+	atomic_store(&open_rc, 0);
+	go_away();
+	WAIT_FOR(told(RTE_ETH_EVENT_ERR_RECOVERING));
+	began = hpbus_now_ms();
+	stop();
+	CU_ASSERT(hpbus_now_ms() - began <= netvsc_op_stop.budget + 200);
+	CU_ASSERT_EQUAL(f.closes, 0);
+	CU_ASSERT_TRUE(f.host[1].open);
+	rte_spinlock_unlock(&ch->tx_lock);
+	WAIT_FOR(told(RTE_ETH_EVENT_RECOVERY_SUCCESS));
+	CU_ASSERT_EQUAL(atomic_load(&f.port.state), 0);
+	CU_ASSERT_EQUAL(netvsc_ops.dev_start(&f.eth), 0);
+	f.data.dev_started = 1;
+	check_running();
+	check_frames(100);
+	finish();
+}
+
 /* Nothing is left of a port that is closed, also when its recovery is at work. */
 static void
 check_closed(void)
@@ -581,6 +622,7 @@ main(void)
 		{"away in the middle of another MTU", test_away_in_the_middle_of_another_mtu},
 		{"away in the middle of a stop", test_away_in_the_middle_of_a_stop},
 		{"a stop ends a try", test_a_stop_ends_a_try},
+		{"a burst that does not come out", test_a_burst_that_does_not_come_out},
 		{"a close ends a try", test_a_close_ends_a_try},
 		{"an application closes when it is told",
 			test_an_application_closes_when_it_is_told},

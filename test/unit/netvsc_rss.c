@@ -80,6 +80,11 @@ netvsc_control_begin(struct netvsc_port *p, struct hpbus_op *op, const struct hp
 }
 
 void
+netvsc_vf_changed(struct netvsc_port *p, uint32_t what)
+{
+}
+
+void
 netvsc_control_end(struct netvsc_port *p, struct hpbus_op *op)
 {
 }

@@ -5,6 +5,7 @@
  * host is compared with frames that were made whole in software.
  */
 #include <errno.h>
+#include <signal.h>
 
 #include <rte_errno.h>
 #include <rte_ip.h>
@@ -452,6 +453,64 @@ test_prepare_names_the_first_that_cannot_be_sent(void)
 	fixture_end(&f);
 }
 
+/* ---- prepare while the port has another session ---- */
+
+#ifdef __x86_64__
+static const struct netvsc_txq *watched;
+static uint64_t work_before;
+static uint32_t tso_before[2];
+static volatile unsigned int steps, torn;
+
+/* Behind each instruction: what another lcore would read now. */
+static void
+look(int signal)
+{
+	steps++;
+	torn += watched->work != work_before || watched->tso_max[0] != tso_before[0] ||
+		watched->tso_max[1] != tso_before[1];
+}
+
+/* The processor's trap flag; what lies below the stack pointer is the caller's. */
+static inline __attribute__((always_inline)) void
+single_step(bool on)
+{
+	if (on)
+		__asm__ volatile(
+			"lea -128(%%rsp), %%rsp\n\tpushfq\n\torq $0x100, (%%rsp)\n\tpopfq\n\t"
+			"lea 128(%%rsp), %%rsp" ::
+				: "memory", "cc");
+	else
+		__asm__ volatile(
+			"lea -128(%%rsp), %%rsp\n\tpushfq\n\tandq $~0x100, (%%rsp)\n\tpopfq\n\t"
+			"lea 128(%%rsp), %%rsp" ::
+				: "memory", "cc");
+}
+
+/* A queue never seems to have lost its offloads, not even for an instruction. */
+static void
+test_prepare_never_meets_half_a_queue(void)
+{
+	const struct fixture_conf conf = {.tx_offloads = ALL_OFFLOADS};
+	const struct sigaction stepping = {.sa_handler = look};
+	struct sigaction before;
+
+	REQUIRE(fixture_begin(&f, &conf));
+	watched = fixture_txq(&f, 0);
+	work_before = watched->work;
+	memcpy(tso_before, watched->tso_max, sizeof(tso_before));
+	CU_ASSERT(work_before != 0 && tso_before[0] != 0 && tso_before[1] != 0);
+	steps = torn = 0;
+	CU_ASSERT_EQUAL_FATAL(sigaction(SIGTRAP, &stepping, &before), 0);
+	single_step(true);
+	netvsc_tx_template(fixture_txq(&f, 0));
+	single_step(false);
+	sigaction(SIGTRAP, &before, NULL);
+	CU_ASSERT(steps > 50);
+	CU_ASSERT_EQUAL(torn, 0);
+	fixture_end(&f);
+}
+#endif
+
 int
 main(void)
 {
@@ -470,6 +529,9 @@ main(void)
 			test_prepare_writes_the_sums_of_pseudo_headers},
 		{"prepare names the first that cannot be sent",
 			test_prepare_names_the_first_that_cannot_be_sent},
+#ifdef __x86_64__
+		{"prepare never meets half a queue", test_prepare_never_meets_half_a_queue},
+#endif
 	};
 
 	return UNIT_RUN("netvsc_tx_offload", tests);

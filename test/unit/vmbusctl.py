@@ -91,6 +91,13 @@ class Status(Case):
         out = STATUS[:STATUS.index(SCSI)]
         self.check(["status"], 0, out, f"{SCSI}: id '2048' is not valid: device skipped")
 
+    def test_a_bad_slot_is_no_matter_of_each_device(self):
+        t = self.tree()
+        t.put("sys/bus/pci/slots/3/address", "nowhere\n")
+        self.check(["status"], 0, STATUS)
+        self.assertEqual(self.run_ctl("doctor")[2], "vmbusctl: PCI slot 3 has address 'nowhere', which is none: VF "
+                         "ignored\n")
+
     def test_no_vmbus(self):
         t = self.tree()
         t.remove("sys/bus/vmbus")

@@ -333,6 +333,16 @@ class User(Installed):
         os.chown(t.path("dev/hugepages"), UID, -1)
         self.assertNotIn("hugetlbfs", self.run_ctl("doctor", wrap=as_user)[1])
 
+    def test_a_user_who_gives_it_to_himself(self):
+        t = self.tree()
+        os.chmod(t.root, 0o755)
+        self.program = self.built
+        code, out, err = self.run_ctl("bind", "uio0", "--user", str(UID),
+                                      wrap=["setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups"])
+        self.assertEqual((code, out), (1, ""))
+        self.assertEqual(err, "vmbusctl: cannot start the helper: @/run cannot be made (Permission denied): run as root\n")
+        self.assertEqual(self.owner("dev/uio0"), 0)
+
     def test_wrong_users(self):
         self.tree()
         for user, message in (("root", "--user: root needs nothing given"), ("0", "--user: root needs nothing given"),

@@ -16,6 +16,12 @@ netvsc_control_completion(
 {
 	struct netvsc_request *rq = &port->request;
 
+	/* Its completion is empty: there is nothing in it to look at (pitfall T9). */
+	if (port->vf != NULL && trans_id == atomic_load(&port->vf->switch_tid)) {
+		atomic_store(&port->vf->switch_tid, 0);
+		netvsc_vf_event(port, NETVSC_VF_HOST_ANSWERED, 0);
+		return;
+	}
 	if (trans_id != atomic_load_explicit(&rq->trans_id, memory_order_acquire)) {
 		if (netvsc_host_stats_completion(port, trans_id, payload, len))
 			return;
@@ -29,23 +35,67 @@ netvsc_control_completion(
 	atomic_store_explicit(&rq->answered, 1, memory_order_release);
 }
 
-void
-netvsc_control_notice(struct netvsc_port *port, const void *payload, uint32_t len)
+/*
+ * An empty completion, as a host may ask for; none waits for it (spec/nvsp.md §9), so that nothing
+ * is done about a ring that is full.
+ */
+static void
+control_complete(struct netvsc_channel *ch, uint64_t trans_id)
 {
-	struct nvsp_message msg;
-	int rc = nvsp_parse(payload, len, &msg);
+	struct vmbus_packet pkt;
+	bool signal;
 
-	if (rc == 0)
+	vmbus_packet_init(&pkt, VMBUS_PACKET_COMPLETION, sizeof(pkt), sizeof(pkt), 0, trans_id);
+	if (!netvsc_channel_lock_soon(&ch->tx_lock))
+		return;
+	signal = vmbus_ring_write(&ch->out, &pkt, sizeof(pkt), 0) == 0 &&
+		 vmbus_ring_writer_publish(&ch->out);
+	netvsc_channel_unlock(&ch->tx_lock);
+	if (signal) {
+		ch->stats.doorbells++;
+		hpbus_channel_signal(netvsc_bus_of(ch->port), &ch->bus);
+	}
+}
+
+/* Of VFs and the data path. @return whether it makes sense: from a host that was asked */
+static bool
+control_vf_notice(struct netvsc_port *port, const struct nvsp_message *msg)
+{
+	if (port->vf == NULL || port->session.nvsp_version < NVSP_VERSION_5)
+		return true; /* legal at any time, and nobody's business */
+	if (msg->type == NVSP_TYPE_SWITCH_DATA_PATH) {
+		if (msg->switch_data_path.path > NVSP_DATA_PATH_VF)
+			return false;
+		netvsc_vf_event(port, NETVSC_VF_HOST_PATH, msg->switch_data_path.path);
+	} else if (msg->vf_association.allocated == 0) {
+		netvsc_vf_event(port, NETVSC_VF_HOST_DISASSOCIATED, 0);
+	} else {
+		netvsc_vf_event(port, NETVSC_VF_HOST_ASSOCIATED, msg->vf_association.serial);
+	}
+	return true;
+}
+
+void
+netvsc_control_notice(
+	struct netvsc_port *port, const struct vmbus_packet *pkt, const void *payload, uint32_t len)
+{
+	struct netvsc_channel *ch = port->channels[0];
+	struct nvsp_message msg;
+	bool known = nvsp_parse(payload, len, &msg) == 0;
+
+	if (known)
 		netvsc_flight_nvsp(&port->flight, NETVSC_FLIGHT_RECEIVED, &msg);
-	/*
-	 * The send indirection table is advisory and the application chooses its transmit queue;
-	 * VF association is not asked for. Both are legal at any time.
-	 */
-	if (rc != 0 ||
-		(msg.type != NVSP_TYPE_SEND_TABLE && msg.type != NVSP_TYPE_VF_ASSOCIATION &&
-			msg.type != NVSP_TYPE_SWITCH_DATA_PATH &&
-			msg.type != NVSP_TYPE_UPLINK_STATE))
-		port->channels[0]->stats.rx_unknown_packets++;
+	if (known &&
+		(msg.type == NVSP_TYPE_VF_ASSOCIATION || msg.type == NVSP_TYPE_SWITCH_DATA_PATH)) {
+		known = control_vf_notice(port, &msg);
+		if (pkt->flags & VMBUS_FLAG_COMPLETION)
+			control_complete(ch, pkt->trans_id);
+	} else if (known) {
+		/* Advisory: the application chooses its transmit queue. */
+		known = msg.type == NVSP_TYPE_SEND_TABLE || msg.type == NVSP_TYPE_UPLINK_STATE;
+	}
+	if (!known)
+		ch->stats.rx_unknown_packets++;
 }
 
 static void

@@ -288,6 +288,7 @@ netvsc_attach(struct netvsc_port *port, unsigned int channels, uint32_t mtu)
 	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_STATE, 0, rc, "attached");
 	if (rc == 0) {
 		attach_tell(port);
+		netvsc_vf_session_begins(port);
 		return 0;
 	}
 	if (rc != -E2BIG && rc != -ECANCELED)
@@ -330,6 +331,7 @@ detach_politely(struct netvsc_port *port)
 	struct hpbus_op op;
 
 	hpbus_op_begin(&op, &netvsc_op_farewell);
+	netvsc_vf_session_ends(port, talk);
 	if (talk && port->session.filter != 0)
 		talk = !hpbus_op_spent() && netvsc_set_filter(port, 0) == 0;
 	if (talk)

@@ -63,6 +63,30 @@ netvsc_compat_stats_get(struct rte_eth_dev *eth, struct rte_eth_stats *stats)
 }
 #endif
 
+/** Counters of another port, by queue, too. */
+static inline int
+netvsc_compat_stats_of(
+	uint16_t port_id, struct rte_eth_stats *stats, struct eth_queue_stats *queues)
+{
+	int rc = rte_eth_stats_get(port_id, stats);
+
+#if RTE_VERSION >= RTE_VERSION_NUM(25, 11, 0, 0)
+	struct rte_eth_stats again = {0};
+	struct rte_eth_dev *eth = &rte_eth_devices[port_id];
+
+	/* Applications find those only among extended statistics, by their names. */
+	if (rc == 0 && eth->dev_ops->stats_get != NULL)
+		eth->dev_ops->stats_get(eth, &again, queues);
+#else
+	memcpy(queues->q_ipackets, stats->q_ipackets, sizeof(stats->q_ipackets));
+	memcpy(queues->q_opackets, stats->q_opackets, sizeof(stats->q_opackets));
+	memcpy(queues->q_ibytes, stats->q_ibytes, sizeof(stats->q_ibytes));
+	memcpy(queues->q_obytes, stats->q_obytes, sizeof(stats->q_obytes));
+	memcpy(queues->q_errors, stats->q_errors, sizeof(stats->q_errors));
+#endif
+	return rc;
+}
+
 /** Numbers of telemetry, which had another name. */
 static inline int
 netvsc_compat_tel_number(struct rte_tel_data *d, const char *name, uint64_t value)

@@ -21,6 +21,8 @@
 #define PROGRESS_MS 5000
 /* How long the completion of a request may come after an answer that made no sense. */
 #define GRACE_MS 100
+/* A request waits so long for the answer to a switch of the data path. */
+#define AFTER_SWITCH_MS 10000
 /* An operation of somebody else's lasts this long at most. */
 #define LONGEST_MS 31000
 
@@ -34,6 +36,7 @@ const struct hpbus_op_kind netvsc_op_close = {"close", 2800, 800, true};
 const struct hpbus_op_kind netvsc_op_reset = {"reset", 4800, 800, false};
 /* Inside of others: what is polite before a fence must leave them time for what comes behind it. */
 const struct hpbus_op_kind netvsc_op_farewell = {"the farewell", 1000, 0, true};
+const struct hpbus_op_kind netvsc_op_path = {"the switch of the data path", 500, 0, true};
 /* A host that is busy once more takes its time; who stops the port ends the try (recover.h). */
 const struct hpbus_op_kind netvsc_op_recover = {"recovery", 20000, 1000, false};
 
@@ -122,6 +125,16 @@ netvsc_control_begin(
 	return rc;
 }
 
+bool
+netvsc_control_try_begin(
+	struct netvsc_port *port, struct hpbus_op *op, const struct hpbus_op_kind *kind)
+{
+	if (pthread_mutex_trylock(&port->control_lock) != 0)
+		return false;
+	hpbus_op_begin(op, kind);
+	return true;
+}
+
 void
 netvsc_control_end(struct netvsc_port *port, struct hpbus_op *op)
 {
@@ -146,9 +159,8 @@ control_alive(const struct netvsc_port *port)
 	return 0;
 }
 
-/* Look for answers, unless an lcore does. */
-static void
-control_scan(struct netvsc_port *port)
+void
+netvsc_control_scan(struct netvsc_port *port)
 {
 	struct netvsc_channel *ch = port->channels[0];
 
@@ -207,7 +219,7 @@ control_wait(struct netvsc_port *port, _Atomic uint32_t *answered, const char *w
 	int rc;
 
 	for (;;) {
-		control_scan(port);
+		netvsc_control_scan(port);
 		if (atomic_load_explicit(answered, memory_order_acquire))
 			return 0;
 		/* Nothing will come of this request; only its memory should come back. */
@@ -223,29 +235,38 @@ control_wait(struct netvsc_port *port, _Atomic uint32_t *answered, const char *w
 }
 
 /*
- * Put one packet into the primary channel's ring, waiting for room without the lock. With the lock
- * there are a copy and a store to do; a burst that finds it taken does not wait for us.
+ * Put one packet into the primary channel's ring. With the lock there are a copy and a store to do;
+ * a burst that finds it taken does not wait for us. @return -EAGAIN: there is no room just now
  */
 static int
-control_write(struct netvsc_port *port, const void *pkt, uint32_t len, const char *what)
+control_write_now(struct netvsc_port *port, const void *pkt, uint32_t len)
 {
 	struct netvsc_channel *ch = port->channels[0];
-	struct control_clock clock = control_clock();
 	bool signal;
 	int rc;
 
+	if (!netvsc_channel_lock(ch, &ch->tx_lock))
+		return -ENOTCONN;
+	rc = netvsc_channel_is_open(ch) ? vmbus_ring_write(&ch->out, pkt, len, 0) : -ENOTCONN;
+	signal = rc == 0 && vmbus_ring_writer_publish(&ch->out);
+	rte_spinlock_unlock(&ch->tx_lock);
+	if (signal)
+		hpbus_channel_signal(netvsc_bus_of(port), &ch->bus);
+	return rc;
+}
+
+/* The same, waiting for room without the lock. */
+static int
+control_write(struct netvsc_port *port, const void *pkt, uint32_t len, const char *what)
+{
+	struct control_clock clock = control_clock();
+	int rc;
+
 	for (;;) {
-		if (!netvsc_channel_lock(ch, &ch->tx_lock))
-			return -ENOTCONN;
-		rc = netvsc_channel_is_open(ch) ? vmbus_ring_write(&ch->out, pkt, len, 0)
-						: -ENOTCONN;
-		signal = rc == 0 && vmbus_ring_writer_publish(&ch->out);
-		rte_spinlock_unlock(&ch->tx_lock);
-		if (signal)
-			hpbus_channel_signal(netvsc_bus_of(port), &ch->bus);
+		rc = control_write_now(port, pkt, len);
 		if (rc != -EAGAIN)
 			return rc;
-		control_scan(port);
+		netvsc_control_scan(port);
 		rc = control_pause(port, &clock, what);
 		if (rc != 0)
 			return rc;
@@ -297,6 +318,44 @@ netvsc_control_next_tid(struct netvsc_port *port)
 	return NETVSC_TID_CONTROL | ++port->next_trans_id;
 }
 
+int
+netvsc_nvsp_post_awaited(
+	struct netvsc_port *port, const struct nvsp_message *msg, _Atomic uint64_t *awaited)
+{
+	struct control_packet p = {.msg = *msg};
+	uint64_t tid = netvsc_control_next_tid(port);
+	int rc = control_alive(port);
+
+	if (rc != 0)
+		return rc;
+	atomic_store(awaited, tid);
+	vmbus_packet_init(
+		&p.pkt, VMBUS_PACKET_INBAND, sizeof(p.pkt), sizeof(p), VMBUS_FLAG_COMPLETION, tid);
+	rc = control_write_now(port, &p, sizeof(p));
+	if (rc != 0)
+		atomic_store(awaited, 0);
+	return rc;
+}
+
+/*
+ * Only one request of those that NVSP answers may be outstanding (spec/nvsp.md §2), and one to
+ * switch the data path is not waited for by who sent it. A host that does not answer it does not
+ * answer others either.
+ */
+static void
+control_after_switch(struct netvsc_port *port)
+{
+	struct control_clock clock = control_clock();
+
+	while (netvsc_vf_switching(port)) {
+		netvsc_control_scan(port);
+		if (hpbus_now_ms() - clock.began > AFTER_SWITCH_MS ||
+			control_pause(port, &clock, nvsp_type_name(NVSP_TYPE_SWITCH_DATA_PATH)) !=
+				0)
+			return;
+	}
+}
+
 /* A request that got no answer leaves memory with the host: only a reset can go on (N8). */
 static int
 control_stuck(struct netvsc_port *port, int rc, const char *what)
@@ -321,6 +380,7 @@ netvsc_nvsp_request(struct netvsc_port *port, const struct nvsp_message *msg, ui
 	uint64_t tid = netvsc_control_next_tid(port);
 	int rc;
 
+	control_after_switch(port);
 	control_await(port, tid, 0);
 	netvsc_flight_nvsp(&port->flight, NETVSC_FLIGHT_SENT, msg);
 	vmbus_packet_init(

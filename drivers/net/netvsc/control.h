@@ -28,7 +28,7 @@ struct netvsc_port;
  * for an answer (pitfall N2); one that is silent while a port is taken down is left behind quickly.
  */
 extern const struct hpbus_op_kind netvsc_op_probe, netvsc_op_bring_up, netvsc_op_setting,
-	netvsc_op_stop, netvsc_op_close, netvsc_op_reset, netvsc_op_farewell;
+	netvsc_op_stop, netvsc_op_close, netvsc_op_reset, netvsc_op_farewell, netvsc_op_path;
 
 enum netvsc_answer {
 	NETVSC_ANSWER_NONE,
@@ -64,6 +64,9 @@ __rte_warn_unused_result int netvsc_control_begin(
 /** The same for one that began at @p since (CLOCK_MONOTONIC, milliseconds). */
 __rte_warn_unused_result int netvsc_control_begin_at(struct netvsc_port *port, struct hpbus_op *op,
 	const struct hpbus_op_kind *kind, int64_t since);
+/** The same for who does not wait. @return false: there is another operation */
+__rte_warn_unused_result bool netvsc_control_try_begin(
+	struct netvsc_port *port, struct hpbus_op *op, const struct hpbus_op_kind *kind);
 void netvsc_control_end(struct netvsc_port *port, struct hpbus_op *op);
 /**
  * Who only looks keeps control operations away, if there is none just now. A secondary, which may
@@ -99,6 +102,14 @@ uint32_t netvsc_rndis_next_id(struct netvsc_port *port);
  */
 int netvsc_rndis_packet(const struct netvsc_port *port, uint8_t pkt[NETVSC_RNDIS_PACKET_MAX],
 	uint32_t at, uint32_t section, uint32_t len, uint64_t tid);
+/**
+ * Write a message now and let its completion come later: @p awaited is its id until somebody who
+ * looks at completions takes it. @return 0; -EAGAIN: the ring is full; -ENODEV, -ENOTCONN
+ */
+int netvsc_nvsp_post_awaited(
+	struct netvsc_port *port, const struct nvsp_message *msg, _Atomic uint64_t *awaited);
+/** Look for what the host says, unless an lcore does: for who waits. */
+void netvsc_control_scan(struct netvsc_port *port);
 int netvsc_rndis_init(struct netvsc_port *port);
 int netvsc_rndis_halt(struct netvsc_port *port);
 int netvsc_query(struct netvsc_port *port, uint32_t oid, const void *in, uint32_t in_len, void *out,
@@ -114,14 +125,23 @@ int netvsc_nvsp_buffers(struct netvsc_port *port);
 /** @param granted 0..want; a host that refuses grants 0 */
 int netvsc_nvsp_subchannels(struct netvsc_port *port, unsigned int want, unsigned int *granted);
 int netvsc_nvsp_revoke(struct netvsc_port *port);
+/**
+ * Ask the host to move the data path; the completion is NETVSC_VF_HOST_ANSWERED.
+ * @return as netvsc_nvsp_post_awaited()
+ */
+int netvsc_nvsp_switch(struct netvsc_port *port, bool to_vf);
 
 /* ---- answers.c ---- */
 
 /** Completion of a control request, from the dispatcher; rx_lock of channel 0 held. */
 void netvsc_control_completion(
 	struct netvsc_port *port, uint64_t trans_id, const void *payload, uint32_t len);
-/** In-band notice of the host; rx_lock of channel 0 held. */
-void netvsc_control_notice(struct netvsc_port *port, const void *payload, uint32_t len);
+/**
+ * In-band notice of the host; rx_lock of channel 0 held.
+ * @param pkt its descriptor: a host may want a completion
+ */
+void netvsc_control_notice(struct netvsc_port *port, const struct vmbus_packet *pkt,
+	const void *payload, uint32_t len);
 /** RNDIS control message, a private copy; rx_lock of channel 0 held. */
 void netvsc_control_rndis(struct netvsc_port *port, const void *msg, uint32_t len);
 

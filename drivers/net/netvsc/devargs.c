@@ -22,14 +22,16 @@
 #define KEYS                                                                                         \
 	"vfio-user=PATH (socket), tx_copybreak=BYTES, rx_copybreak=BYTES, latency=US, "              \
 	"copy_only=0|1, size_stats=0|1, rx_extmbuf_enable=0|1, numa_aware=0|1, recovery_s=SECONDS, " \
-	"name=NAME, driver=NAME"
+	"ignore_vf=0|1, vf=NAME (of a port or device), vf_args=[ARGS], name=NAME, driver=NAME"
 
 /* 16 bits of 100 ns (spec/vmbus-ring.md §9.2). */
 #define LATENCY_MAX_US 6553u
 
 static const char *const netvsc_keys[] = {"vfio-user", "driver", "latency", "rx_copybreak",
 	"tx_copybreak", "copy_only", "size_stats", "rx_extmbuf_enable", "numa_aware", "recovery_s",
-	"name", NULL};
+	"ignore_vf", "vf", "name", NULL};
+
+#define NETVSC_ARGS_MAX 4096u /* bytes of all arguments */
 
 struct devarg_range {
 	struct netvsc_port *port;
@@ -61,6 +63,54 @@ devargs_get(struct netvsc_port *port, struct rte_kvargs *kv, const char *key, ui
 	if (hpbus_compat_kvargs(kv, key, devargs_number, &range) != 0)
 		return -EINVAL;
 	*value = (uint32_t)range.value;
+	return 0;
+}
+
+/* Where the value that begins here ends: at a comma, but for those in brackets. */
+static const char *
+devargs_end(const char *text)
+{
+	int depth = 0;
+
+	for (; *text != '\0' && (*text != ',' || depth > 0); text++)
+		depth += *text == '[' ? 1 : *text == ']' ? -1 : 0;
+	return text;
+}
+
+/*
+ * All arguments but vf_args, whose value may hold '=', which rte_kvargs takes for the end of a key
+ * wherever it stands. @param value that of vf_args, "": there is none
+ * @return -EINVAL: it is too long, or empty
+ */
+static int
+devargs_cut(const char *args, char rest[NETVSC_ARGS_MAX], char value[NETVSC_VF_ARGS_MAX])
+{
+	static const char key[] = "vf_args=";
+	size_t used = 0, len;
+	const char *end;
+
+	value[0] = rest[0] = '\0';
+	while (*args != '\0') {
+		end = devargs_end(args);
+		len = (size_t)(end - args);
+		if (strncmp(args, key, strlen(key)) == 0) {
+			args += strlen(key);
+			len -= strlen(key);
+			if (len > 1 && args[0] == '[' && args[len - 1] == ']') {
+				args++;
+				len -= 2;
+			}
+			if (len == 0 || len >= NETVSC_VF_ARGS_MAX)
+				return -EINVAL;
+			snprintf(value, NETVSC_VF_ARGS_MAX, "%.*s", (int)len, args);
+		} else {
+			if (used + len + 2 > NETVSC_ARGS_MAX)
+				return -EINVAL;
+			used += (size_t)snprintf(rest + used, NETVSC_ARGS_MAX - used, "%s%.*s",
+				used != 0 ? "," : "", (int)len, args);
+		}
+		args = *end == ',' ? end + 1 : end;
+	}
 	return 0;
 }
 
@@ -113,13 +163,16 @@ netvsc_devargs_name(const struct hpbus_device *bus, char name[RTE_ETH_NAME_MAX_L
 {
 	const struct rte_devargs *devargs = bus->device.devargs;
 	struct devarg_name out = {bus, name};
+	char rest[NETVSC_ARGS_MAX], vf_args[NETVSC_VF_ARGS_MAX];
 	struct rte_kvargs *kv = NULL;
 	int rc = 0;
 
 	snprintf(name, RTE_ETH_NAME_MAX_LEN, "%s", bus->name);
 	/* Arguments that cannot be read are netvsc_devargs_parse()'s to complain about. */
 	if (devargs != NULL && devargs->args != NULL)
-		kv = rte_kvargs_parse(devargs->args, netvsc_keys);
+		kv = devargs_cut(devargs->args, rest, vf_args) == 0
+			     ? rte_kvargs_parse(rest, netvsc_keys)
+			     : NULL;
 	if (kv != NULL && rte_kvargs_count(kv, "name") != 0 &&
 		hpbus_compat_kvargs(kv, "name", devargs_name, &out) != 0)
 		rc = -EINVAL;
@@ -127,14 +180,32 @@ netvsc_devargs_name(const struct hpbus_device *bus, char name[RTE_ETH_NAME_MAX_L
 	return rc;
 }
 
+static int
+devargs_vf(const char *key, const char *text, void *opaque)
+{
+	struct netvsc_port *port = opaque;
+
+	if (text == NULL || text[0] == '\0' || strlen(text) >= sizeof(port->config.vf)) {
+		NETVSC_LOG(ERR, port,
+			"devargs key %s=%s: give the name of the port or device that is the virtual "
+			"function",
+			key, text == NULL ? "" : text);
+		return -EINVAL;
+	}
+	snprintf(port->config.vf, sizeof(port->config.vf), "%s", text);
+	return 0;
+}
+
 int
 netvsc_devargs_parse(struct netvsc_port *port, const struct rte_devargs *devargs)
 {
 	uint32_t latency_us = 50, rx_copybreak = NETVSC_RX_COPYBREAK, copy_only = 0, size_stats = 0,
-		 extmbuf = 0, numa_aware = 0;
+		 extmbuf = 0, numa_aware = 0, ignore_vf = 0;
+	char rest[NETVSC_ARGS_MAX];
 	struct rte_kvargs *kv;
 	int rc;
 
+	port->config.vf[0] = port->config.vf_args[0] = '\0';
 	port->config.tx_copybreak = NETVSC_TX_COPYBREAK;
 	port->config.rx_copybreak = NETVSC_RX_COPY_ALL;
 	port->config.latency_ns = latency_us * 1000;
@@ -142,7 +213,14 @@ netvsc_devargs_parse(struct netvsc_port *port, const struct rte_devargs *devargs
 	port->bus->want_copy_only = false; /* not what an earlier attach asked for */
 	if (devargs == NULL || devargs->args == NULL || devargs->args[0] == '\0')
 		return 0;
-	kv = rte_kvargs_parse(devargs->args, netvsc_keys);
+	if (devargs_cut(devargs->args, rest, port->config.vf_args) != 0) {
+		NETVSC_LOG(ERR, port,
+			"devargs key vf_args in '%s': give 1 to %u characters, in brackets when there "
+			"are commas in them",
+			devargs->args, NETVSC_VF_ARGS_MAX - 1);
+		return -EINVAL;
+	}
+	kv = rte_kvargs_parse(rest, netvsc_keys);
 	if (kv == NULL) {
 		NETVSC_LOG(ERR, port, "cannot read the device arguments '%s'; known keys: " KEYS,
 			devargs->args);
@@ -167,6 +245,9 @@ netvsc_devargs_parse(struct netvsc_port *port, const struct rte_devargs *devargs
 		rc = devargs_get(port, kv, "numa_aware", 1, &numa_aware);
 	if (rc == 0)
 		rc = devargs_get(port, kv, "recovery_s", 86400, &port->config.recovery_s);
+	if (rc == 0)
+		rc = devargs_get(port, kv, "ignore_vf", 1, &ignore_vf);
+	port->config.ignore_vf = ignore_vf != 0;
 	/* Of the in-tree driver, which wants to be told to, too. */
 	if (rte_kvargs_count(kv, "rx_extmbuf_enable") == 0)
 		extmbuf = rte_kvargs_count(kv, "rx_copybreak") != 0;
@@ -177,6 +258,9 @@ netvsc_devargs_parse(struct netvsc_port *port, const struct rte_devargs *devargs
 		NETVSC_LOG(NOTICE, port,
 			"numa_aware has no effect: queues lie where the application asks, and the "
 			"port tells its node");
+	if (rc == 0 && rte_kvargs_count(kv, "vf") != 0 &&
+		hpbus_compat_kvargs(kv, "vf", devargs_vf, port) != 0)
+		rc = -EINVAL;
 	if (rc == 0 && latency_us > LATENCY_MAX_US) {
 		NETVSC_LOG(NOTICE, port, "latency=%u: a host waits %u us at most, which it will be",
 			latency_us, LATENCY_MAX_US);

@@ -49,6 +49,7 @@ netvsc_configure(struct rte_eth_dev *eth)
 	rc = netvsc_session_want(port, RTE_MAX(channels, 1u), data->mtu);
 	if (rc == 0)
 		netvsc_rss_default(port);
+	port->config.mtu = data->mtu;
 	netvsc_control_end(port, &op);
 	return rc;
 }
@@ -61,18 +62,24 @@ void
 netvsc_set_bursts(struct rte_eth_dev *eth, bool on)
 {
 	struct rte_eth_fp_ops *fp = &rte_eth_fp_ops[eth->data->port_id];
-	bool sized = netvsc_port_of(eth)->sizes != NULL;
-	const eth_rx_burst_t rx = sized ? netvsc_rx_burst_sized : netvsc_rx_burst;
-	const eth_tx_burst_t tx = sized ? netvsc_tx_burst_sized : netvsc_tx_burst;
+	const struct netvsc_port *port = netvsc_port_of(eth);
+	bool sized = port->sizes != NULL, vf = netvsc_vf_possible(port);
+	const eth_rx_burst_t rx = sized ? netvsc_rx_burst_sized
+				  : vf	? netvsc_vf_rx_burst
+					: netvsc_rx_burst;
+	const eth_tx_burst_t tx = sized ? netvsc_tx_burst_sized
+				  : vf	? netvsc_vf_tx_burst
+					: netvsc_tx_burst;
 
 	eth->rx_pkt_burst = on ? rx : rte_eth_pkt_burst_dummy;
 	eth->tx_pkt_burst = on ? tx : rte_eth_pkt_burst_dummy;
 	eth->tx_pkt_prepare = netvsc_tx_prepare;
 	if (on)
 		return; /* ethdev copies them when the start has succeeded */
-	if (fp->rx_pkt_burst == rx)
+	/* Another session may have other ones. */
+	if (fp->rx_pkt_burst == rx || fp->rx_pkt_burst == netvsc_vf_rx_burst)
 		fp->rx_pkt_burst = rte_eth_pkt_burst_dummy;
-	if (fp->tx_pkt_burst == tx)
+	if (fp->tx_pkt_burst == tx || fp->tx_pkt_burst == netvsc_vf_tx_burst)
 		fp->tx_pkt_burst = rte_eth_pkt_burst_dummy;
 }
 
@@ -83,7 +90,8 @@ netvsc_port_quiet(struct netvsc_port *port)
 
 	atomic_fetch_and(&port->state, ~NETVSC_STATE_RUNNING);
 	for (i = 0; i < port->session.n_channels; i++)
-		netvsc_channel_set(port->channels[i], NETVSC_CHANNEL_OPEN);
+		if (netvsc_channel_is_open(port->channels[i]))
+			netvsc_channel_set(port->channels[i], NETVSC_CHANNEL_OPEN);
 }
 
 int
@@ -136,6 +144,7 @@ netvsc_start(struct rte_eth_dev *eth)
 	if (netvsc_control_begin(port, &op, &netvsc_op_bring_up) != 0)
 		return -EBUSY;
 	atomic_fetch_and(&port->state, ~NETVSC_STATE_LINK_DOWN);
+	port->config.mtu = data->mtu;
 	rc = netvsc_check_queues(port);
 	if (rc == 0)
 		rc = netvsc_session_want(port, RTE_MAX(channels, 1u), data->mtu);
@@ -150,6 +159,7 @@ netvsc_start(struct rte_eth_dev *eth)
 		netvsc_queues_run(port);
 		netvsc_link_update(eth, 0);
 		netvsc_set_bursts(eth, true);
+		netvsc_vf_join(port);
 	} else {
 		netvsc_queues_end(port);
 		netvsc_intr_stop(port);
@@ -213,6 +223,7 @@ port_stop(struct netvsc_port *port)
 	struct rte_eth_dev_data *data = eth->data;
 	uint16_t q;
 
+	netvsc_vf_leave(port);
 	port->started = false;
 	netvsc_set_bursts(eth, false);
 	netvsc_port_quiet(port);
@@ -328,6 +339,7 @@ netvsc_close(struct rte_eth_dev *eth)
 	struct netvsc_port *port = netvsc_port_of(eth);
 	struct rte_eth_dev_data *data = eth->data;
 	struct hpbus_op op, rest;
+	bool vf_closed;
 	bool unread;
 	uint16_t q;
 	int rc;
@@ -337,13 +349,14 @@ netvsc_close(struct rte_eth_dev *eth)
 		netvsc_stop(eth);
 		data->dev_started = 0;
 	}
-	/* Without the lock: callbacks of a tick that is running may want it. */
+	/* Without the lock: its thread, and callbacks of a tick that is running, may want it. */
+	vf_closed = netvsc_vf_close(port);
 	netvsc_events_stop(port);
 	unread = netvsc_telemetry_remove(port);
 	rc = netvsc_recover_end(port);
 	if (rc == 0)
 		rc = netvsc_control_begin(port, &rest, &netvsc_op_close);
-	if (rc == 0 && !(unread && close_session(port))) {
+	if (rc == 0 && !(unread && vf_closed && close_session(port))) {
 		rc = -EBUSY;
 		netvsc_control_end(port, &rest);
 	}

@@ -40,6 +40,9 @@ netvsc_port_broken(struct netvsc_port *port, const char *why)
 		why);
 	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_BROKEN, 0, 0, why);
 	atomic_fetch_or(&port->events, NETVSC_EVENT_RESET);
+	/* Nothing is sent any more, whichever way; until a reset there is no session to speak of.
+	 */
+	netvsc_vf_event(port, NETVSC_VF_SESSION_GONE, 0);
 }
 
 int

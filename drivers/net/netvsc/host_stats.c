@@ -100,7 +100,7 @@ request_write(struct netvsc_port *port, uint32_t len, uint64_t tid)
 	if (written)
 		signal = vmbus_ring_writer_publish(&ch->out);
 	if (signal)
-		hpbus_channel_signal(netvsc_bus_of(port), &ch->bus);
+		hpbus_channel_signal(netvsc_bus_of(ch->port), &ch->bus);
 	rte_spinlock_unlock(&ch->tx_lock);
 	return written;
 }

@@ -58,6 +58,7 @@ netvsc_infos_get(struct rte_eth_dev *eth, struct rte_eth_dev_info *info)
 		info->flow_type_rss_offloads = netvsc_rss_offloads(port);
 	}
 	netvsc_compat_info(info);
+	netvsc_vf_limit_info(port, info);
 	return 0;
 }
 

@@ -217,7 +217,11 @@ netvsc_get_monitor_addr(void *queue, struct rte_power_monitor_cond *cond)
 		cond->addr = &ch->bus.rx.ctl->write_index;
 		cond->size = sizeof(ch->bus.rx.ctl->write_index);
 		cond->fn = monitor_compare;
-		cond->opaque[0] = ch->done_head == ch->done_tail ? ch->in.next_r : UINT64_MAX;
+		/* Frames of a VF come without a word here: who receives from it does not sleep. */
+		cond->opaque[0] =
+			ch->done_head == ch->done_tail && netvsc_vf_path(ch->port->vf_rx) == 0
+				? ch->in.next_r
+				: UINT64_MAX;
 	}
 	netvsc_channel_unlock(&ch->rx_lock);
 	return rc;

@@ -88,11 +88,13 @@ mtu_change_started(struct netvsc_port *port, uint32_t mtu)
 	bool lost;
 	int rc;
 
+	netvsc_vf_leave(port);
 	netvsc_port_quiet(port);
 	/* Before anything is taken down that would come up again with no other MTU. */
 	if (!mtu_frames_back(port)) {
 		atomic_fetch_or(&port->state, NETVSC_STATE_RUNNING);
 		netvsc_queues_run(port);
+		netvsc_vf_join(port);
 		netvsc_intr_wake(port);
 		return -EBUSY;
 	}
@@ -103,6 +105,8 @@ mtu_change_started(struct netvsc_port *port, uint32_t mtu)
 		if (!(atomic_load(&port->state) & NETVSC_STATE_BROKEN))
 			atomic_fetch_and(&port->events, ~NETVSC_EVENT_RESET);
 		netvsc_queues_run(port);
+		port->config.mtu = rc == 0 ? mtu : port->eth->data->mtu;
+		netvsc_vf_join(port);
 	}
 	netvsc_intr_wake(port); /* who armed the ring that was */
 	if (lost)
@@ -145,6 +149,10 @@ netvsc_mtu_set(struct rte_eth_dev *eth, uint16_t mtu)
 	if (eth->data->dev_started)
 		rc = netvsc_check_pools(port, mtu);
 	/* Frames of fewer bytes than the host was asked for pass anyway: nobody waits (N13). */
+	if (rc == 0 && netvsc_session_mtu(mtu) == netvsc_session_mtu(eth->data->mtu)) {
+		port->config.mtu = mtu;
+		netvsc_vf_changed(port, NETVSC_VF_SET_MTU);
+	}
 	if (rc != 0 || netvsc_session_mtu(mtu) == netvsc_session_mtu(eth->data->mtu))
 		return rc;
 	if (eth->data->dev_started && atomic_load(&port->monitored)) {

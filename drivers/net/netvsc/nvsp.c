@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 
+#include "drivers/net/netvsc/channel.h"
 #include "drivers/net/netvsc/control.h"
 #include "drivers/net/netvsc/port.h"
 
@@ -36,6 +37,9 @@ netvsc_nvsp_configure(struct netvsc_port *port)
 	struct nvsp_message msg;
 	int rc = 0;
 
+	/* Who asks is told of virtual functions, as Linux does from NVSP 5 on (pitfall V2). */
+	if (port->session.nvsp_version >= NVSP_VERSION_5 && port->vf != NULL)
+		caps |= NVSP_CAP_SRIOV;
 	/* Teaming: without it the host does not announce changes of the link speed. */
 	if (port->session.nvsp_version >= NVSP_VERSION_5)
 		caps |= NVSP_CAP_TEAMING;
@@ -139,4 +143,20 @@ netvsc_nvsp_revoke(struct netvsc_port *port)
 	}
 	port->session.recv_connected = port->session.send_connected = false;
 	return rc;
+}
+
+int
+netvsc_nvsp_switch(struct netvsc_port *port, bool to_vf)
+{
+	struct netvsc_channel *ch = port->channels[0];
+	struct nvsp_message msg;
+
+	/* Whatever answers come from here on, they are not to a request before. */
+	if (!netvsc_channel_lock(ch, &ch->rx_lock))
+		return -ENOTCONN;
+	atomic_store(&port->vf->switch_tid, 0);
+	netvsc_vf_unanswered(port);
+	rte_spinlock_unlock(&ch->rx_lock);
+	nvsp_build_switch_data_path(&msg, to_vf ? NVSP_DATA_PATH_VF : NVSP_DATA_PATH_SYNTHETIC);
+	return netvsc_nvsp_post_awaited(port, &msg, &port->vf->switch_tid);
 }

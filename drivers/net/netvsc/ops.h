@@ -129,6 +129,11 @@ int netvsc_rss_query(struct netvsc_port *port);
 /** Send key, table and hash types to the host, or switch RSS off. */
 int netvsc_rss_apply(struct netvsc_port *port);
 void netvsc_rss_default(struct netvsc_port *port);
+/**
+ * The table with so many @p entries: a queue that is stopped gets nothing, what it would get goes
+ * to the others in turn. @return receive queues that take frames; 0: there is no table
+ */
+uint16_t netvsc_rss_table(const struct netvsc_port *port, uint16_t *table, uint32_t entries);
 uint64_t netvsc_rss_offloads(const struct netvsc_port *port);
 int netvsc_rss_hash_update(struct rte_eth_dev *eth, struct rte_eth_rss_conf *conf);
 int netvsc_rss_hash_conf_get(struct rte_eth_dev *eth, struct rte_eth_rss_conf *conf);

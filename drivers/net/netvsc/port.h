@@ -39,6 +39,7 @@
 #include "drivers/net/netvsc/recover.h"
 #include "drivers/net/netvsc/sections.h"
 #include "drivers/net/netvsc/stats.h"
+#include "drivers/net/netvsc/vf.h"
 #include "lib/netvsp/ndis.h"
 
 extern int netvsc_logtype;
@@ -47,11 +48,13 @@ extern int netvsc_logtype;
 		RTE_FMT("hyperpoll: %s: " RTE_FMT_HEAD(__VA_ARGS__, ) "\n",                        \
 			netvsc_bus_of(port)->name, RTE_FMT_TAIL(__VA_ARGS__, )))
 
-#define NETVSC_DEFAULT_MTU 1500u
-#define NETVSC_MAX_MTU	   9216u /**< that a host is asked for; none is known to have more */
-#define NETVSC_UNDIVIDED   UINT32_MAX
-#define NETVSC_RETA_MAX	   NDIS_RSS_TABLE_MAX
-#define NETVSC_RSS_KEY_LEN 40u
+#define NETVSC_DEFAULT_MTU   1500u
+#define NETVSC_MAX_MTU	     9216u /**< that a host is asked for; none is known to have more */
+#define NETVSC_UNDIVIDED     UINT32_MAX
+#define NETVSC_RETA_MAX	     NDIS_RSS_TABLE_MAX
+#define NETVSC_RSS_KEY_LEN   40u
+#define NETVSC_MULTICAST_MAX 64u  /**< addresses that are kept of a multicast list */
+#define NETVSC_VF_ARGS_MAX   512u /**< bytes of a VF's devargs */
 
 /** Bits of netvsc_port.state, an early exit for bursts; netvsc_channel.state decides. */
 #define NETVSC_STATE_RUNNING	0x1u
@@ -90,16 +93,22 @@ struct netvsc_rss {
 struct netvsc_config {
 	bool mac_user; /**< the application has set the address: */
 	struct rte_ether_addr mac;
+	bool promiscuous, all_multicast;
 	uint32_t n_multicast; /**< addresses in its multicast list */
+	struct rte_ether_addr multicast[NETVSC_MULTICAST_MAX]; /**< the first of them */
 	struct netvsc_rss rss;
 	uint32_t ptypes; /**< RTE_PTYPE_*_MASK: packet types are told of these layers */
+	uint16_t mtu;	 /**< ethdev's, which is told it when the operation is over */
 
 	/* Devargs. */
 	uint32_t tx_copybreak;
 	uint32_t rx_copybreak; /**< longer frames stay where they are; NETVSC_RX_COPY_ALL */
 	uint32_t latency_ns;
 	bool size_stats;
+	bool ignore_vf;
 	uint32_t recovery_s; /**< a device that went away is waited for so long; 0: not at all */
+	char vf[RTE_ETH_NAME_MAX_LEN];	  /**< which ethdev is the VF, "": found out */
+	char vf_args[NETVSC_VF_ARGS_MAX]; /**< devargs that its device is attached with */
 };
 
 /**
@@ -194,7 +203,10 @@ struct netvsc_port {
 	const struct rte_memzone *control_zone; /**< pages that requests are sent from */
 	bool control_usable;
 
+	struct netvsc_vf *vf; /**< the primary process's; NULL: it has none and will not have one */
+
 	struct netvsc_channel *channels[HPBUS_MAX_CHANNELS];
+	struct netvsc_vf_queue vf_rx[HPBUS_MAX_CHANNELS], vf_tx[HPBUS_MAX_CHANNELS];
 	struct netvsc_flight flight; /**< what happened on the control path */
 };
 

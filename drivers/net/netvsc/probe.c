@@ -26,7 +26,10 @@ netvsc_on_gone(struct hpbus_device *bus)
 {
 	struct netvsc_port *port = bus->driver_data;
 
-	return port != NULL && netvsc_recover_note(port);
+	if (port == NULL)
+		return false;
+	netvsc_vf_event(port, NETVSC_VF_SESSION_GONE, 0);
+	return netvsc_recover_note(port);
 }
 
 void
@@ -34,6 +37,8 @@ netvsc_port_free(struct netvsc_port *port)
 {
 	unsigned int i;
 
+	netvsc_vf_put(port->vf);
+	port->vf = NULL;
 	netvsc_section_pool_free(&port->sections);
 	for (i = 0; i < HPBUS_MAX_CHANNELS; i++)
 		if (port->channels[i] != NULL) {
@@ -68,6 +73,9 @@ port_init(struct netvsc_port *port, struct rte_eth_dev *eth, struct hpbus_device
 			return -ENOMEM;
 		}
 	}
+	if (netvsc_vf_new(port) != 0)
+		NETVSC_LOG(NOTICE, port,
+			"no memory or descriptor for a virtual function: the port will have none");
 	/* Two pages: a request never crosses one (pitfall A5). The second is host_stats.c's. */
 	snprintf(name, sizeof(name), "netvsc_ctl_%u", eth->data->port_id);
 	port->control_zone = rte_memzone_reserve_aligned(name, 2 * RNDIS_MAX_REQUEST,
@@ -188,6 +196,7 @@ netvsc_probe(struct hpbus_device *bus)
 	netvsc_set_status_calls(eth);
 	netvsc_telemetry_add(port);
 	rte_eth_dev_probing_finish(eth);
+	netvsc_vf_open(port);
 	return 0;
 }
 
@@ -251,4 +260,5 @@ RTE_INIT(netvsc_driver_init)
 static const char netvsc_pmd_info[] __attribute__((used)) =
 	"PMD_INFO_STRING= {\"name\": \"net_netvsc\", \"params\": \"vfio-user=<path> "
 	"tx_copybreak=<int> rx_copybreak=<int> rx_extmbuf_enable=<0|1> latency=<int> copy_only=<0|1> "
-	"size_stats=<0|1> numa_aware=<0|1> recovery_s=<int> name=<string>\", \"kmod\": \"* uio_hv_generic\", \"pci_ids\": []}";
+	"size_stats=<0|1> numa_aware=<0|1> recovery_s=<int> ignore_vf=<0|1> name=<string> "
+	"vf=<string> vf_args=<string>\", \"kmod\": \"* uio_hv_generic\", \"pci_ids\": []}";

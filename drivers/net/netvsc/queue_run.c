@@ -6,6 +6,7 @@
  * A receive queue that is stopped is taken out of the host's table (rss.c). What comes all the
  * same, because it cannot be hashed or was on its way, is completed unread and counted as
  * rx_dropped_stopped. A send queue that is stopped waits until all it had in flight is back.
+ * A VF is used only while all queues are started: it would spread frames over all of them.
  */
 #include <errno.h>
 #include <string.h>
@@ -175,6 +176,7 @@ rx_start(struct netvsc_port *port, uint16_t queue)
 		data->rx_queue_state[queue] = RTE_ETH_QUEUE_STATE_STOPPED;
 		queue_run(port, queue);
 	}
+	netvsc_vf_join(port);
 	return rc;
 }
 
@@ -201,6 +203,7 @@ netvsc_rx_queue_stop(struct rte_eth_dev *eth, uint16_t queue)
 
 	if (netvsc_control_begin(port, &op, &netvsc_op_setting) != 0)
 		return -EBUSY;
+	netvsc_vf_leave(port);
 	eth->data->rx_queue_state[queue] = RTE_ETH_QUEUE_STATE_STOPPED;
 	/* It stops in any case: what still comes is counted. */
 	rx_spread(port, queue, "is stopped");
@@ -229,6 +232,7 @@ netvsc_tx_queue_start(struct rte_eth_dev *eth, uint16_t queue)
 		eth->data->tx_queue_state[queue] = RTE_ETH_QUEUE_STATE_STARTED;
 		queue_begin_sends(eth->data->tx_queues[queue]);
 		queue_run(port, queue);
+		netvsc_vf_join(port);
 	}
 	netvsc_control_end(port, &op);
 	return rc;
@@ -269,6 +273,7 @@ netvsc_tx_queue_stop(struct rte_eth_dev *eth, uint16_t queue)
 
 	if (netvsc_control_begin(port, &op, &netvsc_op_stop) != 0)
 		return -EBUSY;
+	netvsc_vf_leave(port);
 	eth->data->tx_queue_state[queue] = RTE_ETH_QUEUE_STATE_STOPPED;
 	if (netvsc_channel_is_open(txq->ch) && !queue_run(port, queue)) {
 		netvsc_control_end(port, &op);

@@ -6,6 +6,7 @@
  * limits. Where it does not fit there, the recovery fails, and the port waits for the application.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <rte_cycles.h>
@@ -25,6 +26,9 @@
 
 /* Inside of a try: to connect and to learn what there is. Who stops the port cannot end this. */
 static const struct hpbus_op_kind op_reopen = {"connecting again", 2300, 300, false};
+
+/* The same: whoever is inside of a burst and does not come out keeps us no longer. */
+static const struct hpbus_op_kind op_leave = {"leaving what is gone", 2300, 300, true};
 
 /* ---- whoever hears of it ---- */
 
@@ -73,6 +77,7 @@ netvsc_recover_note(struct netvsc_port *port)
 static int
 recover_down(struct netvsc_port *port)
 {
+	struct hpbus_op op;
 	int rc;
 
 	if (port->bus_closed)
@@ -81,7 +86,9 @@ recover_down(struct netvsc_port *port)
 	/* Also when it is there, but did not do. */
 	atomic_store(&port->bus->gone, true);
 	atomic_fetch_and(&port->state, ~NETVSC_STATE_RUNNING);
+	hpbus_op_begin(&op, &op_leave);
 	rc = netvsc_session_lost(port);
+	hpbus_op_end(&op);
 	port->bus_closed = rc == 0;
 	return rc;
 }
@@ -202,11 +209,11 @@ recover_succeeded(struct netvsc_port *port)
 static void
 recover_failed(struct netvsc_port *port, int rc)
 {
-	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_RECOVERY, 0, rc, "does not fit");
 	NETVSC_LOG(ERR, port,
 		"the device is back, but what is configured cannot be had there any more (%s); stop "
 		"the port, configure and start it anew, or close it",
 		strerror(-rc));
+	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_RECOVERY, 0, rc, "does not fit");
 	port->bus->returning = false;
 	atomic_fetch_or(&port->state, NETVSC_STATE_BROKEN);
 	atomic_fetch_and(&port->state, ~NETVSC_STATE_RECOVERING);
@@ -216,17 +223,13 @@ recover_failed(struct netvsc_port *port, int rc)
 static void
 recover_missed(struct netvsc_port *port)
 {
-	struct hpbus_op op;
-
 	netvsc_flight_note(
 		&port->flight, NETVSC_FLIGHT_RECOVERY, 0, -ENODEV, "the device did not come back");
 	NETVSC_LOG(ERR, port,
 		"the device did not come back within %u s (devarg recovery_s) and is gone; close "
 		"the port and detach it",
 		port->config.recovery_s);
-	hpbus_op_begin(&op, &netvsc_op_stop);
 	recover_down(port);
-	hpbus_op_end(&op);
 	port->bus->returning = false;
 	recover_give_up(port, NETVSC_EVENT_FAILED);
 }

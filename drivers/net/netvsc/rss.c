@@ -139,12 +139,8 @@ netvsc_rss_default(struct netvsc_port *port)
 		rss->reta[i] = i % n;
 }
 
-/*
- * The table for the host: a queue that is stopped gets nothing, its entries go to the others in
- * turn. @return receive queues that take frames
- */
-static uint16_t
-rss_table(const struct netvsc_port *port, uint16_t table[NETVSC_RETA_MAX])
+uint16_t
+netvsc_rss_table(const struct netvsc_port *port, uint16_t *table, uint32_t entries)
 {
 	const struct rte_eth_dev_data *data = port->eth->data;
 	const uint16_t *reta = port->config.rss.reta;
@@ -154,10 +150,11 @@ rss_table(const struct netvsc_port *port, uint16_t table[NETVSC_RETA_MAX])
 	for (q = 0; q < data->nb_rx_queues; q++)
 		if (data->rx_queue_state[q] == RTE_ETH_QUEUE_STATE_STARTED)
 			started[n++] = q;
-	for (i = 0; n != 0 && i < port->session.reta_size; i++)
-		table[i] = data->rx_queue_state[reta[i]] == RTE_ETH_QUEUE_STATE_STARTED
-				   ? reta[i]
-				   : started[i % n];
+	for (i = 0; n != 0 && i < entries; i++) {
+		table[i] = reta[i % NETVSC_RETA_MAX];
+		if (data->rx_queue_state[table[i]] != RTE_ETH_QUEUE_STATE_STARTED)
+			table[i] = started[i % n];
+	}
 	return n;
 }
 
@@ -183,7 +180,8 @@ netvsc_rss_apply(struct netvsc_port *port)
 {
 	const struct rte_eth_dev_data *data = port->eth->data;
 	uint32_t hash = rss_hash_info(port, port->config.rss.hf);
-	uint16_t table[NETVSC_RETA_MAX], queues = rss_table(port, table);
+	uint16_t table[NETVSC_RETA_MAX],
+		queues = netvsc_rss_table(port, table, port->session.reta_size);
 	uint8_t info[NDIS_RSS_PARAMS_MAX];
 	bool spread = data->nb_rx_queues > 1;
 	/* With a single queue it is only for the hash in mbufs, and no host need have it. */
@@ -254,6 +252,7 @@ netvsc_rss_hash_update(struct rte_eth_dev *eth, struct rte_eth_rss_conf *conf)
 	port->config.rss.hf = conf->rss_hf;
 	rc = rss_changed(port, &before);
 	netvsc_control_end(port, &op);
+	netvsc_vf_changed(port, NETVSC_VF_SET_RSS);
 	return rc;
 }
 
@@ -316,6 +315,7 @@ netvsc_reta_update(struct rte_eth_dev *eth, struct rte_eth_rss_reta_entry64 *ret
 	port->config.rss.user = true;
 	rc = rss_changed(port, &before);
 	netvsc_control_end(port, &op);
+	netvsc_vf_changed(port, NETVSC_VF_SET_RSS);
 	return rc;
 }
 

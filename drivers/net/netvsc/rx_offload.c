@@ -166,6 +166,7 @@ netvsc_vlan_offload_set(struct rte_eth_dev *eth, int mask)
 		if (data->rx_queues[q] != NULL)
 			strip_set(data->rx_queues[q],
 				data->dev_conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_VLAN_STRIP);
+	netvsc_vf_changed(netvsc_port_of(eth), NETVSC_VF_SET_VLAN);
 	return 0;
 }
 
@@ -176,6 +177,7 @@ netvsc_vlan_strip_queue_set(struct rte_eth_dev *eth, uint16_t queue, int on)
 
 	if (rxq != NULL)
 		strip_set(rxq, on);
+	netvsc_vf_changed(netvsc_port_of(eth), NETVSC_VF_SET_VLAN);
 }
 
 /* ---- packet types ---- */

@@ -43,7 +43,8 @@ rx_control_completion(struct netvsc_channel *ch, uint64_t trans_id, const uint8_
 }
 
 static void
-rx_notice(struct netvsc_channel *ch, const uint8_t *at, uint32_t len)
+rx_notice(
+	struct netvsc_channel *ch, const struct vmbus_packet *pkt, const uint8_t *at, uint32_t len)
 {
 	uint8_t payload[NVSP_SEND_TABLE_MAX_LEN + 8];
 
@@ -51,7 +52,7 @@ rx_notice(struct netvsc_channel *ch, const uint8_t *at, uint32_t len)
 		return;
 	len = RTE_MIN(len, (uint32_t)sizeof(payload));
 	vmbus_load(payload, at, len);
-	netvsc_control_notice(ch->port, payload, len);
+	netvsc_control_notice(ch->port, pkt, payload, len);
 }
 
 void
@@ -63,7 +64,7 @@ netvsc_rx_other_packet(struct netvsc_channel *ch, const struct vmbus_packet *pkt
 
 	if (unlikely(pkt->type != VMBUS_PACKET_COMPLETION)) {
 		if (pkt->type == VMBUS_PACKET_INBAND)
-			rx_notice(ch, payload, len);
+			rx_notice(ch, pkt, payload, len);
 		else
 			ch->stats.rx_unknown_packets++;
 		return;

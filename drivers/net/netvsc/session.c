@@ -85,7 +85,8 @@ netvsc_session_lost(struct netvsc_port *port)
 		return -EBUSY;
 	netvsc_port_quiet(port);
 	netvsc_rx_each_channel(port, netvsc_rx_drain);
-	if (netvsc_detach(port, false) == -EBUSY || !netvsc_channels_free(port))
+	/* All of them or none: a session with some of its channels is of no use to anybody. */
+	if (!netvsc_channels_free(port) || netvsc_detach(port, false) == -EBUSY)
 		return -EBUSY;
 	netvsc_queues_unlink(port);
 	if (!netvsc_rx_lender_end(port))

@@ -62,7 +62,12 @@ port_refilter_with(struct rte_eth_dev *eth, bool promiscuous, bool all_multicast
 	if (netvsc_control_begin(port, &op, &netvsc_op_setting) != 0)
 		return -EBUSY;
 	rc = port_refilter(port, filter_with(port, promiscuous, all_multicast));
+	if (rc == 0) {
+		port->config.promiscuous = promiscuous;
+		port->config.all_multicast = all_multicast;
+	}
 	netvsc_control_end(port, &op);
+	netvsc_vf_changed(port, NETVSC_VF_SET_PROMISCUOUS | NETVSC_VF_SET_ALLMULTICAST);
 	return rc;
 }
 
@@ -110,9 +115,13 @@ netvsc_set_mc_addr_list(struct rte_eth_dev *eth, struct rte_ether_addr *list, ui
 		return -EBUSY;
 	port->config.n_multicast = n;
 	rc = port_refilter(port, netvsc_filter_of(port));
-	if (rc != 0)
+	if (rc == 0 && n != 0)
+		memcpy(port->config.multicast, list,
+			RTE_MIN(n, NETVSC_MULTICAST_MAX) * sizeof(*list));
+	else if (rc != 0)
 		port->config.n_multicast = before;
 	netvsc_control_end(port, &op);
+	netvsc_vf_changed(port, NETVSC_VF_SET_MULTICAST_LIST);
 	return rc;
 }
 
@@ -134,6 +143,8 @@ port_set_link(struct rte_eth_dev *eth, bool down)
 	/* A port that is stopped has no link, and one that starts has. */
 	if (eth->data->dev_started &&
 		down != ((atomic_load(&port->state) & NETVSC_STATE_LINK_DOWN) != 0)) {
+		if (down)
+			netvsc_vf_leave(port);
 		atomic_fetch_xor(&port->state, NETVSC_STATE_LINK_DOWN);
 		rc = port_refilter(port, netvsc_filter_of(port));
 		if (rc != 0)
@@ -141,6 +152,7 @@ port_set_link(struct rte_eth_dev *eth, bool down)
 		else if (down)
 			/* What came before is not received when the link comes up again. */
 			netvsc_rx_each_channel(port, netvsc_rx_drain);
+		netvsc_vf_join(port);
 		netvsc_intr_wake(port); /* who was told not to sleep, or sleeps */
 		atomic_fetch_or(&port->events, NETVSC_EVENT_LINK);
 	}
@@ -190,5 +202,6 @@ netvsc_mac_addr_set(struct rte_eth_dev *eth, struct rte_ether_addr *mac)
 			: rc == -ENOTCONN ? "; reset the port (rte_eth_dev_reset)"
 					  : "");
 	netvsc_control_end(port, &op);
+	netvsc_vf_changed(port, NETVSC_VF_SET_MAC);
 	return rc;
 }

@@ -25,7 +25,7 @@ netvsc_rx_burst_sized(void *queue, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct netvsc_rxq *rxq = queue;
 	uint64_t *count = rxq->port->sizes->rx[rxq->queue_id];
-	uint16_t got = netvsc_rx_burst(queue, pkts, n), i;
+	uint16_t got = netvsc_vf_rx_burst(queue, pkts, n), i;
 
 	for (i = 0; i < got; i++)
 		count[size_bin(pkts[i]->pkt_len)]++;
@@ -44,7 +44,7 @@ netvsc_tx_burst_sized(void *queue, struct rte_mbuf **pkts, uint16_t n)
 	for (i = 0; i < n; i++)
 		if (pkts[i] != NULL)
 			handed[size_bin(pkts[i]->pkt_len)]++;
-	sent = netvsc_tx_burst(queue, pkts, n);
+	sent = netvsc_vf_tx_burst(queue, pkts, n);
 	for (i = sent; i < n; i++)
 		if (pkts[i] != NULL)
 			handed[size_bin(pkts[i]->pkt_len)]--;

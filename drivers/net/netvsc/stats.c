@@ -135,6 +135,24 @@ stats_get_tx(struct netvsc_txq_counts *c, unsigned int q, struct rte_eth_stats *
 	}
 }
 
+/* The queues of a direction have one writer each, which goes on counting for their number. */
+static uint64_t
+stats_path_sum(const struct netvsc_port *port, unsigned int direction)
+{
+	uint64_t sum = 0;
+	unsigned int i;
+
+	for (i = 0; i < HPBUS_MAX_CHANNELS; i++)
+		sum += direction == 0 ? port->vf_rx[i].packets : port->vf_tx[i].packets;
+	return sum;
+}
+
+uint64_t
+netvsc_stats_path(const struct netvsc_port *port, unsigned int direction)
+{
+	return stats_path_sum(port, direction) - port->counts.path_base[direction];
+}
+
 int
 netvsc_stats_get(
 	struct rte_eth_dev *eth, struct rte_eth_stats *stats, struct eth_queue_stats *queues)
@@ -162,6 +180,7 @@ netvsc_stats_get(
 				  ch->stats.rx_dropped_stopped - ch->base.rx_dropped_stopped;
 	}
 	rte_spinlock_unlock(&port->counts.lock);
+	netvsc_vf_stats_add(port, stats, queues);
 	eth->data->rx_mbuf_alloc_failed = stats->rx_nombuf;
 	return 0;
 }
@@ -187,9 +206,12 @@ netvsc_stats_reset(struct rte_eth_dev *eth)
 		if (port->channels[i] != NULL)
 			port->channels[i]->base = port->channels[i]->stats;
 	}
+	for (i = 0; i < RTE_DIM(port->counts.path_base); i++)
+		port->counts.path_base[i] = stats_path_sum(port, i);
 	netvsc_sizes_reset(port);
 	netvsc_host_stats_reset(port);
 	rte_spinlock_unlock(&port->counts.lock);
+	netvsc_vf_stats_reset(port);
 	eth->data->rx_mbuf_alloc_failed = 0;
 	return 0;
 }

@@ -82,6 +82,7 @@ struct netvsc_counts {
 	rte_spinlock_t lock; /**< innermost, held for a few loads and stores */
 	struct netvsc_rxq_counts rx[HPBUS_MAX_CHANNELS];
 	struct netvsc_txq_counts tx[HPBUS_MAX_CHANNELS];
+	uint64_t path_base[2]; /**< frames that went through VFs, received and sent, as of then */
 };
 
 /** @param queues NULL: nobody asks for them */
@@ -97,6 +98,8 @@ int netvsc_xstats_get_names_by_id(struct rte_eth_dev *eth, const uint64_t *ids,
 	struct rte_eth_xstat_name *names, unsigned int n);
 int netvsc_xstats_reset(struct rte_eth_dev *eth);
 int netvsc_priv_dump(struct rte_eth_dev *eth, FILE *f);
+/** Frames that went through VFs: received (0) or sent (1). The lock is held. */
+uint64_t netvsc_stats_path(const struct netvsc_port *port, unsigned int direction);
 /**
  * A queue begins to count for its number, or (NULL) the one that did is released.
  * @return false: somebody who reads counts does not go on; nothing is changed

@@ -33,6 +33,12 @@ netvsc_thread_join(netvsc_thread thread)
 	rte_thread_join(thread, NULL);
 }
 
+static inline void
+netvsc_thread_detach(netvsc_thread thread)
+{
+	rte_thread_detach(thread);
+}
+
 #else
 
 typedef pthread_t netvsc_thread;
@@ -49,6 +55,12 @@ static inline void
 netvsc_thread_join(netvsc_thread thread)
 {
 	pthread_join(thread, NULL);
+}
+
+static inline void
+netvsc_thread_detach(netvsc_thread thread)
+{
+	pthread_detach(thread);
 }
 
 #endif

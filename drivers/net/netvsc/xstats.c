@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "drivers/net/netvsc/channel.h"
 #include "drivers/net/netvsc/port.h"
@@ -67,25 +68,56 @@ xstat_port_value(const struct netvsc_port *port, size_t offset)
 
 /* What an id means. */
 struct xstat_place {
-	enum { XSTAT_PORT, XSTAT_COPY_ONLY, XSTAT_HOST, XSTAT_SIZE, XSTAT_TXQ } kind;
+	enum {
+		XSTAT_PORT,
+		XSTAT_COPY_ONLY,
+		XSTAT_HOST,
+		XSTAT_SIZE,
+		XSTAT_TXQ,
+		XSTAT_PATH,
+		XSTAT_VF
+	} kind;
 	unsigned int index; /* in the table of that kind */
 	unsigned int queue;
 };
 
-static unsigned int
-xstats_count(const struct rte_eth_dev *eth)
+/* What one question is answered from: those of the VF are what it has at the moment. */
+struct xstats_view {
+	struct netvsc_port *port;
+	struct netvsc_vf_xstats vf;
+	unsigned int txq, paths; /* extended statistics of that kind */
+	unsigned int count;	 /* of all kinds */
+};
+
+/* Frames by the way that they took. */
+static const char *const path_xstats[] = {"rx_vf_packets", "tx_vf_packets"};
+
+static struct xstats_view
+xstats_begin(const struct rte_eth_dev *eth)
 {
+	struct xstats_view v = {.port = netvsc_port_of(eth)};
+
+	netvsc_vf_xstats(v.port, &v.vf);
+	v.txq = eth->data->nb_tx_queues * RTE_DIM(txq_xstats);
+	v.paths = v.port->vf != NULL ? RTE_DIM(path_xstats) : 0;
 	/* One more: the address mode. */
-	return RTE_DIM(port_xstats) + 1 + NETVSC_HOST_STATS +
-	       netvsc_sizes_count(netvsc_port_of(eth)) +
-	       eth->data->nb_tx_queues * RTE_DIM(txq_xstats);
+	v.count = RTE_DIM(port_xstats) + 1 + NETVSC_HOST_STATS + netvsc_sizes_count(v.port) +
+		  v.txq + v.paths + v.vf.n;
+	return v;
 }
 
-/* @param id < xstats_count() */
-static struct xstat_place
-xstat_place(const struct netvsc_port *port, uint64_t id)
+static int
+xstats_end(struct xstats_view *v, int rc)
 {
-	unsigned int at = (unsigned int)id, sizes = netvsc_sizes_count(port);
+	netvsc_vf_xstats_free(&v->vf);
+	return rc;
+}
+
+/* @param id < v->count */
+static struct xstat_place
+xstat_place(const struct xstats_view *v, uint64_t id)
+{
+	unsigned int at = (unsigned int)id, sizes = netvsc_sizes_count(v->port);
 
 	if (at < RTE_DIM(port_xstats))
 		return (struct xstat_place){XSTAT_PORT, at, 0};
@@ -98,14 +130,21 @@ xstat_place(const struct netvsc_port *port, uint64_t id)
 	if (at < sizes)
 		return (struct xstat_place){XSTAT_SIZE, at, 0};
 	at -= sizes;
-	return (struct xstat_place){XSTAT_TXQ, at % RTE_DIM(txq_xstats), at / RTE_DIM(txq_xstats)};
+	if (at < v->txq)
+		return (struct xstat_place){
+			XSTAT_TXQ, at % RTE_DIM(txq_xstats), at / RTE_DIM(txq_xstats)};
+	at -= v->txq;
+	if (at < v->paths)
+		return (struct xstat_place){XSTAT_PATH, at, 0};
+	return (struct xstat_place){XSTAT_VF, at - v->paths, 0};
 }
 
 /* The lock of the counts is held. */
 static uint64_t
-xstat_value(struct netvsc_port *port, uint64_t id)
+xstat_value(const struct xstats_view *v, uint64_t id)
 {
-	struct xstat_place place = xstat_place(port, id);
+	struct netvsc_port *port = v->port;
+	struct xstat_place place = xstat_place(v, id);
 	const struct netvsc_txq_counts *c = &port->counts.tx[place.queue];
 
 	switch (place.kind) {
@@ -117,6 +156,10 @@ xstat_value(struct netvsc_port *port, uint64_t id)
 		return netvsc_host_stats_value(port, place.index);
 	case XSTAT_SIZE:
 		return netvsc_sizes_value(port, place.index);
+	case XSTAT_PATH:
+		return netvsc_stats_path(port, place.index);
+	case XSTAT_VF:
+		return v->vf.values[place.index];
 	default:
 		return xstat_diff(c->queue != NULL ? &c->queue->drops : &c->drops_kept,
 			&c->drops_base, txq_xstats[place.index].offset);
@@ -124,9 +167,9 @@ xstat_value(struct netvsc_port *port, uint64_t id)
 }
 
 static void
-xstat_name(const struct netvsc_port *port, uint64_t id, char name[RTE_ETH_XSTATS_NAME_SIZE])
+xstat_name(const struct xstats_view *v, uint64_t id, char name[RTE_ETH_XSTATS_NAME_SIZE])
 {
-	struct xstat_place place = xstat_place(port, id);
+	struct xstat_place place = xstat_place(v, id);
 
 	switch (place.kind) {
 	case XSTAT_PORT:
@@ -141,6 +184,12 @@ xstat_name(const struct netvsc_port *port, uint64_t id, char name[RTE_ETH_XSTATS
 	case XSTAT_SIZE:
 		netvsc_sizes_name(place.index, name);
 		break;
+	case XSTAT_PATH:
+		snprintf(name, RTE_ETH_XSTATS_NAME_SIZE, "%s", path_xstats[place.index]);
+		break;
+	case XSTAT_VF:
+		memcpy(name, v->vf.names[place.index].name, RTE_ETH_XSTATS_NAME_SIZE);
+		break;
 	default:
 		snprintf(name, RTE_ETH_XSTATS_NAME_SIZE, "tx_q%u_%s", place.queue,
 			txq_xstats[place.index].name);
@@ -150,69 +199,71 @@ xstat_name(const struct netvsc_port *port, uint64_t id, char name[RTE_ETH_XSTATS
 int
 netvsc_xstats_get(struct rte_eth_dev *eth, struct rte_eth_xstat *xstats, unsigned int n)
 {
-	struct netvsc_port *port = netvsc_port_of(eth);
-	unsigned int count = xstats_count(eth), i;
+	struct xstats_view v = xstats_begin(eth);
+	unsigned int i;
 
-	if (xstats == NULL || n < count)
-		return (int)count;
-	if (!netvsc_lock_in_time(&port->counts.lock))
-		return -EBUSY;
-	for (i = 0; i < count; i++) {
+	if (xstats == NULL || n < v.count)
+		return xstats_end(&v, (int)v.count);
+	if (!netvsc_lock_in_time(&v.port->counts.lock))
+		return xstats_end(&v, -EBUSY);
+	for (i = 0; i < v.count; i++) {
 		xstats[i].id = i;
-		xstats[i].value = xstat_value(port, i);
+		xstats[i].value = xstat_value(&v, i);
 	}
-	rte_spinlock_unlock(&port->counts.lock);
-	return (int)count;
+	rte_spinlock_unlock(&v.port->counts.lock);
+	return xstats_end(&v, (int)v.count);
 }
 
 int
 netvsc_xstats_get_names(struct rte_eth_dev *eth, struct rte_eth_xstat_name *names, unsigned int n)
 {
-	unsigned int count = xstats_count(eth), i;
+	struct xstats_view v = xstats_begin(eth);
+	unsigned int i;
 
-	if (names == NULL || n < count)
-		return (int)count;
-	for (i = 0; i < count; i++)
-		xstat_name(netvsc_port_of(eth), i, names[i].name);
-	return (int)count;
+	if (names == NULL || n < v.count)
+		return xstats_end(&v, (int)v.count);
+	for (i = 0; i < v.count; i++)
+		xstat_name(&v, i, names[i].name);
+	return xstats_end(&v, (int)v.count);
 }
 
 int
 netvsc_xstats_get_by_id(
 	struct rte_eth_dev *eth, const uint64_t *ids, uint64_t *values, unsigned int n)
 {
-	struct netvsc_port *port = netvsc_port_of(eth);
-	unsigned int count = xstats_count(eth), i;
+	struct xstats_view v = xstats_begin(eth);
+	unsigned int i;
 
-	if (values == NULL || (ids == NULL && n < count))
-		return (int)count;
-	n = ids == NULL ? count : n;
+	if (values == NULL || (ids == NULL && n < v.count))
+		return xstats_end(&v, (int)v.count);
+	n = ids == NULL ? v.count : n;
 	for (i = 0; ids != NULL && i < n; i++)
-		if (ids[i] >= count)
-			return -EINVAL;
-	if (!netvsc_lock_in_time(&port->counts.lock))
-		return -EBUSY;
+		if (ids[i] >= v.count)
+			return xstats_end(&v, -EINVAL);
+	if (!netvsc_lock_in_time(&v.port->counts.lock))
+		return xstats_end(&v, -EBUSY);
 	for (i = 0; i < n; i++)
-		values[i] = xstat_value(port, ids != NULL ? ids[i] : i);
-	rte_spinlock_unlock(&port->counts.lock);
-	return (int)n;
+		values[i] = xstat_value(&v, ids != NULL ? ids[i] : i);
+	rte_spinlock_unlock(&v.port->counts.lock);
+	return xstats_end(&v, (int)n);
 }
 
 int
 netvsc_xstats_get_names_by_id(struct rte_eth_dev *eth, const uint64_t *ids,
 	struct rte_eth_xstat_name *names, unsigned int n)
 {
-	unsigned int count = xstats_count(eth), i;
+	struct xstats_view v = xstats_begin(eth);
+	unsigned int i;
 
-	if (names == NULL || (ids == NULL && n < count))
-		return (int)count;
-	n = ids == NULL ? count : n;
+	if (names == NULL || (ids == NULL && n < v.count))
+		return xstats_end(&v, (int)v.count);
+	n = ids == NULL ? v.count : n;
 	for (i = 0; i < n; i++) {
-		if (ids != NULL && ids[i] >= count)
-			return -EINVAL;
-		xstat_name(netvsc_port_of(eth), ids != NULL ? ids[i] : i, names[i].name);
+		if (ids != NULL && ids[i] >= v.count)
+			return xstats_end(&v, -EINVAL);
+		xstat_name(&v, ids != NULL ? ids[i] : i, names[i].name);
 	}
-	return (int)n;
+	return xstats_end(&v, (int)n);
 }
 
 int

@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The VF of a port as others see it: events, operations of the application that take frames off it,
+ * and the quick steps of the machine, which whoever has the lock does. The thread is vf_thread.c.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <rte_cycles.h>
+
+#include "drivers/net/netvsc/channel.h"
+#include "drivers/net/netvsc/control.h"
+#include "drivers/net/netvsc/port.h"
+#include "drivers/net/netvsc/vf.h"
+
+/* How long a thread that ends is waited for, and then one that only has to let go of the port. */
+#define END_MS	  1500
+#define LET_GO_MS 500
+/* ... and the answer of a host to which nothing else will be said. */
+#define ANSWER_MS 200
+
+/* ---- events ---- */
+
+/* The descriptor is nobody else's: a write never blocks. */
+void
+netvsc_vf_wake(struct netvsc_vf *vf)
+{
+	const uint64_t one = 1;
+	ssize_t n = write(vf->wake, &one, sizeof(one));
+
+	(void)n; /* a counter that is full wakes, too */
+}
+
+void
+netvsc_vf_event(struct netvsc_port *port, enum netvsc_vf_event event, uint32_t value)
+{
+	struct netvsc_vf *vf = port->vf;
+	uint64_t before, after;
+	uint32_t tx, rx;
+
+	if (vf == NULL)
+		return;
+	/* Before: what somebody switches on later knows of this. */
+	tx = netvsc_vf_path(port->vf_tx);
+	rx = netvsc_vf_path(port->vf_rx);
+	before = atomic_load(&vf->facts);
+	do
+		after = netvsc_vf_facts_add(before, event, value);
+	while (!atomic_compare_exchange_weak(&vf->facts, &before, after));
+	/* What must not go on does not wait for the thread, which does the rest. */
+	if (netvsc_vf_facts_cut_tx(after))
+		netvsc_vf_path_cut(port->vf_tx, tx);
+	if (netvsc_vf_facts_cut_rx(after))
+		netvsc_vf_path_cut(port->vf_rx, rx);
+	netvsc_vf_wake(vf);
+}
+
+void
+netvsc_vf_changed(struct netvsc_port *port, uint32_t what)
+{
+	if (port->vf == NULL)
+		return;
+	atomic_fetch_or(&port->vf->replay, what);
+	netvsc_vf_wake(port->vf);
+}
+
+void
+netvsc_vf_unanswered(struct netvsc_port *port)
+{
+	uint64_t facts = atomic_load(&port->vf->facts);
+
+	while (!atomic_compare_exchange_weak(
+		&port->vf->facts, &facts, netvsc_vf_facts_unanswered(facts)))
+		;
+}
+
+/* ---- steps ---- */
+
+void
+netvsc_vf_take(struct netvsc_vf *vf)
+{
+	uint64_t facts = atomic_load(&vf->facts);
+
+	while (!atomic_compare_exchange_weak(&vf->facts, &facts, netvsc_vf_facts_rest(facts)))
+		;
+	netvsc_vf_machine_take(&vf->machine, facts, hpbus_now_ms());
+}
+
+static int
+vf_quick(struct netvsc_vf *vf, enum netvsc_vf_step step)
+{
+	struct netvsc_port *port = vf->port;
+
+	switch (step) {
+	case NETVSC_VF_STEP_TX_OFF:
+		netvsc_vf_path_off(port->vf_tx);
+		return 0;
+	case NETVSC_VF_STEP_RX_OFF:
+		netvsc_vf_path_off(port->vf_rx);
+		return 0;
+	case NETVSC_VF_STEP_TX_QUIET:
+		return netvsc_vf_path_is_quiet(port->vf_tx) ? 0 : -EAGAIN;
+	case NETVSC_VF_STEP_RX_QUIET:
+		return netvsc_vf_path_is_quiet(port->vf_rx) ? 0 : -EAGAIN;
+	case NETVSC_VF_STEP_RX:
+		netvsc_vf_path_on(port->vf_rx, vf->machine.vf);
+		return 0;
+	case NETVSC_VF_STEP_TX:
+		netvsc_vf_path_on(port->vf_tx, vf->machine.vf);
+		return 0;
+	case NETVSC_VF_STEP_ASK:
+	case NETVSC_VF_STEP_BACK:
+		return netvsc_nvsp_switch(port, step == NETVSC_VF_STEP_ASK);
+	default:
+		return 0;
+	}
+}
+
+int
+netvsc_vf_do_quick(struct netvsc_vf *vf, enum netvsc_vf_step step)
+{
+	/* Closed while a call did not return: no burst and no host is there any more. */
+	int rc = vf->port == NULL ? 0 : vf_quick(vf, step);
+
+	netvsc_vf_machine_done(&vf->machine, step, rc, hpbus_now_ms());
+	return rc;
+}
+
+/* ---- operations ---- */
+
+static bool
+vf_all_started(const struct rte_eth_dev_data *data)
+{
+	uint16_t q;
+
+	for (q = 0; q < data->nb_rx_queues; q++)
+		if (data->rx_queue_state[q] != RTE_ETH_QUEUE_STATE_STARTED)
+			return false;
+	for (q = 0; q < data->nb_tx_queues; q++)
+		if (data->tx_queue_state[q] != RTE_ETH_QUEUE_STATE_STARTED)
+			return false;
+	return data->nb_rx_queues != 0 && data->nb_tx_queues != 0;
+}
+
+void
+netvsc_vf_join(struct netvsc_port *port)
+{
+	const struct rte_eth_dev_data *data = port->eth->data;
+
+	if (!netvsc_vf_possible(port) || atomic_load(&port->state) != NETVSC_STATE_RUNNING ||
+		!vf_all_started(data))
+		return;
+	if (data->dev_conf.intr_conf.rxq != 0) {
+		uint16_t found = netvsc_vf_facts_found(atomic_load(&port->vf->facts));
+
+		NETVSC_LOG(NOTICE, port,
+			"receive interrupts are configured, which only the synthetic path has: "
+			"virtual functions are not used%s",
+			found != NETVSC_VF_NONE ? ", though there is one" : "");
+		return;
+	}
+	netvsc_vf_event(port, NETVSC_VF_PORT_STARTED, 0);
+}
+
+/* What a quick step of leaving waits for: the host, or bursts that come out. */
+static bool
+leave_waits(const struct netvsc_vf_machine *m)
+{
+	return m->host == NETVSC_VF_HOST_TO_VF || m->host == NETVSC_VF_HOST_BACK || !m->tx_quiet ||
+	       !m->rx_quiet;
+}
+
+/* @return whether to come again */
+static bool
+leave_step(struct netvsc_vf *vf)
+{
+	enum netvsc_vf_step step;
+	int64_t until;
+	int rc;
+
+	netvsc_vf_take(vf);
+	step = netvsc_vf_machine_next(&vf->machine, hpbus_now_ms(), &until);
+	if (step == NETVSC_VF_WAIT)
+		return leave_waits(&vf->machine);
+	if (netvsc_vf_step_is_slow(step))
+		return !vf->machine.tx_quiet || !vf->machine.rx_quiet;
+	rc = netvsc_vf_do_quick(vf, step);
+	return rc == 0 || rc == -EAGAIN;
+}
+
+bool
+netvsc_vf_leave(struct netvsc_port *port)
+{
+	struct netvsc_vf *vf = port->vf;
+	struct hpbus_op op;
+	bool again, quiet;
+
+	if (vf == NULL)
+		return true;
+	hpbus_op_begin(&op, &netvsc_op_path);
+	netvsc_vf_event(port, NETVSC_VF_PORT_STOPPING, 0);
+	do {
+		pthread_mutex_lock(&vf->lock);
+		again = leave_step(vf);
+		quiet = vf->machine.tx_quiet && vf->machine.rx_quiet;
+		pthread_mutex_unlock(&vf->lock);
+		if (again) {
+			netvsc_control_scan(port);
+			hpbus_signal_again(port->bus);
+			rte_delay_us_sleep(50);
+		}
+	} while (again && !hpbus_op_spent());
+	hpbus_op_end(&op);
+	netvsc_vf_wake(vf);
+	return quiet;
+}
+
+/* The host's last chance; a session that is left has no time for more. */
+static void
+vf_await_answer(struct netvsc_port *port)
+{
+	int64_t until = hpbus_now_ms() + ANSWER_MS;
+
+	while (netvsc_vf_switching(port) && !hpbus_op_spent() && hpbus_now_ms() < until) {
+		netvsc_control_scan(port);
+		hpbus_signal_again(port->bus);
+		rte_delay_us_sleep(50);
+	}
+}
+
+void
+netvsc_vf_session_begins(struct netvsc_port *port)
+{
+	if (port->session.nvsp_version >= NVSP_VERSION_5)
+		netvsc_vf_event(port, NETVSC_VF_SESSION_NEW, 0);
+}
+
+void
+netvsc_vf_session_ends(struct netvsc_port *port, bool talk)
+{
+	struct netvsc_vf *vf = port->vf;
+	bool back;
+
+	if (vf == NULL)
+		return;
+	pthread_mutex_lock(&vf->lock);
+	netvsc_vf_take(vf);
+	back = vf->machine.host != NETVSC_VF_HOST_SYNTHETIC &&
+	       vf->machine.host != NETVSC_VF_HOST_LEFT;
+	pthread_mutex_unlock(&vf->lock);
+	/* The path may outlive the channel: whoever comes next is not prepared (pitfall V13). */
+	if (talk && back) {
+		vf_await_answer(port);
+		if (netvsc_nvsp_switch(port, false) == 0)
+			vf_await_answer(port);
+	}
+	netvsc_vf_event(port, NETVSC_VF_SESSION_GONE, 0);
+	atomic_store(&vf->switch_tid, 0);
+}
+
+/* ---- coming and going ---- */
+
+int
+netvsc_vf_new(struct netvsc_port *port)
+{
+	struct netvsc_vf *vf;
+
+	if (port->config.ignore_vf)
+		return 0;
+	vf = calloc(1, sizeof(*vf));
+	if (vf == NULL)
+		return -ENOMEM;
+	vf->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (vf->wake < 0) {
+		free(vf);
+		return -errno;
+	}
+	pthread_mutex_init(&vf->lock, NULL);
+	netvsc_vf_machine_init(&vf->machine);
+	vf->references = 1;
+	vf->port = port;
+	vf->calls = &netvsc_vf_calls;
+	port->vf = vf;
+	return 0;
+}
+
+void
+netvsc_vf_put(struct netvsc_vf *vf)
+{
+	if (vf == NULL || atomic_fetch_sub(&vf->references, 1) != 1)
+		return;
+	close(vf->wake);
+	pthread_mutex_destroy(&vf->lock);
+	free(vf);
+}
+
+/* Is the thread through with what it must not be left alone with? */
+static bool
+vf_wait_for(struct netvsc_vf *vf, bool (*what)(const struct netvsc_vf *vf), unsigned int ms)
+{
+	int64_t until = hpbus_now_ms() + ms;
+	bool done;
+
+	for (;;) {
+		pthread_mutex_lock(&vf->lock);
+		done = what(vf);
+		pthread_mutex_unlock(&vf->lock);
+		if (done || hpbus_now_ms() >= until)
+			return done;
+		rte_delay_us_sleep(500);
+	}
+}
+
+static bool
+vf_is_over(const struct netvsc_vf *vf)
+{
+	return vf->at == NETVSC_VF_AT_END;
+}
+
+static bool
+vf_lets_go(const struct netvsc_vf *vf)
+{
+	return vf->at != NETVSC_VF_AT_PORT;
+}
+
+static bool
+vf_is_in_call_here(struct netvsc_vf *vf)
+{
+	bool here;
+
+	pthread_mutex_lock(&vf->lock);
+	here = vf->at == NETVSC_VF_AT_CALL && pthread_equal(vf->self, pthread_self());
+	pthread_mutex_unlock(&vf->lock);
+	return here;
+}
+
+/* A call of the VF's driver does not return: it keeps its thread, which ends by itself if it does.
+ */
+static bool
+vf_abandon(struct netvsc_vf *vf)
+{
+	struct netvsc_port *port = vf->port;
+	bool alone;
+
+	pthread_mutex_lock(&vf->lock);
+	alone = vf->at == NETVSC_VF_AT_CALL && vf->machine.tx_quiet && vf->machine.rx_quiet;
+	if (alone) {
+		vf->port = NULL;
+		netvsc_thread_detach(vf->thread);
+		NETVSC_LOG(ERR, port,
+			"a call into the driver of the virtual function (ethdev port %u) does not "
+			"return: it is left alone with it",
+			vf->machine.vf);
+	}
+	pthread_mutex_unlock(&vf->lock);
+	return alone;
+}
+
+bool
+netvsc_vf_close(struct netvsc_port *port)
+{
+	struct netvsc_vf *vf = port->vf;
+
+	if (vf == NULL || !vf->has_thread)
+		return true;
+	vf->calls->find_stop(port);
+	netvsc_vf_event(port, NETVSC_VF_CLOSING, 0);
+	/* Closed by a callback that a call of the VF's driver makes: nobody waits for himself. */
+	if (vf_is_in_call_here(vf) || !vf_wait_for(vf, vf_is_over, END_MS)) {
+		vf_wait_for(vf, vf_lets_go, LET_GO_MS);
+		if (!vf_is_over(vf))
+			return vf_abandon(vf);
+	}
+	netvsc_thread_join(vf->thread);
+	vf->has_thread = false;
+	return true;
+}
+
+/* ---- how it stands ---- */
+
+bool
+netvsc_vf_possible(const struct netvsc_port *port)
+{
+	return port->vf != NULL && port->vf->has_thread &&
+	       port->session.nvsp_version >= NVSP_VERSION_5;
+}
+
+bool
+netvsc_vf_switching(const struct netvsc_port *port)
+{
+	return port->vf != NULL && atomic_load(&port->vf->switch_tid) != 0;
+}
+
+bool
+netvsc_vf_serial(const struct netvsc_port *port, uint32_t *serial)
+{
+	return port->vf != NULL && netvsc_vf_facts_serial(atomic_load(&port->vf->facts), serial);
+}
+
+void
+netvsc_vf_status(const struct netvsc_port *port, struct netvsc_vf_status *status)
+{
+	struct netvsc_vf *vf = port->vf;
+	const struct netvsc_vf_machine *m;
+	uint64_t facts;
+
+	memset(status, 0, sizeof(*status));
+	status->vf = NETVSC_VF_NONE;
+	if (vf == NULL)
+		return;
+	m = &vf->machine;
+	facts = atomic_load(&vf->facts);
+	status->possible = netvsc_vf_possible(port);
+	status->associated = netvsc_vf_facts_serial(facts, &status->serial);
+	status->vf = netvsc_vf_facts_found(facts);
+	status->found = status->vf != NETVSC_VF_NONE;
+	status->link = netvsc_vf_facts_link(facts);
+	status->recovering = netvsc_vf_facts_recovering(facts);
+	pthread_mutex_lock(&vf->lock);
+	status->owned = m->vf != NETVSC_VF_NONE;
+	if (status->owned)
+		status->vf = m->vf;
+	status->running = m->running;
+	status->receives = m->rx;
+	status->used = m->tx;
+	status->host = m->host;
+	status->counts = m->counts;
+	pthread_mutex_unlock(&vf->lock);
+}

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file
+ * The ethdev below a port: what is known of it. Shared by vf_find.c (which one it is), vf_slot.c
+ * (what Linux says of it), vf_hold.c (taking and leaving it), vf_port.c (making it what the port
+ * is), vf_want.c (which is what) and vf_stats.c (what it counts).
+ *
+ * One object for each port that looks for a VF, from netvsc_vf_find_start() on; it is freed when
+ * neither the port (netvsc_vf_find_stop()) nor its control thread (netvsc_vf_setup_free()) needs it
+ * any more. What its comments do not give to somebody is under @a netvsc_vf_lock: that is held for
+ * loads, stores, netvsc_vf_event() and for taking ownership, never around a call into a driver.
+ * Such calls are made with @a calls held, which the control thread waits for and nobody else does:
+ * who reads counters meanwhile gets those that were read last.
+ */
+#ifndef HP_NETVSC_VF_DEV_H
+#define HP_NETVSC_VF_DEV_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include <rte_ethdev.h>
+#include <rte_ether.h>
+#include <rte_spinlock.h>
+
+#include "drivers/bus/vmbus/bus.h"
+#include "drivers/net/netvsc/port.h"
+#include "drivers/net/netvsc/vf_port.h"
+
+#define NETVSC_VF_NAME_MAX 64u /**< of a device or bus */
+#define NETVSC_VF_KEY_MAX  64u /**< bytes of an RSS key; no VF is known to have a longer one */
+#define NETVSC_VF_RETA_MAX 512u
+
+/** For who has only a name of the port. */
+#define NETVSC_VF_LOG(level, name, ...)                                                            \
+	rte_log(RTE_LOG_##level, netvsc_logtype,                                                   \
+		RTE_FMT("hyperpoll: %s: " RTE_FMT_HEAD(__VA_ARGS__, ) "\n", name,                  \
+			RTE_FMT_TAIL(__VA_ARGS__, )))
+
+/** What is remembered of a device as long as the process lives: it is plugged again (V11). */
+struct netvsc_vf_record {
+	TAILQ_ENTRY(netvsc_vf_record) next;
+	char bus[NETVSC_VF_NAME_MAX], device[NETVSC_VF_NAME_MAX];
+	char args[NETVSC_VF_ARGS_MAX];
+	bool ours; /**< it was there, and was detached when the port was closed */
+	uint8_t rss_key[NETVSC_VF_KEY_MAX]; /**< to which ethdev keeps a pointer */
+};
+
+/** A sum that goes on when a VF's counter begins anew, or the VF is gone. */
+struct netvsc_vf_count {
+	uint64_t sum;  /**< since the last reset of the port's counters */
+	uint64_t last; /**< as the driver said last */
+};
+
+#define NETVSC_VF_BASIC	    8u /**< members of struct rte_eth_stats that are added up */
+#define NETVSC_VF_PER_QUEUE 5u
+
+struct netvsc_vf_sums {
+	struct netvsc_vf_count basic[NETVSC_VF_BASIC];
+	struct netvsc_vf_count queue[NETVSC_VF_PER_QUEUE][RTE_ETHDEV_QUEUE_STAT_CNTRS];
+	/* Extended statistics of all VFs so far. */
+	unsigned int n_xstats;
+	struct rte_eth_xstat_name *names;
+	struct netvsc_vf_count *xstats;
+};
+
+struct netvsc_vf_dev {
+	TAILQ_ENTRY(netvsc_vf_dev) next;
+	struct netvsc_port *port; /**< NULL: it has stopped looking */
+	unsigned int refs;
+	char name[RTE_ETH_NAME_MAX_LEN]; /**< of the port; constant, as are @a owner to @a args */
+	struct rte_eth_dev_owner owner;
+	struct rte_ether_addr mac;	 /**< the port's as the host gave it */
+	char want[RTE_ETH_NAME_MAX_LEN]; /**< devarg vf=, or "" */
+	char args[NETVSC_VF_ARGS_MAX];	 /**< devarg vf_args=, or "" */
+
+	/* The ethdev that is reserved. */
+	uint16_t held; /**< its port id, or NETVSC_VF_NONE */
+	bool told;     /**< it was reported as found, */
+	bool gone;  /**< ... and as lost since: until netvsc_vf_disown() nobody is held instead */
+	bool owned; /**< from netvsc_vf_own() to netvsc_vf_disown() */
+	bool destroyed; /**< it does not exist any more */
+	bool removed;	/**< its device goes, or is gone */
+	bool reset;	/**< it asked for rte_eth_dev_reset() */
+	bool configured;
+	bool attached; /**< its device was attached by us */
+	bool pci;
+	struct netvsc_vf_record *record;
+
+	bool associated;
+	uint32_t serial;
+	char slot[NETVSC_VF_NAME_MAX]; /**< PCI device with that serial, "" unknown */
+
+	/* The control thread's. */
+	char busy[RTE_ETH_NAME_MAX_LEN]; /**< ethdev of which was said that others use it */
+	char tried[NETVSC_VF_NAME_MAX];	 /**< device that could not be attached, */
+	char driver[NETVSC_VF_NAME_MAX]; /**< ... what Linux had for it then, */
+	int64_t try_at, try_after;	 /**< ... when it is tried again, and after how long */
+	char said[256];			 /**< why it is not used, as was said */
+	bool replaying;
+
+	pthread_mutex_t calls;
+	struct rte_eth_dev_info info; /**< of the one that is held */
+	bool has_info;
+
+	rte_spinlock_t sums_lock; /**< innermost */
+	struct netvsc_vf_sums sums;
+};
+
+TAILQ_HEAD(netvsc_vf_list, netvsc_vf_dev);
+extern rte_spinlock_t netvsc_vf_lock;
+extern struct netvsc_vf_list netvsc_vf_list; /**< of ports that look for their VF */
+
+/* ---- vf_find.c ---- */
+
+/** The VF of a port, or NULL. With the lock held, or by whom the port would wait for. */
+struct netvsc_vf_dev *netvsc_vf_dev_of(const struct netvsc_port *port);
+/** The same with a reference, to be given back by netvsc_vf_unref(). The lock is not held. */
+struct netvsc_vf_dev *netvsc_vf_ref(const struct netvsc_port *port);
+/** Learn what the VF can, unless that is known or a call into its driver is going on. */
+void netvsc_vf_know(struct netvsc_vf_dev *dev);
+
+/* ---- vf_slot.c: control side; sysfs is small files, read at once ---- */
+
+/** The PCI function of a serial number, "": there is none (yet). */
+void netvsc_vf_slot(uint32_t serial, char name[NETVSC_VF_NAME_MAX]);
+/** Does a slot, of whichever serial number, have this function? */
+bool netvsc_vf_has_slot(const char *device);
+/** Is there such a function in the machine? */
+bool netvsc_vf_function(const char *device);
+/** What Linux has for a function: its driver, and what that has made of it. */
+void netvsc_vf_driver(const char *device, char text[NETVSC_VF_NAME_MAX]);
+
+/* ---- vf_hold.c ---- */
+
+int netvsc_vf_owner_new(uint64_t *id);
+
+/** An ethdev as others may see it: what decides whether it is a VF. */
+struct netvsc_vf_candidate {
+	uint16_t id;
+	bool usable; /**< its probe is over */
+	bool ours;   /**< a port of this driver */
+	bool started;
+	uint64_t owner;
+	char name[RTE_ETH_NAME_MAX_LEN];
+	char bus[NETVSC_VF_NAME_MAX], device[NETVSC_VF_NAME_MAX];
+	char args[NETVSC_VF_ARGS_MAX];
+	struct rte_ether_addr mac;
+};
+
+/** @return false: there is no such ethdev */
+bool netvsc_vf_candidate(uint16_t id, struct netvsc_vf_candidate *c);
+/** Is the one that is held still there, and ours? The lock is held. */
+bool netvsc_vf_is_there(const struct netvsc_vf_dev *dev);
+/** Reserve an ethdev: applications that iterate do not see it any more. The lock is held. */
+int netvsc_vf_hold(struct netvsc_vf_dev *dev, const struct netvsc_vf_candidate *c);
+/** It is not the VF; who sees it may have it. The lock is held; it was not reported. */
+void netvsc_vf_let_go(struct netvsc_vf_dev *dev);
+/** Nobody reports anything of this object any more, or needs it: the last one frees it. */
+void netvsc_vf_unref(struct netvsc_vf_dev *dev);
+/** What is known of a device, by its name; the lock is held. NULL: no memory */
+struct netvsc_vf_record *netvsc_vf_record(const char *bus, const char *device);
+/** The one that a device was attached with before; NULL: never. The lock is held. */
+struct netvsc_vf_record *netvsc_vf_record_find(const char *device);
+/**
+ * Nobody uses the VF any more: it stays reserved, or goes: closed, detached, and (if it was not
+ * ours to begin with) left to others. On the control thread, @a calls held.
+ */
+void netvsc_vf_leave_it(struct netvsc_vf_dev *dev);
+/** Say why the VF is not used, unless that was said last. The control thread's. */
+__rte_format_printf(2, 3) void netvsc_vf_say(struct netvsc_vf_dev *dev, const char *format, ...);
+
+/** The control thread has ended, or has nothing to do with it any more: leave the VF. */
+void netvsc_vf_end(struct netvsc_vf_dev *dev);
+
+/* ---- vf_info.c ---- */
+
+/**
+ * Offloads that a port can have though its VF has them not: frames that came through the VF say in
+ * their ol_flags that nothing was found out about them.
+ */
+#define NETVSC_VF_RX_HARMLESS                                                                      \
+	(RTE_ETH_RX_OFFLOAD_CHECKSUM | RTE_ETH_RX_OFFLOAD_RSS_HASH | RTE_ETH_RX_OFFLOAD_TCP_LRO |  \
+		RTE_ETH_RX_OFFLOAD_SCATTER)
+/** ... or they are a promise of the application. */
+#define NETVSC_VF_TX_HARMLESS RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE
+/** The largest MTU that a VF can have. */
+uint32_t netvsc_vf_mtu_max(const struct rte_eth_dev_info *info);
+
+/* ---- vf_want.c ---- */
+
+/** What a VF is to be like, as of one moment; the setup's. */
+struct netvsc_vf_want {
+	uint16_t n_rx, n_tx, mtu;
+	uint64_t rx_offloads, tx_offloads; /**< RTE_ETH_*_OFFLOAD_* of the port as a whole */
+	bool sleeps;			   /**< the application sleeps on receive queues */
+	struct rte_ether_addr mac;
+	bool promiscuous, all_multicast;
+	uint32_t n_multicast; /**< more than there is room for: all */
+	struct rte_ether_addr multicast[NETVSC_MULTICAST_MAX];
+	uint64_t rss_hf;
+	uint8_t rss_key[NETVSC_VF_KEY_MAX]; /**< the port's, repeated */
+	uint16_t reta[NETVSC_VF_RETA_MAX];  /**< likewise */
+	struct netvsc_vf_want_rx {
+		struct rte_eth_rxconf conf;
+		struct rte_mempool *mp;
+		uint16_t nb_desc;
+		bool strips; /**< tags are taken out of its frames */
+	} rx[HPBUS_MAX_CHANNELS];
+	struct netvsc_vf_want_tx {
+		struct rte_eth_txconf conf;
+		uint16_t nb_desc;
+	} tx[HPBUS_MAX_CHANNELS];
+};
+
+/* ---- vf_stats.c ---- */
+
+/** Count from here on. @a calls held. */
+void netvsc_vf_stats_begin(struct netvsc_vf_dev *dev, uint16_t vf);
+/** Read what it has counted. @a calls held. */
+void netvsc_vf_stats_read(struct netvsc_vf_dev *dev, uint16_t vf);
+void netvsc_vf_stats_free(struct netvsc_vf_dev *dev);
+
+#endif

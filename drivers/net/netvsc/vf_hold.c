@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Taking and leaving the ethdev that is the VF, and what is remembered of its device. Who may see
+ * it: ethdev has owners of ports, and those who iterate over ports skip what others own.
+ */
+#include "drivers/net/netvsc/vf_dev.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_dev.h>
+#include <rte_devargs.h>
+#include <bus_driver.h>
+#include <dev_driver.h>
+#include <ethdev_driver.h>
+
+#include "drivers/net/netvsc/ops.h"
+#include "drivers/net/netvsc/vf.h"
+
+rte_spinlock_t netvsc_vf_lock = RTE_SPINLOCK_INITIALIZER;
+
+static TAILQ_HEAD(, netvsc_vf_record) records = TAILQ_HEAD_INITIALIZER(records);
+
+/* Owners that nobody uses: to delete one is a line in ethdev's log for each port that is closed. */
+static struct {
+	uint64_t id[RTE_MAX_ETHPORTS];
+	unsigned int n;
+} owners;
+
+int
+netvsc_vf_owner_new(uint64_t *id)
+{
+	bool spare;
+
+	rte_spinlock_lock(&netvsc_vf_lock);
+	spare = owners.n != 0;
+	if (spare)
+		*id = owners.id[--owners.n];
+	rte_spinlock_unlock(&netvsc_vf_lock);
+	return spare ? 0 : rte_eth_dev_owner_new(id);
+}
+
+void
+netvsc_vf_say(struct netvsc_vf_dev *dev, const char *format, ...)
+{
+	char text[sizeof(dev->said)];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	/* What is tried again and again fails again and again. */
+	if (strcmp(text, dev->said) == 0)
+		return;
+	memcpy(dev->said, text, sizeof(text));
+	NETVSC_VF_LOG(WARNING, dev->name, "%s", text);
+}
+
+/* ---- ethdevs ---- */
+
+/*
+ * The public API knows a port when its probe is over (rte_eth_dev_is_valid_port()), and then
+ * applications do, too. What is read here is there when RTE_ETH_EVENT_NEW is told, just before.
+ */
+bool
+netvsc_vf_candidate(uint16_t id, struct netvsc_vf_candidate *c)
+{
+	const struct rte_eth_dev *eth = &rte_eth_devices[id];
+	const struct rte_device *device;
+
+	memset(c, 0, sizeof(*c));
+	if (id >= RTE_MAX_ETHPORTS || eth->data == NULL || eth->data->name[0] == '\0')
+		return false;
+	c->id = id;
+	/* EAL says last who its driver is, and rte_eth_dev_info_get() looks there. */
+	c->usable = eth->state != RTE_ETH_DEV_UNUSED && eth->device != NULL &&
+		    eth->device->driver != NULL;
+	c->ours = eth->dev_ops == &netvsc_ops;
+	c->started = eth->data->dev_started;
+	c->owner = eth->data->owner.id;
+	snprintf(c->name, sizeof(c->name), "%s", eth->data->name);
+	if (eth->data->mac_addrs != NULL)
+		c->mac = eth->data->mac_addrs[0];
+	device = eth->device;
+	if (device == NULL)
+		return true;
+	snprintf(c->device, sizeof(c->device), "%s", device->name);
+	if (device->bus != NULL)
+		snprintf(c->bus, sizeof(c->bus), "%s", device->bus->name);
+	if (device->devargs != NULL && device->devargs->args != NULL)
+		snprintf(c->args, sizeof(c->args), "%s", device->devargs->args);
+	return true;
+}
+
+bool
+netvsc_vf_is_there(const struct netvsc_vf_dev *dev)
+{
+	struct netvsc_vf_candidate c;
+
+	return dev->held != NETVSC_VF_NONE && !dev->destroyed &&
+	       netvsc_vf_candidate(dev->held, &c) && c.owner == dev->owner.id;
+}
+
+int
+netvsc_vf_hold(struct netvsc_vf_dev *dev, const struct netvsc_vf_candidate *c)
+{
+	struct netvsc_vf_record *record = netvsc_vf_record(c->bus, c->device);
+	int rc = 0;
+
+	if (record == NULL)
+		return -ENOMEM;
+	if (c->owner != dev->owner.id)
+		rc = rte_eth_dev_owner_set(c->id, &dev->owner);
+	if (rc != 0)
+		return rc;
+	/* EAL forgets them with the device. */
+	if (c->args[0] != '\0')
+		snprintf(record->args, sizeof(record->args), "%s", c->args);
+	dev->held = c->id;
+	dev->told = dev->gone = dev->owned = false;
+	dev->destroyed = dev->removed = dev->reset = dev->configured = dev->has_info = false;
+	dev->attached = strcmp(dev->tried, c->device) == 0;
+	if (dev->attached)
+		dev->tried[0] = '\0'; /* it did not fail */
+	dev->pci = strcmp(c->bus, "pci") == 0;
+	dev->record = record;
+	record->ours = false;
+	return 0;
+}
+
+void
+netvsc_vf_let_go(struct netvsc_vf_dev *dev)
+{
+	if (netvsc_vf_is_there(dev))
+		rte_eth_dev_owner_unset(dev->held, dev->owner.id);
+	dev->held = NETVSC_VF_NONE;
+	dev->told = dev->gone = dev->owned = false;
+}
+
+/* Close it, and detach its device unless other ports live on that. No lock but @a calls. */
+static void
+vf_remove(struct netvsc_vf_dev *dev, uint16_t vf)
+{
+	struct rte_device *device = rte_eth_devices[vf].device;
+	bool alone = true;
+	uint16_t other;
+	int rc;
+
+	if (!rte_eth_dev_is_valid_port(vf))
+		return;
+	if (device != NULL)
+		RTE_ETH_FOREACH_DEV_OF(other, device)
+	alone &= other == vf;
+	netvsc_vf_stats_read(dev, vf);
+	rc = rte_eth_dev_close(vf);
+	if (rc != 0)
+		NETVSC_VF_LOG(NOTICE, dev->name, "VF %s: its driver could not close it: %s",
+			dev->record->device, rte_strerror(-rc));
+	/* A function may have ports of other adapters, too (pitfall V9). */
+	if (device == NULL || !alone || !rte_dev_is_probed(device))
+		return;
+	rc = rte_dev_remove(device);
+	dev->record->ours = rc == 0 && !dev->removed;
+	if (rc != 0)
+		NETVSC_VF_LOG(NOTICE, dev->name, "VF %s cannot be detached: %s",
+			dev->record->device, rte_strerror(-rc));
+}
+
+void
+netvsc_vf_leave_it(struct netvsc_vf_dev *dev)
+{
+	bool keep, remove;
+	uint16_t vf;
+
+	rte_spinlock_lock(&netvsc_vf_lock);
+	dev->owned = false;
+	vf = dev->held;
+	/* One that is still there stays reserved, with all that it has, as long as the port is. */
+	keep = dev->port != NULL && !dev->removed && !dev->destroyed;
+	if (keep) {
+		dev->told = dev->told && !dev->gone;
+		dev->gone = false;
+	}
+	remove = !keep && netvsc_vf_is_there(dev) &&
+		 (dev->removed || dev->configured || dev->attached);
+	rte_spinlock_unlock(&netvsc_vf_lock);
+	if (keep)
+		return;
+	/* Its queues hold mbufs of pools that the application frees when the port is closed. */
+	if (remove)
+		vf_remove(dev, vf);
+	rte_spinlock_lock(&netvsc_vf_lock);
+	netvsc_vf_let_go(dev);
+	rte_spinlock_unlock(&netvsc_vf_lock);
+}
+
+void
+netvsc_vf_unref(struct netvsc_vf_dev *dev)
+{
+	bool last;
+
+	rte_spinlock_lock(&netvsc_vf_lock);
+	last = --dev->refs == 0;
+	if (last && owners.n < RTE_DIM(owners.id))
+		owners.id[owners.n++] = dev->owner.id;
+	rte_spinlock_unlock(&netvsc_vf_lock);
+	if (!last)
+		return;
+	netvsc_vf_stats_free(dev);
+	pthread_mutex_destroy(&dev->calls);
+	free(dev);
+}
+
+/* ---- records ---- */
+
+struct netvsc_vf_record *
+netvsc_vf_record_find(const char *device)
+{
+	struct netvsc_vf_record *record;
+
+	TAILQ_FOREACH (record, &records, next)
+		if (strcmp(record->device, device) == 0)
+			return record;
+	return NULL;
+}
+
+struct netvsc_vf_record *
+netvsc_vf_record(const char *bus, const char *device)
+{
+	struct netvsc_vf_record *record = netvsc_vf_record_find(device);
+
+	if (record != NULL)
+		return record;
+	record = calloc(1, sizeof(*record));
+	if (record == NULL)
+		return NULL;
+	snprintf(record->bus, sizeof(record->bus), "%s", bus);
+	snprintf(record->device, sizeof(record->device), "%s", device);
+	TAILQ_INSERT_TAIL(&records, record, next);
+	return record;
+}

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A port with a VF that misbehaves (test/fake_vf), a host that gives it and takes it, and the
+ * application's calls in between: the port keeps working, and waits for nobody (pitfalls V5, V6).
+ */
+#include <rte_bus.h>
+#include <rte_dev.h>
+
+#include "drivers/net/netvsc/port.h"
+#include "drivers/net/netvsc/vf.h"
+#include "test/ethdev/ethdev.h"
+#include "test/fake_vf/fake_vf.h"
+
+#define VF "vf0"
+
+/* The port under test, attached anew with a name for its VF. */
+static void
+port_with_vf(void)
+{
+	char device[sizeof(ethdev_device) + 16];
+
+	ethdev_detach();
+	snprintf(device, sizeof(device), "%s,vf=" VF, ethdev_device);
+	CHECK_EQUAL(ethdev_attach(device), 0);
+	ethdev_knob("stall_rx", 1); /* what the host generates is none of this */
+}
+
+static struct fake_vf *
+plug(const char *args)
+{
+	struct fake_vf *vf;
+
+	CHECK_EQUAL(rte_eal_hotplug_add("fakevf", VF, args), 0);
+	vf = fake_vf_find(VF);
+	CHECK(vf != NULL);
+	return vf;
+}
+
+static struct netvsc_vf_status
+status(void)
+{
+	struct netvsc_vf_status s;
+
+	netvsc_vf_status(netvsc_port_of(&rte_eth_devices[ethdev_port]), &s);
+	return s;
+}
+
+/* Frames that the VF was given to send; they are freed. */
+static unsigned int
+sent_by(struct fake_vf *vf)
+{
+	struct rte_ring *ring = fake_vf_ring(vf, false, 0);
+	struct rte_mbuf *m;
+	unsigned int n;
+
+	for (n = 0; ring != NULL && rte_ring_dequeue(ring, (void **)&m) == 0; n++)
+		rte_pktmbuf_free(m);
+	return n;
+}
+
+static void
+received_through(struct fake_vf *vf, unsigned int n)
+{
+	struct rte_mbuf *m;
+
+	while (n-- != 0) {
+		m = rte_pktmbuf_alloc(ethdev_pool);
+		CHECK(m != NULL && rte_pktmbuf_append(m, 60) != NULL);
+		CHECK_EQUAL(rte_ring_enqueue(fake_vf_ring(vf, true, 0), m), 0);
+	}
+}
+
+static void
+vf_carries_frames_and_is_seen_by_nobody(void)
+{
+	unsigned long before;
+	struct fake_vf *vf;
+	unsigned int n = 0;
+
+	port_with_vf();
+	ethdev_bring_up(1, 1);
+	vf = plug("");
+	CHECK_EQUAL(rte_eth_dev_count_avail(), 1);
+	ethdev_vf(true, 1);
+	WAIT_UNTIL(status().used);
+	CHECK_EQUAL(fake_vf_seen(vf)->mtu, 1500);
+	before = ethdev_host_counter("tx_frames");
+	ethdev_send(0, 20, 60);
+	CHECK_EQUAL(sent_by(vf), 20);
+	CHECK_EQUAL(ethdev_host_counter("tx_frames"), before);
+	received_through(vf, 10);
+	WAIT_UNTIL((n += ethdev_receive(0)) >= 10);
+	CHECK_EQUAL(n, 10);
+	CHECK_EQUAL(ethdev_stats().opackets, 20);
+	CHECK_EQUAL(ethdev_stats().ipackets, 10);
+	CHECK_EQUAL(ethdev_xstat("tx_vf_packets"), 20);
+	CHECK_EQUAL(ethdev_xstat("vf_tx_good_packets"), 20);
+	/* A setting that comes meanwhile reaches it. */
+	CHECK_EQUAL(rte_eth_promiscuous_enable(ethdev_port), 0);
+	WAIT_UNTIL(fake_vf_seen(vf)->promiscuous);
+	ethdev_vf(false, 1);
+	WAIT_UNTIL(!status().used);
+	ethdev_send(0, 5, 60);
+	WAIT_UNTIL(ethdev_host_counter("tx_frames") == before + 5);
+	CHECK_EQUAL(sent_by(vf), 0);
+	CHECK_EQUAL(ethdev_stats().opackets, 25);
+	CHECK_EQUAL(rte_eth_dev_count_avail(), 1);
+}
+
+static void
+vf_that_is_plugged_again_is_used_again(void)
+{
+	struct fake_vf *vf;
+	unsigned int i;
+
+	port_with_vf();
+	ethdev_bring_up(1, 1);
+	ethdev_vf(true, 1);
+	for (i = 0; i < 20; i++) {
+		vf = plug("queues=2");
+		WAIT_UNTIL(status().used);
+		ethdev_send(0, 10, 60);
+		CHECK_EQUAL(sent_by(vf), 10);
+		CHECK_EQUAL(fake_command(VF " unplug", NULL, 0), 0);
+		WAIT_UNTIL(fake_vf_find(VF) == NULL);
+	}
+	CHECK_EQUAL(ethdev_stats().opackets, 200);
+	CHECK_EQUAL(fake_vf_alive, 0);
+}
+
+/* @return milliseconds that a call took */
+#define TOOK(call)                                                                                 \
+	({                                                                                         \
+		uint64_t began_ = rte_get_timer_cycles();                                          \
+		CHECK_EQUAL(call, 0);                                                              \
+		(rte_get_timer_cycles() - began_) * 1000 / rte_get_timer_hz();                     \
+	})
+
+/* Pitfall V5: the synthetic path carries frames while the VF takes its time to start. */
+static void
+slow_start_of_the_vf_holds_nobody(void)
+{
+	uint64_t longest = 0, began, took;
+	unsigned long before;
+	struct fake_vf *vf;
+	unsigned int n = 0;
+
+	port_with_vf();
+	ethdev_bring_up(1, 1);
+	ethdev_vf(true, 1);
+	before = ethdev_host_counter("tx_frames");
+	vf = plug("start_ms=3000");
+	while (!status().running) {
+		began = rte_get_timer_cycles();
+		ethdev_send(0, 1, 60);
+		n++;
+		took = (rte_get_timer_cycles() - began) * 1000 / rte_get_timer_hz();
+		longest = RTE_MAX(longest, took);
+		CHECK(n < 100000);
+		rte_delay_us_sleep(1000);
+	}
+	CHECK(n > 100);
+	CHECK(longest < 1000);
+	CHECK(ethdev_host_counter("tx_frames") - before > 100);
+	WAIT_UNTIL(status().used);
+	sent_by(vf);
+	CHECK_EQUAL(ethdev_stats().opackets, n);
+}
+
+/* Pitfall V6: its driver does not come back. Everything else does. */
+static void
+vf_whose_stop_hangs_keeps_only_itself(void)
+{
+	struct fake_vf *vf;
+
+	port_with_vf();
+	ethdev_bring_up(1, 1);
+	ethdev_vf(true, 1);
+	vf = plug("");
+	WAIT_UNTIL(status().used);
+	ethdev_send(0, 7, 60);
+	CHECK_EQUAL(sent_by(vf), 7);
+	fake_vf_knobs(vf)->stop_hangs = 1;
+	CHECK(TOOK(rte_eth_dev_stop(ethdev_port)) < 5000);
+	CHECK_EQUAL(ethdev_stats().opackets, 7);
+	CHECK_EQUAL(rte_eth_dev_start(ethdev_port), 0);
+	ethdev_send(0, 3, 60);
+	WAIT_UNTIL(ethdev_host_counter("tx_frames") >= 3);
+	CHECK_EQUAL(ethdev_stats().opackets, 10);
+	/* It does come back, after all. */
+	fake_vf_knobs(vf)->stop_hangs = 0;
+	WAIT_UNTIL(status().used);
+	ethdev_send(0, 3, 60);
+	CHECK_EQUAL(sent_by(vf), 3);
+}
+
+const struct ethdev_case ethdev_vf_cases[] = {
+	{"vf_carries_frames_and_is_seen_by_nobody", vf_carries_frames_and_is_seen_by_nobody},
+	{"vf_that_is_plugged_again_is_used_again", vf_that_is_plugged_again_is_used_again},
+	{"slow_start_of_the_vf_holds_nobody", slow_start_of_the_vf_holds_nobody},
+	{"vf_whose_stop_hangs_keeps_only_itself", vf_whose_stop_hangs_keeps_only_itself},
+	{NULL, NULL},
+};

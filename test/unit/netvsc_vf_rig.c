@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* See netvsc_vf_rig.h. */
+#include "test/unit/netvsc_vf_rig.h"
+
+#include <rte_eal.h>
+
+struct rig rig;
+
+void __real_netvsc_vf_event(struct netvsc_port *port, enum netvsc_vf_event event, uint32_t value);
+void __wrap_netvsc_vf_event(struct netvsc_port *port, enum netvsc_vf_event event, uint32_t value);
+
+void
+__wrap_netvsc_vf_event(struct netvsc_port *port, enum netvsc_vf_event event, uint32_t value)
+{
+	CU_ASSERT_PTR_EQUAL(port, &rig.f.port);
+	rig.found += event == NETVSC_VF_FOUND;
+	rig.lost += event == NETVSC_VF_LOST;
+	rig.links += event == NETVSC_VF_LINK;
+	rig.recovering += event == NETVSC_VF_RECOVERING;
+	rig.recovered += event == NETVSC_VF_RECOVERED;
+	rig.failed += event == NETVSC_VF_RECOVERY_FAILED;
+	if (event == NETVSC_VF_FOUND || event == NETVSC_VF_LOST || event == NETVSC_VF_LINK)
+		rig.last = value;
+	__real_netvsc_vf_event(port, event, value);
+}
+
+bool
+rig_begin(const struct fixture_conf *conf, const char *vf, const char *args)
+{
+	static bool taken;
+	uint16_t q;
+
+	if (!taken)
+		fake_bus_take("pci");
+	taken = true;
+	memset(&rig, 0, sizeof(rig));
+	tree_build(&tree_kernels[TREE_6_1]);
+	tree_delete("sys/bus/pci");
+	if (!fixture_begin(&rig.f, conf))
+		return false;
+	CU_ASSERT_EQUAL(rte_ether_unformat_addr(RIG_MAC, &rig.mac), 0);
+	rig.f.port.session.mac = rig.mac;
+	rig.f.data.mac_addrs = &rig.mac;
+	rig.f.port.limits.reta_size = rig.f.port.session.reta_size = 128;
+	rig.f.port.limits.max_queues = FIXTURE_CHANNELS;
+	rig.f.port.limits.mtu = 9000;
+	for (q = 0; q < rig.f.conf.channels; q++)
+		rig.f.data.rx_queue_state[q] = rig.f.data.tx_queue_state[q] =
+			RTE_ETH_QUEUE_STATE_STARTED;
+	rig.vf.wake = -1;
+	rig.f.port.vf = &rig.vf;
+	if (vf != NULL)
+		snprintf(rig.f.port.config.vf, sizeof(rig.f.port.config.vf), "%s", vf);
+	if (args != NULL)
+		snprintf(rig.f.port.config.vf_args, sizeof(rig.f.port.config.vf_args), "%s", args);
+	CU_ASSERT_EQUAL(netvsc_vf_find_start(&rig.f.port, &rig.setup), 0);
+	return true;
+}
+
+void
+rig_end(void)
+{
+	netvsc_vf_stop(&rig.setup, (uint16_t)rig.last);
+	netvsc_vf_find_stop(&rig.f.port);
+	netvsc_vf_setup_free(&rig.setup);
+	rig.f.port.vf = NULL;
+	fixture_end(&rig.f);
+	tree_remove();
+}
+
+void
+rig_function(const char *device, uint32_t serial)
+{
+	char path[128], address[32];
+
+	snprintf(path, sizeof(path), "sys/bus/pci/devices/%s/vendor", device);
+	tree_put(path, "0x15b3\n");
+	if (serial == 0)
+		return;
+	/* Without the function. */
+	snprintf(address, sizeof(address), "%.*s\n", (int)(strlen(device) - 2), device);
+	snprintf(path, sizeof(path), "sys/bus/pci/slots/%u/address", serial);
+	tree_put(path, address);
+}
+
+void
+rig_function_gone(const char *device, uint32_t serial)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "sys/bus/pci/devices/%s", device);
+	tree_delete(path);
+	snprintf(path, sizeof(path), "sys/bus/pci/slots/%u", serial);
+	tree_delete(path);
+}
+
+struct fake_vf *
+rig_attach(const char *device, const char *args)
+{
+	CU_ASSERT_EQUAL(rte_eal_hotplug_add("pci", device, args), 0);
+	return fake_vf_find(device);
+}
+
+void
+rig_associate(uint32_t serial)
+{
+	netvsc_vf_event(&rig.f.port, NETVSC_VF_HOST_ASSOCIATED, serial);
+}
+
+void
+rig_disassociate(void)
+{
+	netvsc_vf_event(&rig.f.port, NETVSC_VF_HOST_DISASSOCIATED, 0);
+}
+
+int
+rig_look(void)
+{
+	uint32_t serial = 0;
+	bool associated = netvsc_vf_serial(&rig.f.port, &serial);
+
+	return netvsc_vf_find_again(&rig.setup, associated, serial);
+}
+
+bool
+rig_seen(const char *name)
+{
+	char other[RTE_ETH_NAME_MAX_LEN];
+	uint16_t id;
+
+	RTE_ETH_FOREACH_DEV (id)
+		if (rte_eth_dev_get_name_by_port(id, other) == 0 && strcmp(name, other) == 0)
+			return true;
+	return false;
+}
+
+int
+rig_own(void)
+{
+	int rc = netvsc_vf_setup_copy(&rig.f.port, &rig.setup);
+
+	return rc != 0 ? rc : netvsc_vf_own(&rig.setup, (uint16_t)rig.last);
+}
+
+int
+rig_start(void)
+{
+	int rc = netvsc_vf_setup_copy(&rig.f.port, &rig.setup);
+
+	return rc != 0 ? rc : netvsc_vf_start(&rig.setup, (uint16_t)rig.last);
+}

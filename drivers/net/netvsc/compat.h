@@ -110,6 +110,17 @@ netvsc_compat_tx_queue_count(struct rte_eth_dev *eth, netvsc_queue_count (*count
 #endif
 }
 
+/** What ethdev has set for who does without it, only in the primary (spec/dpdk-driver-api.md §5).
+ */
+static inline void
+netvsc_compat_secondary(struct rte_eth_dev *eth)
+{
+#if RTE_VERSION >= RTE_VERSION_NUM(25, 11, 0, 0)
+	eth->recycle_tx_mbufs_reuse = rte_eth_recycle_tx_mbufs_reuse_dummy;
+	eth->recycle_rx_descriptors_refill = rte_eth_recycle_rx_descriptors_refill_dummy;
+#endif
+}
+
 #if RTE_VERSION >= RTE_VERSION_NUM(24, 3, 0, 0)
 #define netvsc_compat_ptypes_get netvsc_ptypes_get
 #else

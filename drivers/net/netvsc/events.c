@@ -177,6 +177,9 @@ events_tick(void *arg)
 		hpbus_signal_again(port->bus);
 		pthread_mutex_unlock(&port->control_lock);
 	}
+	/* A secondary may have heard something of VFs. */
+	if (port->vf != NULL && hpbus_has_peers())
+		netvsc_vf_wake(port->vf);
 	events = atomic_exchange(&port->events, 0);
 	if ((events & NETVSC_EVENT_VF) && port->vf != NULL)
 		netvsc_vf_wake(port->vf);

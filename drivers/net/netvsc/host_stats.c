@@ -93,7 +93,7 @@ request_write(struct netvsc_port *port, uint32_t len, uint64_t tid)
 
 	bytes = netvsc_rndis_packet(
 		port, pkt, RNDIS_MAX_REQUEST, port->host_stats.section, len, tid);
-	if (bytes < 0 || !rte_spinlock_trylock(&ch->tx_lock))
+	if (bytes < 0 || !netvsc_trylock(&ch->tx_lock))
 		return false;
 	written = netvsc_channel_live(ch) &&
 		  vmbus_ring_write(&ch->out, pkt, (uint32_t)bytes, NETVSC_RING_RESERVE) == 0;

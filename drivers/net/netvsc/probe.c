@@ -242,7 +242,8 @@ netvsc_abi(void)
 {
 	static const size_t sizes[] = {sizeof(struct netvsc_port), sizeof(struct netvsc_channel),
 		sizeof(struct netvsc_rxq), sizeof(struct netvsc_txq), sizeof(struct netvsc_tx_slot),
-		sizeof(struct netvsc_rx_transfer), sizeof(struct netvsc_sizes)};
+		sizeof(struct netvsc_rx_transfer), sizeof(struct netvsc_sizes),
+		sizeof(struct netvsc_vf)};
 	uint32_t abi = RTE_VERSION;
 	unsigned int i;
 

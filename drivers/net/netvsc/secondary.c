@@ -281,6 +281,7 @@ netvsc_secondary_probe(struct hpbus_device *bus)
 	eth->tx_pkt_burst = port->sizes != NULL ? netvsc_tx_burst_sized : netvsc_tx_burst;
 	eth->tx_pkt_prepare = netvsc_tx_prepare;
 	netvsc_set_status_calls(eth);
+	netvsc_compat_secondary(eth);
 	bus->driver_eth = eth;
 	hpbus_device_set_driver_data(bus, port, secondary_gone);
 	/* It died just now. */

@@ -10,9 +10,11 @@
 
 #include <rte_cycles.h>
 #include <rte_eal.h>
+#include <rte_malloc.h>
 
 #include "drivers/net/netvsc/channel.h"
 #include "drivers/net/netvsc/control.h"
+#include "drivers/net/netvsc/ops.h"
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/vf.h"
 
@@ -29,8 +31,12 @@ void
 netvsc_vf_wake(struct netvsc_vf *vf)
 {
 	const uint64_t one = 1;
-	ssize_t n = write(vf->wake, &one, sizeof(one));
+	ssize_t n;
 
+	/* The descriptor is the primary's, whose alarm comes by (events.c). */
+	if (!netvsc_is_primary())
+		return;
+	n = write(vf->wake, &one, sizeof(one));
 	(void)n; /* a counter that is full wakes, too */
 }
 
@@ -299,12 +305,13 @@ netvsc_vf_new(struct netvsc_port *port)
 
 	if (port->config.ignore_vf)
 		return 0;
-	vf = calloc(1, sizeof(*vf));
+	/* Notices of the host come to whichever process polls the primary channel. */
+	vf = rte_zmalloc("netvsc_vf", sizeof(*vf), RTE_CACHE_LINE_SIZE);
 	if (vf == NULL)
 		return -ENOMEM;
 	vf->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (vf->wake < 0) {
-		free(vf);
+		rte_free(vf);
 		return -errno;
 	}
 	pthread_mutex_init(&vf->lock, NULL);
@@ -324,7 +331,7 @@ netvsc_vf_put(struct netvsc_vf *vf)
 		return;
 	close(vf->wake);
 	pthread_mutex_destroy(&vf->lock);
-	free(vf);
+	netvsc_let_go(vf);
 }
 
 /* Is the thread through with what it must not be left alone with? */

@@ -80,7 +80,7 @@ enum netvsc_vf_at {
 	NETVSC_VF_AT_END,  /**< it does nothing any more */
 };
 
-/** Of one port, in the primary process; a thread in a call that does not return outlives the port.
+/** Of one port, in shared memory for its atomic words; the rest is the primary's. A thread in a call that does not return outlives the port.
  */
 struct netvsc_vf {
 	_Atomic unsigned int references; /**< the port's, the thread's */

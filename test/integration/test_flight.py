@@ -3,9 +3,10 @@
 import os
 import re
 
-from harness import wait_until
-from telemetry import by_script
+from harness import needs_root, wait_until
+from telemetry import Telemetry, by_script
 from test_telemetry import Asked
+from vf_network import VfNetwork
 
 LADDER = [
     "sent INIT 0x60001", "received INIT_COMPLETE 0x1", "sent NDIS_CONFIG",
@@ -102,6 +103,28 @@ class Flight(Asked):
         wait_until(lambda: telemetry.cmd("/netvsc/info", 0)["state"] == "running", 5, "it runs")
         self.in_order(telemetry.flight(), ["port started", "port away", *LADDER, "port attached",
                                            f"recovery {info['last_recovery']}", "link up"])
+
+    @needs_root
+    def test_a_virtual_function_is_there_with_its_path(self):
+        net = VfNetwork(self)
+        pmd = net.guest(telemetry=True)
+        telemetry = Telemetry(pmd)
+        self.addCleanup(telemetry.close)
+        port = telemetry.cmd("/netvsc/list")[0]
+        info = telemetry.cmd("/netvsc/info", port)
+        self.assertEqual((info["path"], info["path_is_vf"]), ("synthetic", 0))
+        pmd.start()
+        net.await_path(True)
+        wait_until(lambda: telemetry.cmd("/netvsc/info", port)["path_is_vf"], 10, "telemetry says so")
+        self.assertEqual(telemetry.cmd("/netvsc/info", port)["vf"], "started")
+        net.vf(present=False)
+        net.await_path(False)
+        info = wait_until(lambda: (i := telemetry.cmd("/netvsc/info", port))["path"] == "synthetic" and i,
+                          10, "it is back")
+        self.assertGreaterEqual(info["path_switches"], 2)
+        self.in_order(telemetry.flight(port), [
+            "received VF_ASSOCIATION 0x100000001", "vf taken", "vf started",
+            "sent SWITCH_DATA_PATH 0x1", "path vf", "path synthetic"])
 
     def test_dump_has_the_same_lines(self):
         _, telemetry = self.guest_asked(self.host("sink"))

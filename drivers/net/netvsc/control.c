@@ -334,6 +334,8 @@ netvsc_nvsp_post_awaited(
 	rc = control_write_now(port, &p, sizeof(p));
 	if (rc != 0)
 		atomic_store(awaited, 0);
+	else
+		netvsc_flight_nvsp(&port->flight, NETVSC_FLIGHT_SENT, msg);
 	return rc;
 }
 

@@ -175,7 +175,8 @@ nvsp_value(const struct nvsp_message *m, bool sent)
 	case NVSP_TYPE_SUBCHANNEL:
 		return sent ? m->subchannel.count : m->subchannel_complete.granted;
 	case NVSP_TYPE_VF_ASSOCIATION:
-		return m->vf_association.allocated != 0 ? (int64_t)m->vf_association.serial : -1;
+		/* The serial, and in bit 32 whether it is there. */
+		return (int64_t)(m->vf_association.allocated != 0) << 32 | m->vf_association.serial;
 	case NVSP_TYPE_SWITCH_DATA_PATH:
 		return m->switch_data_path.path;
 	default:

@@ -134,13 +134,35 @@ vf_quick(struct netvsc_vf *vf, enum netvsc_vf_step step)
 	}
 }
 
+void
+netvsc_vf_done(struct netvsc_vf *vf, enum netvsc_vf_step step, int rc)
+{
+	/* Of the rest, messages tell, or nobody needs to know. */
+	static const char *const notes[] = {
+		[NETVSC_VF_STEP_OWN] = "taken",
+		[NETVSC_VF_STEP_START] = "started",
+		[NETVSC_VF_STEP_STOP] = "stopped",
+		[NETVSC_VF_STEP_DISOWN] = "given back",
+	};
+	struct netvsc_port *port = vf->port;
+
+	netvsc_vf_machine_done(&vf->machine, step, rc, hpbus_now_ms());
+	if (port == NULL || rc == -EAGAIN)
+		return;
+	if (step == NETVSC_VF_STEP_TX || step == NETVSC_VF_STEP_TX_OFF)
+		netvsc_flight_note(
+			&port->flight, NETVSC_FLIGHT_PATH, 0, step == NETVSC_VF_STEP_TX, NULL);
+	else if (step < RTE_DIM(notes) && notes[step] != NULL)
+		netvsc_flight_note(&port->flight, NETVSC_FLIGHT_VF, 0, rc, notes[step]);
+}
+
 int
 netvsc_vf_do_quick(struct netvsc_vf *vf, enum netvsc_vf_step step)
 {
 	/* Closed while a call did not return: no burst and no host is there any more. */
 	int rc = vf->port == NULL ? 0 : vf_quick(vf, step);
 
-	netvsc_vf_machine_done(&vf->machine, step, rc, hpbus_now_ms());
+	netvsc_vf_done(vf, step, rc);
 	return rc;
 }
 

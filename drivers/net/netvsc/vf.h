@@ -172,6 +172,8 @@ void netvsc_vf_status(const struct netvsc_port *port, struct netvsc_vf_status *s
 void netvsc_vf_wake(struct netvsc_vf *vf);
 /** Let the machine take the facts; with the lock, as for the next. */
 void netvsc_vf_take(struct netvsc_vf *vf);
+/** A step is done, or failed: for the machine, and for who looks at the port later. */
+void netvsc_vf_done(struct netvsc_vf *vf, enum netvsc_vf_step step, int rc);
 /** Do a quick step, to the host with control_lock. @return as netvsc_vf_machine_done() */
 int netvsc_vf_do_quick(struct netvsc_vf *vf, enum netvsc_vf_step step);
 void netvsc_vf_put(struct netvsc_vf *vf);

@@ -178,7 +178,7 @@ thread_slow(struct netvsc_vf *vf, enum netvsc_vf_step step)
 		rc = thread_call(vf, step, id, &link);
 	pthread_mutex_lock(&vf->lock);
 	vf->at = NETVSC_VF_AT_REST;
-	netvsc_vf_machine_done(m, step, rc, hpbus_now_ms());
+	netvsc_vf_done(vf, step, rc);
 	if (step == NETVSC_VF_STEP_LINK && vf->port != NULL &&
 		netvsc_vf_facts_found(atomic_load(&vf->port->vf_shared.facts)) == id &&
 		link != netvsc_vf_facts_link(atomic_load(&vf->port->vf_shared.facts)))

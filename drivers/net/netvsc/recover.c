@@ -20,7 +20,8 @@
 #define LOOK_MS	 50
 #define RETRY_MS 1000
 /* What goes away so soon after it came back does so for a reason that is still there. */
-#define FLAPS_MS 100
+#define FLAPS_MS      100
+#define FLAP_PAUSE_MS 250
 /* Until the last of somebody else's operations is over (control.c). */
 #define SLICE_US 2000
 
@@ -293,11 +294,11 @@ recover_thread(void *arg)
 	int64_t until =
 		atomic_load(&port->recovery.since) + (int64_t)port->config.recovery_s * 1000;
 	/* One that comes only to go again must not keep us busy. */
-	bool there = atomic_load(&port->recovery.since) - port->recovery.back < FLAPS_MS;
-	bool last = false;
+	bool flaps = atomic_load(&port->recovery.since) - port->recovery.back < FLAPS_MS;
+	bool there = false, last = false;
 
-	if (there)
-		recover_sleep(port, RETRY_MS);
+	if (flaps)
+		recover_sleep(port, FLAP_PAUSE_MS);
 	while (!recover_step(port, last, &there)) {
 		recover_sleep(port, there ? RETRY_MS : LOOK_MS);
 		last = hpbus_now_ms() >= until;

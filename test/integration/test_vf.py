@@ -14,12 +14,6 @@ from harness import Case, needs_root, wait_until
 from vf_network import BEHIND, FLIPS, TapVf, VfNetwork, af_packet, prepare
 
 
-
-
-# Without this the tests run; the driver must know its devarg vf=.
-load_tests = lambda *_: unittest.TestSuite()  # noqa: E731
-
-
 @needs_root
 class Vf(Case):
     limit = 60 + FLIPS

@@ -201,6 +201,11 @@ arguments_of_in_tree_scripts_are_accepted(void)
 	CU_ASSERT_EQUAL(port.config.rx_copybreak, NETVSC_RX_COPYBREAK);
 	CU_ASSERT_TRUE(accepted("numa_aware=0", "numa_aware has no effect"));
 	CU_ASSERT_TRUE(accepted("numa_aware=1", "numa_aware has no effect"));
+	CU_ASSERT_FALSE(port.config.ignore_vf);
+	CU_ASSERT_TRUE(accepted("ignore_vf=1", NULL));
+	CU_ASSERT_TRUE(port.config.ignore_vf);
+	CU_ASSERT_TRUE(accepted("ignore_vf=0", NULL));
+	CU_ASSERT_FALSE(port.config.ignore_vf);
 	/* No number is none. */
 	CU_ASSERT_FALSE(accepted("latency=4294967296", NULL));
 	CU_ASSERT_TRUE(logged_once("devargs key latency=4294967296: give a number"));

@@ -290,8 +290,8 @@ test_lines_say_what_happened(void)
 	line_is("fence No such device");
 	netvsc_flight_note(&flight, NETVSC_FLIGHT_PATH, 0, 1, NULL);
 	line_is("path vf");
-	netvsc_flight_note(&flight, NETVSC_FLIGHT_VF, 0, 2, "in use: hp0");
-	line_is("vf in use: hp0 serial 2");
+	netvsc_flight_note(&flight, NETVSC_FLIGHT_VF, 0, -EBUSY, "started");
+	line_is("vf started: Device or resource busy");
 	netvsc_flight_note(&flight, NETVSC_FLIGHT_RECOVERY, 0, 0, "re-offered");
 	line_is("recovery re-offered");
 }

@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include <rte_cycles.h>
+#include <rte_power_intrinsics.h>
 
 #include "drivers/net/netvsc/attach.h"
 #include "test/unit/netvsc_ladder.h"
@@ -552,6 +553,30 @@ test_a_burst_that_does_not_come_out(void)
 	finish();
 }
 
+/* An lcore that waits for a word in a ring reads it whenever it likes: the ring must be there. */
+static void
+test_a_word_that_is_waited_for_stays(void)
+{
+	struct rte_power_monitor_cond cond;
+
+	REQUIRE(start());
+	CU_ASSERT_EQUAL(netvsc_get_monitor_addr(f.rx_queues[1], &cond), 0);
+	atomic_store(&open_rc, 0);
+	go_away();
+	WAIT_FOR(told(RTE_ETH_EVENT_ERR_RECOVERING));
+	WAIT_FOR(f.port.recovery.said);
+	CU_ASSERT_EQUAL(netvsc_get_monitor_addr(f.rx_queues[2], &cond), -EIO);
+	CU_ASSERT_EQUAL(cond.fn(*(volatile uint32_t *)cond.addr, cond.opaque), 0);
+	CU_ASSERT_EQUAL(f.closes, 0);
+	stop();
+	WAIT_FOR(told(RTE_ETH_EVENT_RECOVERY_SUCCESS));
+	CU_ASSERT_EQUAL(f.closes, 1);
+	CU_ASSERT_EQUAL(netvsc_ops.dev_start(&f.eth), 0);
+	f.data.dev_started = 1;
+	check_frames(100);
+	finish();
+}
+
 /* Nothing is left of a port that is closed, also when its recovery is at work. */
 static void
 check_closed(void)
@@ -623,6 +648,7 @@ main(void)
 		{"away in the middle of a stop", test_away_in_the_middle_of_a_stop},
 		{"a stop ends a try", test_a_stop_ends_a_try},
 		{"a burst that does not come out", test_a_burst_that_does_not_come_out},
+		{"a word that is waited for stays", test_a_word_that_is_waited_for_stays},
 		{"a close ends a try", test_a_close_ends_a_try},
 		{"an application closes when it is told",
 			test_an_application_closes_when_it_is_told},

@@ -292,7 +292,7 @@ test_info_is_what_the_port_is(void)
 	CU_ASSERT_EQUAL(number("recoveries"), 0);
 	CU_ASSERT_STRING_EQUAL(text("last_broken"), "none");
 	/* And what did. */
-	netvsc_flight_note(&f.port.flight, NETVSC_FLIGHT_VF, 0, 3, "in use: hp1");
+	netvsc_flight_note(&f.port.flight, NETVSC_FLIGHT_VF, 0, 0, "in use: hp1");
 	netvsc_flight_note(&f.port.flight, NETVSC_FLIGHT_PATH, 0, 1, NULL);
 	netvsc_flight_note(&f.port.flight, NETVSC_FLIGHT_RECOVERY, 0, -EIO, "re-offered");
 	netvsc_port_broken(&f.port, "a test said so");

@@ -9,11 +9,6 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from vmbusctl_tree import FREE_NIC, ROUTE_NIC, UIO_NIC, Case, main
 
-UNUSED = "hyperpoll does not use virtual functions yet"
-IN_TREE = " " * 18 + ("fix: to use it: DPDK's own netvsc driver (HYPERPOLL_YIELD=1) with the PMD of the function, "
-                      "mlx5 for instance, and rdma-core")
-MANA = " " * 18 + ("fix: to use it: DPDK's own netvsc driver (HYPERPOLL_YIELD=1) with the mana PMD, rdma-core, and "
-                   "Linux 6.14 or later (or back-ported drivers)")
 DOCTOR_HEAD = """\
 ok    vmbus       4 devices, 3 of them network adapters
 ok    kernel      Linux 6.1.192 (6.1.192), no known bugs in uio_hv_generic
@@ -28,10 +23,8 @@ ok    nic {UIO_NIC}  bound to uio_hv_generic as /dev/uio0, in use by dpdk-testpm
 note  nic {ROUTE_NIC}  bound to hv_netvsc, carries the default route (eth0): keep it
 note  nic {FREE_NIC}  bound to hv_netvsc as eth1, free for hyperpoll
                   fix: vmbusctl bind {FREE_NIC}
-note  vf          virtual function 0001:00:02.0 (serial 2) with driver mlx5_core: {UNUSED}, \
-packets of its adapter take the synthetic path when that is bound to uio_hv_generic, and this one's only \
-under hv_netvsc
-{IN_TREE}
+note  vf          virtual function 0001:00:02.0 (serial 2) with driver mlx5_core: hyperpoll uses it when its adapter \
+is bound to uio_hv_generic
 6 ok, 4 notes, 0 warnings, 0 failures
 """
 
@@ -51,6 +44,13 @@ class Doctor(Case):
         self.assertEqual([c for c in report["checks"] if c["verdict"] == "fail"],
                          [{"check": f"nic {UIO_NIC}", "verdict": "fail",
                            "text": "@/dev/uio0 does not exist", "fix": "udevadm trigger -c add -s uio"}])
+
+    def tree(self, tree=None, **kwargs):
+        """With the PMDs of the functions here."""
+        t = super().tree(tree, **kwargs)
+        for pmd in ("mana", "mlx5"):
+            t.put(f"usr/lib/x86_64-linux-gnu/dpdk/pmds-23.0/librte_net_{pmd}.so", "")
+        return t
 
     def lines(self, *starts, code=1, **more):
         """Findings of a check, with their fixes."""
@@ -208,37 +208,56 @@ class Doctor(Case):
         if interface:
             t.put(f"sys/bus/pci/devices/{pci}/net/{interface}/address", (mac or "02:00:00:00:00:01") + "\n")
 
-    def test_virtual_function_that_is_not_used_was_ok(self):
+    def test_virtual_function(self):
         t = self.tree()
         what = "virtual function 0001:00:02.0 (serial 2) as enP1s2 with driver mlx5_core"
         self.function(interface="enP1s2")
         t.link("sys/class/net/enP1s2/master", "../eth1")
         self.assertEqual(self.lines("vf", code=0), [
-            f"note  vf          {what} carries the packets of eth1 while hv_netvsc has that; bound to "
-            f"uio_hv_generic, they all take the slower synthetic path: {UNUSED}", IN_TREE])
+            f"note  vf          {what} carries the packets of eth1 while the host offers it; when that is bound to "
+            "uio_hv_generic, hyperpoll uses it"])
         t.remove("sys/class/net/enP1s2")
         # By MAC address: the GUID's, when the adapter has no interface, else the interface's.
-        uio = (f"note  vf          {what} belongs to {UIO_NIC}, which is bound to uio_hv_generic: all its "
-               f"packets take the synthetic path, expect none here; {UNUSED}")
         self.function(interface="enP1s2", mac="00:0D:3A:11:22:33")
-        self.assertEqual(self.lines("vf", code=0), [uio, IN_TREE])
+        self.assertEqual(self.lines("vf", code=0), [
+            f"warn  vf          {what} belongs to {UIO_NIC}, but nothing keeps NetworkManager, DHCP clients and the "
+            "like from its interface", " " * 18 + f"fix: vmbusctl bind {UIO_NIC}"])
+        t.put(f"run/vmbusctl/{UIO_NIC}.json", "[]")
+        self.assertEqual(self.lines("vf", code=0), [
+            f"ok    vf          {what} belongs to {UIO_NIC}: packets take it while the host offers it, and the "
+            "synthetic path else"])
         self.function(interface="enP1s2", mac="7c:1e:52:aa:bb:cc")
         t.put(t.device(FREE_NIC, "net/eth1/address"), "7c:1e:52:aa:bb:cc\n")
         self.assertIn("carries the packets of eth1", self.lines("vf", code=0)[0])
 
+    def test_virtual_function_whose_pmd_is_missing(self):
+        t = self.tree()
+        t.remove("usr")
+        self.assertEqual(self.lines("vf", code=0)[1:], [
+            "warn  vf          librte_net_mlx5.so is not installed in the usual places: without it packets take the "
+            "synthetic path", " " * 18 + "fix: install rdma-core and a DPDK with the mlx5 PMD"])
+        t.put("usr/lib64/librte_net_mlx5.so.23", "")
+        self.assertEqual(len(self.lines("vf", code=0)), 1)
+
     def test_virtual_function_for_vfio(self):
         self.tree()
         self.function(driver="vfio-pci")
-        self.assertEqual(self.lines("vf", code=0)[0],
-                         "note  vf          virtual function 0001:00:02.0 (serial 2) is bound to vfio-pci: packets "
-                         f"take the synthetic path, nothing moves them to it; {UNUSED}")
+        self.assertEqual(self.lines("vf", code=0), [
+            "note  vf          virtual function 0001:00:02.0 (serial 2) is bound to vfio-pci: packets of its adapter take "
+            "it while the host offers it, if DPDK has a PMD for it"])
+        self.function(interface="enP1s2", driver="iavf", mac="00:0D:3A:11:22:33")
+        self.assertEqual(self.lines("vf", code=0), [
+            f"warn  vf          virtual function 0001:00:02.0 (serial 2) as enP1s2 with driver iavf belongs to {UIO_NIC}, "
+            "but its PMD wants vfio-pci: packets take the synthetic path",
+            " " * 18 + f"fix: vmbusctl bind {UIO_NIC} --vf vfio-pci"])
 
     def test_virtual_function_without_driver(self):
         t = self.tree()
         self.function(driver=None)
         self.assertEqual(self.lines("vf", code=0), [
             "warn  vf          virtual function 0001:00:02.0 (serial 2) has no driver: all packets take the "
-            f"synthetic path, under hv_netvsc too; {UNUSED}", IN_TREE])
+            "synthetic path, under hv_netvsc too",
+            " " * 18 + "fix: load its driver (modprobe mlx5_core), or bind it to vfio-pci"])
         t.remove("sys/bus/pci/slots/2")
         self.assertEqual(self.lines("vf", code=0),
                          ["note  vf          no virtual function: packets take the synthetic path"])
@@ -248,24 +267,27 @@ class Doctor(Case):
         t.remove("sys/bus/pci/slots/2")
         explained = ("note  mana        PCI 1414:00ba is the Microsoft Azure Network Adapter: DPDK's fast path on it "
                      "needs Linux 6.14 or later (or back-ported Ethernet and InfiniBand drivers), rdma-core and "
-                     "the mana PMD; without them all packets of DPDK take the synthetic path, as they do with "
-                     "hyperpoll")
+                     "the mana PMD; without them all packets of DPDK take the synthetic path")
         old = "; this is Linux 6.1, so only back-ported drivers would do"
         self.function("7870:00:00.0", driver=None, ids=("0x1414", "0x00ba"))
         self.assertEqual(self.lines("vf", "mana", code=0), [
             "warn  vf          MANA function 7870:00:00.0 has no driver: all packets take the synthetic path, "
-            f"under hv_netvsc too; {UNUSED}", MANA, explained + old])
+            "under hv_netvsc too", " " * 18 + "fix: use Linux 6.14 or later, or back-ported drivers", explained + old])
         self.function("7870:00:00.0", "enP30832s1", "mana", ids=("0x1414", "0x00ba"))
-        self.function("7870:00:00.0", "enP30832s1d1", "mana", ids=("0x1414", "0x00ba"))
+        self.function("7870:00:00.0", "enP30832s1d1", "mana", ids=("0x1414", "0x00ba"), mac="00:0d:3a:11:22:33")
         t.link("sys/class/net/enP30832s1/master", "../eth0")
-        t.link("sys/class/net/enP30832s1d1/master", "../eth1")
         t.kernel("6.14.2", "Linux version 6.14.2")
-        what = "note  vf          MANA function 7870:00:00.0 as %s with driver mana carries the packets of %s "
-        self.assertEqual([line[:len(what % ("enP30832s1d1", "eth1"))] for line in self.lines("vf", "mana", code=0)],
-                         [line[:len(what % ("enP30832s1d1", "eth1"))] for line in
-                          (what % ("enP30832s1", "eth0") + "while hv_netvsc", MANA,
-                           what % ("enP30832s1d1", "eth1"), MANA, explained)])
-        self.assertEqual(self.lines("mana", code=0), [explained])
+        what = "MANA function 7870:00:00.0 as %s"
+        self.assertEqual(self.lines("vf", "mana", code=0), [
+            f"note  vf          {what % 'enP30832s1'} with driver mana carries the packets of eth0 while the host offers "
+            "it; when that is bound to uio_hv_generic, hyperpoll uses it",
+            f"warn  vf          {what % 'enP30832s1d1'} with driver mana belongs to {UIO_NIC}, but nothing keeps "
+            "NetworkManager, DHCP clients and the like from its interface",
+            " " * 18 + f"fix: vmbusctl bind {UIO_NIC}", explained])
+        t.put("sys/class/net/enP30832s1d1/flags", "0x1003\n")
+        self.assertEqual(self.lines("vf", code=0)[1:], [
+            f"warn  vf          {what % 'enP30832s1d1'} belongs to {UIO_NIC} and its interface is up, which keeps the "
+            "mana PMD from it: packets take the synthetic path", " " * 18 + f"fix: vmbusctl bind {UIO_NIC}"])
 
     def test_other_functions_of_microsoft_are_not_mana(self):
         t = self.tree()

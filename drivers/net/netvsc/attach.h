@@ -43,7 +43,7 @@ int netvsc_session_end(struct netvsc_port *port);
 /**
  * The device is away: have no session, and close the backend. What is in flight is over, what the
  * application holds of the receive buffer is its own.
- * @return 0; -EBUSY: somebody is inside of a channel, and all stays
+ * @return 0; -EBUSY: somebody is inside of a channel or waits for words in its rings, and all stays
  */
 int netvsc_session_lost(struct netvsc_port *port);
 

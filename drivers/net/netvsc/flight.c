@@ -247,9 +247,6 @@ line_rest(const struct netvsc_flight_event *e, char *to, size_t size)
 	case NETVSC_FLIGHT_FENCE:
 		snprintf(to, size, "%s", fail != NULL ? fail : "done");
 		break;
-	case NETVSC_FLIGHT_VF:
-		snprintf(to, size, "%s serial %" PRId64, e->text, e->value);
-		break;
 	default:
 		snprintf(to, size, "%s%s%s", e->text, fail != NULL ? ": " : "",
 			fail != NULL ? fail : "");

@@ -38,7 +38,7 @@ enum netvsc_flight_kind {
 	NETVSC_FLIGHT_MTU,	      /**< value: bytes; code: -errno of the change, 0 */
 	NETVSC_FLIGHT_FENCE,	      /**< a reset of the device; value: negative errno or 0 */
 	NETVSC_FLIGHT_PATH,	      /**< which path data takes. value: 0 synthetic, 1 VF */
-	NETVSC_FLIGHT_VF,	      /**< text: what the virtual function is; value: its serial */
+	NETVSC_FLIGHT_VF,	      /**< text: what the virtual function is; value: as of STATE */
 	NETVSC_FLIGHT_RECOVERY,	      /**< text: what of which; value: negative errno or 0 */
 	NETVSC_FLIGHT_KINDS
 };

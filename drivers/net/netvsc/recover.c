@@ -59,14 +59,6 @@ netvsc_recover_note(struct netvsc_port *port)
 		recover_give_up(port, 0);
 		return false;
 	}
-	/* They would read memory that is not there any more: rte_eth_get_monitor_addr(). */
-	if (atomic_load(&port->monitored)) {
-		NETVSC_LOG(WARNING, port,
-			"lcores wait for words in the rings (rte_eth_get_monitor_addr): a port "
-			"that is used so does not recover");
-		recover_give_up(port, 0);
-		return false;
-	}
 	recover_note(port);
 	return true;
 }
@@ -87,9 +79,17 @@ recover_down(struct netvsc_port *port)
 	atomic_store(&port->bus->gone, true);
 	atomic_fetch_and(&port->state, ~NETVSC_STATE_RUNNING);
 	hpbus_op_begin(&op, &op_leave);
+	/* A VF is the session's: another host tells of its own. */
+	netvsc_vf_leave(port);
 	rc = netvsc_session_lost(port);
 	hpbus_op_end(&op);
 	port->bus_closed = rc == 0;
+	if (rc != 0 && atomic_load(&port->monitored) && !port->recovery.said) {
+		port->recovery.said = true;
+		NETVSC_LOG(WARNING, port,
+			"lcores wait for words in the rings (rte_eth_get_monitor_addr), which go "
+			"with the device: the port recovers when it has been stopped");
+	}
 	return rc;
 }
 
@@ -190,12 +190,15 @@ recover_succeeded(struct netvsc_port *port)
 	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_RECOVERY, 0, 0, text);
 	port->bus->returning = false;
 	r->back = hpbus_now_ms();
+	r->said = false;
 	atomic_store(&r->last_ms, ms);
 	atomic_fetch_add(&r->done, 1);
 	NETVSC_LOG(NOTICE, port, "the device is back; the port has recovered after %u ms", ms);
 	atomic_fetch_and(&port->state, ~NETVSC_STATE_RECOVERING);
-	if (port->started)
+	if (port->started) {
 		netvsc_queues_run(port);
+		netvsc_vf_join(port);
+	}
 	/* What another one did not take with it (an event of a session that failed) is over. */
 	atomic_fetch_and(&port->events, ~NETVSC_EVENT_RESET);
 	atomic_fetch_or(

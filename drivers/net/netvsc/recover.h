@@ -32,6 +32,7 @@ struct netvsc_recovery {
 	atomic_bool ended; /**< the thread is through with the port */
 	bool begun;	   /**< there is a thread that nobody has joined; alarm, then close */
 	netvsc_thread thread;
+	bool said;		  /**< why it does not go on; the thread's */
 	_Atomic uint32_t done;	  /**< recoveries so far */
 	_Atomic uint32_t last_ms; /**< how long the last one took from when the device went */
 };

@@ -84,6 +84,10 @@ netvsc_session_lost(struct netvsc_port *port)
 	if (!netvsc_channels_free(port))
 		return -EBUSY;
 	netvsc_port_quiet(port);
+	/* No burst and no lcore that waits gets the address of a word from now on; some may have.
+	 */
+	if (atomic_load(&port->monitored))
+		return -EBUSY;
 	netvsc_rx_each_channel(port, netvsc_rx_drain);
 	/* All of them or none: a session with some of its channels is of no use to anybody. */
 	if (!netvsc_channels_free(port) || netvsc_detach(port, false) == -EBUSY)

@@ -26,7 +26,7 @@
 #include "lib/vfio_user/signal.h"
 
 /* The primary's thread answers from memory; a machine that is busy takes its time. */
-#define ANSWER_S 3
+#define ANSWER_S 10
 /* The primary may be changing what it has: how often it is looked at again. */
 #define ROUNDS	 50u
 #define ROUND_US 10000

@@ -210,14 +210,44 @@ base_of(const char *path)
 	return slash == NULL ? path : slash + 1;
 }
 
+/* All four of a process's user ids: one that a user started from a setuid program has his as well.
+ */
 static bool
-is_roots(const struct ctl *ctl, const char *pid)
+is_roots(const char *proc, const char *pid)
 {
-	char path[VMBUS_SYSFS_PATH_MAX];
-	struct stat st;
+	char path[VMBUS_SYSFS_PATH_MAX], line[256];
+	unsigned int id[4];
+	bool found = false;
+	FILE *f;
 
-	snprintf(path, sizeof(path), "%s/%.15s", ctl->fs.proc, pid);
-	return ctl_is_fixture(ctl) || (stat(path, &st) == 0 && st.st_uid == 0);
+	snprintf(path, sizeof(path), "%s/%.15s/status", proc, pid);
+	f = fopen(path, "re");
+	while (f != NULL && !found && fgets(line, sizeof(line), f) != NULL)
+		found = sscanf(line, "Uid: %u %u %u %u", &id[0], &id[1], &id[2], &id[3]) == 4;
+	if (f != NULL)
+		fclose(f);
+	return found && (id[0] | id[1] | id[2] | id[3]) == 0;
+}
+
+/*
+ * Root's, and the program that its arguments say, as they are what it would be started with:
+ * whoever starts a process chooses the first of them freely.
+ */
+static bool
+is_genuine(const struct ctl *ctl, const struct ctl_process *p)
+{
+	char path[VMBUS_SYSFS_PATH_MAX], program[VMBUS_SYSFS_PATH_MAX];
+	struct ctl_process now;
+	struct stat is, named;
+
+	snprintf(path, sizeof(path), "%s/%.15s/exe", ctl->fs.proc, p->pid);
+	if (!is_roots(ctl->fs.proc, p->pid) || !find_program(base_of(p->arguments[0]), program) ||
+		stat(path, &is) < 0 || stat(program, &named) < 0 || is.st_dev != named.st_dev ||
+		is.st_ino != named.st_ino)
+		return false;
+	/* It may have become this only after its arguments were read. */
+	return read_process(ctl, p->pid, &now) && strcmp(now.started, p->started) == 0 &&
+	       memcmp(now.text, p->text, sizeof(now.text)) == 0;
 }
 
 static bool
@@ -249,7 +279,7 @@ find_process(const struct ctl *ctl, bool (*fits)(const struct ctl_process *, con
 	while (d != NULL && !found && (entry = readdir(d)) != NULL)
 		found = vmbus_parse_u32(entry->d_name, INT32_MAX, &pid) == 0 &&
 			read_process(ctl, entry->d_name, process) && fits(process, opaque) &&
-			is_roots(ctl, entry->d_name);
+			is_genuine(ctl, process);
 	if (d != NULL)
 		closedir(d);
 	return found;

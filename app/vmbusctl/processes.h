@@ -15,12 +15,13 @@ struct ctl_process {
 };
 
 /**
- * A DHCP client of root's that serves one interface.
+ * A DHCP client that root started, which serves one interface. What only calls itself one, or runs
+ * as root because its file is setuid, is none: its arguments are run as root later.
  * @return whether there is one that can be stopped and started again
  */
 bool ctl_dhcp_client(const struct ctl *ctl, const char *interface, struct ctl_process *process);
 
-/** Does a process with these arguments run (its program's folder does not matter)? */
+/** Does such a process with these arguments run (its program's folder does not matter)? */
 bool ctl_process_runs(const struct ctl *ctl, const char *const *arguments);
 
 /** SIGTERM, and wait for its end, at most 2 s. @return 0 (also when it is gone), -ETIMEDOUT, -errno

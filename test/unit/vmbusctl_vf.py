@@ -116,6 +116,14 @@ exit {code}
 "-o -4 route show table all dev {VF}") cat {self.t.path('routes')};;
 esac""")
 
+    def process(self, pid, arguments, stat=None, uid="0\t0\t0\t0", exe=None):
+        """In the fixture, with the program that its first argument names."""
+        t = self.t
+        t.put(f"proc/{pid}/cmdline", "".join(word + "\0" for word in arguments))
+        t.put(f"proc/{pid}/stat", stat or f"{pid} (x) S 1 " + "0 " * 20 + "\n")
+        t.put(f"proc/{pid}/status", f"Name:\tx\nUid:\t{uid}\n")
+        t.link(f"proc/{pid}/exe", exe or t.path(f"bin/{os.path.basename(arguments[0])}"))
+
     def network_manager(self, managed="yes", code=0):
         os.makedirs(self.t.path("run/NetworkManager"))
         self.fake("nmcli", f"""case "$*" in
@@ -234,11 +242,9 @@ class Kept(Functions):
         child = subprocess.Popen(["sleep", "60"])
         self.addCleanup(child.wait)
         self.addCleanup(child.kill)
-        t.put(f"proc/{child.pid}/cmdline", f"/usr/sbin/dhclient\0-4\0-pf\0/run/it's.pid\0{VF}\0")
         with open(f"/proc/{child.pid}/stat", encoding="ascii") as stat:
-            t.put(f"proc/{child.pid}/stat", stat.read())
-        t.put("proc/7777/cmdline", "/usr/sbin/dhclient\0eth0\0")
-        t.put("proc/7777/stat", "7777 (dhclient) S 1 " + "0 " * 20 + "\n")
+            self.process(child.pid, ["/usr/sbin/dhclient", "-4", "-pf", "/run/it's.pid", VF], stat.read())
+        self.process(7777, ["/usr/sbin/dhclient", "eth0"])
         self.fake("dhclient")
         code, out, _ = self.run_ctl("bind", "eth1", "-n")
         self.assertEqual(code, 0)
@@ -253,15 +259,27 @@ class Kept(Functions):
         self.is_as_it_was()
 
     def test_a_number_that_another_process_has_is_not_ended(self):
-        t = self.tree()
+        self.tree()
         child = subprocess.Popen(["sleep", "60"])
         self.addCleanup(child.wait)
         self.addCleanup(child.kill)
-        t.put(f"proc/{child.pid}/cmdline", f"dhclient\0{VF}\0")
-        t.put(f"proc/{child.pid}/stat", f"{child.pid} (dhclient) S 1 " + "1 " * 20 + "\n")
+        self.process(child.pid, ["dhclient", VF], f"{child.pid} (dhclient) S 1 " + "1 " * 20 + "\n")
         self.fake("dhclient")
-        self.bind()
+        self.assertIn(f"a DHCP client (pid {child.pid})", self.bind()[0])
         self.assertIsNone(child.poll())
+
+    def test_what_calls_itself_a_dhcp_client_was_run_as_root_at_unbind(self):
+        """Anybody can start a setuid program under a client's name and with arguments of his own."""
+        for more in ({"uid": "1000\t0\t0\t0"}, {"uid": "0\t0\t1000\t0"}, {"exe": "/bin/true"}):
+            t = self.tree()
+            self.fake("dhcpcd")
+            self.process(7777, ["dhcpcd", "-c", "/tmp/evil", VF], **more)
+            out, _ = self.bind()
+            self.assertNotIn("DHCP client", out)
+            self.assertIn(note("nobody"), out)
+            self.assertNotIn("evil", t.get(STATE), more)
+            self.unbind()
+            self.assertEqual(self.ran(), [], more)
 
     def test_addresses_and_routes_by_hand_come_back_in_order(self):
         self.tree()

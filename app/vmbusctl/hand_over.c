@@ -120,6 +120,25 @@ hand_over_rings(int folder, uid_t uid)
 }
 
 void
+ctl_helper_text(uid_t uid, const struct stat *folder, char text[CTL_HELPER_TEXT_MAX])
+{
+	snprintf(text, CTL_HELPER_TEXT_MAX, "%u %llu:%llu\n", (unsigned int)uid,
+		(unsigned long long)folder->st_dev, (unsigned long long)folder->st_ino);
+}
+
+static bool
+write_text(int lock, uid_t uid, int folder)
+{
+	char text[CTL_HELPER_TEXT_MAX];
+	struct stat st;
+
+	if (fstat(folder, &st) < 0)
+		return false;
+	ctl_helper_text(uid, &st, text);
+	return pwrite(lock, text, strlen(text), 0) == (ssize_t)strlen(text);
+}
+
+void
 ctl_hand_over(const struct vmbus_sysfs *fs, const char *device, uid_t uid, int lock, int ready)
 {
 	const struct timespec pause = {.tv_nsec = LOOK_MS * 1000000L};
@@ -132,7 +151,8 @@ ctl_hand_over(const struct vmbus_sysfs *fs, const char *device, uid_t uid, int l
 	if (kept[2] < 0)
 		_exit(1);
 	detach(kept);
-	if (!drop_privileges() || !is_ours(kept[2]) || write(kept[1], &one, 1) != 1)
+	if (!drop_privileges() || !is_ours(kept[2]) || !write_text(kept[0], uid, kept[2]) ||
+		write(kept[1], &one, 1) != 1)
 		_exit(1);
 	close(kept[1]);
 	while (fstat(kept[0], &st) == 0 && st.st_nlink > 0 && is_ours(kept[2])) {

@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """vmbusctl bind --user: who owns which file when, and what the helper may do.
 Usage: vmbusctl_user.py VMBUSCTL"""
+import fcntl
 import json
 import os
 import shutil
 import signal
+import struct
 import sys
 import tempfile
 import threading
@@ -214,6 +216,52 @@ class User(Installed):
         self.assertEqual((code, device["given_to"], device["helper"]), (0, str(UID), True))
         self.assertIn(f"ok    nic {FREE_NIC}  is {UID}'s, with a helper for its subchannels\n",
                       self.run_ctl("doctor")[1])
+
+    def test_the_helper_of_another_user_was_taken_for_his(self):
+        """The node was taken back by hand: the rings still went to the first."""
+        self.tree()
+        self.bind()
+        helper = self.helper()
+        os.chown(self.t.path(NODE), 0, -1)
+        code, _, err = self.run_ctl("bind", FREE_NIC, "--user", "4322")
+        self.assertEqual((code, err), (0, ""))
+        self.assertFalse(self.runs(helper))
+        ring = self.ring(50)
+        wait_until(lambda: self.owner(ring) != 0, "the ring is handed over")
+        self.assertEqual((self.owner(ring), self.owner(NODE)), (4322, 4322))
+
+    def test_a_helper_that_had_only_to_see_its_device_gone_was_taken_for_the_new_ones(self):
+        """The host offered the device again, and bind was faster than the old helper's next look."""
+        t = self.tree()
+        self.bind()
+        helper = self.helper()
+        os.kill(helper, signal.SIGSTOP)
+        os.rename(t.path(t.device(FREE_NIC)), t.path("old"))
+        shutil.copytree(t.path("old"), t.path(t.device(FREE_NIC)), symlinks=True)
+        t.remove("old/driver")
+        done = []
+        thread = threading.Thread(target=lambda: done.append(self.run_ctl("bind", FREE_NIC, "--user", str(UID))))
+        thread.start()
+        wait_until(lambda: done or not os.path.exists(t.path(LOCK)), "bind wants the old helper to end, or is done")
+        os.kill(helper, signal.SIGCONT)
+        thread.join(30)
+        self.assertEqual((done[0][0], done[0][2]), (0, ""))
+        wait_until(lambda: not self.runs(helper), "the old helper ends")
+        self.is_given(self.ring(50))
+
+    def test_whoever_locks_the_file_is_no_helper(self):
+        """As status and doctor did, which only looked."""
+        t = self.tree()
+        self.bind()
+        self.end_helper()
+        with open(t.path(LOCK), "w", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            fcntl.fcntl(lock, fcntl.F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0))
+            code, _, err = self.run_ctl("bind", FREE_NIC, "--user", str(UID))
+            self.assertEqual((code, err), (1, f"vmbusctl: cannot start the helper: another one of {FREE_NIC} did not end in "
+                                           "3 s: try again\n"))
+        self.bind()
+        self.is_given(self.ring(50))
 
     def test_unbind_of_a_device_in_use_leaves_it_given(self):
         t = self.tree()

@@ -445,6 +445,34 @@ class Vfio(Functions):
             t.link("proc/5151/fd/9", "/dev/vfio/17")
             self.unbind()
 
+    def left_by_a_bind(self):
+        """Which was killed before the adapter left its driver."""
+        t = self.tree()
+        self.bind()
+        t.remove(t.device(FREE_NIC, "uio"))
+        t.make_netdev(FREE_NIC, "eth1")
+        t.put(t.device(FREE_NIC, "net/eth1/address"), MAC + "\n")
+        return t
+
+    def test_a_function_stayed_with_its_driver_after_a_killed_bind(self):
+        """The plan was made when it was with vfio-pci, and carried out when it was not any more."""
+        t = self.left_by_a_bind()
+        self.bind()
+        self.assertEqual(self.kernel.log[:4], [("vfio-pci", PCI), ("pci probe", ""), ("iavf", PCI),
+                                               ("pci probe", "vfio-pci")])
+        self.assertEqual((os.path.basename(os.readlink(t.path(f"sys/bus/pci/devices/{PCI}/driver"))),
+                          t.get(self.MODE)), ("vfio-pci", "Y\n"))
+        self.unbind()
+        self.is_as_it_was()
+
+    def test_function_in_use_after_a_killed_bind_is_not_waited_for(self):
+        t = self.left_by_a_bind()
+        t.link(f"sys/bus/pci/devices/{PCI}/iommu_group", "../../../kernel/iommu_groups/7")
+        t.put("proc/5151/comm", "dpdk-testpmd\n")
+        t.link("proc/5151/fd/9", "/dev/vfio/7")
+        self.check(["bind", FREE_NIC], 1, "", f"the virtual function {PCI} is in use by dpdk-testpmd (pid 5151): "
+                   "end it first")
+
     def test_another_way_needs_an_unbind_first(self):
         self.tree()
         self.bind("--vf", "keep")
@@ -566,8 +594,14 @@ class Failures(Functions):
         self.ran()
         t.put(CONF[2:], "1\n")
         t.put(STATE, kept)
-        self.assertTrue(self.run_ctl("bind", FREE_NIC, "-n")[1].startswith("# "))
+        out = self.run_ctl("bind", FREE_NIC, "-n")[1]
+        self.assertIn("\n# what an earlier bind left changed is undone first: what is done with its virtual function then "
+                      f"may differ\necho 0 > {CONF}\n", out)
+        self.assertEqual((self.ran(), t.get(CONF[2:])), ([], "1\n"))
         self.bind()
+        self.assertEqual(self.ran()[:3], [f"nmcli device set {VF} managed yes", "nmcli general reload conf",
+                                          "nmcli general reload conf"])
+        self.assertEqual((t.get(CONF[2:]), t.get(NM_FILE)), ("1\n", NM_TEXT))
         self.unbind()
         self.is_as_it_was()
 

@@ -24,6 +24,16 @@ bool ctl_dhcp_client(const struct ctl *ctl, const char *interface, struct ctl_pr
 /** Does such a process with these arguments run (its program's folder does not matter)? */
 bool ctl_process_runs(const struct ctl *ctl, const char *const *arguments);
 
+/** Close all descriptors from one on, inherited ones too. */
+void ctl_close_from(unsigned int first);
+
+/**
+ * Start a program in a session of its own. One that still runs after 2 s is left to itself: a
+ * client in the foreground never ends, another one ends only when it has a lease.
+ * @return 0, an exit status when it ended before, or a negative errno
+ */
+int ctl_process_start(const char *const *words);
+
 /** SIGTERM, and wait for its end, at most 2 s. @return 0 (also when it is gone), -ETIMEDOUT, -errno
  */
 int ctl_process_stop(const char *pid, const char *started);

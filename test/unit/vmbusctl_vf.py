@@ -5,8 +5,9 @@ fixture tree record what they are told.
 Usage: vmbusctl_vf.py VMBUSCTL"""
 import json
 import os
-import subprocess
 import shutil
+import signal
+import subprocess
 import sys
 import unittest
 
@@ -257,6 +258,26 @@ class Kept(Functions):
         self.unbind()
         self.assertEqual(self.ran(), [f"dhclient -4 -pf /run/it's.pid {VF}"])
         self.is_as_it_was()
+
+    def test_dhcp_client_that_stays_in_the_foreground_or_has_no_lease_was_killed(self):
+        """As long as it runs it is started; one that ends with an error is not."""
+        for script, code, alive in (("exec sleep 100", 0, True), ("exit 2", 1, False)):
+            t = self.tree()
+            self.process(0x7fffffff, ["dhclient", "-d", VF])  # no process of the machine
+            self.fake("dhclient")
+            self.bind()
+            t.remove(f"proc/{0x7fffffff}")
+            self.fake("dhclient", f"echo $$ >{t.path('client')}; {script}")
+            _, err = self.unbind(code)
+            self.assertEqual(self.ran(), [f"dhclient -d {VF}"])
+            self.assertEqual(f"cannot bring back what was (dhclient -d {VF}): exit status 2\n" in err, not alive, err)
+            if alive:
+                pid = int(t.get("client"))
+                with open(f"/proc/{pid}/cmdline", encoding="ascii") as cmdline:
+                    self.assertEqual(cmdline.read(), "sleep\000100\0")
+                self.assertEqual(os.getsid(pid), pid)
+                os.kill(pid, signal.SIGKILL)
+                self.is_as_it_was()
 
     def test_a_number_that_another_process_has_is_not_ended(self):
         self.tree()

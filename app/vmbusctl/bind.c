@@ -249,6 +249,9 @@ settle(struct job *job, const struct vmbus_sysfs_device *now)
 	if (to_uio && ctl->user.uid != 0 && ctl_give(ctl, now, &ctl->user) != CTL_OK) {
 		if (job->plan.n > 0)
 			return fail(job);
+		/* It was bound already: what was done to its function now is all there is. */
+		if (job->vf.changes != NULL)
+			ctl_vf_undo(ctl, now->name);
 		return CTL_FAILED;
 	}
 	if (!to_uio && ctl_vf_undo(ctl, now->name) != CTL_OK) {

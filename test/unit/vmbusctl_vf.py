@@ -577,6 +577,19 @@ class Failures(Functions):
         self.assertEqual(self.ran()[-2:], [f"nmcli device set {VF} managed yes", "nmcli general reload conf"])
         self.is_as_it_was()
 
+    def test_function_of_a_bound_adapter_that_cannot_be_given_stayed_taken(self):
+        t = self.tree()
+        t.remove(f"sys/bus/pci/devices/{PCI}/net")
+        t.remove(f"sys/class/net/{VF}")
+        self.bind()
+        interface(t)
+        self.network_manager()
+        _, err = self.bind("--user", "4321", code=1)  # whose node is a plain file here
+        self.assertTrue(err.startswith("vmbusctl: cannot "), err)
+        self.assertEqual(self.ran()[-2:], [f"nmcli device set {VF} managed yes", "nmcli general reload conf"])
+        self.assertEqual(os.path.basename(os.readlink(t.path(t.device(FREE_NIC, "driver")))), "uio_hv_generic")
+        self.is_as_it_was()
+
     def test_what_cannot_be_undone_is_kept_for_another_time(self):
         t = self.tree()
         self.network_manager()

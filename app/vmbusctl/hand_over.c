@@ -5,6 +5,7 @@
  * the same name, the folder it holds is empty.
  */
 #include "app/vmbusctl/hand_over.h"
+#include "app/vmbusctl/processes.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -51,7 +52,7 @@ drop_privileges(void)
 static void
 detach(int keep[3])
 {
-	int null, i, fd;
+	int null, i;
 
 	setsid();
 	signal(SIGHUP, SIG_IGN);
@@ -61,11 +62,12 @@ detach(int keep[3])
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	for (i = 0; i < 3; i++)
 		dup2(null, i);
-	/* Above all that are in use, then down to 3, 4, 5. */
+	/* Out of the way first, so that none takes another's place among 3, 4, 5. */
 	for (i = 0; i < 3; i++)
-		keep[i] = fcntl(keep[i], F_DUPFD_CLOEXEC, 16);
-	for (fd = 3; fd < 16; fd++)
-		close(fd);
+		keep[i] = fcntl(keep[i], F_DUPFD_CLOEXEC, 6);
+	for (i = 0; i < 3; i++)
+		keep[i] = dup3(keep[i], 3 + i, O_CLOEXEC);
+	ctl_close_from(6);
 }
 
 static bool

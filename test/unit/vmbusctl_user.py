@@ -149,6 +149,19 @@ class User(Installed):
                   for fd in os.listdir(f"/proc/{self.helper()}/fd")}
         self.assertEqual(opened, {"/dev/null", f"@/{LOCK}", f"@/{self.t.device(FREE_NIC)}"})
 
+    def test_helper_kept_a_pipe_of_whoever_ran_bind_open(self):
+        """And whoever read from it waited until unbind."""
+        t = self.tree()
+        os.mkfifo(t.path("pipe"))
+        end = os.open(t.path("pipe"), os.O_RDONLY | os.O_NONBLOCK)
+        self.addCleanup(os.close, end)
+        with_pipe = [sys.executable, "-c", "import os, sys; os.dup2(os.open(sys.argv[1], os.O_WRONLY), 20); "
+                     "os.write(20, b'x'); os.execvp(sys.argv[2], sys.argv[2:])", t.path("pipe")]
+        code, _, err = self.run_ctl("bind", "uio0", "--user", str(UID), wrap=with_pipe)
+        self.addCleanup(t.remove, f"run/vmbusctl/{UIO_NIC}.user")
+        self.assertEqual((code, err), (0, ""))
+        self.assertEqual((os.read(end, 2), os.read(end, 2)), (b"x", b""))
+
     def test_links_are_not_followed(self):
         t = self.tree()
         os.chmod(t.root, 0o755)  # where they lead must not be out of the helper's reach anyway

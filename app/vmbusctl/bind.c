@@ -210,7 +210,7 @@ show_commands(struct job *job, struct json_object *list)
 			ctl->user.name, ctl->fs.sys, job->device->name);
 		show_command(list, strdup(command));
 	}
-	if (ctl->persist && list == NULL)
+	if (ctl->persist)
 		ctl_persist_commands(ctl, job->device, to_uio, show_command, list);
 }
 

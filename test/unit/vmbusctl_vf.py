@@ -692,11 +692,16 @@ class Lasting(Functions):
         out = self.run_ctl("bind", "eth1", "-p", "-n", "--vf", "keep")[1]
         for name, text in files.items():
             self.assertIn(f"cat > @/{name} <<'END'\n{text}END\n", out)
+        commands = json.loads(self.run_ctl("bind", "eth1", "-p", "-n", "-j", "--vf", "keep")[1])["commands"]
+        self.assertEqual("".join(command + "\n" for command in commands),
+                         "".join(line for line in out.splitlines(True) if not line.startswith(f"# {VF} ")))
         self.bind("--persist", "--vf", "keep")
         for name, text in files.items():
             self.assertEqual(t.get(name), text)
         self.assertIn(f" bind --force --vf keep {FREE_NIC}\n",
                       t.get(f"etc/systemd/system/hyperpoll-bind-{FREE_NIC}.service"))
+        commands = json.loads(self.run_ctl("unbind", FREE_NIC, "-p", "-n", "-j")[1])["commands"]
+        self.assertLessEqual({f"rm -f @/{name}" for name in files}, set(commands))
         with Machine(t):
             code, _, err = self.run_ctl("unbind", FREE_NIC, "--persist")
         self.assertEqual((code, err), (0, ""))

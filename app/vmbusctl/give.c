@@ -24,6 +24,18 @@
 #define END_MS	 3000
 #define STEP_MS	 10
 
+static void
+set_owner(struct ctl_owner *owner, uid_t uid)
+{
+	const struct passwd *entry = getpwuid(uid);
+
+	owner->uid = uid;
+	if (entry != NULL)
+		snprintf(owner->name, sizeof(owner->name), "%s", entry->pw_name);
+	else
+		snprintf(owner->name, sizeof(owner->name), "%u", (unsigned int)uid);
+}
+
 int
 ctl_find_user(const char *text, struct ctl_owner *owner)
 {
@@ -32,9 +44,9 @@ ctl_find_user(const char *text, struct ctl_owner *owner)
 
 	if (entry != NULL) {
 		owner->uid = entry->pw_uid;
+		snprintf(owner->name, sizeof(owner->name), "%s", entry->pw_name);
 	} else if (vmbus_parse_u32(text, UINT32_MAX - 2, &number) == 0) {
-		owner->uid = number;
-		entry = getpwuid(owner->uid);
+		set_owner(owner, number);
 	} else {
 		ctl_error("--user: no user '%.64s' here: give a name or number of 'getent passwd'",
 			text);
@@ -44,10 +56,6 @@ ctl_find_user(const char *text, struct ctl_owner *owner)
 		ctl_error("--user: root needs nothing given");
 		return CTL_USAGE;
 	}
-	if (entry != NULL)
-		snprintf(owner->name, sizeof(owner->name), "%s", entry->pw_name);
-	else
-		snprintf(owner->name, sizeof(owner->name), "%u", (unsigned int)owner->uid);
 	return CTL_OK;
 }
 
@@ -286,7 +294,7 @@ enum ctl_given
 ctl_given_to(
 	const struct ctl *ctl, const struct vmbus_sysfs_device *device, struct ctl_owner *owner)
 {
-	char why[CTL_WHY_MAX], number[16];
+	char why[CTL_WHY_MAX];
 	enum ctl_given given;
 	struct stat st;
 	int fd;
@@ -298,9 +306,7 @@ ctl_given_to(
 	close(fd);
 	if (st.st_uid == 0)
 		return CTL_GIVEN_NOT;
-	snprintf(number, sizeof(number), "%u", (unsigned int)st.st_uid);
-	if (ctl_find_user(number, owner) != CTL_OK)
-		return CTL_GIVEN_NOT;
+	set_owner(owner, st.st_uid);
 	fd = open_lock(ctl, device, 0, why);
 	if (fd < 0)
 		return fd == -EACCES || fd == -EPERM ? CTL_GIVEN_UNKNOWN : CTL_GIVEN_UNHELPED;

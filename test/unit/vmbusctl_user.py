@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import struct
+import subprocess
 import sys
 import tempfile
 import threading
@@ -34,6 +35,11 @@ def can_make_nodes():
         return False
     finally:
         shutil.rmtree(folder)
+
+
+def can_mount():
+    return shutil.which("unshare") is not None and subprocess.run(
+        ["unshare", "-m", "mount", "--bind", "/etc/passwd", "/etc/passwd"], check=False, capture_output=True).returncode == 0
 
 
 def wait_until(condition, what, seconds=10):
@@ -410,6 +416,17 @@ class User(Installed):
                               ("no-such-user", "--user: no user 'no-such-user' here: give a name or number of 'getent "
                                "passwd'")):
             self.check(["bind", "eth1", "--user", user], 2, "", message)
+
+    @unittest.skipUnless(can_mount(), "needs a mount namespace")
+    def test_an_account_whose_name_is_a_number_was_taken_for_the_owner(self):
+        t = self.tree()
+        self.bind()
+        t.put("passwd", f"root:x:0:0::/:/bin/sh\n{UID}:x:5000:5000::/:/bin/sh\nalice:x:{UID}:{UID}::/:/bin/sh\n")
+        mounted = ["unshare", "-m", "sh", "-c", f"mount --bind {t.path('passwd')} /etc/passwd && exec \"$@\"", "sh"]
+        self.assertIn(f"    user         alice (uid {UID}), a helper hands over rings\n",
+                      self.run_ctl("status", FREE_NIC, wrap=mounted)[1])
+        code, _, err = self.run_ctl("bind", FREE_NIC, "--user", "alice", wrap=mounted)
+        self.assertEqual((code, err), (0, ""))
 
     def test_names_of_the_machine(self):
         self.tree()

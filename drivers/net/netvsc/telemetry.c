@@ -139,7 +139,7 @@ struct telemetry_info {
 	char name[RTE_ETH_NAME_MAX_LEN], device[VMBUS_GUID_LEN + 1], where[128];
 	const char *backend;
 	uint32_t state, link_up, link_mbps;
-	bool copy_only, attached;
+	bool copy_only, on_vf;
 	uint16_t mtu, rx_queues, tx_queues;
 	struct netvsc_session session;
 	struct netvsc_limits limits;
@@ -191,6 +191,7 @@ info_take(struct netvsc_port *port, struct telemetry_info *i)
 	i->mtu = data->mtu;
 	i->rx_queues = data->nb_rx_queues;
 	i->tx_queues = data->nb_tx_queues;
+	i->on_vf = netvsc_vf_path(port->vf_tx) != 0;
 	i->session = port->session;
 	i->limits = port->limits;
 	i->lent = netvsc_rx_lent(port);
@@ -259,10 +260,9 @@ info_add_history(const struct telemetry_info *i, struct rte_tel_data *d)
 	const struct telemetry_last *path = &i->last[NETVSC_FLIGHT_PATH];
 	const struct telemetry_last *vf = &i->last[NETVSC_FLIGHT_VF];
 	const struct telemetry_last *recovery = &i->last[NETVSC_FLIGHT_RECOVERY];
-	bool on_vf = path->is && path->event.value != 0;
 
-	rte_tel_data_add_dict_string(d, "path", on_vf ? "vf" : "synthetic");
-	add(d, "path_is_vf", on_vf);
+	rte_tel_data_add_dict_string(d, "path", i->on_vf ? "vf" : "synthetic");
+	add(d, "path_is_vf", i->on_vf);
 	add(d, "path_switches", path->count);
 	rte_tel_data_add_dict_string(d, "vf", info_text(vf));
 	add(d, "vf_changes", vf->count);

@@ -292,10 +292,12 @@ test_info_is_what_the_port_is(void)
 	CU_ASSERT_EQUAL(number("recoveries"), 0);
 	CU_ASSERT_STRING_EQUAL(text("last_broken"), "none");
 	/* And what did. */
-	netvsc_flight_note(&f.port.flight, NETVSC_FLIGHT_VF, 0, 0, "in use: hp1");
+	netvsc_flight_note(&f.port.flight, NETVSC_FLIGHT_VF, 0, 0, "started");
 	netvsc_vf_path_on(f.port.vf_tx, 3);
 	netvsc_flight_note(&f.port.flight, NETVSC_FLIGHT_PATH, 0, 1, NULL);
-	netvsc_flight_note(&f.port.flight, NETVSC_FLIGHT_RECOVERY, 0, -EIO, "re-offered");
+	netvsc_flight_note(&f.port.flight, NETVSC_FLIGHT_RECOVERY, 0, -EIO, "does not fit");
+	atomic_store(&f.port.recovery.done, 2);
+	atomic_store(&f.port.recovery.failed, 3);
 	netvsc_port_broken(&f.port, "a test said so");
 	CU_ASSERT_EQUAL(ask("/netvsc/info", "7"), 0);
 	CU_ASSERT_STRING_EQUAL(text("state"), "broken");
@@ -303,8 +305,10 @@ test_info_is_what_the_port_is(void)
 	CU_ASSERT_STRING_EQUAL(text("path"), "vf");
 	CU_ASSERT_EQUAL(number("path_is_vf"), 1);
 	CU_ASSERT_EQUAL(number("path_switches"), 1);
-	CU_ASSERT_STRING_EQUAL(text("vf"), "in use: hp1");
-	CU_ASSERT_STRING_EQUAL(text("last_recovery"), "re-offered");
+	CU_ASSERT_STRING_EQUAL(text("vf"), "started");
+	CU_ASSERT_STRING_EQUAL(text("last_recovery"), "does not fit");
+	CU_ASSERT_EQUAL(number("recoveries"), 2);
+	CU_ASSERT_EQUAL(number("recoveries_failed"), 3);
 	CU_ASSERT_EQUAL(number("last_recovery_failed"), 1);
 	CU_ASSERT_STRING_EQUAL(text("last_broken"), "a test said so");
 	CU_ASSERT_EQUAL(number("breaks"), 1);

@@ -143,7 +143,7 @@ struct telemetry_info {
 	uint16_t mtu, rx_queues, tx_queues;
 	struct netvsc_session session;
 	struct netvsc_limits limits;
-	uint32_t lent, sections_used, recovery_ms;
+	uint32_t lent, sections_used, recoveries, recoveries_failed, recovery_ms;
 	uint64_t age, events, lost;
 	struct telemetry_last last[NETVSC_FLIGHT_KINDS];
 };
@@ -195,6 +195,8 @@ info_take(struct netvsc_port *port, struct telemetry_info *i)
 	i->session = port->session;
 	i->limits = port->limits;
 	i->lent = netvsc_rx_lent(port);
+	i->recoveries = atomic_load(&port->recovery.done);
+	i->recoveries_failed = atomic_load(&port->recovery.failed);
 	i->recovery_ms = atomic_load(&port->recovery.last_ms);
 	i->sections_used = info_sections_used(port);
 	i->age = (rte_rdtsc() - flight->epoch) / rte_get_tsc_hz();
@@ -270,7 +272,8 @@ info_add_history(const struct telemetry_info *i, struct rte_tel_data *d)
 	add(d, "last_recovery_failed", recovery->is && recovery->event.value < 0);
 	add(d, "last_recovery_age_seconds", recovery->age);
 	add(d, "last_recovery_ms", i->recovery_ms);
-	add(d, "recoveries", recovery->count);
+	add(d, "recoveries", i->recoveries);
+	add(d, "recoveries_failed", i->recoveries_failed);
 	rte_tel_data_add_dict_string(d, "last_broken", info_text(&i->last[NETVSC_FLIGHT_BROKEN]));
 	add(d, "breaks", i->last[NETVSC_FLIGHT_BROKEN].count);
 	add(d, "fences", i->last[NETVSC_FLIGHT_FENCE].count);

@@ -7,7 +7,7 @@
 #include "lib/host/nic_internal.h"
 
 #define MS_NS UINT64_C(1000000)
-/* An answer that is due waits for room in the control queue. */
+/* What is due waits for room in the control queue. */
 #define RETRY_NS UINT64_C(1000000)
 
 void
@@ -250,8 +250,11 @@ nic_vf_deadline(const struct host_nic *nic)
 	uint64_t when = UINT64_MAX, t;
 
 	if (vf->notice && vf->present && vf->offer_ns != 0 && nic->knobs.vf_offer &&
-		guest_asked(nic))
+		guest_asked(nic)) {
 		when = left(vf->offer_ns);
+		if (nic_control_is_crowded(nic) && when < RETRY_NS)
+			when = RETRY_NS;
+	}
 	if (vf->leave_ns != 0) {
 		t = left(vf->leave_ns);
 		when = t < when ? t : when;

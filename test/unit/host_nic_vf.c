@@ -277,6 +277,38 @@ an_association_that_comes_late(void)
 	frozen_ms = 0;
 }
 
+/* No room for an association that is due: the host looks now and then, and does not spin. */
+static void
+an_association_is_due_and_the_guest_does_not_read(void)
+{
+	struct guest g;
+	uint32_t i;
+
+	frozen_ms = 1000000;
+	guest_start(&g, small, 16);
+	host_nic_set_vf(g.nic, true, 3);
+	knob(&g, "vf_offer_ms", "700");
+	guest_up(&g, 13);
+	for (i = 0; i < 1000 && nic_control_room(g.nic) >= NIC_CONTROL_QUEUE / 2; i++) {
+		host_nic_set_link(g.nic, i % 2 != 0);
+		host_nic_poll(g.nic, 8);
+	}
+	CU_ASSERT_FATAL(nic_control_room(g.nic) < NIC_CONTROL_QUEUE / 2);
+	frozen_ms += 700;
+	for (i = 0; i < 3; i++) {
+		host_nic_poll(g.nic, 8);
+		CU_ASSERT_TRUE(g.nic->vf.notice);
+		CU_ASSERT_EQUAL(nic_vf_deadline(g.nic), UINT64_C(1000000));
+		CU_ASSERT_NOT_EQUAL(host_nic_deadline(g.nic), 0);
+	}
+	for (i = 0; i < 100 && g.heard[0] == '\0'; i++)
+		guest_poll(&g);
+	hears(&g, "+3 ");
+	CU_ASSERT_EQUAL(nic_vf_deadline(g.nic), UINT64_MAX);
+	guest_stop(&g);
+	frozen_ms = 0;
+}
+
 static void
 a_switch_that_is_refused_fails_or_is_ignored(void)
 {
@@ -539,6 +571,8 @@ main(void)
 			the_path_is_taken_back_and_the_vf_stays},
 		{"a host that never offers", a_host_that_never_offers},
 		{"an association that comes late", an_association_that_comes_late},
+		{"an association is due and the guest does not read",
+			an_association_is_due_and_the_guest_does_not_read},
 		{"a switch that is refused, fails or is ignored",
 			a_switch_that_is_refused_fails_or_is_ignored},
 		{"a switch that takes its time", a_switch_that_takes_its_time},

@@ -408,6 +408,47 @@ a_switch_that_takes_its_time(void)
 	frozen_ms = 0;
 }
 
+/* Tests hold something back with a very long time and let it go when they have seen enough. */
+static void
+what_is_held_back_is_let_go_by_its_knob(void)
+{
+	struct guest g;
+
+	frozen_ms = 1000000;
+	guest_start(&g, small, 16);
+	host_nic_set_vf(g.nic, true, 3);
+	knob(&g, "vf_offer_ms", "600000");
+	guest_up(&g, 13);
+	hears(&g, "");
+	CU_ASSERT_EQUAL(nic_vf_deadline(g.nic), UINT64_C(600000000000));
+	frozen_ms += 100;
+	knob(&g, "vf_offer_ms", "300");
+	CU_ASSERT_EQUAL(nic_vf_deadline(g.nic), UINT64_C(200000000));
+	hears(&g, "");
+	knob(&g, "vf_offer_ms", "0");
+	CU_ASSERT_EQUAL(nic_vf_deadline(g.nic), 0);
+	hears(&g, "+3 ");
+	knob(&g, "vf_switch_ms", "600000");
+	ask(&g, NVSP_DATA_PATH_VF, 70);
+	guest_poll(&g);
+	CU_ASSERT_PTR_NULL(guest_completion(&g, 70));
+	CU_ASSERT_EQUAL(nic_vf_deadline(g.nic), UINT64_C(600000000000));
+	frozen_ms += 100;
+	knob(&g, "vf_switch_ms", "300");
+	CU_ASSERT_EQUAL(nic_vf_deadline(g.nic), UINT64_C(200000000));
+	guest_poll(&g);
+	CU_ASSERT_PTR_NULL(guest_completion(&g, 70));
+	CU_ASSERT_FALSE(host_nic_path_is_vf(g.nic));
+	knob(&g, "vf_switch_ms", "0");
+	CU_ASSERT_EQUAL(nic_vf_deadline(g.nic), 0);
+	guest_poll(&g);
+	CU_ASSERT_PTR_NOT_NULL(guest_completion(&g, 70));
+	CU_ASSERT_TRUE(host_nic_path_is_vf(g.nic));
+	CU_ASSERT_EQUAL(nic_vf_deadline(g.nic), UINT64_MAX);
+	guest_stop(&g);
+	frozen_ms = 0;
+}
+
 static void
 a_guest_that_is_asked_to_leave_and_does_not(void)
 {
@@ -576,6 +617,8 @@ main(void)
 		{"a switch that is refused, fails or is ignored",
 			a_switch_that_is_refused_fails_or_is_ignored},
 		{"a switch that takes its time", a_switch_that_takes_its_time},
+		{"what is held back is let go by its knob",
+			what_is_held_back_is_let_go_by_its_knob},
 		{"a guest that is asked to leave and does not",
 			a_guest_that_is_asked_to_leave_and_does_not},
 		{"a switch out of place stops the channel",

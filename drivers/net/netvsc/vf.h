@@ -149,7 +149,7 @@ void netvsc_vf_session_ends(struct netvsc_port *port, bool talk);
  */
 void netvsc_vf_tick(struct netvsc_port *port);
 
-/** May bursts of this port meet with a VF? If not, the plain functions are the port's. */
+/** May a VF be used in this session? */
 bool netvsc_vf_possible(const struct netvsc_port *port);
 /** Has the host been asked to move the data path, and has not answered? */
 bool netvsc_vf_switching(const struct netvsc_port *port);

@@ -239,6 +239,33 @@ test_a_port_that_stops_takes_the_path_back_first(void)
 	end();
 }
 
+/* A queue stops, the port runs: what the host sends until it has moved the path is received. */
+static void
+test_a_port_that_runs_loses_nothing_while_the_host_leaves_the_vf(void)
+{
+	struct rte_mbuf *got[1];
+	struct hpbus_op op;
+
+	REQUIRE(begin_used());
+	host.holds = true;
+	CU_ASSERT_EQUAL_FATAL(netvsc_control_begin(&f.port, &op, &netvsc_op_setting), 0);
+	CU_ASSERT_TRUE(netvsc_vf_leave(&f.port, false));
+	netvsc_control_end(&f.port, &op);
+	CU_ASSERT_EQUAL(host.asked, NVSP_DATA_PATH_SYNTHETIC);
+	CU_ASSERT_TRUE(host.path_vf);
+	CU_ASSERT_FALSE(goes_to_vf(1));
+	CU_ASSERT_EQUAL(rte_ring_enqueue(vf.rx, numbered(2)), 0);
+	CU_ASSERT_EQUAL_FATAL(netvsc_vf_rx_burst(f.rx_queues[0], got, 1), 1);
+	rte_pktmbuf_free(got[0]);
+	/* Nobody polls when it stops as a whole. */
+	CU_ASSERT_TRUE(leave());
+	CU_ASSERT_EQUAL(netvsc_vf_path(f.port.vf_rx), 0);
+	host.holds = false;
+	host_answer();
+	UNTIL(atomic_load(&vf.stops) == 1);
+	end();
+}
+
 /* The VF itself stays started until the host has the path elsewhere, or is past waiting for. */
 static void
 test_a_host_that_is_slow_keeps_the_vf_started_not_the_port(void)
@@ -443,6 +470,8 @@ main(void)
 		{"a VF goes in any order", test_a_vf_goes_in_any_order},
 		{"a port that stops takes the path back first",
 			test_a_port_that_stops_takes_the_path_back_first},
+		{"a port that runs loses nothing while the host leaves the VF",
+			test_a_port_that_runs_loses_nothing_while_the_host_leaves_the_vf},
 		{"a host that is slow keeps the VF started, not the port",
 			test_a_host_that_is_slow_keeps_the_vf_started_not_the_port},
 		{"a session that ends takes the path back",

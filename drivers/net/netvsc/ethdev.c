@@ -223,7 +223,7 @@ port_stop(struct netvsc_port *port)
 	struct rte_eth_dev_data *data = eth->data;
 	uint16_t q;
 
-	netvsc_vf_leave(port);
+	netvsc_vf_leave(port, true);
 	port->started = false;
 	netvsc_set_bursts(eth, false);
 	netvsc_port_quiet(port);

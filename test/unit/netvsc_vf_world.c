@@ -386,7 +386,7 @@ leave(void)
 	bool quiet;
 
 	CU_ASSERT_EQUAL_FATAL(netvsc_control_begin(&f.port, &op, &netvsc_op_stop), 0);
-	quiet = netvsc_vf_leave(&f.port);
+	quiet = netvsc_vf_leave(&f.port, true);
 	netvsc_control_end(&f.port, &op);
 	return quiet;
 }

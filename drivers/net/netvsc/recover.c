@@ -81,7 +81,7 @@ recover_down(struct netvsc_port *port)
 	atomic_fetch_and(&port->state, ~NETVSC_STATE_RUNNING);
 	hpbus_op_begin(&op, &op_leave);
 	/* A VF is the session's: another host tells of its own. */
-	netvsc_vf_leave(port);
+	netvsc_vf_leave(port, false);
 	rc = netvsc_session_lost(port);
 	hpbus_op_end(&op);
 	port->bus_closed = rc == 0;

@@ -105,6 +105,8 @@ int fake_vf_event(struct fake_vf *vf, const char *event);
 int fake_vf_make(struct rte_device *device, const char *name);
 /** Close its ethdevs, if there are any. */
 int fake_vf_unmake(struct rte_device *device);
+/** Called when EAL attaches or detaches a device, before that is done; NULL: nothing is. */
+extern void (*fake_bus_meanwhile)(const char *device);
 /** Before EAL begins: have another name than HYPERPOLL_FAKE_BUS says. */
 void fake_bus_take(const char *name);
 /** Set a knob by its name. @return 0 or -EINVAL */

@@ -159,9 +159,7 @@ rig_seen(const char *name)
 int
 rig_own(void)
 {
-	int rc = netvsc_vf_setup_copy(&rig.f.port, &rig.setup);
-
-	return rc != 0 ? rc : netvsc_vf_own(&rig.setup, (uint16_t)rig.last);
+	return netvsc_vf_own(&rig.setup, (uint16_t)rig.last);
 }
 
 int

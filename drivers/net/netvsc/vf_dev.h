@@ -3,8 +3,8 @@
  * @file
  * The ethdev below a port: what is known of it. Shared by vf_find.c (which one it is), vf_slot.c
  * (what Linux says of it), vf_plug.c (having EAL attach and detach it), vf_hold.c (taking and
- * leaving it), vf_port.c (making it what the port is), vf_want.c (which is what) and vf_stats.c
- * (what it counts).
+ * leaving it), vf_port.c (making it what the port is), vf_want.c (which is what),
+ * vf_queues.c (whose memory it has) and vf_stats.c (what it counts).
  *
  * One object for each port that looks for a VF, from netvsc_vf_find_start() on; it is freed when
  * neither the port (netvsc_vf_find_stop()) nor its control thread (netvsc_vf_setup_free()) needs it
@@ -88,7 +88,11 @@ struct netvsc_vf_dev {
 	bool configured;
 	bool attached; /**< its device was attached by us */
 	bool pci;
+	bool has_queues; /**< like the port's: it has memory of the application's pools */
+	bool keeps_them; /**< ... and that it gives that back was waited for in vain */
 	struct netvsc_vf_record *record;
+
+	uint32_t releases; /**< of queues of the port so far */
 
 	bool associated;
 	uint32_t serial;
@@ -209,6 +213,7 @@ struct netvsc_vf_want {
 	uint16_t n_rx, n_tx, mtu;
 	uint64_t rx_offloads, tx_offloads; /**< RTE_ETH_*_OFFLOAD_* of the port as a whole */
 	bool sleeps;			   /**< the application sleeps on receive queues */
+	uint32_t releases;		   /**< netvsc_vf_dev's: these queues are still there */
 	struct rte_ether_addr mac;
 	bool promiscuous, all_multicast;
 	uint32_t n_multicast; /**< more than there is room for: all */
@@ -227,6 +232,13 @@ struct netvsc_vf_want {
 		uint16_t nb_desc;
 	} tx[HPBUS_MAX_CHANNELS];
 };
+
+/* ---- vf_queues.c: the control thread, @a calls held ---- */
+
+/** The VF gets queues. @return false: the port has not the ones any more that were copied */
+bool netvsc_vf_queues_begin(struct netvsc_vf_dev *dev, const struct netvsc_vf_want *want);
+/** It is stopped: it gives back what its queues have. */
+void netvsc_vf_queues_end(struct netvsc_vf_dev *dev, uint16_t vf);
 
 /* ---- vf_stats.c ---- */
 

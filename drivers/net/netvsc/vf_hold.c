@@ -143,7 +143,7 @@ netvsc_vf_let_go(struct netvsc_vf_dev *dev)
 	if (netvsc_vf_is_there(dev))
 		rte_eth_dev_owner_unset(dev->held, dev->owner.id);
 	dev->held = NETVSC_VF_NONE;
-	dev->told = dev->gone = dev->owned = false;
+	dev->told = dev->gone = dev->owned = dev->has_queues = dev->keeps_them = false;
 }
 
 /* Close it, and detach its device unless other ports live on that. No lock but @a calls. */

@@ -70,7 +70,8 @@ struct fake_vf_knobs {
 /** What it was asked. */
 struct fake_vf_seen {
 	unsigned int configures, starts, stops, closes, resets, failed_starts;
-	unsigned int while_started; /**< settings that came while it was started */
+	unsigned int while_recovering; /**< questions that came while it reset itself */
+	unsigned int while_started;    /**< settings that came while it was started */
 	struct rte_eth_conf conf;
 	uint8_t key[FAKE_VF_KEY];
 	uint64_t hf;

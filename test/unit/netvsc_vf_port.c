@@ -664,6 +664,31 @@ test_counters_do_not_wait_for_a_vf_that_hangs(void)
 	rig_end();
 }
 
+/* Nothing of a VF may be called while it resets itself: counters are those read last. */
+static void
+test_vf_that_resets_itself_is_not_asked(void)
+{
+	struct eth_queue_stats queues;
+
+	REQUIRE(begin(NULL));
+	CU_ASSERT_EQUAL(own_and_start(), 0);
+	through_vf(0, 3, 64);
+	CU_ASSERT_EQUAL(stats_now(&queues).ipackets, 3);
+	through_vf(0, 2, 64);
+	CU_ASSERT_EQUAL(fake_vf_event(vf, "recovering"), 0);
+	rig.setup.dev->has_info = false;
+	CU_ASSERT_EQUAL(stats_now(&queues).ipackets, 3);
+	CU_ASSERT_EQUAL(xstat_now("vf_rx_good_packets"), 3);
+	info_now();
+	CU_ASSERT_EQUAL(netvsc_xstats_reset(&rig.f.eth), 0);
+	CU_ASSERT_EQUAL(seen->while_recovering, 0);
+	CU_ASSERT_EQUAL(fake_vf_event(vf, "recovered"), 0);
+	CU_ASSERT_EQUAL(stats_now(&queues).ipackets, 2);
+	CU_ASSERT_EQUAL(info_now().max_rx_queues, QUEUES);
+	CU_ASSERT_TRUE(rig.setup.dev->has_info);
+	rig_end();
+}
+
 int
 main(void)
 {
@@ -692,6 +717,7 @@ main(void)
 		{"counters begin when the VF is ours", test_counters_begin_when_the_vf_is_ours},
 		{"counters do not wait for a VF that hangs",
 			test_counters_do_not_wait_for_a_vf_that_hangs},
+		{"VF that resets itself is not asked", test_vf_that_resets_itself_is_not_asked},
 	};
 
 	return UNIT_RUN("netvsc_vf_port", tests);

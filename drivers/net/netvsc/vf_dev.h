@@ -160,6 +160,8 @@ struct netvsc_vf_candidate {
 bool netvsc_vf_candidate(uint16_t id, struct netvsc_vf_candidate *c);
 /** Is the one that is held still there, and ours? The lock is held. */
 bool netvsc_vf_is_there(const struct netvsc_vf_dev *dev);
+/** Does it reset itself? Then nothing of it may be called. The lock is held. */
+bool netvsc_vf_is_recovering(const struct netvsc_vf_dev *dev);
 /** Reserve an ethdev: applications that iterate do not see it any more. The lock is held. */
 int netvsc_vf_hold(struct netvsc_vf_dev *dev, const struct netvsc_vf_candidate *c);
 /** It is not the VF; who sees it may have it. The lock is held; it was not reported. */

@@ -110,6 +110,13 @@ netvsc_vf_is_there(const struct netvsc_vf_dev *dev)
 	       netvsc_vf_candidate(dev->held, &c) && c.owner == dev->owner.id;
 }
 
+bool
+netvsc_vf_is_recovering(const struct netvsc_vf_dev *dev)
+{
+	return dev->port != NULL &&
+	       netvsc_vf_facts_recovering(atomic_load(&dev->port->vf_shared.facts));
+}
+
 int
 netvsc_vf_hold(struct netvsc_vf_dev *dev, const struct netvsc_vf_candidate *c)
 {

@@ -51,7 +51,8 @@ netvsc_vf_know(struct netvsc_vf_dev *dev)
 	if (pthread_mutex_trylock(&dev->calls) != 0)
 		return;
 	rte_spinlock_lock(&netvsc_vf_lock);
-	known = dev->has_info || !netvsc_vf_is_there(dev) || dev->removed;
+	known = dev->has_info || !netvsc_vf_is_there(dev) || dev->removed ||
+		netvsc_vf_is_recovering(dev);
 	vf = dev->held;
 	rte_spinlock_unlock(&netvsc_vf_lock);
 	if (!known && netvsc_vf_candidate(vf, &c) && c.usable &&

@@ -146,7 +146,7 @@ recover_up(struct netvsc_port *port)
 	if (rc == 0)
 		rc = recover_mac(port);
 	if (rc == 0)
-		rc = hpbus_intr_again(port->bus);
+		rc = hpbus_intr_open(port->bus, atomic_load(&port->n_intr));
 	if (rc == 0)
 		rc = netvsc_port_up(port);
 	return rc;

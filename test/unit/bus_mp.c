@@ -2,6 +2,7 @@
 /* What a primary process answers to others, which may be of another build or wrong. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -101,10 +102,13 @@ rte_zmalloc_socket(const char *type, size_t size, unsigned int align, int socket
 /* EAL's interrupt thread: the test. */
 static rte_intr_callback_fn watching;
 static void *watching_arg;
+static void (*while_registering)(void);
 
 int
 rte_intr_callback_register(const struct rte_intr_handle *handle, rte_intr_callback_fn cb, void *arg)
 {
+	if (while_registering != NULL)
+		while_registering();
 	watching = cb;
 	watching_arg = arg;
 	return 0;
@@ -290,10 +294,55 @@ the_end_of_a_process_is_heard_and_its_calls_are(void)
 	device.driver_data = NULL;
 }
 
+static rte_intr_callback_fn first_watching;
+static void *first_arg;
+static bool first_forgotten;
+
+static void *
+first_is_forgotten(void *arg)
+{
+	first_watching(first_arg);
+	return NULL;
+}
+
+/* EAL has a lock while it forgets one, and takes it to register another. */
+static void
+first_ends_meanwhile(void)
+{
+	struct timespec limit;
+	pthread_t thread;
+
+	while_registering = NULL;
+	clock_gettime(CLOCK_REALTIME, &limit);
+	limit.tv_sec += 5;
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, first_is_forgotten, NULL), 0);
+	first_forgotten = pthread_timedjoin_np(thread, NULL, &limit) == 0;
+	if (!first_forgotten)
+		pthread_detach(thread);
+}
+
+static void
+one_comes_while_another_is_forgotten(void)
+{
+	uint32_t first, second;
+	int fd = hello(&first), other;
+
+	first_watching = watching;
+	first_arg = watching_arg;
+	close(fd);
+	while_registering = first_ends_meanwhile;
+	other = hello(&second);
+	CU_ASSERT_TRUE(first_forgotten);
+	CU_ASSERT_NOT_EQUAL(first, second);
+	bye(other);
+	CU_ASSERT_FALSE(hpbus_has_peers());
+}
+
 static const struct unit_test tests[] = {
 	{"another build is refused", another_build_is_refused},
 	{"who has not said hello gets nothing", whoever_has_not_said_hello_gets_nothing},
 	{"a device is had from open to leave", a_device_is_had_from_open_to_leave},
+	{"one comes while another is forgotten", one_comes_while_another_is_forgotten},
 	{"the end of a process", the_end_of_a_process_is_heard_and_its_calls_are},
 };
 

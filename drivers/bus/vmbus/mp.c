@@ -91,37 +91,56 @@ peer_on_event(void *arg)
 	rte_intr_callback_unregister_pending(peer->intr, peer_on_event, peer, peer_forgotten);
 }
 
-/* @return its slot, or a negative errno; @p fd is taken */
+/* @return a slot that is the caller's, or -ENOSPC */
 static int
-peer_new(int fd)
+slot_take(int fd)
 {
 	unsigned int slot;
-	int rc = -ENOSPC;
 
 	pthread_mutex_lock(&peers_lock);
 	for (slot = 1; slot < HPBUS_MAX_PROCESSES; slot++)
 		if (peers[slot].state == PEER_NONE)
 			break;
-	if (slot < HPBUS_MAX_PROCESSES) {
-		struct peer *peer = &peers[slot];
-
-		rc = -ENOMEM;
-		peer->fd = fd;
-		peer->intr = rte_intr_instance_alloc(RTE_INTR_INSTANCE_F_PRIVATE);
-		if (peer->intr != NULL && rte_intr_fd_set(peer->intr, fd) == 0 &&
-			rte_intr_type_set(peer->intr, RTE_INTR_HANDLE_EXT) == 0 &&
-			rte_intr_callback_register(peer->intr, peer_on_event, peer) == 0) {
-			peer->state = PEER_ALIVE;
-			rc = (int)slot;
-		} else {
-			rte_intr_instance_free(peer->intr);
-			*peer = (struct peer){.fd = -1};
-		}
-	}
+	if (slot < HPBUS_MAX_PROCESSES)
+		peers[slot] = (struct peer){.fd = fd, .state = PEER_ALIVE};
 	pthread_mutex_unlock(&peers_lock);
-	if (rc < 0)
+	return slot < HPBUS_MAX_PROCESSES ? (int)slot : -ENOSPC;
+}
+
+static void
+slot_give_back(struct peer *peer)
+{
+	pthread_mutex_lock(&peers_lock);
+	*peer = (struct peer){.fd = -1};
+	pthread_mutex_unlock(&peers_lock);
+}
+
+/*
+ * Without peers_lock but for the slot: EAL's registration takes a lock that EAL has when it calls
+ * peer_forgotten().
+ * @return its slot, or a negative errno; @p fd is taken
+ */
+static int
+peer_new(int fd)
+{
+	int slot = slot_take(fd);
+	struct peer *peer;
+
+	if (slot < 0) {
 		close(fd);
-	return rc;
+		return slot;
+	}
+	peer = &peers[slot];
+	peer->intr = rte_intr_instance_alloc(RTE_INTR_INSTANCE_F_PRIVATE);
+	/* From then on it may end at any time. */
+	if (peer->intr != NULL && rte_intr_fd_set(peer->intr, fd) == 0 &&
+		rte_intr_type_set(peer->intr, RTE_INTR_HANDLE_EXT) == 0 &&
+		rte_intr_callback_register(peer->intr, peer_on_event, peer) == 0)
+		return slot;
+	rte_intr_instance_free(peer->intr);
+	slot_give_back(peer);
+	close(fd);
+	return -ENOMEM;
 }
 
 /* Something has changed: those who have a device look again. */

@@ -125,6 +125,7 @@ rte_intr_callback_unregister_pending(const struct rte_intr_handle *handle, rte_i
 /* ---- tests ---- */
 
 static struct hpbus_mp_reply reply;
+static uint32_t asked;
 static int fds[HPBUS_MP_PLACES_MAX];
 
 static int
@@ -133,7 +134,9 @@ ask(struct hpbus_mp_request rq, int fd)
 	rq.version = HPBUS_MP_VERSION;
 	rq.abi = ABI;
 	rq.guid[0] = 1;
+	rq.number = ++asked;
 	hpbus_mp_answer(&rq, sizeof(rq), fd, &reply, fds);
+	CU_ASSERT(reply.op == rq.op && reply.number == asked);
 	return reply.rc;
 }
 

@@ -284,6 +284,8 @@ hpbus_mp_answer(const void *request, size_t len, int fd, struct hpbus_mp_reply *
 		fds[i] = -1;
 	memset(&rq, 0, sizeof(rq));
 	memcpy(&rq, request, RTE_MIN(len, sizeof(rq)));
+	reply->op = rq.op;
+	reply->number = rq.number;
 	if (len != sizeof(rq) || rq.version != HPBUS_MP_VERSION || driver == NULL ||
 		rq.abi != driver->abi) {
 		HPBUS_LOG(ERR, "a secondary process has another build of this plugin and is "

@@ -57,6 +57,7 @@ static pthread_mutex_t link_lock = PTHREAD_MUTEX_INITIALIZER;
 static int link_fd = -1;
 static struct rte_intr_handle *link_intr;
 static uint32_t link_slot;
+static uint32_t link_asked; /* requests so far */
 static enum rte_iova_mode link_iova_mode = RTE_IOVA_DC;
 static atomic_bool link_lost;
 
@@ -66,7 +67,22 @@ static void sync_all(void);
 
 /* ---- asking ---- */
 
-/* @p msg with the answer and its files, which are the caller's to close. */
+/* @return 0; -EPROTO; -ETIMEDOUT: it is the answer to a request that was given up */
+static int
+answer_check(const struct hpbus_mp_request *rq, const struct rte_mp_msg *msg)
+{
+	const struct hpbus_mp_reply *reply = (const struct hpbus_mp_reply *)msg->param;
+
+	if (msg->len_param != (int)sizeof(*reply))
+		return -EPROTO;
+	if (reply->op == rq->op && reply->number == rq->number)
+		return 0;
+	/* Until the answer to this one has come and is dropped, or it would be the next one's. */
+	rte_delay_us_sleep(ROUND_US);
+	return -ETIMEDOUT;
+}
+
+/* link_lock held. @p msg with the answer and its files, which are the caller's to close. */
 static int
 ask(struct hpbus_mp_request *rq, int fd, struct rte_mp_msg *msg)
 {
@@ -79,6 +95,7 @@ ask(struct hpbus_mp_request *rq, int fd, struct rte_mp_msg *msg)
 		return -ENOTCONN;
 	rq->version = HPBUS_MP_VERSION;
 	rq->abi = hpbus_driver()->abi;
+	rq->number = ++link_asked;
 	rq->slot = link_slot;
 	snprintf(out.name, sizeof(out.name), "%s", HPBUS_MP_ACTION);
 	memcpy(out.param, rq, sizeof(*rq));
@@ -90,11 +107,9 @@ ask(struct hpbus_mp_request *rq, int fd, struct rte_mp_msg *msg)
 		rc = -ENOTCONN;
 	if (rc == 0) {
 		*msg = got.msgs[0];
-		if (msg->len_param != (int)sizeof(struct hpbus_mp_reply)) {
-			for (i = 0; i < msg->num_fds; i++)
-				close(msg->fds[i]);
-			rc = -EPROTO;
-		}
+		rc = answer_check(rq, msg);
+		for (i = 0; rc != 0 && i < msg->num_fds; i++)
+			close(msg->fds[i]);
 	}
 	free(got.msgs);
 	return rc;

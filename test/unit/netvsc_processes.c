@@ -93,6 +93,26 @@ who_has_not_mapped_all_does_nothing(void)
 	end();
 }
 
+/* It would unmap rings under its own bursts. */
+static void
+who_leaves_hears_that_a_channel_is_busy(void)
+{
+	begin();
+	fixture_processes = second.bit;
+	CU_ASSERT_TRUE(netvsc_process_ready(&f.bus));
+	fixture_processes = 0;
+	netvsc_process = third;
+	CU_ASSERT_TRUE(netvsc_trylock(&channel()->rx_lock));
+	netvsc_process = primary;
+	CU_ASSERT_FALSE(netvsc_process_ready(&f.bus));
+	CU_ASSERT_FALSE(netvsc_process_ended(&f.bus, 1));
+	CU_ASSERT_EQUAL(channel()->live, NETVSC_PRIMARY | second.bit);
+	netvsc_channel_unlock(&channel()->rx_lock);
+	CU_ASSERT_TRUE(netvsc_process_ready(&f.bus));
+	CU_ASSERT_EQUAL(channel()->live, NETVSC_PRIMARY);
+	end();
+}
+
 static void
 who_comes_starts_no_queue(void)
 {
@@ -270,6 +290,7 @@ hosts_are_signalled_for_others(void)
 
 static const struct unit_test tests[] = {
 	{"who has not mapped all does nothing", who_has_not_mapped_all_does_nothing},
+	{"who leaves hears that a channel is busy", who_leaves_hears_that_a_channel_is_busy},
 	{"who comes starts no queue", who_comes_starts_no_queue},
 	{"killed outside of a burst", killed_outside_of_a_burst},
 	{"killed inside of a receive burst", killed_inside_of_a_receive_burst},

@@ -22,7 +22,13 @@
 struct peer {
 	int fd; /* our end of its socket pair */
 	struct rte_intr_handle *intr;
-	enum { PEER_NONE, PEER_ALIVE, PEER_ENDED } state;
+	enum {
+		PEER_NONE,
+		PEER_ALIVE,
+		PEER_ENDED, /* EAL forgets its socket */
+		PEER_OWED,  /* channels still say that it may be inside */
+	} state;
+	bool owed; /* the same, as it is found out */
 };
 
 static pthread_mutex_t peers_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -45,21 +51,37 @@ peer_forgotten(struct rte_intr_handle *handle, void *arg)
 	pthread_mutex_lock(&peers_lock);
 	close(peer->fd);
 	rte_intr_instance_free(peer->intr);
-	*peer = (struct peer){.fd = -1};
+	*peer = (struct peer){.fd = -1, .state = peer->owed ? PEER_OWED : PEER_NONE};
 	pthread_mutex_unlock(&peers_lock);
+}
+
+static bool
+peer_is_alive(unsigned int slot)
+{
+	bool alive;
+
+	pthread_mutex_lock(&peers_lock);
+	alive = peers[slot].state == PEER_ALIVE;
+	pthread_mutex_unlock(&peers_lock);
+	return alive;
 }
 
 static void
 peer_died(struct hpbus_device *dev, void *arg)
 {
-	unsigned int slot = *(unsigned int *)arg;
+	struct peer *peer = arg;
+	unsigned int slot = (unsigned int)(peer - peers);
 	const struct hpbus_driver *driver = hpbus_driver();
 
-	if (!(atomic_fetch_and(&dev->sharing.attached, ~bit_of(slot)) & bit_of(slot)))
+	if (!(atomic_load(&dev->sharing.known) & bit_of(slot)))
 		return;
+	atomic_fetch_and(&dev->sharing.attached, ~bit_of(slot));
 	hpbus_places_left(dev, bit_of(slot));
-	if (dev->driver_data != NULL && driver->process_ended != NULL)
-		driver->process_ended(dev, slot);
+	if (dev->driver_data != NULL && driver->process_ended != NULL &&
+		!driver->process_ended(dev, slot))
+		peer->owed = true;
+	else
+		atomic_fetch_and(&dev->sharing.known, ~bit_of(slot));
 }
 
 static void
@@ -72,7 +94,6 @@ static void
 peer_on_event(void *arg)
 {
 	struct peer *peer = arg;
-	unsigned int slot = (unsigned int)(peer - peers);
 	char bytes[64];
 	ssize_t n;
 
@@ -84,11 +105,45 @@ peer_on_event(void *arg)
 		return;
 	if (peer->state == PEER_ENDED)
 		return;
+	/* A request of its that is being answered comes before this or is refused. */
+	hpbus_devices_lock();
+	pthread_mutex_lock(&peers_lock);
 	peer->state = PEER_ENDED;
-	HPBUS_LOG(DEBUG, "secondary process %u has ended", slot);
-	hpbus_devices_each(peer_died, &slot);
+	pthread_mutex_unlock(&peers_lock);
+	hpbus_devices_walk(peer_died, peer);
+	hpbus_devices_unlock();
+	HPBUS_LOG(DEBUG, "secondary process %u has ended", (unsigned int)(peer - peers));
 	/* Behind that its slot is another's. */
 	rte_intr_callback_unregister_pending(peer->intr, peer_on_event, peer, peer_forgotten);
+}
+
+static void
+slot_give_back(struct peer *peer)
+{
+	pthread_mutex_lock(&peers_lock);
+	*peer = (struct peer){.fd = -1};
+	pthread_mutex_unlock(&peers_lock);
+}
+
+/* Who comes into a slot must not be taken for who was there: is all done by now? */
+static void
+slots_settle(void)
+{
+	unsigned int slot;
+	bool owed;
+
+	for (slot = 1; slot < HPBUS_MAX_PROCESSES; slot++) {
+		pthread_mutex_lock(&peers_lock);
+		owed = peers[slot].state == PEER_OWED;
+		pthread_mutex_unlock(&peers_lock);
+		if (!owed)
+			continue;
+		peers[slot].owed = false;
+		hpbus_devices_each(peer_died, &peers[slot]);
+		if (peers[slot].owed)
+			return;
+		slot_give_back(&peers[slot]);
+	}
 }
 
 /* @return a slot that is the caller's, or -ENOSPC */
@@ -107,14 +162,6 @@ slot_take(int fd)
 	return slot < HPBUS_MAX_PROCESSES ? (int)slot : -ENOSPC;
 }
 
-static void
-slot_give_back(struct peer *peer)
-{
-	pthread_mutex_lock(&peers_lock);
-	*peer = (struct peer){.fd = -1};
-	pthread_mutex_unlock(&peers_lock);
-}
-
 /*
  * Without peers_lock but for the slot: EAL's registration takes a lock that EAL has when it calls
  * peer_forgotten().
@@ -123,9 +170,11 @@ slot_give_back(struct peer *peer)
 static int
 peer_new(int fd)
 {
-	int slot = slot_take(fd);
 	struct peer *peer;
+	int slot;
 
+	slots_settle();
+	slot = slot_take(fd);
 	if (slot < 0) {
 		close(fd);
 		return slot;
@@ -203,6 +252,7 @@ answer_open(struct hpbus_device *dev, unsigned int slot, struct hpbus_mp_reply *
 	reply->open.shared = (uintptr_t)dev->sharing.shared;
 	reply->open.numa_node = dev->device.numa_node;
 	reply->open.uio = dev->backend == &hpbus_uio_backend;
+	atomic_fetch_or(&dev->sharing.known, bit_of(slot));
 	atomic_fetch_or(&dev->sharing.attached, bit_of(slot));
 	if (dev->driver_data != NULL && driver->process_came != NULL)
 		driver->process_came(dev);
@@ -223,15 +273,17 @@ answer_ready(struct hpbus_device *dev, unsigned int slot, uint32_t generation,
 }
 
 static void
-answer_leave(struct hpbus_device *dev, unsigned int slot)
+answer_leave(struct hpbus_device *dev, unsigned int slot, struct hpbus_mp_reply *reply)
 {
 	const struct hpbus_driver *driver = hpbus_driver();
 
-	atomic_fetch_and(&dev->sharing.attached, ~bit_of(slot));
 	hpbus_places_left(dev, bit_of(slot));
-	/* Not one of its bursts is inside: it says this when they have ended. */
-	if (dev->driver_data != NULL && driver->process_ready != NULL)
-		driver->process_ready(dev);
+	/* What it has mapped stays as long as a burst of its may go on. */
+	if (dev->driver_data != NULL && driver->process_ready != NULL &&
+		!driver->process_ready(dev))
+		reply->rc = -EAGAIN;
+	else
+		atomic_fetch_and(&dev->sharing.attached, ~bit_of(slot));
 }
 
 /* What concerns one device. */
@@ -244,8 +296,12 @@ answer_of_device(const struct hpbus_mp_request *rq, struct hpbus_mp_reply *reply
 
 	hpbus_devices_lock();
 	dev = hpbus_device_find(rq->guid);
-	if (dev == NULL || (!dev->sharing.on && rq->op != HPBUS_MP_LEAVE)) {
+	/* It may have died since it asked: nobody would take back what it gets now. */
+	if (!peer_is_alive(rq->slot))
+		reply->rc = -EPERM;
+	else if (dev == NULL || (!dev->sharing.on && rq->op != HPBUS_MP_LEAVE))
 		reply->rc = -ENODEV;
+	if (reply->rc != 0) {
 		hpbus_devices_unlock();
 		return;
 	}
@@ -263,7 +319,7 @@ answer_of_device(const struct hpbus_mp_request *rq, struct hpbus_mp_reply *reply
 		answer_ready(dev, rq->slot, rq->generation, reply);
 		break;
 	case HPBUS_MP_LEAVE:
-		answer_leave(dev, rq->slot);
+		answer_leave(dev, rq->slot, reply);
 		break;
 	default:
 		reply->rc = -EPROTO;
@@ -293,8 +349,7 @@ hpbus_mp_answer(const void *request, size_t len, int fd, struct hpbus_mp_reply *
 		reply->rc = -EPROTO;
 	} else if (rq.op == HPBUS_MP_HELLO) {
 		answer_hello(&fd, reply);
-	} else if (rq.slot == 0 || rq.slot >= HPBUS_MAX_PROCESSES ||
-		   peers[rq.slot].state != PEER_ALIVE) {
+	} else if (rq.slot == 0 || rq.slot >= HPBUS_MAX_PROCESSES || !peer_is_alive(rq.slot)) {
 		reply->rc = -EPERM;
 	} else if (rq.op == HPBUS_MP_DEVICES) {
 		struct device_list list = {reply, rq.first};
@@ -378,7 +433,8 @@ hpbus_unshare(struct hpbus_device *dev)
 	shared = dev->sharing.shared;
 	dev->sharing.shared = NULL;
 	hpbus_devices_unlock();
-	/* They see that it is gone, and let go of what they have of it. */
+	/* They see that it is gone, and let go of what they have of it; also who has nothing. */
+	hpbus_places_left(dev, UINT64_MAX);
 	hpbus_gather(dev, HPBUS_GATHER_MS);
 	return shared;
 }
@@ -414,9 +470,8 @@ hpbus_gather(struct hpbus_device *dev, unsigned int ms)
 {
 	int64_t until = hpbus_now_ms() + ms;
 
-	if (gather_missing(dev) == 0)
-		return true;
-	peers_poke(gather_missing(dev));
+	/* Who is not waited for comes in again, or hears that there is nothing any more. */
+	peers_poke(atomic_load(&dev->sharing.known) & ~hpbus_places_mapped(dev));
 	while (gather_missing(dev) != 0) {
 		if (hpbus_now_ms() >= until) {
 			HPBUS_LOG(NOTICE,

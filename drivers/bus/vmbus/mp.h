@@ -28,7 +28,7 @@ enum hpbus_mp_op {
 	HPBUS_MP_OPEN,	  /**< this process wants a device */
 	HPBUS_MP_PLACES,  /**< what is mapped where; with its files */
 	HPBUS_MP_READY,	  /**< all of a generation is mapped here, too; -EAGAIN: not the newest */
-	HPBUS_MP_LEAVE,	  /**< it wants the device no more, nothing is mapped any more */
+	HPBUS_MP_LEAVE,	  /**< it is not to be waited for; -EAGAIN: it must keep what is mapped */
 };
 
 struct hpbus_mp_request {

@@ -96,7 +96,8 @@ struct hpbus_backend {
 	/**
 	 * Close and re-open the channel with the host: rings empty, all NVSP state gone. All
 	 * hpbus_channel objects must have been closed. When it returns the host no longer touches
-	 * guest memory named in old packets; when it fails, the host was cut off and is gone.
+	 * guest memory named in old packets; when it fails, the host was cut off and is gone, or
+	 * with -EBUSY goes on: another process keeps the channel open.
 	 */
 	int (*reset)(struct hpbus_device *dev);
 	/** reset() maps the buffers anew: it needs none of those that there were. */

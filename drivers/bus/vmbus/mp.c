@@ -465,6 +465,24 @@ gather_missing(const struct hpbus_device *dev)
 	return atomic_load(&dev->sharing.attached) & ~hpbus_places_mapped(dev);
 }
 
+/* One of them, for a message: the process that made the sockets. 0: not known */
+static int
+peer_pid(uint64_t processes)
+{
+	struct ucred who = {0};
+	socklen_t len = sizeof(who);
+	unsigned int slot;
+	int pid = 0;
+
+	pthread_mutex_lock(&peers_lock);
+	for (slot = 1; pid == 0 && slot < HPBUS_MAX_PROCESSES; slot++)
+		if (peers[slot].state == PEER_ALIVE && (processes & bit_of(slot)) &&
+			getsockopt(peers[slot].fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0)
+			pid = who.pid;
+	pthread_mutex_unlock(&peers_lock);
+	return pid;
+}
+
 bool
 hpbus_gather(struct hpbus_device *dev, unsigned int ms)
 {
@@ -475,9 +493,9 @@ hpbus_gather(struct hpbus_device *dev, unsigned int ms)
 	while (gather_missing(dev) != 0) {
 		if (hpbus_now_ms() >= until) {
 			HPBUS_LOG(NOTICE,
-				"%s: a secondary process does not answer and is left out: its "
+				"%s: a secondary process (%d) does not answer and is left out: its "
 				"bursts do nothing until it does",
-				dev->name);
+				dev->name, peer_pid(gather_missing(dev)));
 			return false;
 		}
 		rte_delay_us_sleep(100);

@@ -309,10 +309,39 @@ files_of_a_late_answer_are_closed(void)
 	end();
 }
 
+/* As when the kernel takes the device away before the primary has heard of it. */
+static void
+what_a_sigbus_has_replaced_comes_back(void)
+{
+	begin(true);
+	CU_ASSERT_EQUAL(hpbus_sigbus_handle((void *)(uintptr_t)here()), 0);
+	CU_ASSERT_TRUE(atomic_load(&device.gone));
+	CU_ASSERT_EQUAL(*here(), 0);
+	/* What is there is still what went away. */
+	poke();
+	CU_ASSERT_TRUE(atomic_load(&device.gone));
+	CU_ASSERT_EQUAL(*here(), 0);
+	/* It is back, in the same place. */
+	host.generation++;
+	poke();
+	CU_ASSERT_FALSE(atomic_load(&device.gone));
+	CU_ASSERT_EQUAL(*here(), FIRST);
+	CU_ASSERT_EQUAL(marked, 0);
+	CU_ASSERT_EQUAL(changes, 2);
+	/* And in another. */
+	CU_ASSERT_EQUAL(hpbus_sigbus_handle((void *)(uintptr_t)here()), 0);
+	place_at(room());
+	poke();
+	CU_ASSERT_FALSE(atomic_load(&device.gone));
+	CU_ASSERT_EQUAL(*here(), FIRST);
+	end();
+}
+
 static const struct unit_test tests[] = {
 	{"a late answer is not taken for the next one",
 		a_late_answer_is_not_taken_for_the_next_one},
 	{"files of a late answer are closed", files_of_a_late_answer_are_closed},
+	{"what a SIGBUS has replaced comes back", what_a_sigbus_has_replaced_comes_back},
 };
 
 int

@@ -274,6 +274,28 @@ with_others_no_frame_is_lent(void)
 	end();
 }
 
+/* The primary waits for a device that a secondary has found to be gone. */
+static void
+a_secondary_polls_on_while_a_device_is_away(void)
+{
+	struct rte_eth_fp_ops *fp;
+
+	begin();
+	fp = &rte_eth_fp_ops[f.eth.data->port_id];
+	f.eth.process_private = &f.bus;
+	f.bus.driver_eth = &f.eth;
+	f.eth.rx_pkt_burst = netvsc_rx_burst;
+	f.eth.tx_pkt_burst = netvsc_tx_burst;
+	atomic_store(&f.bus.gone, true);
+	netvsc_secondary_changed(&f.bus);
+	CU_ASSERT(fp->rx_pkt_burst == netvsc_rx_burst && fp->tx_pkt_burst == netvsc_tx_burst);
+	fp->rx_pkt_burst = NULL;
+	atomic_store(&f.bus.gone, false);
+	netvsc_secondary_changed(&f.bus);
+	CU_ASSERT(fp->rx_pkt_burst == netvsc_rx_burst && fp->tx_pkt_burst == netvsc_tx_burst);
+	end();
+}
+
 static void
 hosts_are_signalled_for_others(void)
 {
@@ -299,6 +321,8 @@ static const struct unit_test tests[] = {
 	{"killed while it borrowed sections", killed_while_it_borrowed_sections},
 	{"a released queue is over", a_released_queue_is_over_for_who_has_it_in_hand},
 	{"with others no frame is lent", with_others_no_frame_is_lent},
+	{"a secondary polls on while a device is away",
+		a_secondary_polls_on_while_a_device_is_away},
 	{"hosts are signalled for others", hosts_are_signalled_for_others},
 };
 

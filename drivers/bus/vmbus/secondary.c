@@ -260,10 +260,16 @@ place_end(struct secondary_device *s, struct secondary_place *p)
 }
 
 static void
-places_end(struct secondary_device *s)
+places_unmap(struct secondary_device *s)
 {
 	while (s->n != 0)
 		place_end(s, &s->list[--s->n]);
+}
+
+static void
+places_end(struct secondary_device *s)
+{
+	places_unmap(s);
 	free(s->list);
 	s->list = NULL;
 	s->synced = false;
@@ -481,6 +487,28 @@ sync_places(struct secondary_device *s, struct wanted *list, uint32_t n)
 	return 0;
 }
 
+/* Another generation. No burst is inside. */
+static int
+sync_changed(struct secondary_device *s, struct wanted *list, uint32_t n, uint32_t generation)
+{
+	struct hpbus_device *dev = s->dev;
+	int rc;
+
+	s->synced = false;
+	/* A device that went away took all pages with it, whatever comes back in the same place. */
+	if (atomic_load(&dev->gone))
+		places_unmap(s);
+	rc = sync_places(s, list, n);
+	if (rc != 0)
+		return rc;
+	s->synced = true;
+	s->generation = generation;
+	/* With this lock a primary that ends says so behind it. */
+	if (!atomic_load(&link_lost))
+		atomic_store(&dev->gone, false);
+	return 0;
+}
+
 /* link_lock held. @return 0; -ENODEV: the primary has the device no more; a negative errno */
 static int
 sync_device(struct secondary_device *s)
@@ -496,12 +524,8 @@ sync_device(struct secondary_device *s)
 			rte_delay_us_sleep(ROUND_US);
 		rc = wanted_get(s, &list, &n, &generation);
 		/* Bursts may be inside when nothing has changed. */
-		if (rc == 0 && !(s->synced && s->generation == generation)) {
-			s->synced = false;
-			rc = sync_places(s, list, n);
-			s->synced = rc == 0;
-			s->generation = generation;
-		}
+		if (rc == 0 && !(s->synced && s->generation == generation))
+			rc = sync_changed(s, list, n, generation);
 		wanted_close(list, n);
 		if (rc == 0)
 			rc = ask_of(s->dev, HPBUS_MP_READY, generation, &reply);

@@ -112,6 +112,7 @@ peer_on_event(void *arg)
 	pthread_mutex_unlock(&peers_lock);
 	hpbus_devices_walk(peer_died, peer);
 	hpbus_devices_unlock();
+	/* Last: who waits for this finds what became of its devices. */
 	HPBUS_LOG(DEBUG, "secondary process %u has ended", (unsigned int)(peer - peers));
 	/* Behind that its slot is another's. */
 	rte_intr_callback_unregister_pending(peer->intr, peer_on_event, peer, peer_forgotten);

@@ -85,8 +85,9 @@ peer_on_event(void *arg)
 	if (peer->state == PEER_ENDED)
 		return;
 	peer->state = PEER_ENDED;
-	HPBUS_LOG(DEBUG, "secondary process %u has ended", slot);
 	hpbus_devices_each(peer_died, &slot);
+	/* Last: who waits for this finds what became of its devices. */
+	HPBUS_LOG(DEBUG, "secondary process %u has ended", slot);
 	/* Behind that its slot is another's. */
 	rte_intr_callback_unregister_pending(peer->intr, peer_on_event, peer, peer_forgotten);
 }

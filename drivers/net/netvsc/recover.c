@@ -209,6 +209,13 @@ recover_succeeded(struct netvsc_port *port)
 		recover_note(port);
 }
 
+static void
+recover_note_failure(struct netvsc_port *port, int rc, const char *text)
+{
+	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_RECOVERY, 0, rc, text);
+	atomic_fetch_add(&port->recovery.failed, 1);
+}
+
 /* The device is there, and the port as it is configured cannot be had from it. */
 static void
 recover_failed(struct netvsc_port *port, int rc)
@@ -217,7 +224,7 @@ recover_failed(struct netvsc_port *port, int rc)
 		"the device is back, but what is configured cannot be had there any more (%s); stop "
 		"the port, configure and start it anew, or close it",
 		strerror(-rc));
-	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_RECOVERY, 0, rc, "does not fit");
+	recover_note_failure(port, rc, "does not fit");
 	port->bus->returning = false;
 	atomic_fetch_or(&port->state, NETVSC_STATE_BROKEN);
 	atomic_fetch_and(&port->state, ~NETVSC_STATE_RECOVERING);
@@ -227,8 +234,7 @@ recover_failed(struct netvsc_port *port, int rc)
 static void
 recover_missed(struct netvsc_port *port)
 {
-	netvsc_flight_note(
-		&port->flight, NETVSC_FLIGHT_RECOVERY, 0, -ENODEV, "the device did not come back");
+	recover_note_failure(port, -ENODEV, "the device did not come back");
 	NETVSC_LOG(ERR, port,
 		"the device did not come back within %u s (devarg recovery_s) and is gone; close "
 		"the port and detach it",

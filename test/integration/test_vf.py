@@ -267,7 +267,7 @@ class Vf(Case):
         self.assertFalse(net.on_vf())
         self.assertEqual(pmd.quit(), 0)
 
-    def test_vf_that_is_attached_late_and_detached(self):
+    def test_vf_that_is_attached_late(self):
         net = self.network()
         pmd = net.guest(vdevs=[])
         pmd.start()

@@ -621,7 +621,8 @@ fixture_packet(struct fixture *f, unsigned int ch, enum vmbus_packet_type type, 
 
 	CU_ASSERT_FATAL(len <= sizeof(pkt.rest) - 8);
 	memset(pkt.rest, 0, RTE_ALIGN_CEIL(len, 8));
-	memcpy(pkt.rest, rest, len);
+	if (len != 0)
+		memcpy(pkt.rest, rest, len);
 	len += (uint32_t)sizeof(pkt.desc);
 	vmbus_packet_init(&pkt.desc, type, (uint32_t)sizeof(pkt.desc) + header_len, len,
 		type == VMBUS_PACKET_XFER_PAGES ? VMBUS_FLAG_COMPLETION : 0, tid);

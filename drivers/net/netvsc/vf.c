@@ -206,6 +206,14 @@ vf_all_started(const struct rte_eth_dev_data *data)
 	return data->nb_rx_queues != 0 && data->nb_tx_queues != 0;
 }
 
+/* Also those that have not mapped it yet: they poll as soon as they have. */
+static bool
+vf_others(const struct netvsc_port *port)
+{
+	return netvsc_processes(port) != NETVSC_PRIMARY ||
+	       (atomic_load(&port->bus->sharing.attached) & ~NETVSC_PRIMARY) != 0;
+}
+
 void
 netvsc_vf_join(struct netvsc_port *port)
 {
@@ -214,7 +222,7 @@ netvsc_vf_join(struct netvsc_port *port)
 	if (!netvsc_vf_possible(port) || atomic_load(&port->state) != NETVSC_STATE_RUNNING ||
 		!vf_all_started(data))
 		return;
-	if (netvsc_processes(port) != NETVSC_PRIMARY)
+	if (vf_others(port))
 		return; /* and netvsc_vf_tick() says so */
 	if (data->dev_conf.intr_conf.rxq != 0) {
 		uint16_t found = netvsc_vf_facts_found(atomic_load(&port->vf_shared.facts));
@@ -232,18 +240,20 @@ void
 netvsc_vf_tick(struct netvsc_port *port)
 {
 	struct netvsc_vf *vf = port->vf;
-	bool shared = netvsc_processes(port) != NETVSC_PRIMARY;
+	bool shared = vf_others(port), was = vf != NULL && vf->shared;
 
-	if (vf == NULL || shared == vf->shared)
+	if (vf == NULL)
 		return;
 	vf->shared = shared;
-	if (!shared) {
+	if (was && !shared)
 		netvsc_vf_join(port);
-		return;
-	}
-	NETVSC_LOG(NOTICE, port,
-		"other processes have the port: virtual functions are not used as long as they do");
-	netvsc_vf_event(port, NETVSC_VF_PORT_STOPPING, 0);
+	if (!was && shared)
+		NETVSC_LOG(NOTICE, port,
+			"other processes have the port: virtual functions are not used as long as "
+			"they do");
+	/* One that came while the port was about to join was not seen there. */
+	if (shared && netvsc_vf_facts_started(atomic_load(&port->vf_shared.facts)))
+		netvsc_vf_event(port, NETVSC_VF_PORT_STOPPING, 0);
 }
 
 /* What a quick step of leaving waits for: the host, or bursts that come out. */
@@ -391,8 +401,10 @@ netvsc_vf_new(struct netvsc_port *port)
 		return -ENOMEM;
 	vf->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (vf->wake < 0) {
+		int rc = -errno;
+
 		rte_free(vf);
-		return -errno;
+		return rc;
 	}
 	pthread_mutex_init(&vf->lock, NULL);
 	netvsc_vf_machine_init(&vf->machine);

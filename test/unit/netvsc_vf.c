@@ -425,6 +425,37 @@ test_a_vf_is_for_ports_with_all_queues_polled(void)
 	end();
 }
 
+/* Another process would not receive from the VF, whenever it maps the port. */
+static void
+test_a_vf_is_not_used_while_another_process_has_the_port(void)
+{
+	_Atomic uint64_t *attached = &f.bus.sharing.attached;
+
+	REQUIRE(begin());
+	host_associate(true, SERIAL);
+	netvsc_vf_event(&f.port, NETVSC_VF_FOUND, VF);
+	UNTIL(atomic_load(&vf.owned));
+	/* It has not mapped it yet. */
+	atomic_store(attached, 2);
+	join();
+	CU_ASSERT_FALSE(netvsc_vf_facts_started(atomic_load(&f.port.vf_shared.facts)));
+	netvsc_vf_tick(&f.port);
+	/* Come and gone between two looks, and come again before the port joins. */
+	atomic_store(attached, 0);
+	netvsc_vf_tick(&f.port);
+	UNTIL(used());
+	atomic_store(attached, 2);
+	netvsc_vf_tick(&f.port);
+	UNTIL(!used() && atomic_load(&vf.stops) == 1);
+	netvsc_vf_event(&f.port, NETVSC_VF_PORT_STARTED, 0);
+	netvsc_vf_tick(&f.port);
+	CU_ASSERT_FALSE(netvsc_vf_facts_started(atomic_load(&f.port.vf_shared.facts)));
+	atomic_store(attached, 0);
+	netvsc_vf_tick(&f.port);
+	UNTIL(used());
+	end();
+}
+
 /* What a host says that makes no sense, and a port that wants no VF. */
 static void
 test_notices_of_a_host_that_was_not_asked(void)
@@ -485,6 +516,8 @@ main(void)
 		{"settings are replayed onto the VF", test_settings_are_replayed_onto_the_vf},
 		{"a VF is for ports with all queues polled",
 			test_a_vf_is_for_ports_with_all_queues_polled},
+		{"a VF is not used while another process has the port",
+			test_a_vf_is_not_used_while_another_process_has_the_port},
 		{"notices of a host that was not asked", test_notices_of_a_host_that_was_not_asked},
 	};
 

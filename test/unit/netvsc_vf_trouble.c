@@ -3,6 +3,7 @@
  * A VF that holds up its callers, a host that does not answer, and frames of other threads while
  * the VF comes and goes.
  */
+#include "drivers/net/netvsc/vf_dev.h"
 #include "test/unit/netvsc_vf_world.h"
 
 /* One at a time: what NVSP answers is asked when the answer to a switch has come. */
@@ -126,6 +127,31 @@ test_a_burst_that_stays_inside_keeps_the_vf(void)
 	atomic_store(&vf.hold_burst, false);
 	pthread_join(thread, NULL);
 	UNTIL(atomic_load(&vf.stops) == 1);
+	end();
+}
+
+/* The handler of a signal closes the port; the thread that it interrupted has a lock. */
+static void
+test_a_close_ends_that_interrupts_a_look_at_the_vf(void)
+{
+	static const struct hpbus_op_kind soon = {"a test", 150, 50, true};
+	struct netvsc_vf_status s;
+	struct hpbus_op op;
+
+	REQUIRE(begin_used());
+	hpbus_op_begin(&op, &soon);
+	pthread_mutex_lock(&f.port.vf->lock);
+	CU_ASSERT_FALSE(netvsc_vf_leave(&f.port, true));
+	CU_ASSERT_FALSE(netvsc_vf_close(&f.port)); /* all stays */
+	netvsc_vf_status(&f.port, &s);
+	CU_ASSERT_TRUE(s.associated);
+	netvsc_vf_session_ends(&f.port, false);
+	pthread_mutex_unlock(&f.port.vf->lock);
+	rte_spinlock_lock(&netvsc_vf_lock);
+	CU_ASSERT_FALSE(netvsc_vf_close(&f.port));
+	rte_spinlock_unlock(&netvsc_vf_lock);
+	hpbus_op_end(&op);
+	CU_ASSERT_TRUE(leave());
 	end();
 }
 
@@ -340,6 +366,8 @@ main(void)
 		{"a stop that hangs holds up nobody", test_a_stop_that_hangs_holds_up_nobody},
 		{"a burst that stays inside keeps the VF",
 			test_a_burst_that_stays_inside_keeps_the_vf},
+		{"a close ends that interrupts a look at the VF",
+			test_a_close_ends_that_interrupts_a_look_at_the_vf},
 		{"a close ends whatever the VF does", test_a_close_ends_whatever_the_vf_does},
 		{"flips under bursts lose and double nothing",
 			test_flips_under_bursts_lose_and_double_nothing},

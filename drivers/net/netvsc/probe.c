@@ -37,9 +37,10 @@ netvsc_port_free(struct netvsc_port *port)
 {
 	unsigned int i;
 
+	/* First: who tells of events then looks no further. */
+	port->vf_shared.asked = false;
 	netvsc_vf_put(port->vf);
 	port->vf = NULL;
-	port->vf_shared.asked = false;
 	netvsc_section_pool_free(&port->sections);
 	for (i = 0; i < HPBUS_MAX_CHANNELS; i++)
 		if (port->channels[i] != NULL) {

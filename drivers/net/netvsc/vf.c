@@ -17,6 +17,7 @@
 #include "drivers/net/netvsc/ops.h"
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/vf.h"
+#include "drivers/net/netvsc/vf_dev.h"
 
 /* How long a thread that ends is waited for, and then one that only has to let go of the port. */
 #define END_MS	  1500
@@ -25,6 +26,27 @@
 #define ANSWER_MS 200
 /* ... and receive bursts of a port that stops, when there is no time any more. */
 #define CUT_MS 100
+/* The lock is waited for that long even when the time of the operation is over. */
+#define LOCK_MS 100
+
+/* ---- the lock ---- */
+
+/*
+ * Whoever has it has it for microseconds, unless this thread has it itself: in the handler of a
+ * signal that closes the port. Then it is not had.
+ */
+static bool
+vf_lock(struct netvsc_vf *vf)
+{
+	int64_t until = RTE_MAX(hpbus_op_talk_until(), hpbus_now_ms() + LOCK_MS);
+
+	while (pthread_mutex_trylock(&vf->lock) != 0) {
+		if (hpbus_now_ms() >= until)
+			return false;
+		rte_delay_us_sleep(50);
+	}
+	return true;
+}
 
 /* ---- events ---- */
 
@@ -184,6 +206,14 @@ vf_all_started(const struct rte_eth_dev_data *data)
 	return data->nb_rx_queues != 0 && data->nb_tx_queues != 0;
 }
 
+/* Also those that have not mapped it yet: they poll as soon as they have. */
+static bool
+vf_others(const struct netvsc_port *port)
+{
+	return netvsc_processes(port) != NETVSC_PRIMARY ||
+	       (atomic_load(&port->bus->sharing.attached) & ~NETVSC_PRIMARY) != 0;
+}
+
 void
 netvsc_vf_join(struct netvsc_port *port)
 {
@@ -192,7 +222,7 @@ netvsc_vf_join(struct netvsc_port *port)
 	if (!netvsc_vf_possible(port) || atomic_load(&port->state) != NETVSC_STATE_RUNNING ||
 		!vf_all_started(data))
 		return;
-	if (netvsc_processes(port) != NETVSC_PRIMARY)
+	if (vf_others(port))
 		return; /* and netvsc_vf_tick() says so */
 	if (data->dev_conf.intr_conf.rxq != 0) {
 		uint16_t found = netvsc_vf_facts_found(atomic_load(&port->vf_shared.facts));
@@ -210,18 +240,20 @@ void
 netvsc_vf_tick(struct netvsc_port *port)
 {
 	struct netvsc_vf *vf = port->vf;
-	bool shared = netvsc_processes(port) != NETVSC_PRIMARY;
+	bool shared = vf_others(port), was = vf != NULL && vf->shared;
 
-	if (vf == NULL || shared == vf->shared)
+	if (vf == NULL)
 		return;
 	vf->shared = shared;
-	if (!shared) {
+	if (was && !shared)
 		netvsc_vf_join(port);
-		return;
-	}
-	NETVSC_LOG(NOTICE, port,
-		"other processes have the port: virtual functions are not used as long as they do");
-	netvsc_vf_event(port, NETVSC_VF_PORT_STOPPING, 0);
+	if (!was && shared)
+		NETVSC_LOG(NOTICE, port,
+			"other processes have the port: virtual functions are not used as long as "
+			"they do");
+	/* One that came while the port was about to join was not seen there. */
+	if (shared && netvsc_vf_facts_started(atomic_load(&port->vf_shared.facts)))
+		netvsc_vf_event(port, NETVSC_VF_PORT_STOPPING, 0);
 }
 
 /* What a quick step of leaving waits for: the host, or bursts that come out. */
@@ -251,38 +283,36 @@ leave_step(struct netvsc_vf *vf)
 }
 
 /* Nobody will poll: receive bursts are taken off while the host may still send to the VF. */
-static void
+static bool
 leave_cut_rx(struct netvsc_vf *vf)
 {
 	int64_t until = hpbus_now_ms() + CUT_MS;
 	bool on;
 
 	for (;;) {
-		pthread_mutex_lock(&vf->lock);
+		if (!vf_lock(vf))
+			return false;
 		netvsc_vf_machine_cut_rx(&vf->machine);
 		leave_step(vf);
 		on = vf->machine.rx || !vf->machine.rx_quiet;
 		pthread_mutex_unlock(&vf->lock);
 		if (!on || hpbus_now_ms() >= until)
-			return;
+			return !on;
 		rte_delay_us_sleep(50);
 	}
 }
 
-bool
-netvsc_vf_leave(struct netvsc_port *port, bool stops)
+/* @return whether no burst is inside of a VF that is left */
+static bool
+leave_in_time(struct netvsc_port *port, struct netvsc_vf *vf)
 {
-	struct netvsc_vf *vf = port->vf;
-	struct hpbus_op op;
 	bool again, quiet;
 
-	if (vf == NULL)
-		return true;
-	hpbus_op_begin(&op, &netvsc_op_path);
-	netvsc_vf_event(port, NETVSC_VF_PORT_STOPPING, 0);
 	do {
-		pthread_mutex_lock(&vf->lock);
+		if (!vf_lock(vf))
+			return false;
 		again = leave_step(vf);
+		quiet = vf->machine.tx_quiet && vf->machine.rx_quiet;
 		pthread_mutex_unlock(&vf->lock);
 		if (again) {
 			netvsc_control_scan(port);
@@ -290,12 +320,24 @@ netvsc_vf_leave(struct netvsc_port *port, bool stops)
 			rte_delay_us_sleep(50);
 		}
 	} while (again && !hpbus_op_spent());
-	hpbus_op_end(&op);
+	return quiet;
+}
+
+bool
+netvsc_vf_leave(struct netvsc_port *port, bool stops)
+{
+	struct netvsc_vf *vf = port->vf;
+	struct hpbus_op op;
+	bool quiet;
+
+	if (vf == NULL)
+		return true;
+	hpbus_op_begin(&op, &netvsc_op_path);
+	netvsc_vf_event(port, NETVSC_VF_PORT_STOPPING, 0);
+	quiet = leave_in_time(port, vf);
 	if (stops)
-		leave_cut_rx(vf);
-	pthread_mutex_lock(&vf->lock);
-	quiet = vf->machine.tx_quiet && vf->machine.rx_quiet;
-	pthread_mutex_unlock(&vf->lock);
+		quiet = leave_cut_rx(vf) && quiet;
+	hpbus_op_end(&op);
 	netvsc_vf_wake(vf);
 	return quiet;
 }
@@ -324,15 +366,16 @@ void
 netvsc_vf_session_ends(struct netvsc_port *port, bool talk)
 {
 	struct netvsc_vf *vf = port->vf;
-	bool back;
+	bool back = true; /* if nobody knows */
 
 	if (vf == NULL)
 		return;
-	pthread_mutex_lock(&vf->lock);
-	netvsc_vf_take(vf);
-	back = vf->machine.host != NETVSC_VF_HOST_SYNTHETIC &&
-	       vf->machine.host != NETVSC_VF_HOST_LEFT;
-	pthread_mutex_unlock(&vf->lock);
+	if (vf_lock(vf)) {
+		netvsc_vf_take(vf);
+		back = vf->machine.host != NETVSC_VF_HOST_SYNTHETIC &&
+		       vf->machine.host != NETVSC_VF_HOST_LEFT;
+		pthread_mutex_unlock(&vf->lock);
+	}
 	/* The path may outlive the channel: whoever comes next is not prepared (pitfall V13). */
 	if (talk && back) {
 		vf_await_answer(port);
@@ -358,8 +401,10 @@ netvsc_vf_new(struct netvsc_port *port)
 		return -ENOMEM;
 	vf->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (vf->wake < 0) {
+		int rc = -errno;
+
 		rte_free(vf);
-		return -errno;
+		return rc;
 	}
 	pthread_mutex_init(&vf->lock, NULL);
 	netvsc_vf_machine_init(&vf->machine);
@@ -385,11 +430,14 @@ netvsc_vf_put(struct netvsc_vf *vf)
 static bool
 vf_wait_for(struct netvsc_vf *vf, bool (*what)(const struct netvsc_vf *vf), unsigned int ms)
 {
-	int64_t until = hpbus_now_ms() + ms;
+	int64_t now = hpbus_now_ms();
+	int64_t until = RTE_MAX(hpbus_op_talk_until(), now + LET_GO_MS);
 	bool done;
 
+	until = RTE_MIN(until, now + ms);
 	for (;;) {
-		pthread_mutex_lock(&vf->lock);
+		if (!vf_lock(vf))
+			return false;
 		done = what(vf);
 		pthread_mutex_unlock(&vf->lock);
 		if (done || hpbus_now_ms() >= until)
@@ -415,7 +463,8 @@ vf_is_in_call_here(struct netvsc_vf *vf)
 {
 	bool here;
 
-	pthread_mutex_lock(&vf->lock);
+	if (!vf_lock(vf))
+		return false;
 	here = vf->at == NETVSC_VF_AT_CALL && pthread_equal(vf->self, pthread_self());
 	pthread_mutex_unlock(&vf->lock);
 	return here;
@@ -429,7 +478,8 @@ vf_abandon(struct netvsc_vf *vf)
 	struct netvsc_port *port = vf->port;
 	bool alone;
 
-	pthread_mutex_lock(&vf->lock);
+	if (!vf_lock(vf))
+		return false;
 	alone = vf->at == NETVSC_VF_AT_CALL && !vf->machine.tx && !vf->machine.rx &&
 		vf->machine.tx_quiet && vf->machine.rx_quiet;
 	if (alone) {
@@ -452,6 +502,13 @@ netvsc_vf_close(struct netvsc_port *port)
 
 	if (vf == NULL || !vf->has_thread)
 		return true;
+	/* Nor has this thread, interrupted, the locks of what is called. */
+	if (!netvsc_lock_in_time(&netvsc_vf_lock))
+		return false;
+	rte_spinlock_unlock(&netvsc_vf_lock);
+	if (!vf_lock(vf))
+		return false;
+	pthread_mutex_unlock(&vf->lock);
 	vf->calls->find_stop(port);
 	netvsc_vf_event(port, NETVSC_VF_CLOSING, 0);
 	/* Closed by a callback that a call of the VF's driver makes: nobody waits for himself. */
@@ -506,7 +563,8 @@ netvsc_vf_status(const struct netvsc_port *port, struct netvsc_vf_status *status
 	status->found = status->vf != NETVSC_VF_NONE;
 	status->link = netvsc_vf_facts_link(facts);
 	status->recovering = netvsc_vf_facts_recovering(facts);
-	pthread_mutex_lock(&vf->lock);
+	if (!vf_lock(vf))
+		return;
 	status->owned = m->vf != NETVSC_VF_NONE;
 	if (status->owned)
 		status->vf = m->vf;

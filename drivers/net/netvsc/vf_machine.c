@@ -159,6 +159,12 @@ netvsc_vf_facts_recovering(uint64_t facts)
 }
 
 bool
+netvsc_vf_facts_started(uint64_t facts)
+{
+	return (facts & FACT_STARTED) != 0;
+}
+
+bool
 netvsc_vf_facts_cut_tx(uint64_t facts)
 {
 	return (facts & MARKS_CUT_TX) != 0;

@@ -138,6 +138,8 @@ bool netvsc_vf_facts_serial(uint64_t facts, uint32_t *serial);
 uint16_t netvsc_vf_facts_found(uint64_t facts);
 bool netvsc_vf_facts_link(uint64_t facts);
 bool netvsc_vf_facts_recovering(uint64_t facts);
+/** May the port use a VF? */
+bool netvsc_vf_facts_started(uint64_t facts);
 /** Do facts forbid to send (receive) through the VF at once, before the machine looks? */
 bool netvsc_vf_facts_cut_tx(uint64_t facts);
 bool netvsc_vf_facts_cut_rx(uint64_t facts);

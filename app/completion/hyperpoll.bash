@@ -5,7 +5,7 @@
 # Words that begin a line of a section of a help text: "Keys of --nic:" to the next empty line.
 _hyperpoll_section()
 {
-	"$1" --help 2>/dev/null | sed -n "/^$2:/,/^\$/s/^  \([a-z_]\+[=:]\?\).*/\1/p"
+	"$1" --help 2>/dev/null | sed -n "/^$2:/,/^\$/s/^  \([a-z_-]\+[=:]\?\).*/\1/p"
 }
 
 _hyperpoll_options()
@@ -89,7 +89,7 @@ _hvsim_nic()
 	fi
 	if [ "$prev" = "=" ]; then
 		case ${words##*,} in
-		port) COMPREPLY=($(compgen -W "$(_hyperpoll_section "$1" Ports)" -- "$cur")); return ;;
+		port | vf-port) COMPREPLY=($(compgen -W "$(_hyperpoll_section "$1" Ports)" -- "$cur")); return ;;
 		profile) COMPREPLY=($(compgen -W "ws2016 ws2019 ws2022 openhcl" -- "$cur")); return ;;
 		esac
 		case $cur in

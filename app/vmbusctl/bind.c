@@ -210,7 +210,7 @@ show_commands(struct job *job, struct json_object *list)
 			ctl->user.name, ctl->fs.sys, job->device->name);
 		show_command(list, strdup(command));
 	}
-	if (ctl->persist && list == NULL)
+	if (ctl->persist)
 		ctl_persist_commands(ctl, job->device, to_uio, show_command, list);
 }
 
@@ -249,6 +249,9 @@ settle(struct job *job, const struct vmbus_sysfs_device *now)
 	if (to_uio && ctl->user.uid != 0 && ctl_give(ctl, now, &ctl->user) != CTL_OK) {
 		if (job->plan.n > 0)
 			return fail(job);
+		/* It was bound already: what was done to its function now is all there is. */
+		if (job->vf.changes != NULL)
+			ctl_vf_undo(ctl, now->name);
 		return CTL_FAILED;
 	}
 	if (!to_uio && ctl_vf_undo(ctl, now->name) != CTL_OK) {
@@ -278,9 +281,7 @@ do_job(struct job *job)
 		print_dry_run(job);
 		return CTL_OK;
 	}
-	if (job->vf.changes != NULL &&
-		(ctl_vf_undo(ctl, job->device->name) != CTL_OK ||
-			ctl_vf_do(ctl, job->device->name, &job->vf) != CTL_OK))
+	if (job->vf.changes != NULL && ctl_vf_do(ctl, job->device->name, &job->vf) != CTL_OK)
 		return CTL_FAILED;
 	if (ctl_plan_run(&job->plan, false) != CTL_OK)
 		return fail(job);
@@ -404,6 +405,34 @@ warn_override(const struct vmbus_sysfs_device *device)
 			device->name);
 }
 
+/*
+ * What becomes of virtual functions. What a bind that was killed left of them is undone first: only
+ * then they are as the plan has to find them. @return CTL_OK or CTL_FAILED (reported)
+ */
+static int
+plan_functions(struct job *job)
+{
+	const char *name = job->device->name;
+	struct ctl *ctl = job->ctl;
+	bool left = ctl_vf_is_done(ctl, name);
+
+	/* Of an adapter that is bound already only what nobody has seen to. */
+	if (job->plan.n == 0 && left)
+		return CTL_OK;
+	if (left && ctl_vf_is_open(ctl, name))
+		return CTL_FAILED;
+	if (left && !ctl->dry_run && ctl_vf_undo(ctl, name) != CTL_OK)
+		return CTL_FAILED;
+	if (ctl_vf_plan(ctl, job->device, &job->vf) != CTL_OK)
+		return CTL_FAILED;
+	if (left && ctl->dry_run)
+		json_object_array_add(job->vf.notes,
+			json_object_new_string(
+				"what an earlier bind left changed is undone first: what "
+				"is done with its virtual function then may differ"));
+	return CTL_OK;
+}
+
 int
 ctl_bind(struct ctl *ctl)
 {
@@ -425,9 +454,7 @@ ctl_bind(struct ctl *ctl)
 	if (ctl->persist && ctl_persist_check(ctl, job.device) != CTL_OK)
 		return CTL_FAILED;
 	ctl_plan_uio(ctl, job.device, &job.plan);
-	/* Of one that is bound already only what nobody has seen to. */
-	if ((job.plan.n > 0 || !ctl_vf_is_done(ctl, job.device->name)) &&
-		ctl_vf_plan(ctl, job.device, &job.vf) != CTL_OK)
+	if (plan_functions(&job) != CTL_OK)
 		return CTL_FAILED;
 	if (job.vf.changes == NULL && ctl->vf != CTL_VF_AUTO)
 		ctl_error(

@@ -248,7 +248,7 @@ do_words(const struct ctl *ctl, const char *const *words)
 		return 0;
 	}
 	if (strcmp(kind, "start") == 0)
-		return ctl_process_runs(ctl, words + 1) ? 0 : ctl_program(words + 1, NULL, 0);
+		return ctl_process_runs(ctl, words + 1) ? 0 : ctl_process_start(words + 1);
 	if (strcmp(kind, "stop") == 0)
 		return ctl_process_stop(words[1], words[2]);
 	if (strcmp(kind, "file") == 0)

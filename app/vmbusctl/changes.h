@@ -8,7 +8,7 @@
  *     write PATH VALUE      one write to an attribute
  *     run PROGRAM ARG...    to its end, at most 10 s
  *     tell PROGRAM ARG...   as run, but that it fails is only said: an old version may not know it
- *     start PROGRAM ARG...  as run, unless a process with these arguments runs
+ *     start PROGRAM ARG...  to stay, unless a process with these arguments runs
  *     stop PID STARTED      a process, by its number and start time (clock ticks after boot)
  *     file PATH TEXT        files.h; PATH is below the root
  *     remove PATH

@@ -15,7 +15,6 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <time.h>
@@ -25,6 +24,18 @@
 #define END_MS	 3000
 #define STEP_MS	 10
 
+static void
+set_owner(struct ctl_owner *owner, uid_t uid)
+{
+	const struct passwd *entry = getpwuid(uid);
+
+	owner->uid = uid;
+	if (entry != NULL)
+		snprintf(owner->name, sizeof(owner->name), "%s", entry->pw_name);
+	else
+		snprintf(owner->name, sizeof(owner->name), "%u", (unsigned int)uid);
+}
+
 int
 ctl_find_user(const char *text, struct ctl_owner *owner)
 {
@@ -33,9 +44,9 @@ ctl_find_user(const char *text, struct ctl_owner *owner)
 
 	if (entry != NULL) {
 		owner->uid = entry->pw_uid;
+		snprintf(owner->name, sizeof(owner->name), "%s", entry->pw_name);
 	} else if (vmbus_parse_u32(text, UINT32_MAX - 2, &number) == 0) {
-		owner->uid = number;
-		entry = getpwuid(owner->uid);
+		set_owner(owner, number);
 	} else {
 		ctl_error("--user: no user '%.64s' here: give a name or number of 'getent passwd'",
 			text);
@@ -45,10 +56,6 @@ ctl_find_user(const char *text, struct ctl_owner *owner)
 		ctl_error("--user: root needs nothing given");
 		return CTL_USAGE;
 	}
-	if (entry != NULL)
-		snprintf(owner->name, sizeof(owner->name), "%s", entry->pw_name);
-	else
-		snprintf(owner->name, sizeof(owner->name), "%u", (unsigned int)owner->uid);
 	return CTL_OK;
 }
 
@@ -163,43 +170,40 @@ open_lock(const struct ctl *ctl, const struct vmbus_sysfs_device *device, int fl
 	return fd;
 }
 
-static int
-start_helper(struct ctl *ctl, const struct vmbus_sysfs_device *device, uid_t uid)
+/*
+ * The lock belongs to the open file (F_OFD_SETLK), so a helper inherits it; and that somebody has
+ * it can be seen without taking it, which would look like a helper to others.
+ */
+static bool
+is_locked(int fd)
 {
-	char why[CTL_WHY_MAX] = "", byte = 0;
-	struct pollfd ready = {.fd = -1, .events = POLLIN};
-	int lock = open_lock(ctl, device, O_CREAT, why), ends[2];
-	pid_t pid;
+	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 
-	if (lock < 0) {
-		ctl_error("cannot start the helper: %s%s", why,
-			lock == -EACCES || lock == -EPERM ? ": run as root" : "");
-		return CTL_FAILED;
-	}
-	if (flock(lock, LOCK_EX | LOCK_NB) < 0) {
-		close(lock);
-		return CTL_OK; /* it runs */
-	}
-	if (pipe2(ends, O_CLOEXEC) < 0) {
-		close(lock);
-		return CTL_FAILED;
-	}
-	fflush(NULL);
-	pid = fork();
-	if (pid == 0) {
-		close(ends[0]);
-		ctl_hand_over(&ctl->fs, device->name, uid, lock, ends[1]);
-	}
-	close(ends[1]);
-	close(lock);
-	ready.fd = ends[0];
-	if (pid < 0 || poll(&ready, 1, START_MS) != 1 || read(ends[0], &byte, 1) != 1)
-		byte = 0;
-	close(ends[0]);
-	if (byte == 1)
-		return CTL_OK;
-	ctl_error("the helper that hands subchannels' rings over did not start");
-	return CTL_FAILED;
+	return fcntl(fd, F_OFD_GETLK, &whole) == 0 && whole.l_type != F_UNLCK;
+}
+
+/* Empty until its helper works: what a dead one wrote does not count. */
+static bool
+take_lock(int fd)
+{
+	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+	return fcntl(fd, F_OFD_SETLK, &whole) == 0 && ftruncate(fd, 0) == 0;
+}
+
+/* Does the one that has the lock work for this user, on the device that has the name now? */
+static bool
+is_helper_of(const struct ctl *ctl, const struct vmbus_sysfs_device *device, uid_t uid, int lock)
+{
+	char path[VMBUS_SYSFS_PATH_MAX];
+	char is[CTL_HELPER_TEXT_MAX] = "", wanted[CTL_HELPER_TEXT_MAX];
+	struct stat folder;
+
+	snprintf(path, sizeof(path), "%s/bus/vmbus/devices/%s", ctl->fs.sys, device->name);
+	if (stat(path, &folder) < 0 || pread(lock, is, sizeof(is) - 1, 0) <= 0)
+		return false;
+	ctl_helper_text(uid, &folder, wanted);
+	return strcmp(is, wanted) == 0;
 }
 
 /* Its file goes: it sees that and ends. @return whether it has ended */
@@ -217,12 +221,71 @@ end_helper(const struct ctl *ctl, const struct vmbus_sysfs_device *device)
 	lock_name(device, name);
 	ctl_state_remove(ctl, name);
 	for (waited = 0; !ended && waited < END_MS; waited += STEP_MS) {
-		ended = flock(lock, LOCK_EX | LOCK_NB) == 0;
+		ended = !is_locked(lock);
 		if (!ended)
 			nanosleep(&step, NULL);
 	}
 	close(lock);
 	return ended;
+}
+
+/* A process with the lock becomes the helper. */
+static int
+fork_helper(struct ctl *ctl, const struct vmbus_sysfs_device *device, uid_t uid, int lock)
+{
+	struct pollfd ready = {.fd = -1, .events = POLLIN};
+	char byte = 0;
+	int ends[2];
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return CTL_FAILED;
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0) {
+		close(ends[0]);
+		ctl_hand_over(&ctl->fs, device->name, uid, lock, ends[1]);
+	}
+	close(ends[1]);
+	ready.fd = ends[0];
+	if (pid < 0 || poll(&ready, 1, START_MS) != 1 || read(ends[0], &byte, 1) != 1)
+		byte = 0;
+	close(ends[0]);
+	return byte == 1 ? CTL_OK : CTL_FAILED;
+}
+
+/* See that this user's helper runs; another's ends, as does one of a device that has left. */
+static int
+start_helper(struct ctl *ctl, const struct vmbus_sysfs_device *device, uid_t uid)
+{
+	char why[CTL_WHY_MAX] = "";
+	int lock, rc, i;
+
+	for (i = 0; i < 2; i++) {
+		lock = open_lock(ctl, device, O_CREAT, why);
+		if (lock < 0) {
+			ctl_error("cannot start the helper: %s%s", why,
+				lock == -EACCES || lock == -EPERM ? ": run as root" : "");
+			return CTL_FAILED;
+		}
+		if (take_lock(lock)) {
+			rc = fork_helper(ctl, device, uid, lock);
+			close(lock);
+			if (rc != CTL_OK)
+				ctl_error("the helper that hands subchannels' rings over did not "
+					  "start");
+			return rc;
+		}
+		rc = is_helper_of(ctl, device, uid, lock) ? CTL_OK : CTL_FAILED;
+		close(lock);
+		if (rc == CTL_OK)
+			return CTL_OK;
+		if (!end_helper(ctl, device))
+			break;
+	}
+	ctl_error("cannot start the helper: another one of %s did not end in %d s: try again",
+		device->name, END_MS / 1000);
+	return CTL_FAILED;
 }
 
 /* ---- given and taken back ---- */
@@ -231,7 +294,7 @@ enum ctl_given
 ctl_given_to(
 	const struct ctl *ctl, const struct vmbus_sysfs_device *device, struct ctl_owner *owner)
 {
-	char why[CTL_WHY_MAX], number[16];
+	char why[CTL_WHY_MAX];
 	enum ctl_given given;
 	struct stat st;
 	int fd;
@@ -243,13 +306,11 @@ ctl_given_to(
 	close(fd);
 	if (st.st_uid == 0)
 		return CTL_GIVEN_NOT;
-	snprintf(number, sizeof(number), "%u", (unsigned int)st.st_uid);
-	if (ctl_find_user(number, owner) != CTL_OK)
-		return CTL_GIVEN_NOT;
+	set_owner(owner, st.st_uid);
 	fd = open_lock(ctl, device, 0, why);
 	if (fd < 0)
 		return fd == -EACCES || fd == -EPERM ? CTL_GIVEN_UNKNOWN : CTL_GIVEN_UNHELPED;
-	given = flock(fd, LOCK_EX | LOCK_NB) < 0 ? CTL_GIVEN_HELPED : CTL_GIVEN_UNHELPED;
+	given = is_locked(fd) ? CTL_GIVEN_HELPED : CTL_GIVEN_UNHELPED;
 	close(fd);
 	return given;
 }

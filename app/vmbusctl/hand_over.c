@@ -5,6 +5,7 @@
  * the same name, the folder it holds is empty.
  */
 #include "app/vmbusctl/hand_over.h"
+#include "app/vmbusctl/processes.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -51,7 +52,7 @@ drop_privileges(void)
 static void
 detach(int keep[3])
 {
-	int null, i, fd;
+	int null, i;
 
 	setsid();
 	signal(SIGHUP, SIG_IGN);
@@ -61,11 +62,12 @@ detach(int keep[3])
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	for (i = 0; i < 3; i++)
 		dup2(null, i);
-	/* Above all that are in use, then down to 3, 4, 5. */
+	/* Out of the way first, so that none takes another's place among 3, 4, 5. */
 	for (i = 0; i < 3; i++)
-		keep[i] = fcntl(keep[i], F_DUPFD_CLOEXEC, 16);
-	for (fd = 3; fd < 16; fd++)
-		close(fd);
+		keep[i] = fcntl(keep[i], F_DUPFD_CLOEXEC, 6);
+	for (i = 0; i < 3; i++)
+		keep[i] = dup3(keep[i], 3 + i, O_CLOEXEC);
+	ctl_close_from(6);
 }
 
 static bool
@@ -120,6 +122,25 @@ hand_over_rings(int folder, uid_t uid)
 }
 
 void
+ctl_helper_text(uid_t uid, const struct stat *folder, char text[CTL_HELPER_TEXT_MAX])
+{
+	snprintf(text, CTL_HELPER_TEXT_MAX, "%u %llu:%llu\n", (unsigned int)uid,
+		(unsigned long long)folder->st_dev, (unsigned long long)folder->st_ino);
+}
+
+static bool
+write_text(int lock, uid_t uid, int folder)
+{
+	char text[CTL_HELPER_TEXT_MAX];
+	struct stat st;
+
+	if (fstat(folder, &st) < 0)
+		return false;
+	ctl_helper_text(uid, &st, text);
+	return pwrite(lock, text, strlen(text), 0) == (ssize_t)strlen(text);
+}
+
+void
 ctl_hand_over(const struct vmbus_sysfs *fs, const char *device, uid_t uid, int lock, int ready)
 {
 	const struct timespec pause = {.tv_nsec = LOOK_MS * 1000000L};
@@ -132,7 +153,8 @@ ctl_hand_over(const struct vmbus_sysfs *fs, const char *device, uid_t uid, int l
 	if (kept[2] < 0)
 		_exit(1);
 	detach(kept);
-	if (!drop_privileges() || !is_ours(kept[2]) || write(kept[1], &one, 1) != 1)
+	if (!drop_privileges() || !is_ours(kept[2]) || !write_text(kept[0], uid, kept[2]) ||
+		write(kept[1], &one, 1) != 1)
 		_exit(1);
 	close(kept[1]);
 	while (fstat(kept[0], &st) == 0 && st.st_nlink > 0 && is_ours(kept[2])) {

@@ -18,7 +18,10 @@
 #include <unistd.h>
 
 #define PROGRAM_MS 10000
+#define START_MS   2000
 #define STOP_MS	   2000
+/* Before Linux 5.9: there may be a limit of a thousand million, and nobody has so many. */
+#define DESCRIPTORS_MAX 65536
 
 static int64_t
 now_ms(void)
@@ -160,6 +163,41 @@ ctl_program(const char *const *words, char *output, size_t size)
 
 /* ---- processes ---- */
 
+void
+ctl_close_from(unsigned int first)
+{
+	if (syscall(SYS_close_range, first, ~0u, 0u) == 0)
+		return;
+	for (; first < DESCRIPTORS_MAX; first++)
+		close((int)first);
+}
+
+int
+ctl_process_start(const char *const *words)
+{
+	char path[VMBUS_SYSFS_PATH_MAX];
+	pid_t pid;
+	int rc;
+
+	if (!find_program(words[0], path))
+		return -ENOENT;
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0) {
+		/* It outlives us: not with our terminal, folder or descriptors. */
+		setsid();
+		if (chdir("/") < 0)
+			_exit(127);
+		dup2(open("/dev/null", O_RDWR), 2);
+		ctl_close_from(3);
+		become_program(path, words, -1);
+	}
+	if (pid < 0)
+		return -errno;
+	rc = wait_for(pid, now_ms() + START_MS);
+	return rc == -ETIMEDOUT ? 0 : rc;
+}
+
 static bool
 read_started(const char *proc, const char *pid, char started[24])
 {
@@ -210,14 +248,44 @@ base_of(const char *path)
 	return slash == NULL ? path : slash + 1;
 }
 
+/* All four of a process's user ids: one that a user started from a setuid program has his as well.
+ */
 static bool
-is_roots(const struct ctl *ctl, const char *pid)
+is_roots(const char *proc, const char *pid)
 {
-	char path[VMBUS_SYSFS_PATH_MAX];
-	struct stat st;
+	char path[VMBUS_SYSFS_PATH_MAX], line[256];
+	unsigned int id[4];
+	bool found = false;
+	FILE *f;
 
-	snprintf(path, sizeof(path), "%s/%.15s", ctl->fs.proc, pid);
-	return ctl_is_fixture(ctl) || (stat(path, &st) == 0 && st.st_uid == 0);
+	snprintf(path, sizeof(path), "%s/%.15s/status", proc, pid);
+	f = fopen(path, "re");
+	while (f != NULL && !found && fgets(line, sizeof(line), f) != NULL)
+		found = sscanf(line, "Uid: %u %u %u %u", &id[0], &id[1], &id[2], &id[3]) == 4;
+	if (f != NULL)
+		fclose(f);
+	return found && (id[0] | id[1] | id[2] | id[3]) == 0;
+}
+
+/*
+ * Root's, and the program that its arguments say, as they are what it would be started with:
+ * whoever starts a process chooses the first of them freely.
+ */
+static bool
+is_genuine(const struct ctl *ctl, const struct ctl_process *p)
+{
+	char path[VMBUS_SYSFS_PATH_MAX], program[VMBUS_SYSFS_PATH_MAX];
+	struct ctl_process now;
+	struct stat is, named;
+
+	snprintf(path, sizeof(path), "%s/%.15s/exe", ctl->fs.proc, p->pid);
+	if (!is_roots(ctl->fs.proc, p->pid) || !find_program(base_of(p->arguments[0]), program) ||
+		stat(path, &is) < 0 || stat(program, &named) < 0 || is.st_dev != named.st_dev ||
+		is.st_ino != named.st_ino)
+		return false;
+	/* It may have become this only after its arguments were read. */
+	return read_process(ctl, p->pid, &now) && strcmp(now.started, p->started) == 0 &&
+	       memcmp(now.text, p->text, sizeof(now.text)) == 0;
 }
 
 static bool
@@ -249,7 +317,7 @@ find_process(const struct ctl *ctl, bool (*fits)(const struct ctl_process *, con
 	while (d != NULL && !found && (entry = readdir(d)) != NULL)
 		found = vmbus_parse_u32(entry->d_name, INT32_MAX, &pid) == 0 &&
 			read_process(ctl, entry->d_name, process) && fits(process, opaque) &&
-			is_roots(ctl, entry->d_name);
+			is_genuine(ctl, process);
 	if (d != NULL)
 		closedir(d);
 	return found;

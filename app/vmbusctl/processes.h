@@ -15,13 +15,24 @@ struct ctl_process {
 };
 
 /**
- * A DHCP client of root's that serves one interface.
+ * A DHCP client that root started, which serves one interface. What only calls itself one, or runs
+ * as root because its file is setuid, is none: its arguments are run as root later.
  * @return whether there is one that can be stopped and started again
  */
 bool ctl_dhcp_client(const struct ctl *ctl, const char *interface, struct ctl_process *process);
 
-/** Does a process with these arguments run (its program's folder does not matter)? */
+/** Does such a process with these arguments run (its program's folder does not matter)? */
 bool ctl_process_runs(const struct ctl *ctl, const char *const *arguments);
+
+/** Close all descriptors from one on, inherited ones too. */
+void ctl_close_from(unsigned int first);
+
+/**
+ * Start a program in a session of its own. One that still runs after 2 s is left to itself: a
+ * client in the foreground never ends, another one ends only when it has a lease.
+ * @return 0, an exit status when it ended before, or a negative errno
+ */
+int ctl_process_start(const char *const *words);
 
 /** SIGTERM, and wait for its end, at most 2 s. @return 0 (also when it is gone), -ETIMEDOUT, -errno
  */

@@ -392,6 +392,12 @@ nic_control_room(const struct host_nic *nic)
 {
 	return NIC_CONTROL_QUEUE - (nic->control_tail - nic->control_head);
 }
+/* Do notices wait, so that answers have room? */
+static inline bool
+nic_control_is_crowded(const struct host_nic *nic)
+{
+	return nic_control_room(nic) < NIC_CONTROL_QUEUE / 2;
+}
 /* Queue a message for the primary channel; NULL when the queue is full. Length is @p len. */
 struct nic_control *nic_control_add(
 	struct host_nic *nic, enum nic_control_kind kind, const void *data, uint32_t len);

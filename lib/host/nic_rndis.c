@@ -46,7 +46,7 @@ nic_rndis_notify(struct host_nic *nic)
 		nic->link_notice = false;
 		return;
 	}
-	if (nic_control_room(nic) < NIC_CONTROL_QUEUE / 2)
+	if (nic_control_is_crowded(nic))
 		return;
 	if (nic->link_notice) {
 		nic->link_notice = false;

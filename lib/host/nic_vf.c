@@ -7,7 +7,7 @@
 #include "lib/host/nic_internal.h"
 
 #define MS_NS UINT64_C(1000000)
-/* An answer that is due waits for room in the control queue. */
+/* What is due waits for room in the control queue. */
 #define RETRY_NS UINT64_C(1000000)
 
 void
@@ -49,8 +49,21 @@ nic_vf_reset(struct host_nic *nic)
 void
 nic_vf_rndis_up(struct host_nic *nic)
 {
-	nic->vf.offer_ns =
-		nic->knobs.vf_offer_ms == 0 ? 0 : nic_now_ns() + nic->knobs.vf_offer_ms * MS_NS;
+	nic->vf.up_ns = nic_now_ns();
+}
+
+/* When things are due, by the knobs as they are: whoever holds something back can let it go. */
+
+static uint64_t
+offer_due(const struct host_nic *nic)
+{
+	return nic->vf.up_ns + nic->knobs.vf_offer_ms * MS_NS;
+}
+
+static uint64_t
+switch_due(const struct host_nic *nic)
+{
+	return nic->vf.requests[0].asked_ns + nic->knobs.vf_switch_ms * MS_NS;
 }
 
 /* ---- to the guest ---- */
@@ -80,7 +93,7 @@ say_association(struct host_nic *nic)
 static bool
 offer_waits(const struct host_nic *nic)
 {
-	return !nic->knobs.vf_offer || (nic->vf.offer_ns != 0 && nic_now_ns() < nic->vf.offer_ns);
+	return !nic->knobs.vf_offer || nic_now_ns() < offer_due(nic);
 }
 
 static void
@@ -172,7 +185,7 @@ nic_vf_switch(struct host_nic *nic, const struct vmbus_packet *pkt, uint32_t pat
 	}
 	if (vf->requests_n == NIC_VF_SWITCHES)
 		return "more SWITCH_DATA_PATH than can be outstanding";
-	request.due_ns = nic_now_ns() + nic->knobs.vf_switch_ms * MS_NS;
+	request.asked_ns = nic_now_ns();
 	vf->requests[vf->requests_n++] = request;
 	return NULL;
 }
@@ -186,7 +199,7 @@ nic_vf_turn(struct host_nic *nic)
 	if (vf->leave_ns != 0 && nic_now_ns() >= vf->leave_ns)
 		path_set(nic, false);
 	while (vf->requests_n != 0 && nic_control_room(nic) != 0 &&
-		nic_now_ns() >= vf->requests[0].due_ns) {
+		nic_now_ns() >= switch_due(nic)) {
 		first = vf->requests[0];
 		vf->requests_n--;
 		memmove(&vf->requests[0], &vf->requests[1],
@@ -249,15 +262,17 @@ nic_vf_deadline(const struct host_nic *nic)
 	const struct nic_vf *vf = &nic->vf;
 	uint64_t when = UINT64_MAX, t;
 
-	if (vf->notice && vf->present && vf->offer_ns != 0 && nic->knobs.vf_offer &&
-		guest_asked(nic))
-		when = left(vf->offer_ns);
+	if (vf->notice && vf->present && nic->knobs.vf_offer && guest_asked(nic)) {
+		when = left(offer_due(nic));
+		if (nic_control_is_crowded(nic) && when < RETRY_NS)
+			when = RETRY_NS;
+	}
 	if (vf->leave_ns != 0) {
 		t = left(vf->leave_ns);
 		when = t < when ? t : when;
 	}
 	if (vf->requests_n != 0) {
-		t = left(vf->requests[0].due_ns);
+		t = left(switch_due(nic));
 		if (nic_control_room(nic) == 0 && t < RETRY_NS)
 			t = RETRY_NS;
 		when = t < when ? t : when;

@@ -35,7 +35,7 @@ enum nic_vf_removal {
 };
 
 struct nic_vf_request {
-	uint64_t tid, due_ns;
+	uint64_t tid, asked_ns;
 	uint32_t path;
 	bool answer;
 };
@@ -50,7 +50,7 @@ struct nic_vf {
 	bool path_notice;     /* it is to be told that the path is synthetic */
 	uint32_t serial;      /* of the VF */
 	uint32_t serial_told; /* of the last association */
-	uint64_t offer_ns;    /* no association before; 0: at once */
+	uint64_t up_ns;	      /* when RNDIS came up: vf_offer_ms counts from there */
 	uint64_t leave_ns;    /* when the path goes back by itself; 0: never */
 	uint32_t requests_n;
 	struct nic_vf_request requests[NIC_VF_SWITCHES]; /* oldest first */

@@ -12,6 +12,7 @@
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/rx.h"
 #include "drivers/net/netvsc/tx.h"
+#include "drivers/net/netvsc/vf.h"
 #include "test/ethdev/ethdev.h"
 
 /* ---- set-up ---- */
@@ -224,9 +225,12 @@ the_port_has_a_node(void)
 static bool
 bursts_are_harmless(struct rte_eth_dev *eth, uint16_t port)
 {
-	return rte_eth_fp_ops[port].rx_pkt_burst != netvsc_rx_burst &&
-	       rte_eth_fp_ops[port].tx_pkt_burst != netvsc_tx_burst &&
-	       eth->rx_pkt_burst != netvsc_rx_burst && eth->tx_pkt_burst != netvsc_tx_burst;
+	const struct rte_eth_fp_ops *fp = &rte_eth_fp_ops[port];
+
+	return fp->rx_pkt_burst != netvsc_rx_burst && fp->rx_pkt_burst != netvsc_vf_rx_burst &&
+	       fp->tx_pkt_burst != netvsc_tx_burst && fp->tx_pkt_burst != netvsc_vf_tx_burst &&
+	       eth->rx_pkt_burst == rte_eth_pkt_burst_dummy &&
+	       eth->tx_pkt_burst == rte_eth_pkt_burst_dummy;
 }
 
 static void
@@ -238,8 +242,9 @@ bursts_of_a_stopped_or_removed_port_are_harmless(void)
 
 	CHECK(bursts_are_harmless(eth, port));
 	ethdev_bring_up(1, 1);
-	CHECK(eth->rx_pkt_burst == netvsc_rx_burst && eth->tx_pkt_burst == netvsc_tx_burst);
-	CHECK(rte_eth_fp_ops[port].rx_pkt_burst == netvsc_rx_burst);
+	/* A port that may get a virtual function. */
+	CHECK(eth->rx_pkt_burst == netvsc_vf_rx_burst && eth->tx_pkt_burst == netvsc_vf_tx_burst);
+	CHECK(rte_eth_fp_ops[port].rx_pkt_burst == netvsc_vf_rx_burst);
 	WAIT_UNTIL(ethdev_receive(0) != 0);
 	CHECK_EQUAL(rte_eth_dev_stop(port), 0);
 	CHECK(bursts_are_harmless(eth, port));

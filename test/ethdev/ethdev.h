@@ -48,7 +48,7 @@ extern char ethdev_device[256];
 extern struct rte_mempool *ethdev_pool;
 /**
  * What there is none of, or NULL: a type of rte_malloc's memory, what the name of a memzone begins
- * with, "alarm", "calloc".
+ * with, "alarm".
  */
 extern const char *heap_fails;
 /** Said when something fails. */

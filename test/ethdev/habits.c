@@ -8,6 +8,7 @@
 #include "drivers/net/netvsc/rx.h"
 #include "drivers/net/netvsc/tx.h"
 #include "lib/netvsp/oid.h"
+#include "lib/netvsp/rndis_layout.h"
 #include "test/ethdev/ethdev.h"
 
 static struct netvsc_port *
@@ -307,14 +308,16 @@ the_packet_filter_follows_all_flags(void)
 	CHECK_EQUAL(port_now()->session.filter, RNDIS_FILTER_PROMISCUOUS);
 }
 
-/* Pitfall A5. */
+/* Pitfall A5: each of the two is built at the beginning of a page, and has no more than that. */
 static void
 requests_lie_within_one_page(void)
 {
 	const struct rte_memzone *zone = port_now()->control_zone;
 
+	CHECK(RNDIS_MAX_REQUEST <= 4096);
 	CHECK_EQUAL(zone->addr_64 % 4096, 0);
-	CHECK(zone->len <= 4096);
+	CHECK_EQUAL(zone->len, 2 * RNDIS_MAX_REQUEST);
+	CHECK_EQUAL(RNDIS_MAX_REQUEST % 4096, 0);
 }
 
 /* Pitfall B8: an application may close and never detach. */

@@ -137,13 +137,3 @@ rte_eal_alarm_set(uint64_t us, rte_eal_alarm_callback cb, void *arg)
 		next = real("rte_eal_alarm_set");
 	return next(us, cb, arg);
 }
-
-/* The driver's own calls, by the linker. */
-void *__real_calloc(size_t n, size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-
-void *
-__wrap_calloc(size_t n, size_t size)
-{
-	return heap_is_empty("calloc") ? NULL : __real_calloc(n, size);
-}

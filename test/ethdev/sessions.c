@@ -157,7 +157,7 @@ a_device_that_cannot_be_brought_up_has_a_reason(void)
 		const char *what, *words;
 		int error;
 	} fails[] = {
-		{"netvsc_ctl", "no memory for a page of requests", -ENOMEM},
+		{"netvsc_ctl", "no memory for pages of requests", -ENOMEM},
 		{"netvsc_channel", "cannot open the primary channel: Cannot allocate memory",
 			-ENOMEM},
 		{"netvsc_done", "bring-up failed: Cannot allocate memory", -ENOMEM},
@@ -204,7 +204,7 @@ sections_that_could_not_be_divided_are_divided_by_the_next_start(void)
 	ethdev_bring_up(2, 2);
 	CHECK_EQUAL(rte_eth_dev_stop(ethdev_port), 0);
 	CHECK_EQUAL(port->section_queues, 2);
-	heap_fails = "calloc";
+	heap_fails = "netvsc_sections";
 	CHECK_REFUSED(rte_eth_dev_configure(ethdev_port, 1, 1, &conf), -ENOMEM,
 		"no memory to divide the send buffer");
 	heap_fails = NULL;

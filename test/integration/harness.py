@@ -43,7 +43,9 @@ def loadable(plugin):
 PLUGIN = loadable(os.path.join(BUILD, "drivers/librte_hyperpoll.so"))
 HUGEPAGES = "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages"
 HUGEPAGES_NEEDED = 160
-PROMPT = "testpmd> "
+# testpmd writes its prompt byte by byte, and an event of another thread may stand within it.
+_PROMPT = "testpmd> "
+PROMPT = "|".join([_PROMPT] + [_PROMPT[:i] + r"(?:[^\n]*\n){1,4}" + _PROMPT[i:] for i in range(1, 8)])
 SERIAL = itertools.count(os.getpid() * 1000)  # EAL instances of their own
 ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|\r")
 

@@ -4,7 +4,7 @@
 #
 # A suite is a function suite_NAME; its output ends with a line "N passed, N failed". To add one:
 # the function, and a line with its time limit in seconds below.
-declare -A suites=([unit]=1200 [integration]=600 [uio]=900 [peer]=300 [vm]=2400)
+declare -A suites=([unit]=1200 [integration]=1200 [uio]=1500 [peer]=300 [vm]=2400)
 suite_order=(unit integration uio peer vm)
 # What ./run test --long adds; there the random calls are ten times as many, too.
 suites_long=(suricata vm-6.12 vm-newest)

@@ -2,6 +2,7 @@
 /* What a primary process answers to others, which may be of another build or wrong. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -21,6 +22,7 @@ static const struct hpbus_backend backend = {.name = "test"};
 static struct hpbus_device device = {.backend = &backend, .name = "device", .instance = {1}};
 static int came, ready, ended;
 static uint64_t called;
+static bool done = true; /* channels can be had */
 
 /* ---- around it ---- */
 
@@ -30,16 +32,18 @@ on_came(struct hpbus_device *dev)
 	came++;
 }
 
-static void
+static bool
 on_ready(struct hpbus_device *dev)
 {
 	ready++;
+	return done;
 }
 
-static void
+static bool
 on_ended(struct hpbus_device *dev, unsigned int slot)
 {
 	ended = (int)slot;
+	return done;
 }
 
 /* Channel 1 must wait. */
@@ -64,9 +68,16 @@ hpbus_driver(void)
 	return &driver;
 }
 
+static void (*before_lock)(void);
+
 void
 hpbus_devices_lock(void)
 {
+	void (*before)(void) = before_lock;
+
+	before_lock = NULL;
+	if (before != NULL)
+		before();
 }
 
 void
@@ -101,10 +112,13 @@ rte_zmalloc_socket(const char *type, size_t size, unsigned int align, int socket
 /* EAL's interrupt thread: the test. */
 static rte_intr_callback_fn watching;
 static void *watching_arg;
+static void (*while_registering)(void);
 
 int
 rte_intr_callback_register(const struct rte_intr_handle *handle, rte_intr_callback_fn cb, void *arg)
 {
+	if (while_registering != NULL)
+		while_registering();
 	watching = cb;
 	watching_arg = arg;
 	return 0;
@@ -121,6 +135,7 @@ rte_intr_callback_unregister_pending(const struct rte_intr_handle *handle, rte_i
 /* ---- tests ---- */
 
 static struct hpbus_mp_reply reply;
+static uint32_t asked;
 static int fds[HPBUS_MP_PLACES_MAX];
 
 static int
@@ -129,7 +144,9 @@ ask(struct hpbus_mp_request rq, int fd)
 	rq.version = HPBUS_MP_VERSION;
 	rq.abi = ABI;
 	rq.guid[0] = 1;
+	rq.number = ++asked;
 	hpbus_mp_answer(&rq, sizeof(rq), fd, &reply, fds);
+	CU_ASSERT(reply.op == rq.op && reply.number == asked);
 	return reply.rc;
 }
 
@@ -290,10 +307,198 @@ the_end_of_a_process_is_heard_and_its_calls_are(void)
 	device.driver_data = NULL;
 }
 
+/* ---- the same with a device that is shared ---- */
+
+/* A secondary that has it. @return its end of the sockets */
+static int
+begin_shared(struct hpbus_mp_request *rq)
+{
+	int fd = hello(&rq->slot);
+
+	device.driver_data = &device;
+	CU_ASSERT_EQUAL_FATAL(hpbus_share(&device, "port"), 0);
+	rq->op = HPBUS_MP_OPEN;
+	CU_ASSERT_EQUAL(ask(*rq, -1), 0);
+	rq->op = HPBUS_MP_PLACES;
+	CU_ASSERT_EQUAL(ask(*rq, -1), 0);
+	rq->op = HPBUS_MP_READY;
+	rq->generation = reply.generation;
+	CU_ASSERT_EQUAL(ask(*rq, -1), 0);
+	return fd;
+}
+
+static void
+end_shared(void)
+{
+	free(device.sharing.shared);
+	device.sharing = (struct hpbus_sharing){.on = false};
+	device.driver_data = NULL;
+	hpbus_places_clear(&device);
+	done = true;
+	ended = 0;
+}
+
+static bool
+is_told(int fd)
+{
+	char byte;
+	bool told = false;
+
+	while (recv(fd, &byte, 1, MSG_DONTWAIT) == 1)
+		told = true;
+	return told;
+}
+
+/* A burst of its may go on with what it would unmap. */
+static void
+a_leave_that_a_channel_has_not_heard_of_is_refused(void)
+{
+	struct hpbus_mp_request rq = {0};
+	int fd = begin_shared(&rq);
+
+	rq.op = HPBUS_MP_LEAVE;
+	done = false;
+	CU_ASSERT_EQUAL(ask(rq, -1), -EAGAIN);
+	CU_ASSERT_EQUAL(hpbus_processes(&device), 0);
+	CU_ASSERT_EQUAL(atomic_load(&device.sharing.attached), UINT64_C(1) << rq.slot);
+	done = true;
+	CU_ASSERT_EQUAL(ask(rq, -1), 0);
+	CU_ASSERT_EQUAL(atomic_load(&device.sharing.attached), 0);
+	bye(fd);
+	end_shared();
+}
+
+/* Its bit in a channel's masks would be the next one's, who has nothing mapped yet. */
+static void
+the_slot_of_a_dead_process_is_free_when_all_channels_know(void)
+{
+	struct hpbus_mp_request rq = {0};
+	int fd = begin_shared(&rq);
+	uint32_t slot = rq.slot;
+
+	done = false;
+	bye(fd);
+	CU_ASSERT_FALSE(hpbus_has_peers());
+	fd = hello(&rq.slot);
+	CU_ASSERT_NOT_EQUAL(rq.slot, slot);
+	bye(fd);
+	done = true;
+	fd = hello(&rq.slot);
+	CU_ASSERT_EQUAL(rq.slot, slot);
+	bye(fd);
+	end_shared();
+}
+
+/* It looks at the port though it has left: it must hear when that goes. */
+static void
+who_has_left_is_told_of_changes(void)
+{
+	struct hpbus_place place = {.address = 4096, .span = 4096, .piece = {{0, 4096, 0}}};
+	struct hpbus_mp_request rq = {0};
+	int fd = begin_shared(&rq);
+
+	rq.op = HPBUS_MP_LEAVE;
+	CU_ASSERT_EQUAL(ask(rq, -1), 0);
+	CU_ASSERT_EQUAL(hpbus_place_add(&device, &place, -1), 0);
+	CU_ASSERT_FALSE(is_told(fd));
+	CU_ASSERT_TRUE(hpbus_gather(&device, 0));
+	CU_ASSERT_TRUE(is_told(fd));
+	free(hpbus_unshare(&device));
+	CU_ASSERT_TRUE(is_told(fd));
+	bye(fd);
+	end_shared();
+}
+
+/* Though it has all that was left of the device before. */
+static void
+who_has_a_device_is_told_when_it_goes(void)
+{
+	struct hpbus_mp_request rq = {0};
+	int fd = begin_shared(&rq);
+
+	free(hpbus_unshare(&device));
+	CU_ASSERT_TRUE(is_told(fd));
+	bye(fd);
+	end_shared();
+}
+
+static int dying;
+
+static void
+it_dies(void)
+{
+	bye(dying);
+}
+
+/* Nobody would take back what it gets then: each gather would wait for it. */
+static void
+a_process_that_dies_gets_no_device(void)
+{
+	struct hpbus_mp_request rq = {0};
+
+	dying = begin_shared(&rq);
+	rq.op = HPBUS_MP_OPEN;
+	before_lock = it_dies;
+	CU_ASSERT_EQUAL(ask(rq, -1), -EPERM);
+	CU_ASSERT_EQUAL(atomic_load(&device.sharing.attached), 0);
+	end_shared();
+}
+
+static rte_intr_callback_fn first_watching;
+static void *first_arg;
+static bool first_forgotten;
+
+static void *
+first_is_forgotten(void *arg)
+{
+	first_watching(first_arg);
+	return NULL;
+}
+
+/* EAL has a lock while it forgets one, and takes it to register another. */
+static void
+first_ends_meanwhile(void)
+{
+	struct timespec limit;
+	pthread_t thread;
+
+	while_registering = NULL;
+	clock_gettime(CLOCK_REALTIME, &limit);
+	limit.tv_sec += 5;
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, first_is_forgotten, NULL), 0);
+	first_forgotten = pthread_timedjoin_np(thread, NULL, &limit) == 0;
+	if (!first_forgotten)
+		pthread_detach(thread);
+}
+
+static void
+one_comes_while_another_is_forgotten(void)
+{
+	uint32_t first, second;
+	int fd = hello(&first), other;
+
+	first_watching = watching;
+	first_arg = watching_arg;
+	close(fd);
+	while_registering = first_ends_meanwhile;
+	other = hello(&second);
+	CU_ASSERT_TRUE(first_forgotten);
+	CU_ASSERT_NOT_EQUAL(first, second);
+	bye(other);
+	CU_ASSERT_FALSE(hpbus_has_peers());
+}
+
 static const struct unit_test tests[] = {
 	{"another build is refused", another_build_is_refused},
 	{"who has not said hello gets nothing", whoever_has_not_said_hello_gets_nothing},
 	{"a device is had from open to leave", a_device_is_had_from_open_to_leave},
+	{"a leave that a channel has not heard of is refused",
+		a_leave_that_a_channel_has_not_heard_of_is_refused},
+	{"the slot of a dead process", the_slot_of_a_dead_process_is_free_when_all_channels_know},
+	{"who has left is told of changes", who_has_left_is_told_of_changes},
+	{"who has a device is told when it goes", who_has_a_device_is_told_when_it_goes},
+	{"a process that dies gets no device", a_process_that_dies_gets_no_device},
+	{"one comes while another is forgotten", one_comes_while_another_is_forgotten},
 	{"the end of a process", the_end_of_a_process_is_heard_and_its_calls_are},
 };
 

@@ -60,6 +60,8 @@ printf '%s\\n' "${COMPREPLY[@]}" """
         for line, offered in (("hvsim c", {"ctl"}), ("hvsim --poll a", {"adaptive"}),
                               ("hvsim --nic gu", {"guid="}), ("hvsim --nic mac=00,sp", {"00,spoof="}),
                               ("hvsim --nic profile=o", {"openhcl"}), ("hvsim --nic spoof=on,port=s", {"sink", "switch:"}),
+                              ("hvsim --nic vf", {"vf-port="}), ("hvsim --nic vf-port=s", {"sink", "switch:"}),
+                              ("hvsim --nic vf-port=sink,port=g", {"gen"}),
                               ("hvsim --nic port=", {"tap:", "pcap:", "gen", "sink", "echo", "switch:"}),
                               ("hvsim --nic port=sink --du", {"--duration"}),
                               ("hvsim ctl x r", {"rings", "rescind"}), ("hvsim --dir b", {"bin"})):

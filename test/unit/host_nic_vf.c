@@ -277,6 +277,38 @@ an_association_that_comes_late(void)
 	frozen_ms = 0;
 }
 
+/* No room for an association that is due: the host looks now and then, and does not spin. */
+static void
+an_association_is_due_and_the_guest_does_not_read(void)
+{
+	struct guest g;
+	uint32_t i;
+
+	frozen_ms = 1000000;
+	guest_start(&g, small, 16);
+	host_nic_set_vf(g.nic, true, 3);
+	knob(&g, "vf_offer_ms", "700");
+	guest_up(&g, 13);
+	for (i = 0; i < 1000 && nic_control_room(g.nic) >= NIC_CONTROL_QUEUE / 2; i++) {
+		host_nic_set_link(g.nic, i % 2 != 0);
+		host_nic_poll(g.nic, 8);
+	}
+	CU_ASSERT_FATAL(nic_control_room(g.nic) < NIC_CONTROL_QUEUE / 2);
+	frozen_ms += 700;
+	for (i = 0; i < 3; i++) {
+		host_nic_poll(g.nic, 8);
+		CU_ASSERT_TRUE(g.nic->vf.notice);
+		CU_ASSERT_EQUAL(nic_vf_deadline(g.nic), UINT64_C(1000000));
+		CU_ASSERT_NOT_EQUAL(host_nic_deadline(g.nic), 0);
+	}
+	for (i = 0; i < 100 && g.heard[0] == '\0'; i++)
+		guest_poll(&g);
+	hears(&g, "+3 ");
+	CU_ASSERT_EQUAL(nic_vf_deadline(g.nic), UINT64_MAX);
+	guest_stop(&g);
+	frozen_ms = 0;
+}
+
 static void
 a_switch_that_is_refused_fails_or_is_ignored(void)
 {
@@ -372,6 +404,47 @@ a_switch_that_takes_its_time(void)
 		ask(&g, NVSP_DATA_PATH_SYNTHETIC, 80 + i);
 	guest_poll(&g);
 	CU_ASSERT_EQUAL(g.broken[0], 1);
+	guest_stop(&g);
+	frozen_ms = 0;
+}
+
+/* Tests hold something back with a very long time and let it go when they have seen enough. */
+static void
+what_is_held_back_is_let_go_by_its_knob(void)
+{
+	struct guest g;
+
+	frozen_ms = 1000000;
+	guest_start(&g, small, 16);
+	host_nic_set_vf(g.nic, true, 3);
+	knob(&g, "vf_offer_ms", "600000");
+	guest_up(&g, 13);
+	hears(&g, "");
+	CU_ASSERT_EQUAL(nic_vf_deadline(g.nic), UINT64_C(600000000000));
+	frozen_ms += 100;
+	knob(&g, "vf_offer_ms", "300");
+	CU_ASSERT_EQUAL(nic_vf_deadline(g.nic), UINT64_C(200000000));
+	hears(&g, "");
+	knob(&g, "vf_offer_ms", "0");
+	CU_ASSERT_EQUAL(nic_vf_deadline(g.nic), 0);
+	hears(&g, "+3 ");
+	knob(&g, "vf_switch_ms", "600000");
+	ask(&g, NVSP_DATA_PATH_VF, 70);
+	guest_poll(&g);
+	CU_ASSERT_PTR_NULL(guest_completion(&g, 70));
+	CU_ASSERT_EQUAL(nic_vf_deadline(g.nic), UINT64_C(600000000000));
+	frozen_ms += 100;
+	knob(&g, "vf_switch_ms", "300");
+	CU_ASSERT_EQUAL(nic_vf_deadline(g.nic), UINT64_C(200000000));
+	guest_poll(&g);
+	CU_ASSERT_PTR_NULL(guest_completion(&g, 70));
+	CU_ASSERT_FALSE(host_nic_path_is_vf(g.nic));
+	knob(&g, "vf_switch_ms", "0");
+	CU_ASSERT_EQUAL(nic_vf_deadline(g.nic), 0);
+	guest_poll(&g);
+	CU_ASSERT_PTR_NOT_NULL(guest_completion(&g, 70));
+	CU_ASSERT_TRUE(host_nic_path_is_vf(g.nic));
+	CU_ASSERT_EQUAL(nic_vf_deadline(g.nic), UINT64_MAX);
 	guest_stop(&g);
 	frozen_ms = 0;
 }
@@ -539,9 +612,13 @@ main(void)
 			the_path_is_taken_back_and_the_vf_stays},
 		{"a host that never offers", a_host_that_never_offers},
 		{"an association that comes late", an_association_that_comes_late},
+		{"an association is due and the guest does not read",
+			an_association_is_due_and_the_guest_does_not_read},
 		{"a switch that is refused, fails or is ignored",
 			a_switch_that_is_refused_fails_or_is_ignored},
 		{"a switch that takes its time", a_switch_that_takes_its_time},
+		{"what is held back is let go by its knob",
+			what_is_held_back_is_let_go_by_its_knob},
 		{"a guest that is asked to leave and does not",
 			a_guest_that_is_asked_to_leave_and_does_not},
 		{"a switch out of place stops the channel",

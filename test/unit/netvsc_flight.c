@@ -163,6 +163,68 @@ test_who_died_inside_costs_one_slot(void)
 			netvsc_flight_read(&flight, n, &event), n != 2 * NETVSC_FLIGHT_EVENTS + 5);
 }
 
+static bool
+last_is(int64_t value)
+{
+	struct netvsc_flight_event event;
+
+	return netvsc_flight_last(&flight, NETVSC_FLIGHT_STATE, &event) && event.value == value;
+}
+
+/* The last one of a kind may be the last for months: it is not to be an older one for good. */
+static void
+test_who_died_inside_leaves_the_last_of_a_kind_right(void)
+{
+	struct netvsc_flight_slot *slots = flight.last[NETVSC_FLIGHT_STATE];
+	struct netvsc_flight_event event;
+	unsigned int dead, i;
+
+	for (dead = 0; dead < NETVSC_FLIGHT_LAST; dead++) {
+		begin();
+		note(1);
+		note(2);
+		atomic_store(&slots[dead].turn, 2 * 2 + 1);
+		for (i = 3; i < 20; i++) {
+			note(i);
+			CU_ASSERT_TRUE(last_is(i));
+		}
+		CU_ASSERT_EQUAL(lost(), 0);
+	}
+	/* All but one. */
+	begin();
+	for (dead = 1; dead < NETVSC_FLIGHT_LAST; dead++)
+		atomic_store(&slots[dead].turn, 2 * dead + 1);
+	for (i = 0; i < 20; i++) {
+		note(i);
+		CU_ASSERT_TRUE(last_is(i));
+	}
+	CU_ASSERT_EQUAL(lost(), 0);
+	/* And that one: nothing is told, and that is counted. */
+	atomic_store(&slots[0].turn, 2 * 100 + 1);
+	CU_ASSERT_FALSE(netvsc_flight_last(&flight, NETVSC_FLIGHT_STATE, &event));
+	note(21);
+	CU_ASSERT_EQUAL(lost(), 1);
+}
+
+/* While the next one is being put down, the last one is the one before. */
+static void
+test_the_last_of_a_kind_is_there_while_the_next_is_written(void)
+{
+	struct netvsc_flight_slot *slots = flight.last[NETVSC_FLIGHT_STATE];
+	unsigned int i;
+
+	begin();
+	for (i = 0; i < 20; i++) {
+		_Atomic uint64_t *turn = &slots[(i + 1) % NETVSC_FLIGHT_LAST].turn;
+		uint64_t was;
+
+		note(i);
+		was = atomic_exchange(turn, 2 * (i + 1) + 1);
+		CU_ASSERT_TRUE(last_is(i));
+		atomic_store(turn, was);
+	}
+}
+
 /* An event tells one number in all of its words: any mixture of two is seen. */
 static bool
 is_whole(const struct netvsc_flight_event *e)
@@ -342,6 +404,10 @@ main(void)
 		{"a text is cut and has an end", test_a_text_is_cut_and_has_an_end},
 		{"who is overtaken by a lap gives up", test_who_is_overtaken_by_a_lap_gives_up},
 		{"who died inside costs one slot", test_who_died_inside_costs_one_slot},
+		{"who died inside leaves the last of a kind right",
+			test_who_died_inside_leaves_the_last_of_a_kind_right},
+		{"the last of a kind is there while the next is written",
+			test_the_last_of_a_kind_is_there_while_the_next_is_written},
 		{"writers at a time leave no torn event",
 			test_writers_at_a_time_leave_no_torn_event},
 		{"lines say what happened", test_lines_say_what_happened},

@@ -121,6 +121,30 @@ test_a_reset_counts_from_there(void)
 	end();
 }
 
+/* A host that restarts, or another one after a live migration, without a new session. */
+static void
+test_a_counter_of_a_host_that_restarted_does_not_fall_back_to_0(void)
+{
+	REQUIRE(begin(true));
+	host.counter = 1000 - 1; /* of the first, one more */
+	value("host_tx_packets");
+	ticks(20);
+	CU_ASSERT_EQUAL(netvsc_xstats_reset(&f.eth), 0);
+	CU_ASSERT_EQUAL(value("host_tx_packets"), 0);
+	host.counter = 999 - 1;
+	ticks(20);
+	CU_ASSERT_EQUAL(value("host_tx_packets"), 999);
+	host.counter = 1001 - 1;
+	ticks(20);
+	CU_ASSERT_EQUAL(value("host_tx_packets"), 1001);
+	/* The next reset counts for it. */
+	CU_ASSERT_EQUAL(netvsc_xstats_reset(&f.eth), 0);
+	host.counter = 1008 - 1;
+	ticks(20);
+	CU_ASSERT_EQUAL(value("host_tx_packets"), 7);
+	end();
+}
+
 static void
 test_counters_of_four_bytes(void)
 {
@@ -262,6 +286,8 @@ main(void)
 		{"a read is answered from memory and asks anew",
 			test_a_read_is_answered_from_memory_and_asks_anew},
 		{"a reset counts from there", test_a_reset_counts_from_there},
+		{"a counter of a host that restarted does not fall back to 0",
+			test_a_counter_of_a_host_that_restarted_does_not_fall_back_to_0},
 		{"counters of four bytes", test_counters_of_four_bytes},
 		{"what the host does not have is asked for once",
 			test_what_the_host_does_not_have_is_asked_for_once},

@@ -93,6 +93,26 @@ who_has_not_mapped_all_does_nothing(void)
 	end();
 }
 
+/* It would unmap rings under its own bursts. */
+static void
+who_leaves_hears_that_a_channel_is_busy(void)
+{
+	begin();
+	fixture_processes = second.bit;
+	CU_ASSERT_TRUE(netvsc_process_ready(&f.bus));
+	fixture_processes = 0;
+	netvsc_process = third;
+	CU_ASSERT_TRUE(netvsc_trylock(&channel()->rx_lock));
+	netvsc_process = primary;
+	CU_ASSERT_FALSE(netvsc_process_ready(&f.bus));
+	CU_ASSERT_FALSE(netvsc_process_ended(&f.bus, 1));
+	CU_ASSERT_EQUAL(channel()->live, NETVSC_PRIMARY | second.bit);
+	netvsc_channel_unlock(&channel()->rx_lock);
+	CU_ASSERT_TRUE(netvsc_process_ready(&f.bus));
+	CU_ASSERT_EQUAL(channel()->live, NETVSC_PRIMARY);
+	end();
+}
+
 static void
 who_comes_starts_no_queue(void)
 {
@@ -254,6 +274,28 @@ with_others_no_frame_is_lent(void)
 	end();
 }
 
+/* The primary waits for a device that a secondary has found to be gone. */
+static void
+a_secondary_polls_on_while_a_device_is_away(void)
+{
+	struct rte_eth_fp_ops *fp;
+
+	begin();
+	fp = &rte_eth_fp_ops[f.eth.data->port_id];
+	f.eth.process_private = &f.bus;
+	f.bus.driver_eth = &f.eth;
+	f.eth.rx_pkt_burst = netvsc_rx_burst;
+	f.eth.tx_pkt_burst = netvsc_tx_burst;
+	atomic_store(&f.bus.gone, true);
+	netvsc_secondary_changed(&f.bus);
+	CU_ASSERT(fp->rx_pkt_burst == netvsc_rx_burst && fp->tx_pkt_burst == netvsc_tx_burst);
+	fp->rx_pkt_burst = NULL;
+	atomic_store(&f.bus.gone, false);
+	netvsc_secondary_changed(&f.bus);
+	CU_ASSERT(fp->rx_pkt_burst == netvsc_rx_burst && fp->tx_pkt_burst == netvsc_tx_burst);
+	end();
+}
+
 static void
 hosts_are_signalled_for_others(void)
 {
@@ -270,6 +312,7 @@ hosts_are_signalled_for_others(void)
 
 static const struct unit_test tests[] = {
 	{"who has not mapped all does nothing", who_has_not_mapped_all_does_nothing},
+	{"who leaves hears that a channel is busy", who_leaves_hears_that_a_channel_is_busy},
 	{"who comes starts no queue", who_comes_starts_no_queue},
 	{"killed outside of a burst", killed_outside_of_a_burst},
 	{"killed inside of a receive burst", killed_inside_of_a_receive_burst},
@@ -278,6 +321,8 @@ static const struct unit_test tests[] = {
 	{"killed while it borrowed sections", killed_while_it_borrowed_sections},
 	{"a released queue is over", a_released_queue_is_over_for_who_has_it_in_hand},
 	{"with others no frame is lent", with_others_no_frame_is_lent},
+	{"a secondary polls on while a device is away",
+		a_secondary_polls_on_while_a_device_is_away},
 	{"hosts are signalled for others", hosts_are_signalled_for_others},
 };
 

@@ -272,6 +272,7 @@ test_a_started_port_goes_on_as_it_was(void)
 	CU_ASSERT_EQUAL(stats.ipackets, 2 * CHANNELS);
 	CU_ASSERT_EQUAL(stats.opackets, 2 * CHANNELS + 1);
 	CU_ASSERT_EQUAL(atomic_load(&f.port.recovery.done), 1);
+	CU_ASSERT_EQUAL(atomic_load(&f.port.recovery.failed), 0);
 	check_noted(0);
 	finish();
 }
@@ -455,6 +456,8 @@ test_what_does_not_fit_is_told_and_can_be_configured_anew(void)
 	WAIT_FOR(told(RTE_ETH_EVENT_RECOVERY_FAILED));
 	check_told(events, RTE_DIM(events));
 	check_noted(-ENOSPC);
+	CU_ASSERT_EQUAL(atomic_load(&f.port.recovery.done), 0);
+	CU_ASSERT_EQUAL(atomic_load(&f.port.recovery.failed), 1);
 	CU_ASSERT_EQUAL(netvsc_ops.is_removed(&f.eth), 0);
 	CU_ASSERT_EQUAL(f.losses, 0);
 	stop();
@@ -567,6 +570,8 @@ test_a_device_that_does_not_come_back_is_removed(void)
 	WAIT_FOR(told(RTE_ETH_EVENT_INTR_RMV));
 	check_told(events, RTE_DIM(events));
 	check_noted(-ENODEV);
+	CU_ASSERT_EQUAL(atomic_load(&f.port.recovery.done), 0);
+	CU_ASSERT_EQUAL(atomic_load(&f.port.recovery.failed), 1);
 	CU_ASSERT_EQUAL(netvsc_ops.is_removed(&f.eth), 1);
 	CU_ASSERT_EQUAL(f.losses, 1);
 	CU_ASSERT_EQUAL(netvsc_ops.dev_start(&f.eth), -ENODEV);

@@ -292,9 +292,12 @@ test_info_is_what_the_port_is(void)
 	CU_ASSERT_EQUAL(number("recoveries"), 0);
 	CU_ASSERT_STRING_EQUAL(text("last_broken"), "none");
 	/* And what did. */
-	netvsc_flight_note(&f.port.flight, NETVSC_FLIGHT_VF, 0, 0, "in use: hp1");
+	netvsc_flight_note(&f.port.flight, NETVSC_FLIGHT_VF, 0, 0, "started");
+	netvsc_vf_path_on(f.port.vf_tx, 3);
 	netvsc_flight_note(&f.port.flight, NETVSC_FLIGHT_PATH, 0, 1, NULL);
-	netvsc_flight_note(&f.port.flight, NETVSC_FLIGHT_RECOVERY, 0, -EIO, "re-offered");
+	netvsc_flight_note(&f.port.flight, NETVSC_FLIGHT_RECOVERY, 0, -EIO, "does not fit");
+	atomic_store(&f.port.recovery.done, 2);
+	atomic_store(&f.port.recovery.failed, 3);
 	netvsc_port_broken(&f.port, "a test said so");
 	CU_ASSERT_EQUAL(ask("/netvsc/info", "7"), 0);
 	CU_ASSERT_STRING_EQUAL(text("state"), "broken");
@@ -302,12 +305,47 @@ test_info_is_what_the_port_is(void)
 	CU_ASSERT_STRING_EQUAL(text("path"), "vf");
 	CU_ASSERT_EQUAL(number("path_is_vf"), 1);
 	CU_ASSERT_EQUAL(number("path_switches"), 1);
-	CU_ASSERT_STRING_EQUAL(text("vf"), "in use: hp1");
-	CU_ASSERT_STRING_EQUAL(text("last_recovery"), "re-offered");
+	CU_ASSERT_STRING_EQUAL(text("vf"), "started");
+	CU_ASSERT_STRING_EQUAL(text("last_recovery"), "does not fit");
+	CU_ASSERT_EQUAL(number("recoveries"), 2);
+	CU_ASSERT_EQUAL(number("recoveries_failed"), 3);
 	CU_ASSERT_EQUAL(number("last_recovery_failed"), 1);
 	CU_ASSERT_STRING_EQUAL(text("last_broken"), "a test said so");
 	CU_ASSERT_EQUAL(number("breaks"), 1);
 	CU_ASSERT_EQUAL(number("events"), 4);
+	netvsc_vf_path_off(f.port.vf_tx);
+	end();
+}
+
+/* Bursts of any thread cut the path, and events may be lost: the path is told as it is. */
+static void
+test_the_path_is_where_frames_go(void)
+{
+	REQUIRE(begin());
+	netvsc_vf_path_on(f.port.vf_tx, 3);
+	CU_ASSERT_EQUAL(ask("/netvsc/info", "7"), 0);
+	CU_ASSERT_STRING_EQUAL(text("path"), "vf");
+	CU_ASSERT_EQUAL(number("path_is_vf"), 1);
+	netvsc_flight_note(&f.port.flight, NETVSC_FLIGHT_PATH, 0, 1, NULL);
+	netvsc_vf_path_cut(f.port.vf_tx, netvsc_vf_path(f.port.vf_tx));
+	CU_ASSERT_EQUAL(ask("/netvsc/info", "7"), 0);
+	CU_ASSERT_STRING_EQUAL(text("path"), "synthetic");
+	CU_ASSERT_EQUAL(number("path_is_vf"), 0);
+	CU_ASSERT_EQUAL(number("path_switches"), 1);
+	end();
+}
+
+/* A process that was killed while it noted that the port broke. */
+static void
+test_why_a_port_broke_is_told_beside_one_who_died(void)
+{
+	struct netvsc_flight_slot *slots = f.port.flight.last[NETVSC_FLIGHT_BROKEN];
+
+	REQUIRE(begin());
+	atomic_store(&slots[0].turn, 1);
+	netvsc_port_broken(&f.port, "a test said so");
+	CU_ASSERT_EQUAL(ask("/netvsc/info", "7"), 0);
+	CU_ASSERT_STRING_EQUAL(text("last_broken"), "a test said so");
 	end();
 }
 
@@ -557,6 +595,9 @@ main(void)
 		{"list has ports that are there", test_list_has_ports_that_are_there},
 		{"bad parameters are errors", test_bad_parameters_are_errors},
 		{"info is what the port is", test_info_is_what_the_port_is},
+		{"the path is where frames go", test_the_path_is_where_frames_go},
+		{"why a port broke is told beside one who died",
+			test_why_a_port_broke_is_told_beside_one_who_died},
 		{"queue counts frames, batches and what waits",
 			test_queue_counts_frames_batches_and_what_waits},
 		{"sections that are borrowed count as used",

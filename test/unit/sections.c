@@ -142,11 +142,54 @@ test_idle_queue_keeps_no_section_that_another_needs(void)
 	}
 }
 
+/* A process that was stopped has the pool's lock: no burst may wait for it. */
+static void
+test_lock_that_nobody_gives_back(void)
+{
+	const uint32_t foreign = 7;
+	struct netvsc_section_cache a, b;
+	struct netvsc_section_pool pool;
+	static uint32_t held[COUNT];
+	uint32_t n = 0, more = 0, again = 0, queues;
+
+	for (queues = 2; queues <= 200; queues += 198, n = more = again = 0) {
+		CU_ASSERT_EQUAL_FATAL(netvsc_section_pool_init(&pool, 100, 6144, queues), 0);
+		CU_ASSERT_EQUAL_FATAL(netvsc_section_cache_init(&a, &pool, 0), 0);
+		CU_ASSERT_EQUAL_FATAL(netvsc_section_cache_init(&b, &pool, 1), 0);
+		while ((held[n] = netvsc_section_alloc(&a)) != NETVSC_SECTION_NONE)
+			n++;
+		pool.lock = (int)foreign;
+		/* Its own, and no more. */
+		while ((held[n + more] = netvsc_section_alloc(&b)) != NETVSC_SECTION_NONE)
+			more++;
+		CU_ASSERT_EQUAL(more, pool.share);
+		while (n != 0)
+			netvsc_section_release(&a, held[--n]);
+		CU_ASSERT_EQUAL(netvsc_section_used(&a), 0);
+		/* All of them are still there, each once. */
+		while ((held[n] = netvsc_section_alloc(&a)) != NETVSC_SECTION_NONE)
+			n++;
+		CU_ASSERT_EQUAL(n, 100 - pool.share * (queues - 1));
+		CU_ASSERT_EQUAL(netvsc_section_used(&a), n);
+		while (n != 0)
+			netvsc_section_release(&a, held[--n]);
+		pool.lock = 0;
+		netvsc_section_cache_free(&a);
+		CU_ASSERT_EQUAL(pool.n_free, 100 - pool.share * queues);
+		while (netvsc_section_alloc(&b) != NETVSC_SECTION_NONE)
+			again++;
+		CU_ASSERT_EQUAL(again, 100 - pool.share * queues);
+		netvsc_section_cache_free(&b);
+		netvsc_section_pool_free(&pool);
+	}
+}
+
 static const struct unit_test tests[] = {
 	{"random alloc and free match a model", test_random_alloc_free_matches_model},
 	{"no queue starves another (T4)", test_no_queue_starves_another},
 	{"an idle queue keeps no section that another needs",
 		test_idle_queue_keeps_no_section_that_another_needs},
+	{"a lock that nobody gives back", test_lock_that_nobody_gives_back},
 	{"no send buffer", test_no_send_buffer},
 };
 

@@ -43,7 +43,8 @@ hpbus_dma_follow(void)
 bool
 hpbus_gather(struct hpbus_device *dev, unsigned int ms)
 {
-	return true;
+	/* As if the time were over. */
+	return (atomic_load(&dev->sharing.attached) & ~hpbus_places_mapped(dev)) == 0;
 }
 
 void
@@ -152,6 +153,21 @@ test_found_again(void)
 	CU_ASSERT_EQUAL(uio_find_again(&uio), -ENOENT);
 }
 
+/* The channel stays open as long as anybody has it mapped: that is no fence. */
+static void
+test_a_reset_that_another_process_holds_up(void)
+{
+	begin(open("/dev/null", O_RDWR | O_CLOEXEC), &device);
+	atomic_store(&device.sharing.attached, 2);
+	CU_ASSERT_EQUAL(uio_reset(&device), -EBUSY);
+	CU_ASSERT_TRUE(uio.fd < 0);
+	/* Also when it is tried once more. */
+	CU_ASSERT_EQUAL(uio_reset(&device), -EBUSY);
+	/* It has ended. */
+	atomic_store(&device.sharing.attached, 0);
+	CU_ASSERT_EQUAL(uio_reset(&device), 0);
+}
+
 int
 main(void)
 {
@@ -161,6 +177,8 @@ main(void)
 		{"removed while nobody uses it", test_removed_while_nobody_uses_it},
 		{"an event of the device before", test_an_event_of_the_device_before},
 		{"found again", test_found_again},
+		{"a reset that another process holds up",
+			test_a_reset_that_another_process_holds_up},
 	};
 
 	return UNIT_RUN("uio_removed", tests);

@@ -2,10 +2,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """vmbusctl bind --user: who owns which file when, and what the helper may do.
 Usage: vmbusctl_user.py VMBUSCTL"""
+import fcntl
 import json
 import os
 import shutil
 import signal
+import struct
+import subprocess
 import sys
 import tempfile
 import threading
@@ -32,6 +35,11 @@ def can_make_nodes():
         return False
     finally:
         shutil.rmtree(folder)
+
+
+def can_mount():
+    return shutil.which("unshare") is not None and subprocess.run(
+        ["unshare", "-m", "mount", "--bind", "/etc/passwd", "/etc/passwd"], check=False, capture_output=True).returncode == 0
 
 
 def wait_until(condition, what, seconds=10):
@@ -147,6 +155,19 @@ class User(Installed):
                   for fd in os.listdir(f"/proc/{self.helper()}/fd")}
         self.assertEqual(opened, {"/dev/null", f"@/{LOCK}", f"@/{self.t.device(FREE_NIC)}"})
 
+    def test_helper_kept_a_pipe_of_whoever_ran_bind_open(self):
+        """And whoever read from it waited until unbind."""
+        t = self.tree()
+        os.mkfifo(t.path("pipe"))
+        end = os.open(t.path("pipe"), os.O_RDONLY | os.O_NONBLOCK)
+        self.addCleanup(os.close, end)
+        with_pipe = [sys.executable, "-c", "import os, sys; os.dup2(os.open(sys.argv[1], os.O_WRONLY), 20); "
+                     "os.write(20, b'x'); os.execvp(sys.argv[2], sys.argv[2:])", t.path("pipe")]
+        code, _, err = self.run_ctl("bind", "uio0", "--user", str(UID), wrap=with_pipe)
+        self.addCleanup(t.remove, f"run/vmbusctl/{UIO_NIC}.user")
+        self.assertEqual((code, err), (0, ""))
+        self.assertEqual((os.read(end, 2), os.read(end, 2)), (b"x", b""))
+
     def test_links_are_not_followed(self):
         t = self.tree()
         os.chmod(t.root, 0o755)  # where they lead must not be out of the helper's reach anyway
@@ -214,6 +235,52 @@ class User(Installed):
         self.assertEqual((code, device["given_to"], device["helper"]), (0, str(UID), True))
         self.assertIn(f"ok    nic {FREE_NIC}  is {UID}'s, with a helper for its subchannels\n",
                       self.run_ctl("doctor")[1])
+
+    def test_the_helper_of_another_user_was_taken_for_his(self):
+        """The node was taken back by hand: the rings still went to the first."""
+        self.tree()
+        self.bind()
+        helper = self.helper()
+        os.chown(self.t.path(NODE), 0, -1)
+        code, _, err = self.run_ctl("bind", FREE_NIC, "--user", "4322")
+        self.assertEqual((code, err), (0, ""))
+        self.assertFalse(self.runs(helper))
+        ring = self.ring(50)
+        wait_until(lambda: self.owner(ring) != 0, "the ring is handed over")
+        self.assertEqual((self.owner(ring), self.owner(NODE)), (4322, 4322))
+
+    def test_a_helper_that_had_only_to_see_its_device_gone_was_taken_for_the_new_ones(self):
+        """The host offered the device again, and bind was faster than the old helper's next look."""
+        t = self.tree()
+        self.bind()
+        helper = self.helper()
+        os.kill(helper, signal.SIGSTOP)
+        os.rename(t.path(t.device(FREE_NIC)), t.path("old"))
+        shutil.copytree(t.path("old"), t.path(t.device(FREE_NIC)), symlinks=True)
+        t.remove("old/driver")
+        done = []
+        thread = threading.Thread(target=lambda: done.append(self.run_ctl("bind", FREE_NIC, "--user", str(UID))))
+        thread.start()
+        wait_until(lambda: done or not os.path.exists(t.path(LOCK)), "bind wants the old helper to end, or is done")
+        os.kill(helper, signal.SIGCONT)
+        thread.join(30)
+        self.assertEqual((done[0][0], done[0][2]), (0, ""))
+        wait_until(lambda: not self.runs(helper), "the old helper ends")
+        self.is_given(self.ring(50))
+
+    def test_whoever_locks_the_file_is_no_helper(self):
+        """As status and doctor did, which only looked."""
+        t = self.tree()
+        self.bind()
+        self.end_helper()
+        with open(t.path(LOCK), "w", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            fcntl.fcntl(lock, fcntl.F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0))
+            code, _, err = self.run_ctl("bind", FREE_NIC, "--user", str(UID))
+            self.assertEqual((code, err), (1, f"vmbusctl: cannot start the helper: another one of {FREE_NIC} did not end in "
+                                           "3 s: try again\n"))
+        self.bind()
+        self.is_given(self.ring(50))
 
     def test_unbind_of_a_device_in_use_leaves_it_given(self):
         t = self.tree()
@@ -349,6 +416,17 @@ class User(Installed):
                               ("no-such-user", "--user: no user 'no-such-user' here: give a name or number of 'getent "
                                "passwd'")):
             self.check(["bind", "eth1", "--user", user], 2, "", message)
+
+    @unittest.skipUnless(can_mount(), "needs a mount namespace")
+    def test_an_account_whose_name_is_a_number_was_taken_for_the_owner(self):
+        t = self.tree()
+        self.bind()
+        t.put("passwd", f"root:x:0:0::/:/bin/sh\n{UID}:x:5000:5000::/:/bin/sh\nalice:x:{UID}:{UID}::/:/bin/sh\n")
+        mounted = ["unshare", "-m", "sh", "-c", f"mount --bind {t.path('passwd')} /etc/passwd && exec \"$@\"", "sh"]
+        self.assertIn(f"    user         alice (uid {UID}), a helper hands over rings\n",
+                      self.run_ctl("status", FREE_NIC, wrap=mounted)[1])
+        code, _, err = self.run_ctl("bind", FREE_NIC, "--user", "alice", wrap=mounted)
+        self.assertEqual((code, err), (0, ""))
 
     def test_names_of_the_machine(self):
         self.tree()

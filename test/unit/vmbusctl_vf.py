@@ -5,8 +5,9 @@ fixture tree record what they are told.
 Usage: vmbusctl_vf.py VMBUSCTL"""
 import json
 import os
-import subprocess
 import shutil
+import signal
+import subprocess
 import sys
 import unittest
 
@@ -115,6 +116,14 @@ exit {code}
 "-j address show dev {VF}") cat {self.t.path('addresses')};;
 "-o -4 route show table all dev {VF}") cat {self.t.path('routes')};;
 esac""")
+
+    def process(self, pid, arguments, stat=None, uid="0\t0\t0\t0", exe=None):
+        """In the fixture, with the program that its first argument names."""
+        t = self.t
+        t.put(f"proc/{pid}/cmdline", "".join(word + "\0" for word in arguments))
+        t.put(f"proc/{pid}/stat", stat or f"{pid} (x) S 1 " + "0 " * 20 + "\n")
+        t.put(f"proc/{pid}/status", f"Name:\tx\nUid:\t{uid}\n")
+        t.link(f"proc/{pid}/exe", exe or t.path(f"bin/{os.path.basename(arguments[0])}"))
 
     def network_manager(self, managed="yes", code=0):
         os.makedirs(self.t.path("run/NetworkManager"))
@@ -234,11 +243,9 @@ class Kept(Functions):
         child = subprocess.Popen(["sleep", "60"])
         self.addCleanup(child.wait)
         self.addCleanup(child.kill)
-        t.put(f"proc/{child.pid}/cmdline", f"/usr/sbin/dhclient\0-4\0-pf\0/run/it's.pid\0{VF}\0")
         with open(f"/proc/{child.pid}/stat", encoding="ascii") as stat:
-            t.put(f"proc/{child.pid}/stat", stat.read())
-        t.put("proc/7777/cmdline", "/usr/sbin/dhclient\0eth0\0")
-        t.put("proc/7777/stat", "7777 (dhclient) S 1 " + "0 " * 20 + "\n")
+            self.process(child.pid, ["/usr/sbin/dhclient", "-4", "-pf", "/run/it's.pid", VF], stat.read())
+        self.process(7777, ["/usr/sbin/dhclient", "eth0"])
         self.fake("dhclient")
         code, out, _ = self.run_ctl("bind", "eth1", "-n")
         self.assertEqual(code, 0)
@@ -252,16 +259,48 @@ class Kept(Functions):
         self.assertEqual(self.ran(), [f"dhclient -4 -pf /run/it's.pid {VF}"])
         self.is_as_it_was()
 
+    def test_dhcp_client_that_stays_in_the_foreground_or_has_no_lease_was_killed(self):
+        """As long as it runs it is started; one that ends with an error is not."""
+        for script, code, alive in (("exec sleep 100", 0, True), ("exit 2", 1, False)):
+            t = self.tree()
+            self.process(0x7fffffff, ["dhclient", "-d", VF])  # no process of the machine
+            self.fake("dhclient")
+            self.bind()
+            t.remove(f"proc/{0x7fffffff}")
+            self.fake("dhclient", f"echo $$ >{t.path('client')}; {script}")
+            _, err = self.unbind(code)
+            self.assertEqual(self.ran(), [f"dhclient -d {VF}"])
+            self.assertEqual(f"cannot bring back what was (dhclient -d {VF}): exit status 2\n" in err, not alive, err)
+            if alive:
+                pid = int(t.get("client"))
+                with open(f"/proc/{pid}/cmdline", encoding="ascii") as cmdline:
+                    self.assertEqual(cmdline.read(), "sleep\000100\0")
+                self.assertEqual(os.getsid(pid), pid)
+                os.kill(pid, signal.SIGKILL)
+                self.is_as_it_was()
+
     def test_a_number_that_another_process_has_is_not_ended(self):
-        t = self.tree()
+        self.tree()
         child = subprocess.Popen(["sleep", "60"])
         self.addCleanup(child.wait)
         self.addCleanup(child.kill)
-        t.put(f"proc/{child.pid}/cmdline", f"dhclient\0{VF}\0")
-        t.put(f"proc/{child.pid}/stat", f"{child.pid} (dhclient) S 1 " + "1 " * 20 + "\n")
+        self.process(child.pid, ["dhclient", VF], f"{child.pid} (dhclient) S 1 " + "1 " * 20 + "\n")
         self.fake("dhclient")
-        self.bind()
+        self.assertIn(f"a DHCP client (pid {child.pid})", self.bind()[0])
         self.assertIsNone(child.poll())
+
+    def test_what_calls_itself_a_dhcp_client_was_run_as_root_at_unbind(self):
+        """Anybody can start a setuid program under a client's name and with arguments of his own."""
+        for more in ({"uid": "1000\t0\t0\t0"}, {"uid": "0\t0\t1000\t0"}, {"exe": "/bin/true"}):
+            t = self.tree()
+            self.fake("dhcpcd")
+            self.process(7777, ["dhcpcd", "-c", "/tmp/evil", VF], **more)
+            out, _ = self.bind()
+            self.assertNotIn("DHCP client", out)
+            self.assertIn(note("nobody"), out)
+            self.assertNotIn("evil", t.get(STATE), more)
+            self.unbind()
+            self.assertEqual(self.ran(), [], more)
 
     def test_addresses_and_routes_by_hand_come_back_in_order(self):
         self.tree()
@@ -427,6 +466,34 @@ class Vfio(Functions):
             t.link("proc/5151/fd/9", "/dev/vfio/17")
             self.unbind()
 
+    def left_by_a_bind(self):
+        """Which was killed before the adapter left its driver."""
+        t = self.tree()
+        self.bind()
+        t.remove(t.device(FREE_NIC, "uio"))
+        t.make_netdev(FREE_NIC, "eth1")
+        t.put(t.device(FREE_NIC, "net/eth1/address"), MAC + "\n")
+        return t
+
+    def test_a_function_stayed_with_its_driver_after_a_killed_bind(self):
+        """The plan was made when it was with vfio-pci, and carried out when it was not any more."""
+        t = self.left_by_a_bind()
+        self.bind()
+        self.assertEqual(self.kernel.log[:4], [("vfio-pci", PCI), ("pci probe", ""), ("iavf", PCI),
+                                               ("pci probe", "vfio-pci")])
+        self.assertEqual((os.path.basename(os.readlink(t.path(f"sys/bus/pci/devices/{PCI}/driver"))),
+                          t.get(self.MODE)), ("vfio-pci", "Y\n"))
+        self.unbind()
+        self.is_as_it_was()
+
+    def test_function_in_use_after_a_killed_bind_is_not_waited_for(self):
+        t = self.left_by_a_bind()
+        t.link(f"sys/bus/pci/devices/{PCI}/iommu_group", "../../../kernel/iommu_groups/7")
+        t.put("proc/5151/comm", "dpdk-testpmd\n")
+        t.link("proc/5151/fd/9", "/dev/vfio/7")
+        self.check(["bind", FREE_NIC], 1, "", f"the virtual function {PCI} is in use by dpdk-testpmd (pid 5151): "
+                   "end it first")
+
     def test_another_way_needs_an_unbind_first(self):
         self.tree()
         self.bind("--vf", "keep")
@@ -510,6 +577,19 @@ class Failures(Functions):
         self.assertEqual(self.ran()[-2:], [f"nmcli device set {VF} managed yes", "nmcli general reload conf"])
         self.is_as_it_was()
 
+    def test_function_of_a_bound_adapter_that_cannot_be_given_stayed_taken(self):
+        t = self.tree()
+        t.remove(f"sys/bus/pci/devices/{PCI}/net")
+        t.remove(f"sys/class/net/{VF}")
+        self.bind()
+        interface(t)
+        self.network_manager()
+        _, err = self.bind("--user", "4321", code=1)  # whose node is a plain file here
+        self.assertRegex(err, "cannot change the owner of|did not start")
+        self.assertEqual(self.ran()[-2:], [f"nmcli device set {VF} managed yes", "nmcli general reload conf"])
+        self.assertEqual(os.path.basename(os.readlink(t.path(t.device(FREE_NIC, "driver")))), "uio_hv_generic")
+        self.is_as_it_was()
+
     def test_what_cannot_be_undone_is_kept_for_another_time(self):
         t = self.tree()
         self.network_manager()
@@ -548,8 +628,14 @@ class Failures(Functions):
         self.ran()
         t.put(CONF[2:], "1\n")
         t.put(STATE, kept)
-        self.assertTrue(self.run_ctl("bind", FREE_NIC, "-n")[1].startswith("# "))
+        out = self.run_ctl("bind", FREE_NIC, "-n")[1]
+        self.assertIn("\n# what an earlier bind left changed is undone first: what is done with its virtual function then "
+                      f"may differ\necho 0 > {CONF}\n", out)
+        self.assertEqual((self.ran(), t.get(CONF[2:])), ([], "1\n"))
         self.bind()
+        self.assertEqual(self.ran()[:3], [f"nmcli device set {VF} managed yes", "nmcli general reload conf",
+                                          "nmcli general reload conf"])
+        self.assertEqual((t.get(CONF[2:]), t.get(NM_FILE)), ("1\n", NM_TEXT))
         self.unbind()
         self.is_as_it_was()
 
@@ -606,11 +692,16 @@ class Lasting(Functions):
         out = self.run_ctl("bind", "eth1", "-p", "-n", "--vf", "keep")[1]
         for name, text in files.items():
             self.assertIn(f"cat > @/{name} <<'END'\n{text}END\n", out)
+        commands = json.loads(self.run_ctl("bind", "eth1", "-p", "-n", "-j", "--vf", "keep")[1])["commands"]
+        self.assertEqual("".join(command + "\n" for command in commands),
+                         "".join(line for line in out.splitlines(True) if not line.startswith(f"# {VF} ")))
         self.bind("--persist", "--vf", "keep")
         for name, text in files.items():
             self.assertEqual(t.get(name), text)
         self.assertIn(f" bind --force --vf keep {FREE_NIC}\n",
                       t.get(f"etc/systemd/system/hyperpoll-bind-{FREE_NIC}.service"))
+        commands = json.loads(self.run_ctl("unbind", FREE_NIC, "-p", "-n", "-j")[1])["commands"]
+        self.assertLessEqual({f"rm -f @/{name}" for name in files}, set(commands))
         with Machine(t):
             code, _, err = self.run_ctl("unbind", FREE_NIC, "--persist")
         self.assertEqual((code, err), (0, ""))

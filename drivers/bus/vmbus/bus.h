@@ -96,7 +96,8 @@ struct hpbus_backend {
 	/**
 	 * Close and re-open the channel with the host: rings empty, all NVSP state gone. All
 	 * hpbus_channel objects must have been closed. When it returns the host no longer touches
-	 * guest memory named in old packets; when it fails, the host was cut off and is gone.
+	 * guest memory named in old packets; when it fails, the host was cut off and is gone, or
+	 * with -EBUSY goes on: another process keeps the channel open.
 	 */
 	int (*reset)(struct hpbus_device *dev);
 	/** reset() maps the buffers anew: it needs none of those that there were. */
@@ -149,7 +150,8 @@ struct hpbus_sharing {
 	bool on; /**< changed with the device list locked; in a secondary: the primary has it */
 	char port[RTE_DEV_NAME_MAX_LEN]; /**< the driver's name for it */
 	struct hpbus_shared *shared;	 /**< NULL unless @a on */
-	_Atomic uint64_t attached;	 /**< processes that have it, by slot */
+	_Atomic uint64_t attached;	 /**< processes that are waited for, by slot */
+	_Atomic uint64_t known;		 /**< that have ever opened it, and live: they are told */
 };
 
 /** Descriptors of receive interrupts. */
@@ -228,11 +230,12 @@ struct hpbus_driver {
 	/*
 	 * In the primary, with the device list locked, of a device with driver_data: a secondary
 	 * has come; one has mapped all that there is, or wants nothing more: hpbus_processes() is
-	 * another; one has ended, wherever it was.
+	 * another; one has ended, wherever it was. @return whether that holds for all of the
+	 * device: if not, who wants nothing more may still be inside
 	 */
 	void (*process_came)(struct hpbus_device *dev);
-	void (*process_ready)(struct hpbus_device *dev);
-	void (*process_ended)(struct hpbus_device *dev, unsigned int slot);
+	bool (*process_ready)(struct hpbus_device *dev);
+	bool (*process_ended)(struct hpbus_device *dev, unsigned int slot);
 	/** Signal the host of these channels for a secondary. @return those that must wait */
 	uint64_t (*call)(struct hpbus_device *dev, uint64_t channels);
 	/** In a secondary, the same: the primary has changed something, or is gone. */

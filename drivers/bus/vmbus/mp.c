@@ -22,7 +22,13 @@
 struct peer {
 	int fd; /* our end of its socket pair */
 	struct rte_intr_handle *intr;
-	enum { PEER_NONE, PEER_ALIVE, PEER_ENDED } state;
+	enum {
+		PEER_NONE,
+		PEER_ALIVE,
+		PEER_ENDED, /* EAL forgets its socket */
+		PEER_OWED,  /* channels still say that it may be inside */
+	} state;
+	bool owed; /* the same, as it is found out */
 };
 
 static pthread_mutex_t peers_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -45,21 +51,37 @@ peer_forgotten(struct rte_intr_handle *handle, void *arg)
 	pthread_mutex_lock(&peers_lock);
 	close(peer->fd);
 	rte_intr_instance_free(peer->intr);
-	*peer = (struct peer){.fd = -1};
+	*peer = (struct peer){.fd = -1, .state = peer->owed ? PEER_OWED : PEER_NONE};
 	pthread_mutex_unlock(&peers_lock);
+}
+
+static bool
+peer_is_alive(unsigned int slot)
+{
+	bool alive;
+
+	pthread_mutex_lock(&peers_lock);
+	alive = peers[slot].state == PEER_ALIVE;
+	pthread_mutex_unlock(&peers_lock);
+	return alive;
 }
 
 static void
 peer_died(struct hpbus_device *dev, void *arg)
 {
-	unsigned int slot = *(unsigned int *)arg;
+	struct peer *peer = arg;
+	unsigned int slot = (unsigned int)(peer - peers);
 	const struct hpbus_driver *driver = hpbus_driver();
 
-	if (!(atomic_fetch_and(&dev->sharing.attached, ~bit_of(slot)) & bit_of(slot)))
+	if (!(atomic_load(&dev->sharing.known) & bit_of(slot)))
 		return;
+	atomic_fetch_and(&dev->sharing.attached, ~bit_of(slot));
 	hpbus_places_left(dev, bit_of(slot));
-	if (dev->driver_data != NULL && driver->process_ended != NULL)
-		driver->process_ended(dev, slot);
+	if (dev->driver_data != NULL && driver->process_ended != NULL &&
+		!driver->process_ended(dev, slot))
+		peer->owed = true;
+	else
+		atomic_fetch_and(&dev->sharing.known, ~bit_of(slot));
 }
 
 static void
@@ -72,7 +94,6 @@ static void
 peer_on_event(void *arg)
 {
 	struct peer *peer = arg;
-	unsigned int slot = (unsigned int)(peer - peers);
 	char bytes[64];
 	ssize_t n;
 
@@ -84,44 +105,92 @@ peer_on_event(void *arg)
 		return;
 	if (peer->state == PEER_ENDED)
 		return;
+	/* A request of its that is being answered comes before this or is refused. */
+	hpbus_devices_lock();
+	pthread_mutex_lock(&peers_lock);
 	peer->state = PEER_ENDED;
-	HPBUS_LOG(DEBUG, "secondary process %u has ended", slot);
-	hpbus_devices_each(peer_died, &slot);
+	pthread_mutex_unlock(&peers_lock);
+	hpbus_devices_walk(peer_died, peer);
+	hpbus_devices_unlock();
+	/* Last: who waits for this finds what became of its devices. */
+	HPBUS_LOG(DEBUG, "secondary process %u has ended", (unsigned int)(peer - peers));
 	/* Behind that its slot is another's. */
 	rte_intr_callback_unregister_pending(peer->intr, peer_on_event, peer, peer_forgotten);
 }
 
-/* @return its slot, or a negative errno; @p fd is taken */
-static int
-peer_new(int fd)
+static void
+slot_give_back(struct peer *peer)
+{
+	pthread_mutex_lock(&peers_lock);
+	*peer = (struct peer){.fd = -1};
+	pthread_mutex_unlock(&peers_lock);
+}
+
+/* Who comes into a slot must not be taken for who was there: is all done by now? */
+static void
+slots_settle(void)
 {
 	unsigned int slot;
-	int rc = -ENOSPC;
+	bool owed;
+
+	for (slot = 1; slot < HPBUS_MAX_PROCESSES; slot++) {
+		pthread_mutex_lock(&peers_lock);
+		owed = peers[slot].state == PEER_OWED;
+		pthread_mutex_unlock(&peers_lock);
+		if (!owed)
+			continue;
+		peers[slot].owed = false;
+		hpbus_devices_each(peer_died, &peers[slot]);
+		if (peers[slot].owed)
+			return;
+		slot_give_back(&peers[slot]);
+	}
+}
+
+/* @return a slot that is the caller's, or -ENOSPC */
+static int
+slot_take(int fd)
+{
+	unsigned int slot;
 
 	pthread_mutex_lock(&peers_lock);
 	for (slot = 1; slot < HPBUS_MAX_PROCESSES; slot++)
 		if (peers[slot].state == PEER_NONE)
 			break;
-	if (slot < HPBUS_MAX_PROCESSES) {
-		struct peer *peer = &peers[slot];
-
-		rc = -ENOMEM;
-		peer->fd = fd;
-		peer->intr = rte_intr_instance_alloc(RTE_INTR_INSTANCE_F_PRIVATE);
-		if (peer->intr != NULL && rte_intr_fd_set(peer->intr, fd) == 0 &&
-			rte_intr_type_set(peer->intr, RTE_INTR_HANDLE_EXT) == 0 &&
-			rte_intr_callback_register(peer->intr, peer_on_event, peer) == 0) {
-			peer->state = PEER_ALIVE;
-			rc = (int)slot;
-		} else {
-			rte_intr_instance_free(peer->intr);
-			*peer = (struct peer){.fd = -1};
-		}
-	}
+	if (slot < HPBUS_MAX_PROCESSES)
+		peers[slot] = (struct peer){.fd = fd, .state = PEER_ALIVE};
 	pthread_mutex_unlock(&peers_lock);
-	if (rc < 0)
+	return slot < HPBUS_MAX_PROCESSES ? (int)slot : -ENOSPC;
+}
+
+/*
+ * Without peers_lock but for the slot: EAL's registration takes a lock that EAL has when it calls
+ * peer_forgotten().
+ * @return its slot, or a negative errno; @p fd is taken
+ */
+static int
+peer_new(int fd)
+{
+	struct peer *peer;
+	int slot;
+
+	slots_settle();
+	slot = slot_take(fd);
+	if (slot < 0) {
 		close(fd);
-	return rc;
+		return slot;
+	}
+	peer = &peers[slot];
+	peer->intr = rte_intr_instance_alloc(RTE_INTR_INSTANCE_F_PRIVATE);
+	/* From then on it may end at any time. */
+	if (peer->intr != NULL && rte_intr_fd_set(peer->intr, fd) == 0 &&
+		rte_intr_type_set(peer->intr, RTE_INTR_HANDLE_EXT) == 0 &&
+		rte_intr_callback_register(peer->intr, peer_on_event, peer) == 0)
+		return slot;
+	rte_intr_instance_free(peer->intr);
+	slot_give_back(peer);
+	close(fd);
+	return -ENOMEM;
 }
 
 /* Something has changed: those who have a device look again. */
@@ -184,6 +253,7 @@ answer_open(struct hpbus_device *dev, unsigned int slot, struct hpbus_mp_reply *
 	reply->open.shared = (uintptr_t)dev->sharing.shared;
 	reply->open.numa_node = dev->device.numa_node;
 	reply->open.uio = dev->backend == &hpbus_uio_backend;
+	atomic_fetch_or(&dev->sharing.known, bit_of(slot));
 	atomic_fetch_or(&dev->sharing.attached, bit_of(slot));
 	if (dev->driver_data != NULL && driver->process_came != NULL)
 		driver->process_came(dev);
@@ -204,15 +274,17 @@ answer_ready(struct hpbus_device *dev, unsigned int slot, uint32_t generation,
 }
 
 static void
-answer_leave(struct hpbus_device *dev, unsigned int slot)
+answer_leave(struct hpbus_device *dev, unsigned int slot, struct hpbus_mp_reply *reply)
 {
 	const struct hpbus_driver *driver = hpbus_driver();
 
-	atomic_fetch_and(&dev->sharing.attached, ~bit_of(slot));
 	hpbus_places_left(dev, bit_of(slot));
-	/* Not one of its bursts is inside: it says this when they have ended. */
-	if (dev->driver_data != NULL && driver->process_ready != NULL)
-		driver->process_ready(dev);
+	/* What it has mapped stays as long as a burst of its may go on. */
+	if (dev->driver_data != NULL && driver->process_ready != NULL &&
+		!driver->process_ready(dev))
+		reply->rc = -EAGAIN;
+	else
+		atomic_fetch_and(&dev->sharing.attached, ~bit_of(slot));
 }
 
 /* What concerns one device. */
@@ -225,8 +297,12 @@ answer_of_device(const struct hpbus_mp_request *rq, struct hpbus_mp_reply *reply
 
 	hpbus_devices_lock();
 	dev = hpbus_device_find(rq->guid);
-	if (dev == NULL || (!dev->sharing.on && rq->op != HPBUS_MP_LEAVE)) {
+	/* It may have died since it asked: nobody would take back what it gets now. */
+	if (!peer_is_alive(rq->slot))
+		reply->rc = -EPERM;
+	else if (dev == NULL || (!dev->sharing.on && rq->op != HPBUS_MP_LEAVE))
 		reply->rc = -ENODEV;
+	if (reply->rc != 0) {
 		hpbus_devices_unlock();
 		return;
 	}
@@ -244,7 +320,7 @@ answer_of_device(const struct hpbus_mp_request *rq, struct hpbus_mp_reply *reply
 		answer_ready(dev, rq->slot, rq->generation, reply);
 		break;
 	case HPBUS_MP_LEAVE:
-		answer_leave(dev, rq->slot);
+		answer_leave(dev, rq->slot, reply);
 		break;
 	default:
 		reply->rc = -EPROTO;
@@ -265,6 +341,8 @@ hpbus_mp_answer(const void *request, size_t len, int fd, struct hpbus_mp_reply *
 		fds[i] = -1;
 	memset(&rq, 0, sizeof(rq));
 	memcpy(&rq, request, RTE_MIN(len, sizeof(rq)));
+	reply->op = rq.op;
+	reply->number = rq.number;
 	if (len != sizeof(rq) || rq.version != HPBUS_MP_VERSION || driver == NULL ||
 		rq.abi != driver->abi) {
 		HPBUS_LOG(ERR, "a secondary process has another build of this plugin and is "
@@ -272,8 +350,7 @@ hpbus_mp_answer(const void *request, size_t len, int fd, struct hpbus_mp_reply *
 		reply->rc = -EPROTO;
 	} else if (rq.op == HPBUS_MP_HELLO) {
 		answer_hello(&fd, reply);
-	} else if (rq.slot == 0 || rq.slot >= HPBUS_MAX_PROCESSES ||
-		   peers[rq.slot].state != PEER_ALIVE) {
+	} else if (rq.slot == 0 || rq.slot >= HPBUS_MAX_PROCESSES || !peer_is_alive(rq.slot)) {
 		reply->rc = -EPERM;
 	} else if (rq.op == HPBUS_MP_DEVICES) {
 		struct device_list list = {reply, rq.first};
@@ -357,7 +434,8 @@ hpbus_unshare(struct hpbus_device *dev)
 	shared = dev->sharing.shared;
 	dev->sharing.shared = NULL;
 	hpbus_devices_unlock();
-	/* They see that it is gone, and let go of what they have of it. */
+	/* They see that it is gone, and let go of what they have of it; also who has nothing. */
+	hpbus_places_left(dev, UINT64_MAX);
 	hpbus_gather(dev, HPBUS_GATHER_MS);
 	return shared;
 }
@@ -388,20 +466,37 @@ gather_missing(const struct hpbus_device *dev)
 	return atomic_load(&dev->sharing.attached) & ~hpbus_places_mapped(dev);
 }
 
+/* One of them, for a message: the process that made the sockets. 0: not known */
+static int
+peer_pid(uint64_t processes)
+{
+	struct ucred who = {0};
+	socklen_t len = sizeof(who);
+	unsigned int slot;
+	int pid = 0;
+
+	pthread_mutex_lock(&peers_lock);
+	for (slot = 1; pid == 0 && slot < HPBUS_MAX_PROCESSES; slot++)
+		if (peers[slot].state == PEER_ALIVE && (processes & bit_of(slot)) &&
+			getsockopt(peers[slot].fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0)
+			pid = who.pid;
+	pthread_mutex_unlock(&peers_lock);
+	return pid;
+}
+
 bool
 hpbus_gather(struct hpbus_device *dev, unsigned int ms)
 {
 	int64_t until = hpbus_now_ms() + ms;
 
-	if (gather_missing(dev) == 0)
-		return true;
-	peers_poke(gather_missing(dev));
+	/* Who is not waited for comes in again, or hears that there is nothing any more. */
+	peers_poke(atomic_load(&dev->sharing.known) & ~hpbus_places_mapped(dev));
 	while (gather_missing(dev) != 0) {
 		if (hpbus_now_ms() >= until) {
 			HPBUS_LOG(NOTICE,
-				"%s: a secondary process does not answer and is left out: its "
+				"%s: a secondary process (%d) does not answer and is left out: its "
 				"bursts do nothing until it does",
-				dev->name);
+				dev->name, peer_pid(gather_missing(dev)));
 			return false;
 		}
 		rte_delay_us_sleep(100);

@@ -20,7 +20,7 @@
 
 #define HPBUS_MP_ACTION "hyperpoll"
 /** Changes whenever the messages do. */
-#define HPBUS_MP_VERSION 1u
+#define HPBUS_MP_VERSION 2u
 
 enum hpbus_mp_op {
 	HPBUS_MP_HELLO,	  /**< first; with the primary's end of the socket pair */
@@ -28,13 +28,14 @@ enum hpbus_mp_op {
 	HPBUS_MP_OPEN,	  /**< this process wants a device */
 	HPBUS_MP_PLACES,  /**< what is mapped where; with its files */
 	HPBUS_MP_READY,	  /**< all of a generation is mapped here, too; -EAGAIN: not the newest */
-	HPBUS_MP_LEAVE,	  /**< it wants the device no more, nothing is mapped any more */
+	HPBUS_MP_LEAVE,	  /**< it is not to be waited for; -EAGAIN: it must keep what is mapped */
 };
 
 struct hpbus_mp_request {
 	uint32_t op;
 	uint32_t version; /**< HPBUS_MP_VERSION */
 	uint32_t abi;	  /**< struct hpbus_driver.abi: layout of what lies in shared memory */
+	uint32_t number;  /**< of this request */
 	uint32_t slot;	  /**< from the answer to HELLO */
 	uint32_t first;	  /**< of DEVICES, PLACES */
 	uint32_t generation;
@@ -52,6 +53,8 @@ struct hpbus_shared {
 };
 
 struct hpbus_mp_reply {
+	/** Of the request: EAL takes a late answer to one for an answer to the next. */
+	uint32_t op, number;
 	int32_t rc;
 	uint32_t total, n; /**< of DEVICES, PLACES: that there are, that are here */
 	uint32_t generation;

@@ -335,9 +335,9 @@ hpbus_place_map(const struct hpbus_place *place, int fd)
 	for (i = 0; i < RTE_DIM(place->piece); i++) {
 		const struct hpbus_place_piece *piece = &place->piece[i];
 
-		if (piece->len != 0 &&
-			mmap(base + piece->at, piece->len, PROT_READ | PROT_WRITE,
-				MAP_SHARED | MAP_FIXED, fd, (off_t)piece->offset) == MAP_FAILED) {
+		if (piece->len != 0 && mmap(base + piece->at, piece->len, PROT_READ | PROT_WRITE,
+					       MAP_SHARED | MAP_POPULATE | MAP_FIXED, fd,
+					       (off_t)piece->offset) == MAP_FAILED) {
 			rc = -errno;
 			munmap(base, place->span);
 			return rc;

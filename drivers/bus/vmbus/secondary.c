@@ -57,6 +57,7 @@ static pthread_mutex_t link_lock = PTHREAD_MUTEX_INITIALIZER;
 static int link_fd = -1;
 static struct rte_intr_handle *link_intr;
 static uint32_t link_slot;
+static uint32_t link_asked; /* requests so far */
 static enum rte_iova_mode link_iova_mode = RTE_IOVA_DC;
 static atomic_bool link_lost;
 
@@ -66,7 +67,22 @@ static void sync_all(void);
 
 /* ---- asking ---- */
 
-/* @p msg with the answer and its files, which are the caller's to close. */
+/* @return 0; -EPROTO; -ETIMEDOUT: it is the answer to a request that was given up */
+static int
+answer_check(const struct hpbus_mp_request *rq, const struct rte_mp_msg *msg)
+{
+	const struct hpbus_mp_reply *reply = (const struct hpbus_mp_reply *)msg->param;
+
+	if (msg->len_param != (int)sizeof(*reply))
+		return -EPROTO;
+	if (reply->op == rq->op && reply->number == rq->number)
+		return 0;
+	/* Until the answer to this one has come and is dropped, or it would be the next one's. */
+	rte_delay_us_sleep(ROUND_US);
+	return -ETIMEDOUT;
+}
+
+/* link_lock held. @p msg with the answer and its files, which are the caller's to close. */
 static int
 ask(struct hpbus_mp_request *rq, int fd, struct rte_mp_msg *msg)
 {
@@ -79,6 +95,7 @@ ask(struct hpbus_mp_request *rq, int fd, struct rte_mp_msg *msg)
 		return -ENOTCONN;
 	rq->version = HPBUS_MP_VERSION;
 	rq->abi = hpbus_driver()->abi;
+	rq->number = ++link_asked;
 	rq->slot = link_slot;
 	snprintf(out.name, sizeof(out.name), "%s", HPBUS_MP_ACTION);
 	memcpy(out.param, rq, sizeof(*rq));
@@ -90,11 +107,9 @@ ask(struct hpbus_mp_request *rq, int fd, struct rte_mp_msg *msg)
 		rc = -ENOTCONN;
 	if (rc == 0) {
 		*msg = got.msgs[0];
-		if (msg->len_param != (int)sizeof(struct hpbus_mp_reply)) {
-			for (i = 0; i < msg->num_fds; i++)
-				close(msg->fds[i]);
-			rc = -EPROTO;
-		}
+		rc = answer_check(rq, msg);
+		for (i = 0; rc != 0 && i < msg->num_fds; i++)
+			close(msg->fds[i]);
 	}
 	free(got.msgs);
 	return rc;
@@ -245,10 +260,16 @@ place_end(struct secondary_device *s, struct secondary_place *p)
 }
 
 static void
-places_end(struct secondary_device *s)
+places_unmap(struct secondary_device *s)
 {
 	while (s->n != 0)
 		place_end(s, &s->list[--s->n]);
+}
+
+static void
+places_end(struct secondary_device *s)
+{
+	places_unmap(s);
 	free(s->list);
 	s->list = NULL;
 	s->synced = false;
@@ -466,6 +487,28 @@ sync_places(struct secondary_device *s, struct wanted *list, uint32_t n)
 	return 0;
 }
 
+/* Another generation. No burst is inside. */
+static int
+sync_changed(struct secondary_device *s, struct wanted *list, uint32_t n, uint32_t generation)
+{
+	struct hpbus_device *dev = s->dev;
+	int rc;
+
+	s->synced = false;
+	/* A device that went away took all pages with it, whatever comes back in the same place. */
+	if (atomic_load(&dev->gone))
+		places_unmap(s);
+	rc = sync_places(s, list, n);
+	if (rc != 0)
+		return rc;
+	s->synced = true;
+	s->generation = generation;
+	/* With this lock a primary that ends says so behind it. */
+	if (!atomic_load(&link_lost))
+		atomic_store(&dev->gone, false);
+	return 0;
+}
+
 /* link_lock held. @return 0; -ENODEV: the primary has the device no more; a negative errno */
 static int
 sync_device(struct secondary_device *s)
@@ -481,12 +524,8 @@ sync_device(struct secondary_device *s)
 			rte_delay_us_sleep(ROUND_US);
 		rc = wanted_get(s, &list, &n, &generation);
 		/* Bursts may be inside when nothing has changed. */
-		if (rc == 0 && !(s->synced && s->generation == generation)) {
-			s->synced = false;
-			rc = sync_places(s, list, n);
-			s->synced = rc == 0;
-			s->generation = generation;
-		}
+		if (rc == 0 && !(s->synced && s->generation == generation))
+			rc = sync_changed(s, list, n, generation);
 		wanted_close(list, n);
 		if (rc == 0)
 			rc = ask_of(s->dev, HPBUS_MP_READY, generation, &reply);

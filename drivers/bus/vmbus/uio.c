@@ -226,14 +226,34 @@ uio_dma_usable(struct hpbus_device *dev, const void *addr, size_t len)
 
 /* ---- open and close ---- */
 
-static void
-uio_close(struct hpbus_device *dev)
+/*
+ * The kernel closes the channel when nobody has the file or any of it mapped, or when it takes the
+ * device away.
+ */
+static bool
+uio_let_go(struct hpbus_device *dev)
 {
 	struct uio_device *u = dev->backend_data;
 
+	u->held = !hpbus_gather(dev, HPBUS_GATHER_MS) && !atomic_load(&dev->gone);
+	if (u->held)
+		HPBUS_LOG(ERR,
+			"%s: that secondary process has the device mapped, which keeps the channel "
+			"open, and the host goes on with what it has: end the process",
+			dev->name);
+	return !u->held;
+}
+
+/* @return whether the host has let go */
+static bool
+uio_end(struct hpbus_device *dev)
+{
+	struct uio_device *u = dev->backend_data;
+	bool fenced;
+
 	uio_unwatch(u);
 	if (u->fd < 0)
-		return;
+		return !u->held || uio_let_go(dev);
 	hpbus_places_clear(dev);
 	uio_unmap(u->int_page, u->uio.maps[VMBUS_MAP_INTERRUPT].size);
 	uio_unmap(dev->monitor, u->uio.maps[VMBUS_MAP_MONITOR].size);
@@ -243,11 +263,17 @@ uio_close(struct hpbus_device *dev)
 	dev->monitor = NULL;
 	memset(&dev->recv, 0, sizeof(dev->recv));
 	memset(&dev->send, 0, sizeof(dev->send));
-	/* The kernel closes the channel when nobody has the file or any of it mapped. */
-	hpbus_gather(dev, HPBUS_GATHER_MS);
+	fenced = uio_let_go(dev);
 	close(u->fd);
 	u->fd = -1;
 	hpbus_sigbus_restore();
+	return fenced;
+}
+
+static void
+uio_close(struct hpbus_device *dev)
+{
+	uio_end(dev);
 }
 
 static int
@@ -272,6 +298,7 @@ uio_take(struct uio_device *u)
 	u->fd = vmbus_sysfs_uio_open(&u->fs, u->name, &u->uio);
 	if (u->fd < 0)
 		return u->fd;
+	u->held = false;
 	hpbus_sigbus_install();
 	if (flock(u->fd, LOCK_EX | LOCK_NB) != 0) {
 		HPBUS_LOG(ERR, "%s: %s is in use by another process", dev->name, u->uio.path);
@@ -386,7 +413,8 @@ uio_reset(struct hpbus_device *dev)
 	 * The fence: the kernel closes the channel and has the host's answer before it returns.
 	 * That wait is the kernel's own; nobody can bound it (linux-uio-vmbus.md §7 "last close").
 	 */
-	uio_close(dev);
+	if (!uio_end(dev))
+		return -EBUSY;
 	/* What does not come back in time is waited for when the channel is opened. */
 	uio_reopen(dev, hpbus_op_until());
 	return 0;

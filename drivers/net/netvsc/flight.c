@@ -7,6 +7,11 @@
  * that is being written, or has a newer event, gives up and is counted: so there is never more than
  * one writer in a slot, nobody waits, and one who dies inside costs one slot of the ring.
  *
+ * The last event of a kind is in one of a few slots of that kind, for the ring has it no longer
+ * than a lap. A writer goes from a slot that is being written to the next one, so who dies inside
+ * does not keep the others from telling theirs; and a reader takes the newest of those that are
+ * whole, so what a writer is just putting down has the one before it in another slot.
+ *
  * A reader takes a slot's words between two looks at turn. That both saw the same complete number
  * means that the words are that event's: a writer's odd turn is before its words (release fence),
  * so who read one of its words sees that turn, or a later one, behind an acquire fence.
@@ -77,6 +82,29 @@ slot_read(const struct netvsc_flight_slot *slot, uint64_t *n, struct netvsc_flig
 	return true;
 }
 
+/*
+ * Where the last one of a kind is kept; @at: which slot is tried first, the one after the newest.
+ * @return whether this event is there, or a newer one
+ */
+static bool
+last_write(struct netvsc_flight_slot *slots, uint64_t at, uint64_t n,
+	const struct netvsc_flight_event *event)
+{
+	unsigned int i;
+
+	for (i = 0; i < NETVSC_FLIGHT_LAST; i++) {
+		struct netvsc_flight_slot *slot = &slots[(at + i) % NETVSC_FLIGHT_LAST];
+		uint64_t turn;
+
+		if (slot_write(slot, n, event))
+			return true;
+		turn = atomic_load_explicit(&slot->turn, memory_order_relaxed);
+		if ((turn & 1) == 0 && turn > 2 * n)
+			return true;
+	}
+	return false;
+}
+
 /* ---- noting ---- */
 
 static bool
@@ -138,13 +166,15 @@ netvsc_flight_note(struct netvsc_flight *flight, enum netvsc_flight_kind kind, u
 {
 	struct netvsc_flight_event event = {.tsc = rte_rdtsc(), .kind = kind, .code = code};
 	uint64_t n = atomic_fetch_add_explicit(&flight->next, 1, memory_order_relaxed);
+	uint64_t before = atomic_load_explicit(&flight->count[kind], memory_order_relaxed);
+	bool kept;
 
 	event.value = value;
 	if (text != NULL)
 		memcpy(event.text, text, strnlen(text, sizeof(event.text) - 1));
-	if (!slot_write(&flight->ring[n % NETVSC_FLIGHT_EVENTS], n, &event))
+	kept = slot_write(&flight->ring[n % NETVSC_FLIGHT_EVENTS], n, &event);
+	if (!last_write(flight->last[kind], before, n, &event) || !kept)
 		atomic_fetch_add_explicit(&flight->lost, 1, memory_order_relaxed);
-	slot_write(&flight->last[kind], n, &event);
 	atomic_fetch_add_explicit(&flight->count[kind], 1, memory_order_relaxed);
 	note_trace(flight->port_id, &event);
 }
@@ -207,9 +237,18 @@ bool
 netvsc_flight_last(const struct netvsc_flight *flight, enum netvsc_flight_kind kind,
 	struct netvsc_flight_event *event)
 {
-	uint64_t is;
+	struct netvsc_flight_event one;
+	uint64_t is, newest = 0;
+	bool found = false;
+	unsigned int i;
 
-	return slot_read(&flight->last[kind], &is, event);
+	for (i = 0; i < NETVSC_FLIGHT_LAST; i++)
+		if (slot_read(&flight->last[kind][i], &is, &one) && (!found || is > newest)) {
+			*event = one;
+			newest = is;
+			found = true;
+		}
+	return found;
 }
 
 uint64_t

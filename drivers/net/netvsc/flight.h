@@ -20,6 +20,7 @@
 #include "lib/netvsp/nvsp.h"
 
 #define NETVSC_FLIGHT_EVENTS 256u /**< that are kept; a power of two */
+#define NETVSC_FLIGHT_LAST   4u	  /**< slots for the last one of a kind (flight.c) */
 #define NETVSC_FLIGHT_TEXT   40u  /**< bytes of an event's text, its end included */
 #define NETVSC_FLIGHT_LINE   128u /**< bytes of an event as netvsc_flight_line() writes it */
 
@@ -63,9 +64,9 @@ struct netvsc_flight {
 	uint64_t epoch;	       /**< TSC that times count from */
 	uint16_t port_id;      /**< for trace points */
 	_Atomic uint64_t next; /**< number of the next event, and how many there were */
-	_Atomic uint64_t lost; /**< events that found their slot being written */
+	_Atomic uint64_t lost; /**< events that found their slots being written */
 	_Atomic uint64_t count[NETVSC_FLIGHT_KINDS];
-	struct netvsc_flight_slot last[NETVSC_FLIGHT_KINDS];
+	struct netvsc_flight_slot last[NETVSC_FLIGHT_KINDS][NETVSC_FLIGHT_LAST];
 	struct netvsc_flight_slot ring[NETVSC_FLIGHT_EVENTS];
 };
 
@@ -91,7 +92,7 @@ netvsc_flight_total(const struct netvsc_flight *flight)
  */
 bool netvsc_flight_read(
 	const struct netvsc_flight *flight, uint64_t n, struct netvsc_flight_event *event);
-/** The last event of a kind. @return false: there was none, or another one is just being noted */
+/** The last event of a kind. @return false: there was none, or all its slots are being written */
 bool netvsc_flight_last(const struct netvsc_flight *flight, enum netvsc_flight_kind kind,
 	struct netvsc_flight_event *event);
 

@@ -43,11 +43,11 @@ uint64_t
 netvsc_host_stats_value(struct netvsc_port *port, unsigned int i)
 {
 	struct netvsc_host_stats *hs = &port->host_stats;
-	uint64_t now = atomic_load_explicit(&hs->value[i], memory_order_relaxed);
+	uint64_t base = atomic_load(&hs->base[i]), now = atomic_load(&hs->value[i]);
 
 	atomic_store_explicit(&hs->wanted, true, memory_order_relaxed);
-	/* A host that is another one by now counts from 0. */
-	return now >= hs->base[i] ? now - hs->base[i] : now;
+	/* It has just begun anew, and value_set() is about to say so. */
+	return now >= base ? now - base : now;
 }
 
 void
@@ -55,9 +55,14 @@ netvsc_host_stats_reset(struct netvsc_port *port)
 {
 	struct netvsc_host_stats *hs = &port->host_stats;
 	unsigned int i;
+	uint64_t now;
 
 	for (i = 0; i < NETVSC_HOST_STATS; i++)
-		hs->base[i] = atomic_load_explicit(&hs->value[i], memory_order_relaxed);
+		/* A base that value_set() did not see is not to be of the host before. */
+		do {
+			now = atomic_load(&hs->value[i]);
+			atomic_store(&hs->base[i], now);
+		} while (atomic_load(&hs->value[i]) != now);
 }
 
 /* ---- asking ---- */
@@ -176,6 +181,14 @@ netvsc_host_stats_completion(
 	return true;
 }
 
+/* A host that restarted, or that the guest was moved to, counts from 0: so do we from then on. */
+static void
+value_set(struct netvsc_host_stats *hs, uint32_t which, uint64_t now)
+{
+	if (atomic_exchange(&hs->value[which], now) > now)
+		atomic_store(&hs->base[which], 0);
+}
+
 bool
 netvsc_host_stats_answer(struct netvsc_port *port, const void *msg, uint32_t len)
 {
@@ -195,7 +208,7 @@ netvsc_host_stats_answer(struct netvsc_port *port, const void *msg, uint32_t len
 			memcpy(&value, (const uint8_t *)msg + done.info_abs, sizeof(value));
 		else
 			memcpy(&half, (const uint8_t *)msg + done.info_abs, sizeof(half));
-		atomic_store(&hs->value[hs->asked], value + half);
+		value_set(hs, hs->asked, value + half);
 	}
 	atomic_store_explicit(&hs->rndis_id, 0, memory_order_release);
 	return true;

@@ -22,10 +22,11 @@ struct netvsc_port;
 struct netvsc_host_stats {
 	/** What the host said last: written by the dispatcher, the last one by the alarm. */
 	_Atomic uint64_t value[NETVSC_HOST_STATS];
-	uint64_t base[NETVSC_HOST_STATS]; /**< as of the last reset, under counts.lock */
-	_Atomic bool wanted;		  /**< somebody has read since the last round began */
-	bool round;			  /**< one is under way */
-	uint32_t next;			  /**< counter to ask for */
+	/** As of the last reset, under counts.lock; the dispatcher makes it 0 for a new host. */
+	_Atomic uint64_t base[NETVSC_HOST_STATS];
+	_Atomic bool wanted; /**< somebody has read since the last round began */
+	bool round;	     /**< one is under way */
+	uint32_t next;	     /**< counter to ask for */
 
 	/* Of this session. */
 	uint32_t section; /**< of the send buffer, where pages cannot be named */

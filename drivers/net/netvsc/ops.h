@@ -49,8 +49,8 @@ int netvsc_is_removed(struct rte_eth_dev *eth);
 void netvsc_let_go(void *memory);
 /** Of struct hpbus_driver. */
 void netvsc_process_came(struct hpbus_device *bus);
-void netvsc_process_ready(struct hpbus_device *bus);
-void netvsc_process_ended(struct hpbus_device *bus, unsigned int slot);
+bool netvsc_process_ready(struct hpbus_device *bus);
+bool netvsc_process_ended(struct hpbus_device *bus, unsigned int slot);
 uint64_t netvsc_process_call(struct hpbus_device *bus, uint64_t channels);
 /**
  * A process is dead: what it has the lock of is free again. Where that was a channel the port is

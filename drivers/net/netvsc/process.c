@@ -122,13 +122,16 @@ netvsc_channel_look_end(struct netvsc_channel *ch)
 
 /* ---- who may be inside ---- */
 
-/* Another set of processes has the rings of a running channel. */
-static void
+/* Another set of processes has the rings of a running channel. @return whether it is so now */
+static bool
 channel_admit(struct netvsc_channel *ch)
 {
+	bool done;
+
 	if (ch->stuck || !netvsc_lock_in_time(&ch->rx_lock))
-		return;
-	if (netvsc_lock_in_time(&ch->tx_lock)) {
+		return false;
+	done = netvsc_lock_in_time(&ch->tx_lock);
+	if (done) {
 		if (ch->state == NETVSC_CHANNEL_RUNNING) {
 			ch->live = netvsc_processes(ch->port);
 			ch->rx_on = ch->rx_on != 0 ? ch->live : 0;
@@ -137,20 +140,23 @@ channel_admit(struct netvsc_channel *ch)
 		netvsc_channel_unlock(&ch->tx_lock);
 	}
 	netvsc_channel_unlock(&ch->rx_lock);
+	return done;
 }
 
-void
+bool
 netvsc_process_ready(struct hpbus_device *bus)
 {
 	struct netvsc_port *port = bus->driver_data;
+	bool done = true;
 	struct hpbus_op op;
 	unsigned int i;
 
 	hpbus_op_begin(&op, &op_process);
 	for (i = 0; i < RTE_DIM(port->channels); i++)
 		if (port->channels[i] != NULL)
-			channel_admit(port->channels[i]);
+			done &= channel_admit(port->channels[i]);
 	hpbus_op_end(&op);
+	return done;
 }
 
 void
@@ -232,11 +238,11 @@ netvsc_break_locks(struct netvsc_port *port, int holder)
 	return broken;
 }
 
-void
+bool
 netvsc_process_ended(struct hpbus_device *bus, unsigned int slot)
 {
 	netvsc_break_locks(bus->driver_data, (int)slot + 1);
-	netvsc_process_ready(bus);
+	return netvsc_process_ready(bus);
 }
 
 /* ---- signals ---- */

@@ -81,7 +81,7 @@ recover_down(struct netvsc_port *port)
 	atomic_fetch_and(&port->state, ~NETVSC_STATE_RUNNING);
 	hpbus_op_begin(&op, &op_leave);
 	/* A VF is the session's: another host tells of its own. */
-	netvsc_vf_leave(port);
+	netvsc_vf_leave(port, false);
 	rc = netvsc_session_lost(port);
 	hpbus_op_end(&op);
 	port->bus_closed = rc == 0;
@@ -223,6 +223,13 @@ recover_succeeded(struct netvsc_port *port)
 	recover_note_again(port);
 }
 
+static void
+recover_note_failure(struct netvsc_port *port, int rc, const char *text)
+{
+	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_RECOVERY, 0, rc, text);
+	atomic_fetch_add(&port->recovery.failed, 1);
+}
+
 /* The device is there, and the port as it is configured cannot be had from it. */
 static void
 recover_failed(struct netvsc_port *port, int rc)
@@ -231,7 +238,7 @@ recover_failed(struct netvsc_port *port, int rc)
 		"the device is back, but what is configured cannot be had there any more (%s); stop "
 		"the port, configure and start it anew, or close it",
 		strerror(-rc));
-	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_RECOVERY, 0, rc, "does not fit");
+	recover_note_failure(port, rc, "does not fit");
 	port->bus->returning = false;
 	atomic_fetch_or(&port->state, NETVSC_STATE_BROKEN);
 	atomic_fetch_and(&port->state, ~NETVSC_STATE_RECOVERING);
@@ -242,8 +249,7 @@ recover_failed(struct netvsc_port *port, int rc)
 static void
 recover_missed(struct netvsc_port *port)
 {
-	netvsc_flight_note(
-		&port->flight, NETVSC_FLIGHT_RECOVERY, 0, -ENODEV, "the device did not come back");
+	recover_note_failure(port, -ENODEV, "the device did not come back");
 	NETVSC_LOG(ERR, port,
 		"the device did not come back within %u s (devarg recovery_s) and is gone; close "
 		"the port and detach it",

@@ -35,6 +35,7 @@ struct netvsc_recovery {
 	netvsc_thread thread;
 	bool said;		  /**< why it does not go on; the thread's */
 	_Atomic uint32_t done;	  /**< recoveries so far */
+	_Atomic uint32_t failed;  /**< and those that did not succeed */
 	_Atomic uint32_t last_ms; /**< how long the last one took from when the device went */
 };
 

@@ -120,6 +120,9 @@ bursts_set(struct rte_eth_dev *eth)
 {
 	struct rte_eth_fp_ops *fp = &rte_eth_fp_ops[eth->data->port_id];
 
+	/* One that is closed is heard of later. */
+	if (netvsc_port_of(eth) == NULL)
+		return;
 	/* A port that was never configured has none. */
 	if (eth->data->rx_queues == NULL || eth->data->tx_queues == NULL)
 		return;
@@ -242,7 +245,8 @@ netvsc_secondary_changed(struct hpbus_device *bus)
 
 	if (eth == NULL || eth->process_private != bus || eth->dev_ops == &closed_ops)
 		return;
-	if (!atomic_load(&bus->gone)) {
+	/* Gone without that it was told: the primary waits for it, or has not seen it yet. */
+	if (!atomic_load(&bus->told)) {
 		bursts_set(eth);
 		return;
 	}

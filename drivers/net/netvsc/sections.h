@@ -36,6 +36,9 @@ struct netvsc_section_cache {
 	uint32_t n_own, n_borrowed;
 	uint32_t taken; /**< from the pool and not given back: free here, or in use */
 	uint32_t *own;	/**< stack of free own sections */
+	/** Behind @a own: sections that the pool's lock could not be had for. */
+	uint32_t *due;
+	uint32_t n_due;
 	uint32_t borrowed[2 * NETVSC_SECTION_BATCH + 1];
 };
 
@@ -58,6 +61,7 @@ int netvsc_section_cache_init(
 /** Give everything back; sections still in flight must have been released. */
 void netvsc_section_cache_free(struct netvsc_section_cache *cache);
 
+/** Neither waits for a lock whose holder is not scheduled, or is stopped for good. */
 uint32_t netvsc_section_borrow(struct netvsc_section_cache *cache);
 void netvsc_section_give_back(struct netvsc_section_cache *cache, uint32_t keep);
 

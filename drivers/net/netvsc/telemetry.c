@@ -139,11 +139,11 @@ struct telemetry_info {
 	char name[RTE_ETH_NAME_MAX_LEN], device[VMBUS_GUID_LEN + 1], where[128];
 	const char *backend;
 	uint32_t state, link_up, link_mbps;
-	bool copy_only, attached;
+	bool copy_only, on_vf;
 	uint16_t mtu, rx_queues, tx_queues;
 	struct netvsc_session session;
 	struct netvsc_limits limits;
-	uint32_t lent, sections_used, recovery_ms;
+	uint32_t lent, sections_used, recoveries, recoveries_failed, recovery_ms;
 	uint64_t age, events, lost;
 	struct telemetry_last last[NETVSC_FLIGHT_KINDS];
 };
@@ -191,9 +191,12 @@ info_take(struct netvsc_port *port, struct telemetry_info *i)
 	i->mtu = data->mtu;
 	i->rx_queues = data->nb_rx_queues;
 	i->tx_queues = data->nb_tx_queues;
+	i->on_vf = netvsc_vf_path(port->vf_tx) != 0;
 	i->session = port->session;
 	i->limits = port->limits;
 	i->lent = netvsc_rx_lent(port);
+	i->recoveries = atomic_load(&port->recovery.done);
+	i->recoveries_failed = atomic_load(&port->recovery.failed);
 	i->recovery_ms = atomic_load(&port->recovery.last_ms);
 	i->sections_used = info_sections_used(port);
 	i->age = (rte_rdtsc() - flight->epoch) / rte_get_tsc_hz();
@@ -259,10 +262,9 @@ info_add_history(const struct telemetry_info *i, struct rte_tel_data *d)
 	const struct telemetry_last *path = &i->last[NETVSC_FLIGHT_PATH];
 	const struct telemetry_last *vf = &i->last[NETVSC_FLIGHT_VF];
 	const struct telemetry_last *recovery = &i->last[NETVSC_FLIGHT_RECOVERY];
-	bool on_vf = path->is && path->event.value != 0;
 
-	rte_tel_data_add_dict_string(d, "path", on_vf ? "vf" : "synthetic");
-	add(d, "path_is_vf", on_vf);
+	rte_tel_data_add_dict_string(d, "path", i->on_vf ? "vf" : "synthetic");
+	add(d, "path_is_vf", i->on_vf);
 	add(d, "path_switches", path->count);
 	rte_tel_data_add_dict_string(d, "vf", info_text(vf));
 	add(d, "vf_changes", vf->count);
@@ -270,7 +272,8 @@ info_add_history(const struct telemetry_info *i, struct rte_tel_data *d)
 	add(d, "last_recovery_failed", recovery->is && recovery->event.value < 0);
 	add(d, "last_recovery_age_seconds", recovery->age);
 	add(d, "last_recovery_ms", i->recovery_ms);
-	add(d, "recoveries", recovery->count);
+	add(d, "recoveries", i->recoveries);
+	add(d, "recoveries_failed", i->recoveries_failed);
 	rte_tel_data_add_dict_string(d, "last_broken", info_text(&i->last[NETVSC_FLIGHT_BROKEN]));
 	add(d, "breaks", i->last[NETVSC_FLIGHT_BROKEN].count);
 	add(d, "fences", i->last[NETVSC_FLIGHT_FENCE].count);

@@ -20,6 +20,8 @@
 /* Limits of §5, milliseconds. */
 #define CONNECT_TIMEOUT 1000
 #define VERSION_TIMEOUT 5000
+/* How often it is asked whether a wait has been given up. */
+#define LOOK_MS 20
 
 static int64_t
 now_ms(void)
@@ -62,9 +64,13 @@ wait_for(struct vfu_client *client, short events, int64_t deadline)
 		int64_t left = deadline - now_ms();
 		int n;
 
+		if (client->given_up != NULL && client->given_up())
+			return vfu_client_end(client, -ECANCELED, "the wait was given up");
 		if (left <= 0)
 			return vfu_client_end(
 				client, -ETIMEDOUT, "the server did not answer in time");
+		if (client->given_up != NULL && left > LOOK_MS)
+			left = LOOK_MS;
 		n = poll(&pfd, 1, left < INT_MAX ? (int)left : INT_MAX);
 		if (n > 0)
 			return 0;
@@ -315,7 +321,8 @@ negotiate(struct vfu_client *client)
 }
 
 static int
-attach_until(int fd, int64_t until, struct vfu_client **client, char *errbuf, size_t errlen)
+attach_until(int fd, int64_t until, bool (*given_up)(void), struct vfu_client **client,
+	char *errbuf, size_t errlen)
 {
 	struct vfu_client *c = calloc(1, sizeof(*c));
 	int ret;
@@ -327,6 +334,7 @@ attach_until(int fd, int64_t until, struct vfu_client **client, char *errbuf, si
 		return -ENOMEM;
 	}
 	c->fd = fd;
+	c->given_up = given_up;
 	pthread_mutex_init(&c->send_lock, NULL);
 	snprintf(c->error, sizeof(c->error), "no error");
 	/* A server that does not even speak is not worth the whole operation. */
@@ -346,18 +354,18 @@ attach_until(int fd, int64_t until, struct vfu_client **client, char *errbuf, si
 int
 vfu_client_attach(int fd, struct vfu_client **client, char *errbuf, size_t errlen)
 {
-	return attach_until(fd, 0, client, errbuf, errlen);
+	return attach_until(fd, 0, NULL, client, errbuf, errlen);
 }
 
 int
 vfu_client_connect(const char *path, struct vfu_client **client, char *errbuf, size_t errlen)
 {
-	return vfu_client_connect_until(path, 0, client, errbuf, errlen);
+	return vfu_client_connect_until(path, 0, NULL, client, errbuf, errlen);
 }
 
 int
-vfu_client_connect_until(
-	const char *path, int64_t until, struct vfu_client **client, char *errbuf, size_t errlen)
+vfu_client_connect_until(const char *path, int64_t until, bool (*given_up)(void),
+	struct vfu_client **client, char *errbuf, size_t errlen)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	int64_t deadline = now_ms() + CONNECT_TIMEOUT;
@@ -382,7 +390,7 @@ vfu_client_connect_until(
 		ret = -errno;
 		if (ret == -EINTR)
 			continue;
-		if (ret == -EAGAIN && now_ms() < deadline) {
+		if (ret == -EAGAIN && now_ms() < deadline && (given_up == NULL || !given_up())) {
 			poll(NULL, 0, 10);
 			continue;
 		}
@@ -399,7 +407,7 @@ vfu_client_connect_until(
 		close(fd);
 		return -EACCES;
 	}
-	ret = attach_until(fd, until, client, why, sizeof(why));
+	ret = attach_until(fd, until, given_up, client, why, sizeof(why));
 	if (ret < 0)
 		snprintf(errbuf, errlen, "%s: %s", path, why);
 	return ret;

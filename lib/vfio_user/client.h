@@ -85,9 +85,11 @@ int vfu_client_connect(const char *path, struct vfu_client **client, char *errbu
 /**
  * The same within an operation that ends at @p until (CLOCK_MONOTONIC, milliseconds), as after
  * vfu_client_set_deadline(). Connecting and VERSION keep their own limits within it.
+ * @param given_up asked by whoever waits for the server, many times a second, now and in later
+ *                 calls: true ends the wait, and the connection, with -ECANCELED; NULL: never
  */
-int vfu_client_connect_until(
-	const char *path, int64_t until, struct vfu_client **client, char *errbuf, size_t errlen);
+int vfu_client_connect_until(const char *path, int64_t until, bool (*given_up)(void),
+	struct vfu_client **client, char *errbuf, size_t errlen);
 
 /** Agree on the version over a connected stream socket, which the client owns from here (tests). */
 int vfu_client_attach(int fd, struct vfu_client **client, char *errbuf, size_t errlen);

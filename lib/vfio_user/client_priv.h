@@ -20,8 +20,9 @@
 
 struct vfu_client {
 	int fd;
-	atomic_bool ended; /* shut down; fd is only kept as a number */
-	atomic_int why;	   /* what ended it, negative errno; the first reason stays */
+	atomic_bool ended;	/* shut down; fd is only kept as a number */
+	atomic_int why;		/* what ended it, negative errno; the first reason stays */
+	bool (*given_up)(void); /* NULL, or asked by whoever waits */
 	uint16_t msg_id;
 	int timeout_ms;	  /* > 0: instead of every other limit (tests) */
 	int64_t deadline; /* != 0: instead of the limits of §5, CLOCK_MONOTONIC ms */

@@ -77,6 +77,13 @@ on_open(struct fixture *fixture)
 	return atomic_load(&open_rc);
 }
 
+static int
+on_open_there(struct fixture *fixture)
+{
+	atomic_store(&f.bus.gone, false);
+	return on_open(fixture);
+}
+
 /* As the bus does when it hears of it. */
 static void
 go_away(void)
@@ -465,6 +472,55 @@ test_what_does_not_fit_is_told_and_can_be_configured_anew(void)
 	finish();
 }
 
+/* No room for the device now may be some later. */
+static void
+test_a_device_that_cannot_be_opened_is_tried_again(void)
+{
+	REQUIRE(start());
+	/* A backend that got as far as to find the device there. */
+	f.on_open = on_open_there;
+	atomic_store(&open_rc, -ENOSPC);
+	go_away();
+	WAIT_FOR(atomic_load(&tries) >= 2 || told(RTE_ETH_EVENT_RECOVERY_FAILED));
+	CU_ASSERT_FALSE(told(RTE_ETH_EVENT_RECOVERY_FAILED));
+	atomic_store(&open_rc, 0);
+	WAIT_FOR(told(RTE_ETH_EVENT_RECOVERY_SUCCESS));
+	check_running();
+	check_frames(100);
+	finish();
+}
+
+/* The log is where a removal can come between the two. */
+static ssize_t
+on_log(void *cookie, const char *text, size_t len)
+{
+	if (memmem(text, len, "cannot be had there", 19) != NULL) {
+		host.grants = CHANNELS - 1;
+		go_away();
+	}
+	return (ssize_t)len;
+}
+
+static void
+test_away_again_while_it_is_found_not_to_fit(void)
+{
+	FILE *log = fopencookie(NULL, "w", (cookie_io_functions_t){.write = on_log});
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(log);
+	setvbuf(log, NULL, _IONBF, 0);
+	REQUIRE(start());
+	host.grants = 1;
+	rte_openlog_stream(log);
+	atomic_store(&open_rc, 0);
+	go_away();
+	WAIT_FOR(told(RTE_ETH_EVENT_RECOVERY_SUCCESS));
+	rte_openlog_stream(NULL);
+	fclose(log);
+	check_running();
+	check_frames(100);
+	finish();
+}
+
 static void
 test_an_older_host_does(void)
 {
@@ -693,6 +749,88 @@ test_a_close_ends_a_try(void)
 	check_closed();
 }
 
+/* ---- the backend waits for the host ---- */
+
+static int (*channel_open)(struct hpbus_device *dev, unsigned int index, struct hpbus_channel *ch);
+static atomic_bool held, deaf;
+static _Atomic unsigned int inside;
+
+/* As a backend does while the host has no such channel; @deaf: a wait that cannot be ended. */
+static int
+held_channel_open(struct hpbus_device *dev, unsigned int index, struct hpbus_channel *ch)
+{
+	while (atomic_load(&held)) {
+		atomic_store(&inside, 1);
+		if (!atomic_load(&deaf) && hpbus_op_given_up())
+			return -ECANCELED;
+		rte_delay_us_sleep(1000);
+	}
+	return channel_open(dev, index, ch);
+}
+
+static bool
+start_held(bool is_deaf)
+{
+	if (!start())
+		return false;
+	channel_open = f.backend.channel_open;
+	f.backend.channel_open = held_channel_open;
+	atomic_store(&inside, 0);
+	atomic_store(&deaf, is_deaf);
+	atomic_store(&held, true);
+	atomic_store(&open_rc, 0);
+	go_away();
+	WAIT_FOR(atomic_load(&inside) != 0);
+	return true;
+}
+
+static void
+test_a_stop_ends_a_wait_of_the_backend(void)
+{
+	REQUIRE(start_held(false));
+	stop();
+	atomic_store(&held, false);
+	WAIT_FOR(told(RTE_ETH_EVENT_RECOVERY_SUCCESS));
+	CU_ASSERT_EQUAL(netvsc_ops.dev_start(&f.eth), 0);
+	f.data.dev_started = 1;
+	check_running();
+	check_frames(100);
+	finish();
+}
+
+static void
+test_a_close_ends_a_wait_of_the_backend(void)
+{
+	REQUIRE(start_held(false));
+	atomic_store(&closed, netvsc_ops.dev_close(&f.eth));
+	atomic_store(&held, false);
+	check_closed();
+}
+
+/* Where it ends after the port is gone: nothing of ethdev's is there any more. */
+static void
+test_a_wait_of_the_backend_that_outlives_the_port(void)
+{
+	struct rte_eth_dev_data data;
+
+	REQUIRE(start_held(true));
+	CU_ASSERT_EQUAL(netvsc_ops.dev_close(&f.eth), -EBUSY);
+	CU_ASSERT_TRUE(f.bus.kept);
+	/* As ethdev releases it. */
+	data = f.data;
+	memset(&f.data, 0, sizeof(f.data));
+	f.eth.data = NULL;
+	f.eth.process_private = rte_eth_devices[f.port.port_id].process_private = NULL;
+	atomic_store(&held, false);
+	WAIT_FOR(atomic_load(&f.port.recovery.ended));
+	netvsc_thread_join(f.port.recovery.thread);
+	f.data = data;
+	f.data.dev_private = &f.port;
+	f.eth.data = &f.data;
+	f.eth.process_private = rte_eth_devices[f.port.port_id].process_private = &f.bus;
+	ladder_end();
+}
+
 static void
 test_an_application_closes_when_it_is_told(void)
 {
@@ -732,6 +870,10 @@ main(void)
 			test_interrupts_of_queues_that_are_no_more},
 		{"what does not fit is told and can be configured anew",
 			test_what_does_not_fit_is_told_and_can_be_configured_anew},
+		{"a device that cannot be opened is tried again",
+			test_a_device_that_cannot_be_opened_is_tried_again},
+		{"away again while it is found not to fit",
+			test_away_again_while_it_is_found_not_to_fit},
 		{"an older host does", test_an_older_host_does},
 		{"the port keeps its address", test_the_port_keeps_its_address},
 		{"a device that does not come back is removed",
@@ -745,6 +887,10 @@ main(void)
 		{"a burst that does not come out", test_a_burst_that_does_not_come_out},
 		{"a word that is waited for stays", test_a_word_that_is_waited_for_stays},
 		{"a close ends a try", test_a_close_ends_a_try},
+		{"a stop ends a wait of the backend", test_a_stop_ends_a_wait_of_the_backend},
+		{"a close ends a wait of the backend", test_a_close_ends_a_wait_of_the_backend},
+		{"a wait of the backend that outlives the port",
+			test_a_wait_of_the_backend_that_outlives_the_port},
 		{"an application closes when it is told",
 			test_an_application_closes_when_it_is_told},
 	};

@@ -505,6 +505,12 @@ remove_device(void *arg)
 	return NULL;
 }
 
+static bool
+yes(void)
+{
+	return true;
+}
+
 static void
 test_late_ring(void)
 {
@@ -519,6 +525,14 @@ test_late_ring(void)
 	CU_ASSERT_EQUAL(
 		vmbus_sysfs_ring_wait(&fs, TREE_NIC, 14, 3, 4, 25, &channel, path), -ETIMEDOUT);
 	CU_ASSERT_PTR_NOT_NULL(strstr(messages, "no ring file for subchannel 4 after 25 ms"));
+	/* Who waits has given up: neither a message nor the time. */
+	messages[0] = '\0';
+	fs.given_up = yes;
+	CU_ASSERT_EQUAL(
+		vmbus_sysfs_ring_wait(&fs, TREE_NIC, 14, 3, 4, 600000, &channel, path), -ECANCELED);
+	CU_ASSERT_EQUAL(vmbus_sysfs_primary_wait(&fs, TREE_NIC, 14, 600000), -ECANCELED);
+	CU_ASSERT_STRING_EQUAL(messages, "");
+	fs.given_up = NULL;
 	/* Not waited for: the host granted three, and what is not granted is never mapped. */
 	messages[0] = '\0';
 	CU_ASSERT_EQUAL(

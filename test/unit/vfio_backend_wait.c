@@ -551,7 +551,8 @@ test_interrupts_of_a_silent_host(void)
 
 struct refuser {
 	int listener;
-	unsigned int left; /* how many connections it takes */
+	unsigned int left;	  /* how many connections it takes */
+	_Atomic uint32_t *silent; /* instead of an answer: says so, and nothing */
 };
 
 /* A host that is there and refuses the first request, as one without such a device: ENOENT. */
@@ -568,10 +569,14 @@ refuse(void *arg)
 
 		if (recv(sock, request, sizeof(request), 0) > 0 &&
 			write(sock, hello, sizeof(hello)) == sizeof(hello) &&
-			recv(sock, request, sizeof(request), 0) > 0 &&
-			write(sock, no, sizeof(no)) == sizeof(no))
+			recv(sock, request, sizeof(request), 0) > 0) {
+			if (r->silent != NULL)
+				atomic_store(r->silent, 1);
+			else if (write(sock, no, sizeof(no)) != sizeof(no))
+				break;
 			while (recv(sock, request, sizeof(request), 0) > 0)
 				;
+		}
 		close(sock);
 	}
 	return NULL;
@@ -619,6 +624,50 @@ test_a_host_that_refuses_while_it_is_waited_for(void)
 	alarm(0);
 }
 
+/* A recovery waits for what the host says, and the port is stopped. */
+static void
+test_an_operation_that_is_given_up_ends_its_wait(void)
+{
+	static const struct hpbus_op_kind patient = {"test", 20000, 200, false};
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	char folder[] = "/tmp/vfio_backend_XXXXXX";
+	_Atomic uint32_t hurry = 0;
+	struct refuser host = {.left = 1, .silent = &hurry};
+	struct hpbus_op op;
+	pthread_t thread;
+	int64_t began;
+
+	alarm(HANGS_S);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/sock", folder);
+	host.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	CU_ASSERT_EQUAL_FATAL(bind(host.listener, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	CU_ASSERT_EQUAL_FATAL(listen(host.listener, 4), 0);
+	memset(&device, 0, sizeof(device));
+	CU_ASSERT_EQUAL_FATAL(hpbus_vfio_attach(&device, addr.sun_path), 0);
+	v = device.backend_data;
+	device.returning = true;
+	atomic_store(&device.gone, true);
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, refuse, &host), 0);
+	began = hpbus_now_ms();
+	hpbus_op_begin(&op, &patient);
+	hpbus_op_end_for(&op, &hurry);
+	CU_ASSERT_EQUAL(device.backend->open(&device), -ECANCELED);
+	CU_ASSERT_PTR_NULL(v->client);
+	/* Nor for another thread's request. */
+	pthread_mutex_lock(&v->lock);
+	CU_ASSERT_EQUAL(vfio_enter(v, hpbus_op_talk_until()), -ECANCELED);
+	pthread_mutex_unlock(&v->lock);
+	hpbus_op_end(&op);
+	CU_ASSERT(hpbus_now_ms() - began < SLACK_MS);
+	CU_ASSERT_EQUAL_FATAL(pthread_join(thread, NULL), 0);
+	close(host.listener);
+	device.backend->release(&device);
+	unlink(addr.sun_path);
+	rmdir(folder);
+	alarm(0);
+}
+
 int
 main(void)
 {
@@ -649,6 +698,8 @@ main(void)
 		{"interrupts of a silent host", test_interrupts_of_a_silent_host},
 		{"a host that refuses while it is waited for",
 			test_a_host_that_refuses_while_it_is_waited_for},
+		{"an operation that is given up ends its wait",
+			test_an_operation_that_is_given_up_ends_its_wait},
 	};
 
 	return UNIT_RUN("vfio_backend_wait", tests);

@@ -32,6 +32,7 @@ hpbus_op_begin_at(struct hpbus_op *op, const struct hpbus_op_kind *kind, int64_t
 	op->kind = kind;
 	op->until = since + kind->budget;
 	op->talk_until = op->until - kind->fence;
+	op->hurry = NULL;
 	op->outer = current;
 	if (op->outer != NULL) {
 		op->until = earlier(op->until, op->outer->until);
@@ -78,6 +79,21 @@ bool
 hpbus_op_spent(void)
 {
 	return current != NULL && hpbus_now_ms() >= current->talk_until;
+}
+
+void
+hpbus_op_end_for(struct hpbus_op *op, const _Atomic uint32_t *hurry)
+{
+	op->hurry = hurry;
+}
+
+bool
+hpbus_op_given_up(void)
+{
+	for (const struct hpbus_op *op = current; op != NULL; op = op->outer)
+		if (op->hurry != NULL && atomic_load(op->hurry) != 0)
+			return true;
+	return false;
 }
 
 bool

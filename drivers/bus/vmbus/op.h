@@ -12,6 +12,7 @@
 #ifndef HP_BUS_VMBUS_OP_H
 #define HP_BUS_VMBUS_OP_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -27,7 +28,8 @@ struct hpbus_op_kind {
 
 struct hpbus_op {
 	const struct hpbus_op_kind *kind;
-	int64_t talk_until, until; /**< CLOCK_MONOTONIC, milliseconds */
+	int64_t talk_until, until;     /**< CLOCK_MONOTONIC, milliseconds */
+	const _Atomic uint32_t *hurry; /**< ends it when it is not 0; NULL */
 	struct hpbus_op *outer;
 };
 
@@ -37,6 +39,8 @@ int64_t hpbus_now_ms(void);
 void hpbus_op_begin(struct hpbus_op *op, const struct hpbus_op_kind *kind);
 /** The same for an operation that began at @p since. */
 void hpbus_op_begin_at(struct hpbus_op *op, const struct hpbus_op_kind *kind, int64_t since);
+/** This operation, and with it what is inside, is given up as soon as @p hurry is not 0. */
+void hpbus_op_end_for(struct hpbus_op *op, const _Atomic uint32_t *hurry);
 /** Only by the thread that began it, innermost first. */
 void hpbus_op_end(struct hpbus_op *op);
 
@@ -48,6 +52,8 @@ int64_t hpbus_op_talk_until(void);
 int64_t hpbus_op_until(void);
 /** Is the time for talking over? */
 bool hpbus_op_spent(void);
+/** Has this thread's operation been given up? Every wait looks, many times a second. */
+bool hpbus_op_given_up(void);
 /** Is this thread within an operation of this kind? */
 bool hpbus_op_within(const struct hpbus_op_kind *kind);
 /** Is this thread taking a device down? */

@@ -57,6 +57,8 @@ struct vmbus_sysfs {
 	char proc[VMBUS_SYSFS_ROOT_MAX];
 	vmbus_sysfs_log_fn log; /**< may be NULL */
 	void *opaque;
+	/** Asked by whoever waits: true ends the wait with -ECANCELED. May be NULL. */
+	bool (*given_up)(void);
 	bool denied; /**< a missing permission was reported; it is reported once */
 };
 

@@ -182,6 +182,12 @@ poll_pause(void)
 	nanosleep(&step, NULL);
 }
 
+static bool
+given_up(const struct vmbus_sysfs *fs)
+{
+	return fs->given_up != NULL && fs->given_up();
+}
+
 int
 vmbus_sysfs_ring_wait(struct vmbus_sysfs *fs, const char *name, uint16_t relid, uint16_t granted,
 	uint16_t subchannel, unsigned int timeout_ms, struct vmbus_sysfs_channel *channel,
@@ -211,6 +217,8 @@ vmbus_sysfs_ring_wait(struct vmbus_sysfs *fs, const char *name, uint16_t relid, 
 			return 0;
 		}
 		free(list);
+		if (given_up(fs))
+			return -ECANCELED;
 		if (now_ms() >= deadline)
 			break;
 		poll_pause();
@@ -236,6 +244,8 @@ vmbus_sysfs_ring_open(
 		if (fd >= 0)
 			return fd;
 		rc = -errno;
+		if (given_up(fs))
+			return -ECANCELED;
 		if ((rc != -EACCES && rc != -EPERM) || now_ms() >= deadline)
 			break;
 		poll_pause();
@@ -274,6 +284,8 @@ vmbus_sysfs_primary_wait(
 			closedir(d);
 		if (others == 0)
 			return 0;
+		if (given_up(fs))
+			return -ECANCELED;
 		if (now_ms() >= deadline)
 			break;
 		poll_pause();

@@ -401,6 +401,8 @@ uio_reopen(struct hpbus_device *dev, int64_t until)
 	struct uio_device *u = dev->backend_data;
 
 	vmbus_sysfs_primary_wait(&u->fs, u->name, u->relid, uio_patience(until));
+	if (hpbus_op_given_up())
+		return -ECANCELED;
 	return hpbus_now_ms() >= until ? -ETIMEDOUT : uio_open(dev);
 }
 
@@ -615,6 +617,7 @@ hpbus_uio_scan(void)
 	if (vmbus_sysfs_init(&fs, uio_log, NULL) != 0 ||
 		vmbus_sysfs_scan(&fs, vmbus_nic_class, &found, &n) != 0)
 		return; /* no VMBus here */
+	fs.given_up = hpbus_op_given_up;
 	hpbus_hotplug_start();
 	for (i = 0; i < n; i++)
 		if (found[i].uio >= 0 && strcmp(found[i].driver, VMBUS_UIO_DRIVER) == 0)

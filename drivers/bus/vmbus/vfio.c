@@ -23,6 +23,8 @@ int
 vfio_enter(struct vfio_device *v, int64_t until)
 {
 	while (pthread_mutex_trylock(&v->lock) != 0) {
+		if (hpbus_op_given_up())
+			return -ECANCELED;
 		if (hpbus_now_ms() >= until)
 			return -ETIMEDOUT;
 		rte_delay_us_sleep(100);
@@ -30,6 +32,10 @@ vfio_enter(struct vfio_device *v, int64_t until)
 	if (v->client == NULL) {
 		pthread_mutex_unlock(&v->lock);
 		return -ENOTCONN;
+	}
+	if (hpbus_op_given_up()) {
+		pthread_mutex_unlock(&v->lock);
+		return -ECANCELED;
 	}
 	/* Not even to ask: a request that ends unanswered ends the connection. */
 	if (hpbus_now_ms() >= until) {
@@ -403,7 +409,8 @@ vfio_open(struct hpbus_device *dev)
 	int rc;
 
 	pthread_mutex_lock(&v->lock);
-	rc = vfu_client_connect_until(v->path, hpbus_op_talk_until(), &v->client, err, sizeof(err));
+	rc = vfu_client_connect_until(
+		v->path, hpbus_op_talk_until(), hpbus_op_given_up, &v->client, err, sizeof(err));
 	if (rc != 0) {
 		v->client = NULL;
 		away = vfio_is_away(rc);
@@ -416,6 +423,8 @@ vfio_open(struct hpbus_device *dev)
 	pthread_mutex_unlock(&v->lock);
 	if (away && dev->returning)
 		return -ENOENT;
+	if (rc == -ECANCELED)
+		goto fail;
 	if (rc != 0) {
 		HPBUS_LOG(ERR, "%s: socket %s: %s", dev->name, v->path, err);
 		goto fail;

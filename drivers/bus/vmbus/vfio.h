@@ -58,8 +58,8 @@ struct vfio_device {
 
 /**
  * Take @a lock for requests that end by @p until (CLOCK_MONOTONIC, milliseconds).
- * @return 0; -ETIMEDOUT: it is later, or somebody else still waits for the host; -ENOTCONN; not
- *         locked then
+ * @return 0; -ETIMEDOUT: it is later, or somebody else still waits for the host; -ENOTCONN;
+ *         -ECANCELED: the operation has been given up; not locked then
  */
 int vfio_enter(struct vfio_device *v, int64_t until);
 void vfio_leave(struct vfio_device *v);

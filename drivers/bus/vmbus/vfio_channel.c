@@ -60,7 +60,8 @@ vfio_wait_channel(struct vfio_device *v, unsigned int index, struct vmbus_device
 			vfio_leave(v);
 		}
 		if (rc != 0) {
-			HPBUS_LOG(ERR, "%s: %s", v->dev->name, err);
+			if (rc != -ECANCELED)
+				HPBUS_LOG(ERR, "%s: %s", v->dev->name, err);
 			return rc;
 		}
 		if (c->state == VMBUS_CHANNEL_OPEN)

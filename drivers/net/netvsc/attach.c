@@ -81,7 +81,7 @@ attach_user_mac(struct netvsc_port *port)
 		") again: the port has its own; does the virtual switch allow MAC spoofing?",
 		RTE_ETHER_ADDR_BYTES(&port->config.mac));
 	port->config.mac_user = false;
-	port->eth->data->mac_addrs[0] = port->session.mac;
+	port->data->mac_addrs[0] = port->session.mac;
 	return 0;
 }
 

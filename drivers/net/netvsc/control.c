@@ -147,8 +147,7 @@ netvsc_control_end(struct netvsc_port *port, struct hpbus_op *op)
 static int
 control_alive(const struct netvsc_port *port)
 {
-	if (hpbus_op_within(&netvsc_op_recover) &&
-		(atomic_load(&port->recovery.stop) || atomic_load(&port->recovery.hurry) != 0))
+	if (hpbus_op_given_up())
 		return -ECANCELED;
 	/* It may come back: then the application can try again. */
 	if (atomic_load(&port->bus->gone))
@@ -263,6 +262,9 @@ control_write(struct netvsc_port *port, const void *pkt, uint32_t len, const cha
 	int rc;
 
 	for (;;) {
+		/* Who gave it up may not wait any more: nothing of ethdev's is there then. */
+		if (hpbus_op_given_up())
+			return -ECANCELED;
 		rc = control_write_now(port, pkt, len);
 		if (rc != -EAGAIN)
 			return rc;

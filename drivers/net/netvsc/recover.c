@@ -25,7 +25,7 @@
 /* Until the last of somebody else's operations is over (control.c). */
 #define SLICE_US 2000
 
-/* Inside of a try: to connect and to learn what there is. Who stops the port cannot end this. */
+/* Inside of a try: to connect, to learn what there is and to share memory. */
 static const struct hpbus_op_kind op_reopen = {"connecting again", 2300, 300, false};
 
 /* The same: whoever is inside of a burst and does not come out keeps us no longer. */
@@ -102,11 +102,12 @@ recover_open(struct netvsc_port *port)
 
 	hpbus_op_begin(&op, &op_reopen);
 	rc = port->bus->backend->open(port->bus);
+	port->bus_closed = rc != 0;
+	if (rc == 0)
+		hpbus_dma_again(port->bus);
 	hpbus_op_end(&op);
 	if (rc != 0)
 		return rc;
-	port->bus_closed = false;
-	hpbus_dma_again(port->bus);
 	port->control_usable =
 		hpbus_dma_usable(port->bus, port->control_zone->addr, port->control_zone->len);
 	return 0;
@@ -116,9 +117,13 @@ recover_open(struct netvsc_port *port)
 static int
 recover_mac(struct netvsc_port *port)
 {
-	struct rte_ether_addr *mac = &port->eth->data->mac_addrs[0];
-	int rc = netvsc_set_mac(port, mac);
+	struct rte_ether_addr *mac = port->data->mac_addrs;
+	int rc;
 
+	/* Who closes the port may have given up waiting: it is ethdev's, and gone then. */
+	if (hpbus_op_given_up())
+		return -ECANCELED;
+	rc = netvsc_set_mac(port, mac);
 	if (rc != -EIO && rc != -ENOTSUP)
 		return rc;
 	NETVSC_LOG(WARNING, port,
@@ -133,9 +138,11 @@ recover_mac(struct netvsc_port *port)
 static int
 recover_up(struct netvsc_port *port)
 {
-	const struct rte_eth_dev_data *data = port->eth->data;
+	const struct rte_eth_dev_data *data = port->data;
 	int rc;
 
+	if (hpbus_op_given_up())
+		return -ECANCELED;
 	port->section_queues = NETVSC_UNDIVIDED;
 	/* What a port that is stopped wants, it says when it is configured or started. */
 	if (!port->started) {
@@ -163,6 +170,7 @@ recover_try(struct netvsc_port *port)
 	int rc;
 
 	hpbus_op_begin(&op, &netvsc_op_recover);
+	hpbus_op_end_for(&op, &port->recovery.hurry);
 	rc = recover_down(port);
 	if (rc == 0)
 		rc = recover_open(port);
@@ -172,12 +180,20 @@ recover_try(struct netvsc_port *port)
 	return rc;
 }
 
-/* Another try would find the same. */
+/* Another try would find the same; one to open the device may not. */
 static bool
 recover_is_final(const struct netvsc_port *port, int rc)
 {
-	return !atomic_load(&port->bus->gone) &&
+	return !port->bus_closed && !atomic_load(&port->bus->gone) &&
 	       (rc == -ENOSPC || rc == -EINVAL || rc == -ENOTSUP || rc == -EOPNOTSUPP);
+}
+
+/* Away again before the recovery was over: nobody has noted it, or whoever does is next. */
+static void
+recover_note_again(struct netvsc_port *port)
+{
+	if (atomic_load(&port->bus->gone) && atomic_load(&port->bus->told))
+		recover_note(port);
 }
 
 static void
@@ -204,9 +220,7 @@ recover_succeeded(struct netvsc_port *port)
 	atomic_fetch_and(&port->events, ~NETVSC_EVENT_RESET);
 	atomic_fetch_or(
 		&port->events, NETVSC_EVENT_RECOVERED | NETVSC_EVENT_LINK | NETVSC_EVENT_WAKE);
-	/* Away again before it was back: nobody has noted it, or whoever does is next. */
-	if (atomic_load(&port->bus->gone) && atomic_load(&port->bus->told))
-		recover_note(port);
+	recover_note_again(port);
 }
 
 static void
@@ -229,6 +243,7 @@ recover_failed(struct netvsc_port *port, int rc)
 	atomic_fetch_or(&port->state, NETVSC_STATE_BROKEN);
 	atomic_fetch_and(&port->state, ~NETVSC_STATE_RECOVERING);
 	atomic_fetch_or(&port->events, NETVSC_EVENT_FAILED);
+	recover_note_again(port);
 }
 
 static void
@@ -355,6 +370,7 @@ netvsc_recover_end(struct netvsc_port *port)
 	int64_t until = hpbus_op_talk_until();
 
 	atomic_store(&r->stop, true);
+	atomic_fetch_add(&r->hurry, 1);
 	while (!recover_join(r)) {
 		if (hpbus_now_ms() >= until) {
 			NETVSC_LOG(ERR, port, "the thread that recovers the port does not end");

@@ -26,7 +26,8 @@ struct netvsc_port;
 struct netvsc_recovery {
 	_Atomic int64_t since; /**< when the device went away; CLOCK_MONOTONIC, milliseconds */
 	int64_t back;	       /**< when the last one came back; the thread's */
-	/** How many operations wait that take the port down: a try ends for them. */
+	/** How many operations wait that take the port down: a try, and every wait in it, ends for
+	 * them; and one for good when the port is being closed. */
 	_Atomic uint32_t hurry;
 	atomic_bool stop;  /**< the port is being closed */
 	atomic_bool ended; /**< the thread is through with the port */

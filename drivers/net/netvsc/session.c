@@ -21,7 +21,7 @@
 static int
 session_divide(struct netvsc_port *port, uint16_t queues)
 {
-	struct rte_eth_dev_data *data = port->eth->data;
+	struct rte_eth_dev_data *data = port->data;
 	uint16_t q;
 	int rc;
 
@@ -52,7 +52,7 @@ session_divide(struct netvsc_port *port, uint16_t queues)
 static void
 session_forget_sends(struct netvsc_port *port)
 {
-	struct rte_eth_dev_data *data = port->eth->data;
+	struct rte_eth_dev_data *data = port->data;
 	uint16_t q;
 
 	for (q = 0; data->tx_queues != NULL && q < data->nb_tx_queues; q++)
@@ -170,7 +170,7 @@ session_does(struct netvsc_port *port, unsigned int channels, uint32_t mtu)
 int
 netvsc_session_want(struct netvsc_port *port, unsigned int channels, uint32_t mtu)
 {
-	struct rte_eth_dev_data *data = port->eth->data;
+	struct rte_eth_dev_data *data = port->data;
 	int rc = 0;
 
 	if (atomic_load(&port->state) & NETVSC_STATE_GONE)
@@ -213,6 +213,6 @@ netvsc_session_renew(struct netvsc_port *port)
 
 	rc = session_replace(port, 1, NETVSC_DEFAULT_MTU);
 	if (rc == 0)
-		rc = session_divide(port, port->eth->data->nb_tx_queues);
+		rc = session_divide(port, port->data->nb_tx_queues);
 	return rc;
 }

@@ -36,6 +36,7 @@ static TAILQ_HEAD(, fake_device) devices = TAILQ_HEAD_INITIALIZER(devices);
 static struct rte_driver fake_driver = {.name = "net_fakevf"};
 static struct rte_bus fake_bus;
 static bool pci; /* it stands for EAL's */
+void (*fake_bus_meanwhile)(const char *device);
 
 static struct fake_device *
 fake_of(struct rte_device *device)
@@ -87,8 +88,11 @@ fake_scan(void)
 int
 fake_bus_plug(struct rte_device *device)
 {
-	int rc = fake_vf_make(device, device->name);
+	int rc;
 
+	if (fake_bus_meanwhile != NULL)
+		fake_bus_meanwhile(device->name);
+	rc = fake_vf_make(device, device->name);
 	if (rc == 0)
 		device->driver = &fake_driver;
 	return rc;
@@ -109,8 +113,11 @@ int
 fake_bus_unplug(struct rte_device *device)
 {
 	struct fake_device *fake = fake_of(device);
-	int rc = fake_vf_unmake(device);
+	int rc;
 
+	if (fake_bus_meanwhile != NULL)
+		fake_bus_meanwhile(device->name);
+	rc = fake_vf_unmake(device);
 	if (rc != 0)
 		return rc;
 	device->driver = NULL;

@@ -114,6 +114,15 @@ asked(struct rte_eth_dev *eth, uint64_t refusal)
 	return vf->knobs.refuses & refusal ? -ENOTSUP : 0;
 }
 
+/* What it answers whatever it does. */
+static void
+question(struct rte_eth_dev *eth)
+{
+	struct fake_vf *vf = vf_of(eth);
+
+	vf->seen.while_recovering += atomic_load(&vf->recovering);
+}
+
 static void
 takes(const uint64_t *ms)
 {
@@ -432,6 +441,7 @@ infos_get(struct rte_eth_dev *eth, struct rte_eth_dev_info *info)
 		.nb_seg_max = 40,
 		.nb_mtu_seg_max = 8};
 
+	question(eth);
 	info->max_rx_queues = info->max_tx_queues = (uint16_t)k->queues;
 	info->max_mac_addrs = 1;
 	info->min_rx_bufsize = 256;
@@ -588,6 +598,7 @@ stats_get(struct rte_eth_dev *eth, struct rte_eth_stats *stats)
 	const struct fake_vf *vf = vf_of(eth);
 	uint16_t q;
 
+	question(eth);
 	for (q = 0; q < FAKE_VF_QUEUES; q++) {
 		stats->ipackets += vf->rx[q].packets;
 		stats->ibytes += vf->rx[q].bytes;
@@ -621,6 +632,7 @@ stats_reset(struct rte_eth_dev *eth)
 static int
 xstats_get(struct rte_eth_dev *eth, struct rte_eth_xstat *xstats, unsigned int n)
 {
+	question(eth);
 	if (n == 0)
 		return 1;
 	xstats[0].id = 0;
@@ -631,6 +643,7 @@ xstats_get(struct rte_eth_dev *eth, struct rte_eth_xstat *xstats, unsigned int n
 static int
 xstats_get_names(struct rte_eth_dev *eth, struct rte_eth_xstat_name *names, unsigned int n)
 {
+	question(eth);
 	if (names != NULL && n != 0)
 		snprintf(names[0].name, sizeof(names[0].name), "fake_starts");
 	return 1;

@@ -70,7 +70,8 @@ struct fake_vf_knobs {
 /** What it was asked. */
 struct fake_vf_seen {
 	unsigned int configures, starts, stops, closes, resets, failed_starts;
-	unsigned int while_started; /**< settings that came while it was started */
+	unsigned int while_recovering; /**< questions that came while it reset itself */
+	unsigned int while_started;    /**< settings that came while it was started */
 	struct rte_eth_conf conf;
 	uint8_t key[FAKE_VF_KEY];
 	uint64_t hf;
@@ -105,6 +106,8 @@ int fake_vf_event(struct fake_vf *vf, const char *event);
 int fake_vf_make(struct rte_device *device, const char *name);
 /** Close its ethdevs, if there are any. */
 int fake_vf_unmake(struct rte_device *device);
+/** Called when EAL attaches or detaches a device, before that is done; NULL: nothing is. */
+extern void (*fake_bus_meanwhile)(const char *device);
 /** Before EAL begins: have another name than HYPERPOLL_FAKE_BUS says. */
 void fake_bus_take(const char *name);
 /** Set a knob by its name. @return 0 or -EINVAL */

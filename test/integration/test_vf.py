@@ -3,15 +3,19 @@
 
 The VF is stock DPDK: net_af_packet on the interface of a TAP that hvsim serves as vf-port=.
 """
+import itertools
 import shutil
 import signal
 import threading
-import time
 import unittest
 
 import stacks
 from harness import Case, needs_root, wait_until
+from telemetry import Telemetry
 from vf_network import BEHIND, FLIPS, TapVf, VfNetwork, af_packet, prepare
+
+# Milliseconds: longer than any test, which sets the knob to 0 when it has seen enough.
+HELD = 600000
 
 
 @needs_root
@@ -189,21 +193,24 @@ class Vf(Case):
         self.assertEqual(pmd.quit(), 0)
 
     def test_switch_answered_late(self):
-        """Five seconds in which everything goes on."""
+        """Everything goes on until the answer is there, which is when the test says so."""
         net = self.network()
-        net.host.set("vf_switch_ms", 5000)
-        pmd = net.guest()
+        net.host.set("vf_switch_ms", HELD)
+        pmd = net.guest(telemetry=True)
+        telemetry = Telemetry(pmd)
+        self.addCleanup(telemetry.close)
+        port = telemetry.cmd("/netvsc/list")[0]
         pmd.start()
-        end = time.monotonic() + 3
-        while time.monotonic() < end:
-            net.await_frames(200)
+        wait_until(lambda: any(line.startswith("sent SWITCH_DATA_PATH 0x1")
+                               for line in telemetry.flight(port)), 15, "the guest has asked")
+        net.await_frames_on(False, 1000)
         self.assertFalse(net.on_vf())
         self.assertEqual(net.host.stats()["vf_tx_frames"], 0)
         self.assertEqual(net.host.stats()["vf_tx_dropped_path"], 0, "it did not wait")
+        net.host.set("vf_switch_ms", 0)
         net.await_path(True)
         net.await_frames_on(True)
         net.check_books(pmd)
-        net.host.set("vf_switch_ms", 0)
         self.assertEqual(pmd.quit(), 0)
 
     def test_switch_never_answered(self):
@@ -219,11 +226,12 @@ class Vf(Case):
 
     def test_association_comes_late(self):
         net = self.network("profile=ws2022")
-        net.host.set("vf_offer_ms", 4000)
+        net.host.set("vf_offer_ms", HELD)
         pmd = net.guest()
         pmd.start()
         net.await_frames_on(False)
         self.assertFalse(net.on_vf())
+        net.host.set("vf_offer_ms", 0)
         net.await_path(True)
         net.await_frames_on(True)
         net.check_books(pmd)
@@ -259,7 +267,7 @@ class Vf(Case):
         self.assertFalse(net.on_vf())
         self.assertEqual(pmd.quit(), 0)
 
-    def test_vf_that_is_attached_late_and_detached(self):
+    def test_vf_that_is_attached_late(self):
         net = self.network()
         pmd = net.guest(vdevs=[])
         pmd.start()
@@ -340,7 +348,8 @@ class VfIperf(Case):
     """Linux stacks on both sides of two ports whose VFs come and go every second."""
 
     seconds = max(10, FLIPS * 60 // 1000)
-    limit = 60 + seconds
+    flips = seconds // 2  # at least; one takes a second where the machine has nothing else to do
+    limit = 120 + 2 * seconds
 
     def test_tcp_while_vfs_flip(self):
         names = ("vfa", "vfb")
@@ -359,24 +368,29 @@ class VfIperf(Case):
         run = threading.Thread(target=lambda: done.append(made.iperf(seconds=self.seconds)))
         run.start()
         flip = 0
-        while run.is_alive():
-            for number in range(2):
-                wait_until(lambda n=number: host.stats(n)["path_is_vf"], 15, "the path is the VF's")
-            run.join(1)
-            number = flip % 2
-            host.set("vf_removal", ("path_first", "ask")[flip // 2 % 2], number)
-            host.request("vf", number, present=False)
-            wait_until(lambda n=number: not host.stats(n)["path_is_vf"], 15, "it is synthetic")
-            host.request("vf", number, present=True, serial=flip)
-            flip += 1
+        try:
+            while run.is_alive() or flip < self.flips:
+                for number in range(2):
+                    wait_until(lambda n=number: host.stats(n)["path_is_vf"], 15,
+                               "the path is the VF's")
+                run.join(1)
+                number = flip % 2
+                host.set("vf_removal", ("path_first", "ask")[flip // 2 % 2], number)
+                host.request("vf", number, present=False)
+                wait_until(lambda n=number: not host.stats(n)["path_is_vf"], 15, "it is synthetic")
+                host.request("vf", number, present=True, serial=flip)
+                flip += 1
+        finally:
+            run.join()  # iperf() has a deadline of its own
         self.assertEqual(len(done), 1, "iperf3 failed")
         intervals, rate = stacks.moved(done[0])
-        self.assertGreater(sum(intervals[-10:]), 0, "it stalled")
-        self.assertGreaterEqual(flip, self.seconds // 2)
+        runs = itertools.groupby(intervals, lambda moved: moved == 0)
+        still = max((len(list(these)) for empty, these in runs if empty), default=0)
+        self.assertLess(still, len(intervals) // 2, "it stalled")
         self.assertEqual(made.errors(), {})
         by_vf = sum(host.stats(n)["vf_rx_frames"] + host.stats(n)["vf_tx_frames"] for n in range(2))
         self.assertGreater(by_vf, 1000)
         retransmits = done[0]["end"]["sum_sent"]["retransmits"]
-        print(f"     {flip} flips in {self.seconds} s: {rate / 1e6:.0f} Mbit/s, {retransmits} "
-              "segments again", flush=True)
+        print(f"     {flip} flips, {self.seconds} s of TCP: {rate / 1e6:.0f} Mbit/s, {retransmits} "
+              f"segments again, longest silence {still * 0.2:.1f} s", flush=True)
         self.assertEqual(pmd.quit(), 0)

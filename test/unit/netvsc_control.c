@@ -180,7 +180,7 @@ begin(enum deed deed, int64_t delay_ms)
 	memset(&bus, 0, sizeof(bus));
 	snprintf(bus.name, sizeof(bus.name), "test");
 	broken = 0;
-	port.bus = rte_eth_devices[0].process_private = &bus;
+	port.bus = &bus;
 	port.channels[0] = &channel;
 	port.control_zone = &zone;
 	port.control_usable = true;

@@ -23,6 +23,7 @@
 int hpbus_logtype, netvsc_logtype;
 
 static struct hpbus_device bus = {.name = GUID};
+struct netvsc_process netvsc_process = {NETVSC_PRIMARY, 1};
 static struct netvsc_port port = {.bus = &bus, .port_id = RTE_MAX_ETHPORTS - 1};
 static char *logged;
 static size_t logged_len;
@@ -279,7 +280,6 @@ main(int argc, char **argv)
 		fprintf(stderr, "EAL does not start\n");
 		return EXIT_FAILURE;
 	}
-	rte_eth_devices[port.port_id].process_private = &bus;
 	log_stream = open_memstream(&logged, &logged_len);
 	if (log_stream == NULL || fflush(log_stream) != 0 || rte_openlog_stream(log_stream) != 0)
 		return EXIT_FAILURE;

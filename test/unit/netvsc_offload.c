@@ -36,6 +36,7 @@ static struct {
 static struct rte_eth_dev_data data;
 static struct rte_eth_dev eth = {.data = &data};
 static struct hpbus_device bus = {.name = "test"};
+struct netvsc_process netvsc_process = {NETVSC_PRIMARY, 1};
 static struct netvsc_port port;
 static struct netvsc_rxq rxq;
 static struct netvsc_txq txq;
@@ -87,7 +88,7 @@ begin(uint32_t can)
 	data.rx_queues = rx_queues;
 	data.tx_queues = tx_queues;
 	data.nb_rx_queues = data.nb_tx_queues = 2;
-	port.bus = rte_eth_devices[0].process_private = &bus;
+	port.bus = &bus;
 	port.eth = &eth;
 	port.session.nvsp_version = NVSP_VERSION_61;
 }

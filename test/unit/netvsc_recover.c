@@ -348,6 +348,92 @@ test_frames_that_are_lent_stay(void)
 	finish();
 }
 
+/* ---- receive interrupts ---- */
+
+static unsigned int intr_installs, intr_installed;
+
+/* As over vfio-user and with uio: of channels that are there. */
+static int
+install_intr(struct hpbus_device *dev, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		if (!f.host[i].open)
+			return -ENOTSUP;
+	intr_installs++;
+	intr_installed = n;
+	return 0;
+}
+
+static bool
+start_sleepy(void)
+{
+	if (!begin_as((struct fixture_conf){0}, 60))
+		return false;
+	intr_installs = intr_installed = 0;
+	f.backend.intr_open = install_intr;
+	f.data.dev_conf.intr_conf.rxq = 1;
+	CU_ASSERT_EQUAL(vfu_signaller_init(&f.signaller), 0);
+	CU_ASSERT_EQUAL(netvsc_ops.dev_configure(&f.eth), 0);
+	CU_ASSERT_EQUAL(netvsc_ops.dev_start(&f.eth), 0);
+	f.data.dev_started = 1;
+	CU_ASSERT_EQUAL(intr_installs, 1);
+	CU_ASSERT_EQUAL(intr_installed, CHANNELS);
+	return true;
+}
+
+/* Each host must get the descriptors, or nobody who sleeps is ever woken. */
+static void
+test_who_sleeps_is_woken_by_the_host_that_came_back(void)
+{
+	REQUIRE(start_sleepy());
+	atomic_store(&open_rc, 0);
+	go_away();
+	WAIT_FOR(told(RTE_ETH_EVENT_RECOVERY_SUCCESS));
+	CU_ASSERT_EQUAL(intr_installs, 2);
+	/* One that comes back to a port that is stopped gets them when it is started. */
+	stop();
+	atomic_store(&n_told, 0);
+	go_away();
+	WAIT_FOR(told(RTE_ETH_EVENT_RECOVERY_SUCCESS));
+	CU_ASSERT_EQUAL(intr_installs, 2);
+	CU_ASSERT_EQUAL(netvsc_ops.dev_start(&f.eth), 0);
+	f.data.dev_started = 1;
+	CU_ASSERT_EQUAL(intr_installs, 3);
+	CU_ASSERT_EQUAL(intr_installed, CHANNELS);
+	/* It has them. */
+	stop();
+	CU_ASSERT_EQUAL(netvsc_ops.dev_start(&f.eth), 0);
+	f.data.dev_started = 1;
+	CU_ASSERT_EQUAL(intr_installs, 3);
+	finish();
+}
+
+/* What the port had before it was configured with fewer queues is not asked for. */
+static void
+test_interrupts_of_queues_that_are_no_more(void)
+{
+	REQUIRE(start_sleepy());
+	stop();
+	f.data.nb_rx_queues = f.data.nb_tx_queues = 1;
+	CU_ASSERT_EQUAL(netvsc_ops.dev_configure(&f.eth), 0);
+	CU_ASSERT_EQUAL(netvsc_ops.dev_start(&f.eth), 0);
+	f.data.dev_started = 1;
+	atomic_store(&open_rc, 0);
+	go_away();
+	WAIT_FOR(told(RTE_ETH_EVENT_RECOVERY_SUCCESS) || told(RTE_ETH_EVENT_RECOVERY_FAILED));
+	CU_ASSERT_TRUE(told(RTE_ETH_EVENT_RECOVERY_SUCCESS));
+	CU_ASSERT_EQUAL(intr_installed, 1);
+	stop();
+	f.data.nb_rx_queues = f.data.nb_tx_queues = CHANNELS;
+	CU_ASSERT_EQUAL(netvsc_ops.dev_configure(&f.eth), 0);
+	CU_ASSERT_EQUAL(netvsc_ops.dev_start(&f.eth), 0);
+	f.data.dev_started = 1;
+	CU_ASSERT_EQUAL(intr_installed, CHANNELS);
+	finish();
+}
+
 /* ---- as another one ---- */
 
 static void
@@ -640,6 +726,10 @@ main(void)
 		{"it goes away again before it is back", test_it_goes_away_again_before_it_is_back},
 		{"it goes away many times", test_it_goes_away_many_times},
 		{"frames that are lent stay", test_frames_that_are_lent_stay},
+		{"who sleeps is woken by the host that came back",
+			test_who_sleeps_is_woken_by_the_host_that_came_back},
+		{"interrupts of queues that are no more",
+			test_interrupts_of_queues_that_are_no_more},
 		{"what does not fit is told and can be configured anew",
 			test_what_does_not_fit_is_told_and_can_be_configured_anew},
 		{"an older host does", test_an_older_host_does},

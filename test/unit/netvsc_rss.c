@@ -34,6 +34,7 @@ static struct netvsc_rxq rxqs[64];
 static void *rx_queues[RTE_DIM(rxqs)];
 static struct rte_eth_dev eth = {.data = &data};
 static struct hpbus_device bus = {.name = "test", .max_channels = 64};
+struct netvsc_process netvsc_process = {NETVSC_PRIMARY, 1};
 static struct netvsc_port port;
 
 int
@@ -119,7 +120,7 @@ attach(uint32_t queues, uint16_t entries)
 		rx_queues[i] = &rxqs[i];
 	memset(rxqs, 0, sizeof(rxqs));
 	data.rx_queues = rx_queues;
-	port.bus = rte_eth_devices[0].process_private = &bus;
+	port.bus = &bus;
 	port.eth = &eth;
 	query(NVSP_VERSION_61);
 	data.dev_private = &port;

@@ -35,6 +35,7 @@ static void
 finish(void)
 {
 	f.data.dev_private = &f.port;
+	rte_eth_devices[f.port.port_id].process_private = &f.bus;
 	f.data.dev_started = 0;
 	f.bus.kept = false;
 	ladder_end();
@@ -73,6 +74,8 @@ close_inside(struct fixture *fixture, unsigned int ch)
 {
 	fixture->on_signal = ladder_on_signal;
 	closed_inside = within_time(netvsc_ops.dev_close);
+	/* As rte_eth_dev_close() does whatever that has said. */
+	rte_eth_devices[f.port.port_id].process_private = NULL;
 }
 
 static void

@@ -6,6 +6,8 @@
 
 #include <rte_power_intrinsics.h>
 
+#include "drivers/net/netvsc/ops.h"
+#include "drivers/net/netvsc/sizes.h"
 #include "test/unit/netvsc_vf_world.h"
 
 /* Golden bytes (spec/nvsp.md, Checks), and who asks for VFs. */
@@ -53,6 +55,7 @@ test_frames_go_through_the_vf_when_the_host_has_moved_the_path(void)
 	netvsc_vf_event(&f.port, NETVSC_VF_FOUND, VF);
 	UNTIL(atomic_load(&vf.owned));
 	CU_ASSERT_FALSE(atomic_load(&vf.started));
+	CU_ASSERT_EQUAL(atomic_load(&vf.copies), 0); /* there may be no queues yet */
 	CU_ASSERT_FALSE(goes_to_vf(2));
 	host.holds = true;
 	join();
@@ -90,6 +93,41 @@ test_frames_go_through_the_vf_when_the_host_has_moved_the_path(void)
 	end();
 	CU_ASSERT_EQUAL(atomic_load(&vf.stops), 1);
 	CU_ASSERT_EQUAL(atomic_load(&vf.disowns), 1);
+}
+
+/* A start chooses the bursts, and another session comes without one (MTU, recovery). */
+static void
+test_frames_of_a_vf_arrive_whichever_session_the_start_met_with(void)
+{
+	static struct netvsc_sizes sizes;
+	struct rte_mbuf *m, *got[2];
+	unsigned int sized;
+
+	for (sized = 0; sized < 2; sized++) {
+		REQUIRE(begin());
+		memset(&sizes, 0, sizeof(sizes));
+		f.port.sizes = sized ? &sizes : NULL;
+		f.port.session.nvsp_version = NVSP_VERSION_4;
+		netvsc_set_bursts(&f.eth, true);
+		f.port.session.nvsp_version = NVSP_VERSION_61;
+		join();
+		host_associate(true, SERIAL);
+		netvsc_vf_event(&f.port, NETVSC_VF_FOUND, VF);
+		UNTIL(used());
+		CU_ASSERT_EQUAL(rte_ring_enqueue(vf.rx, numbered(1)), 0);
+		CU_ASSERT_EQUAL(f.eth.rx_pkt_burst(f.rx_queues[0], got, 2), 1);
+		CU_ASSERT_EQUAL(got[0]->port, f.data.port_id);
+		rte_pktmbuf_free(got[0]);
+		m = numbered(2);
+		CU_ASSERT_EQUAL(f.eth.tx_pkt_burst(f.tx_queues[0], &m, 1), 1);
+		turn();
+		CU_ASSERT_EQUAL(seen_vf, 1);
+		CU_ASSERT_EQUAL(sizes.rx[0][0], sized);
+		CU_ASSERT_EQUAL(sizes.tx[0][0], sized);
+		netvsc_set_bursts(&f.eth, false);
+		f.port.sizes = NULL;
+		end();
+	}
 }
 
 /* A host's messages are heard in every burst, also by who has room for no frame (pitfall X19). */
@@ -199,6 +237,33 @@ test_a_port_that_stops_takes_the_path_back_first(void)
 		UNTIL(used());
 		CU_ASSERT_TRUE(goes_to_vf(2 * i + 1));
 	}
+	end();
+}
+
+/* A queue stops, the port runs: what the host sends until it has moved the path is received. */
+static void
+test_a_port_that_runs_loses_nothing_while_the_host_leaves_the_vf(void)
+{
+	struct rte_mbuf *got[1];
+	struct hpbus_op op;
+
+	REQUIRE(begin_used());
+	host.holds = true;
+	CU_ASSERT_EQUAL_FATAL(netvsc_control_begin(&f.port, &op, &netvsc_op_setting), 0);
+	CU_ASSERT_TRUE(netvsc_vf_leave(&f.port, false));
+	netvsc_control_end(&f.port, &op);
+	CU_ASSERT_EQUAL(host.asked, NVSP_DATA_PATH_SYNTHETIC);
+	CU_ASSERT_TRUE(host.path_vf);
+	CU_ASSERT_FALSE(goes_to_vf(1));
+	CU_ASSERT_EQUAL(rte_ring_enqueue(vf.rx, numbered(2)), 0);
+	CU_ASSERT_EQUAL_FATAL(netvsc_vf_rx_burst(f.rx_queues[0], got, 1), 1);
+	rte_pktmbuf_free(got[0]);
+	/* Nobody polls when it stops as a whole. */
+	CU_ASSERT_TRUE(leave());
+	CU_ASSERT_EQUAL(netvsc_vf_path(f.port.vf_rx), 0);
+	host.holds = false;
+	host_answer();
+	UNTIL(atomic_load(&vf.stops) == 1);
 	end();
 }
 
@@ -397,6 +462,8 @@ main(void)
 			test_the_host_is_asked_for_virtual_functions},
 		{"frames go through the VF when the host has moved the path",
 			test_frames_go_through_the_vf_when_the_host_has_moved_the_path},
+		{"frames of a VF arrive whichever session the start met with",
+			test_frames_of_a_vf_arrive_whichever_session_the_start_met_with},
 		{"a burst of nothing hears the host", test_a_burst_of_nothing_hears_the_host},
 		{"a forced switch counts at once", test_a_forced_switch_counts_at_once},
 		{"a refused switch is survived and tried again",
@@ -404,6 +471,8 @@ main(void)
 		{"a VF goes in any order", test_a_vf_goes_in_any_order},
 		{"a port that stops takes the path back first",
 			test_a_port_that_stops_takes_the_path_back_first},
+		{"a port that runs loses nothing while the host leaves the VF",
+			test_a_port_that_runs_loses_nothing_while_the_host_leaves_the_vf},
 		{"a host that is slow keeps the VF started, not the port",
 			test_a_host_that_is_slow_keeps_the_vf_started_not_the_port},
 		{"a session that ends takes the path back",

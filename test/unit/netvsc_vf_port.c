@@ -309,6 +309,121 @@ test_offloads_of_one_path_only(void)
 	rig_end();
 }
 
+/* ---- whose memory it has ---- */
+
+static struct {
+	struct rte_mempool *pool;
+	atomic_bool stopping;
+} old;
+
+static void *
+stop_vf(void *arg)
+{
+	atomic_store(&old.stopping, true);
+	netvsc_vf_stop(&rig.setup, (uint16_t)rig.last);
+	return NULL;
+}
+
+/* The VF stops when somebody waits for it, not before. */
+static void *
+let_stop(void *arg)
+{
+	struct netvsc_vf_dev *dev = rig.setup.dev;
+
+	while (__atomic_load_n(&dev->releases, __ATOMIC_ACQUIRE) == 0)
+		usleep(100);
+	fake_vf_key(knobs, "stop_hangs", "0");
+	return NULL;
+}
+
+/* A VF in use that has mbufs of a pool of its queue 0, which the application is about to free. */
+static bool
+begin_pool(void)
+{
+	struct rte_mbuf *m[4];
+	unsigned int i;
+
+	old.pool = rte_pktmbuf_pool_create("vf_old", 63, 0, 0, 2048, SOCKET_ID_ANY);
+	if (old.pool == NULL || !begin(NULL))
+		return false;
+	fixture_rxq(&rig.f, 0)->mp = old.pool;
+	CU_ASSERT_EQUAL(own_and_start(), 0);
+	CU_ASSERT_PTR_EQUAL(seen->pool[0], old.pool);
+	for (i = 0; i < RTE_DIM(m); i++) {
+		m[i] = rte_pktmbuf_alloc(old.pool);
+		CU_ASSERT_EQUAL(rte_ring_enqueue(fake_vf_ring(vf, true, 0), m[i]), 0);
+	}
+	CU_ASSERT_EQUAL(rte_mempool_in_use_count(old.pool), 4);
+	return true;
+}
+
+/* Stop, another pool, free the old one: none of its mbufs is anywhere, nor comes to it later. */
+static void
+test_pool_that_is_freed_after_a_stop_is_not_the_vfs(void)
+{
+	pthread_t stop, let;
+
+	REQUIRE(begin_pool());
+	fake_vf_key(knobs, "stop_hangs", "1");
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&stop, NULL, stop_vf, NULL), 0);
+	while (!atomic_load(&old.stopping))
+		usleep(100);
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&let, NULL, let_stop, NULL), 0);
+	netvsc_rx_queue_release(&rig.f.eth, 0);
+	CU_ASSERT_EQUAL(rte_mempool_in_use_count(old.pool), 0);
+	pthread_join(let, NULL);
+	pthread_join(stop, NULL);
+	CU_ASSERT_PTR_NULL(fake_vf_ring(vf, true, 0));
+	rte_mempool_free(old.pool);
+	rig_end();
+}
+
+/* What was copied before a queue was released is not what a VF is started with. */
+static void
+test_vf_is_not_started_with_queues_that_are_released(void)
+{
+	unsigned int starts;
+
+	REQUIRE(begin_pool());
+	netvsc_vf_stop(&rig.setup, (uint16_t)rig.last);
+	CU_ASSERT_EQUAL(rte_mempool_in_use_count(old.pool), 0);
+	starts = seen->configures;
+	CU_ASSERT_EQUAL(netvsc_vf_setup_copy(&rig.f.port, &rig.setup), 0);
+	netvsc_rx_queue_release(&rig.f.eth, 0);
+	rte_mempool_free(old.pool);
+	CU_ASSERT_EQUAL(netvsc_vf_start(&rig.setup, (uint16_t)rig.last), -EAGAIN);
+	CU_ASSERT_EQUAL(seen->configures, starts);
+	rig_end();
+}
+
+/* A start that fails keeps nothing, and a stop that hangs holds up all releases together once. */
+static void
+test_release_of_queues_waits_for_a_vf_that_hangs_once(void)
+{
+	pthread_t stop;
+	int64_t began;
+	uint16_t q;
+
+	REQUIRE(begin_pool());
+	atomic_store(&old.stopping, false);
+	fake_vf_key(knobs, "stop_hangs", "1");
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&stop, NULL, stop_vf, NULL), 0);
+	began = hpbus_now_ms();
+	for (q = 0; q < QUEUES; q++) {
+		netvsc_rx_queue_release(&rig.f.eth, q);
+		netvsc_tx_queue_release(&rig.f.eth, q);
+	}
+	CU_ASSERT(hpbus_now_ms() - began >= 3000);
+	CU_ASSERT(hpbus_now_ms() - began < 6000);
+	CU_ASSERT_TRUE(rig.setup.dev->keeps_them);
+	fake_vf_key(knobs, "stop_hangs", "0");
+	pthread_join(stop, NULL);
+	CU_ASSERT_FALSE(rig.setup.dev->keeps_them);
+	CU_ASSERT_EQUAL(rte_mempool_in_use_count(old.pool), 0);
+	rte_mempool_free(old.pool);
+	rig_end();
+}
+
 /* ---- dev_info ---- */
 
 static struct rte_eth_dev_info
@@ -549,6 +664,31 @@ test_counters_do_not_wait_for_a_vf_that_hangs(void)
 	rig_end();
 }
 
+/* Nothing of a VF may be called while it resets itself: counters are those read last. */
+static void
+test_vf_that_resets_itself_is_not_asked(void)
+{
+	struct eth_queue_stats queues;
+
+	REQUIRE(begin(NULL));
+	CU_ASSERT_EQUAL(own_and_start(), 0);
+	through_vf(0, 3, 64);
+	CU_ASSERT_EQUAL(stats_now(&queues).ipackets, 3);
+	through_vf(0, 2, 64);
+	CU_ASSERT_EQUAL(fake_vf_event(vf, "recovering"), 0);
+	rig.setup.dev->has_info = false;
+	CU_ASSERT_EQUAL(stats_now(&queues).ipackets, 3);
+	CU_ASSERT_EQUAL(xstat_now("vf_rx_good_packets"), 3);
+	info_now();
+	CU_ASSERT_EQUAL(netvsc_xstats_reset(&rig.f.eth), 0);
+	CU_ASSERT_EQUAL(seen->while_recovering, 0);
+	CU_ASSERT_EQUAL(fake_vf_event(vf, "recovered"), 0);
+	CU_ASSERT_EQUAL(stats_now(&queues).ipackets, 2);
+	CU_ASSERT_EQUAL(info_now().max_rx_queues, QUEUES);
+	CU_ASSERT_TRUE(rig.setup.dev->has_info);
+	rig_end();
+}
+
 int
 main(void)
 {
@@ -563,6 +703,12 @@ main(void)
 			test_vf_that_cannot_do_what_is_configured_is_not_used},
 		{"refusals are harmless or not", test_refusals_are_harmless_or_not},
 		{"offloads of one path only", test_offloads_of_one_path_only},
+		{"pool that is freed after a stop is not the VF's",
+			test_pool_that_is_freed_after_a_stop_is_not_the_vfs},
+		{"VF is not started with queues that are released",
+			test_vf_is_not_started_with_queues_that_are_released},
+		{"release of queues waits for a VF that hangs once",
+			test_release_of_queues_waits_for_a_vf_that_hangs_once},
 		{"dev_info is what both paths can", test_dev_info_is_what_both_paths_can},
 		{"dev_info never excludes what is configured",
 			test_dev_info_never_excludes_what_is_configured},
@@ -571,6 +717,7 @@ main(void)
 		{"counters begin when the VF is ours", test_counters_begin_when_the_vf_is_ours},
 		{"counters do not wait for a VF that hangs",
 			test_counters_do_not_wait_for_a_vf_that_hangs},
+		{"VF that resets itself is not asked", test_vf_that_resets_itself_is_not_asked},
 	};
 
 	return UNIT_RUN("netvsc_vf_port", tests);

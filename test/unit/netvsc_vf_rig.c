@@ -12,7 +12,8 @@ void __wrap_netvsc_vf_event(struct netvsc_port *port, enum netvsc_vf_event event
 void
 __wrap_netvsc_vf_event(struct netvsc_port *port, enum netvsc_vf_event event, uint32_t value)
 {
-	CU_ASSERT_PTR_EQUAL(port, &rig.f.port);
+	if (port != &rig.f.port)
+		return; /* of a neighbour */
 	rig.found += event == NETVSC_VF_FOUND;
 	rig.lost += event == NETVSC_VF_LOST;
 	rig.links += event == NETVSC_VF_LINK;
@@ -56,6 +57,25 @@ rig_begin(const struct fixture_conf *conf, const char *vf, const char *args)
 		snprintf(rig.f.port.config.vf_args, sizeof(rig.f.port.config.vf_args), "%s", args);
 	CU_ASSERT_EQUAL(netvsc_vf_find_start(&rig.f.port, &rig.setup), 0);
 	return true;
+}
+
+void
+rig_neighbour_begin(struct rig_neighbour *n, const char *mac)
+{
+	memset(n, 0, sizeof(*n));
+	snprintf(n->bus.name, sizeof(n->bus.name), "the neighbour");
+	n->port.bus = &n->bus;
+	n->port.eth = &n->eth;
+	n->eth.data = &n->data;
+	CU_ASSERT_EQUAL(rte_ether_unformat_addr(mac, &n->port.session.mac), 0);
+	CU_ASSERT_EQUAL(netvsc_vf_find_start(&n->port, &n->setup), 0);
+}
+
+void
+rig_neighbour_end(struct rig_neighbour *n)
+{
+	netvsc_vf_find_stop(&n->port);
+	netvsc_vf_setup_free(&n->setup);
 }
 
 void
@@ -139,9 +159,7 @@ rig_seen(const char *name)
 int
 rig_own(void)
 {
-	int rc = netvsc_vf_setup_copy(&rig.f.port, &rig.setup);
-
-	return rc != 0 ? rc : netvsc_vf_own(&rig.setup, (uint16_t)rig.last);
+	return netvsc_vf_own(&rig.setup, (uint16_t)rig.last);
 }
 
 int

@@ -35,6 +35,17 @@ bool rig_begin(const struct fixture_conf *conf, const char *vf, const char *args
 /** The port is closed: what is left of VFs is left to others. */
 void rig_end(void);
 
+/** Another port that looks for a VF, of the MAC address @p mac; nothing else of it works. */
+struct rig_neighbour {
+	struct netvsc_port port;
+	struct rte_eth_dev eth;
+	struct rte_eth_dev_data data;
+	struct hpbus_device bus;
+	struct netvsc_vf_setup setup;
+};
+void rig_neighbour_begin(struct rig_neighbour *n, const char *mac);
+void rig_neighbour_end(struct rig_neighbour *n);
+
 /** A PCI function is in the machine, in the slot of @p serial unless that is 0. */
 void rig_function(const char *device, uint32_t serial);
 void rig_function_gone(const char *device, uint32_t serial);

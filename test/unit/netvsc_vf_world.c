@@ -68,6 +68,8 @@ static int
 call_setup_copy(struct netvsc_port *port, struct netvsc_vf_setup *setup)
 {
 	CU_ASSERT(pthread_mutex_trylock(&port->control_lock) != 0);
+	/* Else ethdev may release the queues that are looked at. */
+	CU_ASSERT_TRUE(port->started);
 	atomic_fetch_add(&vf.copies, 1);
 	return 0;
 }
@@ -375,6 +377,7 @@ join(void)
 	struct hpbus_op op;
 
 	CU_ASSERT_EQUAL_FATAL(netvsc_control_begin(&f.port, &op, &netvsc_op_setting), 0);
+	f.port.started = true;
 	netvsc_vf_join(&f.port);
 	netvsc_control_end(&f.port, &op);
 }
@@ -386,7 +389,8 @@ leave(void)
 	bool quiet;
 
 	CU_ASSERT_EQUAL_FATAL(netvsc_control_begin(&f.port, &op, &netvsc_op_stop), 0);
-	quiet = netvsc_vf_leave(&f.port);
+	quiet = netvsc_vf_leave(&f.port, true);
+	f.port.started = false;
 	netvsc_control_end(&f.port, &op);
 	return quiet;
 }

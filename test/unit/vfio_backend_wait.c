@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <rte_memory.h>
@@ -546,6 +547,78 @@ test_interrupts_of_a_silent_host(void)
 	end();
 }
 
+/* ---- connecting ---- */
+
+struct refuser {
+	int listener;
+	unsigned int left; /* how many connections it takes */
+};
+
+/* A host that is there and refuses the first request, as one without such a device: ENOENT. */
+static void *
+refuse(void *arg)
+{
+	struct refuser *r = arg;
+	uint8_t hello[20], no[16], request[512];
+
+	rig_hex("01000100 14000000 01000000 00000000 00000100", hello, sizeof(hello));
+	rig_hex("02000400 10000000 21000000 02000000", no, sizeof(no));
+	for (; r->left != 0; r->left--) {
+		int sock = accept(r->listener, NULL, NULL);
+
+		if (recv(sock, request, sizeof(request), 0) > 0 &&
+			write(sock, hello, sizeof(hello)) == sizeof(hello) &&
+			recv(sock, request, sizeof(request), 0) > 0 &&
+			write(sock, no, sizeof(no)) == sizeof(no))
+			while (recv(sock, request, sizeof(request), 0) > 0)
+				;
+		close(sock);
+	}
+	return NULL;
+}
+
+/* It is not away, and each try leaves nothing behind. */
+static void
+test_a_host_that_refuses_while_it_is_waited_for(void)
+{
+	static const struct hpbus_op_kind patient = {"test", 20000, 200, false};
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	char folder[] = "/tmp/vfio_backend_XXXXXX";
+	struct refuser host = {.left = 3};
+	unsigned int i, fds;
+	struct hpbus_op op;
+	pthread_t thread;
+
+	alarm(HANGS_S);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/sock", folder);
+	host.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	CU_ASSERT_EQUAL_FATAL(bind(host.listener, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	memset(&device, 0, sizeof(device));
+	CU_ASSERT_EQUAL_FATAL(hpbus_vfio_attach(&device, addr.sun_path), 0);
+	v = device.backend_data;
+	device.returning = true;
+	atomic_store(&device.gone, true);
+	hpbus_op_begin(&op, &patient);
+	CU_ASSERT_EQUAL(device.backend->open(&device), -ENOENT); /* nobody listens yet */
+	CU_ASSERT_EQUAL_FATAL(listen(host.listener, 4), 0);
+	fds = rig_count_fds();
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, refuse, &host), 0);
+	for (i = 0; i < 3; i++) {
+		CU_ASSERT_EQUAL(device.backend->open(&device), -EIO);
+		CU_ASSERT_PTR_NULL(v->client);
+	}
+	hpbus_op_end(&op);
+	/* It would wait for the end of a connection that was left open. */
+	CU_ASSERT_EQUAL_FATAL(pthread_join(thread, NULL), 0);
+	CU_ASSERT_EQUAL(rig_count_fds(), fds);
+	close(host.listener);
+	device.backend->release(&device);
+	unlink(addr.sun_path);
+	rmdir(folder);
+	alarm(0);
+}
+
 int
 main(void)
 {
@@ -574,6 +647,8 @@ main(void)
 		{"interrupts that channels share are refused",
 			test_interrupts_that_channels_share_are_refused},
 		{"interrupts of a silent host", test_interrupts_of_a_silent_host},
+		{"a host that refuses while it is waited for",
+			test_a_host_that_refuses_while_it_is_waited_for},
 	};
 
 	return UNIT_RUN("vfio_backend_wait", tests);

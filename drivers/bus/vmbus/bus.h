@@ -156,7 +156,8 @@ struct hpbus_sharing {
 
 /** Descriptors of receive interrupts. */
 struct hpbus_intr {
-	unsigned int n; /**< how many there are; only grows until hpbus_intr_close() */
+	unsigned int n;		/**< how many there are; only grows until hpbus_intr_close() */
+	unsigned int installed; /**< of which the host has the first ones */
 	int fd[HPBUS_MAX_CHANNELS];
 };
 
@@ -324,8 +325,8 @@ unsigned int hpbus_process_slot(void);
  * @return 0; -ENOTSUP, -EMFILE, ...: with a message
  */
 int hpbus_intr_open(struct hpbus_device *dev, unsigned int n);
-/** After backend->open(): the same descriptors with the device that came back. @return as above */
-int hpbus_intr_again(struct hpbus_device *dev);
+/** The backend is closed, the descriptors stay: a device that comes back has none of them yet. */
+void hpbus_intr_lost(struct hpbus_device *dev);
 /** The backend is closed, and no other thread uses the descriptors. */
 void hpbus_intr_close(struct hpbus_device *dev);
 /** Make the descriptor of a channel readable. Any thread; never waits. @return 0 or -EAGAIN */

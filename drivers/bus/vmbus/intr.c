@@ -37,7 +37,7 @@ hpbus_intr_open(struct hpbus_device *dev, unsigned int n)
 	unsigned int made = dev->intr.n;
 	int rc = 0;
 
-	if (n <= made)
+	if (n <= dev->intr.installed)
 		return 0;
 	for (; rc == 0 && made < n; made++) {
 		dev->intr.fd[made] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -49,24 +49,26 @@ hpbus_intr_open(struct hpbus_device *dev, unsigned int n)
 			strerror(-rc));
 	else
 		rc = dev->backend->intr_open(dev, n);
-	if (rc == 0)
-		dev->intr.n = n;
-	else
+	if (rc == 0) {
+		dev->intr.n = made;
+		dev->intr.installed = n;
+	} else {
 		close_from(dev, dev->intr.n, made);
+	}
 	return rc;
 }
 
-int
-hpbus_intr_again(struct hpbus_device *dev)
+void
+hpbus_intr_lost(struct hpbus_device *dev)
 {
-	return dev->intr.n == 0 ? 0 : dev->backend->intr_open(dev, dev->intr.n);
+	dev->intr.installed = 0;
 }
 
 void
 hpbus_intr_close(struct hpbus_device *dev)
 {
 	close_from(dev, 0, dev->intr.n);
-	dev->intr.n = 0;
+	dev->intr.n = dev->intr.installed = 0;
 }
 
 int

@@ -399,16 +399,22 @@ vfio_open(struct hpbus_device *dev)
 {
 	struct vfio_device *v = dev->backend_data;
 	char err[VFU_ERRLEN] = "";
+	bool away = false;
 	int rc;
 
 	pthread_mutex_lock(&v->lock);
 	rc = vfu_client_connect_until(v->path, hpbus_op_talk_until(), &v->client, err, sizeof(err));
-	if (rc == 0)
-		rc = vfio_discover(v, err, sizeof(err));
-	else
+	if (rc != 0) {
 		v->client = NULL;
+		away = vfio_is_away(rc);
+	} else {
+		rc = vfio_discover(v, err, sizeof(err));
+		/* Not what it says of a socket: there is a host, and it has refused something. */
+		if (vfio_is_away(rc))
+			rc = -EIO;
+	}
 	pthread_mutex_unlock(&v->lock);
-	if (rc != 0 && dev->returning && vfio_is_away(rc))
+	if (away && dev->returning)
 		return -ENOENT;
 	if (rc != 0) {
 		HPBUS_LOG(ERR, "%s: socket %s: %s", dev->name, v->path, err);

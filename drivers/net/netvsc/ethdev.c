@@ -63,7 +63,8 @@ netvsc_set_bursts(struct rte_eth_dev *eth, bool on)
 {
 	struct rte_eth_fp_ops *fp = &rte_eth_fp_ops[eth->data->port_id];
 	const struct netvsc_port *port = netvsc_port_of(eth);
-	bool sized = port->sizes != NULL, vf = netvsc_vf_possible(port);
+	/* Another session may have a VF, and comes without a start (MTU, recovery). */
+	bool sized = port->sizes != NULL, vf = port->vf != NULL;
 	const eth_rx_burst_t rx = sized ? netvsc_rx_burst_sized
 				  : vf	? netvsc_vf_rx_burst
 					: netvsc_rx_burst;
@@ -76,10 +77,9 @@ netvsc_set_bursts(struct rte_eth_dev *eth, bool on)
 	eth->tx_pkt_prepare = netvsc_tx_prepare;
 	if (on)
 		return; /* ethdev copies them when the start has succeeded */
-	/* Another session may have other ones. */
-	if (fp->rx_pkt_burst == rx || fp->rx_pkt_burst == netvsc_vf_rx_burst)
+	if (fp->rx_pkt_burst == rx)
 		fp->rx_pkt_burst = rte_eth_pkt_burst_dummy;
-	if (fp->tx_pkt_burst == tx || fp->tx_pkt_burst == netvsc_vf_tx_burst)
+	if (fp->tx_pkt_burst == tx)
 		fp->tx_pkt_burst = rte_eth_pkt_burst_dummy;
 }
 
@@ -223,7 +223,7 @@ port_stop(struct netvsc_port *port)
 	struct rte_eth_dev_data *data = eth->data;
 	uint16_t q;
 
-	netvsc_vf_leave(port);
+	netvsc_vf_leave(port, true);
 	port->started = false;
 	netvsc_set_bursts(eth, false);
 	netvsc_port_quiet(port);

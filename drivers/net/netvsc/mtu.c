@@ -88,7 +88,7 @@ mtu_change_started(struct netvsc_port *port, uint32_t mtu)
 	bool lost;
 	int rc;
 
-	netvsc_vf_leave(port);
+	netvsc_vf_leave(port, false);
 	netvsc_port_quiet(port);
 	/* Before anything is taken down that would come up again with no other MTU. */
 	if (!mtu_frames_back(port)) {

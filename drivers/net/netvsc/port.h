@@ -218,10 +218,15 @@ netvsc_port_of(const struct rte_eth_dev *eth)
 	return eth->data->dev_private;
 }
 
-/** This process's device under a port. */
+/**
+ * This process's device under a port. The primary's is the port's: ethdev forgets its own when the
+ * port is closed, and the burst that a closing handler has interrupted goes on.
+ */
 static inline struct hpbus_device *
 netvsc_bus_of(const struct netvsc_port *port)
 {
+	if (likely(netvsc_is_primary()))
+		return port->bus;
 	return rte_eth_devices[port->port_id].process_private;
 }
 

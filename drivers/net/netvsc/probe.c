@@ -196,8 +196,9 @@ netvsc_probe(struct hpbus_device *bus)
 	netvsc_set_bursts(eth, false);
 	netvsc_set_status_calls(eth);
 	netvsc_telemetry_add(port);
-	rte_eth_dev_probing_finish(eth);
+	/* Before the application hears of the port: it may start or close it at once. */
 	netvsc_vf_open(port);
+	rte_eth_dev_probing_finish(eth);
 	return 0;
 }
 

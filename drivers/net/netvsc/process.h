@@ -4,7 +4,7 @@
  * Which of the processes that share a port this one is. A port, its channels and queues lie in
  * memory that the primary and its secondaries have at the same address; what is in them must mean
  * the same to all. What does not (descriptors, functions, the bus's device) hangs on ethdev's
- * process_private.
+ * process_private, or is the primary's alone.
  *
  * A process that ends inside of a burst leaves a lock behind. So a lock says whose it is, and who
  * hears that this process is dead takes it away (process.c). No DPDK here.

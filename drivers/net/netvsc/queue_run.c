@@ -203,7 +203,7 @@ netvsc_rx_queue_stop(struct rte_eth_dev *eth, uint16_t queue)
 
 	if (netvsc_control_begin(port, &op, &netvsc_op_setting) != 0)
 		return -EBUSY;
-	netvsc_vf_leave(port);
+	netvsc_vf_leave(port, false);
 	eth->data->rx_queue_state[queue] = RTE_ETH_QUEUE_STATE_STOPPED;
 	/* It stops in any case: what still comes is counted. */
 	rx_spread(port, queue, "is stopped");
@@ -273,7 +273,7 @@ netvsc_tx_queue_stop(struct rte_eth_dev *eth, uint16_t queue)
 
 	if (netvsc_control_begin(port, &op, &netvsc_op_stop) != 0)
 		return -EBUSY;
-	netvsc_vf_leave(port);
+	netvsc_vf_leave(port, false);
 	eth->data->tx_queue_state[queue] = RTE_ETH_QUEUE_STATE_STOPPED;
 	if (netvsc_channel_is_open(txq->ch) && !queue_run(port, queue)) {
 		netvsc_control_end(port, &op);

@@ -81,7 +81,7 @@ recover_down(struct netvsc_port *port)
 	atomic_fetch_and(&port->state, ~NETVSC_STATE_RUNNING);
 	hpbus_op_begin(&op, &op_leave);
 	/* A VF is the session's: another host tells of its own. */
-	netvsc_vf_leave(port);
+	netvsc_vf_leave(port, false);
 	rc = netvsc_session_lost(port);
 	hpbus_op_end(&op);
 	port->bus_closed = rc == 0;
@@ -146,7 +146,7 @@ recover_up(struct netvsc_port *port)
 	if (rc == 0)
 		rc = recover_mac(port);
 	if (rc == 0)
-		rc = hpbus_intr_again(port->bus);
+		rc = hpbus_intr_open(port->bus, atomic_load(&port->n_intr));
 	if (rc == 0)
 		rc = netvsc_port_up(port);
 	return rc;

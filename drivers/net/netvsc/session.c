@@ -97,6 +97,7 @@ netvsc_session_lost(struct netvsc_port *port)
 		return -EBUSY;
 	/* The fence: nothing of ours is mapped by a host whose connection is closed. */
 	port->bus->backend->close(port->bus);
+	hpbus_intr_lost(port->bus);
 	port->unfenced = false;
 	/* ethdev changes the queues of a port that is stopped; those have nothing in flight. */
 	if (port->started)

@@ -144,7 +144,7 @@ port_set_link(struct rte_eth_dev *eth, bool down)
 	if (eth->data->dev_started &&
 		down != ((atomic_load(&port->state) & NETVSC_STATE_LINK_DOWN) != 0)) {
 		if (down)
-			netvsc_vf_leave(port);
+			netvsc_vf_leave(port, false);
 		atomic_fetch_xor(&port->state, NETVSC_STATE_LINK_DOWN);
 		rc = port_refilter(port, netvsc_filter_of(port));
 		if (rc != 0)

@@ -23,6 +23,8 @@
 #define LET_GO_MS 500
 /* ... and the answer of a host to which nothing else will be said. */
 #define ANSWER_MS 200
+/* ... and receive bursts of a port that stops, when there is no time any more. */
+#define CUT_MS 100
 
 /* ---- events ---- */
 
@@ -248,8 +250,27 @@ leave_step(struct netvsc_vf *vf)
 	return rc == 0 || rc == -EAGAIN;
 }
 
+/* Nobody will poll: receive bursts are taken off while the host may still send to the VF. */
+static void
+leave_cut_rx(struct netvsc_vf *vf)
+{
+	int64_t until = hpbus_now_ms() + CUT_MS;
+	bool on;
+
+	for (;;) {
+		pthread_mutex_lock(&vf->lock);
+		netvsc_vf_machine_cut_rx(&vf->machine);
+		leave_step(vf);
+		on = vf->machine.rx || !vf->machine.rx_quiet;
+		pthread_mutex_unlock(&vf->lock);
+		if (!on || hpbus_now_ms() >= until)
+			return;
+		rte_delay_us_sleep(50);
+	}
+}
+
 bool
-netvsc_vf_leave(struct netvsc_port *port)
+netvsc_vf_leave(struct netvsc_port *port, bool stops)
 {
 	struct netvsc_vf *vf = port->vf;
 	struct hpbus_op op;
@@ -262,7 +283,6 @@ netvsc_vf_leave(struct netvsc_port *port)
 	do {
 		pthread_mutex_lock(&vf->lock);
 		again = leave_step(vf);
-		quiet = vf->machine.tx_quiet && vf->machine.rx_quiet;
 		pthread_mutex_unlock(&vf->lock);
 		if (again) {
 			netvsc_control_scan(port);
@@ -271,6 +291,11 @@ netvsc_vf_leave(struct netvsc_port *port)
 		}
 	} while (again && !hpbus_op_spent());
 	hpbus_op_end(&op);
+	if (stops)
+		leave_cut_rx(vf);
+	pthread_mutex_lock(&vf->lock);
+	quiet = vf->machine.tx_quiet && vf->machine.rx_quiet;
+	pthread_mutex_unlock(&vf->lock);
 	netvsc_vf_wake(vf);
 	return quiet;
 }
@@ -405,7 +430,8 @@ vf_abandon(struct netvsc_vf *vf)
 	bool alone;
 
 	pthread_mutex_lock(&vf->lock);
-	alone = vf->at == NETVSC_VF_AT_CALL && vf->machine.tx_quiet && vf->machine.rx_quiet;
+	alone = vf->at == NETVSC_VF_AT_CALL && !vf->machine.tx && !vf->machine.rx &&
+		vf->machine.tx_quiet && vf->machine.rx_quiet;
 	if (alone) {
 		vf->last_facts = netvsc_vf_facts_rest(atomic_load(&port->vf_shared.facts));
 		vf->port = NULL;

@@ -80,7 +80,8 @@ enum netvsc_vf_at {
 	NETVSC_VF_AT_END,  /**< it does nothing any more */
 };
 
-/** Of one port, in shared memory for its atomic words; the rest is the primary's. A thread in a call that does not return outlives the port.
+/** Of one port, in shared memory for its atomic words; the rest is the primary's. A thread in a
+ * call that does not return outlives the port.
  */
 struct netvsc_vf {
 	_Atomic unsigned int references; /**< the port's, the thread's */
@@ -132,12 +133,14 @@ void netvsc_vf_changed(struct netvsc_port *port, uint32_t what);
  */
 void netvsc_vf_join(struct netvsc_port *port);
 /**
- * The port, a queue of it, or its session is about to stop: when this returns no burst goes to the
- * VF, and the host has the data path on the synthetic side, or was asked to and had its time. The
- * VF itself is stopped later. Control side, control_lock held.
+ * The port, a queue of it, or its session is about to stop: when this returns no frame is sent
+ * through the VF, and the host has the data path on the synthetic side, or was asked to and had its
+ * time. What it still sends to the VF is received until it has moved the path. The VF itself is
+ * stopped later. Control side, control_lock held.
+ * @param stops the port as a whole: nothing is received any more, either
  * @return false: a burst is inside of the VF's driver and does not come out
  */
-bool netvsc_vf_leave(struct netvsc_port *port);
+bool netvsc_vf_leave(struct netvsc_port *port, bool stops);
 /** A session is attached. Control side, control_lock held, as for the next. */
 void netvsc_vf_session_begins(struct netvsc_port *port);
 /** One is about to be detached. @param talk the host can be asked for the synthetic side */
@@ -149,7 +152,7 @@ void netvsc_vf_session_ends(struct netvsc_port *port, bool talk);
  */
 void netvsc_vf_tick(struct netvsc_port *port);
 
-/** May bursts of this port meet with a VF? If not, the plain functions are the port's. */
+/** May a VF be used in this session? */
 bool netvsc_vf_possible(const struct netvsc_port *port);
 /** Has the host been asked to move the data path, and has not answered? */
 bool netvsc_vf_switching(const struct netvsc_port *port);

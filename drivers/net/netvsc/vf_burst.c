@@ -73,9 +73,12 @@ vf_rx_both(struct netvsc_rxq *rxq, struct netvsc_vf_queue *q, struct rte_mbuf **
 {
 	uint16_t got;
 
+	/* Who has room for nothing may have no array, either. */
+	if (unlikely(n == 0))
+		return netvsc_rx_burst(rxq, pkts, 0);
 	q->turn ^= 1;
 	if (q->turn != 0) {
-		got = n != 0 ? vf_rx(rxq, q, pkts, n) : 0;
+		got = vf_rx(rxq, q, pkts, n);
 		return got + netvsc_rx_burst(rxq, pkts + got, (uint16_t)(n - got));
 	}
 	got = netvsc_rx_burst(rxq, pkts, n);

@@ -2,8 +2,9 @@
 /**
  * @file
  * The ethdev below a port: what is known of it. Shared by vf_find.c (which one it is), vf_slot.c
- * (what Linux says of it), vf_hold.c (taking and leaving it), vf_port.c (making it what the port
- * is), vf_want.c (which is what) and vf_stats.c (what it counts).
+ * (what Linux says of it), vf_plug.c (having EAL attach and detach it), vf_hold.c (taking and
+ * leaving it), vf_port.c (making it what the port is), vf_want.c (which is what),
+ * vf_queues.c (whose memory it has) and vf_stats.c (what it counts).
  *
  * One object for each port that looks for a VF, from netvsc_vf_find_start() on; it is freed when
  * neither the port (netvsc_vf_find_stop()) nor its control thread (netvsc_vf_setup_free()) needs it
@@ -44,6 +45,7 @@ struct netvsc_vf_record {
 	char bus[NETVSC_VF_NAME_MAX], device[NETVSC_VF_NAME_MAX];
 	char args[NETVSC_VF_ARGS_MAX];
 	bool ours; /**< it was there, and was detached when the port was closed */
+	bool left; /**< it is to be detached: EAL was not free to do it */
 	uint8_t rss_key[NETVSC_VF_KEY_MAX]; /**< to which ethdev keeps a pointer */
 };
 
@@ -86,7 +88,11 @@ struct netvsc_vf_dev {
 	bool configured;
 	bool attached; /**< its device was attached by us */
 	bool pci;
+	bool has_queues; /**< like the port's: it has memory of the application's pools */
+	bool keeps_them; /**< ... and that it gives that back was waited for in vain */
 	struct netvsc_vf_record *record;
+
+	uint32_t releases; /**< of queues of the port so far */
 
 	bool associated;
 	uint32_t serial;
@@ -97,6 +103,7 @@ struct netvsc_vf_dev {
 	char tried[NETVSC_VF_NAME_MAX];	 /**< device that could not be attached, */
 	char driver[NETVSC_VF_NAME_MAX]; /**< ... what Linux had for it then, */
 	int64_t try_at, try_after;	 /**< ... when it is tried again, and after how long */
+	bool attach_waits;		 /**< another port's device is being attached or detached */
 	char said[256];			 /**< why it is not used, as was said */
 	bool replaying;
 
@@ -153,6 +160,8 @@ struct netvsc_vf_candidate {
 bool netvsc_vf_candidate(uint16_t id, struct netvsc_vf_candidate *c);
 /** Is the one that is held still there, and ours? The lock is held. */
 bool netvsc_vf_is_there(const struct netvsc_vf_dev *dev);
+/** Does it reset itself? Then nothing of it may be called. The lock is held. */
+bool netvsc_vf_is_recovering(const struct netvsc_vf_dev *dev);
 /** Reserve an ethdev: applications that iterate do not see it any more. The lock is held. */
 int netvsc_vf_hold(struct netvsc_vf_dev *dev, const struct netvsc_vf_candidate *c);
 /** It is not the VF; who sees it may have it. The lock is held; it was not reported. */
@@ -161,6 +170,8 @@ void netvsc_vf_let_go(struct netvsc_vf_dev *dev);
 void netvsc_vf_unref(struct netvsc_vf_dev *dev);
 /** What is known of a device, by its name; the lock is held. NULL: no memory */
 struct netvsc_vf_record *netvsc_vf_record(const char *bus, const char *device);
+/** A device that is to be detached, NULL: none. The lock is held. */
+struct netvsc_vf_record *netvsc_vf_record_left(void);
 /** The one that a device was attached with before; NULL: never. The lock is held. */
 struct netvsc_vf_record *netvsc_vf_record_find(const char *device);
 /**
@@ -173,6 +184,15 @@ __rte_format_printf(2, 3) void netvsc_vf_say(struct netvsc_vf_dev *dev, const ch
 
 /** The control thread has ended, or has nothing to do with it any more: leave the VF. */
 void netvsc_vf_end(struct netvsc_vf_dev *dev);
+
+/* ---- vf_plug.c: the control thread; no lock of ours but @a calls is held ---- */
+
+/** Have EAL probe a device that has no ethdev, if it is time to try. May take long. */
+void netvsc_vf_attach(struct netvsc_vf_dev *dev, const char *bus, const char *device);
+/** Have EAL detach the device of a VF that is closed; later, if it is not free to. */
+void netvsc_vf_detach(struct netvsc_vf_dev *dev, struct rte_device *device);
+/** Detach what was left. @return whether something still is */
+bool netvsc_vf_detach_left(void);
 
 /* ---- vf_info.c ---- */
 
@@ -195,6 +215,7 @@ struct netvsc_vf_want {
 	uint16_t n_rx, n_tx, mtu;
 	uint64_t rx_offloads, tx_offloads; /**< RTE_ETH_*_OFFLOAD_* of the port as a whole */
 	bool sleeps;			   /**< the application sleeps on receive queues */
+	uint32_t releases;		   /**< netvsc_vf_dev's: these queues are still there */
 	struct rte_ether_addr mac;
 	bool promiscuous, all_multicast;
 	uint32_t n_multicast; /**< more than there is room for: all */
@@ -213,6 +234,13 @@ struct netvsc_vf_want {
 		uint16_t nb_desc;
 	} tx[HPBUS_MAX_CHANNELS];
 };
+
+/* ---- vf_queues.c: the control thread, @a calls held ---- */
+
+/** The VF gets queues. @return false: the port has not the ones any more that were copied */
+bool netvsc_vf_queues_begin(struct netvsc_vf_dev *dev, const struct netvsc_vf_want *want);
+/** It is stopped: it gives back what its queues have. */
+void netvsc_vf_queues_end(struct netvsc_vf_dev *dev, uint16_t vf);
 
 /* ---- vf_stats.c ---- */
 

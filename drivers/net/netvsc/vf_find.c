@@ -19,18 +19,14 @@
 #include <string.h>
 
 #include <rte_dev.h>
-#include <rte_devargs.h>
-#include <rte_errno.h>
 #include <ethdev_driver.h>
 
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/vf.h"
 #include "drivers/net/netvsc/vf_dev.h"
 
-#define LOOK_MS	     1000 /* a VF that is there */
-#define WAIT_MS	     500  /* ... that is associated and is not */
-#define TRY_FIRST_MS 1000
-#define TRY_LAST_MS  10000
+#define LOOK_MS 1000 /* a VF that is there */
+#define WAIT_MS 500  /* ... that is associated and is not */
 
 struct netvsc_vf_list netvsc_vf_list = TAILQ_HEAD_INITIALIZER(netvsc_vf_list);
 
@@ -323,62 +319,6 @@ look_at_held(struct netvsc_vf_dev *dev)
 	return held;
 }
 
-/* What EAL was told of a device at its start; NULL: nothing. */
-static const struct rte_devargs *
-user_devargs(const char *bus, const char *device)
-{
-	const struct rte_devargs *da;
-
-	RTE_EAL_DEVARGS_FOREACH (bus, da)
-		/* PCI addresses of domain 0 are written without it, too. */
-		if (strcmp(da->name, device) == 0 ||
-			(strncmp(device, "0000:", 5) == 0 && strcmp(da->name, device + 5) == 0))
-			return da;
-	return NULL;
-}
-
-/* Have EAL probe a device that has no ethdev. May take long. */
-static void
-attach(struct netvsc_vf_dev *dev, const char *bus, const char *device)
-{
-	const struct rte_devargs *user = user_devargs(bus, device);
-	struct netvsc_vf_record *record;
-	char args[NETVSC_VF_ARGS_MAX], driver[NETVSC_VF_NAME_MAX];
-	int64_t now = hpbus_now_ms();
-	int rc;
-
-	if (user != NULL && user->policy == RTE_DEV_BLOCKED) {
-		netvsc_vf_say(dev, "VF %s is on EAL's block list (-b): it is not used", device);
-		return;
-	}
-	/* It takes the kernel's driver a while to be there, and it may be bound to another one. */
-	netvsc_vf_driver(device, driver);
-	if (strcmp(device, dev->tried) != 0 || strcmp(driver, dev->driver) != 0) {
-		snprintf(dev->tried, sizeof(dev->tried), "%s", device);
-		snprintf(dev->driver, sizeof(dev->driver), "%s", driver);
-		dev->try_at = now;
-		dev->try_after = TRY_FIRST_MS;
-	}
-	if (now < dev->try_at)
-		return;
-	rte_spinlock_lock(&netvsc_vf_lock);
-	record = netvsc_vf_record_find(device);
-	snprintf(args, sizeof(args), "%s",
-		dev->args[0] != '\0'			    ? dev->args
-		: record != NULL && record->args[0] != '\0' ? record->args
-		: user != NULL && user->args != NULL	    ? user->args
-							    : "");
-	rte_spinlock_unlock(&netvsc_vf_lock);
-	rc = rte_eal_hotplug_add(bus, device, args);
-	dev->try_at = hpbus_now_ms() + dev->try_after;
-	dev->try_after = RTE_MIN(2 * dev->try_after, TRY_LAST_MS);
-	if (rc != 0)
-		netvsc_vf_say(dev,
-			"VF %s cannot be attached (%s, Linux has '%s' for it): it needs a driver that "
-			"DPDK can use, see the guide; it is tried again",
-			device, rte_strerror(rc < 0 ? -rc : rc), driver);
-}
-
 /* The device that the VF is on, if it is known and has no ethdev. */
 static void
 look_for_device(struct netvsc_vf_dev *dev)
@@ -410,7 +350,7 @@ look_for_device(struct netvsc_vf_dev *dev)
 					id, device);
 			return;
 		}
-	attach(dev, bus, device);
+	netvsc_vf_attach(dev, bus, device);
 }
 
 int
@@ -418,11 +358,13 @@ netvsc_vf_find_again(struct netvsc_vf_setup *setup, bool associated, uint32_t se
 {
 	struct netvsc_vf_dev *dev = setup->dev;
 	char slot[NETVSC_VF_NAME_MAX] = "";
-	bool found;
+	bool found, waits;
 	int next = -1;
 
 	if (dev == NULL)
 		return -1;
+	dev->attach_waits = false;
+	waits = netvsc_vf_detach_left();
 	if (associated && dev->want[0] == '\0')
 		netvsc_vf_slot(serial, slot);
 	rte_spinlock_lock(&netvsc_vf_lock);
@@ -442,18 +384,61 @@ netvsc_vf_find_again(struct netvsc_vf_setup *setup, bool associated, uint32_t se
 		netvsc_vf_know(dev);
 	if (dev->held != NETVSC_VF_NONE)
 		next = LOOK_MS;
-	else if (associated)
+	else if (associated || waits || dev->attach_waits)
 		next = WAIT_MS;
 	return next;
 }
 
 /* ---- begin and end ---- */
 
+/* Of who is the first and who is the last: one port may come while another one goes. */
+static pthread_mutex_t hearing = PTHREAD_MUTEX_INITIALIZER;
+
+static int
+list_add(struct netvsc_vf_dev *dev)
+{
+	bool first;
+	int rc;
+
+	pthread_mutex_lock(&hearing);
+	rte_spinlock_lock(&netvsc_vf_lock);
+	first = TAILQ_EMPTY(&netvsc_vf_list);
+	TAILQ_INSERT_TAIL(&netvsc_vf_list, dev, next);
+	rte_spinlock_unlock(&netvsc_vf_lock);
+	rc = first ? hear_begin() : 0;
+	pthread_mutex_unlock(&hearing);
+	return rc;
+}
+
+static struct netvsc_vf_dev *
+list_remove(const struct netvsc_port *port)
+{
+	struct netvsc_vf_dev *dev;
+	bool last = false;
+
+	pthread_mutex_lock(&hearing);
+	rte_spinlock_lock(&netvsc_vf_lock);
+	dev = netvsc_vf_dev_of(port);
+	if (dev != NULL) {
+		TAILQ_REMOVE(&netvsc_vf_list, dev, next);
+		dev->port = NULL;
+		/* With more than a reservation the thread is done, which may still be at it. */
+		if (dev->held != NETVSC_VF_NONE && !dev->owned && !dev->configured &&
+			!dev->attached)
+			netvsc_vf_let_go(dev);
+		last = TAILQ_EMPTY(&netvsc_vf_list);
+	}
+	rte_spinlock_unlock(&netvsc_vf_lock);
+	if (last)
+		hear_end();
+	pthread_mutex_unlock(&hearing);
+	return dev;
+}
+
 int
 netvsc_vf_find_start(struct netvsc_port *port, struct netvsc_vf_setup *setup)
 {
 	struct netvsc_vf_dev *dev = calloc(1, sizeof(*dev));
-	bool first;
 	int rc;
 
 	if (dev == NULL)
@@ -473,12 +458,8 @@ netvsc_vf_find_start(struct netvsc_port *port, struct netvsc_vf_setup *setup)
 		return rc;
 	}
 	snprintf(dev->owner.name, sizeof(dev->owner.name), "%s", port->bus->name);
-	rte_spinlock_lock(&netvsc_vf_lock);
-	first = TAILQ_EMPTY(&netvsc_vf_list);
-	TAILQ_INSERT_TAIL(&netvsc_vf_list, dev, next);
-	rte_spinlock_unlock(&netvsc_vf_lock);
 	setup->dev = dev;
-	rc = first ? hear_begin() : 0;
+	rc = list_add(dev);
 	if (rc != 0) {
 		netvsc_vf_find_stop(port);
 		netvsc_vf_setup_free(setup);
@@ -495,23 +476,8 @@ netvsc_vf_find_start(struct netvsc_port *port, struct netvsc_vf_setup *setup)
 void
 netvsc_vf_find_stop(struct netvsc_port *port)
 {
-	struct netvsc_vf_dev *dev;
-	bool last = false;
+	struct netvsc_vf_dev *dev = list_remove(port);
 
-	rte_spinlock_lock(&netvsc_vf_lock);
-	dev = netvsc_vf_dev_of(port);
-	if (dev != NULL) {
-		TAILQ_REMOVE(&netvsc_vf_list, dev, next);
-		dev->port = NULL;
-		/* With more than a reservation the thread is done, which may still be at it. */
-		if (dev->held != NETVSC_VF_NONE && !dev->owned && !dev->configured &&
-			!dev->attached)
-			netvsc_vf_let_go(dev);
-		last = TAILQ_EMPTY(&netvsc_vf_list);
-	}
-	rte_spinlock_unlock(&netvsc_vf_lock);
-	if (last)
-		hear_end();
 	if (dev != NULL)
 		netvsc_vf_unref(dev);
 }

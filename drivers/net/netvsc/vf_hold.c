@@ -69,22 +69,28 @@ bool
 netvsc_vf_candidate(uint16_t id, struct netvsc_vf_candidate *c)
 {
 	const struct rte_eth_dev *eth = &rte_eth_devices[id];
+	const struct rte_ether_addr *macs;
+	const struct rte_eth_dev_data *data;
 	const struct rte_device *device;
 
 	memset(c, 0, sizeof(*c));
-	if (id >= RTE_MAX_ETHPORTS || eth->data == NULL || eth->data->name[0] == '\0')
+	if (id >= RTE_MAX_ETHPORTS)
+		return false;
+	/* Once each: who releases the port meanwhile sets them to NULL. */
+	data = __atomic_load_n(&eth->data, __ATOMIC_RELAXED);
+	device = __atomic_load_n(&eth->device, __ATOMIC_RELAXED);
+	if (data == NULL || data->name[0] == '\0')
 		return false;
 	c->id = id;
 	/* EAL says last who its driver is, and rte_eth_dev_info_get() looks there. */
-	c->usable = eth->state != RTE_ETH_DEV_UNUSED && eth->device != NULL &&
-		    eth->device->driver != NULL;
+	c->usable = eth->state != RTE_ETH_DEV_UNUSED && device != NULL && device->driver != NULL;
 	c->ours = eth->dev_ops == &netvsc_ops;
-	c->started = eth->data->dev_started;
-	c->owner = eth->data->owner.id;
-	snprintf(c->name, sizeof(c->name), "%s", eth->data->name);
-	if (eth->data->mac_addrs != NULL)
-		c->mac = eth->data->mac_addrs[0];
-	device = eth->device;
+	c->started = data->dev_started;
+	c->owner = data->owner.id;
+	snprintf(c->name, sizeof(c->name), "%s", data->name);
+	macs = __atomic_load_n(&data->mac_addrs, __ATOMIC_RELAXED);
+	if (macs != NULL)
+		c->mac = macs[0];
 	if (device == NULL)
 		return true;
 	snprintf(c->device, sizeof(c->device), "%s", device->name);
@@ -102,6 +108,13 @@ netvsc_vf_is_there(const struct netvsc_vf_dev *dev)
 
 	return dev->held != NETVSC_VF_NONE && !dev->destroyed &&
 	       netvsc_vf_candidate(dev->held, &c) && c.owner == dev->owner.id;
+}
+
+bool
+netvsc_vf_is_recovering(const struct netvsc_vf_dev *dev)
+{
+	return dev->port != NULL &&
+	       netvsc_vf_facts_recovering(atomic_load(&dev->port->vf_shared.facts));
 }
 
 int
@@ -137,7 +150,7 @@ netvsc_vf_let_go(struct netvsc_vf_dev *dev)
 	if (netvsc_vf_is_there(dev))
 		rte_eth_dev_owner_unset(dev->held, dev->owner.id);
 	dev->held = NETVSC_VF_NONE;
-	dev->told = dev->gone = dev->owned = false;
+	dev->told = dev->gone = dev->owned = dev->has_queues = dev->keeps_them = false;
 }
 
 /* Close it, and detach its device unless other ports live on that. No lock but @a calls. */
@@ -151,22 +164,20 @@ vf_remove(struct netvsc_vf_dev *dev, uint16_t vf)
 
 	if (!rte_eth_dev_is_valid_port(vf))
 		return;
-	if (device != NULL)
+	if (device != NULL) {
 		RTE_ETH_FOREACH_DEV_OF(other, device)
-	alone &= other == vf;
+		{
+			alone &= other == vf;
+		}
+	}
 	netvsc_vf_stats_read(dev, vf);
 	rc = rte_eth_dev_close(vf);
 	if (rc != 0)
 		NETVSC_VF_LOG(NOTICE, dev->name, "VF %s: its driver could not close it: %s",
 			dev->record->device, rte_strerror(-rc));
 	/* A function may have ports of other adapters, too (pitfall V9). */
-	if (device == NULL || !alone || !rte_dev_is_probed(device))
-		return;
-	rc = rte_dev_remove(device);
-	dev->record->ours = rc == 0 && !dev->removed;
-	if (rc != 0)
-		NETVSC_VF_LOG(NOTICE, dev->name, "VF %s cannot be detached: %s",
-			dev->record->device, rte_strerror(-rc));
+	if (device != NULL && alone)
+		netvsc_vf_detach(dev, device);
 }
 
 void
@@ -223,6 +234,17 @@ netvsc_vf_record_find(const char *device)
 
 	TAILQ_FOREACH (record, &records, next)
 		if (strcmp(record->device, device) == 0)
+			return record;
+	return NULL;
+}
+
+struct netvsc_vf_record *
+netvsc_vf_record_left(void)
+{
+	struct netvsc_vf_record *record;
+
+	TAILQ_FOREACH (record, &records, next)
+		if (record->left)
 			return record;
 	return NULL;
 }

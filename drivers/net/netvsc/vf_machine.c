@@ -30,9 +30,11 @@
 #define MARK_STOPPING	   FACT(14)
 #define MARK_SESSION_GONE  FACT(15)
 
-#define MARKS_CUT_RX (MARK_LOST | MARK_RECOVERING | MARK_STOPPING)
+/* A port that stops receives as long as the host sends to the VF. */
+#define MARKS_CUT_RX (MARK_LOST | MARK_RECOVERING)
 #define MARKS_CUT_TX                                                                               \
-	(MARKS_CUT_RX | MARK_DISASSOCIATED | MARK_SYNTHETIC | MARK_LINK_DOWN | MARK_SESSION_GONE)
+	(MARKS_CUT_RX | MARK_STOPPING | MARK_DISASSOCIATED | MARK_SYNTHETIC | MARK_LINK_DOWN |     \
+		MARK_SESSION_GONE)
 #define MARKS (MARKS_CUT_TX | MARK_ANSWERED)
 
 #define FACTS_OF_VF (FACT_VF | FACT_FOUND | FACT_LINK | FACT_RECOVERING | FACT_FAILED)
@@ -212,6 +214,14 @@ wants_rx(const struct netvsc_vf_machine *m)
 	return m->running && !m->leave && wants_run(m) && !is(m, FACT_RECOVERING);
 }
 
+/* The host may send to it: somebody must receive that, also from one that is about to be left. */
+static bool
+keeps_rx(const struct netvsc_vf_machine *m)
+{
+	return m->running && !m->lost && !is(m, FACT_RECOVERING | FACT_FAILED | FACT_CLOSING) &&
+	       m->host != NETVSC_VF_HOST_SYNTHETIC && m->host != NETVSC_VF_HOST_LEFT;
+}
+
 /* The host should have the path on the VF, which receives before that. */
 static bool
 wants_host(const struct netvsc_vf_machine *m)
@@ -355,7 +365,7 @@ next_off(const struct netvsc_vf_machine *m, int64_t now, int64_t *until)
 {
 	if (m->tx && (m->cut_tx || !wants_tx(m)))
 		return NETVSC_VF_STEP_TX_OFF;
-	if (m->rx && (m->cut_rx || !wants_rx(m)))
+	if (m->rx && (m->cut_rx || (!wants_rx(m) && !keeps_rx(m))))
 		return NETVSC_VF_STEP_RX_OFF;
 	if (!m->tx && !m->tx_quiet && due(m->look.at, now, until))
 		return NETVSC_VF_STEP_TX_QUIET;
@@ -561,6 +571,12 @@ netvsc_vf_machine_done(struct netvsc_vf_machine *m, enum netvsc_vf_step step, in
 	} else {
 		retry_later(soon, now, NETVSC_VF_SOON_MS, NETVSC_VF_SOON_MAX_MS);
 	}
+}
+
+void
+netvsc_vf_machine_cut_rx(struct netvsc_vf_machine *m)
+{
+	m->cut_rx = m->rx;
 }
 
 bool

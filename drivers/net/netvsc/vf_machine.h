@@ -163,5 +163,7 @@ void netvsc_vf_machine_done(
 bool netvsc_vf_machine_replays(const struct netvsc_vf_machine *m);
 /** That failed: it does not do what the port does until it has been started anew. */
 void netvsc_vf_machine_restart(struct netvsc_vf_machine *m, int64_t now);
+/** Nobody will receive any more, whatever the host does: RX_OFF is next. */
+void netvsc_vf_machine_cut_rx(struct netvsc_vf_machine *m);
 
 #endif

@@ -51,7 +51,8 @@ netvsc_vf_know(struct netvsc_vf_dev *dev)
 	if (pthread_mutex_trylock(&dev->calls) != 0)
 		return;
 	rte_spinlock_lock(&netvsc_vf_lock);
-	known = dev->has_info || !netvsc_vf_is_there(dev) || dev->removed;
+	known = dev->has_info || !netvsc_vf_is_there(dev) || dev->removed ||
+		netvsc_vf_is_recovering(dev);
 	vf = dev->held;
 	rte_spinlock_unlock(&netvsc_vf_lock);
 	if (!known && netvsc_vf_candidate(vf, &c) && c.usable &&
@@ -473,17 +474,22 @@ start(struct netvsc_vf_dev *dev, struct netvsc_vf_want *want, uint16_t vf)
 {
 	int rc = check(dev, want);
 
-	if (rc == 0)
-		rc = configure(dev, want, vf);
+	if (rc == 0 && !netvsc_vf_queues_begin(dev, want))
+		rc = -EAGAIN;
+	if (rc != 0)
+		return rc;
+	rc = configure(dev, want, vf);
 	if (rc == 0)
 		rc = queues(dev, want, vf);
 	if (rc == 0)
 		rc = refused(dev, "a start", rte_eth_dev_start(vf));
+	if (rc == 0) {
+		rc = settings(dev, want, vf, UINT32_MAX, false);
+		if (rc != 0)
+			rte_eth_dev_stop(vf);
+	}
 	if (rc != 0)
-		return rc;
-	rc = settings(dev, want, vf, UINT32_MAX, false);
-	if (rc != 0)
-		rte_eth_dev_stop(vf);
+		netvsc_vf_queues_end(dev, vf);
 	else
 		dev->said[0] = '\0';
 	return rc;
@@ -517,6 +523,7 @@ netvsc_vf_stop(struct netvsc_vf_setup *setup, uint16_t vf)
 	if (rc != 0)
 		NETVSC_VF_LOG(NOTICE, dev->name, "VF %s: its driver could not stop it: %s",
 			vf_name(dev), rte_strerror(-rc));
+	netvsc_vf_queues_end(dev, vf);
 	pthread_mutex_unlock(&dev->calls);
 }
 

@@ -48,9 +48,15 @@ struct netvsc_vf_setup {
 
 /**
  * Take a copy of what the port is configured as. On the control thread, with control_lock held,
- * before netvsc_vf_own(), _start() and _replay(); not while they run.
+ * before netvsc_vf_start() and _replay(); not while they run. The port and its queues are started.
  */
 int netvsc_vf_setup_copy(struct netvsc_port *port, struct netvsc_vf_setup *setup);
+/**
+ * A queue of the port is about to be released, and the application may free what its mbufs are of:
+ * wait for the VF, which has queues like it until it is stopped. Control side, which may have the
+ * port; not for long, even if the VF hangs.
+ */
+void netvsc_vf_release_queue(struct netvsc_port *port);
 /** Free what is in it; the thread ends. */
 void netvsc_vf_setup_free(struct netvsc_vf_setup *setup);
 

@@ -212,7 +212,7 @@ stats_now(struct netvsc_port *port)
 		return dev;
 	rte_spinlock_lock(&netvsc_vf_lock);
 	/* From the moment that it is the VF it counts for the port. */
-	if (dev->owned && !dev->destroyed && !dev->removed)
+	if (dev->owned && !dev->destroyed && !dev->removed && !netvsc_vf_is_recovering(dev))
 		vf = dev->held;
 	rte_spinlock_unlock(&netvsc_vf_lock);
 	if (vf != NETVSC_VF_NONE)

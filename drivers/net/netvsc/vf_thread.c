@@ -104,26 +104,48 @@ thread_find_again(struct netvsc_vf *vf, uint64_t serial)
 	vf->look_at = after < 0 ? INT64_MAX : hpbus_now_ms() + after;
 }
 
-/* Take a copy of the port's configuration. @return false: an operation has the port just now */
+/* Is there still to be done what needs a copy: a start, or a replay (WAIT)? With the lock. */
 static bool
-thread_copy(struct netvsc_vf *vf, int *rc)
+thread_still(struct netvsc_vf *vf, enum netvsc_vf_step step)
+{
+	int64_t until;
+
+	netvsc_vf_take(vf);
+	if (step == NETVSC_VF_WAIT)
+		return netvsc_vf_machine_replays(&vf->machine);
+	return netvsc_vf_machine_next(&vf->machine, hpbus_now_ms(), &until) == step;
+}
+
+/*
+ * Take a copy of the port's configuration. Queues that are not started come and go at any time:
+ * only while they all are, which is the port's control side's to change, they are looked at.
+ * @return false: not just now
+ */
+static bool
+thread_copy(struct netvsc_vf *vf, enum netvsc_vf_step step, int *rc)
 {
 	struct netvsc_port *port = vf->port;
 	struct hpbus_op op;
-	bool got;
+	bool still;
 
 	if (!thread_hold_port(vf)) {
 		*rc = -ENODEV;
 		return true;
 	}
-	got = netvsc_control_try_begin(port, &op, &netvsc_op_setting);
-	if (got) {
+	if (!netvsc_control_try_begin(port, &op, &netvsc_op_setting)) {
+		thread_release_port(vf);
+		return false;
+	}
+	pthread_mutex_lock(&vf->lock);
+	still = port->started && thread_still(vf, step);
+	pthread_mutex_unlock(&vf->lock);
+	if (still) {
 		atomic_store(&vf->replay, 0);
 		*rc = vf->calls->setup_copy(port, &vf->setup);
-		netvsc_control_end(port, &op);
 	}
+	netvsc_control_end(port, &op);
 	thread_release_port(vf);
-	return got;
+	return still;
 }
 
 /* Between begin and done of a step: without the lock. */
@@ -158,17 +180,12 @@ thread_slow(struct netvsc_vf *vf, enum netvsc_vf_step step)
 	uint16_t id;
 	int rc = 0;
 
-	if (step == NETVSC_VF_STEP_OWN || step == NETVSC_VF_STEP_START) {
-		if (!thread_copy(vf, &rc))
+	if (step == NETVSC_VF_STEP_START) {
+		if (!thread_copy(vf, step, &rc))
 			return BUSY_MS;
 		/* Something may have happened meanwhile. */
-		if (rc == 0) {
-			int64_t until;
-
-			netvsc_vf_take(vf);
-			if (netvsc_vf_machine_next(m, hpbus_now_ms(), &until) != step)
-				return 0;
-		}
+		if (rc == 0 && !thread_still(vf, step))
+			return 0;
 	}
 	netvsc_vf_machine_begin(m, step);
 	id = m->vf;
@@ -195,7 +212,7 @@ thread_replay(struct netvsc_vf *vf)
 	int rc = 0;
 
 	what = atomic_load(&vf->replay);
-	if (!thread_copy(vf, &rc))
+	if (!thread_copy(vf, NETVSC_VF_WAIT, &rc))
 		return BUSY_MS;
 	vf->at = NETVSC_VF_AT_CALL;
 	pthread_mutex_unlock(&vf->lock);

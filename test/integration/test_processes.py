@@ -324,6 +324,30 @@ class Processes(Case):
         two.signal(signal.SIGINT)
         self.assertEqual(two.wait(5), 0)
 
+    def test_device_comes_back_to_both_processes(self):
+        """The host takes a NIC from two that forward and gives it back: both receive and send again."""
+        host = self.gen_host()
+        first, second = self.pair(host)
+        first.start()
+        second.start()
+        for nic in range(2):
+            self.moving(host)
+            start = len(first.text)
+            host.request("rescind", nic)
+            first.expect("error recovering event", 10, start)
+            wait_until(lambda: host.stats(nic)["state"] == "offered", 10, "the session is over")
+            host.request("offer", nic)
+            first.expect("error recovery successful", 20, start)
+            counts = self.queue_counts(first)
+            wait_until(lambda: all(now > then + 20 for now, then in zip(self.queue_counts(first), counts)), 10,
+                       "both processes receive")
+        self.moving(host)
+        self.assertNotIn("not usable in this process", second.text)
+        second.send("quit\n")
+        self.assertEqual(second.wait(), 0)
+        first.stop()
+        self.assertEqual(first.quit(), 0)
+
     def test_primary_changes_the_port_under_a_secondary(self):
         """Another MTU, and a stop with another start: both processes go on with what there is then."""
         host = self.gen_host(settings="mtu=9000")

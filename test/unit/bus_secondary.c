@@ -7,6 +7,7 @@
 
 #include <sys/mman.h>
 
+#include "test/unit/frozen_clock.h"
 #include "test/unit/unit.h"
 
 #define LEN   (64u << 10)
@@ -27,6 +28,7 @@ static struct {
 	int link; /* its end of the sockets */
 	uint64_t ready, left;
 	enum hpbus_mp_op silent; /* its next request is answered too late, if not HELLO */
+	bool stopped;		 /* it answers nothing */
 	bool late;		 /* there is an answer that nobody took */
 	struct rte_mp_msg answer;
 } host;
@@ -50,7 +52,10 @@ hpbus_driver(void)
 void
 hpbus_devices_each(void (*fn)(struct hpbus_device *dev, void *arg), void *arg)
 {
-	fn(&device, arg);
+	unsigned int i;
+
+	for (i = 0; i < (host.stopped ? 8 : 1); i++)
+		fn(&device, arg);
 }
 
 struct hpbus_device *
@@ -162,6 +167,11 @@ rte_mp_request_sync(struct rte_mp_msg *msg, struct rte_mp_reply *reply, const st
 {
 	const struct hpbus_mp_request *rq = (const struct hpbus_mp_request *)msg->param;
 
+	if (host.stopped) {
+		frozen_ms += ts->tv_sec * 1000 + ts->tv_nsec / 1000000;
+		rte_errno = ETIMEDOUT;
+		return -1;
+	}
 	if (msg->num_fds != 0)
 		host.link = dup(msg->fds[0]);
 	if (host.silent != HPBUS_MP_HELLO && rq->op == host.silent) {
@@ -337,10 +347,31 @@ what_a_sigbus_has_replaced_comes_back(void)
 	end();
 }
 
+/* The interrupt thread is everybody's: as long for many devices as for one. */
+static void
+a_primary_that_is_stopped_is_waited_for_once(void)
+{
+	int64_t since;
+
+	begin(false);
+	since = frozen_ms = 1000000;
+	host.stopped = true;
+	poke();
+	CU_ASSERT_EQUAL(frozen_ms - since, ANSWER_MS);
+	host.stopped = false;
+	frozen_ms = 0;
+	CU_ASSERT_EQUAL(*here(), FIRST);
+	poke();
+	CU_ASSERT_EQUAL(host.ready, 1);
+	end();
+}
+
 static const struct unit_test tests[] = {
 	{"a late answer is not taken for the next one",
 		a_late_answer_is_not_taken_for_the_next_one},
 	{"files of a late answer are closed", files_of_a_late_answer_are_closed},
+	{"a primary that is stopped is waited for once",
+		a_primary_that_is_stopped_is_waited_for_once},
 	{"what a SIGBUS has replaced comes back", what_a_sigbus_has_replaced_comes_back},
 };
 

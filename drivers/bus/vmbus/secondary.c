@@ -26,7 +26,7 @@
 #include "lib/vfio_user/signal.h"
 
 /* The primary's thread answers from memory; a machine that is busy takes its time. */
-#define ANSWER_S 10
+#define ANSWER_MS 10000
 /* The primary may be changing what it has: how often it is looked at again. */
 #define ROUNDS	 50u
 #define ROUND_US 10000
@@ -58,6 +58,7 @@ static int link_fd = -1;
 static struct rte_intr_handle *link_intr;
 static uint32_t link_slot;
 static uint32_t link_asked; /* requests so far */
+static int64_t link_until;  /* that the requests of now may take together; 0: each has its time */
 static enum rte_iova_mode link_iova_mode = RTE_IOVA_DC;
 static atomic_bool link_lost;
 
@@ -87,12 +88,15 @@ static int
 ask(struct hpbus_mp_request *rq, int fd, struct rte_mp_msg *msg)
 {
 	struct rte_mp_msg out = {.len_param = sizeof(*rq)};
-	struct timespec limit = {.tv_sec = ANSWER_S};
+	int64_t left = link_until == 0 ? ANSWER_MS : link_until - hpbus_now_ms();
+	struct timespec limit = {.tv_sec = left / 1000, .tv_nsec = left % 1000 * 1000000};
 	struct rte_mp_reply got = {0};
 	int rc = 0, i;
 
 	if (atomic_load(&link_lost))
 		return -ENOTCONN;
+	if (left <= 0)
+		return -ETIMEDOUT;
 	rq->version = HPBUS_MP_VERSION;
 	rq->abi = hpbus_driver()->abi;
 	rq->number = ++link_asked;
@@ -575,7 +579,10 @@ static void
 sync_all(void)
 {
 	pthread_mutex_lock(&link_lock);
+	/* Others wait for EAL's interrupt thread and for the devices meanwhile. */
+	link_until = hpbus_now_ms() + ANSWER_MS;
 	hpbus_devices_each(sync_one, NULL);
+	link_until = 0;
 	pthread_mutex_unlock(&link_lock);
 	hpbus_devices_each(tell_changed, NULL);
 }

@@ -211,7 +211,8 @@ run(struct ctl *ctl, int argc, char **argv, const char *user, const char *vf)
 		if (strcmp(argv[0], commands[i].name) == 0)
 			command = &commands[i];
 	if (command == NULL)
-		return bad_usage("no command '%.64s': list, status, bind, unbind or doctor", argv[0]);
+		return bad_usage(
+			"no command '%.64s': list, status, bind, unbind or doctor", argv[0]);
 	if (argc > (command->takes_device ? 2 : 1))
 		return bad_usage("'%.64s' is one argument too many", argv[argc - 1]);
 	if (argc < 2 && command->needs_device)

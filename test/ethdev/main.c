@@ -156,9 +156,8 @@ ethdev_rescind(void)
 void
 ethdev_vf(bool present, unsigned int serial)
 {
-	json_object_put(
-		host_request("{\"cmd\":\"vf\",\"nic\":0,\"present\":%s,\"serial\":%u}\n",
-			present ? "true" : "false", serial));
+	json_object_put(host_request("{\"cmd\":\"vf\",\"nic\":0,\"present\":%s,\"serial\":%u}\n",
+		present ? "true" : "false", serial));
 }
 
 unsigned long

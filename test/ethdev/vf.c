@@ -122,7 +122,8 @@ vf_that_is_plugged_again_is_used_again(void)
 		ethdev_send(0, 10, 60);
 		CHECK_EQUAL(sent_by(vf), 10);
 		CHECK_EQUAL(fake_command(VF " unplug", NULL, 0), 0);
-		/* The driver detaches it: EAL cannot have a device of that name plugged meanwhile. */
+		/* The driver detaches it: EAL cannot have a device of that name plugged meanwhile.
+		 */
 		WAIT_UNTIL(fake_vf_find(VF) == NULL && !status().owned);
 	}
 	CHECK_EQUAL(ethdev_stats().opackets, 200);

@@ -223,14 +223,19 @@ the_port_has_a_node(void)
 /* ---- life ---- */
 
 static bool
+bursts_are_ours(eth_rx_burst_t rx, eth_tx_burst_t tx)
+{
+	return rx == netvsc_rx_burst || rx == netvsc_vf_rx_burst || tx == netvsc_tx_burst ||
+	       tx == netvsc_vf_tx_burst;
+}
+
+static bool
 bursts_are_harmless(struct rte_eth_dev *eth, uint16_t port)
 {
 	const struct rte_eth_fp_ops *fp = &rte_eth_fp_ops[port];
 
-	return fp->rx_pkt_burst != netvsc_rx_burst && fp->rx_pkt_burst != netvsc_vf_rx_burst &&
-	       fp->tx_pkt_burst != netvsc_tx_burst && fp->tx_pkt_burst != netvsc_vf_tx_burst &&
-	       eth->rx_pkt_burst == rte_eth_pkt_burst_dummy &&
-	       eth->tx_pkt_burst == rte_eth_pkt_burst_dummy;
+	return !bursts_are_ours(fp->rx_pkt_burst, fp->tx_pkt_burst) &&
+	       !bursts_are_ours(eth->rx_pkt_burst, eth->tx_pkt_burst);
 }
 
 static void

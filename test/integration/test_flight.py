@@ -101,6 +101,8 @@ class Flight(Asked):
         self.assertEqual(info["last_recovery"], f"done after {info['last_recovery_ms']} ms")
         self.assertEqual((info["recoveries"], info["last_recovery_failed"]), (1, 0))
         wait_until(lambda: telemetry.cmd("/netvsc/info", 0)["state"] == "running", 5, "it runs")
+        # The alarm looks at the link a moment later.
+        wait_until(lambda: telemetry.flight()[-1].startswith("link up"), 5, "the link is up")
         self.in_order(telemetry.flight(), ["port started", "port away", *LADDER, "port attached",
                                            f"recovery {info['last_recovery']}", "link up"])
 

@@ -201,7 +201,8 @@ class Vf(Case):
         self.addCleanup(telemetry.close)
         port = telemetry.cmd("/netvsc/list")[0]
         pmd.start()
-        wait_until(lambda: any(line.startswith("sent SWITCH_DATA_PATH 0x1")
+        # First for the path that it has: the session before may have left another one.
+        wait_until(lambda: any(line.startswith("sent SWITCH_DATA_PATH")
                                for line in telemetry.flight(port)), 15, "the guest has asked")
         net.await_frames_on(False, 1000)
         self.assertFalse(net.on_vf())

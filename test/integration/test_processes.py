@@ -54,6 +54,7 @@ class Processes(Case):
         subprocess.run(["mount", "-t", "hugetlbfs", "-o", "pagesize=2M", "none", self.huge], check=True)
         self.addCleanup(os.rmdir, self.huge)
         self.addCleanup(subprocess.run, ["umount", "-l", self.huge], check=True)
+        self.addCleanup(os.environ.pop, "RIG_DIR", None)
         self.new_group()
 
     def new_group(self):

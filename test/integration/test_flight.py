@@ -79,6 +79,8 @@ class Flight(Asked):
         pmd.start()
         host.set("corrupt_ring", 0)
         wait_until(lambda: telemetry.cmd("/netvsc/info", 0)["state"] == "broken", 10, "it is broken")
+        # The state is first, so that bursts end; then it is said and noted.
+        wait_until(lambda: telemetry.cmd("/netvsc/info", 0)["breaks"], 5, "it is noted")
         self.assertIn("broken the host broke the inbound ring", telemetry.flight())
         info = telemetry.cmd("/netvsc/info", 0)
         self.assertEqual(info["breaks"], 1)

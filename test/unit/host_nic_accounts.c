@@ -7,19 +7,6 @@
 
 static const char small[] = "recv=1M,send=256K,channels=4";
 
-/* Sum of the counters whose name begins like this. */
-static uint64_t
-sum(const struct host_nic_stats *s, const char *prefix)
-{
-	const struct host_counter *c;
-	uint64_t total = 0;
-
-	for (c = host_nic_counters; c->name != NULL; c++)
-		if (strncmp(c->name, prefix, strlen(prefix)) == 0)
-			total += host_counter(s, c);
-	return total;
-}
-
 /* Frames from the port = frames delivered + drops; and the OIDs agree. */
 static void
 check_rx(struct guest *g)
@@ -28,7 +15,7 @@ check_rx(struct guest *g)
 	const struct nic_oid_count *rcv = g->nic->oid_stats.rcv;
 
 	CU_ASSERT_EQUAL(g->port.in_head,
-		s->rx_frames - s->rx_large + s->rx_segments + sum(s, "rx_dropped_"));
+		s->rx_frames - s->rx_large + s->rx_segments + guest_sum(s, "rx_dropped_"));
 	CU_ASSERT_EQUAL(rcv[0].frames + rcv[1].frames + rcv[2].frames, s->rx_frames);
 	CU_ASSERT_EQUAL(rcv[0].bytes + rcv[1].bytes + rcv[2].bytes, s->rx_bytes);
 }
@@ -203,10 +190,10 @@ check_tx(struct guest *g, const struct books *b)
 	const struct host_nic_stats *s = &g->nic->stats;
 	const struct nic_oid_count *xmit = g->nic->oid_stats.xmit;
 
-	CU_ASSERT_EQUAL(b->messages, s->tx_frames + sum(s, "tx_dropped_"));
+	CU_ASSERT_EQUAL(b->messages, s->tx_frames + guest_sum(s, "tx_dropped_"));
 	CU_ASSERT_EQUAL(g->port.out_n, s->tx_frames - s->tx_large + s->tx_segments);
 	CU_ASSERT_EQUAL(b->failed, s->tx_errors);
-	CU_ASSERT_EQUAL(sum(s, "tx_refused_"), s->tx_errors);
+	CU_ASSERT_EQUAL(guest_sum(s, "tx_refused_"), s->tx_errors);
 	CU_ASSERT_EQUAL(xmit[0].frames + xmit[1].frames + xmit[2].frames, s->tx_frames);
 	CU_ASSERT_EQUAL(xmit[0].bytes + xmit[1].bytes + xmit[2].bytes, s->tx_bytes);
 }

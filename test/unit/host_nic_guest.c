@@ -622,3 +622,15 @@ guest_port_put(struct guest *g, const void *frame, uint32_t len)
 {
 	test_port_put(&g->port, frame, len);
 }
+
+uint64_t
+guest_sum(const struct host_nic_stats *s, const char *prefix)
+{
+	const struct host_counter *c;
+	uint64_t total = 0;
+
+	for (c = host_nic_counters; c->name != NULL; c++)
+		if (strncmp(c->name, prefix, strlen(prefix)) == 0)
+			total += host_counter(s, c);
+	return total;
+}

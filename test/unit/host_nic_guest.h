@@ -151,6 +151,9 @@ void guest_start_up(struct guest *g, const char *nic, uint32_t ring_pages);
 /* Ask for and open @p n subchannels. */
 void guest_subchannels(struct guest *g, uint32_t n);
 
+/* Sum of the counters whose name begins like this. */
+uint64_t guest_sum(const struct host_nic_stats *s, const char *prefix);
+
 /* Make one that is empty; its frames are the caller's to free. */
 void test_port_init(struct test_port *p);
 void test_port_put(struct test_port *p, const void *frame, uint32_t len);

@@ -35,18 +35,6 @@ start_on_vf(struct guest *g, const char *nic, uint32_t filter)
 	CU_ASSERT_TRUE_FATAL(host_nic_path_is_vf(g->nic));
 }
 
-static uint64_t
-sum(const struct host_nic_stats *s, const char *prefix)
-{
-	const struct host_counter *c;
-	uint64_t total = 0;
-
-	for (c = host_nic_counters; c->name != NULL; c++)
-		if (strncmp(c->name, prefix, strlen(prefix)) == 0)
-			total += host_counter(s, c);
-	return total;
-}
-
 /* Every frame that came in on a side went out on another or has a reason; no frame twice. */
 static void
 check_books(struct guest *g)
@@ -54,8 +42,8 @@ check_books(struct guest *g)
 	const struct host_nic_stats *s = &g->nic->stats;
 
 	CU_ASSERT_EQUAL(g->port.in_head, s->rx_frames - s->rx_large + s->rx_segments +
-						 s->vf_rx_frames + sum(s, "rx_dropped_"));
-	CU_ASSERT_EQUAL(g->vf_port.in_head, s->vf_tx_frames + sum(s, "vf_tx_dropped_"));
+						 s->vf_rx_frames + guest_sum(s, "rx_dropped_"));
+	CU_ASSERT_EQUAL(g->vf_port.in_head, s->vf_tx_frames + guest_sum(s, "vf_tx_dropped_"));
 	CU_ASSERT_EQUAL(g->port.out_n, s->tx_frames + s->vf_tx_frames);
 	CU_ASSERT_EQUAL(g->vf_port.out_n, s->vf_rx_frames);
 }

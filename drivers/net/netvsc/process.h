@@ -15,9 +15,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/** Slot 0 is the primary's. */
-#define NETVSC_PROCESSES 64u
-
 struct netvsc_process {
 	uint64_t bit; /**< in masks of processes */
 	int holder;   /**< what a lock says that it has: never 0; the primary's is 1 */

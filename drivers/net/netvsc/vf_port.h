@@ -27,7 +27,6 @@ struct netvsc_port;
 #define NETVSC_VF_SET_MAC	     0x08u
 #define NETVSC_VF_SET_RSS	     0x10u /**< key, hash types, table */
 #define NETVSC_VF_SET_VLAN	     0x20u
-#define NETVSC_VF_SET_PTYPES	     0x40u
 #define NETVSC_VF_SET_MTU	     0x80u
 
 /*

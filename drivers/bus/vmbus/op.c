@@ -97,15 +97,6 @@ hpbus_op_given_up(void)
 }
 
 bool
-hpbus_op_within(const struct hpbus_op_kind *kind)
-{
-	for (const struct hpbus_op *op = current; op != NULL; op = op->outer)
-		if (op->kind == kind)
-			return true;
-	return false;
-}
-
-bool
 hpbus_op_down(void)
 {
 	for (const struct hpbus_op *op = current; op != NULL; op = op->outer)

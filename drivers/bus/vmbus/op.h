@@ -54,8 +54,6 @@ int64_t hpbus_op_until(void);
 bool hpbus_op_spent(void);
 /** Has this thread's operation been given up? Every wait looks, many times a second. */
 bool hpbus_op_given_up(void);
-/** Is this thread within an operation of this kind? */
-bool hpbus_op_within(const struct hpbus_op_kind *kind);
 /** Is this thread taking a device down? */
 bool hpbus_op_down(void);
 

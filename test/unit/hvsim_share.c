@@ -184,8 +184,10 @@ test_control_thread_goes_first(void)
 	guest_connect(&g[0], device[0].path);
 	guest_connect(&g[1], device[1].path);
 	pthread_mutex_lock(&control_lock);
-	/* As device_lock() before it has the lock. */
+	/* As device_lock() before it has the lock; a turn that had begun still ends. */
 	atomic_fetch_add(&device[0].wanted, 1);
+	pthread_mutex_lock(&device[0].lock);
+	pthread_mutex_unlock(&device[0].lock);
 	guest_ask_init(&g[0]);
 	guest_ask_init(&g[1]);
 	CU_ASSERT(guest_answered(&g[1], PATIENCE_MS));

@@ -412,43 +412,43 @@ fields(rndis, {
 
 local x = {}
 
-local function expert(proto, name, text, group)
+local function violation(proto, name, text, group)
 	local e = ProtoExpert.new(proto.name:lower() .. ".expert." .. name, text, group,
-		expert_severity or _G.expert.severity.ERROR)
+		expert.severity.ERROR)
 	x[proto.name:lower() .. "." .. name] = e
 	return e
 end
 
-local MALFORMED, SEQUENCE = _G.expert.group.MALFORMED, _G.expert.group.SEQUENCE
-local PROTOCOL = _G.expert.group.PROTOCOL
+local MALFORMED, SEQUENCE = expert.group.MALFORMED, expert.group.SEQUENCE
+local PROTOCOL = expert.group.PROTOCOL
 
-hv.experts = { expert(hv, "record", "The record is not as it should be", MALFORMED) }
+hv.experts = { violation(hv, "record", "The record is not as it should be", MALFORMED) }
 vmbus.experts = {
-	expert(vmbus, "length", "Bad length", MALFORMED),
-	expert(vmbus, "type", "Type of packet that does not exist here", PROTOCOL),
-	expert(vmbus, "flags", "Flags that do not exist", PROTOCOL),
-	expert(vmbus, "no_packet", "Completion without a packet", SEQUENCE),
-	expert(vmbus, "reused", "The transaction id is in use", SEQUENCE),
-	expert(vmbus, "range", "Range outside of its buffer", PROTOCOL),
-	expert(vmbus, "overlap", "The other side has that section already", PROTOCOL),
-	expert(vmbus, "set", "Not the receive buffer", PROTOCOL),
+	violation(vmbus, "length", "Bad length", MALFORMED),
+	violation(vmbus, "type", "Type of packet that does not exist here", PROTOCOL),
+	violation(vmbus, "flags", "Flags that do not exist", PROTOCOL),
+	violation(vmbus, "no_packet", "Completion without a packet", SEQUENCE),
+	violation(vmbus, "reused", "The transaction id is in use", SEQUENCE),
+	violation(vmbus, "range", "Range outside of its buffer", PROTOCOL),
+	violation(vmbus, "overlap", "The other side has that section already", PROTOCOL),
+	violation(vmbus, "set", "Not the receive buffer", PROTOCOL),
 }
 nvsp.experts = {
-	expert(nvsp, "length", "Bad length", MALFORMED),
-	expert(nvsp, "type", "Type of message that does not exist", PROTOCOL),
-	expert(nvsp, "direction", "A message that this side does not send", PROTOCOL),
-	expert(nvsp, "no_question", "Answer without a question", SEQUENCE),
-	expert(nvsp, "answer", "Not the answer to the question", SEQUENCE),
-	expert(nvsp, "section", "Section out of range", PROTOCOL),
-	expert(nvsp, "value", "A value that makes no sense", PROTOCOL),
+	violation(nvsp, "length", "Bad length", MALFORMED),
+	violation(nvsp, "type", "Type of message that does not exist", PROTOCOL),
+	violation(nvsp, "direction", "A message that this side does not send", PROTOCOL),
+	violation(nvsp, "no_question", "Answer without a question", SEQUENCE),
+	violation(nvsp, "answer", "Not the answer to the question", SEQUENCE),
+	violation(nvsp, "section", "Section out of range", PROTOCOL),
+	violation(nvsp, "value", "A value that makes no sense", PROTOCOL),
 }
 rndis.experts = {
-	expert(rndis, "length", "Bad length", MALFORMED),
-	expert(rndis, "type", "Type of message that does not exist", PROTOCOL),
-	expert(rndis, "offset", "Offset outside of the message", MALFORMED),
-	expert(rndis, "ppi", "Bad per-packet information", MALFORMED),
-	expert(rndis, "no_question", "Answer without a question", SEQUENCE),
-	expert(rndis, "direction", "A message that this side does not send", PROTOCOL),
+	violation(rndis, "length", "Bad length", MALFORMED),
+	violation(rndis, "type", "Type of message that does not exist", PROTOCOL),
+	violation(rndis, "offset", "Offset outside of the message", MALFORMED),
+	violation(rndis, "ppi", "Bad per-packet information", MALFORMED),
+	violation(rndis, "no_question", "Answer without a question", SEQUENCE),
+	violation(rndis, "direction", "A message that this side does not send", PROTOCOL),
 }
 
 -- ---- state of a capture ----
@@ -524,6 +524,12 @@ end
 
 local function utf16(range)
 	return range:len() >= 2 and range:le_ustring():gsub("%z.*", "") or ""
+end
+
+-- From one UInt64 of nanoseconds to another.
+local function between(from, to)
+	local ns = (to - from):tonumber()
+	return NSTime.new(math.floor(ns / 1e9), ns % 1e9)
 end
 
 local function bad(tree, which, text)
@@ -848,7 +854,7 @@ local function follow_request(ctx, type, id, oid)
 		end
 		nic.requests[id] = nil
 		info.rndis_question, info.rndis_oid = asked.number, asked.oid
-		info.rndis_time = ctx.time - asked.time
+		info.rndis_time = between(asked.time, ctx.time)
 		if type ~= asked.type + 0x80000000 then
 			info.rndis_other = RNDIS[asked.type]
 		end
@@ -1200,7 +1206,7 @@ local function follow_packet(ctx, type, flags, tid)
 	end
 	other[tid] = nil
 	let_go(packet)
-	ctx.info.question, ctx.info.time = packet.number, ctx.time - packet.time
+	ctx.info.question, ctx.info.time = packet.number, between(packet.time, ctx.time)
 	ctx.info.question_type = known(packet.number).nvsp
 	known(packet.number).answer = ctx.number
 	known(packet.number).time = ctx.info.time
@@ -1239,8 +1245,8 @@ local function transfer(tvb, header, tree, ctx)
 	add(tree, v.set, tvb, 16, 2)
 	add(tree, v.owns, tvb, 18, 1)
 	add(tree, v.ranges, tvb, 20, 4)
-	if ctx.nic.recv_id and set ~= ctx.nic.recv_id then
-		bad(tree, "vmbus.set", "The receive buffer is " .. hex(ctx.nic.recv_id))
+	if ctx.info.recv_id and set ~= ctx.info.recv_id then
+		bad(tree, "vmbus.set", "The receive buffer is " .. hex(ctx.info.recv_id))
 	end
 	local room = math.floor((header - 24) / 8)
 	if count == 0 or count ~= room then
@@ -1318,6 +1324,7 @@ end
 local function section(tvb, tree, ctx)
 	local index, bytes, size = u32(tvb, 8), u32(tvb, 12), ctx.info.send_section
 	if index == 0xffffffff then
+		ctx.nvsp_tree:append_text(", no section")
 		if bytes ~= 0 then
 			bad(tree, "nvsp.section", "Bytes of no section")
 		end
@@ -1365,6 +1372,7 @@ local function vmbus_packet(tvb, root, ctx)
 	end
 	if not ctx.visited then
 		ctx.info.recv_section, ctx.info.send_section = ctx.nic.recv_section, ctx.nic.send_section
+		ctx.info.recv_id = ctx.nic.recv_id
 	end
 	ctx.tid, ctx.answer = tid, type == 11
 	if type == 7 then
@@ -1530,7 +1538,7 @@ function hv.dissector(tvb, pinfo, root)
 	local channel = u16(tvb, 2)
 	local ctx = { nic = nic, name = name, channel = channel, chan = channel_of(nic, channel),
 		to_guest = direction == 1, visited = pinfo.visited, number = pinfo.number,
-		time = NSTime.new(pinfo.abs_ts), info = known(pinfo.number), root = root,
+		time = tvb(8, 8):le_uint64(), info = known(pinfo.number), root = root,
 		packet_length = u32(tvb, 16), recv_length = u32(tvb, 24), send_length = u32(tvb, 28),
 		control_only = bit32.band(tvb(4, 1):uint(), 2) ~= 0, holds = {}, text = {}, frames = 0,
 		bytes = 0 }

@@ -29,7 +29,7 @@
 #define LOOK_NS 20000000l
 /* Most bytes of one write(2). */
 #define CHUNK	    (256u << 10)
-#define STOP_ROUNDS 10
+#define STOP_ROUNDS 2
 
 /* pcapng (draft-ietf-opsawg-pcapng): types of blocks, codes of options. */
 #define BLOCK_SECTION	 0x0a0d0d0au

@@ -65,7 +65,7 @@ int trace_open(
 void trace_hold(struct trace *trace);
 /**
  * A user is done with it; the last one ends it, and waits up to TRACE_CLOSE_MS, or as long as the
- * file makes progress but no longer than ten times that. Then the writer is left behind, which ends
+ * file makes progress but no longer than twice that. Then the writer is left behind, which ends
  * when it can. NULL is allowed.
  * @return false when it was
  */

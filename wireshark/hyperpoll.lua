@@ -15,6 +15,7 @@ local nvsp = Proto("nvsp", "Network VSP Protocol")
 local rndis = Proto("rndis", "Remote NDIS")
 
 local LINKTYPE = 9 -- LINKTYPE_USER9
+local HEADER = 40 -- bytes in front of a packet
 local NO_TID = "18446744073709551613" -- of packets that want no completion
 
 hv.prefs.frames = Pref.bool("Dissect frames", true, "Show what is in the Ethernet frames")
@@ -155,6 +156,8 @@ fields(hv, {
 	{ "packet_captured", "uint32", "Bytes of it that are here" },
 	{ "recv_length", "uint32", "Bytes of the receive buffer" },
 	{ "send_length", "uint32", "Bytes of the send buffer" },
+	{ "tap", "uint32", "NIC and who sees it", HEX },
+	{ "lost", "uint32", "Records lost before this one" },
 	{ "pieces", "uint16", "Pieces of memory that it names" },
 	{ "piece", "none", "Piece" },
 	{ "piece.kind", "uint16", "Kind", PIECE, 0x7fff },
@@ -422,7 +425,10 @@ end
 local MALFORMED, SEQUENCE = expert.group.MALFORMED, expert.group.SEQUENCE
 local PROTOCOL = expert.group.PROTOCOL
 
-hv.experts = { violation(hv, "record", "The record is not as it should be", MALFORMED) }
+hv.experts = {
+	violation(hv, "record", "The record is not as it should be", MALFORMED),
+	violation(hv, "lost", "Records are missing", SEQUENCE),
+}
 vmbus.experts = {
 	violation(vmbus, "length", "Bad length", MALFORMED),
 	violation(vmbus, "type", "Type of packet that does not exist here", PROTOCOL),
@@ -453,8 +459,6 @@ rndis.experts = {
 
 -- ---- state of a capture ----
 
-local f_interface = Field.new("frame.interface_name")
-local f_drops = Field.new("frame.drop_count")
 local nics, frames = {}, {}
 
 function hv.init()
@@ -465,11 +469,9 @@ local function new_nic()
 	return { channels = {}, requests = {}, sections = {}, recv = {} }
 end
 
-local function nic_of()
-	local field = f_interface()
-	local name = field and tostring(field.value):gsub(" channel %d+$", "") or ""
+local function nic_of(name)
 	nics[name] = nics[name] or new_nic()
-	return nics[name], name
+	return nics[name]
 end
 
 -- Packets that wait for their completion, by direction (0 to the host, 1 to the guest).
@@ -1511,13 +1513,14 @@ local function messages(list, pinfo, root, ctx)
 end
 
 function hv.dissector(tvb, pinfo, root)
-	if tvb:len() < 32 then
+	if tvb:len() < HEADER then
 		return 0
 	end
 	local h, direction = f.hvtrace, tvb(1, 1):uint()
 	local captured, count = u32(tvb, 20), u16(tvb, 6)
 	local tree = root:add(hv, tvb())
-	local nic, name = nic_of()
+	local name, lost = u32(tvb, 32), u32(tvb, 36)
+	local nic = nic_of(name)
 	add(tree, h.version, tvb, 0, 1)
 	add(tree, h.direction, tvb, 1, 1)
 	add(tree, h.channel, tvb, 2, 2)
@@ -1531,7 +1534,9 @@ function hv.dissector(tvb, pinfo, root)
 	add(tree, h.packet_captured, tvb, 20, 4)
 	add(tree, h.recv_length, tvb, 24, 4)
 	add(tree, h.send_length, tvb, 28, 4)
-	if tvb(0, 1):uint() ~= 1 or direction > 2 or captured > tvb:len() - 32 then
+	add(tree, h.tap, tvb, 32, 4)
+	add(tree, h.lost, tvb, 36, 4)
+	if tvb(0, 1):uint() ~= 1 or direction > 2 or captured > tvb:len() - HEADER then
 		bad(tree, "hvtrace.record", "Not a record that this dissector knows")
 		return tvb:len()
 	end
@@ -1542,15 +1547,12 @@ function hv.dissector(tvb, pinfo, root)
 		packet_length = u32(tvb, 16), recv_length = u32(tvb, 24), send_length = u32(tvb, 28),
 		control_only = bit32.band(tvb(4, 1):uint(), 2) ~= 0, holds = {}, text = {}, frames = 0,
 		bytes = 0 }
-	local drops = f_drops()
-	if drops and not pinfo.visited then
-		-- Records are missing: what is outstanding is not known any more, on any channel.
-		for _, other in pairs(nics) do
-			for number, _ in pairs(other.channels) do
-				other.channels[number] = nil
-			end
-			other.requests, other.sections, other.recv = {}, {}, {}
-		end
+	if lost ~= 0 then
+		bad(tree, "hvtrace.lost", lost .. " records are missing before this one")
+	end
+	if lost ~= 0 and not pinfo.visited then
+		-- What is outstanding is not known any more, on any channel.
+		nic.channels, nic.requests, nic.sections, nic.recv = {}, {}, {}, {}
 		ctx.chan = channel_of(nic, channel)
 	end
 	if direction == 2 then
@@ -1561,8 +1563,8 @@ function hv.dissector(tvb, pinfo, root)
 		bad(tree, "hvtrace.record", "Not even a descriptor")
 		return tvb:len()
 	end
-	local list = pieces(tvb, 32 + captured + (-captured % 4), count, tree)
-	local text = vmbus_packet(tvb(32, captured):tvb(), root, ctx)
+	local list = pieces(tvb, HEADER + captured + (-captured % 4), count, tree)
+	local text = vmbus_packet(tvb(HEADER, captured):tvb(), root, ctx)
 	messages(list, pinfo, root, ctx)
 	local protocol = #ctx.text > 0 and "RNDIS" or ctx.frames > 0 and "RNDIS" or "NVSP"
 	if #ctx.text > 0 then

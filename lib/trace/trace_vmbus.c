@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/netvsp/nvsp.h"
 #include "lib/netvsp/rndis.h"
@@ -201,7 +202,8 @@ record_begin(struct record *r, const struct trace_tap *tap, unsigned int channel
 		.flags = tap->flags | (tap->data ? 0 : TRACE_CONTROL_ONLY),
 		.time = trace_clock(),
 		.recv_length = m->recv == NULL ? 0 : m->recv_length,
-		.send_length = m->send == NULL ? 0 : m->send_length};
+		.send_length = m->send == NULL ? 0 : m->send_length,
+		.tap = tap->number};
 	r->n_parts = 0;
 	r->bytes = 0;
 	r->full = sizeof(r->header);
@@ -211,8 +213,10 @@ record_begin(struct record *r, const struct trace_tap *tap, unsigned int channel
 static void
 record_end(struct record *r, struct trace_tap *tap)
 {
-	trace_put(tap->trace, tap_interface(tap, r->header.channel), r->header.time,
-		TRACE_FLAG_NONE, r->parts, r->n_parts, r->full);
+	r->header.lost = atomic_exchange_explicit(&tap->lost, 0, memory_order_relaxed);
+	if (!trace_put(tap->trace, tap_interface(tap, r->header.channel), r->header.time,
+		    TRACE_FLAG_NONE, r->parts, r->n_parts, r->full))
+		atomic_fetch_add_explicit(&tap->lost, r->header.lost + 1, memory_order_relaxed);
 }
 
 /* The packet stands in the record. @param len bytes of it that are there */
@@ -292,6 +296,9 @@ trace_tap_init(struct trace_tap *tap, struct trace *trace, const char *name,
 	memset(tap, 0, sizeof(*tap));
 	tap->trace = trace;
 	tap->snaplen = snaplen;
+	/* Two files may be merged. */
+	tap->number = (uint32_t)(trace_clock() * UINT64_C(0x9e3779b97f4a7c15) >> 32) ^
+		      (uint32_t)getpid() << 16;
 	tap->data = true;
 	snprintf(tap->name, sizeof(tap->name), "%s", name);
 	snprintf(tap->description, sizeof(tap->description), "%s", description);

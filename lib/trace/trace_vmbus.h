@@ -53,6 +53,8 @@ struct trace_header {
 	uint32_t packet_captured; /**< bytes of it that follow, padded to 4 */
 	uint32_t recv_length; /**< bytes of the receive buffer; 0: there is none, or not known */
 	uint32_t send_length; /**< ... of the send buffer */
+	uint32_t tap;	      /**< the NIC and who sees it: a number of its own in any file */
+	uint32_t lost;	      /**< records of this NIC that are missing before this one */
 };
 
 enum trace_piece_kind {
@@ -71,7 +73,7 @@ struct trace_piece {
 	uint32_t captured; /**< bytes that follow */
 };
 
-static_assert(sizeof(struct trace_header) == 32, "header of a record");
+static_assert(sizeof(struct trace_header) == 40, "header of a record");
 static_assert(sizeof(struct trace_piece) == 16, "header of a piece");
 
 /** What packets can name, as this end has it mapped. */
@@ -89,8 +91,10 @@ struct trace_tap {
 	char name[TRACE_NAME - 16]; /**< interfaces are called so, and by their channel */
 	char description[TRACE_NAME];
 	uint32_t snaplen;
-	uint8_t flags; /**< TRACE_SEEN_BY_GUEST */
-	bool data;     /**< everything; false: control messages */
+	uint32_t number;       /**< trace_header.tap */
+	_Atomic uint32_t lost; /**< since the last record that was taken */
+	uint8_t flags;	       /**< TRACE_SEEN_BY_GUEST */
+	bool data;	       /**< everything; false: control messages */
 	/** Of control only: bits of a transaction id that completions of control have, of the host.
 	 */
 	uint64_t control_ids;

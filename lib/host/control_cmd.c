@@ -12,6 +12,9 @@
 #include "lib/trace/trace_vmbus.h"
 #include "lib/vmbus/guid.h"
 
+/* A trace that ends is finished within this time mostly; who asked for it waits no longer. */
+#define TRACE_MS 200
+
 const char *const host_control_help =
 	"stats [NIC]              counters, state and port of one NIC or all\n"
 	"link NIC up=true|false   connect or disconnect the cable\n"
@@ -237,11 +240,11 @@ change_trace(const struct host_control_ops *ops, struct json_object *request, un
 		return rc;
 	rc = swap_trace(ops, number, trace, snaplen, &old);
 	if (rc != 0) {
-		host_trace_close(trace);
+		host_trace_close(trace, TRACE_MS);
 		return fail(errbuf, errlen, rc, "no memory for a trace");
 	}
 	/* The NIC goes on while its file is finished. */
-	if (!host_trace_close(old))
+	if (!host_trace_close(old, TRACE_MS))
 		return fail(errbuf, errlen, -EAGAIN,
 			"the trace has ended, but its file does not take what is left; that is "
 			"written when it does");

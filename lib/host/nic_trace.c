@@ -110,7 +110,7 @@ nic_trace_end(struct host_nic *nic)
 	struct trace *trace = NULL;
 
 	host_nic_trace(nic, NULL, 0, &trace);
-	host_trace_close(trace);
+	host_trace_close(trace, TRACE_CLOSE_MS);
 }
 
 int
@@ -130,7 +130,7 @@ nic_capture(const struct host_nic_config *config, const char *what, struct host_
 	names(config, what, name, description);
 	outer = port_capture_new(*port, trace, config->snaplen, name, description);
 	if (outer == NULL) {
-		host_trace_close(trace);
+		host_trace_close(trace, TRACE_CLOSE_MS);
 		snprintf(errbuf, errlen, "no memory for a capture");
 		return -ENOMEM;
 	}

@@ -89,7 +89,7 @@ capture_close(struct host_port *port)
 	struct port_capture *p = (struct port_capture *)port;
 
 	p->inner->ops->close(p->inner);
-	host_trace_close(p->trace);
+	host_trace_close(p->trace, TRACE_CLOSE_MS);
 	free(p);
 }
 

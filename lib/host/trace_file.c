@@ -86,7 +86,7 @@ host_trace_open(const char *path, struct trace **trace, char *errbuf, size_t err
 }
 
 bool
-host_trace_close(struct trace *trace)
+host_trace_close(struct trace *trace, unsigned int ms)
 {
 	struct trace_file **at, *f = NULL;
 
@@ -103,5 +103,5 @@ host_trace_close(struct trace *trace)
 	if (f == NULL)
 		return true;
 	free(f);
-	return trace_close(trace);
+	return trace_close_within(trace, ms);
 }

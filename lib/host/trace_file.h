@@ -19,10 +19,10 @@
  */
 int host_trace_open(const char *path, struct trace **trace, char *errbuf, size_t errlen);
 /**
- * Give it back; the last one waits as trace_close() does. NULL is allowed.
+ * Give it back; the last one waits as trace_close_within() does. NULL is allowed.
  * @return false: the file does not take what is left, its writer goes on by itself
  */
-bool host_trace_close(struct trace *trace);
+bool host_trace_close(struct trace *trace, unsigned int ms);
 
 /**
  * A port in front of @p inner that writes each frame, either way, into a trace; it owns both.

@@ -537,7 +537,7 @@ trace_hold(struct trace *t)
 
 /* Wait, lock held, for the writer's end, as long as it gets on. */
 static void
-wait_writer(struct trace *t)
+wait_writer(struct trace *t, unsigned int ms)
 {
 	struct timespec until;
 	unsigned int i;
@@ -547,7 +547,9 @@ wait_writer(struct trace *t)
 	for (i = 0; i < STOP_ROUNDS && !t->ended; i++) {
 		before = atomic_load(&t->tail);
 		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_sec += TRACE_CLOSE_MS / 1000;
+		until.tv_nsec += (long)ms % 1000 * 1000000;
+		until.tv_sec += (time_t)ms / 1000 + until.tv_nsec / (long)NSEC;
+		until.tv_nsec %= (long)NSEC;
 		for (rc = 0; rc == 0 && !t->ended;)
 			rc = pthread_cond_timedwait(&t->progress, &t->lock, &until);
 		if (atomic_load(&t->tail) == before)
@@ -556,7 +558,7 @@ wait_writer(struct trace *t)
 }
 
 bool
-trace_close(struct trace *t)
+trace_close_within(struct trace *t, unsigned int ms)
 {
 	bool ended;
 
@@ -569,7 +571,7 @@ trace_close(struct trace *t)
 	}
 	t->stop = true;
 	pthread_cond_signal(&t->stopping);
-	wait_writer(t);
+	wait_writer(t, ms);
 	ended = t->ended;
 	t->abandoned = !ended;
 	if (!ended)

@@ -64,12 +64,17 @@ int trace_open(
 /** One more user of a trace. */
 void trace_hold(struct trace *trace);
 /**
- * A user is done with it; the last one ends it, and waits up to TRACE_CLOSE_MS, or as long as the
- * file makes progress but no longer than twice that. Then the writer is left behind, which ends
- * when it can. NULL is allowed.
+ * A user is done with it; the last one ends it, and waits up to @p ms, or twice that while the file
+ * makes progress. Then the writer is left behind, which ends when it can. NULL is allowed.
  * @return false when it was
  */
-bool trace_close(struct trace *trace);
+bool trace_close_within(struct trace *trace, unsigned int ms);
+/** The same within TRACE_CLOSE_MS. */
+static inline bool
+trace_close(struct trace *trace)
+{
+	return trace_close_within(trace, TRACE_CLOSE_MS);
+}
 /** Path that it was opened with. */
 const char *trace_path(const struct trace *trace);
 void trace_stats(const struct trace *trace, struct trace_stats *stats);

@@ -31,5 +31,7 @@ def add(name):
     setattr(Documents, "test_" + os.path.basename(name)[:-len(".md")].replace("-", "_"), test)
 
 
-for path in sorted([f"{ROOT}/doc/tutorial.md", *glob.glob(f"{ROOT}/doc/howto/*.md")]):
-    add(os.path.relpath(path, ROOT))
+for path in sorted(glob.glob(f"{ROOT}/doc/tutorial*") + glob.glob(f"{ROOT}/doc/howto/*")):
+    with open(path, encoding="utf-8") as file:
+        if "\n```console" in file.read():
+            add(os.path.relpath(path, ROOT))

@@ -16,6 +16,9 @@
 #include "drivers/net/netvsc/wire.h"
 #include "lib/trace/trace_vmbus.h"
 
+/* A close is not to take longer for it (control.c). */
+#define CLOSE_MS 200
+
 struct netvsc_wire {
 	struct trace *trace;
 	struct trace_tap tap;
@@ -238,7 +241,7 @@ netvsc_wire_end(struct netvsc_port *port)
 	if (wire == NULL)
 		return;
 	port->wire = NULL;
-	if (!trace_close(wire->trace))
+	if (!trace_close_within(wire->trace, CLOSE_MS))
 		NETVSC_LOG(WARNING, port,
 			"the trace is not complete: its file does not take what is left");
 	free(wire);

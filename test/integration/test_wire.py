@@ -180,9 +180,10 @@ class Wire(Case):
                                "rndis.answer_in")
                 self.assertEqual({f["hvtrace.guest"] for f in found}, {"1"})
                 self.assertEqual({f["hvtrace.control_only"] for f in found}, {str(1 - data)})
-                # Of control alone only the primary channel is traced.
-                self.in_order([f.info for f in found],
-                              [w for i, w in enumerate(LADDER) if data or i != LADDER.index("SUBCHANNEL of 1") + 1])
+                # It opens a subchannel when the host has answered, and of control there is none there.
+                opens = LADDER.index("SUBCHANNEL of 1") + 1
+                self.in_order([f.info for f in found], LADDER[:opens] + LADDER[opens + 1:])
+                self.assertEqual("ch 1  channel opened" in [f.info for f in found], bool(data))
                 both = [self.talk(trace) for trace in (mine, theirs)]
                 if data:
                     self.assertEqual(both[0], both[1])

@@ -28,6 +28,8 @@ LADDER = [
 
 @needs_tshark
 class Wire(Case):
+    limit = 150
+
     def in_order(self, infos, wanted):
         at = iter(infos)
         for want in wanted:

@@ -25,12 +25,12 @@
 
 /** Control page of a ring; w and r are byte offsets into the data area, multiples of 8. */
 struct vmbus_ring_control {
-	_Atomic uint32_t write_index;	  /**< producer's */
-	_Atomic uint32_t read_index;	  /**< consumer's */
-	_Atomic uint32_t interrupt_mask;  /**< consumer's; non-zero: no signal for new packets */
-	_Atomic uint32_t pending_send_sz; /**< producer's; non-zero: signal when more is free */
+	_Atomic(uint32_t) write_index;	   /**< producer's */
+	_Atomic(uint32_t) read_index;	   /**< consumer's */
+	_Atomic(uint32_t) interrupt_mask;  /**< consumer's; non-zero: no signal for new packets */
+	_Atomic(uint32_t) pending_send_sz; /**< producer's; non-zero: signal when more is free */
 	uint32_t reserved[12];
-	_Atomic uint32_t feature_bits; /**< producer's; bit 0: pending_send_sz is used */
+	_Atomic(uint32_t) feature_bits; /**< producer's; bit 0: pending_send_sz is used */
 };
 
 static_assert(offsetof(struct vmbus_ring_control, feature_bits) == 64, "feature_bits at 64");

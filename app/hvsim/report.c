@@ -102,6 +102,10 @@ print_verified(const struct host_port_stats *p)
 			"verified %" PRIu64 " corrupt %" PRIu64 " lost %" PRIu64
 			" duplicate %" PRIu64 " reordered %" PRIu64,
 			p->verified, p->corrupt, p->lost, p->duplicate, p->reordered);
+	if (p->latency.frames != 0)
+		fprintf(out, ", latency p50 %.1f p99 %.1f p99.9 %.1f max %.1f us",
+			(double)p->latency.p50 / 1e3, (double)p->latency.p99 / 1e3,
+			(double)p->latency.p999 / 1e3, (double)p->latency.max / 1e3);
 }
 
 void

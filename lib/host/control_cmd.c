@@ -34,6 +34,21 @@ put_text(struct json_object *o, const char *key, const char *value)
 }
 
 static struct json_object *
+latency_stats(const struct latency_summary *latency)
+{
+	struct json_object *o = json_object_new_object();
+
+	put_u64(o, "frames", latency->frames);
+	put_u64(o, "min", latency->min);
+	put_u64(o, "mean", latency->mean);
+	put_u64(o, "p50", latency->p50);
+	put_u64(o, "p99", latency->p99);
+	put_u64(o, "p99.9", latency->p999);
+	put_u64(o, "max", latency->max);
+	return o;
+}
+
+static struct json_object *
 port_stats(const struct host_port_stats *port)
 {
 	struct json_object *o = json_object_new_object();
@@ -49,6 +64,8 @@ port_stats(const struct host_port_stats *port)
 		put_u64(o, "reordered", port->reordered);
 		put_u64(o, "foreign", port->foreign);
 	}
+	if (port->latency.frames != 0)
+		json_object_object_add(o, "latency_ns", latency_stats(&port->latency));
 	json_object_object_add(o, "finished", json_object_new_boolean(port->finished));
 	return o;
 }

@@ -29,13 +29,13 @@ cross_sysroot() {
 	rm -rf "$state"
 	mkdir -p "$state/lists/partial" "$state/cache/archives/partial"
 	: >"$state/status"
-	cross_apt "$arch" "$state" update >build-sdk/cross.log 2>&1 &&
-		cross_apt "$arch" "$state" install --download-only "${cross_libraries[@]}" \
-			>>build-sdk/cross.log 2>&1 || {
+	if ! cross_apt "$arch" "$state" update >build-sdk/cross.log 2>&1 ||
+		! cross_apt "$arch" "$state" install --download-only "${cross_libraries[@]}" \
+			>>build-sdk/cross.log 2>&1; then
 		tail -n 20 build-sdk/cross.log >&2
 		die "the libraries of $arch cannot be had from this machine's package sources" \
 			"(all of it: build-sdk/cross.log)"
-	}
+	fi
 	# As in an installed system, whose packages say both /lib and /usr/lib.
 	for link in bin lib sbin; do
 		mkdir -p "$dir/usr/$link"

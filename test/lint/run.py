@@ -113,7 +113,7 @@ class Lint:
 
     def python(self):
         names = files("*.py")
-        return [lambda: lines("python3", "-m", "pyflakes", *names)]
+        return [lambda: lines("pyflakes3", *names)]
 
     def headers(self, *command):
         names = [name for name in files("lib/*.h") if not any(fnmatch.fnmatch(name, p) for p in PRIVATE)]

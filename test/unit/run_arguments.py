@@ -35,7 +35,7 @@ class Arguments(unittest.TestCase):
         self.assertEqual(sorted(set(verbs) - {"help"}), sorted(accepted))
 
     def test_an_unknown_suite_or_option(self):
-        self.assertIn("no suite 'foo'; there are: unit integration", self.refused("test", "unit", "foo"))
+        self.assertIn("no suite 'foo'; there are: lint unit", self.refused("test", "unit", "foo"))
         self.assertIn("no option '--foo'", self.refused("test", "--foo"))
         self.assertIn("no set of packages 'foo'", run("setup", "foo").stderr)
 
@@ -70,7 +70,7 @@ class Help(unittest.TestCase):
     def test_it_lists_all_verbs_suites_and_options(self):
         text = run("help").stdout
         for word in ("setup", "build", "demo", "bench", "vm", "test", "chroot", "--long", "--dpdk", "--kernel",
-                     "unit integration uio peer vm", "suricata vm-6.12 vm-newest", "DPDK_SDK"):
+                     "lint unit integration uio peer vm", "arm64 suricata vm-6.12 vm-newest", "DPDK_SDK"):
             self.assertIn(word, text)
 
 

@@ -95,7 +95,8 @@ def emulated(record):
     others = [run for run in record["runs"] if run["suite"] == "arm64"]
     here = [run for run in record["runs"] if run not in others]
     return [{**record, "runs": here}] * bool(here) + [
-        {**record, "arch": run["suite"] + " (cross-built, qemu-user)", "runs": [{**run, "suite": "unit"}]} for run in others]
+        {**record, "arch": run["suite"] + " (cross-built, qemu-user)", "runs": [{**run, "suite": "unit"}]}
+        for run in others]
 
 
 def table(records):
@@ -103,7 +104,8 @@ def table(records):
     records = [part for record in records for part in emulated(record)]
     lines = ["| on | DPDK | " + " | ".join(f"`{name}`" for name in SUITES) +
              " | `vm`, guest's Linux | last run, with |", "|---" * (len(SUITES) + 4) + "|"]
-    for record in sorted(records, key=lambda r: (numbers(r["distribution"]), numbers(r["dpdk"]), r["arch"] != "x86_64", r["arch"])):
+    for record in sorted(records, key=lambda r: (numbers(r["distribution"]), numbers(r["dpdk"]),
+                                                 r["arch"] != "x86_64", r["arch"])):
         runs = {run["suite"]: run for run in record["runs"]}
         guests = sorted((run for run in record["runs"] if run["suite"] == "vm"),
                         key=lambda run: numbers(run.get("kernel", "")))

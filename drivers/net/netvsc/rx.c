@@ -371,7 +371,10 @@ netvsc_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 
 	if (unlikely(!rx_lock(rxq)))
 		return 0;
-	/* Asked with the lock: who stops or closes the channel knows that no burst is inside. */
+	/*
+	 * Asked with the lock: who stops or closes the channel knows that no burst is inside. The
+	 * port's state is a hint beside it, so that no order is needed.
+	 */
 	if (likely(netvsc_channel_receives(ch) && !rxq->over &&
 		    atomic_load_explicit(&rxq->port->state, memory_order_relaxed) ==
 			    NETVSC_STATE_RUNNING)) {

@@ -33,8 +33,8 @@ PRIVATE = ("*_internal.h", "*_priv.h", "lib/vfio_user/session.h", "lib/host/nic_
            "lib/host/port_queue.h", "lib/host/port_spec.h")
 ANALYZER = "-*,clang-analyzer-*,-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling"
 # FILE:LINE:[COLUMN:] KIND: TEXT [NAME], of all these tools.
-COMPLAINT = re.compile(r"^(?P<file>[^\s:][^:]*):(?P<line>\d+):(\d+:)? (?:\w+ )?(?:warning|error|style|performance|"
-                       r"portability): (?P<text>.*) \[(?P<name>[\w.,+-]+)(?:=)?\]$", re.M)
+COMPLAINT = re.compile(r"^(?P<file>[^\s:][^:\n]*):(?P<line>\d+):(\d+:)? (?:\w+ )?(?:warning|error|style|performance|"
+                       r"portability): (?P<text>.*?) \[(?P<name>[\w.,+-]+)(?:=)?\]$", re.M)
 
 
 def files(*patterns, root=ROOT):
@@ -135,6 +135,7 @@ class Lint:
             for part in (["lib"], ["drivers"], ["app"])]
 
     def clang_tidy(self, check, *options):
+        # -w: compilers' warnings are the build's, which has -Werror.
         def one(path):
             good, text = run("clang-tidy", "-p", self.folder, "--quiet", "--extra-arg=-w", *options, path)
             left = self.suppressed.left(check, text)

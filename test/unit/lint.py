@@ -13,6 +13,7 @@ spec.loader.exec_module(lint)
 
 TIDY = "/x/build/../lib/a.c:12:5: error: it is odd [bugprone-odd,-warnings-as-errors]\n  line\n    ^\n"
 CPPCHECK = "lib/a.c:12: portability: it is odd [oddId]\n"
+TIDY = "5 warnings generated.\n" + TIDY
 GCC = "../lib/a.c:12:5: warning: it is odd [CWE-1] [-Wanalyzer-odd]\n../lib/a.c:11:1: note: (1) here\n"
 
 

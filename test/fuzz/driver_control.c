@@ -6,6 +6,8 @@
  * come forged completions, notices and indications. Time moves when the driver waits, so that every
  * wait ends; every operation must return.
  */
+#include <limits.h>
+
 #include <rte_log.h>
 
 #include "drivers/net/netvsc/control.h"
@@ -18,6 +20,7 @@
 
 static struct fuzz in;
 static bool hostile;
+static unsigned int spoiled; /* the opening of the channel whose ring the host has spoiled */
 
 /* Packets and messages of the host's own accord. */
 static void
@@ -25,6 +28,7 @@ forge(void)
 {
 	struct vmbus_xfer_range range;
 	struct nvsp_message msg;
+	static const uint8_t info[64];
 	uint8_t bytes[128] = {0};
 	uint32_t speed = fuzz_u32(&in);
 	int n;
@@ -54,8 +58,8 @@ forge(void)
 	case 3:
 		n = rndis_build_query_complete(bytes, sizeof(bytes),
 			fuzz_bool(&in) ? fuzz_u32(&in) : atomic_load(&f.port.request.rndis_id),
-			fuzz_bool(&in) ? RNDIS_STATUS_FAILURE : RNDIS_STATUS_SUCCESS, bytes,
-			fuzz_below(&in, 64));
+			fuzz_bool(&in) ? RNDIS_STATUS_FAILURE : RNDIS_STATUS_SUCCESS, info,
+			fuzz_below(\& in, 64));
 		fuzz_scribble(&in, bytes, (size_t)n);
 		range = fixture_bytes(&f, 5, bytes, (uint32_t)n);
 		fuzz_scribble(&in, &range, sizeof(range));
@@ -83,7 +87,7 @@ turn(void)
 	uint32_t before, len;
 	uint8_t how;
 
-	if (!f.host[0].open)
+	if (!f.host[0].open || f.host[0].opens == spoiled)
 		return;
 	before = f.host[0].to_guest.next_w;
 	ladder_turn();
@@ -99,8 +103,10 @@ turn(void)
 		forge();
 		fixture_publish(&f, 0);
 	}
-	if ((how & 0xf8) == 0xf8)
+	if ((how & 0xf8) == 0xf8) {
 		fuzz_scribble(&in, ring->ctl, 20);
+		spoiled = f.host[0].opens;
+	}
 	if ((how & 0xf8) == 0xf0)
 		atomic_store(&f.bus.gone, true);
 }
@@ -210,6 +216,7 @@ begin(void)
 		nowhere = fopen("/dev/null", "w");
 	rte_openlog_stream(nowhere); /* what is said is still put together */
 	hostile = false;
+	spoiled = UINT_MAX;
 	FUZZ_CHECK(ladder_begin_as((struct fixture_conf){
 		.ring = 16u << 10, .recv_count = 32, .send_count = 8, .mbufs = 63, .nb_desc = 64}));
 	ladder_script((enum rung)((OTHER + fuzz_u8(&in)) % N_RUNGS),
@@ -235,6 +242,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	while (in.left != 0 && n++ < 32)
 		step();
 	hostile = false;
+	spoiled = UINT_MAX;
 	f.on_signal = ladder_on_signal;
 	f.on_signal_again = ladder_on_signal_again;
 	ladder_ms = 1000000;

@@ -89,7 +89,7 @@ control_message(struct fuzz *in, unsigned int ch)
 
 	if (fuzz_bool(in))
 		n = rndis_build_query_complete(msg, sizeof(msg), fuzz_u8(in), RNDIS_STATUS_SUCCESS,
-			msg, fuzz_below(in, 32));
+			statuses, fuzz_below(in, 17));
 	else
 		n = rndis_build_indicate(
 			msg, sizeof(msg), statuses[fuzz_below(in, 4)], statuses, 4);

@@ -4,8 +4,8 @@
 #
 # A suite is a function suite_NAME; its output ends with a line "N passed, N failed". To add one:
 # the function, and a line with its time limit in seconds below.
-declare -A suites=([lint]=900 [unit]=1200 [integration]=1200 [uio]=1500 [peer]=300 [vm]=2400)
-suite_order=(lint unit integration uio peer vm)
+declare -A suites=([lint]=900 [unit]=1200 [integration]=1200 [uio]=1500 [peer]=300 [vm]=2400 [fuzz]=600)
+suite_order=(lint unit integration uio peer vm fuzz)
 # What ./run test --long adds; there the random calls are ten times as many, too.
 suites_long=(arm64 suricata vm-6.12 vm-newest)
 suites_all=("${suite_order[@]}" "${suites_long[@]}")
@@ -54,6 +54,11 @@ suite_peer() {
 # Real Linux guests in hvsim-vm, on this machine's KVM or in an emulated machine.
 suite_vm() {
 	python3 -B test/vm/run.py
+}
+
+# Every fuzz target for a moment, a minute of them together: that they work, and what is found at once.
+suite_fuzz() {
+	python3 -B test/fuzz/run.py "$build-fuzz" all 60
 }
 
 # The distribution's Suricata captures; skipped where it is not installed or is built without DPDK.

@@ -54,6 +54,7 @@ struct hvsim_options {
 	struct hvsim_budget budget;	 /**< --client-*; 0 = divided */
 	unsigned int n_nics;
 	struct host_nic_config nics[HVSIM_MAX_NICS];
+	char trace[256]; /**< --trace: of NICs that have none of their own */
 };
 
 /**

@@ -31,6 +31,8 @@ help(FILE *f)
 		"                       (each NIC's share of what the process may have)\n"
 		"  --duration S         end after S seconds\n"
 		"  --stats-interval S   print rates every S seconds\n"
+		"  --trace FILE         write the VMBus packets of all NICs into a pcapng file, but for\n"
+		"                       NICs that have their own\n"
 		"  --rings              print the rings' indices and masks with the rates and at the end\n"
 		"  --help, --version\n\n"
 		"Keys of --nic:\n%s\nPorts:\n%s\nCommands of ctl:\n%s\n"
@@ -100,6 +102,15 @@ parse_poll(struct hvsim_options *o, const char *text)
 }
 
 static int
+parse_trace(struct hvsim_options *o, const char *text)
+{
+	if (text[0] == '\0' || strlen(text) >= sizeof(o->trace))
+		return complain("trace", text, "not a file's name of 1 to 255 characters");
+	strcpy(o->trace, text);
+	return -1;
+}
+
+static int
 parse_one(struct hvsim_options *o, int option, const char *value)
 {
 	switch (option) {
@@ -124,6 +135,8 @@ parse_one(struct hvsim_options *o, int option, const char *value)
 		return parse_number("duration", value, 1, UINT32_MAX, &o->duration_s);
 	case 'i':
 		return parse_number("stats-interval", value, 1, 86400, &o->interval_s);
+	case 'T':
+		return parse_trace(o, value);
 	case 'r':
 		o->rings = true;
 		return -1;
@@ -163,6 +176,9 @@ check(struct hvsim_options *o)
 		fprintf(stderr, "hvsim: --nic: %s\n", why);
 		return USAGE_STATUS;
 	}
+	for (unsigned int i = 0; i < o->n_nics; i++)
+		if (o->nics[i].trace[0] == '\0')
+			strcpy(o->nics[i].trace, o->trace);
 	if (o->threads > o->n_nics)
 		o->threads = o->n_nics;
 	return -1;
@@ -182,6 +198,7 @@ options_parse(struct hvsim_options *options, int argc, char **argv)
 		{"client-fds", required_argument, NULL, 'f'},
 		{"duration", required_argument, NULL, 'D'},
 		{"stats-interval", required_argument, NULL, 'i'},
+		{"trace", required_argument, NULL, 'T'},
 		{"rings", no_argument, NULL, 'r'},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},

@@ -58,7 +58,8 @@ struct netvsc_rx_plan {
 enum netvsc_rx_mode {
 	NETVSC_RX_PLAIN, /**< its mbufs tell nothing */
 	NETVSC_RX_TELLS,
-	NETVSC_RX_ANEW, /**< something has been set: the next burst makes another plan */
+	NETVSC_RX_TRACED, /**< as that, and the packets are traced (wire.h) */
+	NETVSC_RX_ANEW,	  /**< something has been set: the next burst makes another plan */
 };
 
 /** A frame that takes several mbufs, while it is put together. */
@@ -265,6 +266,8 @@ netvsc_rx_complete_room(struct netvsc_channel *ch)
 }
 /** Publish what was consumed and send waiting completions; rx_lock held. */
 void netvsc_rx_flush(struct netvsc_channel *ch);
+/** The same for a channel that may be traced. */
+void netvsc_rx_flush_any(struct netvsc_channel *ch);
 
 /**
  * Memory of a port for completions that wait for the host to read.

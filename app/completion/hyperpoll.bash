@@ -61,18 +61,19 @@ _vmbusctl()
 	esac
 }
 
-# hvsim ctl SOCKET COMMAND ...
+# hvsim ctl [--json] [SOCKET] COMMAND ...
 _hvsim_ctl()
 {
-	local cur=${COMP_WORDS[COMP_CWORD]} commands
+	local cur=${COMP_WORDS[COMP_CWORD]} at=2 commands
 
-	case $COMP_CWORD in
-	2) COMPREPLY=($(compgen -f -X '!*control.sock' -- "$cur") $(compgen -d -S / -- "$cur")) ;;
-	3)
-		commands=$("$1" --help 2>/dev/null | sed -n '/^Commands of ctl:/,/^$/s/^\([a-z]\+\) .*/\1/p')
+	[ "${COMP_WORDS[at]}" != --json ] || [ "$COMP_CWORD" = "$at" ] || at=$((at + 1))
+	commands=$("$1" --help 2>/dev/null | sed -n '/^Commands of ctl:/,/^$/s/^\([a-z]\+\) .*/\1/p')
+	if [ "$COMP_CWORD" = "$at" ]; then
+		COMPREPLY=($(compgen -W "$commands $([ "$at" = 3 ] || echo --json)" -- "$cur")
+			$(compgen -f -X '!*control.sock' -- "$cur") $(compgen -d -S / -- "$cur"))
+	elif [ "$COMP_CWORD" = $((at + 1)) ] && ! grep -qwF -- "${COMP_WORDS[at]}" <<<"$commands"; then
 		COMPREPLY=($(compgen -W "$commands" -- "$cur"))
-		;;
-	esac
+	fi
 }
 
 # A value of --nic: keys behind each comma; ports behind "port=". bash takes "=" for a word.

@@ -401,14 +401,8 @@ main(int argc, char **argv)
 	int rc;
 
 	log_program("hvsim");
-	if (argc >= 2 && strcmp(argv[1], "ctl") == 0) {
-		if (argc < 3) {
-			fprintf(stderr, "Usage: hvsim ctl SOCKET COMMAND [NIC] [KEY=VALUE]...\n%s",
-				host_control_help);
-			return 2;
-		}
-		return host_control_client(argv[2], argc - 3, argv + 3);
-	}
+	if (argc >= 2 && strcmp(argv[1], "ctl") == 0)
+		return host_control_client(argc - 2, argv + 2);
 	rc = options_parse(&h.options, argc, argv);
 	if (rc >= 0)
 		return rc;

@@ -16,7 +16,7 @@ const char *const host_control_help =
 	"vf NIC present=true|false [serial=N]  its virtual function appears or goes\n"
 	"vf NIC path=synthetic    take the data path back from the virtual function\n"
 	"rings NIC                indices and masks of all open channels\n"
-	"set NIC name=KNOB value=V  behaviour and faults of the host (hvsim ctl SOCKET knobs)\n"
+	"set NIC name=KNOB value=V  behaviour and faults of the host (hvsim ctl knobs)\n"
 	"knobs                    list of the knobs\n"
 	"rescind NIC              take the device away from the guest\n"
 	"offer NIC                give it back\n";

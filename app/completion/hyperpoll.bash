@@ -115,6 +115,11 @@ _hvsim()
 		_hvsim_ctl "$1"
 		return
 	fi
+	if [ "${COMP_WORDS[1]}" = top ] && [ "$COMP_CWORD" -gt 1 ]; then
+		COMPREPLY=($(compgen -W "--interval --once --json --help" -- "$cur")
+			$(compgen -f -X '!*control.sock' -- "$cur") $(compgen -d -S / -- "$cur"))
+		return
+	fi
 	compopt -o nospace 2>/dev/null
 	# Is this still the value of a --nic?
 	for ((i = COMP_CWORD - 1; i > 0; i--)); do
@@ -135,7 +140,7 @@ _hvsim()
 	esac
 	case $cur in
 	-*) COMPREPLY=($(compgen -W "$(_hyperpoll_options "$1")" -- "$cur")) ;;
-	*) COMPREPLY=($(compgen -W "$([ "$COMP_CWORD" = 1 ] && echo ctl)" -- "$cur")) ;;
+	*) COMPREPLY=($(compgen -W "$([ "$COMP_CWORD" = 1 ] && echo ctl top)" -- "$cur")) ;;
 	esac
 }
 

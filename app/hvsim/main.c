@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "app/hvsim/hvsim.h"
+#include "app/hvsim/top.h"
 #include "lib/host/control.h"
 
 #define NSEC UINT64_C(1000000000)
@@ -77,6 +78,12 @@ control_nic(void *ctx, unsigned int number)
 	struct hvsim *h = ctx;
 
 	return number < h->n_devices ? h->devices[number].nic : NULL;
+}
+
+static bool
+control_offered(void *ctx, unsigned int nic)
+{
+	return !((struct hvsim *)ctx)->devices[nic].rescinded;
 }
 
 static int
@@ -149,6 +156,7 @@ serve(struct hvsim *h)
 		.refresh = control_refresh,
 		.nics = control_nics,
 		.nic = control_nic,
+		.offered = control_offered,
 		.command = control_command,
 	};
 	char why[HVSIM_ERRLEN] = "";
@@ -403,6 +411,8 @@ main(int argc, char **argv)
 	log_program("hvsim");
 	if (argc >= 2 && strcmp(argv[1], "ctl") == 0)
 		return host_control_client(argc - 2, argv + 2);
+	if (argc >= 2 && strcmp(argv[1], "top") == 0)
+		return hvsim_top(argc - 1, argv + 1);
 	rc = options_parse(&h.options, argc, argv);
 	if (rc >= 0)
 		return rc;

@@ -18,6 +18,7 @@ help(FILE *f)
 	fprintf(f,
 		"Usage: hvsim [--dir DIR] --nic KEY=VALUE,...,port=SPEC [--nic ...] [OPTION]...\n"
 		"       hvsim ctl [--json] [SOCKET] COMMAND [NIC] [KEY=VALUE]...\n"
+		"       hvsim top [--interval S] [--once] [--json] [SOCKET]\n"
 		"Serve simulated Hyper-V NICs to DPDK programs, one vfio-user socket each.\n\n"
 		"  --dir DIR            where the sockets are (/run/hyperpoll as root, else\n"
 		"                       $XDG_RUNTIME_DIR/hyperpoll); made if missing\n"

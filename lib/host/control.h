@@ -34,6 +34,8 @@ struct host_control_ops {
 	unsigned int (*nics)(void *ctx);
 	/** NIC @p number, or NULL. */
 	struct host_nic *(*nic)(void *ctx, unsigned int number);
+	/** Is the NIC with its guest, not rescinded? NULL: always. */
+	bool (*offered)(void *ctx, unsigned int nic);
 	/**
 	 * The owner's own command on a NIC ("rescind", "offer"). May be NULL.
 	 * @return 0, -ENOSYS for an unknown command, another negative errno with a sentence

@@ -77,7 +77,13 @@ nic_stats(const struct host_control_ops *ops, struct host_nic *nic, unsigned int
 	if (config->vf_port[0] != '\0')
 		put_text(o, "vf_port", config->vf_port);
 	put_text(o, "state", status.state);
+	json_object_object_add(o, "rescinded",
+		json_object_new_boolean(ops->offered != NULL && !ops->offered(ops->ctx, number)));
+	json_object_object_add(o, "link_up", json_object_new_boolean(status.link_up));
+	json_object_object_add(o, "stalled", json_object_new_boolean(status.stalled));
 	put_u64(o, "channels", status.channels_open);
+	put_u64(o, "recv_sections", status.sections);
+	put_u64(o, "recv_sections_used", status.sections_used);
 	json_object_object_add(o, "path_is_vf", json_object_new_boolean(status.path_is_vf));
 	json_object_object_add(o, "vf_present", json_object_new_boolean(status.vf_present));
 	for (c = host_nic_counters; c->name != NULL; c++)

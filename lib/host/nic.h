@@ -243,7 +243,10 @@ struct host_nic_status {
 	struct host_port_stats port;
 	const char *state; /**< as host_nic_state_name() */
 	uint32_t channels_open;
+	uint32_t sections, sections_used; /**< for received frames, and those that the guest has */
 	bool path_is_vf, vf_present;
+	bool link_up;
+	bool stalled; /**< by the knobs stall or stall_rx */
 	struct host_port_stats vf_port; /**< zero without vf-port= */
 };
 /**

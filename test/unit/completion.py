@@ -65,7 +65,7 @@ printf '%s\\n' "${COMPREPLY[@]}" """
                               ("hvsim --nic port=", {"tap:", "pcap:", "gen", "sink", "echo", "switch:"}),
                               ("hvsim --nic port=sink --du", {"--duration"}),
                               ("hvsim ctl x.sock r", {"rings", "rescind"}), ("hvsim ctl r", {"rings", "rescind"}),
-                              ("hvsim ctl --json of", {"offer"}), ("hvsim ctl --j", {"--json"}), ("hvsim ctl link ", set()), ("hvsim --dir b", {"bin"})):
+                              ("hvsim ctl --json of", {"offer"}), ("hvsim ctl --j", {"--json"}), ("hvsim ctl link ", set()), ("hvsim t", {"top"}), ("hvsim top --j", {"--json"}), ("hvsim --dir b", {"bin"})):
             self.assertEqual(self.offers(line), offered, line)
         self.tree.put("control.sock", "")
         self.assertIn("control.sock", self.offers("hvsim ctl c"))

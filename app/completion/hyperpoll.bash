@@ -31,7 +31,7 @@ _vmbusctl_devices()
 _vmbusctl()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command="" word
-	local commands="list status bind unbind doctor"
+	local commands="list status bind unbind doctor top"
 
 	for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
 		case " $commands " in
@@ -47,6 +47,7 @@ _vmbusctl()
 		case $command in
 		bind) word="--dry-run --force --persist --user --vf --json" ;;
 		unbind) word="--dry-run --force --persist --json" ;;
+		top) word="--interval --once --json --file-prefix --help" ;;
 		"") word=$(_hyperpoll_options "${COMP_WORDS[0]}") ;;
 		*) word=--json ;;
 		esac

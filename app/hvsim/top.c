@@ -141,7 +141,7 @@ int
 hvsim_top(int argc, char **argv)
 {
 	struct source s;
-	struct top_options options;
+	struct top_options options = {.takes_prefix = false};
 	struct top_source source = {
 		.ctx = &s,
 		.program = "hvsim top",

@@ -1,25 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The options that both live views have, and whether there is colour. */
+/* The options that both live views have. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "app/top/source.h"
 
 #define USAGE_STATUS 2
 #define INTERVAL_MS  1000u
-
-bool
-top_colour(int fd)
-{
-	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
-
-	/* https://no-color.org: any value that is not empty. */
-	return isatty(fd) && (no == NULL || no[0] == '\0') && term != NULL && term[0] != '\0' &&
-	       strcmp(term, "dumb") != 0;
-}
 
 static bool
 parse_interval(const char *text, unsigned int *ms)
@@ -39,6 +28,7 @@ top_options_parse(
 {
 	static const struct option longs[] = {
 		{"interval", required_argument, NULL, 'i'},
+		{"file-prefix", required_argument, NULL, 'f'},
 		{"once", no_argument, NULL, 'o'},
 		{"json", no_argument, NULL, 'j'},
 		{"help", no_argument, NULL, 'h'},
@@ -46,7 +36,7 @@ top_options_parse(
 	};
 	int option, left;
 
-	*options = (struct top_options){.interval_ms = INTERVAL_MS};
+	options->interval_ms = INTERVAL_MS;
 	while ((option = getopt_long(*argc, argv, "i:oh", longs, NULL)) != -1) {
 		switch (option) {
 		case 'i':
@@ -54,6 +44,12 @@ top_options_parse(
 				break;
 			fprintf(stderr, "%s: --interval %s: not seconds from 0.1 to 3600\n",
 				argv[0], optarg);
+			return USAGE_STATUS;
+		case 'f':
+			options->file_prefix = optarg;
+			if (options->takes_prefix)
+				break;
+			fprintf(stderr, "%s: there is no --file-prefix here\n", argv[0]);
 			return USAGE_STATUS;
 		case 'o':
 			options->once = true;

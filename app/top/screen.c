@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "app/common/colour.h"
 #include "app/top/screen.h"
-#include "app/top/source.h"
 
 static SCREEN *screen;
 static bool coloured;
@@ -32,7 +32,7 @@ screen_open(void)
 	noecho();
 	curs_set(0);
 	keypad(stdscr, TRUE);
-	coloured = top_colour(STDOUT_FILENO) && has_colors() && start_color() != ERR;
+	coloured = colour_wanted(STDOUT_FILENO) && has_colors() && start_color() != ERR;
 	if (coloured) {
 		short back = use_default_colors() != ERR ? -1 : COLOR_BLACK;
 

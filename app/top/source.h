@@ -33,11 +33,14 @@ struct top_source {
 struct top_options {
 	unsigned int interval_ms; /**< between samples */
 	bool once;		  /**< two samples, one page, the end */
+	bool takes_prefix;	  /**< set before parsing: there is --file-prefix */
+	const char *file_prefix;  /**< NULL: none was given */
 	bool json;		  /**< one line of JSON for each sample instead of pages */
 };
 
 /**
  * Take --interval, --once, --json and --help from the words argv[1..argc).
+ * @param options zero but for takes_prefix
  * @param usage   printed by --help
  * @param others  how many words may be left, in argv[1..]
  * @return -1 go on, *argc words left; otherwise the exit status, everything has been printed
@@ -50,8 +53,5 @@ int top_run(const struct top_source *source, const struct top_options *options);
 
 /** A sample as a JSON object with rates and the events since the @p seen th. */
 struct json_object *top_json(const struct top_model *model, uint64_t seen, double unix_time);
-
-/** May colour be used on descriptor @p fd? A terminal that has it, and NO_COLOR is not set. */
-bool top_colour(int fd);
 
 #endif

@@ -65,6 +65,13 @@ uint64_t host_control_deadline(const struct host_control *control);
 void host_control_poll(struct host_control *control);
 
 /**
+ * Execute one request line as if it had come by the socket; takes the owner's lock of a NIC where
+ * it must.
+ * @return the answer with its newline, to be freed, or NULL without memory
+ */
+char *host_control_execute(const struct host_control_ops *ops, const char *line);
+
+/**
  * The control socket of the only host that runs, of this user or root: in the directories where
  * hosts are by default, or (unless HYPERPOLL_VFIO_USER_DIRS names the directories) anywhere.
  * @return 0 and the path, -ENOENT none, -EEXIST several; with a sentence in @p errbuf

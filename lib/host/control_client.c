@@ -37,9 +37,8 @@ value_of(const char *text)
 	return json_object_new_string(text);
 }
 
-/* @return the request, or NULL for words that make none */
-static struct json_object *
-request_of(int argc, char **argv)
+struct json_object *
+control_request(int argc, char **argv)
 {
 	struct json_object *request;
 	int64_t number;
@@ -154,7 +153,7 @@ host_control_client(int argc, char **argv)
 		argc--;
 		argv++;
 	}
-	request = request_of(argc, argv);
+	request = control_request(argc, argv);
 	if (request == NULL)
 		return usage();
 	if (path == NULL) {

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The commands of the control socket. */
 #include <errno.h>
-#include <inttypes.h>
 #include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/host/control_internal.h"
-#include "lib/vmbus/guid.h"
+#include "lib/host/control_json.h"
 
 const char *const host_control_help =
 	"stats [NIC]              counters, state and port of one NIC or all\n"
@@ -21,113 +20,17 @@ const char *const host_control_help =
 	"rescind NIC              take the device away from the guest\n"
 	"offer NIC                give it back\n";
 
-static void
-put_u64(struct json_object *o, const char *key, uint64_t value)
-{
-	json_object_object_add(o, key, json_object_new_uint64(value));
-}
-
-static void
-put_text(struct json_object *o, const char *key, const char *value)
-{
-	json_object_object_add(o, key, json_object_new_string(value));
-}
-
-static struct json_object *
-port_stats(const struct host_port_stats *port)
-{
-	struct json_object *o = json_object_new_object();
-	const struct host_counter *c;
-
-	for (c = host_port_counters; c->name != NULL; c++)
-		put_u64(o, c->name, host_counter(port, c));
-	if (port->verifies) {
-		put_u64(o, "verified", port->verified);
-		put_u64(o, "corrupt", port->corrupt);
-		put_u64(o, "lost", port->lost);
-		put_u64(o, "duplicate", port->duplicate);
-		put_u64(o, "reordered", port->reordered);
-		put_u64(o, "foreign", port->foreign);
-	}
-	json_object_object_add(o, "finished", json_object_new_boolean(port->finished));
-	return o;
-}
-
 static struct json_object *
 nic_stats(const struct host_control_ops *ops, struct host_nic *nic, unsigned int number)
 {
-	struct json_object *o = json_object_new_object();
-	const struct host_nic_config *config = host_nic_config(nic);
-	struct host_nic_status status;
-	struct host_nic_stats s;
-	const struct host_counter *c;
-	char text[VMBUS_GUID_LEN + 1];
+	struct json_object *o;
 
 	if (ops->refresh != NULL)
 		ops->refresh(ops->ctx, number);
-	host_nic_status(nic, &status);
-	s = status.stats;
-	vmbus_guid_format(config->instance, text);
-	text[VMBUS_GUID_LEN] = '\0';
-	put_text(o, "guid", text);
-	snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", config->mac[0],
-		config->mac[1], config->mac[2], config->mac[3], config->mac[4], config->mac[5]);
-	put_text(o, "mac", text);
-	put_text(o, "port", config->port);
-	if (config->vf_port[0] != '\0')
-		put_text(o, "vf_port", config->vf_port);
-	put_text(o, "state", status.state);
+	o = control_json_stats(nic);
 	json_object_object_add(o, "rescinded",
 		json_object_new_boolean(ops->offered != NULL && !ops->offered(ops->ctx, number)));
-	json_object_object_add(o, "link_up", json_object_new_boolean(status.link_up));
-	json_object_object_add(o, "stalled", json_object_new_boolean(status.stalled));
-	put_u64(o, "channels", status.channels_open);
-	put_u64(o, "recv_sections", status.sections);
-	put_u64(o, "recv_sections_used", status.sections_used);
-	json_object_object_add(o, "path_is_vf", json_object_new_boolean(status.path_is_vf));
-	json_object_object_add(o, "vf_present", json_object_new_boolean(status.vf_present));
-	for (c = host_nic_counters; c->name != NULL; c++)
-		put_u64(o, c->name, host_counter(&s, c));
-	json_object_object_add(o, "port_stats", port_stats(&status.port));
-	if (config->vf_port[0] != '\0')
-		json_object_object_add(o, "vf_port_stats", port_stats(&status.vf_port));
 	return o;
-}
-
-static struct json_object *
-ring(const struct host_ring_state *r)
-{
-	struct json_object *o = json_object_new_object();
-
-	put_u64(o, "size", r->size);
-	put_u64(o, "write_index", r->write_index);
-	put_u64(o, "read_index", r->read_index);
-	put_u64(o, "interrupt_mask", r->interrupt_mask);
-	put_u64(o, "pending_send_sz", r->pending_send_sz);
-	put_u64(o, "feature_bits", r->feature_bits);
-	put_u64(o, "private_index", r->private_index);
-	return o;
-}
-
-static struct json_object *
-nic_rings(struct host_nic *nic)
-{
-	struct json_object *list = json_object_new_array();
-	unsigned int i;
-
-	for (i = 0; i < host_nic_config(nic)->channels; i++) {
-		struct host_channel_state state;
-		struct json_object *o;
-
-		if (host_nic_channel_state(nic, i, &state) != 0 || !state.open)
-			continue;
-		o = json_object_new_object();
-		put_u64(o, "channel", i);
-		json_object_object_add(o, "tx", ring(&state.tx));
-		json_object_object_add(o, "rx", ring(&state.rx));
-		json_object_array_add(list, o);
-	}
-	return list;
 }
 
 /* Text of a string or number member, or NULL. */
@@ -209,7 +112,7 @@ locked_command(const struct host_control_ops *ops, struct json_object *request,
 	int rc = -ENOSYS;
 
 	if (strcmp(cmd, "rings") == 0) {
-		json_object_object_add(answer, "rings", nic_rings(nic));
+		json_object_object_add(answer, "rings", control_json_rings(nic));
 		return 0;
 	}
 	if (strcmp(cmd, "link") == 0) {
@@ -254,8 +157,8 @@ nic_command(const struct host_control_ops *ops, struct json_object *request,
 	return rc;
 }
 
-static bool
-is_command(const char *cmd)
+bool
+control_is_command(const char *cmd)
 {
 	static const char *const commands[] = {
 		"stats", "rings", "link", "vf", "set", "rescind", "offer"};
@@ -281,7 +184,7 @@ execute(const struct host_control_ops *ops, struct json_object *request, struct 
 		return fail(
 			errbuf, errlen, -EINVAL, "a request is a JSON object with a member cmd");
 	if (strcmp(cmd, "knobs") == 0) {
-		put_text(answer, "knobs", host_nic_knob_help);
+		json_object_object_add(answer, "knobs", json_object_new_string(host_nic_knob_help));
 		return 0;
 	}
 	if (json_object_object_get_ex(request, "nic", &o)) {
@@ -290,7 +193,7 @@ execute(const struct host_control_ops *ops, struct json_object *request, struct 
 			return fail(errbuf, errlen, -ENOENT, "there is no such NIC");
 		return nic_command(ops, request, answer, cmd, (unsigned int)number, errbuf, errlen);
 	}
-	if (!is_command(cmd))
+	if (!control_is_command(cmd))
 		return fail(errbuf, errlen, -ENOSYS,
 			"there is no such command; there are stats, rings, link, vf, set, knobs, "
 			"rescind and offer");
@@ -309,7 +212,7 @@ execute(const struct host_control_ops *ops, struct json_object *request, struct 
 }
 
 char *
-control_execute(const struct host_control_ops *ops, const char *line)
+host_control_execute(const struct host_control_ops *ops, const char *line)
 {
 	struct json_object *request = json_tokener_parse(line), *answer = json_object_new_object();
 	char errbuf[256] = "", *text = NULL;
@@ -318,7 +221,7 @@ control_execute(const struct host_control_ops *ops, const char *line)
 	rc = execute(ops, request, answer, errbuf, sizeof(errbuf));
 	json_object_object_add(answer, "ok", json_object_new_boolean(rc == 0));
 	if (rc != 0)
-		put_text(answer, "error", errbuf);
+		json_object_object_add(answer, "error", json_object_new_string(errbuf));
 	if (asprintf(&text, "%s\n",
 		    json_object_to_json_string_ext(answer, JSON_C_TO_STRING_PLAIN)) < 0)
 		text = NULL;

@@ -280,6 +280,8 @@ const struct host_nic_config *host_nic_config(const struct host_nic *nic);
  * @return 0, -ENOENT for an unknown name, -EINVAL for a bad value
  */
 int host_nic_knob(struct host_nic *nic, const char *name, const char *value);
+/** Is there a knob of this name? */
+bool host_nic_has_knob(const char *name);
 /** When its device is taken away, does the primary channel go before its subchannels? */
 bool host_nic_rescinds_primary_first(const struct host_nic *nic);
 /** Names of the knobs with one line of help each, NULL-terminated pairs. */

@@ -313,3 +313,20 @@ host_nic_knob(struct host_nic *nic, const char *name, const char *value)
 		speed_changed(nic);
 	return 0;
 }
+
+bool
+host_nic_has_knob(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(worded) / sizeof(worded[0]); i++)
+		if (strcmp(name, worded[i].name) == 0)
+			return true;
+	for (i = 0; i < sizeof(special) / sizeof(special[0]); i++)
+		if (strcmp(name, special[i].name) == 0)
+			return true;
+	for (i = 0; i < KNOBS; i++)
+		if (strcmp(name, knobs[i].name) == 0)
+			return true;
+	return false;
+}

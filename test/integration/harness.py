@@ -99,6 +99,7 @@ class Program:
         self.name = name
         self.argv = [str(arg) for arg in (*prefix, *argv)]
         self.text = ""
+        self.escapes = 0  # sequences that were left out of the text
         self.changed = threading.Condition()
         self.fd, slave = pty.openpty()
         tty.setraw(slave)
@@ -117,7 +118,9 @@ class Program:
                 data = b""
             with self.changed:
                 if data:
-                    self.text += ESCAPES.sub("", data.decode("utf-8", "replace"))
+                    text = data.decode("utf-8", "replace")
+                    self.escapes += text.count("\x1b[")
+                    self.text += ESCAPES.sub("", text)
                 self.changed.notify_all()
             if not data:
                 return
@@ -176,7 +179,7 @@ class Host(Program):
     others.
     """
 
-    def __init__(self, directory, *nics, args=(), prefix=(), program=HVSIM):
+    def __init__(self, directory, *nics, args=(), prefix=(), program=HVSIM, env=None):
         self.dir = directory
         self.guids, argv = [], [program, "--dir", self.dir]
         for number, nic in enumerate(nics, 1):
@@ -187,7 +190,7 @@ class Host(Program):
             self.guids.append(guid)
             argv += ["--nic", f"guid={guid},mac=00:15:5d:48:00:{number:02x}," +
                      ",".join([*filter(None, settings.split(",")), f"port={port}"])]
-        super().__init__("hvsim", [*argv, *args], prefix=prefix)
+        super().__init__("hvsim", [*argv, *args], prefix=prefix, env=env)
 
     def ready(self):
         """Wait until every NIC is served."""

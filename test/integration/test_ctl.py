@@ -71,3 +71,33 @@ class Ctl(Case):
         status, out, err = self.ctl("--json", "stats", "0", env=usual, prefix=net.prefix)
         self.assertEqual((status, err), (0, ""))
         self.assertEqual(json.loads(out)["stats"]["guid"], host.guids[0])
+
+
+class Reports(Case):
+    """What hvsim prints by itself."""
+
+    def test_lines_of_json(self):
+        status, text = self.run_program("hvsim", [
+            HVSIM, "--dir", self.dir, "--nic", "port=gen", "--nic", "port=sink", "--stats-interval", "1", "--duration", "2",
+            "--rings", "--json"], timeout=15)
+        self.assertEqual(status, 0, text)
+        reports = [json.loads(line) for line in text.splitlines()]
+        self.assertEqual(reports[0]["report"], "start")
+        self.assertEqual([nic["port"] for nic in reports[0]["nics"]], ["gen", "sink"])
+        self.assertTrue(all(os.path.basename(nic["socket"]) == nic["guid"] + ".sock" for nic in reports[0]["nics"]))
+        self.assertEqual([r["report"] for r in reports], ["start"] + (len(reports) - 2) * ["rates"] + ["totals"])
+        self.assertGreater(len(reports), 2)
+        for report in reports[1:]:
+            self.assertEqual([nic["nic"] for nic in report["nics"]], [0, 1])
+            self.assertEqual([nic["rings"] for nic in report["nics"]], [[], []])
+        self.assertEqual(reports[1]["nics"][0]["rx_pps"], 0)
+        self.assertEqual(reports[-1]["nics"][1]["sessions"], 0)
+
+    def test_colour(self):
+        """Only on a terminal that has it."""
+        for env, coloured in (({"TERM": "xterm", "NO_COLOR": ""}, True), ({"TERM": "xterm", "NO_COLOR": "1"}, False),
+                              ({"TERM": "dumb", "NO_COLOR": ""}, False)):
+            host = self.host("gen:verify=1/1", env=env)
+            host.stop()
+            host.expect("verified 0 corrupt 0")
+            self.assertEqual(host.escapes > 0, coloured, env)

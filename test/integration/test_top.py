@@ -6,8 +6,10 @@ import re
 import subprocess
 import unittest
 
-from harness import Case, HVSIM, wait_until
+from harness import BUILD, Case, HVSIM, wait_until
 from screens import Screen, pyte
+
+VMBUSCTL = os.path.join(BUILD, "app/vmbusctl/vmbusctl")
 
 
 def row(lines, nic):
@@ -151,3 +153,53 @@ class Scripts(Case):
             got, out, err = self.run_top(*words, **where)
             self.assertEqual((got, out), (status, ""), (words, err))
             self.assertIn(says, err)
+
+
+@unittest.skipUnless(pyte, "no pyte (python3-pyte)")
+class Application(Case):
+    """vmbusctl top, which asks the driver."""
+
+    def run_top(self, *words):
+        run = subprocess.run([VMBUSCTL, "top", *words], capture_output=True, text=True, timeout=30, check=False)
+        return run.returncode, run.stdout, run.stderr
+
+    def test_traffic(self):
+        status, out, err = self.run_top("--once")
+        self.assertEqual((status, out), (1, ""))
+        self.assertRegex(err, r"\Avmbusctl top: no DPDK application with netvsc ports answers in [^\n]*\n\Z")
+        host = self.host("gen:rate=20K,flows=8", "sink")
+        pmd = self.guest(host, telemetry=True)
+        pmd.start()
+        prefix = pmd.argv[pmd.argv.index("--file-prefix") + 1]
+        top = self.own(Screen("top", [VMBUSCTL, "top", "--interval", "0.2"]))
+        top.shows(lambda lines: (row(lines, 0) or [""])[1:4] == ["running", "up", "synthetic"]
+                  and number(row(lines, 0)[4]) > 1000 and number(row(lines, 1)[6]) > 1000)
+        top.shows(lambda lines: any("q 0 rx ring" in x for x in lines) and any("send sections" in x for x in lines)
+                  and host.guids[0] in "".join(lines))
+        host.request("link", 0, up=False)
+        top.shows(lambda lines: row(lines, 0)[2] == "down" and any("NIC 0: link down (was up)" in x for x in lines))
+        # A line for scripts, of the application that is named.
+        status, out, err = self.run_top("--once", "--json", "--interval", "0.2", "--file-prefix", prefix)
+        self.assertEqual((status, err, out.count("\n")), (0, "", 1))
+        self.assertEqual([(nic["device"], nic["link"]) for nic in json.loads(out)["nics"]],
+                         [(host.guids[0], "down"), (host.guids[1], "up")])
+        self.assertEqual(self.run_top("--once", "--file-prefix", "other")[0], 1)
+        # It ends, and the view says so and stays.
+        pmd.stop()
+        self.assertEqual(pmd.quit(), 0)
+        top.shows(lambda lines: any("no DPDK application" in x or "no answer from" in x for x in lines))
+        top.send("q")
+        self.assertEqual(top.wait(), 0)
+
+    def test_several_applications_are_named(self):
+        host = self.host("sink", "sink")
+        first = self.guest([host.device(0)], telemetry=True)
+        second = self.guest([host.device(1)], telemetry=True)
+        status, out, err = self.run_top("--once")
+        self.assertEqual((status, out), (1, ""))
+        self.assertIn("2 DPDK applications have netvsc ports: choose one with --file-prefix", err)
+        for pmd in first, second:
+            prefix = pmd.argv[pmd.argv.index("--file-prefix") + 1]
+            self.assertIn(prefix, err)
+            status, out, err_of_one = self.run_top("--once", "--interval", "0.1", "--file-prefix", prefix)
+            self.assertEqual((status, err_of_one), (0, ""))

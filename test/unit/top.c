@@ -8,6 +8,7 @@
 #include "app/hvsim/top.h"
 #include "app/top/layout.h"
 #include "app/top/source.h"
+#include "app/vmbusctl/top.h"
 #include "test/unit/unit.h"
 
 #define SECOND UINT64_C(1000000000)
@@ -262,6 +263,49 @@ test_answers_of_the_host(void)
 }
 
 static void
+test_answers_of_a_driver(void)
+{
+	struct top_sample *s = top_sample_new(0);
+	struct top_nic *nic = &s->nic[0];
+	struct json_object *o = parse(
+		"{\"name\":\"n\",\"device\":\"g\",\"backend\":\"uio\",\"state\":\"gone\",\"link_up\":0,"
+		"\"nvsp_version\":\"6.1\",\"mtu\":1500,\"path\":\"vf\",\"recoveries\":2,"
+		"\"send_sections\":10,\"send_sections_used\":3}");
+
+	top_take_info(o, 5, nic);
+	json_object_put(o);
+	CU_ASSERT_STRING_EQUAL(nic->name, "5");
+	CU_ASSERT_STRING_EQUAL(nic->path, "VF");
+	CU_ASSERT_STRING_EQUAL(nic->link, "down");
+	CU_ASSERT_STRING_EQUAL(nic->about, "uio NVSP 6.1 MTU 1500 n");
+	CU_ASSERT_TRUE(nic->gone);
+	CU_ASSERT_EQUAL(nic->notes[0].value, 2);
+	for (unsigned int q = 0; q < 2; q++) {
+		o = parse("{\"queue\":1,\"rx_frames\":3,\"rx_no_mbuf\":4,\"rx_ring_bytes\":100,"
+			  "\"rx_ring_used\":50,\"tx_ring_bytes\":200,\"tx_ring_used\":20}");
+		top_take_queue(o, nic);
+		json_object_put(o);
+	}
+	/* Queues are summed; each has its rings. */
+	CU_ASSERT_EQUAL(nic->rx_frames, 6);
+	CU_ASSERT_EQUAL(nic->drops[0].value, 8);
+	CU_ASSERT_EQUAL_FATAL(nic->n_gauges, 5);
+	CU_ASSERT_STRING_EQUAL(nic->gauges[1].name, "q 1 rx ring");
+	CU_ASSERT_EQUAL(nic->gauges[1].used, 50);
+	/* Both paths, where ethdev says it. */
+	o = parse("{\"ipackets\":100,\"opackets\":200}");
+	top_take_ethdev(o, nic);
+	json_object_put(o);
+	CU_ASSERT_EQUAL(nic->rx_frames, 100);
+	/* An application that answers null. */
+	top_take_ethdev(NULL, nic);
+	top_take_queue(NULL, nic);
+	CU_ASSERT_EQUAL(nic->rx_frames, 100);
+	CU_ASSERT_EQUAL(nic->n_gauges, 5);
+	free(s);
+}
+
+static void
 test_answers_that_are_none(void)
 {
 	static const char *const texts[] = {"{}", "[]", "7", "{\"nics\":7}",
@@ -319,6 +363,7 @@ main(void)
 		{"a page fits every terminal", test_page_fits},
 		{"a page without a sample", test_page_without_a_sample},
 		{"answers of the host", test_answers_of_the_host},
+		{"answers of a driver", test_answers_of_a_driver},
 		{"answers that are none", test_answers_that_are_none},
 		{"lines for scripts", test_json},
 	};

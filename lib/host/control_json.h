@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/** @file What there is to know of a NIC, in JSON. Threads as of what is read. */
+#ifndef HP_HOST_CONTROL_JSON_H
+#define HP_HOST_CONTROL_JSON_H
+
+#include <json-c/json.h>
+
+#include "lib/host/nic.h"
+
+/** Counters and state as published last (host_nic_status()): any thread. */
+struct json_object *control_json_stats(struct host_nic *nic);
+/** Indices and masks of all open channels; the NIC's lock is held. */
+struct json_object *control_json_rings(struct host_nic *nic);
+
+#endif

@@ -137,6 +137,7 @@ _hvsim()
 	compopt +o nospace 2>/dev/null
 	case ${COMP_WORDS[COMP_CWORD-1]} in
 	--dir) COMPREPLY=($(compgen -d -- "$cur")); return ;;
+	--scenario) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	--poll) COMPREPLY=($(compgen -W "busy adaptive" -- "$cur")); return ;;
 	esac
 	case $cur in

@@ -179,7 +179,8 @@ class Host(Program):
     others.
     """
 
-    def __init__(self, directory, *nics, args=(), prefix=(), program=HVSIM, env=None):
+    def __init__(self, directory, *nics, args=(), prefix=(), program=HVSIM, env=None,
+                 scenario=None):
         self.dir = directory
         self.guids, argv = [], [program, "--dir", self.dir]
         for number, nic in enumerate(nics, 1):
@@ -190,6 +191,11 @@ class Host(Program):
             self.guids.append(guid)
             argv += ["--nic", f"guid={guid},mac=00:15:5d:48:00:{number:02x}," +
                      ",".join([*filter(None, settings.split(",")), f"port={port}"])]
+        if scenario is not None:
+            path = os.path.join(self.dir, "scenario")
+            with open(path, "w", encoding="ascii") as file:
+                file.write(scenario)
+            argv += ["--scenario", path]
         super().__init__("hvsim", [*argv, *args], prefix=prefix, env=env)
 
     def ready(self):
@@ -221,6 +227,12 @@ class Host(Program):
     def set(self, name, value, nic=0):
         """Turn a knob (hvsim ctl SOCKET knobs lists them)."""
         self.request("set", nic, name=name, value=str(value))
+
+    def scenario_ends(self, commands, timeout=30):
+        """Wait until its scenario has ended; it has executed so many commands, and none failed."""
+        done = self.expect(r"scenario .*: ended .*, (\d+) commands?, (\d+) failed", timeout)
+        if (int(done.group(1)), int(done.group(2))) != (commands, 0):
+            raise RuntimeError(done.group(0))
 
     def hold(self, on=True):
         """Keep the ports' frames back, so that none comes before the guest is as it shall be."""

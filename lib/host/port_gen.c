@@ -151,6 +151,13 @@ gen_stats(struct host_port *port, struct host_port_stats *stats)
 }
 
 static void
+gen_set_rate(struct host_port *port, uint64_t rate)
+{
+	/* Nothing is owed from before. */
+	((struct port_gen *)port)->pacer = (struct port_pacer){.rate = rate};
+}
+
+static void
 gen_close(struct host_port *port)
 {
 	struct port_gen *gen = (struct port_gen *)port;
@@ -167,6 +174,7 @@ static const struct host_port_ops gen_ops = {
 	.deadline = gen_deadline,
 	.stats = gen_stats,
 	.close = gen_close,
+	.set_rate = gen_set_rate,
 	.on_demand = true,
 	.in_place = true,
 };

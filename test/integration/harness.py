@@ -6,7 +6,6 @@ Every child dies with this process (PR_SET_PDEATHSIG); every wait has a limit.
 import atexit
 import ctypes
 import itertools
-import json
 import os
 import pty
 import re
@@ -14,15 +13,16 @@ import shutil
 import signal
 import stat
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 import tty
 import unittest
 
-import sockets
-
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "python"))
+from hvsim import Control, HostError, connect
 BUILD = os.path.join(ROOT, os.environ.get("HYPERPOLL_BUILD", "build"))
 HVSIM = os.path.join(BUILD, "app/hvsim/hvsim")
 
@@ -216,17 +216,17 @@ class Host(Program):
 
     def request(self, cmd, nic=None, **members):
         """One request on the control socket; the answer, which must be ok."""
-        line = {"cmd": cmd, **({} if nic is None else {"nic": nic}), **members}
-        with sockets.connect(f"{self.dir}/control.sock") as control:
-            control.sendall(json.dumps(line).encode() + b"\n")
-            answer = json.loads(control.makefile().readline())
-        if not answer["ok"]:
-            raise RuntimeError(f"{line}: {answer['error']}")
-        return answer
+        with self.control() as control:
+            return control.request(cmd, nic, **members)
+
+    def control(self):
+        """Its control socket; a host that takes its place is another connection."""
+        return Control(f"{self.dir}/control.sock")
 
     def set(self, name, value, nic=0):
-        """Turn a knob (hvsim ctl SOCKET knobs lists them)."""
-        self.request("set", nic, name=name, value=str(value))
+        """Turn a knob (hvsim ctl knobs lists them)."""
+        with self.control() as control:
+            control.set(name, value, nic)
 
     def scenario_ends(self, commands, timeout=30):
         """Wait until its scenario has ended; it has executed so many commands, and none failed."""
@@ -257,7 +257,7 @@ class Host(Program):
                 for number in range(len(self.guids)):
                     shown += [f"NIC {number}: {self.stats(number)}"]
                     shown += [str(c) for c in self.request("rings", number)["rings"]]
-            except (OSError, RuntimeError, ValueError) as error:
+            except (OSError, HostError, ValueError) as error:
                 shown.append(f"no statistics: {error}")
         return "\n".join(shown)
 

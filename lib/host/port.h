@@ -106,6 +106,11 @@ struct host_port_ops {
 	void (*stats)(struct host_port *port, struct host_port_stats *stats);
 	void (*close)(struct host_port *port);
 	/**
+	 * Frames per second from now on, 0 = as fast as the guest takes them. NULL: they do not
+	 * come at a rate.
+	 */
+	void (*set_rate)(struct host_port *port, uint64_t rate);
+	/**
 	 * Frames come into being only when receive() asks (gen, pcap): not asked while the guest
 	 * cannot receive. Other ports are asked then too and their frames dropped.
 	 */

@@ -211,6 +211,16 @@ gen_stats(struct host_port *port, struct host_port_stats *stats)
 }
 
 static void
+gen_set_rate(struct host_port *port, uint64_t rate)
+{
+	struct port_gen *gen = (struct port_gen *)port;
+
+	/* Nothing is owed from before, nor changes by itself any more. */
+	gen->profile.n = 0;
+	gen->pacer = (struct port_pacer){.rate = rate};
+}
+
+static void
 gen_close(struct host_port *port)
 {
 	struct port_gen *gen = (struct port_gen *)port;
@@ -223,7 +233,7 @@ gen_close(struct host_port *port)
 	{                                                                                          \
 		.kind = "gen", .receive = (how), .send = gen_send, .fd = gen_fd,                   \
 		.deadline = gen_deadline, .stats = gen_stats, .close = gen_close,                  \
-		.on_demand = true, .in_place = true,                                               \
+		.set_rate = gen_set_rate, .on_demand = true, .in_place = true,                     \
 	}
 static const struct host_port_ops gen_ops = GEN_OPS(gen_receive);
 static const struct host_port_ops gen_variant_ops = GEN_OPS(gen_receive_variant);

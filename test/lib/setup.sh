@@ -6,9 +6,10 @@
 # Debian release: libdpdk-dev depends on all of DPDK's libraries, buses, mempool and network drivers.
 declare -A packages=(
 	[build]="meson ninja-build gcc pkg-config dpkg-dev xz-utils python3
-		libdpdk-dev libjson-c-dev libnuma-dev libpcap-dev"
+		libdpdk-dev libjson-c-dev libncurses-dev libnuma-dev libpcap-dev"
 	[demo]="dpdk dpdk-dev iproute2 iputils-ping procps util-linux"
-	[test]="busybox-static clang clang-format iperf3 libclang-rt-dev dpdk-doc libcunit1-dev llvm make tshark"
+	[test]="busybox-static clang clang-format iperf3 libclang-rt-dev dpdk-doc libcunit1-dev llvm make
+		python3-pyte tshark"
 	[bench]="gnuplot-nox valgrind"
 	[vm]="qemu-system-x86 linux-image-amd64 cpio kmod ethtool socat"
 	[lint]="clang-tidy cppcheck g++ pyflakes3 shellcheck"

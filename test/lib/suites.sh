@@ -4,12 +4,12 @@
 #
 # A suite is a function suite_NAME; its output ends with a line "N passed, N failed". To add one:
 # the function, and a line with its time limit in seconds below.
-declare -A suites=([unit]=1200 [integration]=1200 [uio]=1500 [peer]=300 [vm]=2400)
-suite_order=(unit integration uio peer vm)
+declare -A suites=([unit]=1200 [integration]=1200 [uio]=1500 [peer]=300 [drill]=300 [vm]=2400)
+suite_order=(unit integration uio peer drill vm)
 # What ./run test --long adds; there the random calls are ten times as many, too.
-suites_long=(suricata vm-6.12 vm-newest)
+suites_long=(drill-long suricata vm-6.12 vm-newest)
 suites_all=("${suite_order[@]}" "${suites_long[@]}")
-suites+=([suricata]=600 [vm-6.12]=2400 [vm-newest]=2400)
+suites+=([drill-long]=3000 [suricata]=600 [vm-6.12]=2400 [vm-newest]=2400)
 
 # Everything once more, by clang with the sanitizers: for suites unit, integration and uio.
 compile_asan() {
@@ -43,6 +43,16 @@ suite_uio() {
 # The distribution's in-tree driver on the same rig, alone and beside our plugin.
 suite_peer() {
 	python3 test/peer/run.py
+}
+
+# Faults of every kind under numbered frames, by the seeds that the suite always runs.
+suite_drill() {
+	as_root_if_possible python3 -B test/drill/run.py --suite
+}
+
+# Longer ones.
+suite_drill-long() {
+	as_root_if_possible python3 -B test/drill/run.py --suite long
 }
 
 # Real Linux guests in hvsim-vm, on this machine's KVM or in an emulated machine.

@@ -3,7 +3,9 @@
 """The drill's schedule and books (test/drill), without running one."""
 import os
 import re
+import socket
 import sys
+import tempfile
 import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -11,6 +13,7 @@ sys.path.insert(0, os.path.join(ROOT, "test/drill"))
 
 import books
 import schedule
+from proxy import Proxy
 from samples import growth
 
 
@@ -155,6 +158,67 @@ class Growth(unittest.TestCase):
 
     def test_too_few_samples(self):
         self.assertRaises(ValueError, growth, [{"mappings": 5}] * 3)
+
+
+class Wire(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.server = socket.socket(socket.AF_UNIX)
+        self.addCleanup(self.server.close)
+        self.server.settimeout(10)
+        self.server.bind(f"{folder.name}/host")
+        self.server.listen(4)
+        self.wire = Proxy(f"{folder.name}/wire", f"{folder.name}/host")
+        self.addCleanup(self.wire.close)
+
+    def ends(self):
+        guest = socket.socket(socket.AF_UNIX)
+        guest.settimeout(10)
+        guest.connect(self.wire.path)
+        host, _ = self.server.accept()
+        host.settimeout(10)
+        self.addCleanup(guest.close)
+        self.addCleanup(host.close)
+        return guest, host
+
+    def test_bytes_and_descriptors_pass_both_ways(self):
+        guest, host = self.ends()
+        for one, other in ((guest, host), (host, guest)):
+            with tempfile.TemporaryFile() as file:
+                file.write(b"the same file")
+                file.flush()
+                socket.send_fds(one, [b"hello"], [file.fileno()])
+                data, fds, _, _ = socket.recv_fds(other, 100, 4)
+            self.assertEqual((data, len(fds)), (b"hello", 1))
+            self.assertEqual(os.pread(fds[0], 100, 0), b"the same file")
+            os.close(fds[0])
+
+    def test_a_cut_ends_both(self):
+        guest, host = self.ends()
+        self.wire.cut()
+        self.assertEqual((guest.recv(10), host.recv(10)), (b"", b""))
+
+    def test_the_next_connections_are_cut_after_so_many_bytes(self):
+        self.wire.cut((3, 0))
+        for left in (b"hel", b""):
+            guest, host = self.ends()
+            guest.sendall(b"hello")
+            got = b""
+            while data := host.recv(10):
+                got += data
+            self.assertEqual((got, guest.recv(10)), (left, b""))
+        guest, host = self.ends()
+        guest.sendall(b"hello")
+        self.assertEqual(host.recv(10), b"hello")
+
+    def test_without_a_host_the_guest_is_hung_up_on(self):
+        self.server.close()
+        guest = socket.socket(socket.AF_UNIX)
+        guest.settimeout(10)
+        guest.connect(self.wire.path)
+        self.addCleanup(guest.close)
+        self.assertEqual(guest.recv(10), b"")
 
 
 if __name__ == "__main__":

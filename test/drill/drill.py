@@ -401,17 +401,18 @@ class Drill(World):
         for guest in (self.guest_a, self.guest_b):
             for nic in guest.nics:
                 wait_until(lambda g=guest, n=nic: not g.info(n)["attached"], 10, f"NIC {nic} is away")
-        # What the guests have from the host before, they have not from the next one.
-        for nic in COUNTED:
-            self.before[nic] = {"host": {}, "guest": self.guest_of(nic).counters(nic), "app": {}, "interface": {}}
-        dropped = {**self.guest_a.dropped(), **self.guest_b.dropped()}
-        for nic in COUNTED:
-            self.before[nic]["app"] = {"dropped": dropped[nic]}
-            self.sessions[nic] = 3
+        # What the guests have from the host before, they have not from the next one, nor in their hands.
+        for guest in (self.guest_a, self.guest_b):
+            guest.halt()
+            for nic, dropped in guest.dropped().items():
+                self.before[nic] = {**self.zero(), "guest": guest.counters(nic), "app": {"dropped": dropped}}
+                self.sessions[nic] = 3
         if ROOT:
             self.before[DIRECT]["interface"] = self.interface()
         self.host = self.start_host()
         self.calm = time.monotonic()
+        self.guest_a.go()
+        self.guest_b.go("io")
         self.vf = True
         self.sizes = None
 

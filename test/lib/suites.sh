@@ -4,12 +4,13 @@
 #
 # A suite is a function suite_NAME; its output ends with a line "N passed, N failed". To add one:
 # the function, and a line with its time limit in seconds below.
-declare -A suites=([lint]=900 [unit]=1200 [integration]=1200 [uio]=1500 [peer]=300 [vm]=2400 [fuzz]=600)
-suite_order=(lint unit integration uio peer vm fuzz)
+declare -A suites=([lint]=900 [unit]=1200 [integration]=1200 [uio]=1500 [peer]=300 [drill]=300 [vm]=2400
+	[fuzz]=600)
+suite_order=(lint unit integration uio peer drill vm fuzz)
 # What ./run test --long adds; there the random calls are ten times as many, too.
-suites_long=(arm64 suricata vm-6.12 vm-newest)
+suites_long=(arm64 drill-long suricata vm-6.12 vm-newest)
 suites_all=("${suite_order[@]}" "${suites_long[@]}")
-suites+=([arm64]=1800 [suricata]=600 [vm-6.12]=2400 [vm-newest]=2400)
+suites+=([arm64]=1800 [drill-long]=3000 [suricata]=600 [vm-6.12]=2400 [vm-newest]=2400)
 
 # Everything once more, by clang with the sanitizers: for suites unit, integration and uio.
 compile_asan() {
@@ -49,6 +50,16 @@ suite_uio() {
 # The distribution's in-tree driver on the same rig, alone and beside our plugin.
 suite_peer() {
 	python3 test/peer/run.py
+}
+
+# Faults of every kind under numbered frames, by the seeds that the suite always runs.
+suite_drill() {
+	as_root_if_possible python3 -B test/drill/run.py --suite
+}
+
+# Longer ones.
+suite_drill-long() {
+	as_root_if_possible python3 -B test/drill/run.py --suite long
 }
 
 # Real Linux guests in hvsim-vm, on this machine's KVM or in an emulated machine.

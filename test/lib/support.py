@@ -20,7 +20,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BEGIN = "<!-- support table: written by test/lib/support.py from doc/support/ -->\n"
 END = "<!-- end of support table -->\n"
-SUITES = ("unit", "integration", "uio", "peer", "suricata")
+SUITES = ("unit", "integration", "uio", "peer", "drill", "suricata")
 
 
 def distribution(release="/etc/os-release"):

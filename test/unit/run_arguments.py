@@ -73,8 +73,9 @@ class Help(unittest.TestCase):
 
     def test_it_lists_all_verbs_suites_and_options(self):
         text = run("help").stdout
-        for word in ("setup", "build", "demo", "bench", "vm", "test", "chroot", "fuzz", "coverage", "--long", "--dpdk",
-                     "--kernel", "lint unit integration uio peer vm fuzz", "arm64 suricata vm-6.12 vm-newest", "DPDK_SDK"):
+        for word in ("setup", "build", "demo", "bench", "vm", "test", "chroot", "fuzz", "coverage", "drill", "soak",
+                     "--long", "--dpdk", "--kernel", "lint unit integration uio peer drill vm fuzz",
+                     "arm64 drill-long suricata vm-6.12 vm-newest", "DPDK_SDK"):
             self.assertIn(word, text)
 
 

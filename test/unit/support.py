@@ -64,7 +64,7 @@ class Table(unittest.TestCase):
     def test_what_failed_or_did_not_run_is_said(self):
         self.assertEqual(
             self.row(run("unit", 9), run("integration", 8, 2, skipped=1, date="2026-01-02", command="./run x")),
-            "| Debian 12 | 22.11.11 | 9 passed | **2 failed**, 8 passed, 1 skipped | – | – | – | – | "
+            "| Debian 12 | 22.11.11 | 9 passed | **2 failed**, 8 passed, 1 skipped | – | – | – | – | – | "
             "2026-01-02, `./run test`, `./run x` |")
 
     def test_guest_kernels_stand_below_each_other(self):

@@ -75,6 +75,7 @@ netvsc_tx_forget(struct netvsc_txq *txq)
 	for (i = 0; i < txq->nb_desc; i++)
 		if (atomic_load(&txq->slots[i].state) != NETVSC_SLOT_FREE) {
 			txq->stats.over += txq->slots[i].frames;
+			txq->drops.unanswered += txq->slots[i].frames;
 			txq->stats.over_bytes += txq->slots[i].bytes;
 			txq->drops.reaped++;
 			netvsc_tx_slot_free(txq, i);
@@ -87,6 +88,7 @@ netvsc_tx_forget(struct netvsc_txq *txq)
 void
 netvsc_tx_abandon(struct netvsc_txq *txq)
 {
+	txq->drops.unanswered += txq->stats.packets - txq->stats.over;
 	txq->stats.over = txq->stats.packets;
 	txq->stats.over_bytes = txq->stats.bytes;
 }

@@ -247,7 +247,10 @@ struct host_nic_status {
 	struct host_port_stats port;
 	const char *state; /**< as host_nic_state_name() */
 	uint32_t channels_open;
+	uint32_t sections, sections_used; /**< for received frames, and those that the guest has */
 	bool path_is_vf, vf_present;
+	bool link_up;
+	bool stalled; /**< by the knobs stall or stall_rx */
 	struct host_port_stats vf_port; /**< zero without vf-port= */
 };
 /**
@@ -293,6 +296,8 @@ const struct host_nic_config *host_nic_config(const struct host_nic *nic);
  * @return 0, -ENOENT for an unknown name, -EINVAL for a bad value
  */
 int host_nic_knob(struct host_nic *nic, const char *name, const char *value);
+/** Is there a knob of this name? */
+bool host_nic_has_knob(const char *name);
 /** When its device is taken away, does the primary channel go before its subchannels? */
 bool host_nic_rescinds_primary_first(const struct host_nic *nic);
 /** Names of the knobs with one line of help each, NULL-terminated pairs. */

@@ -348,7 +348,7 @@ struct host_nic {
  * tests that bring their own port.
  */
 int host_nic_create_with_port(const struct host_nic_config *config,
-	const struct host_transport *transport, struct host_port *port, struct host_nic **nic);
+	const struct host_transport *transport, struct host_port *port, struct host_nic **out);
 
 /* ---- nic.c ---- */
 

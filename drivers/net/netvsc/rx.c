@@ -23,6 +23,7 @@
 #include "drivers/net/netvsc/rx.h"
 #include "drivers/net/netvsc/rx_describe.h"
 #include "drivers/net/netvsc/trace.h"
+#include "drivers/net/netvsc/tx.h"
 #include "drivers/net/netvsc/wire.h"
 
 /* The header and four PPIs, copied before anything is believed. */
@@ -164,6 +165,21 @@ rx_count_odd(struct netvsc_rxq *rxq, int what)
 	netvsc_rx_chain_free(&rxq->rsc);
 }
 
+/*
+ * The pool is empty. What sends hold that the host has completed is free, but a send of this queue
+ * is what frees it, and who forwards does not send while nothing comes.
+ */
+static __rte_noinline void
+rx_reap_sends(struct netvsc_channel *ch)
+{
+	struct netvsc_txq *txq = atomic_load_explicit(&ch->txq, memory_order_acquire);
+
+	if (txq != NULL && netvsc_channel_lock_soon(&ch->tx_lock)) {
+		netvsc_tx_reap(txq);
+		netvsc_channel_unlock(&ch->tx_lock);
+	}
+}
+
 /* The pool is empty: what comes is dropped, unless it is no frame. */
 static __rte_noinline void
 rx_without_mbufs(struct netvsc_rxq *rxq, const struct rx_buffer *recv)
@@ -204,6 +220,10 @@ rx_ranges(struct netvsc_rxq *rxq, const bool tells, const struct rx_buffer *recv
 
 	if (unlikely(rxq->n_mbufs == 0)) {
 		rx_refill(rxq);
+		if (unlikely(rxq->n_mbufs == 0)) {
+			rx_reap_sends(rxq->ch);
+			rx_refill(rxq);
+		}
 		if (unlikely(rxq->n_mbufs == 0)) {
 			rx_without_mbufs(rxq, recv);
 			return 0;
@@ -390,7 +410,10 @@ netvsc_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 
 	if (unlikely(!rx_lock(rxq)))
 		return 0;
-	/* Asked with the lock: who stops or closes the channel knows that no burst is inside. */
+	/*
+	 * Asked with the lock: who stops or closes the channel knows that no burst is inside. The
+	 * port's state is a hint beside it, so that no order is needed.
+	 */
 	if (likely(netvsc_channel_receives(ch) && !rxq->over &&
 		    atomic_load_explicit(&rxq->port->state, memory_order_relaxed) ==
 			    NETVSC_STATE_RUNNING)) {

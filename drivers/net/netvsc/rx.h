@@ -104,7 +104,7 @@ enum netvsc_rx_odd {
 
 /* ---- rx.c and rxq.c ---- */
 
-uint16_t netvsc_rx_burst(void *rxq, struct rte_mbuf **pkts, uint16_t n);
+uint16_t netvsc_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n);
 int netvsc_rx_queue_setup(struct rte_eth_dev *eth, uint16_t queue, uint16_t nb_desc,
 	unsigned int socket, const struct rte_eth_rxconf *conf, struct rte_mempool *mp);
 /** Give mbufs that were fetched and not used back to the pool; while the queue is stopped. */

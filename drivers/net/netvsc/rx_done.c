@@ -208,6 +208,7 @@ rx_flush(struct netvsc_channel *ch, const bool traced)
 {
 	bool signal;
 
+	/* A hint: who takes them acquires, and what is missed now is seen by the next flush. */
 	if (unlikely(atomic_load_explicit(&ch->released, memory_order_relaxed) != NULL ||
 		     ch->releasing != NULL))
 		netvsc_rx_take_released(ch);

@@ -44,6 +44,7 @@ netvsc_tx_complete(struct netvsc_txq *txq, uint64_t trans_id, bool ok)
 		slot->generation != (uint32_t)(trans_id >> 32))
 		return false;
 	slot->failed = !ok;
+	/* Only this side asks for it, the sender goes by the entry below. */
 	atomic_store_explicit(&slot->state, NETVSC_SLOT_DONE, memory_order_relaxed);
 	head = atomic_load_explicit(&txq->completed_head, memory_order_relaxed);
 	txq->completed[head & txq->completed_mask] = (uint16_t)index;
@@ -74,6 +75,7 @@ netvsc_tx_forget(struct netvsc_txq *txq)
 	for (i = 0; i < txq->nb_desc; i++)
 		if (atomic_load(&txq->slots[i].state) != NETVSC_SLOT_FREE) {
 			txq->stats.over += txq->slots[i].frames;
+			txq->drops.unanswered += txq->slots[i].frames;
 			txq->stats.over_bytes += txq->slots[i].bytes;
 			txq->drops.reaped++;
 			netvsc_tx_slot_free(txq, i);
@@ -86,6 +88,7 @@ netvsc_tx_forget(struct netvsc_txq *txq)
 void
 netvsc_tx_abandon(struct netvsc_txq *txq)
 {
+	txq->drops.unanswered += txq->stats.packets - txq->stats.over;
 	txq->stats.over = txq->stats.packets;
 	txq->stats.over_bytes = txq->stats.bytes;
 }

@@ -95,6 +95,8 @@ declare -A cross_unable=(
 	[netvsc_intr]=$cross_no_aio
 	[netvsc_mtu]=$cross_no_aio
 	[netvsc_recover]=$cross_no_aio
+	[vfio_backend_wait]=$cross_no_aio
+	[vfio_user_signal]=$cross_no_aio
 	[recv_keep]="its mremap() makes no second mapping of shared memory"
 )
 

@@ -22,7 +22,9 @@ import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "python"))
-from hvsim import Control, HostError, connect
+import hvsim
+from hvsim import Control, HostError
+connect = hvsim.connect
 BUILD = os.path.join(ROOT, os.environ.get("HYPERPOLL_BUILD", "build"))
 HVSIM = os.path.join(BUILD, "app/hvsim/hvsim")
 

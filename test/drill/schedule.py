@@ -41,7 +41,8 @@ FAULTS = {
     # ---- control operations that the host makes hard ----
     "settings": Fault("the application changes filters and RSS under traffic", 4),
     "delay": Fault("the host answers control requests late", 3),
-    "silence": Fault("the host does not answer a control request at all", 1),
+    "silence": Fault("the host does not answer a control request at all", 1, recovers=False, error_state=True,
+                     session_ends=True),
     "restart": Fault("the application stops and starts the port", 5, session_ends=True),
     # ---- sessions that end ----
     "rescind": Fault("the device is taken away and given back", 6, session_ends=True),

@@ -47,8 +47,12 @@ class Guest(Testpmd):
         return self.telemetry.cmd("/netvsc/info", self.port(nic))
 
     def counters(self, nic):
+        """Statistics of both kinds. opackets leaves out what nobody has looked at since the host completed it, once it
+        has refused something; so it is what was sent but for what was refused."""
         port = self.port(nic)
-        return {**self.telemetry.cmd("/ethdev/xstats", port), **self.telemetry.cmd("/ethdev/stats", port)}
+        told = {**self.telemetry.cmd("/ethdev/xstats", port), **self.telemetry.cmd("/ethdev/stats", port)}
+        sent = sum(queue["tx_frames"] - queue["tx_refused"] for queue in self.telemetry.queues(port))
+        return {**told, "opackets": sent + told.get("tx_vf_packets", 0)}
 
     def _dropped(self, text):
         """TX-dropped by NIC, added up over streams: those of a port have the driver's errors in them."""
@@ -56,16 +60,6 @@ class Guest(Testpmd):
         for port, n in re.findall(r"-> TX Port= *(\d+)/Queue= *\d+ -+\s+RX-packets:.*TX-dropped: *(\d+)", text):
             found[self.nics[int(port)]] += int(n)
         return found
-
-    def reap(self, nic):
-        """Sends that are over count when somebody has looked, and nobody sends."""
-        for queue in range(QUEUES):
-            self.cmd(f"port cleanup {self.port(nic)} txq {queue} 0")
-
-    def dropped(self):
-        """What the application could not send, by NIC."""
-        now = self._dropped(self.cmd("show fwd stats all")) if self.forwarding else dict.fromkeys(self.nics, 0)
-        return {nic: self.kept[nic] + now[nic] for nic in self.nics}
 
     def go(self, patient=None):
         self.start(patient)
@@ -226,11 +220,8 @@ class World(Case):
             last = seen
             if quiet >= 2:
                 now, found = self.books(before, sessions)
-                bad = [nic for nic in found if any(hop.unexplained() for hop in found[nic])]
-                if not bad or time.monotonic() > end:
+                if not any(hop.unexplained() for nic in found for hop in found[nic]) or time.monotonic() > end:
                     return now, found
-                for nic in bad:
-                    self.guest_of(nic).reap(nic)
             time.sleep(0.005)
 
     # ---- waiting ----

@@ -61,6 +61,11 @@ class Guest(Testpmd):
             found[self.nics[int(port)]] += int(n)
         return found
 
+    def dropped(self):
+        """What the application could not send, by NIC."""
+        now = self._dropped(self.cmd("show fwd stats all")) if self.forwarding else dict.fromkeys(self.nics, 0)
+        return {nic: self.kept[nic] + now[nic] for nic in self.nics}
+
     def go(self, patient=None):
         self.start(patient)
         self.forwarding = True

@@ -90,11 +90,12 @@ RENEWED = {
     "grant": ("4", "+1"), "max_mtu": (1500, 2000), "clamp_mtu": (1,), "send_section": (2048, 32768, 0),
     "max_messages": (1, 3), "max_transfer": (4096, 16384), "align_factor": (0, 5), "legacy28": (1,),
     "table_layout": ("a", "c"), "table_offset": (1,), "multicast_max": (0,), "rss_caps": (0, 0x101),
-    "rss_entries": (16,), "strict_rss": (1,), "refuse_rss": (1,), "loose_filter": (1,), "section_align": (1, 4096),
+    "rss_entries": (16,), "strict_rss": (1,), "loose_filter": (1,), "section_align": (1, 4096),
     "data_offset": (128, 256), "tid_base": (0x100000000,), "refuse_send": (1,), "offload_notice": (0,),
     "rescind_primary": (1,),
 }
-UNFIT = {"refuse_recv": (1,), "num_sections": (0, 2), "grant": ("0",), "silence": (1, 101), "silence_rndis": (2, 5)}
+UNFIT = {"refuse_recv": (1,), "refuse_rss": (1,), "num_sections": (0, 2), "grant": ("0",), "silence": (1, 101),
+         "silence_rndis": (2, 5)}
 OTHER = {
     "stall": "stall", "stall_rx": "stall_rx", "no_complete": "no_complete", "refuse_pct": "refuse",
     "malformed_rx_pct": "malformed", "malformed_rx_kind": "malformed", "recv_sections": "sections",

@@ -103,8 +103,8 @@ OTHER = {
     "delay_ms": "delay", "silence_rndis": "silence", "corrupt_ring": "corrupt_ring", "vf_removal": "vf_flip",
     "vf_leave_ms": "vf_flip", "vf_offer": "vf_flip", "vf_first": "vf_flip", "vf_switch": "vf_stubborn",
     "vf_switch_ms": "vf_stubborn", "vf_multicast": "vf_flip",
-    # Chosen once, for the whole drill: a guest that sends the frames of others.
-    "spoof": None,
+    # Chosen once, for the whole drill: whether a guest sends the frames of others, and how many there are.
+    "spoof": None, "rate": None,
     # Frames vanish without a count, or come twice on purpose.
     "vf_dead": None, "vf_any_path": None, "vf_outlives": None, "vf_offer_ms": None,
 }

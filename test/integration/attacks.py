@@ -10,8 +10,7 @@ import socket
 import struct
 import time
 
-import sockets
-from harness import wait_until
+from harness import connect, wait_until
 from raw_client import (DMA_MAP, DMA_UNMAP, RESET, SET_IRQS, VERSION, RawClient, dma_map, dma_unmap, memory, message,
                         set_irqs)
 
@@ -164,7 +163,7 @@ def silent_control(case, host, nic):
     found = []
     try:
         for text in (b'{"cmd":"stats"}\n' * 50, b'{"cmd":', b""):
-            found.append(sockets.connect(f"{host.dir}/control.sock"))
+            found.append(connect(f"{host.dir}/control.sock"))
             found[-1].sendall(text)
         case.assertTrue(host.request("stats", 0)["ok"])
     finally:
@@ -175,7 +174,7 @@ def silent_control(case, host, nic):
 def hostile_json(case, host, nic):
     """Every line is answered by one line that says no, or the connection ends; the next one is served."""
     for line in HOSTILE_JSON:
-        with sockets.connect(f"{host.dir}/control.sock") as control:
+        with connect(f"{host.dir}/control.sock") as control:
             control.sendall(line + b"\n")
             answer = control.makefile("rb").readline()
         case.assertTrue(not answer or not json.loads(answer)["ok"], (line[:40], answer))

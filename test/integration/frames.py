@@ -95,11 +95,12 @@ def mixed_capture(seed=2):
     return frames * 20
 
 
-def pcap_write(path, frames):
+def pcap_write(path, frames, step=1):
+    """A capture with a frame every `step` microseconds."""
     with open(path, "wb") as out:
         out.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
         for n, frame in enumerate(frames):
-            out.write(struct.pack("<IIII", n // 1000000, n % 1000000, len(frame), len(frame)))
+            out.write(struct.pack("<IIII", *divmod(n * step, 1000000), len(frame), len(frame)))
             out.write(frame)
 
 

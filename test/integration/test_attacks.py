@@ -12,7 +12,7 @@ import time
 
 import attacks
 import frames
-from harness import Case, wait_until
+from harness import Case, connect, wait_until
 
 RATE = 2000
 # Seconds without a frame at another NIC.
@@ -107,7 +107,7 @@ class Attacks(Case):
             nonlocal made
             made += attacks.connections(self, self.host_, 0)
             for _ in range(50):
-                with attacks.sockets.connect(f"{self.host_.dir}/control.sock"):
+                with connect(f"{self.host_.dir}/control.sock"):
                     made += 1
 
         self.measured("thousands of connections", attack)

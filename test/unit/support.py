@@ -52,6 +52,12 @@ class Records(unittest.TestCase):
 
 
 class Table(unittest.TestCase):
+    def test_unit_tests_in_an_emulator_are_another_architecture(self):
+        rows = support.table([record(run("unit", 9), run("arm64", 4, command="./run test arm64"))]).splitlines()[2:]
+        self.assertEqual([row.split(" | ")[:3] for row in rows], [
+            ["| Debian 12", "22.11.11", "9 passed"],
+            ["| Debian 12, arm64 (cross-built, qemu-user)", "22.11.11", "4 passed"]])
+
     def row(self, *runs, **keys):
         return support.table([record(*runs, **keys)]).splitlines()[2]
 

@@ -185,7 +185,7 @@ static bool
 recover_is_final(const struct netvsc_port *port, int rc)
 {
 	return !port->bus_closed && !atomic_load(&port->bus->gone) &&
-	       (rc == -ENOSPC || rc == -EINVAL || rc == -ENOTSUP || rc == -EOPNOTSUPP);
+	       (rc == -ENOSPC || rc == -EINVAL || rc == -ENOTSUP);
 }
 
 /* Away again before the recovery was over: nobody has noted it, or whoever does is next. */

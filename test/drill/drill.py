@@ -136,9 +136,9 @@ class Drill(World):
 
     def recovers(self, event, fault):
         """Frames of every NIC flow again: by themselves, or once the application has reset the port."""
-        since = self.calm or time.monotonic()
-        for nic in (*ATTACKED, BYSTANDER):
-            took = self.flows(nic, since=since, seconds=RECOVERY if fault.recovers else 2)
+        for nic in sorted((*ATTACKED, BYSTANDER), key=lambda n: n != event.nic):
+            since = self.calm if nic == event.nic else None
+            took = self.flows(nic, since=since, seconds=RECOVERY if fault.recovers or nic != event.nic else 2)
             for _ in range(3):
                 if took is None and fault.error_state and nic == event.nic:
                     self.reset(nic)
@@ -242,6 +242,8 @@ class Drill(World):
 
     def do_refuse(self, event, detail):
         self.turned(event, refuse_pct=detail["pct"])
+        # The last refusals of a queue are counted with its next send.
+        self.flows(event.nic, 200)
 
     def do_malformed(self, event, detail):
         self.turned(event, malformed_rx_kind=detail["defect"], malformed_rx_pct=detail["pct"])

@@ -29,13 +29,16 @@ class Proxy:
             except OSError:
                 return
             host = socket.socket(socket.AF_UNIX)
-            try:
-                host.connect(self.target)
-            except OSError:
-                guest.close()
-                host.close()
-                continue
+            host.settimeout(5)
+            # Whoever the host has accepted is known to cut(), too.
             with self.lock:
+                try:
+                    host.connect(self.target)
+                except OSError:
+                    guest.close()
+                    host.close()
+                    continue
+                host.settimeout(None)
                 limit = self.limits.pop(0) if self.limits else None
                 self.pairs.append((guest, host))
             left = [limit]

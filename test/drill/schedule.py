@@ -41,7 +41,8 @@ FAULTS = {
     # ---- control operations that the host makes hard ----
     "settings": Fault("the application changes filters and RSS under traffic", 4),
     "delay": Fault("the host answers control requests late", 3),
-    "silence": Fault("the host does not answer a control request at all", 1),
+    "silence": Fault("the host does not answer a control request at all", 1, recovers=False, error_state=True,
+                     session_ends=True),
     "restart": Fault("the application stops and starts the port", 5, session_ends=True),
     # ---- sessions that end ----
     "rescind": Fault("the device is taken away and given back", 6, session_ends=True),
@@ -89,11 +90,12 @@ RENEWED = {
     "grant": ("4", "+1"), "max_mtu": (1500, 2000), "clamp_mtu": (1,), "send_section": (2048, 32768, 0),
     "max_messages": (1, 3), "max_transfer": (4096, 16384), "align_factor": (0, 5), "legacy28": (1,),
     "table_layout": ("a", "c"), "table_offset": (1,), "multicast_max": (0,), "rss_caps": (0, 0x101),
-    "rss_entries": (16,), "strict_rss": (1,), "refuse_rss": (1,), "loose_filter": (1,), "section_align": (1, 4096),
+    "rss_entries": (16,), "strict_rss": (1,), "loose_filter": (1,), "section_align": (1, 4096),
     "data_offset": (128, 256), "tid_base": (0x100000000,), "refuse_send": (1,), "offload_notice": (0,),
     "rescind_primary": (1,),
 }
-UNFIT = {"refuse_recv": (1,), "num_sections": (0, 2), "grant": ("0",), "silence": (1, 101), "silence_rndis": (2, 5)}
+UNFIT = {"refuse_recv": (1,), "refuse_rss": (1,), "num_sections": (0, 2), "grant": ("0",), "silence": (1, 101),
+         "silence_rndis": (2, 5)}
 OTHER = {
     "stall": "stall", "stall_rx": "stall_rx", "no_complete": "no_complete", "refuse_pct": "refuse",
     "malformed_rx_pct": "malformed", "malformed_rx_kind": "malformed", "recv_sections": "sections",
@@ -101,8 +103,8 @@ OTHER = {
     "delay_ms": "delay", "silence_rndis": "silence", "corrupt_ring": "corrupt_ring", "vf_removal": "vf_flip",
     "vf_leave_ms": "vf_flip", "vf_offer": "vf_flip", "vf_first": "vf_flip", "vf_switch": "vf_stubborn",
     "vf_switch_ms": "vf_stubborn", "vf_multicast": "vf_flip",
-    # Chosen once, for the whole drill: a guest that sends the frames of others.
-    "spoof": None,
+    # Chosen once, for the whole drill: whether a guest sends the frames of others, and how many there are.
+    "spoof": None, "rate": None,
     # Frames vanish without a count, or come twice on purpose.
     "vf_dead": None, "vf_any_path": None, "vf_outlives": None, "vf_offer_ms": None,
 }

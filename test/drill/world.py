@@ -47,14 +47,18 @@ class Guest(Testpmd):
         return self.telemetry.cmd("/netvsc/info", self.port(nic))
 
     def counters(self, nic):
+        """Statistics of both kinds. opackets leaves out what nobody has looked at since the host completed it, once it
+        has refused something; so it is what was sent but for what was refused."""
         port = self.port(nic)
-        return {**self.telemetry.cmd("/ethdev/xstats", port), **self.telemetry.cmd("/ethdev/stats", port)}
+        told = {**self.telemetry.cmd("/ethdev/xstats", port), **self.telemetry.cmd("/ethdev/stats", port)}
+        sent = sum(queue["tx_frames"] - queue["tx_refused"] for queue in self.telemetry.queues(port))
+        return {**told, "opackets": sent + told.get("tx_vf_packets", 0)}
 
     def _dropped(self, text):
-        """TX-dropped of each port; a stop prints them, too, and then a sum of all."""
+        """TX-dropped by NIC, added up over streams: those of a port have the driver's errors in them."""
         found = dict.fromkeys(self.nics, 0)
-        for port, body in re.findall(r"Forward statistics for port (\d+)\s+-+(.*?)(?=-{10})", text, re.S):
-            found[self.nics[int(port)]] = int(re.search(r"TX-dropped: (\d+)", body)[1])
+        for port, n in re.findall(r"-> TX Port= *(\d+)/Queue= *\d+ -+\s+RX-packets:.*TX-dropped: *(\d+)", text):
+            found[self.nics[int(port)]] += int(n)
         return found
 
     def dropped(self):

@@ -7,9 +7,9 @@
 declare -A suites=([unit]=1200 [integration]=1200 [uio]=1500 [peer]=300 [vm]=2400)
 suite_order=(unit integration uio peer vm)
 # What ./run test --long adds; there the random calls are ten times as many, too.
-suites_long=(suricata vm-6.12 vm-newest packages)
+suites_long=(suricata vm-6.12 vm-newest packages dpdk-tree)
 suites_all=("${suite_order[@]}" "${suites_long[@]}")
-suites+=([suricata]=600 [vm-6.12]=2400 [vm-newest]=2400 [packages]=3600)
+suites+=([suricata]=600 [vm-6.12]=2400 [vm-newest]=2400 [packages]=3600 [dpdk-tree]=1800)
 
 # Everything once more, by clang with the sanitizers: for suites unit, integration and uio.
 compile_asan() {
@@ -66,6 +66,11 @@ suite_vm-newest() {
 # Debian packages: built, installed, used and removed in chroots; RPM's spec file.
 suite_packages() {
 	setup_packages packages && as_root python3 -B test/packages/run.py
+}
+
+# Our drivers in the source tree that DPDK_SDK names: its testpmd, statically linked, forwards.
+suite_dpdk-tree() {
+	setup_packages packages && as_root_if_possible python3 -B test/dpdk_tree/run.py
 }
 
 # Leave a record of what ran, or of a build alone, in the build folder.

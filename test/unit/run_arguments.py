@@ -61,6 +61,13 @@ class Arguments(unittest.TestCase):
         self.assertIn("no Debian release '11'", self.refused("chroot", "11", "true"))
 
 
+    def test_a_tree_that_is_none_of_dpdk(self):
+        self.assertIn("which DPDK source tree?", self.refused("dpdk-tree"))
+        self.assertIn("no option '--undo-it'", self.refused("dpdk-tree", "--undo-it"))
+        self.assertIn("no folder '/nonexistent'", self.refused("dpdk-tree", "/nonexistent"))
+        with tempfile.TemporaryDirectory() as folder:
+            self.assertIn(f"{os.path.realpath(folder)} is no source tree of DPDK", self.refused("dpdk-tree", ".", cwd=folder))
+
     def test_packages_of_something(self):
         self.assertIn("deb has no arguments", self.refused("deb", "hvsim"))
 
@@ -120,7 +127,7 @@ class Help(unittest.TestCase):
     def test_it_lists_all_verbs_suites_and_options(self):
         text = run("help").stdout
         for word in ("setup", "build", "demo", "bench", "vm", "test", "chroot", "--long", "--dpdk", "--kernel",
-                     "unit integration uio peer vm", "suricata vm-6.12 vm-newest packages", "DPDK_SDK"):
+                     "unit integration uio peer vm", "suricata vm-6.12 vm-newest packages dpdk-tree", "DPDK_SDK"):
             self.assertIn(word, text)
 
 

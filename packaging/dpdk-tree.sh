@@ -4,7 +4,7 @@
 #
 # Both are one driver there, net/netvsc: the bus exports nothing, and needs no ABI of its own. DPDK's own
 # two are kept beside, in folders that no meson.build names.
-dpdk_tree_parts=(drivers/bus/vmbus drivers/net/netvsc lib/vmbus lib/netvsp lib/vfio_user)
+dpdk_tree_parts=(drivers/bus/vmbus drivers/net/netvsc lib/vmbus lib/netvsp lib/trace lib/vfio_user)
 dpdk_tree_kept=in-tree
 
 # Give DPDK's own drivers back to tree $1.

@@ -22,6 +22,7 @@
 #include "lib/host/memmap.h"
 #include "lib/host/nic.h"
 #include "lib/host/output.h"
+#include "lib/host/privileges.h"
 #include "lib/vfio_user/server.h"
 #include "lib/vfio_user/sockets.h"
 #include "lib/vfio_user/vmbus_device.h"
@@ -51,6 +52,7 @@ struct hvsim_options {
 	bool busy;			 /**< --poll busy: never sleep */
 	bool rings;			 /**< --rings: show the rings with the statistics */
 	uint32_t duration_s, interval_s; /**< 0 = none */
+	struct privileges_user user;	 /**< --user */
 	struct hvsim_budget budget;	 /**< --client-*; 0 = divided */
 	unsigned int n_nics;
 	struct host_nic_config nics[HVSIM_MAX_NICS];

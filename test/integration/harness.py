@@ -24,7 +24,8 @@ import sockets
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(ROOT, os.environ.get("HYPERPOLL_BUILD", "build"))
-HVSIM = os.path.join(BUILD, "app/hvsim/hvsim")
+# Another build of it, with a sanitizer.
+HVSIM = os.path.join(ROOT, os.environ.get("HYPERPOLL_HVSIM_BUILD", BUILD), "app/hvsim/hvsim")
 
 
 def loadable(plugin):

@@ -70,7 +70,7 @@ class Help(unittest.TestCase):
     def test_it_lists_all_verbs_suites_and_options(self):
         text = run("help").stdout
         for word in ("setup", "build", "demo", "bench", "vm", "test", "chroot", "--long", "--dpdk", "--kernel",
-                     "unit integration uio peer vm", "suricata vm-6.12 vm-newest", "DPDK_SDK"):
+                     "unit integration uio peer vm", "tsan suricata vm-6.12 vm-newest", "DPDK_SDK"):
             self.assertIn(word, text)
 
 

@@ -3,12 +3,13 @@
  * @file
  * How a host gives up what it needs no more: the user it becomes when its devices are open.
  *
- * Owns nothing. Main thread, before there are others: capabilities are each thread's own, and a
+ * Owns nothing. Main thread, before there are others that need any: capabilities are each thread's own, and a
  * thread inherits those of the one that makes it.
  */
 #ifndef HP_HOST_PRIVILEGES_H
 #define HP_HOST_PRIVILEGES_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
@@ -41,5 +42,12 @@ int privileges_no_new(void);
  * @return 0, or a negative errno with a sentence in @p errbuf
  */
 int privileges_drop(const struct privileges_user *user, char *errbuf, size_t errlen);
+
+/**
+ * Start a thread that needs no privileges, which may be before privileges_drop(): it begins without
+ * capabilities, and with all signals blocked.
+ * @return 0 or a positive errno
+ */
+int privileges_thread(pthread_t *thread, void *(*run)(void *), void *arg);
 
 #endif

@@ -171,7 +171,7 @@ class Service(Case):
     @unittest.skipUnless(ctypes.util.find_library("seccomp"), "needs libseccomp")
     def test_under_the_units_rules(self):
         """As systemd starts it: a user with CAP_NET_ADMIN, the system calls of the unit, a socket
-        to report to."""
+        to report to. And a thread from before privileges went: the trace's."""
         manager = Manager(self.path("notify"))
         home = self.mkdtemp()
         os.chown(home, USER, USER)
@@ -179,7 +179,8 @@ class Service(Case):
         confined = readable(os.path.join(folder, "confined.py"))
         rights = [f"--{kind}={'-all,+net_admin'}" for kind in ("inh-caps", "bounding-set")]
         host = self.host(
-            "tap:hp0", directory=os.path.join(home, "sockets"), program=readable(HVSIM),
+            (f"trace={home}/trace.pcapng", "tap:hp0"), directory=os.path.join(home, "sockets"),
+            program=readable(HVSIM),
             args=["--user", WHO],
             prefix=[*self.net.prefix, "setpriv", f"--reuid={USER}", f"--regid={USER}",
                     "--clear-groups", *rights, "--ambient-caps=-all,+net_admin",

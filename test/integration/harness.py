@@ -28,7 +28,9 @@ connect = hvsim.connect
 BUILD = os.path.join(ROOT, os.environ.get("HYPERPOLL_BUILD", "build"))
 # Those of packages, and then the plugin is one that EAL loads by itself.
 INSTALLED = "HYPERPOLL_INSTALLED" in os.environ
-HVSIM = "hvsim" if INSTALLED else os.path.join(BUILD, "app/hvsim/hvsim")
+# Another build of hvsim, with a sanitizer.
+HVSIM = "hvsim" if INSTALLED else \
+    os.path.join(ROOT, os.environ.get("HYPERPOLL_HVSIM_BUILD", BUILD), "app/hvsim/hvsim")
 
 
 def loadable(plugin):

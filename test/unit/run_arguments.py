@@ -132,7 +132,7 @@ class Help(unittest.TestCase):
         text = run("help").stdout
         for word in ("setup", "build", "demo", "bench", "vm", "test", "chroot", "fuzz", "coverage", "drill", "soak",
                      "--long", "--dpdk", "--kernel", "lint unit integration uio peer drill vm fuzz",
-                     "arm64 drill-long suricata vm-6.12 vm-newest packages dpdk-tree", "DPDK_SDK"):
+                     "arm64 drill-long tsan suricata vm-6.12 vm-newest packages dpdk-tree", "DPDK_SDK"):
             self.assertIn(word, text)
 
 

@@ -64,27 +64,38 @@ netvsc_vf_wake(struct netvsc_vf *vf)
 	(void)n; /* a counter that is full wakes, too */
 }
 
+/*
+ * What must not go on does not wait for the thread, which does the rest. A path is looked at behind
+ * the mark (the fence pairs with the one in vf_on()), and cut only while nobody has taken the mark:
+ * who has, knows of it, and may have switched on again since.
+ */
+static void
+vf_cut(struct netvsc_port *port, struct netvsc_vf_queue *queues, bool (*forbids)(uint64_t facts))
+{
+	uint32_t path;
+
+	if (!forbids(atomic_load(&port->vf_shared.facts)))
+		return;
+	atomic_thread_fence(memory_order_seq_cst);
+	path = netvsc_vf_path(queues);
+	if (path != 0 && forbids(atomic_load(&port->vf_shared.facts)))
+		netvsc_vf_path_cut(queues, path);
+}
+
 void
 netvsc_vf_event(struct netvsc_port *port, enum netvsc_vf_event event, uint32_t value)
 {
 	_Atomic uint64_t *facts = &port->vf_shared.facts;
 	uint64_t before, after;
-	uint32_t tx, rx;
 
 	if (!port->vf_shared.asked)
 		return;
-	/* Before: what somebody switches on later knows of this. */
-	tx = netvsc_vf_path(port->vf_tx);
-	rx = netvsc_vf_path(port->vf_rx);
 	before = atomic_load(facts);
 	do
 		after = netvsc_vf_facts_add(before, event, value);
 	while (!atomic_compare_exchange_weak(facts, &before, after));
-	/* What must not go on does not wait for the thread, which does the rest. */
-	if (netvsc_vf_facts_cut_tx(after))
-		netvsc_vf_path_cut(port->vf_tx, tx);
-	if (netvsc_vf_facts_cut_rx(after))
-		netvsc_vf_path_cut(port->vf_rx, rx);
+	vf_cut(port, port->vf_tx, netvsc_vf_facts_cut_tx);
+	vf_cut(port, port->vf_rx, netvsc_vf_facts_cut_rx);
 	/* The thread is the primary's; a burst of another process leaves a note for its alarm. */
 	if (rte_eal_process_type() == RTE_PROC_PRIMARY)
 		netvsc_vf_wake(port->vf);
@@ -128,6 +139,20 @@ netvsc_vf_take(struct netvsc_vf *vf)
 	netvsc_vf_machine_take(&vf->machine, facts, hpbus_now_ms());
 }
 
+/*
+ * What forbids it may be told since the facts were taken. Its teller has found the path off, or
+ * cuts it; or it is found here, and the machine takes it next.
+ */
+static void
+vf_on(struct netvsc_vf *vf, struct netvsc_vf_queue *queues, bool (*forbids)(uint64_t facts))
+{
+	netvsc_vf_path_on(queues, vf->machine.vf);
+	/* Pairs with the one in vf_cut(). */
+	atomic_thread_fence(memory_order_seq_cst);
+	if (forbids(atomic_load(&vf->port->vf_shared.facts)))
+		netvsc_vf_path_off(queues);
+}
+
 static int
 vf_quick(struct netvsc_vf *vf, enum netvsc_vf_step step)
 {
@@ -145,10 +170,10 @@ vf_quick(struct netvsc_vf *vf, enum netvsc_vf_step step)
 	case NETVSC_VF_STEP_RX_QUIET:
 		return netvsc_vf_path_is_quiet(port->vf_rx) ? 0 : -EAGAIN;
 	case NETVSC_VF_STEP_RX:
-		netvsc_vf_path_on(port->vf_rx, vf->machine.vf);
+		vf_on(vf, port->vf_rx, netvsc_vf_facts_cut_rx);
 		return 0;
 	case NETVSC_VF_STEP_TX:
-		netvsc_vf_path_on(port->vf_tx, vf->machine.vf);
+		vf_on(vf, port->vf_tx, netvsc_vf_facts_cut_tx);
 		return 0;
 	case NETVSC_VF_STEP_ASK:
 	case NETVSC_VF_STEP_BACK:

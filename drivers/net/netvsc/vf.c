@@ -348,6 +348,24 @@ leave_in_time(struct netvsc_port *port, struct netvsc_vf *vf)
 	return quiet;
 }
 
+/*
+ * Who is inside comes back to the queue, and to the port: they stay. A path that is still on is
+ * received from by a port that goes on, and nobody's by one that stops.
+ */
+static void
+leave_stuck(struct netvsc_port *port, bool stops)
+{
+	unsigned int i;
+
+	for (i = 0; i < RTE_DIM(port->channels); i++) {
+		bool on = atomic_load(&port->vf_rx[i].path) != 0 ||
+			  atomic_load(&port->vf_tx[i].path) != 0;
+
+		if (port->channels[i] != NULL && (stops || !on) && netvsc_vf_is_inside(port, i))
+			netvsc_channel_stuck(port->channels[i], "the virtual function's driver");
+	}
+}
+
 bool
 netvsc_vf_leave(struct netvsc_port *port, bool stops)
 {
@@ -363,6 +381,8 @@ netvsc_vf_leave(struct netvsc_port *port, bool stops)
 	if (stops)
 		quiet = leave_cut_rx(vf) && quiet;
 	hpbus_op_end(&op);
+	if (!quiet)
+		leave_stuck(port, stops);
 	netvsc_vf_wake(vf);
 	return quiet;
 }

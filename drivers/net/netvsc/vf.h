@@ -138,7 +138,7 @@ void netvsc_vf_join(struct netvsc_port *port);
  * time. What it still sends to the VF is received until it has moved the path. The VF itself is
  * stopped later. Control side, control_lock held.
  * @param stops the port as a whole: nothing is received any more, either
- * @return false: a burst is inside of the VF's driver and does not come out
+ * @return false: a burst is inside of the VF's driver and does not come out: its channel is stuck
  */
 bool netvsc_vf_leave(struct netvsc_port *port, bool stops);
 /** A session is attached. Control side, control_lock held, as for the next. */
@@ -204,5 +204,7 @@ uint32_t netvsc_vf_path(const struct netvsc_vf_queue *queues);
 void netvsc_vf_path_cut(struct netvsc_vf_queue *queues, uint32_t path);
 /** Is no burst inside of the VF's driver? After the path is off: then none will be. */
 bool netvsc_vf_path_is_quiet(const struct netvsc_vf_queue *queues);
+/** Is a burst of this queue, in either direction, inside of the VF's driver, or may one go there? */
+bool netvsc_vf_is_inside(const struct netvsc_port *port, unsigned int queue);
 
 #endif

@@ -167,6 +167,21 @@ netvsc_vf_path_cut(struct netvsc_vf_queue *queues, uint32_t path)
 	}
 }
 
+static bool
+queue_is_inside(const struct netvsc_vf_queue *q)
+{
+	return atomic_load_explicit(&q->path, memory_order_relaxed) != 0 ||
+	       atomic_load_explicit(&q->inside, memory_order_acquire) != 0;
+}
+
+bool
+netvsc_vf_is_inside(const struct netvsc_port *port, unsigned int queue)
+{
+	/* Pairs with the one in vf_enter(). */
+	atomic_thread_fence(memory_order_seq_cst);
+	return queue_is_inside(&port->vf_rx[queue]) || queue_is_inside(&port->vf_tx[queue]);
+}
+
 bool
 netvsc_vf_path_is_quiet(const struct netvsc_vf_queue *queues)
 {

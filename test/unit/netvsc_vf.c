@@ -341,7 +341,7 @@ static void
 test_a_vf_that_resets_itself_is_left_and_entered_again(void)
 {
 	REQUIRE(begin_used());
-	netvsc_vf_event(&f.port, NETVSC_VF_RECOVERING, 0);
+	netvsc_vf_event(&f.port, NETVSC_VF_RECOVERING, VF);
 	CU_ASSERT_FALSE(goes_to_vf(1));
 	CU_ASSERT_EQUAL(netvsc_vf_path(f.port.vf_rx), 0);
 	UNTIL(!host.path_vf);
@@ -349,11 +349,11 @@ test_a_vf_that_resets_itself_is_left_and_entered_again(void)
 	usleep(20000);
 	CU_ASSERT_EQUAL(atomic_load(&vf.stops), 0); /* nothing of it may be called */
 	join();
-	netvsc_vf_event(&f.port, NETVSC_VF_RECOVERED, 0);
+	netvsc_vf_event(&f.port, NETVSC_VF_RECOVERED, VF);
 	UNTIL(used());
 	CU_ASSERT_TRUE(goes_to_vf(2));
-	netvsc_vf_event(&f.port, NETVSC_VF_RECOVERING, 0);
-	netvsc_vf_event(&f.port, NETVSC_VF_RECOVERY_FAILED, 0);
+	netvsc_vf_event(&f.port, NETVSC_VF_RECOVERING, VF);
+	netvsc_vf_event(&f.port, NETVSC_VF_RECOVERY_FAILED, VF);
 	CU_ASSERT_FALSE(goes_to_vf(3));
 	UNTIL(atomic_load(&vf.stops) == 2);
 	netvsc_vf_event(&f.port, NETVSC_VF_FOUND, VF);

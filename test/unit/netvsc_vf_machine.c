@@ -117,6 +117,7 @@ world_begin_call(struct world *w, enum netvsc_vf_step step)
 	switch (step) {
 	case NETVSC_VF_STEP_OWN:
 		MUST(w, w->owned == NETVSC_VF_NONE);
+		MUST(w, !w->present || !w->recovering);
 		MUST(w, w->m.vf == w->id);
 		w->owned_vf = w->vf_number;
 		break;
@@ -400,12 +401,12 @@ happen_recovery(struct world *w)
 	if (!w->recovering) {
 		w->recovering = true;
 		w->failed = false;
-		world_tell(w, NETVSC_VF_RECOVERING, 0);
+		world_tell(w, NETVSC_VF_RECOVERING, w->id);
 		return;
 	}
 	w->recovering = false;
 	w->failed = (w->told & 1) != 0;
-	world_tell(w, w->failed ? NETVSC_VF_RECOVERY_FAILED : NETVSC_VF_RECOVERED, 0);
+	world_tell(w, w->failed ? NETVSC_VF_RECOVERY_FAILED : NETVSC_VF_RECOVERED, w->id);
 }
 
 static void
@@ -464,8 +465,10 @@ oracle(const struct world *before)
 	run = w.present && w.started && !w.failed;
 	use = run && !w.recovering && w.associated && w.link && w.session;
 	MUST(&w, !w.call);
-	MUST(&w, (w.owned != NETVSC_VF_NONE) == w.present);
-	MUST(&w, !w.present || (w.owned == w.id && w.owned_vf == w.vf_number));
+	/* One that resets itself is not taken, either. */
+	MUST(&w, (w.owned != NETVSC_VF_NONE) == w.present ||
+			 (w.recovering && w.owned == NETVSC_VF_NONE));
+	MUST(&w, !w.present || w.recovering || (w.owned == w.id && w.owned_vf == w.vf_number));
 	/* Not the one before, nor as the port was before. */
 	MUST(&w, !run || w.recovering ||
 			 (w.started_vf == w.vf_number && w.started_conf == w.conf_number));
@@ -945,7 +948,8 @@ test_events_that_mean_nothing(void)
 
 	CU_ASSERT_EQUAL(netvsc_vf_facts_add(facts, NETVSC_VF_LOST, 3), 0);
 	CU_ASSERT_EQUAL(netvsc_vf_facts_add(facts, NETVSC_VF_LINK, 1), 0);
-	CU_ASSERT_EQUAL(netvsc_vf_facts_add(facts, NETVSC_VF_RECOVERING, 0), 0);
+	CU_ASSERT_EQUAL(netvsc_vf_facts_add(facts, NETVSC_VF_RECOVERED, 0), 0);
+	CU_ASSERT_EQUAL(netvsc_vf_facts_add(facts, NETVSC_VF_RECOVERING, NETVSC_VF_NONE), 0);
 	CU_ASSERT_EQUAL(netvsc_vf_facts_add(facts, NETVSC_VF_FOUND, NETVSC_VF_NONE), 0);
 	CU_ASSERT_EQUAL(netvsc_vf_facts_add(facts, NETVSC_VF_HOST_PATH, 1), 0);
 	facts = found = netvsc_vf_facts_add(facts, NETVSC_VF_FOUND, 3);
@@ -968,6 +972,42 @@ test_events_that_mean_nothing(void)
 	facts = netvsc_vf_facts_add(netvsc_vf_facts_rest(facts), NETVSC_VF_LOST, 3);
 	CU_ASSERT_TRUE(netvsc_vf_facts_cut_rx(facts));
 	CU_ASSERT_EQUAL(netvsc_vf_facts_found(facts), NETVSC_VF_NONE);
+}
+
+/* A VF is announced, and found to be one when its association has come: meanwhile it may reset. */
+static void
+test_a_reset_that_was_told_before_the_vf_was_found_is_remembered(void)
+{
+	struct netvsc_vf_machine m;
+	uint64_t facts;
+	int64_t until;
+
+	facts = netvsc_vf_facts_add(0, NETVSC_VF_RECOVERING, 3);
+	CU_ASSERT_TRUE(netvsc_vf_facts_recovering(facts, 3));
+	CU_ASSERT_FALSE(netvsc_vf_facts_recovering(facts, 4));
+	CU_ASSERT_EQUAL(netvsc_vf_facts_found(facts), NETVSC_VF_NONE);
+	facts = netvsc_vf_facts_add(facts, NETVSC_VF_FOUND, 3);
+	CU_ASSERT_TRUE(netvsc_vf_facts_recovering(facts, 3));
+	netvsc_vf_machine_init(&m);
+	netvsc_vf_machine_take(&m, facts, 1);
+	CU_ASSERT_EQUAL(netvsc_vf_machine_next(&m, 1, &until), NETVSC_VF_WAIT);
+	facts = netvsc_vf_facts_add(netvsc_vf_facts_rest(facts), NETVSC_VF_RECOVERED, 4);
+	CU_ASSERT_TRUE(netvsc_vf_facts_recovering(facts, 3)); /* another one did */
+	facts = netvsc_vf_facts_add(facts, NETVSC_VF_RECOVERED, 3);
+	netvsc_vf_machine_take(&m, facts, 2);
+	CU_ASSERT_EQUAL(netvsc_vf_machine_next(&m, 2, &until), NETVSC_VF_STEP_OWN);
+	/* Another one is found than was told of. */
+	facts = netvsc_vf_facts_add(0, NETVSC_VF_RECOVERING, 3);
+	facts = netvsc_vf_facts_add(facts, NETVSC_VF_FOUND, 4);
+	CU_ASSERT_FALSE(netvsc_vf_facts_recovering(facts, 4));
+	CU_ASSERT_EQUAL(netvsc_vf_facts_found(facts), 4);
+	CU_ASSERT_FALSE(
+		netvsc_vf_facts_recovering(netvsc_vf_facts_add(facts, NETVSC_VF_RECOVERING, 3), 4));
+	/* It is over before it was found, or the VF is. */
+	facts = netvsc_vf_facts_add(0, NETVSC_VF_RECOVERING, 3);
+	CU_ASSERT_EQUAL(
+		netvsc_vf_facts_rest(netvsc_vf_facts_add(facts, NETVSC_VF_RECOVERED, 3)), 0);
+	CU_ASSERT_EQUAL(netvsc_vf_facts_rest(netvsc_vf_facts_add(facts, NETVSC_VF_LOST, 3)), 0);
 }
 
 int
@@ -993,6 +1033,8 @@ main(void)
 			test_a_burst_that_stays_inside_keeps_the_vf_started},
 		{"closing ends from everywhere", test_closing_ends_from_everywhere},
 		{"events that mean nothing", test_events_that_mean_nothing},
+		{"a reset that was told before the VF was found is remembered",
+			test_a_reset_that_was_told_before_the_vf_was_found_is_remembered},
 	};
 
 	return UNIT_RUN("netvsc_vf_machine", tests);

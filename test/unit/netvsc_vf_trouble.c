@@ -364,9 +364,9 @@ flip(unsigned int i)
 		netvsc_vf_event(&f.port, NETVSC_VF_FOUND, VF);
 		break;
 	case 4:
-		netvsc_vf_event(&f.port, NETVSC_VF_RECOVERING, 0);
+		netvsc_vf_event(&f.port, NETVSC_VF_RECOVERING, VF);
 		UNTIL(!host.path_vf);
-		netvsc_vf_event(&f.port, NETVSC_VF_RECOVERED, 0);
+		netvsc_vf_event(&f.port, NETVSC_VF_RECOVERED, VF);
 		break;
 	case 5:
 		CU_ASSERT_TRUE(leave());

@@ -607,7 +607,7 @@ netvsc_vf_status(const struct netvsc_port *port, struct netvsc_vf_status *status
 	status->vf = netvsc_vf_facts_found(facts);
 	status->found = status->vf != NETVSC_VF_NONE;
 	status->link = netvsc_vf_facts_link(facts);
-	status->recovering = netvsc_vf_facts_recovering(facts);
+	status->recovering = netvsc_vf_facts_recovering(facts, status->vf);
 	if (!vf_lock(vf))
 		return;
 	status->owned = m->vf != NETVSC_VF_NONE;

@@ -110,7 +110,9 @@ tell_lost(struct netvsc_vf_dev *dev)
 		netvsc_vf_let_go(dev);
 		return;
 	}
-	if (dev->told && !dev->gone)
+	/* Again, if it is not even there any more: a reset that it was in the middle of is over. */
+	if (dev->told &&
+		(!dev->gone || ((dev->destroyed || dev->removed) && netvsc_vf_is_recovering(dev))))
 		netvsc_vf_event(dev->port, NETVSC_VF_LOST, dev->held);
 	dev->gone = true;
 }
@@ -174,13 +176,13 @@ on_ethdev(uint16_t id, enum rte_eth_event_type event, void *arg, void *ret)
 			ethdev_link(dev);
 			break;
 		case RTE_ETH_EVENT_ERR_RECOVERING:
-			netvsc_vf_event(dev->port, NETVSC_VF_RECOVERING, 0);
+			netvsc_vf_event(dev->port, NETVSC_VF_RECOVERING, id);
 			break;
 		case RTE_ETH_EVENT_RECOVERY_SUCCESS:
-			netvsc_vf_event(dev->port, NETVSC_VF_RECOVERED, 0);
+			netvsc_vf_event(dev->port, NETVSC_VF_RECOVERED, id);
 			break;
 		case RTE_ETH_EVENT_RECOVERY_FAILED:
-			netvsc_vf_event(dev->port, NETVSC_VF_RECOVERY_FAILED, 0);
+			netvsc_vf_event(dev->port, NETVSC_VF_RECOVERY_FAILED, id);
 			break;
 		default:
 			break;

@@ -114,7 +114,7 @@ bool
 netvsc_vf_is_recovering(const struct netvsc_vf_dev *dev)
 {
 	return dev->port != NULL &&
-	       netvsc_vf_facts_recovering(atomic_load(&dev->port->vf_shared.facts));
+	       netvsc_vf_facts_recovering(atomic_load(&dev->port->vf_shared.facts), dev->held);
 }
 
 int

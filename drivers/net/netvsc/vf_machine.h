@@ -2,7 +2,7 @@
 /**
  * @file
  * What is to be done about a VF, as a function of what has happened and of the time. Nothing here
- * does anything: no DPDK, no clock, no lock. All orders of events: test/unit/netvsc_vf_machine.c.
+ * does anything: no DPDK, no clock, no lock. All orders of events: test/unit/netvsc_vf_orders.c.
  *
  * Events of all sources end in one 64-bit word of *facts*. Some are levels (a VF is there), some
  * are marks that stay until the machine has seen them (it has been away meanwhile): so events that
@@ -27,7 +27,8 @@ enum netvsc_vf_event {
 	NETVSC_VF_FOUND,	      /**< value: port id of the ethdev that is the VF */
 	NETVSC_VF_LOST,		      /**< value: port id; another than was found means nothing */
 	NETVSC_VF_LINK,		      /**< of the VF that was found; value: 0 down, 1 up */
-	/** It resets itself: nothing of it may be called. Value of this and the next two: port id. */
+	/** It resets itself: nothing of it may be called. Value of this and the next two: port id.
+	 */
 	NETVSC_VF_RECOVERING,
 	NETVSC_VF_RECOVERED,
 	NETVSC_VF_RECOVERY_FAILED, /**< it is of no use until it is found again, or recovers */

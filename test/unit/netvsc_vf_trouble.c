@@ -97,6 +97,37 @@ test_a_stop_that_hangs_holds_up_nobody(void)
 	CU_ASSERT_EQUAL(atomic_load(&vf.disowns), 1);
 }
 
+/* Counters are read by the thread that calls the VF; who asks waits for a VF that hangs once. */
+static void
+test_counters_are_asked_for_and_a_vf_that_hangs_is_waited_for_once(void)
+{
+	unsigned int before;
+	int64_t began;
+
+	REQUIRE(begin_used());
+	before = atomic_load(&vf.counts);
+	/* A machine that is busy may take longer than who asks waits. */
+	UNTIL((netvsc_vf_count_now(&f.port), atomic_load(&vf.counts) > before));
+	CU_ASSERT_FALSE(pthread_equal(vf.counted_by, pthread_self()));
+	atomic_store(&vf.hold_count, true);
+	began = hpbus_now_ms();
+	netvsc_vf_count_now(&f.port);
+	CU_ASSERT(hpbus_now_ms() - began < PATIENCE);
+	CU_ASSERT_TRUE(atomic_load(&f.port.vf->overdue));
+	/* Nobody waits any more, so that nothing but this flag is looked at. */
+	began = hpbus_now_ms();
+	for (before = 0; before < 1000; before++)
+		netvsc_vf_count_now(&f.port);
+	CU_ASSERT(hpbus_now_ms() - began < PATIENCE);
+	UNTIL(atomic_load(&vf.in_count));
+	CU_ASSERT_TRUE(goes_to_vf(1));
+	atomic_store(&vf.hold_count, false);
+	UNTIL(!atomic_load(&f.port.vf->overdue));
+	before = atomic_load(&vf.counts);
+	UNTIL((netvsc_vf_count_now(&f.port), atomic_load(&vf.counts) > before));
+	end();
+}
+
 /* A burst that does not come out of the VF's driver: the VF is not taken away from under it. */
 static void *
 burst_once(void *arg)
@@ -197,6 +228,27 @@ test_a_queue_stop_tells_of_a_burst_that_hangs_inside_of_the_vf(void)
 	atomic_store(&vf.hold_burst, false);
 	pthread_join(thread, NULL);
 	UNTIL(atomic_load(&vf.stops) == 1);
+	end_stuck();
+}
+
+/* Whatever breaks it: a port that is broken sends through no VF. */
+static void
+test_a_channel_that_is_stuck_takes_the_port_off_the_vf(void)
+{
+	static const struct hpbus_op_kind soon = {"a test", 150, 50, false};
+	struct netvsc_channel *ch;
+	struct hpbus_op op;
+
+	REQUIRE(begin_used());
+	ch = fixture_channel(&f, 0);
+	rte_spinlock_lock(&ch->tx_lock);
+	hpbus_op_begin(&op, &soon);
+	CU_ASSERT_FALSE(netvsc_channel_lock(ch, &ch->tx_lock));
+	hpbus_op_end(&op);
+	CU_ASSERT_EQUAL(netvsc_vf_path(f.port.vf_tx), 0);
+	CU_ASSERT_EQUAL(send_one(1), 0);
+	rte_spinlock_unlock(&ch->tx_lock);
+	CU_ASSERT_TRUE(leave());
 	end_stuck();
 }
 
@@ -434,12 +486,16 @@ main(void)
 			test_a_request_waits_for_the_answer_to_a_switch},
 		{"a start that lasts holds up nobody", test_a_start_that_lasts_holds_up_nobody},
 		{"a stop that hangs holds up nobody", test_a_stop_that_hangs_holds_up_nobody},
+		{"counters are asked for, and a VF that hangs is waited for once",
+			test_counters_are_asked_for_and_a_vf_that_hangs_is_waited_for_once},
 		{"a burst that stays inside keeps the VF",
 			test_a_burst_that_stays_inside_keeps_the_vf},
 		{"a queue stays whose burst hangs inside of the VF",
 			test_a_queue_stays_whose_burst_hangs_inside_of_the_vf},
 		{"a queue stop tells of a burst that hangs inside of the VF",
 			test_a_queue_stop_tells_of_a_burst_that_hangs_inside_of_the_vf},
+		{"a channel that is stuck takes the port off the VF",
+			test_a_channel_that_is_stuck_takes_the_port_off_the_vf},
 		{"a close ends that interrupts a look at the VF",
 			test_a_close_ends_that_interrupts_a_look_at_the_vf},
 		{"a close ends whatever the VF does", test_a_close_ends_whatever_the_vf_does},

@@ -26,6 +26,8 @@
 #define ANSWER_MS 200
 /* ... and receive bursts of a port that stops, when there is no time any more. */
 #define CUT_MS 100
+/* Counters of the VF are waited for so long. */
+#define COUNT_MS 100
 /* The lock is waited for that long even when the time of the operation is over. */
 #define LOCK_MS 100
 
@@ -173,6 +175,7 @@ vf_quick(struct netvsc_vf *vf, enum netvsc_vf_step step)
 		vf_on(vf, port->vf_rx, netvsc_vf_facts_cut_rx);
 		return 0;
 	case NETVSC_VF_STEP_TX:
+		netvsc_vf_segments_set(port->vf_tx, vf->setup.segs, vf->setup.mtu_segs);
 		vf_on(vf, port->vf_tx, netvsc_vf_facts_cut_tx);
 		return 0;
 	case NETVSC_VF_STEP_ASK:
@@ -242,7 +245,7 @@ vf_others(const struct netvsc_port *port)
 void
 netvsc_vf_join(struct netvsc_port *port)
 {
-	const struct rte_eth_dev_data *data = port->eth->data;
+	const struct rte_eth_dev_data *data = port->data;
 
 	if (!netvsc_vf_possible(port) || atomic_load(&port->state) != NETVSC_STATE_RUNNING ||
 		!vf_all_started(data))
@@ -532,8 +535,9 @@ vf_abandon(struct netvsc_vf *vf)
 		vf->port = NULL;
 		netvsc_thread_detach(vf->thread);
 		NETVSC_LOG(ERR, port,
-			"a call into the driver of the virtual function (ethdev port %u) does not "
-			"return: it is left alone with it",
+			"closed while the driver of its virtual function (ethdev port %u) does not "
+			"return from a call: that thread and what the VF has of memory stay until "
+			"it does; nothing but an end of the process gets rid of them before",
 			vf->machine.vf);
 	}
 	pthread_mutex_unlock(&vf->lock);
@@ -568,6 +572,32 @@ netvsc_vf_close(struct netvsc_port *port)
 }
 
 /* ---- how it stands ---- */
+
+/*
+ * Counters are asked for, and not only read now and then: who reads them when its frames have gone
+ * through finds these counted.
+ */
+void
+netvsc_vf_count_now(struct netvsc_port *port)
+{
+	struct netvsc_vf *vf = port->vf;
+	int64_t until = hpbus_now_ms() + COUNT_MS;
+	uint32_t mine;
+
+	if (!netvsc_is_primary() || vf == NULL || !vf->has_thread ||
+		netvsc_vf_facts_found(atomic_load(&port->vf_shared.facts)) == NETVSC_VF_NONE)
+		return;
+	mine = atomic_fetch_add(&vf->asked, 1) + 1;
+	netvsc_vf_wake(vf);
+	while ((int32_t)(atomic_load(&vf->answered) - mine) < 0) {
+		if (atomic_load(&vf->overdue))
+			return;
+		if (hpbus_now_ms() >= until)
+			atomic_store(&vf->overdue, true);
+		else
+			rte_delay_us_sleep(50);
+	}
+}
 
 bool
 netvsc_vf_possible(const struct netvsc_port *port)

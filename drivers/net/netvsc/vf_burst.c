@@ -104,7 +104,11 @@ vf_tx(struct netvsc_txq *txq, struct netvsc_vf_queue *q, struct rte_mbuf **pkts,
 
 	if (path == 0)
 		return netvsc_tx_burst(txq, pkts, n);
-	sent = rte_eth_tx_burst(vf_port(path), txq->queue_id, pkts, n);
+	if (likely((atomic_load_explicit(&q->segs, memory_order_relaxed) |
+			   atomic_load_explicit(&q->mtu_segs, memory_order_relaxed)) == 0))
+		sent = rte_eth_tx_burst(vf_port(path), txq->queue_id, pkts, n);
+	else
+		sent = netvsc_vf_tx_segments(txq, q, vf_port(path), pkts, n);
 	vf_exit(q);
 	q->packets += sent;
 	/* What went the other way before the switch is freed when the host is done with it. */

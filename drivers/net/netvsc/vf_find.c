@@ -46,7 +46,8 @@ netvsc_vf_ref(const struct netvsc_port *port)
 {
 	struct netvsc_vf_dev *dev;
 
-	rte_spinlock_lock(&netvsc_vf_lock);
+	if (!netvsc_lock_in_time(&netvsc_vf_lock))
+		return NULL;
 	dev = netvsc_vf_dev_of(port);
 	if (dev != NULL)
 		dev->refs++;
@@ -443,8 +444,10 @@ netvsc_vf_find_start(struct netvsc_port *port, struct netvsc_vf_setup *setup)
 	struct netvsc_vf_dev *dev = calloc(1, sizeof(*dev));
 	int rc;
 
-	if (dev == NULL)
+	if (dev == NULL || netvsc_vf_told_begin(port) != 0) {
+		free(dev);
 		return -ENOMEM;
+	}
 	dev->port = port;
 	dev->refs = 2;
 	dev->held = NETVSC_VF_NONE;
@@ -459,6 +462,8 @@ netvsc_vf_find_start(struct netvsc_port *port, struct netvsc_vf_setup *setup)
 		free(dev);
 		return rc;
 	}
+	dev->shared = port->vf_shared.told;
+	atomic_fetch_add(&dev->shared->references, 1);
 	snprintf(dev->owner.name, sizeof(dev->owner.name), "%s", port->bus->name);
 	setup->dev = dev;
 	rc = list_add(dev);

@@ -97,7 +97,7 @@ netvsc_port_quiet(struct netvsc_port *port)
 int
 netvsc_port_up(struct netvsc_port *port)
 {
-	struct rte_eth_dev_data *data = port->eth->data;
+	struct rte_eth_dev_data *data = port->data;
 	uint16_t q;
 	int rc;
 
@@ -380,10 +380,7 @@ netvsc_close(struct rte_eth_dev *eth)
 	netvsc_intr_free(port);
 	for (q = 0; q < data->nb_rx_queues; q++)
 		netvsc_rx_queue_release(eth, q);
-	port->unfenced = false;
-	for (q = 0; q < data->nb_tx_queues; q++)
-		netvsc_tx_queue_release(eth, q);
-	netvsc_tx_quarantine_free(port);
+	netvsc_tx_queues_close(eth);
 	netvsc_control_end(port, &rest);
 	hpbus_op_end(&op);
 	netvsc_port_free(port);

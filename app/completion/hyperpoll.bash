@@ -31,7 +31,7 @@ _vmbusctl_devices()
 _vmbusctl()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command="" word
-	local commands="list status bind unbind doctor"
+	local commands="list status bind unbind doctor top"
 
 	for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
 		case " $commands " in
@@ -47,6 +47,7 @@ _vmbusctl()
 		case $command in
 		bind) word="--dry-run --force --persist --user --vf --json" ;;
 		unbind) word="--dry-run --force --persist --json" ;;
+		top) word="--interval --once --json --file-prefix --help" ;;
 		"") word=$(_hyperpoll_options "${COMP_WORDS[0]}") ;;
 		*) word=--json ;;
 		esac
@@ -61,18 +62,19 @@ _vmbusctl()
 	esac
 }
 
-# hvsim ctl SOCKET COMMAND ...
+# hvsim ctl [--json] [SOCKET] COMMAND ...
 _hvsim_ctl()
 {
-	local cur=${COMP_WORDS[COMP_CWORD]} commands
+	local cur=${COMP_WORDS[COMP_CWORD]} at=2 commands
 
-	case $COMP_CWORD in
-	2) COMPREPLY=($(compgen -f -X '!*control.sock' -- "$cur") $(compgen -d -S / -- "$cur")) ;;
-	3)
-		commands=$("$1" --help 2>/dev/null | sed -n '/^Commands of ctl:/,/^$/s/^\([a-z]\+\) .*/\1/p')
+	[ "${COMP_WORDS[at]}" != --json ] || [ "$COMP_CWORD" = "$at" ] || at=$((at + 1))
+	commands=$("$1" --help 2>/dev/null | sed -n '/^Commands of ctl:/,/^$/s/^\([a-z]\+\) .*/\1/p')
+	if [ "$COMP_CWORD" = "$at" ]; then
+		COMPREPLY=($(compgen -W "$commands $([ "$at" = 3 ] || echo --json)" -- "$cur")
+			$(compgen -f -X '!*control.sock' -- "$cur") $(compgen -d -S / -- "$cur"))
+	elif [ "$COMP_CWORD" = $((at + 1)) ] && ! grep -qwF -- "${COMP_WORDS[at]}" <<<"$commands"; then
 		COMPREPLY=($(compgen -W "$commands" -- "$cur"))
-		;;
-	esac
+	fi
 }
 
 # A value of --nic: keys behind each comma; ports behind "port=". bash takes "=" for a word.
@@ -114,6 +116,11 @@ _hvsim()
 		_hvsim_ctl "$1"
 		return
 	fi
+	if [ "${COMP_WORDS[1]}" = top ] && [ "$COMP_CWORD" -gt 1 ]; then
+		COMPREPLY=($(compgen -W "--interval --once --json --help" -- "$cur")
+			$(compgen -f -X '!*control.sock' -- "$cur") $(compgen -d -S / -- "$cur"))
+		return
+	fi
 	compopt -o nospace 2>/dev/null
 	# Is this still the value of a --nic?
 	for ((i = COMP_CWORD - 1; i > 0; i--)); do
@@ -130,11 +137,12 @@ _hvsim()
 	compopt +o nospace 2>/dev/null
 	case ${COMP_WORDS[COMP_CWORD-1]} in
 	--dir) COMPREPLY=($(compgen -d -- "$cur")); return ;;
+	--scenario) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	--poll) COMPREPLY=($(compgen -W "busy adaptive" -- "$cur")); return ;;
 	esac
 	case $cur in
 	-*) COMPREPLY=($(compgen -W "$(_hyperpoll_options "$1")" -- "$cur")) ;;
-	*) COMPREPLY=($(compgen -W "$([ "$COMP_CWORD" = 1 ] && echo ctl)" -- "$cur")) ;;
+	*) COMPREPLY=($(compgen -W "$([ "$COMP_CWORD" = 1 ] && echo ctl top)" -- "$cur")) ;;
 	esac
 }
 

@@ -116,8 +116,8 @@ main(int argc, char **argv)
 	int signal_fd = -1, rc;
 
 	log_program("hvsim-vm");
-	if (argc >= 3 && strcmp(argv[1], "ctl") == 0)
-		return host_control_client(argv[2], argc - 3, argv + 3);
+	if (argc >= 2 && strcmp(argv[1], "ctl") == 0)
+		return host_control_client(argc - 2, argv + 2);
 	rc = options_parse(&o, argc, argv);
 	if (rc >= 0)
 		return rc;

@@ -191,6 +191,15 @@ control_nic(void *ctx, unsigned int number)
 	return number < nics->count ? nics->nic[number].nic : NULL;
 }
 
+/* Only control commands, which this thread serves, change it. */
+static bool
+control_offered(void *ctx, unsigned int number)
+{
+	struct nics *nics = ctx;
+
+	return nics->nic[number].device.present;
+}
+
 static int
 control_command(void *ctx, const char *cmd, unsigned int number, char *errbuf, size_t errlen)
 {
@@ -225,6 +234,7 @@ nics_control(struct nics *nics, const char *path)
 		.unlock = control_unlock,
 		.nics = control_nics,
 		.nic = control_nic,
+		.offered = control_offered,
 		.command = control_command};
 	char errbuf[512];
 	int rc = host_control_open(&nics->control, path, &ops, errbuf, sizeof(errbuf));

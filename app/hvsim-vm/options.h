@@ -20,6 +20,7 @@ struct options {
 	struct host_nic_config nic[NICS_MAX];
 	unsigned int n_nics;
 	const char *control;
+	const char *trace; /**< of NICs that have none of their own; NULL: none */
 	bool check; /**< --check: only say what KVM lacks */
 	char append[VM_CMDLINE_MAX];
 };

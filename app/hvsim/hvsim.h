@@ -22,6 +22,7 @@
 #include "lib/host/memmap.h"
 #include "lib/host/nic.h"
 #include "lib/host/output.h"
+#include "lib/host/scenario.h"
 #include "lib/vfio_user/server.h"
 #include "lib/vfio_user/sockets.h"
 #include "lib/vfio_user/vmbus_device.h"
@@ -48,12 +49,17 @@ struct hvsim_options {
 	char dir[VFU_PATH_MAX];
 	char control[VFU_PATH_MAX];
 	unsigned int threads;
-	bool busy;			 /**< --poll busy: never sleep */
-	bool rings;			 /**< --rings: show the rings with the statistics */
+	bool busy;			/**< --poll busy: never sleep */
+	bool rings;			/**< --rings: show the rings with the statistics */
+	bool json;			/**< --json: reports for scripts */
+	const char *scenario_path;	/**< --scenario; NULL */
+	struct host_scenario *scenario; /**< of that */
+	bool exit_after_scenario;
 	uint32_t duration_s, interval_s; /**< 0 = none */
 	struct hvsim_budget budget;	 /**< --client-*; 0 = divided */
 	unsigned int n_nics;
 	struct host_nic_config nics[HVSIM_MAX_NICS];
+	char trace[256]; /**< --trace: of NICs that have none of their own */
 };
 
 /**
@@ -227,24 +233,5 @@ void worker_announce(struct hvsim_worker *worker);
 /** Add or remove a doorbell. Any thread. */
 void worker_watch(struct hvsim_worker *worker, int fd);
 void worker_unwatch(struct hvsim_worker *worker, int fd);
-
-/* ---- reports ---- */
-
-/** Where reports go: standard output. */
-extern struct output report_output;
-
-/** Lines per second of --stats-interval. @p previous holds the counters of the last call. */
-struct hvsim_rates {
-	struct host_nic_stats nic[HVSIM_MAX_NICS];
-	struct host_port_stats port[HVSIM_MAX_NICS];
-	uint64_t at;
-};
-
-/** Where the NICs are. */
-void report_start(struct hvsim_device *devices, unsigned int n);
-void report_rates(struct hvsim_device *devices, unsigned int n, struct hvsim_rates *previous,
-	uint64_t since_start_ns);
-void report_totals(struct hvsim_device *devices, unsigned int n);
-void report_rings(struct hvsim_device *devices, unsigned int n);
 
 #endif

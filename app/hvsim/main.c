@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 #include "app/hvsim/hvsim.h"
+#include "app/hvsim/report.h"
+#include "app/hvsim/top.h"
 #include "lib/host/control.h"
 
 #define NSEC UINT64_C(1000000000)
@@ -29,6 +31,7 @@ struct hvsim {
 	struct hvsim_worker workers[HVSIM_MAX_WORKERS];
 	unsigned int n_workers;
 	struct host_control *control;
+	struct host_control_ops ops;
 	int event_fd; /* workers and signals: look around */
 	_Atomic bool stop;
 	struct vfu_signaller signaller;
@@ -77,6 +80,12 @@ control_nic(void *ctx, unsigned int number)
 	struct hvsim *h = ctx;
 
 	return number < h->n_devices ? h->devices[number].nic : NULL;
+}
+
+static bool
+control_offered(void *ctx, unsigned int nic)
+{
+	return !((struct hvsim *)ctx)->devices[nic].rescinded;
 }
 
 static int
@@ -142,24 +151,28 @@ make_workers(struct hvsim *h)
 static int
 serve(struct hvsim *h)
 {
-	const struct host_control_ops ops = {
+	h->ops = (struct host_control_ops){
 		.ctx = h,
 		.lock = control_lock,
 		.unlock = control_unlock,
 		.refresh = control_refresh,
 		.nics = control_nics,
 		.nic = control_nic,
+		.offered = control_offered,
 		.command = control_command,
 	};
 	char why[HVSIM_ERRLEN] = "";
 
 	/* The sockets come last: who sees the last one can connect and command. */
-	if (host_control_open(&h->control, h->options.control, &ops, why, sizeof(why)) != 0)
+	if (host_control_open(&h->control, h->options.control, &h->ops, why, sizeof(why)) != 0)
 		return fail(why);
 	for (unsigned int i = 0; i < h->n_devices; i++)
 		if (device_serve(&h->devices[i], why, sizeof(why)) != 0)
 			return fail(why);
-	report_start(h->devices, h->n_devices);
+	if (h->options.json)
+		report_json_start(h->devices, h->n_devices);
+	else
+		report_start(h->devices, h->n_devices);
 	return EXIT_SUCCESS;
 }
 
@@ -297,9 +310,29 @@ until_next(const struct hvsim *h)
 	for (unsigned int i = 0; i < h->n_devices; i++)
 		if (device_deadline(&h->devices[i]) < next)
 			next = device_deadline(&h->devices[i]);
+	if (h->options.scenario != NULL && host_scenario_deadline(h->options.scenario) < next)
+		next = host_scenario_deadline(h->options.scenario);
 	if (host_control_deadline(h->control) < next)
 		next = host_control_deadline(h->control);
 	return next;
+}
+
+static char *
+scenario_command(void *ctx, const char *request)
+{
+	return host_control_execute(&((struct hvsim *)ctx)->ops, request);
+}
+
+/* @return false: the scenario has ended, and hvsim ends with it */
+static bool
+go_on(struct hvsim *h)
+{
+	struct host_scenario *s = h->options.scenario;
+
+	if (s == NULL)
+		return true;
+	host_scenario_run(s, now_ns(), scenario_command, h);
+	return !h->options.exit_after_scenario || !host_scenario_ended(s);
 }
 
 static int
@@ -320,12 +353,30 @@ timeout_ms(const struct hvsim *h)
 static void
 show(struct hvsim *h)
 {
-	report_rates(h->devices, h->n_devices, &h->rates, now_ns() - h->started);
-	if (h->options.rings)
-		report_rings(h->devices, h->n_devices);
+	if (h->options.json) {
+		report_json_rates(h->devices, h->n_devices, &h->rates, now_ns() - h->started,
+			h->options.rings);
+	} else {
+		report_rates(h->devices, h->n_devices, &h->rates, now_ns() - h->started);
+		if (h->options.rings)
+			report_rings(h->devices, h->n_devices);
+	}
 	do {
 		h->next_report += h->options.interval_s * NSEC;
 	} while (h->next_report <= now_ns());
+}
+
+static void
+show_totals(struct hvsim *h)
+{
+	if (h->options.json) {
+		report_json_totals(
+			h->devices, h->n_devices, now_ns() - h->started, h->options.rings);
+		return;
+	}
+	if (h->options.rings)
+		report_rings(h->devices, h->n_devices);
+	report_totals(h->devices, h->n_devices);
 }
 
 enum { EVENTS, CONTROL, DEVICES };
@@ -378,6 +429,8 @@ run(struct hvsim *h)
 
 	h->started = h->rates.at = now_ns();
 	h->next_report = h->started + h->options.interval_s * NSEC;
+	if (h->options.scenario != NULL)
+		host_scenario_start(h->options.scenario, h->started);
 	while (!atomic_load(&h->stop)) {
 		if (wait_events(h, p) < 0 && errno != EINTR)
 			return;
@@ -386,6 +439,8 @@ run(struct hvsim *h)
 		/* Always: it may have a pause to end. */
 		host_control_poll(h->control);
 		serve_devices(h, p);
+		if (!go_on(h))
+			return;
 		if (h->options.interval_s != 0 && h->next_report <= now_ns())
 			show(h);
 		if (h->options.duration_s != 0 &&
@@ -401,25 +456,23 @@ main(int argc, char **argv)
 	int rc;
 
 	log_program("hvsim");
-	if (argc >= 2 && strcmp(argv[1], "ctl") == 0) {
-		if (argc < 3) {
-			fprintf(stderr, "Usage: hvsim ctl SOCKET COMMAND [NIC] [KEY=VALUE]...\n%s",
-				host_control_help);
-			return 2;
-		}
-		return host_control_client(argv[2], argc - 3, argv + 3);
-	}
+	if (argc >= 2 && strcmp(argv[1], "ctl") == 0)
+		return host_control_client(argc - 2, argv + 2);
+	if (argc >= 2 && strcmp(argv[1], "top") == 0)
+		return hvsim_top(argc - 1, argv + 1);
 	rc = options_parse(&h.options, argc, argv);
 	if (rc >= 0)
 		return rc;
 	rc = set_up(&h);
 	if (rc == EXIT_SUCCESS) {
 		run(&h);
-		if (h.options.rings)
-			report_rings(h.devices, h.n_devices);
-		report_totals(h.devices, h.n_devices);
+		show_totals(&h);
+		if (h.options.exit_after_scenario &&
+			host_scenario_failures(h.options.scenario) != 0)
+			rc = EXIT_FAILURE;
 	}
 	tear_down(&h);
+	host_scenario_free(h.options.scenario);
 	output_stop(&report_output);
 	log_stop();
 	return rc;

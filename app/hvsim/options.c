@@ -17,7 +17,8 @@ help(FILE *f)
 {
 	fprintf(f,
 		"Usage: hvsim [--dir DIR] --nic KEY=VALUE,...,port=SPEC [--nic ...] [OPTION]...\n"
-		"       hvsim ctl SOCKET COMMAND [NIC] [KEY=VALUE]...\n"
+		"       hvsim ctl [--json] [SOCKET] COMMAND [NIC] [KEY=VALUE]...\n"
+		"       hvsim top [--interval S] [--once] [--json] [SOCKET]\n"
 		"Serve simulated Hyper-V NICs to DPDK programs, one vfio-user socket each.\n\n"
 		"  --dir DIR            where the sockets are (/run/hyperpoll as root, else\n"
 		"                       $XDG_RUNTIME_DIR/hyperpoll); made if missing\n"
@@ -31,7 +32,12 @@ help(FILE *f)
 		"                       (each NIC's share of what the process may have)\n"
 		"  --duration S         end after S seconds\n"
 		"  --stats-interval S   print rates every S seconds\n"
+		"  --trace FILE         write the VMBus packets of all NICs into a pcapng file, but for\n"
+		"                       NICs that have their own\n"
+		"  --scenario FILE      commands of ctl at times, as data (hvsim(1), SCENARIOS)\n"
+		"  --exit-after-scenario  end with it; status 1 if a command failed\n"
 		"  --rings              print the rings' indices and masks with the rates and at the end\n"
+		"  --json               these reports as JSON, one object per line\n"
 		"  --help, --version\n\n"
 		"Keys of --nic:\n%s\nPorts:\n%s\nCommands of ctl:\n%s\n"
 		"SIGINT and SIGTERM end hvsim; it prints the totals of each NIC.\n",
@@ -100,6 +106,15 @@ parse_poll(struct hvsim_options *o, const char *text)
 }
 
 static int
+parse_trace(struct hvsim_options *o, const char *text)
+{
+	if (text[0] == '\0' || strlen(text) >= sizeof(o->trace))
+		return complain("trace", text, "not a file's name of 1 to 255 characters");
+	strcpy(o->trace, text);
+	return -1;
+}
+
+static int
 parse_one(struct hvsim_options *o, int option, const char *value)
 {
 	switch (option) {
@@ -124,8 +139,19 @@ parse_one(struct hvsim_options *o, int option, const char *value)
 		return parse_number("duration", value, 1, UINT32_MAX, &o->duration_s);
 	case 'i':
 		return parse_number("stats-interval", value, 1, 86400, &o->interval_s);
+	case 'T':
+		return parse_trace(o, value);
 	case 'r':
 		o->rings = true;
+		return -1;
+	case 's':
+		o->scenario_path = value;
+		return -1;
+	case 'x':
+		o->exit_after_scenario = true;
+		return -1;
+	case 'j':
+		o->json = true;
 		return -1;
 	case 'h':
 		help(stdout);
@@ -163,6 +189,18 @@ check(struct hvsim_options *o)
 		fprintf(stderr, "hvsim: --nic: %s\n", why);
 		return USAGE_STATUS;
 	}
+	for (unsigned int i = 0; i < o->n_nics; i++)
+		if (o->nics[i].trace[0] == '\0')
+			strcpy(o->nics[i].trace, o->trace);
+	if (o->exit_after_scenario && o->scenario_path == NULL) {
+		fprintf(stderr, "hvsim: --exit-after-scenario needs --scenario FILE\n");
+		return USAGE_STATUS;
+	}
+	if (o->scenario_path != NULL && host_scenario_load(&o->scenario, o->scenario_path,
+						o->n_nics, why, sizeof(why)) != 0) {
+		fprintf(stderr, "hvsim: %s\n", why);
+		return USAGE_STATUS;
+	}
 	if (o->threads > o->n_nics)
 		o->threads = o->n_nics;
 	return -1;
@@ -182,7 +220,11 @@ options_parse(struct hvsim_options *options, int argc, char **argv)
 		{"client-fds", required_argument, NULL, 'f'},
 		{"duration", required_argument, NULL, 'D'},
 		{"stats-interval", required_argument, NULL, 'i'},
+		{"trace", required_argument, NULL, 'T'},
 		{"rings", no_argument, NULL, 'r'},
+		{"json", no_argument, NULL, 'j'},
+		{"scenario", required_argument, NULL, 's'},
+		{"exit-after-scenario", no_argument, NULL, 'x'},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
 		{NULL, 0, NULL, 0},

@@ -4,8 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "app/hvsim/hvsim.h"
+#include "app/common/colour.h"
+#include "app/hvsim/report.h"
 
 struct output report_output;
 
@@ -13,6 +15,7 @@ struct output report_output;
 static FILE *out;
 static char *text;
 static size_t text_len;
+static bool coloured;
 
 static bool
 report_begin(void)
@@ -41,6 +44,7 @@ print_ports(const struct hvsim_device *device)
 void
 report_start(struct hvsim_device *devices, unsigned int n)
 {
+	coloured = colour_wanted(STDOUT_FILENO);
 	if (!report_begin())
 		return;
 	for (unsigned int i = 0; i < n; i++) {
@@ -54,6 +58,27 @@ static double
 rate(uint64_t now, uint64_t before, double seconds)
 {
 	return seconds > 0 ? (double)(now - before) / seconds : 0;
+}
+
+void
+report_flow(const struct hvsim_device *device, struct host_nic_stats *before, uint64_t ns,
+	struct hvsim_flow *flow)
+{
+	double seconds = (double)ns / 1e9;
+	struct host_nic_status status;
+	struct host_nic_stats s;
+
+	host_nic_status(device->nic, &status);
+	s = status.stats;
+	flow->rx_frames = rate(
+		s.rx_frames + s.vf_rx_frames, before->rx_frames + before->vf_rx_frames, seconds);
+	flow->rx_bytes =
+		rate(s.rx_bytes + s.vf_rx_bytes, before->rx_bytes + before->vf_rx_bytes, seconds);
+	flow->tx_frames = rate(
+		s.tx_frames + s.vf_tx_frames, before->tx_frames + before->vf_tx_frames, seconds);
+	flow->tx_bytes =
+		rate(s.tx_bytes + s.vf_tx_bytes, before->tx_bytes + before->vf_tx_bytes, seconds);
+	*before = s;
 }
 
 /* Bits on the wire per second without preamble and FCS, as frames are counted here. */
@@ -83,6 +108,7 @@ print_drops(const struct host_nic_status *status)
 	const struct host_counter *c;
 	bool any = false;
 
+	fputs(colour(coloured, COLOUR_WARN), out);
 	for (c = host_nic_counters; c->name != NULL; c++)
 		if (host_counter(s, c) != 0 &&
 			(strstr(c->name, "_dropped") != NULL || strstr(c->name, "_refused")))
@@ -90,6 +116,7 @@ print_drops(const struct host_nic_status *status)
 				out, "%s%s %" PRIu64, any ? ", " : "", c->name, host_counter(s, c));
 	any = print_port_drops("port", &status->port, any);
 	any = print_port_drops("vf_port", &status->vf_port, any);
+	fputs(colour(coloured, COLOUR_END), out);
 	if (!any)
 		fprintf(out, "no drops");
 }
@@ -97,11 +124,18 @@ print_drops(const struct host_nic_status *status)
 static void
 print_verified(const struct host_port_stats *p)
 {
+	bool bad = p->corrupt != 0 || p->lost != 0 || p->duplicate != 0;
+
 	if (p->verifies)
 		fprintf(out,
-			"verified %" PRIu64 " corrupt %" PRIu64 " lost %" PRIu64
-			" duplicate %" PRIu64 " reordered %" PRIu64,
-			p->verified, p->corrupt, p->lost, p->duplicate, p->reordered);
+			"%sverified %" PRIu64 " corrupt %" PRIu64 " lost %" PRIu64
+			" duplicate %" PRIu64 " reordered %" PRIu64 "%s",
+			colour(coloured, bad ? COLOUR_BAD : COLOUR_GOOD), p->verified, p->corrupt,
+			p->lost, p->duplicate, p->reordered, colour(coloured, COLOUR_END));
+	if (p->latency.frames != 0)
+		fprintf(out, ", latency p50 %.1f p99 %.1f p99.9 %.1f max %.1f us",
+			(double)p->latency.p50 / 1e3, (double)p->latency.p99 / 1e3,
+			(double)p->latency.p999 / 1e3, (double)p->latency.max / 1e3);
 }
 
 void
@@ -109,31 +143,23 @@ report_rates(struct hvsim_device *devices, unsigned int n, struct hvsim_rates *p
 	uint64_t since_start_ns)
 {
 	uint64_t now = now_ns();
-	double seconds = (double)(now - previous->at) / 1e9;
 
 	if (!report_begin())
 		return;
 	for (unsigned int i = 0; i < n; i++) {
-		struct host_nic_stats s, *before = &previous->nic[i];
 		struct host_nic_status status;
 		struct host_port_stats p;
+		struct hvsim_flow flow;
 
 		device_refresh(&devices[i]);
+		report_flow(&devices[i], &previous->nic[i], now - previous->at, &flow);
 		host_nic_status(devices[i].nic, &status);
-		s = status.stats;
 		p = status.port;
-		fprintf(out, "%4.0fs NIC %u %-11s ", (double)since_start_ns / 1e9, i, status.state);
-		/* On whichever path. */
-		print_flow("to guest",
-			rate(s.rx_frames + s.vf_rx_frames, before->rx_frames + before->vf_rx_frames,
-				seconds),
-			rate(s.rx_bytes + s.vf_rx_bytes, before->rx_bytes + before->vf_rx_bytes,
-				seconds));
-		print_flow(" from guest",
-			rate(s.tx_frames + s.vf_tx_frames, before->tx_frames + before->vf_tx_frames,
-				seconds),
-			rate(s.tx_bytes + s.vf_tx_bytes, before->tx_bytes + before->vf_tx_bytes,
-				seconds));
+		fprintf(out, "%4.0fs NIC %u %s%-11s%s ", (double)since_start_ns / 1e9, i,
+			colour(coloured && strcmp(status.state, "running") == 0, COLOUR_GOOD),
+			status.state, colour(coloured, COLOUR_END));
+		print_flow("to guest", flow.rx_frames, flow.rx_bytes);
+		print_flow(" from guest", flow.tx_frames, flow.tx_bytes);
 		fprintf(out, " | ");
 		if (status.path_is_vf)
 			fprintf(out, "VF | ");
@@ -142,8 +168,6 @@ report_rates(struct hvsim_device *devices, unsigned int n, struct hvsim_rates *p
 			fprintf(out, " | ");
 		print_verified(&p);
 		fprintf(out, "\n");
-		previous->nic[i] = s;
-		previous->port[i] = p;
 	}
 	previous->at = now;
 	report_end();

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* vmbusctl doctor: what stands between this guest and hyperpoll, and what to run about it. */
+#include "app/common/colour.h"
 #include "app/vmbusctl/doctor.h"
 
 #include <glob.h>
@@ -12,6 +13,7 @@
 #define CAP_SYS_ADMIN_BIT 21
 
 static const char *const verdict_names[] = {"ok", "note", "warn", "fail"};
+static const enum colour verdict_colours[] = {COLOUR_GOOD, COLOUR_NOTE, COLOUR_WARN, COLOUR_BAD};
 
 void
 doctor_find(struct report *r, enum verdict verdict, const char *check, const char *fix,
@@ -26,7 +28,8 @@ doctor_find(struct report *r, enum verdict verdict, const char *check, const cha
 	va_end(ap);
 	r->count[verdict]++;
 	if (r->checks == NULL) {
-		printf("%-4s  %-10s  %s\n", verdict_names[verdict], check, text);
+		printf("%s%-4s%s  %-10s  %s\n", colour(r->colour, verdict_colours[verdict]),
+			verdict_names[verdict], colour(r->colour, COLOUR_END), check, text);
 		if (fix != NULL)
 			printf("%18sfix: %s\n", "", fix);
 		return;
@@ -328,7 +331,7 @@ plural(unsigned int n)
 int
 ctl_doctor(struct ctl *ctl)
 {
-	struct report r = {.ctl = ctl};
+	struct report r = {.ctl = ctl, .colour = colour_wanted(STDOUT_FILENO)};
 	struct json_object *out;
 	unsigned int nics = 0;
 	char path[VMBUS_SYSFS_PATH_MAX];

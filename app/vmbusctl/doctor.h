@@ -10,6 +10,7 @@ enum verdict { OK, NOTE, WARN, FAIL };
 struct report {
 	struct ctl *ctl;
 	struct json_object *checks; /**< NULL: text */
+	bool colour;		    /**< of the text */
 	unsigned int count[FAIL + 1];
 	struct ctl_version kernel;
 	bool has_kernel;

@@ -2,6 +2,7 @@
 /* Command line of vmbusctl, and what its commands share. */
 #include "app/vmbusctl/ctl.h"
 #include "app/vmbusctl/give.h"
+#include "app/vmbusctl/top.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -17,10 +18,12 @@ static const char usage[] =
 	"                [--user NAME] [--vf auto|keep|vfio-pci]\n"
 	"       vmbusctl unbind DEVICE [--dry-run] [--force] [--persist] [--json]\n"
 	"       vmbusctl doctor [--json]\n"
+	"       vmbusctl top [--interval S] [--once] [--json] [--file-prefix NAME]\n"
 	"\n"
 	"Lists the VMBus devices of this Hyper-V guest (list, or status with all details), gives\n"
 	"network adapters to user space (bind) and back to the kernel (unbind), and says what is\n"
-	"missing for hyperpoll (doctor).\n"
+	"missing for hyperpoll (doctor). Shows what a running DPDK application's ports do (top; it has\n"
+	"options of its own, see vmbusctl top --help).\n"
 	"\n"
 	"DEVICE is a GUID, a network interface (eth1) or a uio device (uio0).\n"
 	"\n"
@@ -206,13 +209,13 @@ run(struct ctl *ctl, int argc, char **argv, const char *user, const char *vf)
 	size_t i;
 
 	if (argc == 0)
-		return bad_usage("%s", "no command: list, status, bind, unbind or doctor");
+		return bad_usage("%s", "no command: list, status, bind, unbind, doctor or top");
 	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (strcmp(argv[0], commands[i].name) == 0)
 			command = &commands[i];
 	if (command == NULL)
 		return bad_usage(
-			"no command '%.64s': list, status, bind, unbind or doctor", argv[0]);
+			"no command '%.64s': list, status, bind, unbind, doctor or top", argv[0]);
 	if (argc > (command->takes_device ? 2 : 1))
 		return bad_usage("'%.64s' is one argument too many", argv[argc - 1]);
 	if (argc < 2 && command->needs_device)
@@ -263,6 +266,8 @@ main(int argc, char **argv)
 	struct ctl ctl = {0};
 	int option, status;
 
+	if (argc >= 2 && strcmp(argv[1], "top") == 0)
+		return flushed(ctl_top(argc - 1, argv + 1));
 	while ((option = getopt_long(argc, argv, "nfpu:jhV", options, NULL)) != -1) {
 		switch (option) {
 		case 'n':

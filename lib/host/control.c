@@ -263,7 +263,7 @@ serve_line(struct host_control *c, struct client *client, const char *line)
 	char *answer;
 	ssize_t n, len;
 
-	answer = control_execute(&c->ops, line);
+	answer = host_control_execute(&c->ops, line);
 	if (answer == NULL)
 		return false;
 	len = (ssize_t)strlen(answer);

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "lib/host/nic.h"
+#include "lib/vfio_user/sockets.h"
 
 /** What a command can reach. @a ctx is the owner's. */
 struct host_control_ops {
@@ -33,6 +34,8 @@ struct host_control_ops {
 	unsigned int (*nics)(void *ctx);
 	/** NIC @p number, or NULL. */
 	struct host_nic *(*nic)(void *ctx, unsigned int number);
+	/** Is the NIC with its guest, not rescinded? NULL: always. */
+	bool (*offered)(void *ctx, unsigned int nic);
 	/**
 	 * The owner's own command on a NIC ("rescind", "offer"). May be NULL.
 	 * @return 0, -ENOSYS for an unknown command, another negative errno with a sentence
@@ -62,10 +65,32 @@ uint64_t host_control_deadline(const struct host_control *control);
 void host_control_poll(struct host_control *control);
 
 /**
- * Client: send the command of the words argv[0..argc), "CMD [NIC] [KEY=VALUE]...", and print the
- * answer. Values true, false and numbers are sent as such.
+ * Execute one request line as if it had come by the socket; takes the owner's lock of a NIC where
+ * it must.
+ * @return the answer with its newline, to be freed, or NULL without memory
+ */
+char *host_control_execute(const struct host_control_ops *ops, const char *line);
+
+/**
+ * The control socket of the only host that runs, of this user or root: in the directories where
+ * hosts are by default, or (unless HYPERPOLL_VFIO_USER_DIRS names the directories) anywhere.
+ * @return 0 and the path, -ENOENT none, -EEXIST several; with a sentence in @p errbuf
+ */
+int host_control_find(char path[VFU_PATH_MAX], char *errbuf, size_t errlen);
+
+/**
+ * One request to the host at @p path, a line of JSON without its newline.
+ * @return 0 and *answer, a line to be freed, or a negative errno: -ETIMEDOUT after ten seconds,
+ *         -EACCES another user serves the socket, -EPIPE it hung up
+ */
+int host_control_ask(const char *path, const char *request, char **answer);
+
+/**
+ * Client: send the command of the words argv[0..argc), "[--json] [SOCKET] CMD [NIC]
+ * [KEY=VALUE]...", and print the answer: with --json one line, without it for a reader. Values
+ * true, false and numbers are sent as such.
  * @return exit status: 0 when the answer says ok
  */
-int host_control_client(const char *path, int argc, char **argv);
+int host_control_client(int argc, char **argv);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Client of the control socket: "hvsim ctl SOCKET CMD [NIC] [KEY=VALUE]...". */
+/* Client of the control socket: "hvsim ctl [SOCKET] CMD [NIC] [KEY=VALUE]...". */
 #include <errno.h>
 #include <json-c/json.h>
 #include <stdio.h>
@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "lib/host/control_internal.h"
-#include "lib/vfio_user/sockets.h"
 #include "lib/vmbus/number.h"
 
 #define ANSWER_SECONDS 10
@@ -38,9 +37,8 @@ value_of(const char *text)
 	return json_object_new_string(text);
 }
 
-/* @return the request, or NULL for words that make none */
-static struct json_object *
-request_of(int argc, char **argv)
+struct json_object *
+control_request(int argc, char **argv)
 {
 	struct json_object *request;
 	int64_t number;
@@ -68,8 +66,8 @@ request_of(int argc, char **argv)
 	return request;
 }
 
-static int
-transact(const char *path, const char *request, char **answer)
+int
+host_control_ask(const char *path, const char *request, char **answer)
 {
 	struct sockaddr_un address;
 	const struct timeval limit = {.tv_sec = ANSWER_SECONDS};
@@ -77,6 +75,7 @@ transact(const char *path, const char *request, char **answer)
 	FILE *f;
 	int fd, rc = control_address(&address, path);
 
+	*answer = NULL;
 	if (rc != 0)
 		return rc;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -96,46 +95,87 @@ transact(const char *path, const char *request, char **answer)
 	if (fprintf(f, "%s\n", request) < 0 || fflush(f) != 0 || getline(answer, &size, f) <= 0)
 		rc = errno == EAGAIN ? -ETIMEDOUT : -EPIPE;
 	fclose(f);
+	if (rc != 0) {
+		free(*answer);
+		*answer = NULL;
+	}
 	return rc;
 }
 
-int
-host_control_client(const char *path, int argc, char **argv)
+static int
+usage(void)
 {
-	struct json_object *request = request_of(argc, argv), *reply, *ok, *o;
-	char *answer = NULL;
-	int rc, status = EXIT_FAILURE;
+	fprintf(stderr,
+		"Usage: hvsim ctl [--json] [SOCKET] COMMAND [NIC] [KEY=VALUE]...\n"
+		"SOCKET is needed only where several hosts run. Commands:\n%s",
+		host_control_help);
+	return 2;
+}
 
-	if (request == NULL) {
-		fprintf(stderr, "ctl: CMD [NIC] [KEY=VALUE]... expected. Commands:\n%s",
-			host_control_help);
-		return 2;
+/* @return exit status */
+static int
+print_reply(struct json_object *reply, const char *path, bool line)
+{
+	struct json_object *ok, *o;
+	bool done;
+
+	if (reply == NULL || !json_object_object_get_ex(reply, "ok", &ok)) {
+		fprintf(stderr, "ctl: %s does not speak the control protocol\n", path);
+		return EXIT_FAILURE;
 	}
-	rc = transact(
+	done = json_object_get_boolean(ok);
+	if (!done && json_object_object_get_ex(reply, "error", &o))
+		fprintf(stderr, "ctl: %s\n", json_object_get_string(o));
+	if (line)
+		printf("%s\n", json_object_to_json_string_ext(reply, JSON_C_TO_STRING_PLAIN));
+	else if (json_object_object_get_ex(reply, "knobs", &o))
+		printf("%s", json_object_get_string(o));
+	else if (done)
+		printf("%s\n", json_object_to_json_string_ext(
+				       reply, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED));
+	return done ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int
+host_control_client(int argc, char **argv)
+{
+	bool line = argc > 0 && strcmp(argv[0], "--json") == 0;
+	char found[VFU_PATH_MAX], why[2048];
+	const char *path = NULL;
+	struct json_object *request, *reply;
+	char *answer;
+	int rc, status;
+
+	argc -= line;
+	argv += line;
+	if (argc > 0 && control_is_path(argv[0])) {
+		path = argv[0];
+		argc--;
+		argv++;
+	}
+	request = control_request(argc, argv);
+	if (request == NULL)
+		return usage();
+	if (path == NULL) {
+		if (host_control_find(found, why, sizeof(why)) != 0) {
+			fprintf(stderr, "ctl: %s\n", why);
+			json_object_put(request);
+			return EXIT_FAILURE;
+		}
+		path = found;
+	}
+	rc = host_control_ask(
 		path, json_object_to_json_string_ext(request, JSON_C_TO_STRING_PLAIN), &answer);
 	json_object_put(request);
 	if (rc != 0) {
 		fprintf(stderr, "ctl: no answer from %s: %s; %s\n", path, strerror(-rc),
 			rc == -EACCES ? "does a host of another user serve it?"
 				      : "is the host running?");
-		free(answer);
 		return EXIT_FAILURE;
 	}
 	reply = json_tokener_parse(answer);
 	free(answer);
-	if (reply != NULL && json_object_object_get_ex(reply, "ok", &ok)) {
-		if (json_object_get_boolean(ok))
-			status = EXIT_SUCCESS;
-		else if (json_object_object_get_ex(reply, "error", &o))
-			fprintf(stderr, "ctl: %s\n", json_object_get_string(o));
-		if (json_object_object_get_ex(reply, "knobs", &o))
-			printf("%s", json_object_get_string(o));
-		else if (status == EXIT_SUCCESS)
-			printf("%s\n", json_object_to_json_string_ext(reply,
-					       JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED));
-	} else {
-		fprintf(stderr, "ctl: %s does not speak the control protocol\n", path);
-	}
+	status = print_reply(reply, path, line);
 	json_object_put(reply);
 	return status;
 }

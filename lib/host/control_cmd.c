@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The commands of the control socket. */
 #include <errno.h>
-#include <inttypes.h>
 #include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/host/control_internal.h"
-#include "lib/vmbus/guid.h"
+#include "lib/host/control_json.h"
+#include "lib/host/trace_file.h"
+#include "lib/trace/trace_vmbus.h"
+
+/* A trace that ends is finished within this time mostly; who asked for it waits no longer. */
+#define TRACE_MS 200
 
 const char *const host_control_help =
 	"stats [NIC]              counters, state and port of one NIC or all\n"
@@ -16,112 +20,24 @@ const char *const host_control_help =
 	"vf NIC present=true|false [serial=N]  its virtual function appears or goes\n"
 	"vf NIC path=synthetic    take the data path back from the virtual function\n"
 	"rings NIC                indices and masks of all open channels\n"
-	"set NIC name=KNOB value=V  behaviour and faults of the host (hvsim ctl SOCKET knobs)\n"
+	"set NIC name=KNOB value=V  behaviour and faults of the host (hvsim ctl knobs)\n"
+	"trace NIC [file=FILE [snaplen=BYTES]|on=false]  write its VMBus packets into a file, or no "
+	"longer; how it goes\n"
 	"knobs                    list of the knobs\n"
 	"rescind NIC              take the device away from the guest\n"
 	"offer NIC                give it back\n";
 
-static void
-put_u64(struct json_object *o, const char *key, uint64_t value)
-{
-	json_object_object_add(o, key, json_object_new_uint64(value));
-}
-
-static void
-put_text(struct json_object *o, const char *key, const char *value)
-{
-	json_object_object_add(o, key, json_object_new_string(value));
-}
-
-static struct json_object *
-port_stats(const struct host_port_stats *port)
-{
-	struct json_object *o = json_object_new_object();
-	const struct host_counter *c;
-
-	for (c = host_port_counters; c->name != NULL; c++)
-		put_u64(o, c->name, host_counter(port, c));
-	if (port->verifies) {
-		put_u64(o, "verified", port->verified);
-		put_u64(o, "corrupt", port->corrupt);
-		put_u64(o, "lost", port->lost);
-		put_u64(o, "duplicate", port->duplicate);
-		put_u64(o, "reordered", port->reordered);
-		put_u64(o, "foreign", port->foreign);
-	}
-	json_object_object_add(o, "finished", json_object_new_boolean(port->finished));
-	return o;
-}
-
 static struct json_object *
 nic_stats(const struct host_control_ops *ops, struct host_nic *nic, unsigned int number)
 {
-	struct json_object *o = json_object_new_object();
-	const struct host_nic_config *config = host_nic_config(nic);
-	struct host_nic_status status;
-	struct host_nic_stats s;
-	const struct host_counter *c;
-	char text[VMBUS_GUID_LEN + 1];
+	struct json_object *o;
 
 	if (ops->refresh != NULL)
 		ops->refresh(ops->ctx, number);
-	host_nic_status(nic, &status);
-	s = status.stats;
-	vmbus_guid_format(config->instance, text);
-	text[VMBUS_GUID_LEN] = '\0';
-	put_text(o, "guid", text);
-	snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", config->mac[0],
-		config->mac[1], config->mac[2], config->mac[3], config->mac[4], config->mac[5]);
-	put_text(o, "mac", text);
-	put_text(o, "port", config->port);
-	if (config->vf_port[0] != '\0')
-		put_text(o, "vf_port", config->vf_port);
-	put_text(o, "state", status.state);
-	put_u64(o, "channels", status.channels_open);
-	json_object_object_add(o, "path_is_vf", json_object_new_boolean(status.path_is_vf));
-	json_object_object_add(o, "vf_present", json_object_new_boolean(status.vf_present));
-	for (c = host_nic_counters; c->name != NULL; c++)
-		put_u64(o, c->name, host_counter(&s, c));
-	json_object_object_add(o, "port_stats", port_stats(&status.port));
-	if (config->vf_port[0] != '\0')
-		json_object_object_add(o, "vf_port_stats", port_stats(&status.vf_port));
+	o = control_json_stats(nic);
+	json_object_object_add(o, "rescinded",
+		json_object_new_boolean(ops->offered != NULL && !ops->offered(ops->ctx, number)));
 	return o;
-}
-
-static struct json_object *
-ring(const struct host_ring_state *r)
-{
-	struct json_object *o = json_object_new_object();
-
-	put_u64(o, "size", r->size);
-	put_u64(o, "write_index", r->write_index);
-	put_u64(o, "read_index", r->read_index);
-	put_u64(o, "interrupt_mask", r->interrupt_mask);
-	put_u64(o, "pending_send_sz", r->pending_send_sz);
-	put_u64(o, "feature_bits", r->feature_bits);
-	put_u64(o, "private_index", r->private_index);
-	return o;
-}
-
-static struct json_object *
-nic_rings(struct host_nic *nic)
-{
-	struct json_object *list = json_object_new_array();
-	unsigned int i;
-
-	for (i = 0; i < host_nic_config(nic)->channels; i++) {
-		struct host_channel_state state;
-		struct json_object *o;
-
-		if (host_nic_channel_state(nic, i, &state) != 0 || !state.open)
-			continue;
-		o = json_object_new_object();
-		put_u64(o, "channel", i);
-		json_object_object_add(o, "tx", ring(&state.tx));
-		json_object_object_add(o, "rx", ring(&state.rx));
-		json_object_array_add(list, o);
-	}
-	return list;
 }
 
 /* Text of a string or number member, or NULL. */
@@ -193,6 +109,85 @@ cmd_vf(struct json_object *request, struct host_nic *nic, char *errbuf, size_t e
 	return host_nic_set_vf(nic, present, (uint32_t)serial);
 }
 
+/* Put another trace, or none, in the place of a NIC's. @return what there was, no lock held */
+static int
+swap_trace(const struct host_control_ops *ops, unsigned int number, struct trace *trace,
+	uint32_t snaplen, struct trace **old)
+{
+	int rc;
+
+	if (ops->lock != NULL)
+		ops->lock(ops->ctx, number);
+	rc = host_nic_trace(ops->nic(ops->ctx, number), trace, snaplen, old);
+	if (ops->unlock != NULL)
+		ops->unlock(ops->ctx, number);
+	return rc;
+}
+
+static int
+change_trace(const struct host_control_ops *ops, struct json_object *request, unsigned int number,
+	char *errbuf, size_t errlen)
+{
+	const char *file = member(request, "file");
+	uint32_t snaplen = TRACE_SNAPLEN;
+	struct trace *trace = NULL, *old = NULL;
+	struct json_object *o;
+	bool on;
+	int rc;
+
+	if (file == NULL && (!truth(request, "on", &on) || on))
+		return fail(errbuf, errlen, -EINVAL, "trace takes file=FILE, or on=false");
+	if (json_object_object_get_ex(request, "snaplen", &o)) {
+		int64_t n = json_object_is_type(o, json_type_int) ? json_object_get_int64(o) : -1;
+
+		if (n < TRACE_SNAPLEN_MIN || n > TRACE_SNAPLEN_MAX)
+			return fail(errbuf, errlen, -EINVAL, "snaplen is from 128 to 131072");
+		snaplen = (uint32_t)n;
+	}
+	rc = file == NULL ? 0 : host_trace_open(file, &trace, errbuf, errlen);
+	if (rc != 0)
+		return rc;
+	rc = swap_trace(ops, number, trace, snaplen, &old);
+	if (rc != 0) {
+		host_trace_close(trace, TRACE_MS);
+		return fail(errbuf, errlen, rc, "no memory for a trace");
+	}
+	/* The NIC goes on while its file is finished. */
+	if (!host_trace_close(old, TRACE_MS))
+		return fail(errbuf, errlen, -EAGAIN,
+			"the trace has ended, but its file does not take what is left; that is "
+			"written when it does");
+	return 0;
+}
+
+/* Begin, end, or only tell. */
+static int
+cmd_trace(const struct host_control_ops *ops, struct json_object *request,
+	struct json_object *answer, unsigned int number, char *errbuf, size_t errlen)
+{
+	struct json_object *o = NULL;
+	struct trace_stats stats;
+	struct trace *trace;
+	int rc = 0;
+
+	if (json_object_object_get_ex(request, "file", NULL) ||
+		json_object_object_get_ex(request, "on", NULL))
+		rc = change_trace(ops, request, number, errbuf, errlen);
+	/* Changed on this thread alone. */
+	trace = host_nic_traced(ops->nic(ops->ctx, number));
+	if (trace != NULL) {
+		trace_stats(trace, &stats);
+		o = json_object_new_object();
+		control_json_text(o, "file", trace_path(trace));
+		control_json_u64(o, "records", stats.records);
+		control_json_u64(o, "lost", stats.lost);
+		control_json_u64(o, "bytes", stats.bytes);
+		json_object_object_add(o, "failed", json_object_new_boolean(stats.failed));
+	}
+	json_object_object_add(answer, "trace", o);
+	return rc;
+}
+
 /* Commands that look into a NIC or change it, its owner's lock held. */
 static int
 locked_command(const struct host_control_ops *ops, struct json_object *request,
@@ -203,7 +198,7 @@ locked_command(const struct host_control_ops *ops, struct json_object *request,
 	int rc = -ENOSYS;
 
 	if (strcmp(cmd, "rings") == 0) {
-		json_object_object_add(answer, "rings", nic_rings(nic));
+		json_object_object_add(answer, "rings", control_json_rings(nic));
 		return 0;
 	}
 	if (strcmp(cmd, "link") == 0) {
@@ -239,6 +234,8 @@ nic_command(const struct host_control_ops *ops, struct json_object *request,
 		json_object_object_add(answer, "stats", nic_stats(ops, nic, number));
 		return 0;
 	}
+	if (strcmp(cmd, "trace") == 0)
+		return cmd_trace(ops, request, answer, number, errbuf, errlen);
 	if (ops->lock != NULL)
 		ops->lock(ops->ctx, number);
 	rc = locked_command(ops, request, answer, cmd, nic, number, errbuf, errlen);
@@ -248,11 +245,11 @@ nic_command(const struct host_control_ops *ops, struct json_object *request,
 	return rc;
 }
 
-static bool
-is_command(const char *cmd)
+bool
+control_is_command(const char *cmd)
 {
 	static const char *const commands[] = {
-		"stats", "rings", "link", "vf", "set", "rescind", "offer"};
+		"stats", "rings", "link", "vf", "set", "trace", "rescind", "offer"};
 	size_t i;
 
 	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
@@ -275,7 +272,7 @@ execute(const struct host_control_ops *ops, struct json_object *request, struct 
 		return fail(
 			errbuf, errlen, -EINVAL, "a request is a JSON object with a member cmd");
 	if (strcmp(cmd, "knobs") == 0) {
-		put_text(answer, "knobs", host_nic_knob_help);
+		json_object_object_add(answer, "knobs", json_object_new_string(host_nic_knob_help));
 		return 0;
 	}
 	if (json_object_object_get_ex(request, "nic", &o)) {
@@ -284,10 +281,10 @@ execute(const struct host_control_ops *ops, struct json_object *request, struct 
 			return fail(errbuf, errlen, -ENOENT, "there is no such NIC");
 		return nic_command(ops, request, answer, cmd, (unsigned int)number, errbuf, errlen);
 	}
-	if (!is_command(cmd))
+	if (!control_is_command(cmd))
 		return fail(errbuf, errlen, -ENOSYS,
-			"there is no such command; there are stats, rings, link, vf, set, knobs, "
-			"rescind and offer");
+			"there is no such command; there are stats, rings, link, vf, set, trace, "
+			"knobs, rescind and offer");
 	if (strcmp(cmd, "stats") != 0 && n == 1)
 		return nic_command(ops, request, answer, cmd, 0, errbuf, errlen);
 	if (strcmp(cmd, "stats") != 0)
@@ -303,7 +300,7 @@ execute(const struct host_control_ops *ops, struct json_object *request, struct 
 }
 
 char *
-control_execute(const struct host_control_ops *ops, const char *line)
+host_control_execute(const struct host_control_ops *ops, const char *line)
 {
 	struct json_object *request = json_tokener_parse(line), *answer = json_object_new_object();
 	char errbuf[256] = "", *text = NULL;
@@ -312,7 +309,7 @@ control_execute(const struct host_control_ops *ops, const char *line)
 	rc = execute(ops, request, answer, errbuf, sizeof(errbuf));
 	json_object_object_add(answer, "ok", json_object_new_boolean(rc == 0));
 	if (rc != 0)
-		put_text(answer, "error", errbuf);
+		json_object_object_add(answer, "error", json_object_new_string(errbuf));
 	if (asprintf(&text, "%s\n",
 		    json_object_to_json_string_ext(answer, JSON_C_TO_STRING_PLAIN)) < 0)
 		text = NULL;

@@ -17,6 +17,7 @@ const char *const host_nic_knob_help =
 	"no_complete=0|1     take sends but withhold their completions\n"
 	"refuse_pct=0..100   complete this share of sends with a failure, unsent\n"
 	"batch=1..375        most frames per transfer-page packet (32)\n"
+	"rate=PPS            frames per second of port gen; 0 = as fast as the guest takes them\n"
 	"range_slot=0|1      announce the whole section as range length\n"
 	"malformed_rx_pct=0..100  break this share of received messages\n" MALFORMED_HELP
 	"tid_base=N          first receive transaction id; other than 0 breaks the in-tree driver\n"
@@ -266,10 +267,23 @@ knob_network_change(struct host_nic *nic, const char *value)
 	return 0;
 }
 
+static int
+knob_rate(struct host_nic *nic, const char *value)
+{
+	uint64_t rate;
+
+	if (nic->port->ops->set_rate == NULL ||
+		number_parse(value, NUMBER_KMG_1000, 0, 1000000000, &rate) != 0)
+		return -EINVAL;
+	nic->port->ops->set_rate(nic->port, rate);
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int (*set)(struct host_nic *nic, const char *value);
 } special[] = {
+	{"rate", knob_rate},
 	{"grant", knob_grant},
 	{"corrupt_ring", knob_corrupt_ring},
 	{"malformed_rx_kind", knob_malformed_rx_kind},
@@ -312,4 +326,21 @@ host_nic_knob(struct host_nic *nic, const char *name, const char *value)
 	if (knobs[i].offset == offsetof(struct nic_knobs, link_mbps))
 		speed_changed(nic);
 	return 0;
+}
+
+bool
+host_nic_has_knob(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(worded) / sizeof(worded[0]); i++)
+		if (strcmp(name, worded[i].name) == 0)
+			return true;
+	for (i = 0; i < sizeof(special) / sizeof(special[0]); i++)
+		if (strcmp(name, special[i].name) == 0)
+			return true;
+	for (i = 0; i < KNOBS; i++)
+		if (strcmp(name, knobs[i].name) == 0)
+			return true;
+	return false;
 }

@@ -23,6 +23,12 @@ host_nic_publish(struct host_nic *nic)
 	now.status.channels_open = nic->channels_open;
 	now.status.path_is_vf = nic->vf.on;
 	now.status.vf_present = nic->vf.present;
+	now.status.link_up = nic->link_up;
+	now.status.stalled = nic->knobs.stall != 0 || nic->knobs.stall_rx != 0;
+	if (nic->sections_n > nic->reserved) {
+		now.status.sections = nic->sections_n - nic->reserved;
+		now.status.sections_used = now.status.sections - nic->free_n;
+	}
 	if (nic->vf.port != NULL && nic->vf.port->ops->stats != NULL)
 		nic->vf.port->ops->stats(nic->vf.port, &now.status.vf_port);
 	/* Odd while it is being changed. */

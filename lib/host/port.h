@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/host/latency.h"
+
 /** Most frames handed over in one call. */
 #define HOST_PORT_BURST 64u
 
@@ -67,8 +69,10 @@ struct host_port_stats {
 	/** Of generated frames that came back (gen, sink): */
 	uint64_t verified, corrupt, lost, duplicate, reordered;
 	uint64_t foreign; /**< frames that no generator made; taken and thrown away */
-	bool verifies;	  /**< the fields above mean something */
-	bool finished;	  /**< gen with count=, pcap with in=: nothing more will come */
+	/** From the host to the guest and back, of frames that tell when they were sent. */
+	struct latency_summary latency;
+	bool verifies; /**< the fields above mean something */
+	bool finished; /**< gen with count=, pcap with in=: nothing more will come */
 };
 
 struct host_port;
@@ -101,6 +105,11 @@ struct host_port_ops {
 	uint64_t (*deadline)(struct host_port *port);
 	void (*stats)(struct host_port *port, struct host_port_stats *stats);
 	void (*close)(struct host_port *port);
+	/**
+	 * Frames per second from now on, 0 = as fast as the guest takes them. NULL: they do not
+	 * come at a rate.
+	 */
+	void (*set_rate)(struct host_port *port, uint64_t rate);
 	/**
 	 * Frames come into being only when receive() asks (gen, pcap): not asked while the guest
 	 * cannot receive. Other ports are asked then too and their frames dropped.

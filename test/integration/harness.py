@@ -6,7 +6,6 @@ Every child dies with this process (PR_SET_PDEATHSIG); every wait has a limit.
 import atexit
 import ctypes
 import itertools
-import json
 import os
 import pty
 import re
@@ -14,15 +13,16 @@ import shutil
 import signal
 import stat
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 import tty
 import unittest
 
-import sockets
-
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "python"))
+from hvsim import Control, HostError, connect
 BUILD = os.path.join(ROOT, os.environ.get("HYPERPOLL_BUILD", "build"))
 HVSIM = os.path.join(BUILD, "app/hvsim/hvsim")
 
@@ -99,6 +99,7 @@ class Program:
         self.name = name
         self.argv = [str(arg) for arg in (*prefix, *argv)]
         self.text = ""
+        self.escapes = 0  # sequences that were left out of the text
         self.changed = threading.Condition()
         self.fd, slave = pty.openpty()
         tty.setraw(slave)
@@ -117,7 +118,9 @@ class Program:
                 data = b""
             with self.changed:
                 if data:
-                    self.text += ESCAPES.sub("", data.decode("utf-8", "replace"))
+                    text = data.decode("utf-8", "replace")
+                    self.escapes += text.count("\x1b[")
+                    self.text += ESCAPES.sub("", text)
                 self.changed.notify_all()
             if not data:
                 return
@@ -176,7 +179,8 @@ class Host(Program):
     others.
     """
 
-    def __init__(self, directory, *nics, args=(), prefix=(), program=HVSIM):
+    def __init__(self, directory, *nics, args=(), prefix=(), program=HVSIM, env=None,
+                 scenario=None):
         self.dir = directory
         self.guids, argv = [], [program, "--dir", self.dir]
         for number, nic in enumerate(nics, 1):
@@ -187,7 +191,12 @@ class Host(Program):
             self.guids.append(guid)
             argv += ["--nic", f"guid={guid},mac=00:15:5d:48:00:{number:02x}," +
                      ",".join([*filter(None, settings.split(",")), f"port={port}"])]
-        super().__init__("hvsim", [*argv, *args], prefix=prefix)
+        if scenario is not None:
+            path = os.path.join(self.dir, "scenario")
+            with open(path, "w", encoding="ascii") as file:
+                file.write(scenario)
+            argv += ["--scenario", path]
+        super().__init__("hvsim", [*argv, *args], prefix=prefix, env=env)
 
     def ready(self):
         """Wait until every NIC is served."""
@@ -207,17 +216,23 @@ class Host(Program):
 
     def request(self, cmd, nic=None, **members):
         """One request on the control socket; the answer, which must be ok."""
-        line = {"cmd": cmd, **({} if nic is None else {"nic": nic}), **members}
-        with sockets.connect(f"{self.dir}/control.sock") as control:
-            control.sendall(json.dumps(line).encode() + b"\n")
-            answer = json.loads(control.makefile().readline())
-        if not answer["ok"]:
-            raise RuntimeError(f"{line}: {answer['error']}")
-        return answer
+        with self.control() as control:
+            return control.request(cmd, nic, **members)
+
+    def control(self):
+        """Its control socket; a host that takes its place is another connection."""
+        return Control(f"{self.dir}/control.sock")
 
     def set(self, name, value, nic=0):
-        """Turn a knob (hvsim ctl SOCKET knobs lists them)."""
-        self.request("set", nic, name=name, value=str(value))
+        """Turn a knob (hvsim ctl knobs lists them)."""
+        with self.control() as control:
+            control.set(name, value, nic)
+
+    def scenario_ends(self, commands, timeout=30):
+        """Wait until its scenario has ended; it has executed so many commands, and none failed."""
+        done = self.expect(r"scenario .*: ended .*, (\d+) commands?, (\d+) failed", timeout)
+        if (int(done.group(1)), int(done.group(2))) != (commands, 0):
+            raise RuntimeError(done.group(0))
 
     def hold(self, on=True):
         """Keep the ports' frames back, so that none comes before the guest is as it shall be."""
@@ -242,7 +257,7 @@ class Host(Program):
                 for number in range(len(self.guids)):
                     shown += [f"NIC {number}: {self.stats(number)}"]
                     shown += [str(c) for c in self.request("rings", number)["rings"]]
-            except (OSError, RuntimeError, ValueError) as error:
+            except (OSError, HostError, ValueError) as error:
                 shown.append(f"no statistics: {error}")
         return "\n".join(shown)
 

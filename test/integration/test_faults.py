@@ -90,12 +90,12 @@ class Faults(Case):
 
     def test_notices_behind_unread_frames_do_not_stop_sends(self):
         """A scan remembers only so many messages that it handled ahead of receive."""
-        host = self.host("gen:size=60,flows=16,count=100")
+        # More than the host queues are lost.
+        host = self.host("gen:size=60,flows=16,count=100", scenario="""
+            wait 0 rx_frames>=100  # they wait in the ring
+            every 25ms to 1 set 0 name=network_change value=1""")
         pmd = self.guest(host, mode="txonly")
-        wait_until(lambda: host.stats()["rx_frames"] >= 100, 10, "frames wait in the ring")
-        for _ in range(40):
-            host.set("network_change", 1)
-            time.sleep(0.025)  # more than the host queues are lost
+        host.scenario_ends(40)
         pmd.start()
         self.grows(host, "tx_frames", 50000)
         pmd.stop()

@@ -143,15 +143,14 @@ class Starve(Traffic):
     def check_host_stall(self, settings, devargs="", size="60-1514"):
         """Pitfalls T1, T2: every frame is sent or returned, exactly once, however full the ring."""
         count = 60000
-        host = self.host((settings, f"gen:size={size},flows=16,rate=40K,count={count}"))
-        host.set("rx_wait", 1)
+        stalls = "".join(f"wait 0 port_stats.verified>={frames}\n"
+                         "0 set 0 name=stall value=1\n150ms set 0 name=stall value=0\n"
+                         for frames in (3000, 15000, 27000, 39000))
+        host = self.host((settings, f"gen:size={size},flows=16,rate=40K,count={count}"),
+                         scenario="0 set 0 name=rx_wait value=1\n" + stalls)
         pmd = self.guest([host.device(options=devargs)])
         pmd.start()
-        for _ in range(4):
-            self.grows(host, "verified", 3000)
-            host.set("stall", 1)
-            time.sleep(0.15)
-            host.set("stall", 0)
+        host.scenario_ends(9)
         wait_until(lambda: host.port()["finished"], 20, "everything is generated")
 
         def received():
@@ -190,13 +189,13 @@ class Starve(Traffic):
 
     def test_host_withholds_completions(self):
         """Pitfall T3: no send section is free; sending goes on when completions come again."""
-        host = self.host("gen:size=60-1514,rate=100K,flows=16")
+        host = self.host("gen:size=60-1514,rate=100K,flows=16", scenario="""
+            wait 0 port_stats.verified>=3000
+            0 set 0 name=no_complete value=1
+            1 set 0 name=no_complete value=0""")
         pmd = self.guest(host)
         pmd.start()
-        self.grows(host, "verified", 3000)
-        host.set("no_complete", 1)
-        time.sleep(1)
-        host.set("no_complete", 0)
+        host.scenario_ends(2)
         self.grows(host, "verified", 20000)
         port = host.port()
         self.assertEqual((port["corrupt"], port["duplicate"]), (0, 0), port)

@@ -18,6 +18,7 @@ chroot_make() {
 	codename=$(chroot_codename "$1")
 	dir=.cache/chroot-$1
 	if [ ! -e "$dir/.complete" ]; then
+		# shellcheck disable=SC2016 # apt expands it
 		mirror=$(apt-get indextargets --format '$(REPO_URI) $(ORIGIN)' |
 			awk '$2 == "Debian" && $1 !~ /security/ {print $1; exit}')
 		[ -n "$mirror" ] || die "this machine has no package sources of Debian"

@@ -6,13 +6,17 @@
 # Debian release: libdpdk-dev depends on all of DPDK's libraries, buses, mempool and network drivers.
 declare -A packages=(
 	[build]="meson ninja-build gcc pkg-config dpkg-dev xz-utils python3
-		libdpdk-dev libjson-c-dev libnuma-dev libpcap-dev"
+		libdpdk-dev libjson-c-dev libncurses-dev libnuma-dev libpcap-dev"
 	[demo]="dpdk dpdk-dev iproute2 iputils-ping procps util-linux"
-	[test]="busybox-static clang clang-format iperf3 libclang-rt-dev dpdk-doc libcunit1-dev tshark"
+	[test]="busybox-static clang clang-format iperf3 libclang-rt-dev dpdk-doc libcunit1-dev llvm make
+		python3-pyte tshark"
 	[bench]="gnuplot-nox valgrind"
 	[vm]="qemu-system-x86 linux-image-amd64 cpio kmod ethtool socat"
+	[lint]="clang-tidy cppcheck g++ pyflakes3 shellcheck"
+	[cross-arm64]="gcc-aarch64-linux-gnu qemu-user"
 	[suricata]="suricata"
 	[ovs]="openvswitch-switch-dpdk"
+	[doc]="pandoc"
 )
 
 hugepages_wanted=512
@@ -172,7 +176,7 @@ user_sdk() {
 # The driver headers out of source packages of this machine's sources: of version $1 or, failing
 # that, of another release of series $2, in folder $3.
 package_sdk() (
-	version=$1 series=$2 sdk=$3
+	version=$1 series=$2 into=$3
 	work=$(mktemp -d)
 	trap 'rm -rf "$work"' EXIT
 	mkdir -p "$work/sources" "$work/lists/partial" "$work/cache/archives/partial" "$work/get"
@@ -186,16 +190,16 @@ package_sdk() (
 			-o Dir::Cache="$work/cache" -o APT::Sandbox::User="$(id -un)" "$@")
 	}
 	# One repository without sources must not matter as long as another has them.
-	apt_source apt-get update >"$sdk/source.log" 2>&1 || true
-	offered=$(apt_source apt-cache showsrc dpdk 2>>"$sdk/source.log" | sed -n 's/^Version: //p' | sort -urV)
+	apt_source apt-get update >"$into/source.log" 2>&1 || true
+	offered=$(apt_source apt-cache showsrc dpdk 2>>"$into/source.log" | sed -n 's/^Version: //p' | sort -urV)
 	for candidate in $version $offered; do
 		[ "$(dpdk_series "$candidate")" = "$series" ] || continue
-		apt_source apt-get source --download-only "dpdk=$candidate" >>"$sdk/source.log" 2>&1 || continue
+		apt_source apt-get source --download-only "dpdk=$candidate" >>"$into/source.log" 2>&1 || continue
 		mkdir -p "$work/tree"
 		tar -C "$work/tree" --strip-components=1 --wildcards -xf "$work"/get/dpdk_*.orig.tar.* \
 			'*/VERSION' '*/lib/eal/include/bus_driver.h' '*/lib/eal/include/dev_driver.h' \
 			'*/lib/ethdev/ethdev_driver.h'
-		copy_sdk "$work/tree" "$sdk"
+		copy_sdk "$work/tree" "$into"
 		return
 	done
 	return 1

@@ -4,12 +4,13 @@
 #
 # A suite is a function suite_NAME; its output ends with a line "N passed, N failed". To add one:
 # the function, and a line with its time limit in seconds below.
-declare -A suites=([unit]=1200 [integration]=1200 [uio]=1500 [peer]=300 [vm]=2400)
-suite_order=(unit integration uio peer vm)
+declare -A suites=([lint]=900 [unit]=1200 [integration]=1200 [uio]=1500 [peer]=300 [drill]=300 [vm]=2400
+	[fuzz]=600)
+suite_order=(lint unit integration uio peer drill vm fuzz)
 # What ./run test --long adds; there the random calls are ten times as many, too.
-suites_long=(suricata vm-6.12 vm-newest)
+suites_long=(arm64 drill-long suricata vm-6.12 vm-newest)
 suites_all=("${suite_order[@]}" "${suites_long[@]}")
-suites+=([suricata]=600 [vm-6.12]=2400 [vm-newest]=2400)
+suites+=([arm64]=1800 [drill-long]=3000 [suricata]=600 [vm-6.12]=2400 [vm-newest]=2400)
 
 # Everything once more, by clang with the sanitizers: for suites unit, integration and uio.
 compile_asan() {
@@ -17,14 +18,20 @@ compile_asan() {
 		-Db_lundef=false
 }
 
-# Everything in C, as built (gcc) and again with the sanitizers.
+# What can be said of the sources without running them.
+suite_lint() {
+	python3 -B test/lint/run.py "$@"
+}
+
+# Everything in C, as built (gcc) and again with the sanitizers; what scripts test, only so.
 suite_unit() {
-	local dir
+	local dir once=(--no-suite script)
 	export ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 	for dir in "$build" "$build-asan"; do
 		# The limits of single tests are for a machine that does nothing else.
-		meson test -C "$dir" --no-rebuild --suite unit -t 4 --print-errorlogs >"$dir/unit.log" 2>&1 ||
+		meson test -C "$dir" --no-rebuild --suite unit "${once[@]}" -t 4 --print-errorlogs >"$dir/unit.log" 2>&1 ||
 			tail -n 200 "$dir/unit.log"
+		once=()
 	done
 	python3 test/lib/unit_summary.py "$build/meson-logs/testlog.json" \
 		"$build-asan/meson-logs/testlog.json"
@@ -45,14 +52,34 @@ suite_peer() {
 	python3 test/peer/run.py
 }
 
+# Faults of every kind under numbered frames, by the seeds that the suite always runs.
+suite_drill() {
+	as_root_if_possible python3 -B test/drill/run.py --suite
+}
+
+# Longer ones.
+suite_drill-long() {
+	as_root_if_possible python3 -B test/drill/run.py --suite long
+}
+
 # Real Linux guests in hvsim-vm, on this machine's KVM or in an emulated machine.
 suite_vm() {
 	python3 -B test/vm/run.py
 }
 
+# Every fuzz target for a moment, a minute of them together: that they work, and what is found at once.
+suite_fuzz() {
+	python3 -B test/fuzz/run.py "$build-fuzz" all 60
+}
+
 # The distribution's Suricata captures; skipped where it is not installed or is built without DPDK.
 suite_suricata() {
 	as_root_if_possible python3 -B test/integration/run.py test_suricata
+}
+
+# Cross-built (cross.sh), the unit tests in C in qemu's user mode; build-arm64/unit.log tells all.
+suite_arm64() {
+	cross_test arm64
 }
 
 # The same as suite vm with the guest on other kernels, of this release's backports or of testing.
@@ -87,6 +114,7 @@ run_suites() {
 		if [ -z "$counts" ] || { [ $status != 0 ] && [ "${counts##* }" = 0 ]; }; then
 			echo "$name: ended with status $status" \
 				"$([ $status != 124 ] || echo "(after its limit of ${suites[$name]} s)")"
+			# shellcheck disable=SC2086 # two words
 			counts="$(set -- ${counts:-0 0}; echo "$1 $(($2 + 1))")"
 		fi
 		passed=$((passed + ${counts%% *}))

@@ -11,7 +11,7 @@ import unittest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from vmbusctl_tree import FREE_NIC, ROUTE_NIC, SCSI, UIO_NIC, example
 
-COMMANDS = {"list", "status", "bind", "unbind", "doctor"}
+COMMANDS = {"list", "status", "bind", "unbind", "doctor", "top"}
 NICS = {UIO_NIC, ROUTE_NIC, FREE_NIC, "uio0", "eth0", "eth1"}
 
 
@@ -50,7 +50,7 @@ printf '%s\\n' "${COMPREPLY[@]}" """
                 ("vmbusctl unbind u", {"uio0"}), ("vmbusctl bind e", {"eth0", "eth1"}),
                 ("vmbusctl status f", {SCSI}), ("vmbusctl list ", set()), ("vmbusctl bind eth1 --vf ", {"auto", "keep", "vfio-pci"}),
                 ("vmbusctl bind eth1 --u", {"--user"}), ("vmbusctl unbind --", {"--dry-run", "--force", "--persist", "--json"}),
-                ("vmbusctl doctor --", {"--json"}), ("vmbusctl bind --user roo", {"root"})):
+                ("vmbusctl doctor --", {"--json"}), ("vmbusctl top --f", {"--file-prefix"}), ("vmbusctl bind --user roo", {"root"})):
             self.assertEqual(self.offers(line), offered, line)
         self.assertEqual(self.offers("vmbusctl status "), NICS | {SCSI})
         self.assertLessEqual({"--help", "--version", "--persist", "--vf"}, self.offers("vmbusctl --"))
@@ -64,7 +64,8 @@ printf '%s\\n' "${COMPREPLY[@]}" """
                               ("hvsim --nic vf-port=sink,port=g", {"gen"}),
                               ("hvsim --nic port=", {"tap:", "pcap:", "gen", "sink", "echo", "switch:"}),
                               ("hvsim --nic port=sink --du", {"--duration"}),
-                              ("hvsim ctl x r", {"rings", "rescind"}), ("hvsim --dir b", {"bin"})):
+                              ("hvsim ctl x.sock r", {"rings", "rescind"}), ("hvsim ctl r", {"rings", "rescind"}),
+                              ("hvsim ctl --json of", {"offer"}), ("hvsim ctl --j", {"--json"}), ("hvsim ctl link ", set()), ("hvsim t", {"top"}), ("hvsim top --j", {"--json"}), ("hvsim --dir b", {"bin"})):
             self.assertEqual(self.offers(line), offered, line)
         self.tree.put("control.sock", "")
         self.assertIn("control.sock", self.offers("hvsim ctl c"))
@@ -81,13 +82,13 @@ class Zsh(Bash):
     def offers(self, line):
         """Functions called as the completion system does, with compadd that prints what fits."""
         words = line.split(" ")
-        script = f"""
-compadd() {{ local -a w; local p; while [[ $1 == -[-aSU]* ]]; do case $1 in -a) w=(${{(P)2}}); shift 2;; -S) shift 2;;
---) shift; break;; *) shift;; esac; done; w+=("$@"); for p in $w; do [[ $p == ${{words[CURRENT]}}* ]] && print -r -- "$PFX$p"; done }}
-compset() {{ [[ $1 == -P ]] && [[ ${{words[CURRENT]}} == $~2* ]] || return 1
-local rest=${{words[CURRENT]##$~2}}; PFX+=${{words[CURRENT]%$rest}}; words[CURRENT]=$rest }}
-_users() {{ compadd root daemon }}
-_files() {{ [[ $1 == -/ ]] && compadd *(/N) || compadd *(N) }}
+        script = """
+compadd() { local -a w; local p; while [[ $1 == -[-aSU]* ]]; do case $1 in -a) w=(${(P)2}); shift 2;; -S) shift 2;;
+--) shift; break;; *) shift;; esac; done; w+=("$@"); for p in $w; do [[ $p == ${words[CURRENT]}* ]] && print -r -- "$PFX$p"; done }
+compset() { [[ $1 == -P ]] && [[ ${words[CURRENT]} == $~2* ]] || return 1
+local rest=${words[CURRENT]##$~2}; PFX+=${words[CURRENT]%$rest}; words[CURRENT]=$rest }
+_users() { compadd root daemon }
+_files() { [[ $1 == -/ ]] && compadd *(/N) || compadd *(N) }
 words=("$@[2,-1]"); CURRENT=$#words; service=$words[1]; . $1"""
         done = subprocess.run(["zsh", "-f", "-c", script, "zsh", os.path.join(FOLDER, "_hyperpoll"), *words],
                               env=self.environment, capture_output=True, text=True, timeout=30, check=False,

@@ -35,7 +35,7 @@ class Arguments(unittest.TestCase):
         self.assertEqual(sorted(set(verbs) - {"help"}), sorted(accepted))
 
     def test_an_unknown_suite_or_option(self):
-        self.assertIn("no suite 'foo'; there are: unit integration", self.refused("test", "unit", "foo"))
+        self.assertIn("no suite 'foo'; there are: lint unit", self.refused("test", "unit", "foo"))
         self.assertIn("no option '--foo'", self.refused("test", "--foo"))
         self.assertIn("no set of packages 'foo'", run("setup", "foo").stderr)
 
@@ -56,6 +56,10 @@ class Arguments(unittest.TestCase):
     def test_a_kernel_without_a_guest(self):
         self.assertIn("not among: unit", self.refused("test", "--kernel", "6.12", "unit"))
 
+    def test_fuzz_for_no_time(self):
+        for words in (["all", "x"], ["all", "0"], ["all", "1", "2"]):
+            self.assertIn("fuzz needs a target or all, and seconds", self.refused("fuzz", *words))
+
     def test_no_such_release(self):
         self.assertIn("which Debian release?", self.refused("chroot"))
         self.assertIn("no Debian release '11'", self.refused("chroot", "11", "true"))
@@ -69,8 +73,9 @@ class Help(unittest.TestCase):
 
     def test_it_lists_all_verbs_suites_and_options(self):
         text = run("help").stdout
-        for word in ("setup", "build", "demo", "bench", "vm", "test", "chroot", "--long", "--dpdk", "--kernel",
-                     "unit integration uio peer vm", "suricata vm-6.12 vm-newest", "DPDK_SDK"):
+        for word in ("setup", "build", "demo", "bench", "vm", "test", "chroot", "fuzz", "coverage", "drill", "soak",
+                     "--long", "--dpdk", "--kernel", "lint unit integration uio peer drill vm fuzz",
+                     "arm64 drill-long suricata vm-6.12 vm-newest", "DPDK_SDK"):
             self.assertIn(word, text)
 
 

@@ -45,6 +45,23 @@ class Doctor(Case):
                          [{"check": f"nic {UIO_NIC}", "verdict": "fail",
                            "text": "@/dev/uio0 does not exist", "fix": "udevadm trigger -c add -s uio"}])
 
+    def test_colour_on_a_terminal_that_has_it(self):
+        self.tree()
+        terminal = (sys.executable, "-c", "import os, pty, sys\n"
+                    "sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))")
+        plain = DOCTOR_HEAD + DOCTOR_TAIL
+        for more, coloured in (({"TERM": "xterm"}, True), ({"TERM": "xterm", "NO_COLOR": ""}, True),
+                               ({"TERM": "xterm", "NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False),
+                               ({"TERM": "vt100"}, False), ({"TERM": ""}, False)):
+            code, out, _ = self.run_ctl("doctor", wrap=terminal, **{"NO_COLOR": "", **more})
+            out = out.replace("\r\n", "\n")
+            self.assertEqual(code, 0)
+            self.assertEqual("\033" in out, coloured, more)
+            self.assertEqual("\033[32mok  \033[0m  vmbus" in out, coloured)
+            for code in ("\033[32m", "\033[36m", "\033[33m", "\033[31m", "\033[0m"):
+                out = out.replace(code, "")
+            self.assertEqual(out, plain)
+
     def tree(self, tree=None, **kwargs):
         """With the PMDs of the functions here."""
         t = super().tree(tree, **kwargs)

@@ -160,9 +160,10 @@ uio_overlay(struct uio_device *u, uint32_t pages, uint32_t first, struct vmbus_r
 		munmap(base, total);
 		return rc;
 	}
-	/* The other ring's pages in front are of no use here; another process needs the room. */
+	/* The other ring's pages in front are of no use here; another process needs the room. If it
+	 * fails that one has not the device. */
 	if (first != 0)
-		mmap(base, first * page, PROT_NONE,
+		(void)mmap(base, first * page, PROT_NONE,
 			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 	ring->ctl = (struct vmbus_ring_control *)(base + first * page);
 	ring->data = (uint8_t *)ring->ctl + page;

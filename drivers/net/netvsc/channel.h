@@ -37,6 +37,7 @@ struct netvsc_port;
 struct netvsc_rx_transfer;
 struct netvsc_rx_waiting;
 struct netvsc_txq;
+struct netvsc_wire;
 
 /** A transfer packet of which a burst has taken some ranges but not all. */
 struct netvsc_rx_cursor {
@@ -79,6 +80,7 @@ struct netvsc_channel {
 	struct netvsc_txq *_Atomic txq; /**< whose sends complete here, or NULL */
 	struct hpbus_channel bus;
 	uint16_t index;
+	struct netvsc_wire *wire; /**< the primary's: its packets are traced (wire.h); else NULL */
 	enum netvsc_channel_state state; /**< see netvsc_channel_set() */
 	/**
 	 * Of a running channel: the processes that have its rings mapped, and of these those whose

@@ -195,7 +195,7 @@ void netvsc_intr_free(struct netvsc_port *port);
 void netvsc_intr_wake(struct netvsc_port *port);
 int netvsc_rx_queue_intr_enable(struct rte_eth_dev *eth, uint16_t queue);
 int netvsc_rx_queue_intr_disable(struct rte_eth_dev *eth, uint16_t queue);
-int netvsc_get_monitor_addr(void *rxq, struct rte_power_monitor_cond *cond);
+int netvsc_get_monitor_addr(void *queue, struct rte_power_monitor_cond *cond);
 
 /* ---- telemetry.c ---- */
 

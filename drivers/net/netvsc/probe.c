@@ -20,6 +20,7 @@
 #include "drivers/net/netvsc/tx.h"
 #include "drivers/net/netvsc/tx_slot.h"
 #include "drivers/net/netvsc/vf_told.h"
+#include "drivers/net/netvsc/wire.h"
 #include "lib/netvsp/toeplitz.h"
 
 static bool
@@ -52,6 +53,7 @@ netvsc_port_free(struct netvsc_port *port)
 	netvsc_rx_pool_free(&port->done_pool);
 	netvsc_let_go(port->sizes);
 	port->sizes = NULL;
+	netvsc_wire_end(port);
 	/* The host may read a request there as long as the channel is open. */
 	if (!port->unfenced)
 		rte_memzone_free(port->control_zone);
@@ -184,6 +186,8 @@ netvsc_probe(struct hpbus_device *bus)
 	eth->process_private = bus;
 	netvsc_flight_init(&port->flight, eth->data->port_id);
 	rc = netvsc_devargs_parse(port, bus->device.devargs);
+	if (rc == 0)
+		rc = netvsc_wire_begin(port);
 	if (rc == 0) {
 		struct hpbus_op op;
 
@@ -269,4 +273,4 @@ static const char netvsc_pmd_info[] __attribute__((used)) =
 	"PMD_INFO_STRING= {\"name\": \"net_netvsc\", \"params\": \"vfio-user=<path> "
 	"tx_copybreak=<int> rx_copybreak=<int> rx_extmbuf_enable=<0|1> latency=<int> copy_only=<0|1> "
 	"size_stats=<0|1> numa_aware=<0|1> recovery_s=<int> ignore_vf=<0|1> name=<string> "
-	"vf=<string> vf_args=<string>\", \"kmod\": \"* uio_hv_generic\", \"pci_ids\": []}";
+	"vf=<string> vf_args=<string> trace=<string> trace_data=<0|1> trace_snaplen=<int>\", \"kmod\": \"* uio_hv_generic\", \"pci_ids\": []}";

@@ -17,6 +17,7 @@
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/rx.h"
 #include "drivers/net/netvsc/trace.h"
+#include "drivers/net/netvsc/wire.h"
 
 /* Completions of a block, as the bits of a word say which are failures. */
 #define BLOCK 64u
@@ -198,17 +199,21 @@ rx_write_done(struct netvsc_channel *ch)
 		ch->stats.done_deferred++;
 }
 
-void
-netvsc_rx_flush(struct netvsc_channel *ch)
+/* @param traced a constant */
+static __rte_always_inline void
+rx_flush(struct netvsc_channel *ch, const bool traced)
 {
 	bool signal;
 
+	/* A hint: who takes them acquires, and what is missed now is seen by the next flush. */
 	if (unlikely(atomic_load_explicit(&ch->released, memory_order_relaxed) != NULL ||
 		     ch->releasing != NULL))
 		netvsc_rx_take_released(ch);
 	/* If the lock cannot be had they wait for the next flush. */
 	if (ch->done_tail != ch->done_head && netvsc_channel_lock_soon(&ch->tx_lock)) {
 		rx_write_done(ch);
+		if (traced)
+			netvsc_wire_out(ch);
 		signal = vmbus_ring_publish_both(&ch->out, &ch->in, true);
 		netvsc_channel_unlock(&ch->tx_lock);
 		if (unlikely(ch->out.corrupt))
@@ -221,4 +226,19 @@ netvsc_rx_flush(struct netvsc_channel *ch)
 		netvsc_trace_doorbell(ch->port->flight.port_id, ch->index, 0);
 		hpbus_channel_signal(netvsc_bus_of(ch->port), &ch->bus);
 	}
+}
+
+void
+netvsc_rx_flush(struct netvsc_channel *ch)
+{
+	rx_flush(ch, false);
+}
+
+void
+netvsc_rx_flush_any(struct netvsc_channel *ch)
+{
+	if (likely(ch->wire == NULL))
+		rx_flush(ch, false);
+	else
+		rx_flush(ch, true);
 }

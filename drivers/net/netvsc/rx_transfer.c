@@ -72,6 +72,8 @@ netvsc_rx_hold(struct netvsc_channel *ch)
 		atomic_init(&transfer->references, 1);
 		ch->cursor.transfer = transfer;
 	}
+	/* Relaxed: the burst's own reference keeps it, and an mbuf that is handed on orders the
+	 * rest. */
 	atomic_fetch_add_explicit(&transfer->references, 1, memory_order_relaxed);
 	return transfer;
 }
@@ -131,6 +133,7 @@ netvsc_rx_take_released(struct netvsc_channel *ch)
 		/* After a reset the host has its sections back, and other packets have the id. */
 		if (transfer->opened == ch->opened)
 			netvsc_rx_complete(ch, transfer->trans_id, !transfer->bad);
+		/* A number, which guards no memory. */
 		if (transfer->withheld != NULL)
 			atomic_fetch_sub_explicit(
 				transfer->withheld, transfer->ranges, memory_order_relaxed);

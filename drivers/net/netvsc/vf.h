@@ -209,8 +209,8 @@ void netvsc_vf_open(struct netvsc_port *port);
 
 /* ---- vf_burst.c ---- */
 
-uint16_t netvsc_vf_rx_burst(void *rxq, struct rte_mbuf **pkts, uint16_t n);
-uint16_t netvsc_vf_tx_burst(void *txq, struct rte_mbuf **pkts, uint16_t n);
+uint16_t netvsc_vf_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n);
+uint16_t netvsc_vf_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n);
 
 /* ---- vf_segments.c ---- */
 

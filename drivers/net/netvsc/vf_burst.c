@@ -33,6 +33,7 @@ vf_enter(struct netvsc_vf_queue *q)
 {
 	uint32_t path;
 
+	/* Relaxed, for the fence is what orders it. */
 	atomic_store_explicit(&q->inside, 1, memory_order_relaxed);
 	/* Pairs with the fence in netvsc_vf_path_is_quiet(): it sees us inside, or we see its word.
 	 */
@@ -91,6 +92,7 @@ netvsc_vf_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 	struct netvsc_rxq *rxq = queue;
 	struct netvsc_vf_queue *q = &rxq->port->vf_rx[rxq->queue_id];
 
+	/* A hint: what is not 0 is looked at again in vf_enter(), which acquires. */
 	if (likely(atomic_load_explicit(&q->path, memory_order_relaxed) == 0))
 		return netvsc_rx_burst(rxq, pkts, n);
 	return vf_rx_both(rxq, q, pkts, n);

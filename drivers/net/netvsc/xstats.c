@@ -43,6 +43,7 @@ static const struct xstat txq_xstats[] = {
 	{"dma_lookups", offsetof(struct netvsc_tx_drops, dma_lookups)},
 	{"by_reference", offsetof(struct netvsc_tx_drops, by_reference)},
 	{"aggregated", offsetof(struct netvsc_tx_drops, aggregated)},
+	{"unanswered", offsetof(struct netvsc_tx_drops, unanswered)},
 	{"doorbells", offsetof(struct netvsc_tx_drops, doorbells)},
 };
 

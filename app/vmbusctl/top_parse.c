@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Telemetry of the driver as samples of the live view. */
+#include "app/vmbusctl/top.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static uint64_t
+number(struct json_object *o, const char *key)
+{
+	struct json_object *value;
+
+	return json_object_object_get_ex(o, key, &value) ? json_object_get_uint64(value) : 0;
+}
+
+static const char *
+text(struct json_object *o, const char *key)
+{
+	struct json_object *value;
+
+	return json_object_object_get_ex(o, key, &value) &&
+			       json_object_is_type(value, json_type_string)
+		       ? json_object_get_string(value)
+		       : "";
+}
+
+void
+top_take_info(struct json_object *info, unsigned int port, struct top_nic *nic)
+{
+	static const struct {
+		const char *key, *name;
+	} notes[] = {{"recoveries", "recoveries"}, {"recoveries_failed", "recoveries failed"},
+		{"breaks", "breaks of the protocol"}, {"vf_changes", "changes of the VF"}};
+
+	snprintf(nic->name, sizeof(nic->name), "%u", port);
+	snprintf(nic->device, sizeof(nic->device), "%s", text(info, "device"));
+	snprintf(nic->state, sizeof(nic->state), "%s", text(info, "state"));
+	snprintf(nic->path, sizeof(nic->path), "%s",
+		strcmp(text(info, "path"), "vf") == 0 ? "VF" : text(info, "path"));
+	if (json_object_object_get_ex(info, "link_up", NULL))
+		snprintf(nic->link, sizeof(nic->link), "%s",
+			number(info, "link_up") != 0 ? "up" : "down");
+	snprintf(nic->about, sizeof(nic->about), "%s NVSP %s MTU %u %s", text(info, "backend"),
+		text(info, "nvsp_version"), (unsigned int)number(info, "mtu"), text(info, "name"));
+	nic->gone = strcmp(nic->state, "gone") == 0;
+	for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]); i++)
+		top_counter_add(
+			nic->notes, &nic->n_notes, 8, notes[i].name, number(info, notes[i].key));
+	if (number(info, "recv_sections") != 0)
+		top_gauge_add(nic, "recv sect. lent", number(info, "recv_sections_lent"),
+			number(info, "recv_sections"));
+	if (number(info, "send_sections") != 0)
+		top_gauge_add(nic, "send sections", number(info, "send_sections_used"),
+			number(info, "send_sections"));
+}
+
+static void
+add_drop(struct top_nic *nic, const char *name, uint64_t value)
+{
+	for (unsigned int i = 0; i < nic->n_drops; i++)
+		if (strcmp(nic->drops[i].name, name) == 0) {
+			nic->drops[i].value += value;
+			return;
+		}
+	top_counter_add(nic->drops, &nic->n_drops, TOP_COUNTERS, name, value);
+}
+
+void
+top_take_queue(struct json_object *queue, struct top_nic *nic)
+{
+	static const char *const drops[] = {"rx_no_mbuf", "rx_too_long", "rx_malformed",
+		"rx_dropped_unpolled", "rx_dropped_stopped", "tx_errors", "tx_refused"};
+	unsigned int q = (unsigned int)number(queue, "queue");
+	char name[32];
+
+	nic->rx_frames += number(queue, "rx_frames");
+	nic->rx_bytes += number(queue, "rx_bytes");
+	nic->tx_frames += number(queue, "tx_frames");
+	nic->tx_bytes += number(queue, "tx_bytes");
+	for (size_t i = 0; i < sizeof(drops) / sizeof(drops[0]); i++)
+		add_drop(nic, drops[i], number(queue, drops[i]));
+	/* Without rings the channel is closed, or a control operation is at it. */
+	if (number(queue, "rx_ring_bytes") == 0)
+		return;
+	snprintf(name, sizeof(name), "q %u rx ring", q);
+	top_gauge_add(nic, name, number(queue, "rx_ring_used"), number(queue, "rx_ring_bytes"));
+	snprintf(name, sizeof(name), "q %u tx ring", q);
+	top_gauge_add(nic, name, number(queue, "tx_ring_used"), number(queue, "tx_ring_bytes"));
+}
+
+void
+top_take_ethdev(struct json_object *stats, struct top_nic *nic)
+{
+	if (!json_object_object_get_ex(stats, "ipackets", NULL))
+		return;
+	nic->rx_frames = number(stats, "ipackets");
+	nic->rx_bytes = number(stats, "ibytes");
+	nic->tx_frames = number(stats, "opackets");
+	nic->tx_bytes = number(stats, "obytes");
+}

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Client of the control socket of hvsim and hvsim-vm, the simulated Hyper-V hosts of hyperpoll.
+
+Nothing but the standard library is needed. Statistics are dictionaries, as hvsim(1) has them under
+COUNTERS; what the host refuses is a HostError with its sentence. Without a path the only running host is
+meant, as "hvsim ctl" means it.
+
+    >>> import hvsim
+    >>> with hvsim.Control(path) as host:          # path: see _example() below
+    ...     host.set("stall_rx", 1)
+    ...     host.link(0, up=False)
+    ...     host.stats(0)["link_up"]
+    ...     host.link(7, up=True)
+    Traceback (most recent call last):
+        ...
+    hvsim.HostError: there is no such NIC
+    >>> with hvsim.Control(path) as host:
+    ...     host.wait(0, lambda stats: not stats["link_up"])["state"]
+    'offered'
+    >>> host.stats()                               # a connection is made when it is needed
+    [{'link_up': False, 'state': 'offered', 'rx_frames': 0}]
+    >>> host.close()
+"""
+import glob
+import json
+import os
+import re
+import socket
+import time
+
+__all__ = ["Control", "HostError", "NoHost", "connect", "find"]
+
+
+class HostError(RuntimeError):
+    """The host refused a request; the text is its sentence."""
+
+
+class NoHost(RuntimeError):
+    """No host, or several, where one was meant; the text says which and how to choose."""
+
+
+def connect(path, seconds=10):
+    """A connected stream socket, whose calls end after so many seconds, too.
+
+    A socket whose queue is full refuses at once (EAGAIN), and nothing tells when it is not any more.
+    """
+    deadline = time.monotonic() + seconds
+    client = socket.socket(socket.AF_UNIX)
+    client.settimeout(seconds)
+    while True:
+        try:
+            client.connect(path)
+            return client
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                client.close()
+                raise
+            time.sleep(0.01)
+        except OSError:
+            client.close()
+            raise
+
+
+def _directories():
+    """Where hosts are by default, or where they are said to be."""
+    named = os.environ.get("HYPERPOLL_VFIO_USER_DIRS")
+    if named is not None:
+        return [directory for directory in named.split(":") if directory]
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    return ["/run/hyperpoll", *([os.path.join(runtime, "hyperpoll")] if runtime else [])]
+
+
+def _listed():
+    """Sockets called control.sock that somebody listens at, by the kernel's list; of hosts only."""
+    if "HYPERPOLL_VFIO_USER_DIRS" in os.environ:
+        return []
+    inodes = {}
+    try:
+        with open("/proc/net/unix", encoding="utf-8", errors="replace") as file:
+            for line in file:
+                # Num RefCount Protocol Flags Type St Inode Path; 0x10000: it listens.
+                fields = line.split(None, 7)
+                if len(fields) == 8 and fields[7].strip().endswith("/control.sock") and \
+                        int(fields[3], 16) & 0x10000:
+                    inodes[f"socket:[{fields[6]}]"] = fields[7].strip()
+    except (OSError, ValueError):
+        return []
+    found = []
+    for process in glob.glob("/proc/[0-9]*"):
+        try:
+            with open(f"{process}/comm", encoding="utf-8") as file:
+                if not file.read().startswith("hvsim"):
+                    continue
+            for fd in os.listdir(f"{process}/fd"):
+                path = inodes.get(os.readlink(f"{process}/fd/{fd}"))
+                if path is not None:
+                    found.append(path)
+        except OSError:
+            continue  # it ended, or is another user's
+    return found
+
+
+def find():
+    """The control socket of the only running host, or NoHost."""
+    served = {}
+    for path in [*(os.path.join(directory, "control.sock") for directory in _directories()), *_listed()]:
+        try:
+            status = os.stat(path)
+            connect(path, 1).close()
+        except OSError:
+            continue
+        served.setdefault((status.st_dev, status.st_ino), path)
+    paths = list(served.values())
+    if len(paths) == 1:
+        return paths[0]
+    if paths:
+        raise NoHost(f"{len(paths)} hosts run: name the control socket of one, " + ", ".join(paths))
+    raise NoHost("no running host found; start hvsim, or name its control socket")
+
+
+class Control:
+    """A host, by its control socket. NICs are numbered from 0 in the order of --nic.
+
+    The connection is made with the first request and again after a failed one; close(), or the end
+    of a with statement, ends it. One thread at a time.
+    """
+
+    def __init__(self, path=None, timeout=10):
+        self.path = find() if path is None else path
+        self.timeout = timeout
+        self._socket = self._lines = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        """End the connection; the next request makes another."""
+        if self._socket is not None:
+            self._lines.close()
+            self._socket.close()
+        self._socket = self._lines = None
+
+    def request(self, cmd, nic=None, **members):
+        """One request, as hvsim(1) has them under CONTROL; the answer. HostError, OSError."""
+        line = {"cmd": cmd, **({} if nic is None else {"nic": nic}), **members}
+        try:
+            if self._socket is None:
+                self._socket = connect(self.path, self.timeout)
+                self._lines = self._socket.makefile(encoding="utf-8")
+            self._socket.sendall(json.dumps(line).encode() + b"\n")
+            text = self._lines.readline()
+            if not text:
+                raise ConnectionResetError(f"{self.path}: the host hung up")
+            answer = json.loads(text)
+        except (OSError, ValueError):
+            self.close()
+            raise
+        if not answer.get("ok"):
+            raise HostError(answer.get("error", text))
+        return answer
+
+    def stats(self, nic=None):
+        """Counters and state of a NIC; without a number a list, of all."""
+        answer = self.request("stats", nic)
+        return answer["nics"] if nic is None else answer["stats"]
+
+    def rings(self, nic=0):
+        """Indices and masks of all open channels."""
+        return self.request("rings", nic)["rings"]
+
+    def knobs(self):
+        """What set() knows: a dictionary of names and values with what they are."""
+        text = self.request("knobs")["knobs"]
+        return {name: line for line in text.splitlines()
+                for name in re.findall(r"(?:^|, )([a-z0-9_]+)=", re.split(r"  +", line)[0])}
+
+    def set(self, name, value, nic=0):
+        """Turn a knob."""
+        self.request("set", nic, name=name, value=str(value))
+
+    def link(self, nic=0, up=True):
+        """Connect or disconnect the cable."""
+        self.request("link", nic, up=bool(up))
+
+    def vf(self, nic=0, present=True, serial=1):
+        """The virtual function appears, or goes."""
+        self.request("vf", nic, present=bool(present), serial=serial)
+
+    def take_path_back(self, nic=0):
+        """Move the data path back from the virtual function, which stays."""
+        self.request("vf", nic, path="synthetic")
+
+    def rescind(self, nic=0):
+        """Take the device away from the guest."""
+        self.request("rescind", nic)
+
+    def offer(self, nic=0):
+        """Give it back."""
+        self.request("offer", nic)
+
+    def wait(self, nic, condition, timeout=10):
+        """Look at the statistics until condition(stats) is true; the statistics. TimeoutError."""
+        end = time.monotonic() + timeout
+        while True:
+            stats = self.stats(nic)
+            if condition(stats):
+                return stats
+            if time.monotonic() > end:
+                raise TimeoutError(f"NIC {nic}: not so within {timeout} s")
+            time.sleep(0.02)

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""hvsim ctl without a socket finds the only host, and says how to choose among several."""
+import json
+import os
+import subprocess
+
+from harness import Case, HVSIM, Namespace, needs_root
+
+
+class Ctl(Case):
+    def ctl(self, *words, env=None, prefix=()):
+        """(status, standard output, standard error)."""
+        run = subprocess.run([*prefix, HVSIM, "ctl", *words], capture_output=True, text=True,
+                             timeout=20, env={**os.environ, **(env or {})}, check=False)
+        return run.returncode, run.stdout, run.stderr
+
+    def where(self, *hosts):
+        return {"HYPERPOLL_VFIO_USER_DIRS": ":".join([self.dir, *(host.dir for host in hosts)])}
+
+    def test_none_is_one_sentence(self):
+        status, out, err = self.ctl("stats", env=self.where())
+        self.assertEqual((status, out), (1, ""))
+        self.assertRegex(err, r"\Actl: no running host found; start hvsim.*\n\Z")
+
+    def test_the_only_host_is_found(self):
+        host = self.host("sink")
+        status, out, err = self.ctl("--json", "stats", "0", env=self.where(host))
+        self.assertEqual((status, err), (0, ""))
+        self.assertEqual(out.count("\n"), 1)
+        self.assertEqual(json.loads(out)["stats"]["guid"], host.guids[0])
+        self.assertEqual(self.ctl("link", "up=false", env=self.where(host))[0], 0)
+
+    def test_the_socket_of_a_host_that_ended_is_not_meant(self):
+        gone, host = self.host("sink"), self.host("sink")
+        gone.child.kill()
+        gone.child.wait()
+        self.assertTrue(os.path.exists(f"{gone.dir}/control.sock"))
+        self.assertEqual(self.ctl("stats", env=self.where(gone, host))[0], 0)
+
+    def test_several_are_named(self):
+        hosts = [self.host("sink"), self.host("sink")]
+        status, out, err = self.ctl("stats", env=self.where(*hosts))
+        self.assertEqual((status, out), (1, ""))
+        self.assertRegex(err, r"\Actl: 2 hosts run: name the control socket of one, [^\n]*\n\Z")
+        for host in hosts:
+            self.assertIn(f"{host.dir}/control.sock", err)
+            self.assertEqual(self.ctl(f"{host.dir}/control.sock", "stats", env=self.where(*hosts))[0], 0)
+
+    def test_a_command_is_no_socket_and_words_that_make_none_are_2(self):
+        for words in ((), ("--json",), (self.path("control.sock"),), ("stats", "0", "up")):
+            status, out, err = self.ctl(*words, env=self.where())
+            self.assertEqual((status, out), (2, ""), words)
+            self.assertIn("Usage: hvsim ctl", err)
+
+    @needs_root
+    def test_a_host_anywhere_is_found(self):
+        """By the kernel's list, which is a network namespace's; a stranger's socket is not meant."""
+        net = Namespace()
+        self.addCleanup(net.close)
+        os.mkdir(self.path("other"))
+        stranger = self.program("stranger", [
+            "python3", "-c", "import socket, sys\ns = socket.socket(socket.AF_UNIX)\n"
+            "s.bind(sys.argv[1])\ns.listen(9)\nprint('there', flush=True)\nsys.stdin.read()",
+            self.path("other/control.sock")], prefix=net.prefix)
+        self.own(stranger).expect("there")
+        host = self.host("sink", prefix=net.prefix)
+        # Hosts in the default directories are seen from every namespace: there must be none.
+        usual = {"XDG_RUNTIME_DIR": self.dir}
+        if os.path.exists("/run/hyperpoll/control.sock"):
+            self.skipTest("a host runs in /run/hyperpoll")
+        status, out, err = self.ctl("--json", "stats", "0", env=usual, prefix=net.prefix)
+        self.assertEqual((status, err), (0, ""))
+        self.assertEqual(json.loads(out)["stats"]["guid"], host.guids[0])
+
+
+class Reports(Case):
+    """What hvsim prints by itself."""
+
+    def test_lines_of_json(self):
+        status, text = self.run_program("hvsim", [
+            HVSIM, "--dir", self.dir, "--nic", "port=gen", "--nic", "port=sink", "--stats-interval", "1", "--duration", "2",
+            "--rings", "--json"], timeout=15)
+        self.assertEqual(status, 0, text)
+        reports = [json.loads(line) for line in text.splitlines()]
+        self.assertEqual(reports[0]["report"], "start")
+        self.assertEqual([nic["port"] for nic in reports[0]["nics"]], ["gen", "sink"])
+        self.assertTrue(all(os.path.basename(nic["socket"]) == nic["guid"] + ".sock" for nic in reports[0]["nics"]))
+        self.assertEqual([r["report"] for r in reports], ["start"] + (len(reports) - 2) * ["rates"] + ["totals"])
+        self.assertGreater(len(reports), 2)
+        for report in reports[1:]:
+            self.assertEqual([nic["nic"] for nic in report["nics"]], [0, 1])
+            self.assertEqual([nic["rings"] for nic in report["nics"]], [[], []])
+        self.assertEqual(reports[1]["nics"][0]["rx_pps"], 0)
+        self.assertEqual(reports[-1]["nics"][1]["sessions"], 0)
+
+    def test_colour(self):
+        """Only on a terminal that has it."""
+        for env, coloured in (({"TERM": "xterm", "NO_COLOR": ""}, True), ({"TERM": "xterm", "NO_COLOR": "1"}, False),
+                              ({"TERM": "dumb", "NO_COLOR": ""}, False)):
+            host = self.host("gen:verify=1/1", env=env)
+            host.stop()
+            host.expect("verified 0 corrupt 0")
+            self.assertEqual(host.escapes > 0, coloured, env)

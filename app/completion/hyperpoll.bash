@@ -139,6 +139,7 @@ _hvsim()
 	compopt +o nospace 2>/dev/null
 	case ${COMP_WORDS[COMP_CWORD-1]} in
 	--dir) COMPREPLY=($(compgen -d -- "$cur")); return ;;
+	--user) COMPREPLY=($(compgen -u -- "$cur")); return ;;
 	--scenario) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	--poll) COMPREPLY=($(compgen -W "busy adaptive" -- "$cur")); return ;;
 	esac

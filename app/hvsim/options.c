@@ -26,12 +26,15 @@ help(FILE *f)
 		"  --threads N          polling threads, the NICs are spread over them (1)\n"
 		"  --control PATH       control socket (DIR/control.sock)\n"
 		"  --poll busy|adaptive never sleep, or sleep after 100 us without work (adaptive)\n"
+		"  --user NAME[:GROUP]  become this user, without capabilities, when the ports are open\n"
 		"  --client-maps N      mappings of memory that one client may have\n"
 		"  --client-memory SIZE bytes of memory that one client may share\n"
 		"  --client-fds N       eventfds that one client may install\n"
 		"                       (each NIC's share of what the process may have)\n"
 		"  --duration S         end after S seconds\n"
 		"  --stats-interval S   print rates every S seconds\n"
+		"  --trace FILE         write the VMBus packets of all NICs into a pcapng file, but for\n"
+		"                       NICs that have their own\n"
 		"  --scenario FILE      commands of ctl at times, as data (hvsim(1), SCENARIOS)\n"
 		"  --exit-after-scenario  end with it; status 1 if a command failed\n"
 		"  --rings              print the rings' indices and masks with the rates and at the end\n"
@@ -104,6 +107,25 @@ parse_poll(struct hvsim_options *o, const char *text)
 }
 
 static int
+parse_user(struct hvsim_options *o, const char *text)
+{
+	char why[HVSIM_ERRLEN];
+
+	if (privileges_parse(text, &o->user, why, sizeof(why)) != 0)
+		return complain("user", text, why);
+	return -1;
+}
+
+static int
+parse_trace(struct hvsim_options *o, const char *text)
+{
+	if (text[0] == '\0' || strlen(text) >= sizeof(o->trace))
+		return complain("trace", text, "not a file's name of 1 to 255 characters");
+	strcpy(o->trace, text);
+	return -1;
+}
+
+static int
 parse_one(struct hvsim_options *o, int option, const char *value)
 {
 	switch (option) {
@@ -117,6 +139,8 @@ parse_one(struct hvsim_options *o, int option, const char *value)
 		return parse_path("control", value, o->control);
 	case 'p':
 		return parse_poll(o, value);
+	case 'u':
+		return parse_user(o, value);
 	case 'm':
 		return parse_number(
 			"client-maps", value, 1, HOST_MEMMAP_MAX_ENTRIES, &o->budget.maps);
@@ -128,6 +152,8 @@ parse_one(struct hvsim_options *o, int option, const char *value)
 		return parse_number("duration", value, 1, UINT32_MAX, &o->duration_s);
 	case 'i':
 		return parse_number("stats-interval", value, 1, 86400, &o->interval_s);
+	case 'T':
+		return parse_trace(o, value);
 	case 'r':
 		o->rings = true;
 		return -1;
@@ -176,6 +202,9 @@ check(struct hvsim_options *o)
 		fprintf(stderr, "hvsim: --nic: %s\n", why);
 		return USAGE_STATUS;
 	}
+	for (unsigned int i = 0; i < o->n_nics; i++)
+		if (o->nics[i].trace[0] == '\0')
+			strcpy(o->nics[i].trace, o->trace);
 	if (o->exit_after_scenario && o->scenario_path == NULL) {
 		fprintf(stderr, "hvsim: --exit-after-scenario needs --scenario FILE\n");
 		return USAGE_STATUS;
@@ -199,11 +228,13 @@ options_parse(struct hvsim_options *options, int argc, char **argv)
 		{"threads", required_argument, NULL, 't'},
 		{"control", required_argument, NULL, 'c'},
 		{"poll", required_argument, NULL, 'p'},
+		{"user", required_argument, NULL, 'u'},
 		{"client-maps", required_argument, NULL, 'm'},
 		{"client-memory", required_argument, NULL, 'b'},
 		{"client-fds", required_argument, NULL, 'f'},
 		{"duration", required_argument, NULL, 'D'},
 		{"stats-interval", required_argument, NULL, 'i'},
+		{"trace", required_argument, NULL, 'T'},
 		{"rings", no_argument, NULL, 'r'},
 		{"json", no_argument, NULL, 'j'},
 		{"scenario", required_argument, NULL, 's'},

@@ -132,6 +132,10 @@ print_verified(const struct host_port_stats *p)
 			" duplicate %" PRIu64 " reordered %" PRIu64 "%s",
 			colour(coloured, bad ? COLOUR_BAD : COLOUR_GOOD), p->verified, p->corrupt,
 			p->lost, p->duplicate, p->reordered, colour(coloured, COLOUR_END));
+	if (p->latency.frames != 0)
+		fprintf(out, ", latency p50 %.1f p99 %.1f p99.9 %.1f max %.1f us",
+			(double)p->latency.p50 / 1e3, (double)p->latency.p99 / 1e3,
+			(double)p->latency.p999 / 1e3, (double)p->latency.max / 1e3);
 }
 
 void

@@ -60,7 +60,7 @@ static const struct cells_lists full[] = {
 
 #define SET(name)                                                                                  \
 	{                                                                                          \
-#name, name, sizeof(name) / sizeof(name[0])                                        \
+#name, name, sizeof(name) / sizeof((name)[0])                                      \
 	}
 
 int

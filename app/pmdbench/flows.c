@@ -10,14 +10,14 @@ static int
 learn_flow(struct run *run, uint32_t flow)
 {
 	unsigned int tries;
-	uint16_t q;
+	uint32_t q;
 
 	host_turn(run->host, 1, run->cell->ppis);
 	for (tries = 0; tries < RUN_MAX_TRIES; tries++)
 		for (q = 0; q < run->guest->queues; q++)
-			if (run->rx(run->guest, q, run->pkts, 1) == 1) {
+			if (run->rx(run->guest, (uint16_t)q, run->pkts, 1) == 1) {
 				rte_pktmbuf_free(run->pkts[0]);
-				return q;
+				return (int)q;
 			}
 	return run_fail(run, -ENODATA, "flow %u did not arrive on any queue", flow);
 }

@@ -18,7 +18,7 @@
 enum frame_direction { FRAME_TO_GUEST, FRAME_FROM_GUEST };
 
 /** Set the guest's MAC address; before all else. */
-void frame_init(const uint8_t guest[6]);
+void frame_init(const uint8_t mac[6]);
 /** Bytes of frame @p number in a cell of this size. */
 uint32_t frame_size(uint32_t size, uint64_t number);
 /** Write frame @p number of @p len bytes. */

@@ -54,7 +54,7 @@ struct bench_cell {
 	uint32_t ppis;	 /**< per-packet information elements of a received frame, 0 to 2 */
 	uint32_t queues; /**< queue pairs, polled one after another */
 	uint32_t flows;	 /**< UDP flows of received frames */
-	bool cross;	 /**< the host's half of each turn runs on another core */
+	uint32_t cross;	 /**< 1: the host's half of each turn runs on another core */
 };
 
 enum bench_what {

@@ -253,8 +253,8 @@ run_drain(struct run *run)
 {
 	for (unsigned int tries = 0; tries < RUN_MAX_TRIES; tries++) {
 		host_turn(run->host, 0, 0);
-		for (uint16_t q = 0; q < run->guest->queues; q++) {
-			uint16_t n = timed_rx(run->guest, q, run->pkts, BENCH_MAX_BURST);
+		for (uint32_t q = 0; q < run->guest->queues; q++) {
+			uint16_t n = timed_rx(run->guest, (uint16_t)q, run->pkts, BENCH_MAX_BURST);
 
 			rte_pktmbuf_free_bulk(run->pkts, n);
 		}

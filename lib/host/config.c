@@ -29,6 +29,9 @@ const char *const host_nic_config_help =
 	"  nvsp=V           newest protocol version: 1, 2, 4, 5, 6 or 6.1 (6.1)\n"
 	"  spoof=on|off     forward frames with a source MAC that is not the guest's (off)\n"
 	"  lenient=on|off   take sends that break the limits announced to the guest (off)\n"
+	"  trace=FILE       write its VMBus packets and RNDIS messages into a pcapng file (none)\n"
+	"  capture=FILE     write its frames, both ways, into a pcapng file (none)\n"
+	"  snaplen=BYTES    most of a message that goes into trace=, of a frame into capture= (2048)\n"
 	"  vf-port=SPEC     where they come from and go to while the guest's data path is on its\n"
 	"                   virtual function; comes before port= and takes what is between (none)\n"
 	"  port=SPEC        where frames come from and go to; last, takes the rest (sink)\n"
@@ -54,14 +57,26 @@ static const struct config_key config_keys[] = {
 	KEY("send_section", send_section_bytes, 68, 65536, 4),
 	KEY("mtu", mtu, 1500, NIC_MTU_MAX, 1),
 	KEY("outstanding", outstanding, 0, 65536, 1),
+	KEY("snaplen", snaplen, TRACE_SNAPLEN_MIN, TRACE_SNAPLEN_MAX, 1),
 };
 
 #define CONFIG_KEYS (sizeof(config_keys) / sizeof(config_keys[0]))
 
 /* The keys that are not plain numbers; bits of "seen" behind those of config_keys. */
-enum { KEY_GUID = CONFIG_KEYS, KEY_MAC, KEY_PROFILE, KEY_NVSP, KEY_LENIENT, KEY_SPOOF, KEYS };
+enum {
+	KEY_GUID = CONFIG_KEYS,
+	KEY_MAC,
+	KEY_PROFILE,
+	KEY_NVSP,
+	KEY_LENIENT,
+	KEY_SPOOF,
+	KEY_TRACE,
+	KEY_CAPTURE,
+	KEYS
+};
 
-static const char *const other_keys[] = {"guid", "mac", "profile", "nvsp", "lenient", "spoof"};
+static const char *const other_keys[] = {
+	"guid", "mac", "profile", "nvsp", "lenient", "spoof", "trace", "capture"};
 
 static int
 config_error(char *errbuf, size_t errlen, const char *fmt, ...)
@@ -130,6 +145,15 @@ config_profile(const char *text, bool have_nvsp, struct host_nic_config *config)
 }
 
 static int
+config_file(const char *text, char file[256])
+{
+	if (text[0] == '\0' || strlen(text) >= 256)
+		return -EINVAL;
+	strcpy(file, text);
+	return 0;
+}
+
+static int
 config_switch(const char *text, bool *on)
 {
 	*on = strcmp(text, "on") == 0;
@@ -176,7 +200,8 @@ config_pair(char *pair, uint32_t *seen, struct host_nic_config *config, char *er
 {
 	static const char *const kinds[] = {"a GUID", "a unicast MAC address",
 		"a profile (ws2016, ws2019, ws2022 or openhcl)", "a version (1, 2, 4, 5, 6 or 6.1)",
-		"on or off", "on or off"};
+		"on or off", "on or off", "a file's name of 1 to 255 characters",
+		"a file's name of 1 to 255 characters"};
 	char *value = strchr(pair, '=');
 	size_t key;
 	int rc;
@@ -188,7 +213,8 @@ config_pair(char *pair, uint32_t *seen, struct host_nic_config *config, char *er
 	if (key == KEYS)
 		return config_error(errbuf, errlen,
 			"unknown key '%s' (guid, mac, channels, ring, recv, send, section, "
-			"send_section, mtu, outstanding, profile, nvsp, lenient, spoof, vf-port, port)",
+			"send_section, mtu, outstanding, snaplen, profile, nvsp, lenient, spoof, trace, "
+			"capture, vf-port, port)",
 			pair);
 	if (*seen & 1u << key)
 		return config_error(errbuf, errlen, "%s= is given twice", pair);
@@ -203,6 +229,8 @@ config_pair(char *pair, uint32_t *seen, struct host_nic_config *config, char *er
 		rc = config_profile(value, *seen & 1u << KEY_NVSP, config);
 	else if (key == KEY_NVSP)
 		rc = config_nvsp(value, &config->nvsp_max);
+	else if (key == KEY_TRACE || key == KEY_CAPTURE)
+		rc = config_file(value, key == KEY_TRACE ? config->trace : config->capture);
 	else
 		rc = config_switch(value, key == KEY_SPOOF ? &config->spoof : &config->lenient);
 	if (rc != 0)
@@ -301,6 +329,8 @@ config_defaults(unsigned int number, struct host_nic_config *config)
 	config->send_section_bytes = 6144;
 	config->mtu = 9216;
 	config->outstanding = NIC_OUTSTANDING;
+	config->number = number;
+	config->snaplen = TRACE_SNAPLEN;
 	config->nvsp_max = NVSP_VERSION_61;
 	strcpy(config->port, "sink");
 }
@@ -309,7 +339,7 @@ int
 host_nic_config_parse(const char *arg, unsigned int number, struct host_nic_config *config,
 	char *errbuf, size_t errlen)
 {
-	char pair[128];
+	char pair[256 + 16];
 	uint32_t seen = 0;
 	size_t len;
 	int rc;

@@ -8,6 +8,11 @@
 
 #include "lib/host/control_internal.h"
 #include "lib/host/control_json.h"
+#include "lib/host/trace_file.h"
+#include "lib/trace/trace_vmbus.h"
+
+/* A trace that ends is finished within this time mostly; who asked for it waits no longer. */
+#define TRACE_MS 200
 
 const char *const host_control_help =
 	"stats [NIC]              counters, state and port of one NIC or all\n"
@@ -16,6 +21,8 @@ const char *const host_control_help =
 	"vf NIC path=synthetic    take the data path back from the virtual function\n"
 	"rings NIC                indices and masks of all open channels\n"
 	"set NIC name=KNOB value=V  behaviour and faults of the host (hvsim ctl knobs)\n"
+	"trace NIC [file=FILE [snaplen=BYTES]|on=false]  write its VMBus packets into a file, or no "
+	"longer; how it goes\n"
 	"knobs                    list of the knobs\n"
 	"rescind NIC              take the device away from the guest\n"
 	"offer NIC                give it back\n";
@@ -102,6 +109,85 @@ cmd_vf(struct json_object *request, struct host_nic *nic, char *errbuf, size_t e
 	return host_nic_set_vf(nic, present, (uint32_t)serial);
 }
 
+/* Put another trace, or none, in the place of a NIC's. @return what there was, no lock held */
+static int
+swap_trace(const struct host_control_ops *ops, unsigned int number, struct trace *trace,
+	uint32_t snaplen, struct trace **old)
+{
+	int rc;
+
+	if (ops->lock != NULL)
+		ops->lock(ops->ctx, number);
+	rc = host_nic_trace(ops->nic(ops->ctx, number), trace, snaplen, old);
+	if (ops->unlock != NULL)
+		ops->unlock(ops->ctx, number);
+	return rc;
+}
+
+static int
+change_trace(const struct host_control_ops *ops, struct json_object *request, unsigned int number,
+	char *errbuf, size_t errlen)
+{
+	const char *file = member(request, "file");
+	uint32_t snaplen = TRACE_SNAPLEN;
+	struct trace *trace = NULL, *old = NULL;
+	struct json_object *o;
+	bool on;
+	int rc;
+
+	if (file == NULL && (!truth(request, "on", &on) || on))
+		return fail(errbuf, errlen, -EINVAL, "trace takes file=FILE, or on=false");
+	if (json_object_object_get_ex(request, "snaplen", &o)) {
+		int64_t n = json_object_is_type(o, json_type_int) ? json_object_get_int64(o) : -1;
+
+		if (n < TRACE_SNAPLEN_MIN || n > TRACE_SNAPLEN_MAX)
+			return fail(errbuf, errlen, -EINVAL, "snaplen is from 128 to 131072");
+		snaplen = (uint32_t)n;
+	}
+	rc = file == NULL ? 0 : host_trace_open(file, &trace, errbuf, errlen);
+	if (rc != 0)
+		return rc;
+	rc = swap_trace(ops, number, trace, snaplen, &old);
+	if (rc != 0) {
+		host_trace_close(trace, TRACE_MS);
+		return fail(errbuf, errlen, rc, "no memory for a trace");
+	}
+	/* The NIC goes on while its file is finished. */
+	if (!host_trace_close(old, TRACE_MS))
+		return fail(errbuf, errlen, -EAGAIN,
+			"the trace has ended, but its file does not take what is left; that is "
+			"written when it does");
+	return 0;
+}
+
+/* Begin, end, or only tell. */
+static int
+cmd_trace(const struct host_control_ops *ops, struct json_object *request,
+	struct json_object *answer, unsigned int number, char *errbuf, size_t errlen)
+{
+	struct json_object *o = NULL;
+	struct trace_stats stats;
+	struct trace *trace;
+	int rc = 0;
+
+	if (json_object_object_get_ex(request, "file", NULL) ||
+		json_object_object_get_ex(request, "on", NULL))
+		rc = change_trace(ops, request, number, errbuf, errlen);
+	/* Changed on this thread alone. */
+	trace = host_nic_traced(ops->nic(ops->ctx, number));
+	if (trace != NULL) {
+		trace_stats(trace, &stats);
+		o = json_object_new_object();
+		control_json_text(o, "file", trace_path(trace));
+		control_json_u64(o, "records", stats.records);
+		control_json_u64(o, "lost", stats.lost);
+		control_json_u64(o, "bytes", stats.bytes);
+		json_object_object_add(o, "failed", json_object_new_boolean(stats.failed));
+	}
+	json_object_object_add(answer, "trace", o);
+	return rc;
+}
+
 /* Commands that look into a NIC or change it, its owner's lock held. */
 static int
 locked_command(const struct host_control_ops *ops, struct json_object *request,
@@ -148,6 +234,8 @@ nic_command(const struct host_control_ops *ops, struct json_object *request,
 		json_object_object_add(answer, "stats", nic_stats(ops, nic, number));
 		return 0;
 	}
+	if (strcmp(cmd, "trace") == 0)
+		return cmd_trace(ops, request, answer, number, errbuf, errlen);
 	if (ops->lock != NULL)
 		ops->lock(ops->ctx, number);
 	rc = locked_command(ops, request, answer, cmd, nic, number, errbuf, errlen);
@@ -161,7 +249,7 @@ bool
 control_is_command(const char *cmd)
 {
 	static const char *const commands[] = {
-		"stats", "rings", "link", "vf", "set", "rescind", "offer"};
+		"stats", "rings", "link", "vf", "set", "trace", "rescind", "offer"};
 	size_t i;
 
 	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
@@ -195,8 +283,8 @@ execute(const struct host_control_ops *ops, struct json_object *request, struct 
 	}
 	if (!control_is_command(cmd))
 		return fail(errbuf, errlen, -ENOSYS,
-			"there is no such command; there are stats, rings, link, vf, set, knobs, "
-			"rescind and offer");
+			"there is no such command; there are stats, rings, link, vf, set, trace, "
+			"knobs, rescind and offer");
 	if (strcmp(cmd, "stats") != 0 && n == 1)
 		return nic_command(ops, request, answer, cmd, 0, errbuf, errlen);
 	if (strcmp(cmd, "stats") != 0)

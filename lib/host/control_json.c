@@ -6,16 +6,31 @@
 
 #include "lib/vmbus/guid.h"
 
-static void
-put_u64(struct json_object *o, const char *key, uint64_t value)
+void
+control_json_u64(struct json_object *o, const char *key, uint64_t value)
 {
 	json_object_object_add(o, key, json_object_new_uint64(value));
 }
 
-static void
-put_text(struct json_object *o, const char *key, const char *value)
+void
+control_json_text(struct json_object *o, const char *key, const char *value)
 {
 	json_object_object_add(o, key, json_object_new_string(value));
+}
+
+static struct json_object *
+latency_stats(const struct latency_summary *latency)
+{
+	struct json_object *o = json_object_new_object();
+
+	control_json_u64(o, "frames", latency->frames);
+	control_json_u64(o, "min", latency->min);
+	control_json_u64(o, "mean", latency->mean);
+	control_json_u64(o, "p50", latency->p50);
+	control_json_u64(o, "p99", latency->p99);
+	control_json_u64(o, "p99.9", latency->p999);
+	control_json_u64(o, "max", latency->max);
+	return o;
 }
 
 static struct json_object *
@@ -25,15 +40,17 @@ port_stats(const struct host_port_stats *port)
 	const struct host_counter *c;
 
 	for (c = host_port_counters; c->name != NULL; c++)
-		put_u64(o, c->name, host_counter(port, c));
+		control_json_u64(o, c->name, host_counter(port, c));
 	if (port->verifies) {
-		put_u64(o, "verified", port->verified);
-		put_u64(o, "corrupt", port->corrupt);
-		put_u64(o, "lost", port->lost);
-		put_u64(o, "duplicate", port->duplicate);
-		put_u64(o, "reordered", port->reordered);
-		put_u64(o, "foreign", port->foreign);
+		control_json_u64(o, "verified", port->verified);
+		control_json_u64(o, "corrupt", port->corrupt);
+		control_json_u64(o, "lost", port->lost);
+		control_json_u64(o, "duplicate", port->duplicate);
+		control_json_u64(o, "reordered", port->reordered);
+		control_json_u64(o, "foreign", port->foreign);
 	}
+	if (port->latency.frames != 0)
+		json_object_object_add(o, "latency_ns", latency_stats(&port->latency));
 	json_object_object_add(o, "finished", json_object_new_boolean(port->finished));
 	return o;
 }
@@ -52,23 +69,23 @@ control_json_stats(struct host_nic *nic)
 	s = status.stats;
 	vmbus_guid_format(config->instance, text);
 	text[VMBUS_GUID_LEN] = '\0';
-	put_text(o, "guid", text);
+	control_json_text(o, "guid", text);
 	snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", config->mac[0],
 		config->mac[1], config->mac[2], config->mac[3], config->mac[4], config->mac[5]);
-	put_text(o, "mac", text);
-	put_text(o, "port", config->port);
+	control_json_text(o, "mac", text);
+	control_json_text(o, "port", config->port);
 	if (config->vf_port[0] != '\0')
-		put_text(o, "vf_port", config->vf_port);
-	put_text(o, "state", status.state);
+		control_json_text(o, "vf_port", config->vf_port);
+	control_json_text(o, "state", status.state);
 	json_object_object_add(o, "link_up", json_object_new_boolean(status.link_up));
 	json_object_object_add(o, "stalled", json_object_new_boolean(status.stalled));
-	put_u64(o, "channels", status.channels_open);
-	put_u64(o, "recv_sections", status.sections);
-	put_u64(o, "recv_sections_used", status.sections_used);
+	control_json_u64(o, "channels", status.channels_open);
+	control_json_u64(o, "recv_sections", status.sections);
+	control_json_u64(o, "recv_sections_used", status.sections_used);
 	json_object_object_add(o, "path_is_vf", json_object_new_boolean(status.path_is_vf));
 	json_object_object_add(o, "vf_present", json_object_new_boolean(status.vf_present));
 	for (c = host_nic_counters; c->name != NULL; c++)
-		put_u64(o, c->name, host_counter(&s, c));
+		control_json_u64(o, c->name, host_counter(&s, c));
 	json_object_object_add(o, "port_stats", port_stats(&status.port));
 	if (config->vf_port[0] != '\0')
 		json_object_object_add(o, "vf_port_stats", port_stats(&status.vf_port));
@@ -80,13 +97,13 @@ ring(const struct host_ring_state *r)
 {
 	struct json_object *o = json_object_new_object();
 
-	put_u64(o, "size", r->size);
-	put_u64(o, "write_index", r->write_index);
-	put_u64(o, "read_index", r->read_index);
-	put_u64(o, "interrupt_mask", r->interrupt_mask);
-	put_u64(o, "pending_send_sz", r->pending_send_sz);
-	put_u64(o, "feature_bits", r->feature_bits);
-	put_u64(o, "private_index", r->private_index);
+	control_json_u64(o, "size", r->size);
+	control_json_u64(o, "write_index", r->write_index);
+	control_json_u64(o, "read_index", r->read_index);
+	control_json_u64(o, "interrupt_mask", r->interrupt_mask);
+	control_json_u64(o, "pending_send_sz", r->pending_send_sz);
+	control_json_u64(o, "feature_bits", r->feature_bits);
+	control_json_u64(o, "private_index", r->private_index);
 	return o;
 }
 
@@ -103,7 +120,7 @@ control_json_rings(struct host_nic *nic)
 		if (host_nic_channel_state(nic, i, &state) != 0 || !state.open)
 			continue;
 		o = json_object_new_object();
-		put_u64(o, "channel", i);
+		control_json_u64(o, "channel", i);
 		json_object_object_add(o, "tx", ring(&state.tx));
 		json_object_object_add(o, "rx", ring(&state.rx));
 		json_object_array_add(list, o);

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Generated frames; the format is described in gen_frame.h. */
-#include <stdbool.h>
 #include <string.h>
 
 #include "lib/host/crc32c.h"
 #include "lib/host/gen_frame.h"
 
 #define ETHERTYPE_IPV4 0x0800u
+#define ETHERTYPE_IPV6 0x86ddu
 #define ETHERTYPE_VLAN 0x8100u
-#define VLAN_TAG       4u
+#define VLAN_TAG       GEN_VLAN_LEN
+#define IPPROTO_UDP    17u
 
 /* Where things are in a frame without a tag. */
 #define AT_IP	       GEN_ETH_LEN
@@ -78,14 +79,14 @@ sum_fold(uint64_t sum)
 	return (uint16_t)sum;
 }
 
-/* Is the UDP checksum of a frame of @p len bytes right? */
+/* Is the UDP checksum right, with addresses from @p at and the UDP header from @p udp? */
 static bool
-udp_checksum_ok(const uint8_t *frame, uint32_t len)
+udp_checksum_ok(const uint8_t *frame, uint32_t len, uint32_t at, uint32_t udp)
 {
-	uint64_t sum = 17 + len - AT_UDP;
+	uint64_t sum = IPPROTO_UDP + len - udp;
 	uint32_t i;
 
-	for (i = AT_IP + 12; i + 1 < len; i += 2)
+	for (i = at; i + 1 < len; i += 2)
 		sum += get16be(frame + i);
 	if (i < len)
 		sum += (uint32_t)frame[i] << 8;
@@ -141,6 +142,8 @@ gen_source_init(struct gen_source *source, const uint8_t dst[6], const uint8_t s
 	for (i = 0; i < GEN_PATTERN_LEN; i++)
 		source->crc[i + 1] = crc32c(source->crc[i], source->pattern + i, 1);
 	crc32c_distances(source->distance, GEN_FILL_MAX);
+	for (i = 0; i < GEN_PATTERN_LEN; i++)
+		source->sum[i + 1] = source->sum[i] + ((uint32_t)source->pattern[i] << 8 * (i & 1));
 }
 
 void
@@ -167,6 +170,123 @@ gen_frame_write(const struct gen_source *source, uint8_t *frame, uint32_t size, 
 	crc = fill_crc(source, head_crc(port, GEN_UDP_PORT, udp_len, tag), at, fill);
 	memcpy(frame + AT_CRC, &crc, 4);
 	memcpy(frame + AT_FILL, source->pattern + at, fill);
+}
+
+/* ---- variants ---- */
+
+/* Where things are in a frame whose VLAN tag is cut off. */
+struct layout {
+	uint32_t udp, tag, fill;
+};
+
+static struct layout
+layout_of(bool ipv6, bool timed)
+{
+	uint32_t udp = GEN_ETH_LEN + (ipv6 ? GEN_IP6_LEN : GEN_IP_LEN), tag = udp + GEN_UDP_LEN;
+
+	return (struct layout){udp, tag, tag + GEN_TAG_LEN + (timed ? GEN_TIME_LEN : 0)};
+}
+
+uint32_t
+gen_frame_min(const struct gen_variant *variant)
+{
+	uint32_t fill = layout_of(variant->ipv6, variant->timed).fill;
+
+	return fill > GEN_FRAME_MIN ? fill : GEN_FRAME_MIN;
+}
+
+/* One's complement sum in memory order of an even number of bytes. */
+static uint64_t
+sum_bytes(const uint8_t *p, uint32_t len)
+{
+	uint64_t sum = 0;
+	uint16_t word;
+
+	for (; len >= 2; len -= 2, p += 2) {
+		memcpy(&word, p, 2);
+		sum += word;
+	}
+	return sum;
+}
+
+/* UDP's checksum over IPv6 (RFC 8200 §8.1); its field is still 0. */
+static uint16_t
+udp6_checksum(const struct gen_source *source, const uint8_t *frame, const struct layout *at,
+	uint32_t start, uint32_t size)
+{
+	/* The pattern's sums are of words that begin at its even bytes. */
+	uint16_t sum = sum_fold(source->sum[start + size - at->fill] - source->sum[start]);
+
+	if (start & 1)
+		sum = __builtin_bswap16(sum);
+	sum = (uint16_t)~sum_fold(sum + sum_bytes(frame + AT_IP + 8, at->fill - AT_IP - 8) +
+				  __builtin_bswap16((uint16_t)(size - at->udp)) +
+				  __builtin_bswap16(IPPROTO_UDP));
+	return sum != 0 ? sum : 0xffff;
+}
+
+/* The IP header but for the checksum; the flow is in the source address. */
+static void
+write_ip6(uint8_t *ip, uint32_t payload, uint32_t flow)
+{
+	/* 2001:2::/48 is the range for benchmarks (RFC 5180). */
+	static const uint8_t head[GEN_IP6_LEN] = {0x60, 0, 0, 0, 0, 0, IPPROTO_UDP, 64, 0x20, 0x01,
+		0, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x20, 0x01, 0, 0x02, 0, 0, 0, 1, 0, 0,
+		0, 0, 0, 0, 0, 2};
+
+	memcpy(ip, head, sizeof(head));
+	put16be(ip + 4, payload);
+	put16be(ip + 20, flow >> 16);
+	put16be(ip + 22, flow);
+}
+
+void
+gen_frame_write_variant(const struct gen_source *source, const struct gen_variant *variant,
+	uint8_t *frame, uint32_t size, uint32_t flow, uint64_t sequence, uint64_t time)
+{
+	const struct layout at = layout_of(variant->ipv6, variant->timed);
+	uint32_t udp_len = size - at.udp, start = fill_start(sequence), fill = size - at.fill;
+	/* Flows that differ in their high bits alone have other ports. */
+	uint32_t port = 1024u + flow % 32768u + (flow >> 16), crc;
+	const uint64_t tag[2] = {(variant->timed ? GEN_MAGIC_TIME : GEN_MAGIC) |
+					 (uint64_t)(uint16_t)(source->stream + (flow >> 16)) << 16 |
+					 (uint64_t)(uint16_t)flow << 32 | sequence << 48,
+		sequence >> 16};
+	uint16_t checksum;
+
+	memcpy(frame, source->head, 12);
+	if (variant->vlan != 0) {
+		put16be(frame + 12, ETHERTYPE_VLAN);
+		put16be(frame + 14, variant->vlan);
+		frame += VLAN_TAG; /* its first bytes are never looked at again */
+	}
+	put16be(frame + 12, variant->ipv6 ? ETHERTYPE_IPV6 : ETHERTYPE_IPV4);
+	if (variant->ipv6) {
+		write_ip6(frame + AT_IP, udp_len, flow);
+	} else {
+		memcpy(frame + AT_IP, source->head + AT_IP, GEN_IP_LEN);
+		put16be(frame + AT_IP_LENGTH, size - GEN_ETH_LEN);
+		put16be(frame + AT_IP_FLOW, flow);
+		checksum = (uint16_t)~sum_fold(ip_sum(frame + AT_IP));
+		memcpy(frame + AT_IP_CHECKSUM, &checksum, 2);
+	}
+	put16be(frame + at.udp, port);
+	put16be(frame + at.udp + 2, GEN_UDP_PORT);
+	put16be(frame + at.udp + 4, udp_len);
+	memset(frame + at.udp + 6, 0, 2);
+	memcpy(frame + at.tag, tag, TAG_COVERED);
+	crc = head_crc(port, GEN_UDP_PORT, udp_len, tag);
+	if (variant->timed) {
+		memcpy(frame + at.tag + GEN_TAG_LEN, &time, GEN_TIME_LEN);
+		crc = crc32c(crc, &time, GEN_TIME_LEN);
+	}
+	crc = fill_crc(source, crc, start, fill);
+	memcpy(frame + at.tag + TAG_COVERED, &crc, 4);
+	memcpy(frame + at.fill, source->pattern + start, fill);
+	if (variant->ipv6) {
+		checksum = udp6_checksum(source, frame, &at, start, size);
+		memcpy(frame + at.udp + 6, &checksum, 2);
+	}
 }
 
 /* ---- judging ---- */
@@ -208,7 +328,7 @@ fill_ok(const struct gen_source *source, const struct words *w, const struct gen
 	uint32_t state = head_crc(HALF_BE(w->dest_port, 6), HALF_BE(w->udp_magic, 0),
 		HALF_BE(w->udp_magic, 2), frame + AT_TAG);
 
-	if (source != NULL && source->stream == tag->stream && fill_len <= GEN_FILL_MAX)
+	if (source != NULL && gen_source_owns(source, tag->stream) && fill_len <= GEN_FILL_MAX)
 		return crc == fill_crc(source, state, at, fill_len) &&
 		       memcmp(frame + AT_FILL, source->pattern + at, fill_len) == 0;
 	return crc == ~crc32c(state, frame + AT_FILL, fill_len);
@@ -247,12 +367,72 @@ head_check(const uint8_t **frame, uint32_t *len, struct words *w, struct gen_tag
 	return GEN_INTACT;
 }
 
+/* The same of a frame that is not plain, its VLAN tag cut off; @p plain is what it is as such. */
+static __attribute__((cold, noinline)) enum gen_verdict
+variant_check(const struct gen_source *source, const uint8_t *frame, uint32_t len, bool all,
+	enum gen_verdict plain, struct gen_tag *tag)
+{
+	bool ipv6 = len >= AT_FILL && get16be(frame + 12) == ETHERTYPE_IPV6, timed, good;
+	struct layout at = layout_of(ipv6, false);
+	uint32_t port_a, port_b, udp_len, crc, state, start, fill;
+	uint16_t magic, checksum;
+
+	if (len < at.fill || (!ipv6 && get16be(frame + 12) != ETHERTYPE_IPV4))
+		return plain;
+	memcpy(&magic, frame + at.tag, 2);
+	timed = magic == GEN_MAGIC_TIME;
+	port_a = get16be(frame + at.udp);
+	port_b = get16be(frame + at.udp + 2);
+	udp_len = get16be(frame + at.udp + 4);
+	if (!ipv6 && !timed)
+		return plain;
+	if (!timed && magic != GEN_MAGIC && port_a != GEN_UDP_PORT && port_b != GEN_UDP_PORT)
+		return GEN_FOREIGN;
+	good = (timed || magic == GEN_MAGIC) && udp_len == len - at.udp;
+	if (ipv6)
+		good = good && frame[AT_IP] >> 4 == 6 && frame[AT_IP + 6] == IPPROTO_UDP &&
+		       get16be(frame + AT_IP + 4) == udp_len;
+	else
+		good = good && frame[AT_IP] == 0x45 && frame[AT_IP_PROTO] == IPPROTO_UDP &&
+		       get16be(frame + AT_IP_LENGTH) == len - GEN_ETH_LEN &&
+		       sum_fold(ip_sum(frame + AT_IP)) == 0xffff;
+	at = layout_of(ipv6, timed);
+	if (!good || len < at.fill)
+		return GEN_CORRUPT;
+	memcpy(&tag->stream, frame + at.tag + 2, 2);
+	memcpy(&tag->flow, frame + at.tag + 4, 2);
+	memcpy(&tag->sequence, frame + at.tag + 6, 8);
+	if (timed)
+		memcpy(&tag->time, frame + at.tag + GEN_TAG_LEN, GEN_TIME_LEN);
+	if (!all)
+		return timed ? GEN_TIMED : GEN_INTACT;
+	memcpy(&crc, frame + at.tag + TAG_COVERED, 4);
+	memcpy(&checksum, frame + at.udp + 6, 2);
+	state = head_crc(port_a, port_b, udp_len, frame + at.tag);
+	if (timed)
+		state = crc32c(state, frame + at.tag + GEN_TAG_LEN, GEN_TIME_LEN);
+	start = fill_start(tag->sequence);
+	fill = len - at.fill;
+	if (source != NULL && gen_source_owns(source, tag->stream) && fill <= GEN_FILL_MAX)
+		good = crc == fill_crc(source, state, start, fill) &&
+		       memcmp(frame + at.fill, source->pattern + start, fill) == 0;
+	else
+		good = crc == ~crc32c(state, frame + at.fill, fill);
+	/* 0 is none, over IPv4. */
+	if (good && (ipv6 || checksum != 0))
+		good = checksum != 0 &&
+		       udp_checksum_ok(frame, len, ipv6 ? AT_IP + 8 : AT_IP + 12, at.udp);
+	return good ? timed ? GEN_TIMED : GEN_INTACT : GEN_CORRUPT;
+}
+
 enum gen_verdict
 gen_frame_check_head(const uint8_t *frame, uint32_t len, struct gen_tag *tag)
 {
 	struct words w;
+	enum gen_verdict verdict = head_check(&frame, &len, &w, tag);
 
-	return head_check(&frame, &len, &w, tag);
+	return verdict == GEN_INTACT ? verdict
+				     : variant_check(NULL, frame, len, false, verdict, tag);
 }
 
 enum gen_verdict
@@ -263,9 +443,11 @@ gen_frame_check(
 	enum gen_verdict verdict = head_check(&frame, &len, &w, tag);
 
 	if (verdict != GEN_INTACT)
-		return verdict;
+		return variant_check(source, frame, len, true, verdict, tag);
 	if (!fill_ok(source, &w, tag, frame, len))
 		return GEN_CORRUPT;
 	/* 0 is none; what somebody filled in must be right. */
-	return HALF(w.udp_magic, 4) == 0 || udp_checksum_ok(frame, len) ? GEN_INTACT : GEN_CORRUPT;
+	return HALF(w.udp_magic, 4) == 0 || udp_checksum_ok(frame, len, AT_IP + 12, AT_UDP)
+		       ? GEN_INTACT
+		       : GEN_CORRUPT;
 }

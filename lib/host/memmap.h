@@ -49,7 +49,7 @@ struct host_memmap_reader {
 	uint32_t count;
 	uint32_t last; /**< entry of the last hit */
 	/** Odd between enter and leave: the control thread waits for it to change. */
-	_Atomic uint64_t polls;
+	_Atomic(uint64_t) polls;
 	struct host_memmap_reader *next;
 };
 
@@ -107,7 +107,7 @@ int host_memmap_sigbus_install(void);
 
 struct host_memmap_table {
 	/** Entries that may be read; grows when one is appended. Release/acquire. */
-	_Atomic uint32_t count;
+	_Atomic(uint32_t) count;
 	uint32_t room;
 	struct host_memmap_entry entries[];
 };

@@ -59,8 +59,12 @@ host_nic_create(const struct host_nic_config *config, const struct host_transpor
 
 	if (rc != 0)
 		return rc;
-	if (config->vf_port[0] != '\0')
+	rc = nic_capture(config, "", &port, errbuf, errlen);
+	if (rc == 0 && config->vf_port[0] != '\0') {
 		rc = host_port_open(config->vf_port, config->mac, &vf_port, errbuf, errlen);
+		if (rc == 0)
+			rc = nic_capture(config, " vf", &vf_port, errbuf, errlen);
+	}
 	if (rc != 0)
 		goto fail;
 	rc = host_nic_create_with_port(config, transport, port, nic);
@@ -70,7 +74,10 @@ host_nic_create(const struct host_nic_config *config, const struct host_transpor
 	}
 	if (vf_port != NULL)
 		nic_vf_attach(*nic, vf_port);
-	return 0;
+	rc = nic_trace_start(*nic, errbuf, errlen);
+	if (rc != 0)
+		host_nic_destroy(*nic);
+	return rc;
 fail:
 	if (vf_port != NULL)
 		vf_port->ops->close(vf_port);
@@ -88,6 +95,7 @@ host_nic_destroy(struct host_nic *nic)
 	for (i = HOST_MAX_CHANNELS; i-- > 0;)
 		if (nic->channels[i].open)
 			host_nic_channel_close(nic, i);
+	nic_trace_end(nic);
 	nic->port->ops->close(nic->port);
 	if (nic->vf.port != NULL)
 		nic->vf.port->ops->close(nic->vf.port);
@@ -130,6 +138,8 @@ host_nic_channel_open(struct host_nic *nic, unsigned int index, const struct vmb
 		nic_nvsp_reset(nic);
 		nic->state = NIC_OPEN;
 	}
+	if (nic->tap != NULL)
+		nic_trace_event(nic, index, true);
 	nic_nvsp_channel_opened(nic);
 	return 0;
 }
@@ -148,6 +158,8 @@ channel_close_one(struct host_nic *nic, unsigned int index)
 	ch->done = NULL;
 	ch->open = false;
 	nic->channels_open--;
+	if (nic->tap != NULL)
+		nic_trace_event(nic, index, false);
 	while (nic->channels_top > 0 && !nic->channels[nic->channels_top - 1].open)
 		nic->channels_top--;
 }

@@ -40,6 +40,10 @@ struct host_nic_config {
 	bool spoof;	      /**< foreign source MACs are forwarded: MAC spoofing is on */
 	char port[256];	      /**< SPEC of port= */
 	char vf_port[256];    /**< SPEC of vf-port=; empty: none */
+	unsigned int number;  /**< of the NIC */
+	uint32_t snaplen;     /**< bytes of a message in the trace, of a frame in the capture */
+	char trace[256];      /**< file for its VMBus packets; empty: none */
+	char capture[256];    /**< file for its frames; empty: none */
 };
 
 /**
@@ -246,7 +250,7 @@ struct host_nic_status {
 	uint32_t sections, sections_used; /**< for received frames, and those that the guest has */
 	bool path_is_vf, vf_present;
 	bool link_up;
-	bool stalled; /**< by the knobs stall or stall_rx */
+	bool stalled;			/**< by the knobs stall or stall_rx */
 	struct host_port_stats vf_port; /**< zero without vf-port= */
 };
 /**
@@ -256,6 +260,18 @@ struct host_nic_status {
 void host_nic_publish(struct host_nic *nic);
 /** What was published last. Any thread, no lock; does not stop the NIC. */
 void host_nic_status(struct host_nic *nic, struct host_nic_status *status);
+
+struct trace;
+/**
+ * Trace all packets of the NIC from now on.
+ * @param trace   the caller's, who may take it back only with the next call; NULL: no more
+ * @param snaplen bytes of each message
+ * @param[out] old the one before, or NULL
+ * @return 0 or -ENOMEM, and nothing has changed
+ */
+int host_nic_trace(struct host_nic *nic, struct trace *trace, uint32_t snaplen, struct trace **old);
+/** The trace of the NIC, or NULL. */
+struct trace *host_nic_traced(const struct host_nic *nic);
 
 /** State of one channel for "ctl rings" and --rings: both rings' shared and private indices. */
 struct host_ring_state {

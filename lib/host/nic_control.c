@@ -84,6 +84,7 @@ control_write(struct host_nic *nic, const struct nic_control *c)
 	uint8_t buf[sizeof(struct vmbus_packet) + NIC_CONTROL_BYTES + 8];
 	struct vmbus_packet desc;
 	uint32_t len = (uint32_t)sizeof(desc) + c->len;
+	int rc;
 
 	if (c->kind == NIC_CONTROL_RNDIS)
 		return control_write_rndis(nic, c);
@@ -92,7 +93,10 @@ control_write(struct host_nic *nic, const struct nic_control *c)
 		sizeof(desc), len, c->flags, c->tid);
 	memcpy(buf, &desc, sizeof(desc));
 	memcpy(buf + sizeof(desc), c->data, (c->len + 7u) & ~7u);
-	return vmbus_ring_write(&nic->channels[0].out, buf, len, 0);
+	rc = vmbus_ring_write(&nic->channels[0].out, buf, len, 0);
+	if (rc == 0 && nic->tap != NULL)
+		nic_trace_out(nic, 0, buf, len);
+	return rc;
 }
 
 unsigned int

@@ -15,6 +15,7 @@
 #include "lib/netvsp/nvsp.h"
 #include "lib/netvsp/rndis.h"
 #include "lib/netvsp/toeplitz.h"
+#include "lib/trace/trace_vmbus.h"
 
 #define NIC_NONE       UINT32_MAX
 #define NIC_BUFFER_MAX NVSP_MAX_RECV_BUF
@@ -275,6 +276,7 @@ struct host_nic {
 	struct nic_oid_stats oid_stats;
 	struct nic_knobs knobs;
 	bool link_up, link_notice;
+	struct trace_tap *tap; /* NULL: not traced */
 
 	enum nic_state state;
 	uint32_t version, ndis_version, message_size;
@@ -346,13 +348,27 @@ struct host_nic {
  * tests that bring their own port.
  */
 int host_nic_create_with_port(const struct host_nic_config *config,
-	const struct host_transport *transport, struct host_port *port, struct host_nic **nic);
+	const struct host_transport *transport, struct host_port *port, struct host_nic **out);
 
 /* ---- nic.c ---- */
 
 uint64_t nic_now_ns(void);
 /* Stop touching a channel whose ring or protocol is broken; reported at the end of the poll. */
 void nic_channel_break(struct host_nic *nic, unsigned int index, const char *why);
+
+/* ---- nic_trace.c: to be called only while nic->tap is there ---- */
+
+/* The packet of @p total bytes at the channel's read position. */
+void nic_trace_in(struct host_nic *nic, unsigned int channel, uint32_t total);
+/* A packet that has been written, but not published; readable to a multiple of 8. */
+void nic_trace_out(struct host_nic *nic, unsigned int channel, const void *packet, uint32_t len);
+void nic_trace_event(struct host_nic *nic, unsigned int channel, bool opened);
+/* What the configuration asks for. @return 0, or a negative errno and one sentence */
+int nic_trace_start(struct host_nic *nic, char *errbuf, size_t errlen);
+void nic_trace_end(struct host_nic *nic);
+/* Put capture= in front of a port, if it is asked for. @param what which port, in its name */
+int nic_capture(const struct host_nic_config *config, const char *what, struct host_port **port,
+	char *errbuf, size_t errlen);
 
 /* ---- nic_poll.c ---- */
 

@@ -99,6 +99,8 @@ channel_read(struct host_nic *nic, unsigned int index, unsigned int budget)
 			(nic_sends_full(nic, ch) ||
 				(index == 0 && nic_control_room(nic) < NIC_CONTROL_BURST)))
 			break;
+		if (nic->tap != NULL && total > 0)
+			nic_trace_in(nic, index, (uint32_t)total);
 		why = total < 0 ? "the guest's ring is corrupt" : packet_dispatch(nic, index, &pkt);
 		if (why != NULL) {
 			nic_channel_break(nic, index, why);
@@ -148,6 +150,8 @@ done_flush(struct host_nic *nic, struct nic_channel *ch)
 							    : NVSP_STATUS_FAILURE);
 		if (vmbus_ring_write(&ch->out, &pkt, len, 0) != 0)
 			break;
+		if (nic->tap != NULL)
+			nic_trace_out(nic, (unsigned int)(ch - nic->channels), &pkt, len);
 	}
 	return n;
 }

@@ -163,6 +163,8 @@ nic_rx_write(struct host_nic *nic, unsigned int channel, uint32_t channel_type, 
 		&nic->channels[channel].out, &pkt, header + nic->message_size, reserve);
 	if (rc != 0)
 		return rc;
+	if (nic->tap != NULL)
+		nic_trace_out(nic, channel, &pkt, header + nic->message_size);
 	s->outstanding = true;
 	s->channel = (uint8_t)channel;
 	s->last = last;

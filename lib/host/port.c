@@ -12,12 +12,16 @@
 const char *const host_port_help =
 	"  tap:NAME[,vnet=on]   a Linux TAP in the current network namespace (created if missing); vnet=on:\n"
 	"                       frames that are large or without checksums cross as they are\n"
-	"  pcap:in=FILE,out=FILE[,loop=N][,rate=PPS]\n"
-	"                       play a capture to the guest (loop=0: for ever), record what it sends\n"
-	"  gen[:size=N|A-B|imix][,rate=PPS][,flows=N][,seed=N][,count=N][,window=N][,verify=V]\n"
+	"  pcap:in=FILE,out=FILE[,loop=N][,rate=PPS|capture]\n"
+	"                       play a capture to the guest (loop=0: for ever; rate=capture: with the\n"
+	"                       times between its frames), record what it sends\n"
+	"  gen[:size=N|A-B|imix][,rate=R][,flows=N][,seed=N][,count=N][,window=N][,verify=V]\n"
+	"     [,ip=4|6][,vlan=N|A-B][,latency=on]\n"
 	"                       generated UDP frames, verified when they come back; size without FCS,\n"
 	"                       60..9014 (default 60); rate 0 = as fast as the guest takes them;\n"
-	"                       window=N: at most N on their way, so that a guest that keeps up loses none\n"
+	"                       R may be steps: 100K:5/1M:500ms/1M-2M:10/1M (the last one stays);\n"
+	"                       window=N: at most N on their way, so that a guest that keeps up loses none;\n"
+	"                       latency=on: frames tell when they were sent, stats have quantiles\n"
 	"  sink[:flows=N][,verify=V]  takes everything, verifies generated frames; V: all bytes of\n"
 	"                       one frame in N (1/N, default 1/1), or no frame at all (none)\n"
 	"  echo                 returns the guest's frames to it\n"
@@ -145,8 +149,6 @@ port_spec_verify(const struct port_spec *spec, const char *value, uint32_t *samp
 	*sample = (uint32_t)n;
 	return 0;
 }
-
-#define NSEC_PER_SEC UINT64_C(1000000000)
 
 unsigned int
 port_pacer_due(struct port_pacer *pacer, unsigned int n)

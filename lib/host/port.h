@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/host/latency.h"
+
 /** Most frames handed over in one call. */
 #define HOST_PORT_BURST 64u
 
@@ -67,8 +69,10 @@ struct host_port_stats {
 	/** Of generated frames that came back (gen, sink): */
 	uint64_t verified, corrupt, lost, duplicate, reordered;
 	uint64_t foreign; /**< frames that no generator made; taken and thrown away */
-	bool verifies;	  /**< the fields above mean something */
-	bool finished;	  /**< gen with count=, pcap with in=: nothing more will come */
+	/** From the host to the guest and back, of frames that tell when they were sent. */
+	struct latency_summary latency;
+	bool verifies; /**< the fields above mean something */
+	bool finished; /**< gen with count=, pcap with in=: nothing more will come */
 };
 
 struct host_port;

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Port "gen": seeded frames for the guest, verified when they come back. Frame number i of a seed
- * has the same bytes in every run; its flow is i modulo flows.
+ * has the same bytes in every run, but for the time with latency=on; its flow is i modulo flows.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/host/port_spec.h"
+#include "lib/host/rate_profile.h"
 #include "lib/host/verify.h"
 #include "lib/vmbus/number.h"
 
@@ -31,6 +32,10 @@ struct port_gen {
 	uint32_t sample; /* verify one frame in so many, 0 none */
 	uint32_t size_min, size_max;
 	bool imix;
+	struct gen_variant variant;
+	uint32_t vlan_first, vlans; /* flows take turns in so many VLANs */
+	struct rate_profile profile;
+	uint64_t rate_left; /* with a profile: nanoseconds until the rate changes */
 	struct gen_source source;
 };
 
@@ -40,8 +45,11 @@ static const uint16_t imix_sizes[12] = {60, 590, 60, 60, 590, 60, 1514, 60, 590,
 static uint32_t
 gen_size(struct port_gen *gen)
 {
-	if (gen->imix)
-		return imix_sizes[gen->generated % 12];
+	if (gen->imix) {
+		uint32_t size = imix_sizes[gen->generated % 12];
+
+		return size > gen->size_min ? size : gen->size_min;
+	}
 	if (gen->size_min == gen->size_max)
 		return gen->size_min;
 	return gen->size_min +
@@ -68,18 +76,37 @@ gen_window_left(struct port_gen *gen)
 	return gen->window;
 }
 
-static unsigned int
-gen_receive(struct host_port *port, struct host_frame *frames, unsigned int n)
+/* Write a frame that is not plain. @return its length, 0 when there is no room */
+static uint32_t
+gen_write_variant(struct port_gen *gen, const struct host_frame *frame, uint32_t size,
+	uint32_t flow, uint64_t sequence, uint64_t now)
 {
-	struct port_gen *gen = (struct port_gen *)port;
-	unsigned int due = port_pacer_due(&gen->pacer, n), done = 0, made;
+	struct gen_variant variant = gen->variant;
+	uint32_t len = size;
 
-	uint64_t left = gen_window_left(gen);
+	if (gen->vlans != 0) {
+		variant.vlan = (uint16_t)(gen->vlan_first + flow % gen->vlans);
+		len += GEN_VLAN_LEN;
+	}
+	if (len > frame->room)
+		return 0;
+	gen_frame_write_variant(&gen->source, &variant, frame->data, size, flow, sequence, now);
+	return len;
+}
+
+/* @p plain is known when this is compiled: plain frames pay for nothing else. */
+static inline __attribute__((always_inline)) unsigned int
+gen_make(struct port_gen *gen, struct host_frame *frames, unsigned int n, bool plain)
+{
+	unsigned int due = port_pacer_due(&gen->pacer, n), done = 0, made;
+	uint64_t left = gen_window_left(gen), now = 0;
 
 	if (gen->count != 0 && due > gen->count - gen->generated)
 		due = (unsigned int)(gen->count - gen->generated);
 	if (due > left)
 		due = (unsigned int)left;
+	if (!plain && gen->variant.timed && due != 0)
+		now = port_now();
 	for (made = 0; made < due; made++) {
 		uint32_t size = gen_size(gen), flow = gen->next_flow;
 		uint64_t sequence = gen->sequence;
@@ -90,16 +117,42 @@ gen_receive(struct host_port *port, struct host_frame *frames, unsigned int n)
 			gen->sequence++;
 		}
 		/* Larger than the guest's receive sections: lost, as its number will show. */
-		if (size > frames[done].room) {
+		if (!plain)
+			size = gen_write_variant(gen, &frames[done], size, flow, sequence, now);
+		if (plain ? size > frames[done].room : size == 0) {
 			port_drop(&gen->stats, &gen->stats.rx_dropped_size);
 			continue;
 		}
-		gen_frame_write(&gen->source, frames[done].data, size, (uint16_t)flow, sequence);
+		if (plain)
+			gen_frame_write(
+				&gen->source, frames[done].data, size, (uint16_t)flow, sequence);
 		frames[done++].len = size;
 		gen->stats.rx_bytes += size;
 	}
 	port_pacer_spend(&gen->pacer, made);
 	gen->stats.rx_frames += done;
+	return done;
+}
+
+static unsigned int
+gen_receive(struct host_port *port, struct host_frame *frames, unsigned int n)
+{
+	return gen_make((struct port_gen *)port, frames, n, true);
+}
+
+static unsigned int
+gen_receive_variant(struct host_port *port, struct host_frame *frames, unsigned int n)
+{
+	struct port_gen *gen = (struct port_gen *)port;
+	unsigned int done;
+
+	if (gen->profile.n == 0)
+		return gen_make(gen, frames, n, false);
+	if (gen->profile.begun == 0)
+		gen->pacer.rate = rate_profile_at(&gen->profile, port_now(), &gen->rate_left);
+	/* What is due has become so at the rate until now. */
+	done = gen_make(gen, frames, n, false);
+	gen->pacer.rate = rate_profile_at(&gen->profile, port_now(), &gen->rate_left);
 	return done;
 }
 
@@ -111,6 +164,8 @@ gen_send(struct host_port *port, const struct host_frame *frames, unsigned int n
 
 	gen->returned += n < out ? n : out;
 	gen->last_back_ns = 0;
+	if (gen->verifier != NULL)
+		verifier_burst(gen->verifier);
 	for (unsigned int i = 0; i < n; i++) {
 		gen->stats.tx_frames++;
 		gen->stats.tx_bytes += frames[i].len;
@@ -136,7 +191,12 @@ gen_deadline(struct host_port *port)
 {
 	struct port_gen *gen = (struct port_gen *)port;
 
-	return gen_finished(gen) ? UINT64_MAX : port_pacer_wait(&gen->pacer);
+	uint64_t wait;
+
+	if (gen_finished(gen))
+		return UINT64_MAX;
+	wait = port_pacer_wait(&gen->pacer);
+	return gen->profile.n != 0 && wait > gen->rate_left ? gen->rate_left : wait;
 }
 
 static void
@@ -153,8 +213,11 @@ gen_stats(struct host_port *port, struct host_port_stats *stats)
 static void
 gen_set_rate(struct host_port *port, uint64_t rate)
 {
-	/* Nothing is owed from before. */
-	((struct port_gen *)port)->pacer = (struct port_pacer){.rate = rate};
+	struct port_gen *gen = (struct port_gen *)port;
+
+	/* Nothing is owed from before, nor changes by itself any more. */
+	gen->profile.n = 0;
+	gen->pacer = (struct port_pacer){.rate = rate};
 }
 
 static void
@@ -166,18 +229,14 @@ gen_close(struct host_port *port)
 	free(gen);
 }
 
-static const struct host_port_ops gen_ops = {
-	.kind = "gen",
-	.receive = gen_receive,
-	.send = gen_send,
-	.fd = gen_fd,
-	.deadline = gen_deadline,
-	.stats = gen_stats,
-	.close = gen_close,
-	.set_rate = gen_set_rate,
-	.on_demand = true,
-	.in_place = true,
-};
+#define GEN_OPS(how)                                                                               \
+	{                                                                                          \
+		.kind = "gen", .receive = (how), .send = gen_send, .fd = gen_fd,                   \
+		.deadline = gen_deadline, .stats = gen_stats, .close = gen_close,                  \
+		.set_rate = gen_set_rate, .on_demand = true, .in_place = true,                     \
+	}
+static const struct host_port_ops gen_ops = GEN_OPS(gen_receive);
+static const struct host_port_ops gen_variant_ops = GEN_OPS(gen_receive_variant);
 
 /* "N", "A-B" or "imix". */
 static int
@@ -199,7 +258,7 @@ gen_parse_size(struct port_gen *gen, const struct port_spec *spec, const char *v
 	}
 	if (rc != 0 || *at != '\0' || a < GEN_FRAME_MIN || b > GEN_FRAME_MAX || a > b)
 		return port_fail(error, -EINVAL,
-			"port gen: size=%s is not a size in bytes without FCS from %u to %u, a range "
+			"port gen: size=%s is not a size in bytes without FCS and VLAN tag from %u to %u, a range "
 			"A-B of them, or imix",
 			value, GEN_FRAME_MIN, GEN_FRAME_MAX);
 	gen->size_min = (uint32_t)a;
@@ -207,11 +266,61 @@ gen_parse_size(struct port_gen *gen, const struct port_spec *spec, const char *v
 	return 0;
 }
 
+/* "N" or "A-B". */
+static int
+gen_parse_vlan(struct port_gen *gen, const char *value, const struct port_error *error)
+{
+	const char *at = value;
+	uint64_t a = 0, b;
+	int rc = number_take(&at, NUMBER_PLAIN, &a);
+
+	b = a;
+	if (rc == 0 && *at == '-') {
+		at++;
+		rc = number_take(&at, NUMBER_PLAIN, &b);
+	}
+	if (rc != 0 || *at != '\0' || a < 1 || b > 4094 || a > b)
+		return port_fail(error, -EINVAL,
+			"port gen: vlan=%s is not a VLAN from 1 to 4094, or a range A-B of them",
+			value);
+	gen->vlan_first = (uint32_t)a;
+	gen->vlans = (uint32_t)(b - a + 1);
+	return 0;
+}
+
+/* Either of two words; @p second. */
+static int
+gen_parse_word(const char *key, const char *value, const char *first, const char *second,
+	bool *is_second, const struct port_error *error)
+{
+	*is_second = strcmp(value, second) == 0;
+	if (*is_second || strcmp(value, first) == 0)
+		return 0;
+	return port_fail(
+		error, -EINVAL, "port gen: %s=%s is neither %s nor %s", key, value, first, second);
+}
+
+/* What frames must have room for is known when all has been parsed. */
+static int
+gen_parse_end(struct port_gen *gen, const struct port_error *error)
+{
+	uint32_t min = gen_frame_min(&gen->variant);
+
+	if (gen->size_min == 0)
+		gen->size_min = gen->size_max = min;
+	if (gen->size_min < min)
+		return port_fail(error, -EINVAL,
+			"port gen: size=%u is too small: frames%s%s take at least %u bytes",
+			gen->size_min, gen->variant.ipv6 ? " over IPv6" : "",
+			gen->variant.timed ? " with a time (latency=on)" : "", min);
+	return 0;
+}
+
 static int
 gen_parse(struct port_gen *gen, const char *args, uint64_t *seed, const struct port_error *error)
 {
-	static const char *const keys[] = {
-		"size", "rate", "flows", "seed", "count", "window", "verify", NULL};
+	static const char *const keys[] = {"size", "rate", "flows", "seed", "count", "window",
+		"verify", "ip", "vlan", "latency", NULL};
 	uint64_t flows = 1;
 	struct port_spec spec;
 	const char *value;
@@ -223,7 +332,7 @@ gen_parse(struct port_gen *gen, const char *args, uint64_t *seed, const struct p
 		if (key == 0)
 			rc = gen_parse_size(gen, &spec, value, error);
 		else if (key == 1)
-			rc = port_spec_number(&spec, key, value, 0, 1000000000, &gen->pacer.rate);
+			rc = rate_profile_parse(&spec, value, &gen->profile, &gen->pacer.rate);
 		else if (key == 2)
 			rc = port_spec_number(&spec, key, value, 1, GEN_FLOWS_MAX, &flows);
 		else if (key == 3)
@@ -232,11 +341,21 @@ gen_parse(struct port_gen *gen, const char *args, uint64_t *seed, const struct p
 			rc = port_spec_number(&spec, key, value, 0, UINT64_MAX, &gen->count);
 		else if (key == 5)
 			rc = port_spec_number(&spec, key, value, 0, 1000000000, &gen->window);
-		else
+		else if (key == 6)
 			rc = port_spec_verify(&spec, value, &gen->sample);
+		else if (key == 7)
+			rc = gen_parse_word("ip", value, "4", "6", &gen->variant.ipv6, error);
+		else if (key == 8)
+			rc = gen_parse_vlan(gen, value, error);
+		else
+			rc = gen_parse_word(
+				"latency", value, "off", "on", &gen->variant.timed, error);
 	}
 	gen->flows = (uint32_t)flows;
-	return rc;
+	if (rc == 0 && gen->variant.timed && gen->sample == 0)
+		return port_fail(error, -EINVAL,
+			"port gen: latency=on and verify=none: what comes back is not looked at");
+	return rc != 0 ? rc : gen_parse_end(gen, error);
 }
 
 int
@@ -250,7 +369,6 @@ port_gen_open(const char *args, const uint8_t mac[6], struct host_port **port,
 
 	if (gen == NULL)
 		return port_fail(error, -ENOMEM, "port gen: out of memory");
-	gen->size_min = gen->size_max = GEN_FRAME_MIN;
 	gen->sample = 1;
 	rc = gen_parse(gen, args, &seed, error);
 	if (rc != 0 || port == NULL) {
@@ -280,7 +398,10 @@ port_gen_open(const char *args, const uint8_t mac[6], struct host_port **port,
 		verifier_own(gen->verifier, &gen->source);
 		verifier_sample(gen->verifier, gen->sample);
 	}
-	gen->port.ops = &gen_ops;
+	gen->port.ops = gen->variant.ipv6 || gen->variant.timed || gen->vlans != 0 ||
+					gen->flows > 65536 || gen->profile.n != 0
+				? &gen_variant_ops
+				: &gen_ops;
 	*port = &gen->port;
 	return 0;
 }

@@ -11,14 +11,17 @@
 #include <sys/time.h>
 
 #include "lib/host/port_spec.h"
+#include "lib/vmbus/number.h"
 
 #define PCAP_BYTES_MAX (UINT64_C(2) << 30)
 #define PCAP_FRAME_MIN 14u
 #define PCAP_SNAPLEN   262144
 #define PCAP_FLUSH_NS  UINT64_C(20000000)
+#define PCAP_LATE_NS   UINT64_C(1000000)
 
 struct pcap_record {
 	uint64_t at; /* in struct port_pcap.bytes */
+	uint64_t ns; /* since the first frame; never less than the one before */
 	uint32_t len;
 };
 
@@ -30,7 +33,10 @@ struct port_pcap {
 	uint8_t *bytes;
 	struct pcap_record *records;
 	uint64_t n, next;
-	uint64_t loops; /* rounds to play, 0 = for ever */
+	uint64_t loops;	  /* rounds to play, 0 = for ever */
+	bool as_captured; /* rate=capture: each frame at its time */
+	uint64_t begun;	  /* ... since when this round is played, 0 = not yet */
+	uint64_t first_ns;
 
 	pcap_t *dead;
 	pcap_dumper_t *dumper;
@@ -47,25 +53,58 @@ pcap_finished(const struct port_pcap *p)
 	return p->n == 0 || (p->next == p->n && p->loops == 1);
 }
 
+/* The next round begins as long after the last frame as frames were apart on the average. */
+static void
+pcap_rewind(struct port_pcap *p)
+{
+	uint64_t last = p->records[p->n - 1].ns;
+
+	if (p->loops != 0)
+		p->loops--;
+	p->next = 0;
+	if (p->begun != 0)
+		p->begun += last + (p->n > 1 ? last / (p->n - 1) : 0);
+}
+
+/* How long until the next frame's time; it comes later by all that one before came late. */
+static uint64_t
+pcap_wait(struct port_pcap *p, uint64_t now)
+{
+	uint64_t at;
+
+	if (p->begun == 0)
+		p->begun = now;
+	at = p->begun + p->records[p->next].ns;
+	if (at > now)
+		return at - now;
+	/* A guest that was away is not owed a flood. */
+	if (now - at > PCAP_LATE_NS)
+		p->begun += now - at - PCAP_LATE_NS;
+	return 0;
+}
+
 static unsigned int
 pcap_receive(struct host_port *port, struct host_frame *frames, unsigned int n)
 {
 	struct port_pcap *p = (struct port_pcap *)port;
 	unsigned int due, made, done = 0;
+	uint64_t now = 0;
 
 	if (pcap_finished(p))
 		return 0;
 	due = port_pacer_due(&p->pacer, n);
+	if (p->as_captured)
+		now = port_now();
 	for (made = 0; made < due; made++) {
 		const struct pcap_record *r;
 
 		if (p->next == p->n) {
 			if (p->loops == 1)
 				break;
-			if (p->loops != 0)
-				p->loops--;
-			p->next = 0;
+			pcap_rewind(p);
 		}
+		if (p->as_captured && pcap_wait(p, now) != 0)
+			break;
 		r = &p->records[p->next++];
 		if (r->len > frames[done].room) {
 			port_drop(&p->stats, &p->stats.rx_dropped_size);
@@ -142,8 +181,14 @@ static uint64_t
 pcap_deadline(struct host_port *port)
 {
 	struct port_pcap *p = (struct port_pcap *)port;
-	uint64_t play = pcap_finished(p) ? UINT64_MAX : port_pacer_wait(&p->pacer);
+	uint64_t play;
 
+	if (pcap_finished(p))
+		play = UINT64_MAX;
+	else if (p->as_captured && p->next != p->n)
+		play = pcap_wait(p, port_now());
+	else
+		play = port_pacer_wait(&p->pacer);
 	return p->dirty && play > PCAP_FLUSH_NS ? PCAP_FLUSH_NS : play;
 }
 
@@ -187,6 +232,7 @@ pcap_add(struct port_pcap *p, uint64_t *used, uint64_t *room, uint64_t *slots,
 	const struct pcap_pkthdr *header, const u_char *data, const char *file,
 	const struct port_error *error)
 {
+	uint64_t ns;
 	void *grown;
 
 	if (header->caplen != header->len)
@@ -216,6 +262,13 @@ pcap_add(struct port_pcap *p, uint64_t *used, uint64_t *room, uint64_t *slots,
 		p->bytes = grown;
 	}
 	memcpy(p->bytes + *used, data, header->caplen);
+	/* With nanoseconds in the place of microseconds, see pcap_load(). */
+	ns = (uint64_t)header->ts.tv_sec * NSEC_PER_SEC + (uint64_t)header->ts.tv_usec;
+	if (p->n == 0)
+		p->first_ns = ns;
+	ns = ns > p->first_ns ? ns - p->first_ns : 0;
+	p->records[p->n].ns =
+		p->n != 0 && ns < p->records[p->n - 1].ns ? p->records[p->n - 1].ns : ns;
 	p->records[p->n].at = *used;
 	p->records[p->n++].len = header->caplen;
 	*used += header->caplen;
@@ -230,7 +283,7 @@ pcap_load(struct port_pcap *p, const char *file, const struct port_error *error)
 	struct pcap_pkthdr *header;
 	const u_char *data;
 	int rc = 0, got = 0;
-	pcap_t *in = pcap_open_offline(file, why);
+	pcap_t *in = pcap_open_offline_with_tstamp_precision(file, PCAP_TSTAMP_PRECISION_NANO, why);
 
 	if (in == NULL)
 		return port_fail(
@@ -289,8 +342,13 @@ pcap_setup(struct port_pcap *p, const char *args, bool check, const struct port_
 			out = value;
 		else if (key == 2)
 			rc = port_spec_number(&spec, key, value, 0, UINT32_MAX, &p->loops);
-		else
-			rc = port_spec_number(&spec, key, value, 0, 1000000000, &p->pacer.rate);
+		else if (strcmp(value, "capture") == 0)
+			p->as_captured = true;
+		else if (number_parse(value, NUMBER_KMG_1000, 0, 1000000000, &p->pacer.rate) != 0)
+			rc = port_fail(error, -EINVAL,
+				"port pcap: rate=%s is neither a number from 0 to 1000000000 nor "
+				"capture",
+				value);
 	}
 	if (rc != 0)
 		return rc;

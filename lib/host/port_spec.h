@@ -72,6 +72,8 @@ port_drop(struct host_port_stats *stats, uint64_t *why)
 	stats->tx_dropped++;
 }
 
+#define NSEC_PER_SEC UINT64_C(1000000000)
+
 /** Monotonic clock in nanoseconds. */
 static inline uint64_t
 port_now(void)
@@ -79,7 +81,7 @@ port_now(void)
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * UINT64_C(1000000000) + (uint64_t)ts.tv_nsec;
+	return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
 }
 
 /** Paces frames at a rate without ever owing more than one burst. */

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/host/latency.h"
+#include "lib/host/port_spec.h"
 #include "lib/host/verify.h"
 
 struct verify_flow {
@@ -20,6 +22,8 @@ struct verifier {
 	uint32_t mask;	       /* slots - 1 */
 	uint32_t left;	       /* flows that may still be added */
 	struct verify_flow *flows;
+	uint64_t now; /* of this burst; 0: not asked for yet */
+	struct latency latency;
 };
 
 struct verifier *
@@ -87,7 +91,8 @@ verifier_flow(struct verifier *v, const struct gen_tag *tag)
 	f->used = true;
 	f->stream = tag->stream;
 	f->flow = tag->flow;
-	f->first = f->next = v->own != NULL && tag->stream == v->own->stream ? 0 : tag->sequence;
+	f->first = f->next =
+		v->own != NULL && gen_source_owns(v->own, tag->stream) ? 0 : tag->sequence;
 	return f;
 }
 
@@ -149,6 +154,22 @@ verifier_sequence(struct verifier *v, struct verify_flow *f, uint64_t s)
 }
 
 void
+verifier_burst(struct verifier *v)
+{
+	v->now = 0;
+}
+
+/* A time of another machine's clock may lie ahead: it says nothing. */
+static __attribute__((noinline)) void
+verifier_time(struct verifier *v, uint64_t time)
+{
+	if (v->now == 0)
+		v->now = port_now();
+	if (time <= v->now)
+		latency_add(&v->latency, v->now - time);
+}
+
+void
 verifier_frame(struct verifier *v, const uint8_t *frame, uint32_t len)
 {
 	enum gen_verdict verdict;
@@ -169,6 +190,9 @@ verifier_frame(struct verifier *v, const uint8_t *frame, uint32_t len)
 	case GEN_CORRUPT:
 		v->corrupt++;
 		return;
+	case GEN_TIMED:
+		verifier_time(v, tag.time);
+		break;
 	case GEN_INTACT:
 		break;
 	}
@@ -180,7 +204,7 @@ verifier_frame(struct verifier *v, const uint8_t *frame, uint32_t len)
 }
 
 void
-verifier_stats(const struct verifier *v, struct host_port_stats *stats)
+verifier_stats(struct verifier *v, struct host_port_stats *stats)
 {
 	stats->verifies = true;
 	stats->verified = v->verified;
@@ -189,4 +213,5 @@ verifier_stats(const struct verifier *v, struct host_port_stats *stats)
 	stats->duplicate = v->duplicate;
 	stats->foreign = v->foreign;
 	stats->reordered = v->reordered;
+	latency_summarize(&v->latency, &stats->latency);
 }

@@ -36,14 +36,17 @@ void verifier_own(struct verifier *v, const struct gen_source *source);
  */
 void verifier_sample(struct verifier *v, uint32_t n);
 
+/** What is judged from here on has come now; for latencies, once per burst. */
+void verifier_burst(struct verifier *v);
+
 /** Judge one frame and count it. Intact and new frames count as verified. */
 void verifier_frame(struct verifier *v, const uint8_t *frame, uint32_t len);
 
 /**
- * Fill in verified, corrupt, lost, duplicate, reordered, foreign and verifies.
+ * Fill in verified, corrupt, lost, duplicate, reordered, foreign, latency and verifies.
  * lost = gaps still open below the newest sequence number of each flow; what is late by more than
  * VERIFY_WINDOW counts as duplicate and leaves its gap open.
  */
-void verifier_stats(const struct verifier *v, struct host_port_stats *stats);
+void verifier_stats(struct verifier *v, struct host_port_stats *stats);
 
 #endif

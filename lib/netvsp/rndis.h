@@ -35,7 +35,7 @@ struct rndis_packet_builder {
 static inline void
 rndis_packet_begin(struct rndis_packet_builder *b, void *dst)
 {
-	b->base = dst;
+	b->base = (uint8_t *)dst;
 	b->ppi_length = 0;
 }
 
@@ -72,12 +72,11 @@ rndis_packet_end_at(const struct rndis_packet_builder *b, uint32_t data_abs, uin
 	uint32_t message_length)
 {
 	const struct rndis_packet p = {
-		.h.type = RNDIS_TYPE_PACKET,
-		.h.length = message_length,
+		.h = {.type = RNDIS_TYPE_PACKET, .length = message_length},
 		.data_offset = data_abs - RNDIS_OFFSET_BASE,
 		.data_length = data_length,
 		/* 0 without PPIs: Linux takes any other offset as a promise and logs an error. */
-		.ppi_offset = b->ppi_length == 0 ? 0 : sizeof(p) - RNDIS_OFFSET_BASE,
+		.ppi_offset = b->ppi_length == 0 ? 0 : (uint32_t)sizeof(p) - RNDIS_OFFSET_BASE,
 		.ppi_length = b->ppi_length,
 	};
 
@@ -104,7 +103,7 @@ rndis_packet_set_ppis(void *msg, uint32_t header)
 	const uint32_t first = sizeof(struct rndis_packet), ppi_length = header - first;
 	const uint32_t ppi_offset = ppi_length == 0 ? 0 : first - RNDIS_OFFSET_BASE;
 	const uint32_t data_offset = header - RNDIS_OFFSET_BASE;
-	uint8_t *p = msg;
+	uint8_t *p = (uint8_t *)msg;
 
 	memcpy(p + offsetof(struct rndis_packet, data_offset), &data_offset, sizeof(data_offset));
 	memcpy(p + offsetof(struct rndis_packet, ppi_offset), &ppi_offset, sizeof(ppi_offset));

@@ -32,7 +32,7 @@ void toeplitz_set_key(struct toeplitz *t, const uint8_t key[TOEPLITZ_KEY_SIZE]);
 static inline uint32_t
 toeplitz_part(const struct toeplitz *t, uint32_t at, const void *data, uint32_t len)
 {
-	const uint8_t *p = data;
+	const uint8_t *p = (const uint8_t *)data;
 	uint32_t hash = 0;
 
 	for (uint32_t i = 0; i < len; i++)

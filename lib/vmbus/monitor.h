@@ -20,7 +20,7 @@
 #define VMBUS_MONITOR_NONE 0xffu
 
 struct vmbus_monitor_group {
-	_Atomic uint32_t pending;
+	_Atomic(uint32_t) pending;
 	uint32_t armed;
 };
 
@@ -36,7 +36,7 @@ struct vmbus_monitor_page {
 	struct vmbus_monitor_group group[VMBUS_MONITOR_GROUPS];
 	uint64_t reserved1[3];
 	int32_t next_checktime[VMBUS_MONITOR_IDS];
-	_Atomic uint16_t latency[VMBUS_MONITOR_IDS]; /**< units of 100 ns */
+	_Atomic(uint16_t) latency[VMBUS_MONITOR_IDS]; /**< units of 100 ns */
 	uint8_t reserved2[256];
 	struct vmbus_monitor_parameter parameter[VMBUS_MONITOR_IDS];
 	uint8_t reserved3[1984];
@@ -86,8 +86,8 @@ vmbus_monitor_set_latency(struct vmbus_monitor_page *page, unsigned int id, uint
 static inline void
 vmbus_int_page_signal(void *int_page, unsigned int relid)
 {
-	_Atomic uint32_t *word =
-		(_Atomic uint32_t *)((uint8_t *)int_page + 2048 + 4 * (relid / 32));
+	_Atomic(uint32_t) *word =
+		(_Atomic(uint32_t) *)((uint8_t *)int_page + 2048 + 4 * (relid / 32));
 
 	atomic_fetch_or_explicit(word, UINT32_C(1) << (relid % 32), memory_order_release);
 }

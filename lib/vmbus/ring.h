@@ -25,12 +25,12 @@
 
 /** Control page of a ring; w and r are byte offsets into the data area, multiples of 8. */
 struct vmbus_ring_control {
-	_Atomic uint32_t write_index;	  /**< producer's */
-	_Atomic uint32_t read_index;	  /**< consumer's */
-	_Atomic uint32_t interrupt_mask;  /**< consumer's; non-zero: no signal for new packets */
-	_Atomic uint32_t pending_send_sz; /**< producer's; non-zero: signal when more is free */
+	_Atomic(uint32_t) write_index;	   /**< producer's */
+	_Atomic(uint32_t) read_index;	   /**< consumer's */
+	_Atomic(uint32_t) interrupt_mask;  /**< consumer's; non-zero: no signal for new packets */
+	_Atomic(uint32_t) pending_send_sz; /**< producer's; non-zero: signal when more is free */
 	uint32_t reserved[12];
-	_Atomic uint32_t feature_bits; /**< producer's; bit 0: pending_send_sz is used */
+	_Atomic(uint32_t) feature_bits; /**< producer's; bit 0: pending_send_sz is used */
 };
 
 static_assert(offsetof(struct vmbus_ring_control, feature_bits) == 64, "feature_bits at 64");
@@ -266,6 +266,7 @@ vmbus_ring_writer_show(struct vmbus_ring_writer *w)
 static inline bool
 vmbus_ring_writer_wakes(struct vmbus_ring_writer *w, uint32_t old)
 {
+	/* Relaxed: the fence P3 orders it, and nothing is read because of it but the index. */
 	if (atomic_load_explicit(&w->ring.ctl->interrupt_mask, memory_order_relaxed) != 0)
 		return false;
 	if (!vmbus_ring_writer_refresh(w))
@@ -322,6 +323,7 @@ vmbus_ring_writer_wait_room(struct vmbus_ring_writer *w, uint32_t bytes)
 {
 	if (w->corrupt)
 		return true;
+	/* Relaxed: what it waits for is looked at behind the fence. */
 	atomic_store_explicit(&w->ring.ctl->pending_send_sz, bytes, memory_order_relaxed);
 	/* F3: pairs with C3 in vmbus_ring_reader_publish(). */
 	atomic_thread_fence(memory_order_seq_cst);
@@ -332,7 +334,7 @@ vmbus_ring_writer_wait_room(struct vmbus_ring_writer *w, uint32_t bytes)
 	return false;
 }
 
-/** Withdraw the request of vmbus_ring_writer_wait_room(). */
+/** Withdraw the request of vmbus_ring_writer_wait_room(); seen late it costs a signal too many. */
 static inline void
 vmbus_ring_writer_clear_wait(struct vmbus_ring_writer *w)
 {
@@ -434,6 +436,7 @@ vmbus_ring_reader_frees(struct vmbus_ring_reader *r, uint32_t old, bool gate)
 {
 	uint32_t pending, w, size = r->ring.size;
 
+	/* Relaxed: C3 comes before, G2 behind. */
 	pending = atomic_load_explicit(&r->ring.ctl->pending_send_sz, memory_order_relaxed);
 	if (pending == 0)
 		return false;
@@ -491,7 +494,10 @@ vmbus_ring_publish_both(struct vmbus_ring_writer *w, struct vmbus_ring_reader *r
 	return wakes || frees;
 }
 
-/** Suppress (or allow) signals for new packets. A poller masks once, right after mapping. */
+/**
+ * Suppress signals for new packets. A poller masks once, right after mapping; seen late it costs a
+ * signal too many.
+ */
 static inline void
 vmbus_ring_reader_mask(struct vmbus_ring_reader *r)
 {
@@ -509,6 +515,7 @@ vmbus_ring_reader_unmask(struct vmbus_ring_reader *r)
 {
 	if (r->corrupt)
 		return true;
+	/* Relaxed: what it allows is looked for behind the fence. */
 	atomic_store_explicit(&r->ring.ctl->interrupt_mask, 0, memory_order_relaxed);
 	/* I3: pairs with P3 in vmbus_ring_writer_publish(). */
 	atomic_thread_fence(memory_order_seq_cst);

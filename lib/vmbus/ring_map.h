@@ -63,7 +63,7 @@ vmbus_ring_map(int fd, uint64_t offset, uint64_t bytes, uint32_t header, struct 
 		NULL, bytes + data, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (base == MAP_FAILED)
 		return -errno;
-	return vmbus_ring_map_at(fd, offset, bytes, header, base, ring);
+	return vmbus_ring_map_at(fd, offset, bytes, header, (uint8_t *)base, ring);
 }
 
 /** Undo vmbus_ring_map(); harmless on a ring that is not mapped. */

@@ -95,27 +95,34 @@ def mixed_capture(seed=2):
     return frames * 20
 
 
-def pcap_write(path, frames):
+def pcap_write(path, frames, step=1):
+    """A capture with a frame every `step` microseconds."""
     with open(path, "wb") as out:
         out.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
         for n, frame in enumerate(frames):
-            out.write(struct.pack("<IIII", n // 1000000, n % 1000000, len(frame), len(frame)))
+            out.write(struct.pack("<IIII", *divmod(n * step, 1000000), len(frame), len(frame)))
             out.write(frame)
 
 
 def pcap_read(path):
     """Frames of a capture of either byte order and resolution."""
+    return [frame for _, frame in pcap_records(path)]
+
+
+def pcap_records(path):
+    """(seconds, frame) of each, likewise."""
     with open(path, "rb") as file:
         data = file.read()
     magic = data[:4]
     order = "<" if magic in (b"\xd4\xc3\xb2\xa1", b"\x4d\x3c\xb2\xa1") else ">"
-    if struct.unpack(order + "I", magic)[0] not in (0xA1B2C3D4, 0xA1B23C4D):
+    resolution = {0xA1B2C3D4: 1e-6, 0xA1B23C4D: 1e-9}.get(struct.unpack(order + "I", magic)[0])
+    if resolution is None:
         raise ValueError(f"{path} is no capture")
     frames, at = [], 24
     while at < len(data):
-        _, _, stored, length = struct.unpack_from(order + "IIII", data, at)
+        seconds, parts, stored, length = struct.unpack_from(order + "IIII", data, at)
         if stored != length or at + 16 + stored > len(data):
             raise ValueError(f"{path}: frame {len(frames)} is cut off")
-        frames.append(data[at + 16:at + 16 + stored])
+        frames.append((seconds + parts * resolution, data[at + 16:at + 16 + stored]))
         at += 16 + stored
     return frames

@@ -4,7 +4,6 @@ import glob
 import os
 import shutil
 import tempfile
-import unittest
 
 import documents
 from harness import ROOT, Case, needs_root

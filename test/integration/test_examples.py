@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """DPDK's examples as they are: what they ask of a port is granted, and each frame is as it must be."""
 import ipaddress
-import os
 import random
 import signal
 import struct
 
 import examples
 import frames
-from harness import Case, memory_args, wait_until
+from harness import Case, wait_until
 
 MACS = [bytes.fromhex(f"00155d4800{number:02x}") for number in (1, 2)]  # as harness.Host gives them
 

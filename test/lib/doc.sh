@@ -14,14 +14,17 @@ doc_build() {
 	local doc_dir=$1 file n=0
 	mkdir -p "$doc_dir"
 	cp doc/html/style.css "$doc_dir/"
+	# shellcheck disable=SC2044 # names without spaces
 	for file in ./*.md $(find doc test app -name '*.md'); do
 		doc_page "$file" gfm "$doc_dir/${file%.md}.html"
 		n=$((n + 1))
 	done
+	# shellcheck disable=SC2044
 	for file in $(find doc -name '*.[1-8]'); do
 		doc_page "$file" man "$doc_dir/$file.html"
 		n=$((n + 1))
 	done
+	# shellcheck disable=SC2044
 	for file in $(find doc -name '*.svg' -o -name '*.png'); do
 		install -D -m 644 "$file" "$doc_dir/$file"
 	done

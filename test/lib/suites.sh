@@ -4,17 +4,30 @@
 #
 # A suite is a function suite_NAME; its output ends with a line "N passed, N failed". To add one:
 # the function, and a line with its time limit in seconds below.
-declare -A suites=([unit]=1200 [integration]=1200 [uio]=1500 [peer]=300 [vm]=2400)
-suite_order=(unit integration uio peer vm)
+declare -A suites=([lint]=900 [unit]=1200 [integration]=1200 [uio]=1500 [peer]=300 [drill]=300 [vm]=2400
+	[fuzz]=600)
+suite_order=(lint unit integration uio peer drill vm fuzz)
 # What ./run test --long adds; there the random calls are ten times as many, too.
-suites_long=(suricata vm-6.12 vm-newest)
+suites_long=(arm64 drill-long tsan suricata vm-6.12 vm-newest packages dpdk-tree)
 suites_all=("${suite_order[@]}" "${suites_long[@]}")
-suites+=([suricata]=600 [vm-6.12]=2400 [vm-newest]=2400)
+suites+=([arm64]=1800 [drill-long]=3000 [tsan]=1800 [suricata]=600 [vm-6.12]=2400 [vm-newest]=2400
+	[packages]=3600 [dpdk-tree]=1800)
 
 # Everything once more, by clang with the sanitizers: for suites unit, integration and uio.
 compile_asan() {
 	CC=clang compile "$build-asan" -Dbuildtype=debugoptimized -Db_sanitize=address,undefined \
 		-Db_lundef=false
+}
+
+# Once more for suite tsan; test/tsan/run.py says why DPDK's headers are to use builtins.
+compile_tsan() {
+	CC=clang compile "$build-tsan" -Dbuildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false \
+		'-Dc_args=-DRTE_FORCE_INTRINSICS -DRTE_USE_C11_MEM_MODEL'
+}
+
+# What can be said of the sources without running them.
+suite_lint() {
+	python3 -B test/lint/run.py "$@"
 }
 
 # Everything in C, as built (gcc) and again with the sanitizers; what scripts test, only so.
@@ -36,6 +49,11 @@ suite_integration() {
 	as_root_if_possible python3 -B test/integration/run.py
 }
 
+# What has threads, under ThreadSanitizer.
+suite_tsan() {
+	as_root_if_possible python3 -B test/tsan/run.py "$build-tsan"
+}
+
 # The UIO backend: the same tests on a rig that plays the kernel, and what only it can show.
 suite_uio() {
 	python3 test/uio/run.py
@@ -46,14 +64,34 @@ suite_peer() {
 	python3 test/peer/run.py
 }
 
+# Faults of every kind under numbered frames, by the seeds that the suite always runs.
+suite_drill() {
+	as_root_if_possible python3 -B test/drill/run.py --suite
+}
+
+# Longer ones.
+suite_drill-long() {
+	as_root_if_possible python3 -B test/drill/run.py --suite long
+}
+
 # Real Linux guests in hvsim-vm, on this machine's KVM or in an emulated machine.
 suite_vm() {
 	python3 -B test/vm/run.py
 }
 
+# Every fuzz target for a moment, a minute of them together: that they work, and what is found at once.
+suite_fuzz() {
+	python3 -B test/fuzz/run.py "$build-fuzz" all 60
+}
+
 # The distribution's Suricata captures; skipped where it is not installed or is built without DPDK.
 suite_suricata() {
 	as_root_if_possible python3 -B test/integration/run.py test_suricata
+}
+
+# Cross-built (cross.sh), the unit tests in C in qemu's user mode; build-arm64/unit.log tells all.
+suite_arm64() {
+	cross_test arm64
 }
 
 # The same as suite vm with the guest on other kernels, of this release's backports or of testing.
@@ -62,6 +100,16 @@ suite_vm-6.12() {
 }
 suite_vm-newest() {
 	HYPERPOLL_KERNEL=newest suite_vm
+}
+
+# Debian packages: built, installed, used and removed in chroots; RPM's spec file.
+suite_packages() {
+	setup_packages packages && as_root python3 -B test/packages/run.py
+}
+
+# Our drivers in the source tree that DPDK_SDK names: its testpmd, statically linked, forwards.
+suite_dpdk-tree() {
+	setup_packages packages && as_root_if_possible python3 -B test/dpdk_tree/run.py
 }
 
 # Leave a record of what ran, or of a build alone, in the build folder.
@@ -88,6 +136,7 @@ run_suites() {
 		if [ -z "$counts" ] || { [ $status != 0 ] && [ "${counts##* }" = 0 ]; }; then
 			echo "$name: ended with status $status" \
 				"$([ $status != 124 ] || echo "(after its limit of ${suites[$name]} s)")"
+			# shellcheck disable=SC2086 # two words
 			counts="$(set -- ${counts:-0 0}; echo "$1 $(($2 + 1))")"
 		fi
 		passed=$((passed + ${counts%% *}))

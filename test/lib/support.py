@@ -20,7 +20,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BEGIN = "<!-- support table: written by test/lib/support.py from doc/support/ -->\n"
 END = "<!-- end of support table -->\n"
-SUITES = ("unit", "integration", "uio", "peer", "suricata")
+SUITES = ("unit", "integration", "uio", "peer", "drill", "suricata", "packages", "dpdk-tree")
 
 
 def distribution(release="/etc/os-release"):
@@ -49,7 +49,7 @@ def make_record(words, environ=os.environ):
     runs = []
     for word in words or ["compiled:0:0:0:"]:
         name, passed, failed, skipped, kernel = word.split(":", 4)
-        runs.append({"suite": name.split("-")[0], "passed": int(passed), "failed": int(failed),
+        runs.append({"suite": re.sub("^(vm|drill)-.*", r"\1", name), "passed": int(passed), "failed": int(failed),
                      "skipped": int(skipped), **({"kernel": kernel} if kernel else {}), **run})
     return {"distribution": distribution(), "dpdk": dpdk.stdout.strip(), "arch": platform.machine(),
             "runs": runs}
@@ -90,11 +90,22 @@ def cell(run):
     return text + (f", {run['skipped']} skipped" if run["skipped"] else "")
 
 
+def emulated(record):
+    """The record, and one of each other architecture whose unit tests ran in an emulator here."""
+    others = [run for run in record["runs"] if run["suite"] == "arm64"]
+    here = [run for run in record["runs"] if run not in others]
+    return [{**record, "runs": here}] * bool(here) + [
+        {**record, "arch": run["suite"] + " (cross-built, qemu-user)", "runs": [{**run, "suite": "unit"}]}
+        for run in others]
+
+
 def table(records):
     """The table's lines."""
+    records = [part for record in records for part in emulated(record)]
     lines = ["| on | DPDK | " + " | ".join(f"`{name}`" for name in SUITES) +
              " | `vm`, guest's Linux | last run, with |", "|---" * (len(SUITES) + 4) + "|"]
-    for record in sorted(records, key=lambda r: (numbers(r["distribution"]), numbers(r["dpdk"]), r["arch"])):
+    for record in sorted(records, key=lambda r: (numbers(r["distribution"]), numbers(r["dpdk"]),
+                                                 r["arch"] != "x86_64", r["arch"])):
         runs = {run["suite"]: run for run in record["runs"]}
         guests = sorted((run for run in record["runs"] if run["suite"] == "vm"),
                         key=lambda run: numbers(run.get("kernel", "")))

@@ -82,13 +82,13 @@ class Zsh(Bash):
     def offers(self, line):
         """Functions called as the completion system does, with compadd that prints what fits."""
         words = line.split(" ")
-        script = f"""
-compadd() {{ local -a w; local p; while [[ $1 == -[-aSU]* ]]; do case $1 in -a) w=(${{(P)2}}); shift 2;; -S) shift 2;;
---) shift; break;; *) shift;; esac; done; w+=("$@"); for p in $w; do [[ $p == ${{words[CURRENT]}}* ]] && print -r -- "$PFX$p"; done }}
-compset() {{ [[ $1 == -P ]] && [[ ${{words[CURRENT]}} == $~2* ]] || return 1
-local rest=${{words[CURRENT]##$~2}}; PFX+=${{words[CURRENT]%$rest}}; words[CURRENT]=$rest }}
-_users() {{ compadd root daemon }}
-_files() {{ [[ $1 == -/ ]] && compadd *(/N) || compadd *(N) }}
+        script = """
+compadd() { local -a w; local p; while [[ $1 == -[-aSU]* ]]; do case $1 in -a) w=(${(P)2}); shift 2;; -S) shift 2;;
+--) shift; break;; *) shift;; esac; done; w+=("$@"); for p in $w; do [[ $p == ${words[CURRENT]}* ]] && print -r -- "$PFX$p"; done }
+compset() { [[ $1 == -P ]] && [[ ${words[CURRENT]} == $~2* ]] || return 1
+local rest=${words[CURRENT]##$~2}; PFX+=${words[CURRENT]%$rest}; words[CURRENT]=$rest }
+_users() { compadd root daemon }
+_files() { [[ $1 == -/ ]] && compadd *(/N) || compadd *(N) }
 words=("$@[2,-1]"); CURRENT=$#words; service=$words[1]; . $1"""
         done = subprocess.run(["zsh", "-f", "-c", script, "zsh", os.path.join(FOLDER, "_hyperpoll"), *words],
                               env=self.environment, capture_output=True, text=True, timeout=30, check=False,

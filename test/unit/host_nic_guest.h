@@ -15,8 +15,12 @@
 #define GUEST_PFN      1000u
 #define GUEST_RECV     0xe1e10u
 #define GUEST_SEND     0xe1e11u
-#define GUEST_FRAMES   4096u
-#define GUEST_FRAME    2048u
+/* Fuzz targets, which begin anew a thousand times a second, have fewer. */
+#ifndef GUEST_FRAMES
+#define GUEST_FRAMES  4096u
+#define GUEST_PACKETS 2048u
+#endif
+#define GUEST_FRAME 2048u
 
 /*
  * A port whose frames a test puts in and takes out. With the environment variable PORT_IN_PLACE
@@ -81,8 +85,6 @@ struct guest {
 	uint32_t released;     /* buffers */
 	uint32_t out_released; /* frames that the port had when the last one went */
 };
-
-#define GUEST_PACKETS 2048u
 
 /* Text of --nic without port=; ring size in data pages. Fails the test when the NIC cannot be. */
 void guest_start(struct guest *g, const char *nic, uint32_t ring_pages);

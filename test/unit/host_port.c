@@ -88,7 +88,7 @@ test_bad_specs(void)
 		{"gen:rate=-1", "rate=-1"},
 		{"gen:rate=99999999999", "rate="},
 		{"gen:flows=0", "flows=0"},
-		{"gen:flows=65537", "flows=65537"},
+		{"gen:flows=262145", "flows=262145"},
 		{"gen:seed=99999999999999999999999", "seed="},
 		{"gen:count=1.5", "count=1.5"},
 		{"gen:,", "unknown key ''"},

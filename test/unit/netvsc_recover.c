@@ -8,6 +8,7 @@
 
 #include <rte_cycles.h>
 #include <rte_power_intrinsics.h>
+#include <rte_version.h>
 
 #include "drivers/net/netvsc/attach.h"
 #include "test/unit/netvsc_ladder.h"
@@ -490,6 +491,64 @@ test_a_device_that_cannot_be_opened_is_tried_again(void)
 	finish();
 }
 
+/* Threads that cannot be had yet, of those that the driver asks for. */
+static _Atomic unsigned int threads_short;
+
+static bool
+thread_refused(void)
+{
+	unsigned int left = atomic_load(&threads_short);
+
+	return left != 0 && atomic_compare_exchange_strong(&threads_short, &left, left - 1);
+}
+
+#if RTE_VERSION >= RTE_VERSION_NUM(23, 11, 0, 0)
+int __real_rte_thread_create_control(
+	rte_thread_t *thread, const char *name, rte_thread_func run, void *arg);
+int __wrap_rte_thread_create_control(
+	rte_thread_t *thread, const char *name, rte_thread_func run, void *arg);
+
+int
+__wrap_rte_thread_create_control(
+	rte_thread_t *thread, const char *name, rte_thread_func run, void *arg)
+{
+	return thread_refused() ? -EAGAIN
+				: __real_rte_thread_create_control(thread, name, run, arg);
+}
+#else
+int __real_rte_ctrl_thread_create(pthread_t *thread, const char *name, const pthread_attr_t *attr,
+	void *(*run)(void *arg), void *arg);
+int __wrap_rte_ctrl_thread_create(pthread_t *thread, const char *name, const pthread_attr_t *attr,
+	void *(*run)(void *arg), void *arg);
+
+int
+__wrap_rte_ctrl_thread_create(pthread_t *thread, const char *name, const pthread_attr_t *attr,
+	void *(*run)(void *arg), void *arg)
+{
+	return thread_refused() ? -EAGAIN
+				: __real_rte_ctrl_thread_create(thread, name, attr, run, arg);
+}
+#endif
+
+/* Memory had run out for a moment, and the device was gone for good. */
+static void
+test_without_a_thread_for_a_moment_it_begins_later(void)
+{
+	static const enum rte_eth_event_type events[] = {
+		RTE_ETH_EVENT_ERR_RECOVERING, RTE_ETH_EVENT_RECOVERY_SUCCESS};
+
+	REQUIRE(start());
+	atomic_store(&open_rc, 0);
+	atomic_store(&threads_short, 3);
+	go_away();
+	WAIT_FOR(told(RTE_ETH_EVENT_RECOVERY_SUCCESS) || told(RTE_ETH_EVENT_INTR_RMV));
+	CU_ASSERT_EQUAL(atomic_load(&threads_short), 0);
+	check_told(events, RTE_DIM(events));
+	check_running();
+	check_frames(100);
+	finish();
+}
+
 /* The log is where a removal can come between the two. */
 static ssize_t
 on_log(void *cookie, const char *text, size_t len)
@@ -872,6 +931,8 @@ main(void)
 			test_what_does_not_fit_is_told_and_can_be_configured_anew},
 		{"a device that cannot be opened is tried again",
 			test_a_device_that_cannot_be_opened_is_tried_again},
+		{"without a thread for a moment it begins later",
+			test_without_a_thread_for_a_moment_it_begins_later},
 		{"away again while it is found not to fit",
 			test_away_again_while_it_is_found_not_to_fit},
 		{"an older host does", test_an_older_host_does},

@@ -358,6 +358,39 @@ test_completions_behind_unread_frames_are_found(void)
 	fixture_end(&f);
 }
 
+/* Who forwards sends only what comes: nothing came for want of mbufs that nothing but a send gave
+ * back. */
+static void
+test_mbufs_of_done_sends_are_there_for_receive(void)
+{
+	struct fixture_conf conf = {.tx_copybreak = 100, .nb_desc = 64, .mbufs = 127};
+	struct rte_mbuf *rest[128];
+	unsigned int n = 0, i, sent;
+
+	REQUIRE(fixture_begin(&f, &conf));
+	tx_make(pkts, 32, 700, 0);
+	CU_ASSERT_EQUAL(tx_send(pkts, 32), 32);
+	sent = keep(0);
+	CU_ASSERT_EQUAL(sent, 32);
+	while (n < RTE_DIM(rest) && (rest[n] = rte_pktmbuf_alloc(f.pool)) != NULL)
+		n++;
+	CU_ASSERT_EQUAL(fixture_mbufs_out(&f), n + 32);
+	/* All are in flight: what comes is dropped, and the answers behind it are seen. */
+	CU_ASSERT_EQUAL(fixture_frames(&f, 0, 1, 0, 4, 100, 0), 0);
+	fixture_publish(&f, 0);
+	CU_ASSERT_EQUAL(netvsc_rx_burst(f.rx_queues[0], pkts, 32), 0);
+	CU_ASSERT_EQUAL(fixture_rxq(&f, 0)->stats.no_mbuf, 4);
+	for (i = 0; i < sent; i++)
+		tx_answer(0, &kept[i], NVSP_STATUS_SUCCESS);
+	CU_ASSERT_EQUAL(fixture_frames(&f, 0, 2, 4, 4, 100, 4), 0);
+	fixture_publish(&f, 0);
+	CU_ASSERT_EQUAL(netvsc_rx_burst(f.rx_queues[0], pkts, 32), 4);
+	CU_ASSERT_EQUAL(netvsc_tx_inflight(queue()), 0);
+	rte_pktmbuf_free_bulk(pkts, 4);
+	rte_pktmbuf_free_bulk(rest, n);
+	fixture_end(&f);
+}
+
 /* ---- a port that is not there for bursts ---- */
 
 static void
@@ -462,6 +495,8 @@ test_what_is_in_flight_at_a_fence_is_freed_once(void)
 	CU_ASSERT_EQUAL(fixture_mbufs_out(&f), 0);
 	CU_ASSERT_EQUAL(netvsc_tx_inflight(queue()), 0);
 	CU_ASSERT_EQUAL(queue()->stats.over, 30);
+	/* Nobody has read the one answer. */
+	CU_ASSERT_EQUAL(queue()->drops.unanswered, 30);
 	CU_ASSERT_EQUAL(queue()->sections.n_own, f.port.sections.share);
 	fixture_end(&f);
 }
@@ -492,6 +527,26 @@ test_a_queue_released_without_a_fence_is_kept(void)
 	CU_ASSERT_EQUAL(fixture_mbufs_out(&f), 0);
 	CU_ASSERT_PTR_NULL(f.port.quarantine);
 	f.port.unfenced = false;
+	fixture_end(&f);
+}
+
+/* A secondary has the device mapped: the kernel keeps the channel open, and the host reads on. */
+static void
+test_a_close_that_is_no_fence_frees_nothing_in_flight(void)
+{
+	struct fixture_conf conf = {.tx_copybreak = 100};
+
+	REQUIRE(fixture_begin(&f, &conf));
+	tx_make(pkts, 3, 700, 0);
+	CU_ASSERT_EQUAL(tx_send(pkts, 3), 3);
+	netvsc_channel_close(fixture_channel(&f, 0));
+	f.bus.held = true;
+	netvsc_tx_queues_close(&f.eth);
+	CU_ASSERT_PTR_NULL(f.tx_queues[0]);
+	CU_ASSERT_EQUAL(fixture_mbufs_out(&f), 3);
+	f.bus.held = false;
+	netvsc_tx_queues_close(&f.eth);
+	CU_ASSERT_EQUAL(fixture_mbufs_out(&f), 0);
 	fixture_end(&f);
 }
 
@@ -589,6 +644,8 @@ static const struct unit_test tests[] = {
 	{"sections in flight are left alone", test_sections_in_flight_are_left_alone},
 	{"completions behind unread frames are found",
 		test_completions_behind_unread_frames_are_found},
+	{"mbufs of done sends are there for receive",
+		test_mbufs_of_done_sends_are_there_for_receive},
 	{"a burst that comes too late touches nothing",
 		test_a_burst_that_comes_too_late_touches_nothing},
 	{"a burst waits for nobody", test_a_burst_waits_for_nobody},
@@ -598,6 +655,8 @@ static const struct unit_test tests[] = {
 	{"what is in flight at a fence is freed once",
 		test_what_is_in_flight_at_a_fence_is_freed_once},
 	{"a queue released without a fence is kept", test_a_queue_released_without_a_fence_is_kept},
+	{"a close that is no fence frees nothing in flight",
+		test_a_close_that_is_no_fence_frees_nothing_in_flight},
 	{"a queue tells what it was set up with", test_a_queue_tells_what_it_was_set_up_with},
 	{"a queue without memory is none", test_a_queue_without_memory_is_none},
 	{"sections are borrowed and given back", test_sections_are_borrowed_and_given_back},

@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Linux's own hv_netvsc against lib/host: proves the host honest (checks of one guest, one boot)."""
+import os
 import re
+import shutil
 import socket
+import sys
 import time
 
 from guest import GuestError
 from network import Flood, Receiver, Sniffer, csum_errors, ping, send_blob, sh
 from report import Skip
+
+sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "integration"))
+import wire  # noqa: E402  # pylint: disable=wrong-import-position
 
 HOST, GUEST = "10.9.0.1", "10.9.0.2"
 MEGABYTE = 1 << 20
@@ -338,9 +344,41 @@ def run_old(machine, report):
     report.check("a panic is reported and ends the machine", crash)
 
 
+# What Linux says of itself when it comes up, in its order (spec/nvsp.md §4, spec/rndis.md §8).
+LINUX_LADDER = (
+    "channel opened", "INIT version 6.1", "INIT_COMPLETE success", "NDIS_CONFIG MTU 1514",
+    "NDIS_VERSION 6.30", "SEND_RECV_BUF", "RECV_BUF_COMPLETE success", "SEND_SEND_BUF",
+    "SEND_BUF_COMPLETE success", "INITIALIZE", "INITIALIZE_C", "QUERY GEN_MAXIMUM_FRAME_SIZE",
+    "QUERY_C GEN_MAXIMUM_FRAME_SIZE 1500", "QUERY 802_3_PERMANENT_ADDRESS",
+    "QUERY_C 802_3_PERMANENT_ADDRESS", "QUERY TCP_OFFLOAD_HARDWARE_CAPABILITIES",
+    "QUERY_C TCP_OFFLOAD_HARDWARE_CAPABILITIES", "SET TCP_OFFLOAD_PARAMETERS",
+    "SET_C TCP_OFFLOAD_PARAMETERS success", "QUERY GEN_RECEIVE_SCALE_CAPABILITIES",
+    "QUERY_C GEN_RECEIVE_SCALE_CAPABILITIES", "SUBCHANNEL of 3", "SUBCHANNEL success, 3 granted",
+    "SEND_INDIRECTION_TABLE", "SET GEN_RECEIVE_SCALE_PARAMETERS",
+    "SET_C GEN_RECEIVE_SCALE_PARAMETERS success")
+
+
+def wire_is_known(trace):
+    """The trace of a whole life, through Wireshark's dissector (doc/trace.md)."""
+    if shutil.which("tshark") is None:
+        raise Skip("there is no tshark")
+    strange = wire.unknown(trace, 120)
+    need(not strange, "not known: %s" % strange[:3])
+    found = wire.frames(trace, timeout=120)
+    wrong = [(f["number"], f["info"], f["expert"]) for f in found if f["expert"]]
+    need(not wrong, "expert information: %s" % wrong[:3])
+    infos = iter([f["info"].split("  ", 1)[1] for f in found])
+    for want in LINUX_LADDER:
+        need(any(info.startswith(want) for info in infos), "'%s' does not come when it should" % want)
+    channels = {f["info"].split("  ")[0] for f in found if "PACKET, " in f["info"]}
+    return "%d records, data on %s" % (len(found), ", ".join(sorted(channels)))
+
+
 def run_wide(machine, report):
     """Four processors and four channels on VMBus 5.2. Ends with a reboot of the guest."""
-    guest = machine.boot("load=hv_vmbus,hv_netvsc", options=["--vmbus-version", "5.2"], cpus=4)
+    trace = os.path.join(machine.folder, "wire.pcapng")
+    guest = machine.boot("load=hv_vmbus,hv_netvsc",
+                         options=["--vmbus-version", "5.2", "--trace", trace], cpus=4)
 
     def traffic():
         set_up(guest)
@@ -360,6 +398,7 @@ def run_wide(machine, report):
     report.check("4 vCPUs, one channel on each", traffic)
     machine.trouble(guest, report)
     report.check("a reboot ends the machine", reboot)
+    report.check("all that it said is known to the dissector", wire_is_known, trace)
 
 
 SCENARIOS = {"netvsc": run, "netvsc-old": run_old, "netvsc-wide": run_wide}

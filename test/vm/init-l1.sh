@@ -1,4 +1,5 @@
 #!/bin/busybox sh
+# shellcheck shell=dash
 # SPDX-License-Identifier: BSD-3-Clause
 # First process of the emulated machine: loads KVM, mounts what /mounts lists (see mounts.py) below
 # /host, and runs the script named in /job there. Powers off when that ends.
@@ -15,6 +16,7 @@ done
 while read -r m; do
 	o=
 	[ "$m" != kvm-amd ] || o=npt=$npt
+	# shellcheck disable=SC2086 # no word when it is empty
 	$B insmod "/modules/$m.ko" $o || echo "init-l1: cannot load $m"
 done </modules/order
 while read -r kind what mode path; do

@@ -1,4 +1,5 @@
 #!/bin/busybox sh
+# shellcheck shell=dash
 # SPDX-License-Identifier: BSD-3-Clause
 # First process of the guest: a shell for the person or the program at the serial console. Words of
 # the kernel command line: load=MODULE,MODULE... (loaded in that order, after what they need; built-in
@@ -17,7 +18,7 @@ ip() { /bin/ip "$@"; }
 ip link set lo up
 # The root of an initramfs is writable by all, and EAL loads no plugins below such a folder.
 chmod 755 /
-load= shell=
+load='' shell=''
 read -r line </proc/cmdline
 for word in $line; do
 	case $word in

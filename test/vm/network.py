@@ -3,7 +3,6 @@
 import hashlib
 import itertools
 import os
-import re
 import select
 import socket
 import struct

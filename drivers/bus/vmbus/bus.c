@@ -17,6 +17,7 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_kvargs.h>
+#include <rte_lcore.h>
 #include <rte_log.h>
 #include <rte_version.h>
 

@@ -9,6 +9,7 @@
 #include "drivers/net/netvsc/channel.h"
 #include "drivers/net/netvsc/control.h"
 #include "drivers/net/netvsc/port.h"
+#include "drivers/net/netvsc/wire.h"
 
 void
 netvsc_control_completion(
@@ -43,13 +44,15 @@ static void
 control_complete(struct netvsc_channel *ch, uint64_t trans_id)
 {
 	struct vmbus_packet pkt;
-	bool signal;
+	bool signal, written;
 
 	vmbus_packet_init(&pkt, VMBUS_PACKET_COMPLETION, sizeof(pkt), sizeof(pkt), 0, trans_id);
 	if (!netvsc_channel_lock_soon(&ch->tx_lock))
 		return;
-	signal = vmbus_ring_write(&ch->out, &pkt, sizeof(pkt), 0) == 0 &&
-		 vmbus_ring_writer_publish(&ch->out);
+	written = vmbus_ring_write(&ch->out, &pkt, sizeof(pkt), 0) == 0;
+	if (written && ch->wire != NULL)
+		netvsc_wire_sent(ch, &pkt, sizeof(pkt));
+	signal = written && vmbus_ring_writer_publish(&ch->out);
 	netvsc_channel_unlock(&ch->tx_lock);
 	if (signal) {
 		ch->stats.doorbells++;

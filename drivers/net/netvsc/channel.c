@@ -9,6 +9,7 @@
 #include "drivers/net/netvsc/channel.h"
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/rx.h"
+#include "drivers/net/netvsc/wire.h"
 
 int
 netvsc_channel_open(struct netvsc_port *port, unsigned int index)
@@ -45,6 +46,7 @@ netvsc_channel_open(struct netvsc_port *port, unsigned int index)
 		vmbus_monitor_set_latency(
 			port->bus->monitor, ch->bus.monitor_id, port->config.latency_ns);
 	netvsc_rx_begin(ch);
+	netvsc_wire_opened(ch);
 	netvsc_channel_set(ch, NETVSC_CHANNEL_OPEN);
 	return 0;
 }
@@ -107,6 +109,7 @@ netvsc_channel_close(struct netvsc_channel *ch)
 		return true;
 	if (!netvsc_channel_set(ch, NETVSC_CHANNEL_CLOSED))
 		return false;
+	netvsc_wire_closed(ch);
 	ch->port->bus->backend->channel_close(ch->port->bus, &ch->bus);
 	return true;
 }

@@ -37,6 +37,7 @@ struct netvsc_port;
 struct netvsc_rx_transfer;
 struct netvsc_rx_waiting;
 struct netvsc_txq;
+struct netvsc_wire;
 
 /** A transfer packet of which a burst has taken some ranges but not all. */
 struct netvsc_rx_cursor {
@@ -79,6 +80,7 @@ struct netvsc_channel {
 	struct netvsc_txq *_Atomic txq; /**< whose sends complete here, or NULL */
 	struct hpbus_channel bus;
 	uint16_t index;
+	struct netvsc_wire *wire; /**< the primary's: its packets are traced (wire.h); else NULL */
 	enum netvsc_channel_state state; /**< see netvsc_channel_set() */
 	/**
 	 * Of a running channel: the processes that have its rings mapped, and of these those whose
@@ -108,7 +110,7 @@ struct netvsc_channel {
 	struct netvsc_rx_done done[NETVSC_DONE_MAX]; /**< ring of completions to send */
 
 	/* The control side's. */
-	bool stuck; /**< a lock could not be had in time: netvsc_channel_lock() */
+	bool stuck; /**< somebody is inside who does not come out: netvsc_channel_stuck() */
 	/** See netvsc_channel_is_polled(). */
 	uint64_t seen_polls;
 	int64_t seen_at; /**< CLOCK_MONOTONIC, milliseconds */
@@ -144,6 +146,8 @@ bool netvsc_lock_in_time(rte_spinlock_t *lock);
  * which is told; from then on the answer is false at once.
  */
 bool netvsc_channel_lock(struct netvsc_channel *ch, rte_spinlock_t *lock);
+/** Somebody is inside of @p where, for a message, and does not come out: the same. */
+void netvsc_channel_stuck(struct netvsc_channel *ch, const char *where);
 /** Is no channel stuck (any more)? */
 bool netvsc_channels_free(struct netvsc_port *port);
 

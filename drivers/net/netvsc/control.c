@@ -17,6 +17,7 @@
 #include "drivers/net/netvsc/ops.h"
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/rx.h"
+#include "drivers/net/netvsc/wire.h"
 
 #define PROGRESS_MS 5000
 /* How long the completion of a request may come after an answer that made no sense. */
@@ -247,6 +248,8 @@ control_write_now(struct netvsc_port *port, const void *pkt, uint32_t len)
 	if (!netvsc_channel_lock(ch, &ch->tx_lock))
 		return -ENOTCONN;
 	rc = netvsc_channel_is_open(ch) ? vmbus_ring_write(&ch->out, pkt, len, 0) : -ENOTCONN;
+	if (rc == 0 && ch->wire != NULL)
+		netvsc_wire_sent(ch, pkt, len);
 	signal = rc == 0 && vmbus_ring_writer_publish(&ch->out);
 	rte_spinlock_unlock(&ch->tx_lock);
 	if (signal)

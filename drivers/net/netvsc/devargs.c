@@ -17,19 +17,21 @@
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/rx.h"
 #include "drivers/net/netvsc/tx.h"
+#include "lib/trace/trace_vmbus.h"
 #include "lib/vmbus/number.h"
 
 #define KEYS                                                                                         \
 	"vfio-user=PATH (socket), tx_copybreak=BYTES, rx_copybreak=BYTES, latency=US, "              \
 	"copy_only=0|1, size_stats=0|1, rx_extmbuf_enable=0|1, numa_aware=0|1, recovery_s=SECONDS, " \
-	"ignore_vf=0|1, vf=NAME (of a port or device), vf_args=[ARGS], name=NAME, driver=NAME"
+	"ignore_vf=0|1, vf=NAME (of a port or device), vf_args=[ARGS], trace=FILE, trace_data=0|1, " \
+	"trace_snaplen=BYTES, name=NAME, driver=NAME"
 
 /* 16 bits of 100 ns (spec/vmbus-ring.md §9.2). */
 #define LATENCY_MAX_US 6553u
 
 static const char *const netvsc_keys[] = {"vfio-user", "driver", "latency", "rx_copybreak",
 	"tx_copybreak", "copy_only", "size_stats", "rx_extmbuf_enable", "numa_aware", "recovery_s",
-	"ignore_vf", "vf", "name", NULL};
+	"ignore_vf", "vf", "name", "trace", "trace_data", "trace_snaplen", NULL};
 
 #define NETVSC_ARGS_MAX 4096u /* bytes of all arguments */
 
@@ -196,6 +198,40 @@ devargs_vf(const char *key, const char *text, void *opaque)
 	return 0;
 }
 
+static int
+devargs_trace(const char *key, const char *text, void *opaque)
+{
+	struct netvsc_port *port = opaque;
+
+	if (text == NULL || text[0] == '\0' || strlen(text) >= sizeof(port->config.trace)) {
+		NETVSC_LOG(ERR, port,
+			"devargs key %s=%s: give a file's name of 1 to %zu characters", key,
+			text == NULL ? "" : text, sizeof(port->config.trace) - 1);
+		return -EINVAL;
+	}
+	snprintf(port->config.trace, sizeof(port->config.trace), "%s", text);
+	return 0;
+}
+
+/* Of the trace of what goes over the wire (wire.h). */
+static int
+devargs_wire(struct netvsc_port *port, struct rte_kvargs *kv)
+{
+	uint32_t data = 0;
+	int rc = 0;
+
+	if (rte_kvargs_count(kv, "trace") != 0 &&
+		hpbus_compat_kvargs(kv, "trace", devargs_trace, port) != 0)
+		return -EINVAL;
+	rc = devargs_get(port, kv, "trace_data", 1, &data);
+	port->config.trace_data = data != 0;
+	if (rc == 0)
+		rc = devargs_get(
+			port, kv, "trace_snaplen", TRACE_SNAPLEN_MAX, &port->config.trace_snaplen);
+	port->config.trace_snaplen = RTE_MAX(port->config.trace_snaplen, TRACE_SNAPLEN_MIN);
+	return rc;
+}
+
 int
 netvsc_devargs_parse(struct netvsc_port *port, const struct rte_devargs *devargs)
 {
@@ -205,7 +241,8 @@ netvsc_devargs_parse(struct netvsc_port *port, const struct rte_devargs *devargs
 	struct rte_kvargs *kv;
 	int rc;
 
-	port->config.vf[0] = port->config.vf_args[0] = '\0';
+	port->config.vf[0] = port->config.vf_args[0] = port->config.trace[0] = '\0';
+	port->config.trace_snaplen = TRACE_SNAPLEN;
 	port->config.tx_copybreak = NETVSC_TX_COPYBREAK;
 	port->config.rx_copybreak = NETVSC_RX_COPY_ALL;
 	port->config.latency_ns = latency_us * 1000;
@@ -261,6 +298,8 @@ netvsc_devargs_parse(struct netvsc_port *port, const struct rte_devargs *devargs
 	if (rc == 0 && rte_kvargs_count(kv, "vf") != 0 &&
 		hpbus_compat_kvargs(kv, "vf", devargs_vf, port) != 0)
 		rc = -EINVAL;
+	if (rc == 0)
+		rc = devargs_wire(port, kv);
 	if (rc == 0 && latency_us > LATENCY_MAX_US) {
 		NETVSC_LOG(NOTICE, port, "latency=%u: a host waits %u us at most, which it will be",
 			latency_us, LATENCY_MAX_US);

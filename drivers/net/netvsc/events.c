@@ -121,7 +121,7 @@ events_recover(struct netvsc_port *port, uint32_t events)
 		return events;
 	if (netvsc_recover_begin(port))
 		return events & ~(uint32_t)RECOVERY_OVER;
-	/* The end of the one before is news first. */
+	/* The end of the one before is news first; or nothing is there to begin with. */
 	atomic_fetch_or(&port->events, NETVSC_EVENT_RECOVERING | NETVSC_EVENT_LINK);
 	return events & ~(uint32_t)NETVSC_EVENT_RECOVERING;
 }

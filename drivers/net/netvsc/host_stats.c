@@ -7,6 +7,7 @@
 #include "drivers/net/netvsc/control.h"
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/tx.h"
+#include "drivers/net/netvsc/wire.h"
 #include "lib/netvsp/nvsp.h"
 #include "lib/netvsp/oid.h"
 #include "lib/netvsp/rndis.h"
@@ -102,6 +103,8 @@ request_write(struct netvsc_port *port, uint32_t len, uint64_t tid)
 		return false;
 	written = netvsc_channel_live(ch) &&
 		  vmbus_ring_write(&ch->out, pkt, (uint32_t)bytes, NETVSC_RING_RESERVE) == 0;
+	if (written && ch->wire != NULL)
+		netvsc_wire_sent(ch, pkt, (uint32_t)bytes);
 	if (written)
 		signal = vmbus_ring_writer_publish(&ch->out);
 	if (signal)

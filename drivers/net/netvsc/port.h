@@ -81,6 +81,7 @@ struct netvsc_channel;
 struct netvsc_rx_lender;
 struct netvsc_sizes;
 struct netvsc_txq;
+struct netvsc_wire;
 
 /** Receive side scaling as the application wants it; rss.c. */
 struct netvsc_rss {
@@ -110,6 +111,9 @@ struct netvsc_config {
 	uint32_t recovery_s; /**< a device that went away is waited for so long; 0: not at all */
 	char vf[RTE_ETH_NAME_MAX_LEN];	  /**< which ethdev is the VF, "": found out */
 	char vf_args[NETVSC_VF_ARGS_MAX]; /**< devargs that its device is attached with */
+	char trace[256];		  /**< file of the trace, "": none */
+	bool trace_data;		  /**< of frames, too */
+	uint32_t trace_snaplen;
 };
 
 /**
@@ -206,6 +210,7 @@ struct netvsc_port {
 
 	struct netvsc_vf *vf; /**< the primary process's; NULL: it has none and will not have one */
 	struct netvsc_vf_shared vf_shared;
+	struct netvsc_wire *wire; /**< the primary process's trace; NULL: none */
 
 	struct netvsc_channel *channels[HPBUS_MAX_CHANNELS];
 	struct netvsc_vf_queue vf_rx[HPBUS_MAX_CHANNELS], vf_tx[HPBUS_MAX_CHANNELS];

@@ -19,6 +19,8 @@
 #include "drivers/net/netvsc/rx.h"
 #include "drivers/net/netvsc/tx.h"
 #include "drivers/net/netvsc/tx_slot.h"
+#include "drivers/net/netvsc/vf_told.h"
+#include "drivers/net/netvsc/wire.h"
 #include "lib/netvsp/toeplitz.h"
 
 static bool
@@ -41,6 +43,7 @@ netvsc_port_free(struct netvsc_port *port)
 	port->vf_shared.asked = false;
 	netvsc_vf_put(port->vf);
 	port->vf = NULL;
+	netvsc_vf_told_end(port);
 	netvsc_section_pool_free(&port->sections);
 	for (i = 0; i < HPBUS_MAX_CHANNELS; i++)
 		if (port->channels[i] != NULL) {
@@ -50,7 +53,10 @@ netvsc_port_free(struct netvsc_port *port)
 	netvsc_rx_pool_free(&port->done_pool);
 	netvsc_let_go(port->sizes);
 	port->sizes = NULL;
-	rte_memzone_free(port->control_zone);
+	netvsc_wire_end(port);
+	/* The host may read a request there as long as the channel is open. */
+	if (!port->unfenced)
+		rte_memzone_free(port->control_zone);
 	port->control_zone = NULL;
 	pthread_mutex_destroy(&port->control_lock);
 }
@@ -180,6 +186,8 @@ netvsc_probe(struct hpbus_device *bus)
 	eth->process_private = bus;
 	netvsc_flight_init(&port->flight, eth->data->port_id);
 	rc = netvsc_devargs_parse(port, bus->device.devargs);
+	if (rc == 0)
+		rc = netvsc_wire_begin(port);
 	if (rc == 0) {
 		struct hpbus_op op;
 
@@ -245,7 +253,7 @@ netvsc_abi(void)
 	static const size_t sizes[] = {sizeof(struct netvsc_port), sizeof(struct netvsc_channel),
 		sizeof(struct netvsc_rxq), sizeof(struct netvsc_txq), sizeof(struct netvsc_tx_slot),
 		sizeof(struct netvsc_rx_transfer), sizeof(struct netvsc_sizes),
-		sizeof(struct netvsc_vf)};
+		sizeof(struct netvsc_vf), sizeof(struct netvsc_vf_told)};
 	uint32_t abi = RTE_VERSION;
 	unsigned int i;
 
@@ -265,4 +273,4 @@ static const char netvsc_pmd_info[] __attribute__((used)) =
 	"PMD_INFO_STRING= {\"name\": \"net_netvsc\", \"params\": \"vfio-user=<path> "
 	"tx_copybreak=<int> rx_copybreak=<int> rx_extmbuf_enable=<0|1> latency=<int> copy_only=<0|1> "
 	"size_stats=<0|1> numa_aware=<0|1> recovery_s=<int> ignore_vf=<0|1> name=<string> "
-	"vf=<string> vf_args=<string>\", \"kmod\": \"* uio_hv_generic\", \"pci_ids\": []}";
+	"vf=<string> vf_args=<string> trace=<string> trace_data=<0|1> trace_snaplen=<int>\", \"kmod\": \"* uio_hv_generic\", \"pci_ids\": []}";

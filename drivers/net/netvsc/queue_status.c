@@ -14,6 +14,7 @@
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/rx.h"
 #include "drivers/net/netvsc/tx.h"
+#include "drivers/net/netvsc/wire.h"
 
 /* Ring packets that are looked at: what is behind them counts as not there yet. */
 #define WALK_BUDGET 512u
@@ -189,7 +190,7 @@ netvsc_tx_burst_mode(struct rte_eth_dev *eth, uint16_t queue, struct rte_eth_bur
 	}
 	memset(mode, 0, sizeof(*mode));
 	mode_add(mode, true, "Scalar");
-	mode_add(mode, txq->work != 0, "offloads");
+	mode_add(mode, (txq->work & ~NETVSC_TX_TRACED) != 0, "offloads");
 	mode_add(mode, true, "copy");
 	mode_add(mode, txq->headers_usable, "large frames by reference");
 	mode_add(mode, netvsc_port_of(eth)->sizes != NULL, "sizes");

@@ -185,7 +185,7 @@ static bool
 recover_is_final(const struct netvsc_port *port, int rc)
 {
 	return !port->bus_closed && !atomic_load(&port->bus->gone) &&
-	       (rc == -ENOSPC || rc == -EINVAL || rc == -ENOTSUP || rc == -EOPNOTSUPP);
+	       (rc == -ENOSPC || rc == -EINVAL || rc == -ENOTSUP);
 }
 
 /* Away again before the recovery was over: nobody has noted it, or whoever does is next. */
@@ -357,6 +357,9 @@ netvsc_recover_begin(struct netvsc_port *port)
 	r->begun = rc == 0;
 	if (rc == 0)
 		return true;
+	/* Memory or threads may have run out for a moment only. */
+	if (hpbus_now_ms() < atomic_load(&r->since) + (int64_t)port->config.recovery_s * 1000)
+		return false;
 	NETVSC_LOG(ERR, port, "no thread to recover the port with (%s): the device is gone",
 		strerror(-rc));
 	recover_give_up(port, NETVSC_EVENT_FAILED);

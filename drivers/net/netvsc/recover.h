@@ -47,7 +47,7 @@ extern const struct hpbus_op_kind netvsc_op_recover;
  * @return whether the port waits for it; false: it is GONE
  */
 bool netvsc_recover_note(struct netvsc_port *port);
-/** The alarm: begin. @return false: the one before is not over yet, later */
+/** The alarm: begin. @return false: the one before is not over, or there is no thread: later */
 bool netvsc_recover_begin(struct netvsc_port *port);
 /** End it, in whatever state; the alarm runs no more. @return 0; -EBUSY: its thread goes on */
 int netvsc_recover_end(struct netvsc_port *port);

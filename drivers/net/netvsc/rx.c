@@ -23,6 +23,8 @@
 #include "drivers/net/netvsc/rx.h"
 #include "drivers/net/netvsc/rx_describe.h"
 #include "drivers/net/netvsc/trace.h"
+#include "drivers/net/netvsc/tx.h"
+#include "drivers/net/netvsc/wire.h"
 
 /* The header and four PPIs, copied before anything is believed. */
 #define RX_HEADER_COPY 128u
@@ -163,6 +165,21 @@ rx_count_odd(struct netvsc_rxq *rxq, int what)
 	netvsc_rx_chain_free(&rxq->rsc);
 }
 
+/*
+ * The pool is empty. What sends hold that the host has completed is free, but a send of this queue
+ * is what frees it, and who forwards does not send while nothing comes.
+ */
+static __rte_noinline void
+rx_reap_sends(struct netvsc_channel *ch)
+{
+	struct netvsc_txq *txq = atomic_load_explicit(&ch->txq, memory_order_acquire);
+
+	if (txq != NULL && netvsc_channel_lock_soon(&ch->tx_lock)) {
+		netvsc_tx_reap(txq);
+		netvsc_channel_unlock(&ch->tx_lock);
+	}
+}
+
 /* The pool is empty: what comes is dropped, unless it is no frame. */
 static __rte_noinline void
 rx_without_mbufs(struct netvsc_rxq *rxq, const struct rx_buffer *recv)
@@ -203,6 +220,10 @@ rx_ranges(struct netvsc_rxq *rxq, const bool tells, const struct rx_buffer *recv
 
 	if (unlikely(rxq->n_mbufs == 0)) {
 		rx_refill(rxq);
+		if (unlikely(rxq->n_mbufs == 0)) {
+			rx_reap_sends(rxq->ch);
+			rx_refill(rxq);
+		}
 		if (unlikely(rxq->n_mbufs == 0)) {
 			rx_without_mbufs(rxq, recv);
 			return 0;
@@ -264,11 +285,12 @@ rx_packet_done(struct netvsc_channel *ch)
 
 /*
  * Look at the packet at the consume position.
+ * @param traced a constant: what is new in the ring is
  * @return 1 the cursor is on a transfer packet, 0 something else was consumed, -EAGAIN the ring is
  *         empty, -EIO it is broken
  */
-static inline int
-rx_next(struct netvsc_channel *ch)
+static __rte_always_inline int
+rx_next(struct netvsc_channel *ch, const bool traced)
 {
 	struct netvsc_rx_cursor *cursor = &ch->cursor;
 	struct vmbus_packet pkt;
@@ -277,6 +299,8 @@ rx_next(struct netvsc_channel *ch)
 	total = vmbus_ring_peek(&ch->in, &pkt);
 	if (total <= 0)
 		return total == 0 ? -EAGAIN : total;
+	if (traced)
+		netvsc_wire_in(ch);
 	if (unlikely(pkt.type != VMBUS_PACKET_XFER_PAGES)) {
 		/* What a scan has passed is handled. */
 		if (ch->ahead == 0)
@@ -301,7 +325,8 @@ rx_next(struct netvsc_channel *ch)
 
 /* What is in the ring, up to @p n frames; rx_lock held. */
 static __rte_always_inline uint16_t
-rx_packets(struct netvsc_rxq *rxq, const bool tells, struct rte_mbuf **pkts, uint16_t n)
+rx_packets(struct netvsc_rxq *rxq, const bool tells, const bool traced, struct rte_mbuf **pkts,
+	uint16_t n)
 {
 	struct netvsc_channel *ch = rxq->ch;
 	const struct netvsc_port *port = rxq->port;
@@ -318,7 +343,7 @@ rx_packets(struct netvsc_rxq *rxq, const bool tells, struct rte_mbuf **pkts, uin
 
 	while (got < n && netvsc_rx_complete_room(ch) && budget-- != 0) {
 		if (ch->cursor.left == 0) {
-			rc = rx_next(ch);
+			rc = rx_next(ch, traced);
 			if (rc == 0)
 				continue;
 			if (rc < 0) {
@@ -338,13 +363,27 @@ rx_packets(struct netvsc_rxq *rxq, const bool tells, struct rte_mbuf **pkts, uin
 	return got;
 }
 
+/* For a channel that is traced, whatever its mbufs tell. */
+static __rte_noinline uint16_t
+rx_packets_traced(struct netvsc_rxq *rxq, struct rte_mbuf **pkts, uint16_t n)
+{
+	uint16_t got = rx_packets(rxq, true, true, pkts, n);
+
+	netvsc_rx_flush_any(rxq->ch);
+	return got;
+}
+
 /* For a queue whose mbufs tell something, and when that changes; others pay for none of it. */
 static __rte_noinline uint16_t
 rx_packets_telling(struct netvsc_rxq *rxq, uint8_t mode, struct rte_mbuf **pkts, uint16_t n)
 {
-	if (unlikely(mode == NETVSC_RX_ANEW))
-		netvsc_rx_plan_wants(rxq);
-	return rx_packets(rxq, true, pkts, n);
+	if (unlikely(mode != NETVSC_RX_TELLS)) {
+		if (mode == NETVSC_RX_ANEW)
+			netvsc_rx_plan_wants(rxq);
+		if (rxq->ch->wire != NULL)
+			return rx_packets_traced(rxq, pkts, n);
+	}
+	return rx_packets(rxq, true, false, pkts, n);
 }
 
 /* A sender may be scanning for completions: wait only if that happens again and again. */
@@ -371,7 +410,10 @@ netvsc_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 
 	if (unlikely(!rx_lock(rxq)))
 		return 0;
-	/* Asked with the lock: who stops or closes the channel knows that no burst is inside. */
+	/*
+	 * Asked with the lock: who stops or closes the channel knows that no burst is inside. The
+	 * port's state is a hint beside it, so that no order is needed.
+	 */
 	if (likely(netvsc_channel_receives(ch) && !rxq->over &&
 		    atomic_load_explicit(&rxq->port->state, memory_order_relaxed) ==
 			    NETVSC_STATE_RUNNING)) {
@@ -381,7 +423,7 @@ netvsc_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 			if (mode != NETVSC_RX_PLAIN)
 				got = rx_packets_telling(rxq, mode, pkts, n);
 			else
-				got = rx_packets(rxq, false, pkts, n);
+				got = rx_packets(rxq, false, false, pkts, n);
 			netvsc_rx_flush(ch);
 		} else {
 			/* Completions and events must move, too (pitfall X19). */

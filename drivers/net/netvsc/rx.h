@@ -58,7 +58,8 @@ struct netvsc_rx_plan {
 enum netvsc_rx_mode {
 	NETVSC_RX_PLAIN, /**< its mbufs tell nothing */
 	NETVSC_RX_TELLS,
-	NETVSC_RX_ANEW, /**< something has been set: the next burst makes another plan */
+	NETVSC_RX_TRACED, /**< as that, and the packets are traced (wire.h) */
+	NETVSC_RX_ANEW,	  /**< something has been set: the next burst makes another plan */
 };
 
 /** A frame that takes several mbufs, while it is put together. */
@@ -103,7 +104,7 @@ enum netvsc_rx_odd {
 
 /* ---- rx.c and rxq.c ---- */
 
-uint16_t netvsc_rx_burst(void *rxq, struct rte_mbuf **pkts, uint16_t n);
+uint16_t netvsc_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n);
 int netvsc_rx_queue_setup(struct rte_eth_dev *eth, uint16_t queue, uint16_t nb_desc,
 	unsigned int socket, const struct rte_eth_rxconf *conf, struct rte_mempool *mp);
 /** Give mbufs that were fetched and not used back to the pool; while the queue is stopped. */
@@ -265,6 +266,8 @@ netvsc_rx_complete_room(struct netvsc_channel *ch)
 }
 /** Publish what was consumed and send waiting completions; rx_lock held. */
 void netvsc_rx_flush(struct netvsc_channel *ch);
+/** The same for a channel that may be traced. */
+void netvsc_rx_flush_any(struct netvsc_channel *ch);
 
 /**
  * Memory of a port for completions that wait for the host to read.

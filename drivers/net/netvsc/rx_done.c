@@ -12,13 +12,12 @@
 #include <errno.h>
 #include <string.h>
 
-#include <rte_malloc.h>
-
 #include "drivers/net/netvsc/channel.h"
 #include "drivers/net/netvsc/ops.h"
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/rx.h"
 #include "drivers/net/netvsc/trace.h"
+#include "drivers/net/netvsc/wire.h"
 
 /* Completions of a block, as the bits of a word say which are failures. */
 #define BLOCK 64u
@@ -50,8 +49,7 @@ netvsc_rx_pool_init(struct netvsc_rx_pool *pool, uint32_t sections, int socket)
 
 	netvsc_rx_pool_free(pool);
 	rte_spinlock_init(&pool->lock);
-	pool->blocks = rte_zmalloc_socket(
-		"netvsc_done", n * sizeof(*pool->blocks), RTE_CACHE_LINE_SIZE, socket);
+	pool->blocks = netvsc_session_memory("netvsc_done", n * sizeof(*pool->blocks), socket);
 	if (pool->blocks == NULL)
 		return -ENOMEM;
 	for (i = 0; i < n; i++) {
@@ -64,7 +62,7 @@ netvsc_rx_pool_init(struct netvsc_rx_pool *pool, uint32_t sections, int socket)
 void
 netvsc_rx_pool_free(struct netvsc_rx_pool *pool)
 {
-	netvsc_let_go(pool->blocks);
+	netvsc_session_memory_free(pool->blocks);
 	pool->blocks = pool->free = NULL;
 }
 
@@ -201,17 +199,21 @@ rx_write_done(struct netvsc_channel *ch)
 		ch->stats.done_deferred++;
 }
 
-void
-netvsc_rx_flush(struct netvsc_channel *ch)
+/* @param traced a constant */
+static __rte_always_inline void
+rx_flush(struct netvsc_channel *ch, const bool traced)
 {
 	bool signal;
 
+	/* A hint: who takes them acquires, and what is missed now is seen by the next flush. */
 	if (unlikely(atomic_load_explicit(&ch->released, memory_order_relaxed) != NULL ||
 		     ch->releasing != NULL))
 		netvsc_rx_take_released(ch);
 	/* If the lock cannot be had they wait for the next flush. */
 	if (ch->done_tail != ch->done_head && netvsc_channel_lock_soon(&ch->tx_lock)) {
 		rx_write_done(ch);
+		if (traced)
+			netvsc_wire_out(ch);
 		signal = vmbus_ring_publish_both(&ch->out, &ch->in, true);
 		netvsc_channel_unlock(&ch->tx_lock);
 		if (unlikely(ch->out.corrupt))
@@ -224,4 +226,19 @@ netvsc_rx_flush(struct netvsc_channel *ch)
 		netvsc_trace_doorbell(ch->port->flight.port_id, ch->index, 0);
 		hpbus_channel_signal(netvsc_bus_of(ch->port), &ch->bus);
 	}
+}
+
+void
+netvsc_rx_flush(struct netvsc_channel *ch)
+{
+	rx_flush(ch, false);
+}
+
+void
+netvsc_rx_flush_any(struct netvsc_channel *ch)
+{
+	if (likely(ch->wire == NULL))
+		rx_flush(ch, false);
+	else
+		rx_flush(ch, true);
 }

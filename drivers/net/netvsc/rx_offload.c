@@ -93,7 +93,7 @@ netvsc_rxq_apply(struct netvsc_rxq *rxq)
 void
 netvsc_rx_plan_wants(struct netvsc_rxq *rxq)
 {
-	uint8_t mode = NETVSC_RX_TELLS;
+	uint8_t mode = rxq->ch->wire != NULL ? NETVSC_RX_TRACED : NETVSC_RX_TELLS;
 	uint32_t word;
 
 	/* First: what is set from here on makes the next burst come again, too. */
@@ -106,7 +106,7 @@ netvsc_rx_plan_wants(struct netvsc_rxq *rxq)
 	for (word = 0; word < NETVSC_RX_CSUM_WORDS; word++)
 		rxq->csum_flags[word] = (uint16_t)csum_meaning(word & rxq->plan.wants.csum);
 	netvsc_rx_plan_shape(rxq);
-	if ((rxq->plan.wants.words | rxq->plan.wants.ptypes) == 0)
+	if (mode == NETVSC_RX_TELLS && (rxq->plan.wants.words | rxq->plan.wants.ptypes) == 0)
 		__atomic_compare_exchange_n(&rxq->mode, &mode, NETVSC_RX_PLAIN, false,
 			__ATOMIC_RELAXED, __ATOMIC_RELAXED);
 }
@@ -224,5 +224,6 @@ netvsc_ptypes_set(struct rte_eth_dev *eth, uint32_t mask)
 	for (q = 0; data->rx_queues != NULL && q < data->nb_rx_queues; q++)
 		if (data->rx_queues[q] != NULL)
 			netvsc_rxq_apply(data->rx_queues[q]);
+	netvsc_vf_changed(port, NETVSC_VF_SET_PTYPES);
 	return 0;
 }

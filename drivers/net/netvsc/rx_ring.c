@@ -15,6 +15,7 @@
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/rx.h"
 #include "drivers/net/netvsc/tx.h"
+#include "drivers/net/netvsc/wire.h"
 
 /* Control messages are copied out up to this much; the longest are a few hundred bytes. */
 #define CONTROL_MAX 2048u
@@ -209,7 +210,7 @@ netvsc_rx_drain(struct netvsc_channel *ch)
 	if (ch->in.corrupt)
 		return;
 	rx_drop(ch, 0, &ch->stats.rx_dropped_stopped);
-	netvsc_rx_flush(ch);
+	netvsc_rx_flush_any(ch);
 }
 
 static void
@@ -282,6 +283,8 @@ netvsc_rx_scan(struct netvsc_channel *ch)
 		netvsc_port_broken(ch->port, "the host broke the inbound ring");
 		return;
 	}
+	if (unlikely(ch->wire != NULL))
+		netvsc_wire_in(ch);
 	if (ch->ahead == 0)
 		ch->n_handled = 0;
 	while (ch->n_handled < NETVSC_HANDLED_MAX && netvsc_rx_complete_room(ch) && budget-- != 0) {
@@ -300,7 +303,7 @@ netvsc_rx_scan(struct netvsc_channel *ch)
 		return;
 	}
 	rx_check_unpolled(ch);
-	netvsc_rx_flush(ch);
+	netvsc_rx_flush_any(ch);
 }
 
 bool

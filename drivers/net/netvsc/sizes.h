@@ -27,8 +27,8 @@ struct netvsc_sizes {
 	uint64_t base[2 * NETVSC_SIZE_BINS]; /**< as of the last reset, receive first */
 };
 
-uint16_t netvsc_rx_burst_sized(void *rxq, struct rte_mbuf **pkts, uint16_t n);
-uint16_t netvsc_tx_burst_sized(void *txq, struct rte_mbuf **pkts, uint16_t n);
+uint16_t netvsc_rx_burst_sized(void *queue, struct rte_mbuf **pkts, uint16_t n);
+uint16_t netvsc_tx_burst_sized(void *queue, struct rte_mbuf **pkts, uint16_t n);
 /** Counters: 0 where nobody asked for them. */
 unsigned int netvsc_sizes_count(const struct netvsc_port *port);
 /** @param index < netvsc_sizes_count() */

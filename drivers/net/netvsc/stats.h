@@ -63,6 +63,9 @@ struct netvsc_tx_drops {
 	uint64_t by_reference, aggregated; /**< frames sent each way */
 	uint64_t reaped;    /**< VMBus packets that they went in and that have been freed since */
 	uint64_t doorbells; /**< signals sent to the host */
+	/** Frames whose session ended before the host had completed them: it may have them or not.
+	 */
+	uint64_t unanswered;
 };
 
 /** What has been counted for a queue number, whichever queues had it; under the lock. */

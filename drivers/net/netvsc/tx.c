@@ -24,6 +24,7 @@
 #include "drivers/net/netvsc/tx_offload.h"
 #include "drivers/net/netvsc/tx_pack.h"
 #include "drivers/net/netvsc/tx_slot.h"
+#include "drivers/net/netvsc/wire.h"
 
 /* Pieces of a large frame, at most; sections of 6 KiB need eleven. */
 #define TX_PIECES_MAX 16u
@@ -43,6 +44,7 @@ netvsc_tx_complete(struct netvsc_txq *txq, uint64_t trans_id, bool ok)
 		slot->generation != (uint32_t)(trans_id >> 32))
 		return false;
 	slot->failed = !ok;
+	/* Only this side asks for it, the sender goes by the entry below. */
 	atomic_store_explicit(&slot->state, NETVSC_SLOT_DONE, memory_order_relaxed);
 	head = atomic_load_explicit(&txq->completed_head, memory_order_relaxed);
 	txq->completed[head & txq->completed_mask] = (uint16_t)index;
@@ -73,6 +75,7 @@ netvsc_tx_forget(struct netvsc_txq *txq)
 	for (i = 0; i < txq->nb_desc; i++)
 		if (atomic_load(&txq->slots[i].state) != NETVSC_SLOT_FREE) {
 			txq->stats.over += txq->slots[i].frames;
+			txq->drops.unanswered += txq->slots[i].frames;
 			txq->stats.over_bytes += txq->slots[i].bytes;
 			txq->drops.reaped++;
 			netvsc_tx_slot_free(txq, i);
@@ -85,6 +88,7 @@ netvsc_tx_forget(struct netvsc_txq *txq)
 void
 netvsc_tx_abandon(struct netvsc_txq *txq)
 {
+	txq->drops.unanswered += txq->stats.packets - txq->stats.over;
 	txq->stats.over = txq->stats.packets;
 	txq->stats.over_bytes = txq->stats.bytes;
 }
@@ -131,6 +135,8 @@ netvsc_tx_template(struct netvsc_txq *txq)
 	if (offloads & RTE_ETH_TX_OFFLOAD_TCP_TSO)
 		work |= RTE_MBUF_F_TX_TCP_SEG;
 	/* Once each: rte_eth_tx_prepare() reads them while the MTU changes. */
+	if (netvsc_wire_has_data(txq->ch))
+		work |= NETVSC_TX_TRACED;
 	txq->work = work;
 	txq->tso_max[0] = offloads & RTE_ETH_TX_OFFLOAD_TCP_TSO ? session->offloads.tso4_max : 0;
 	txq->tso_max[1] = offloads & RTE_ETH_TX_OFFLOAD_TCP_TSO ? session->offloads.tso6_max : 0;
@@ -489,11 +495,16 @@ tx_send(struct netvsc_txq *txq, struct rte_mbuf **pkts, uint16_t n, const bool o
 	return (uint16_t)i;
 }
 
-/* The same for queues with offloads; apart, so that the others pay nothing for it. */
+/* The same for queues with offloads, and traced ones; apart, so that the others pay nothing for it.
+ */
 static __rte_noinline uint16_t
 tx_send_offloads(struct netvsc_txq *txq, struct rte_mbuf **pkts, uint16_t n)
 {
-	return tx_send(txq, pkts, n, true);
+	uint16_t sent = tx_send(txq, pkts, n, true);
+
+	if (unlikely(txq->work & NETVSC_TX_TRACED))
+		netvsc_wire_out(txq->ch);
+	return sent;
 }
 
 /* With it goes all that belongs to the queue: a stopped one is the control side's. */

@@ -102,11 +102,13 @@ struct netvsc_txq {
 	_Atomic uint32_t completed_tail __rte_cache_aligned;
 };
 
-uint16_t netvsc_tx_burst(void *txq, struct rte_mbuf **pkts, uint16_t n);
+uint16_t netvsc_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n);
 int netvsc_tx_queue_setup(struct rte_eth_dev *eth, uint16_t queue, uint16_t nb_desc,
 	unsigned int socket, const struct rte_eth_txconf *conf);
 void netvsc_tx_queue_release(struct rte_eth_dev *eth, uint16_t queue);
 void netvsc_txq_info_get(struct rte_eth_dev *eth, uint16_t queue, struct rte_eth_txq_info *info);
+/** The backend is closed: release all queues. What the host may still read stays (bus->held). */
+void netvsc_tx_queues_close(struct rte_eth_dev *eth);
 /** The host is fenced off: free what was released with sends in flight. */
 void netvsc_tx_quarantine_free(struct netvsc_port *port);
 /** Address of a slot's header, which does not cross a page. */
@@ -122,7 +124,7 @@ netvsc_tx_header_iova(const struct netvsc_txq *txq, uint16_t slot)
  * @param count most packets to free, 0 = all that can be
  * @return packets freed
  */
-int netvsc_tx_done_cleanup(void *txq, uint32_t count);
+int netvsc_tx_done_cleanup(void *queue, uint32_t count);
 /** What this queue's sends depend on: header, limits, known memory; after attach, before start. */
 void netvsc_tx_template(struct netvsc_txq *txq);
 /** Whether the host can read the queue's headers, which another host may not. */

@@ -76,6 +76,6 @@ void netvsc_tx_fix_piece(uint8_t *frame, const struct netvsc_tx_asks *asks, uint
  * pseudo headers into those that can. Any lcore.
  * @return frames before the first that cannot; rte_errno is EINVAL or ENOTSUP
  */
-uint16_t netvsc_tx_prepare(void *txq, struct rte_mbuf **pkts, uint16_t n);
+uint16_t netvsc_tx_prepare(void *queue, struct rte_mbuf **pkts, uint16_t n);
 
 #endif

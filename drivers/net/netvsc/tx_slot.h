@@ -29,6 +29,7 @@ netvsc_tx_slot_take(struct netvsc_txq *txq, uint16_t *index)
 	/* 31 bits, so that bit 63 of the id stays clear. */
 	slot->generation = (slot->generation + 1) & 0x7fffffffu;
 	slot->first = txq->stats.packets;
+	/* Release: the generation comes before; pairs with the acquire in netvsc_tx_complete(). */
 	atomic_store_explicit(&slot->state, NETVSC_SLOT_INFLIGHT, memory_order_release);
 	return slot;
 }
@@ -45,7 +46,10 @@ netvsc_tx_slot_free(struct netvsc_txq *txq, uint16_t index)
 	if (slot->mbuf != NULL) {
 		struct rte_mbuf *m = slot->mbuf;
 
-		/* First: who is killed here has it freed by nobody, not twice (process.c). */
+		/*
+		 * First: who is killed here has it freed by nobody, not twice (process.c). Nothing
+		 * but the compiler can turn the two around: a thread dies between two instructions.
+		 */
 		slot->mbuf = NULL;
 		rte_compiler_barrier();
 		rte_pktmbuf_free(m);
@@ -58,7 +62,14 @@ netvsc_tx_slot_free(struct netvsc_txq *txq, uint16_t index)
 static inline unsigned int
 netvsc_tx_slots_reap(struct netvsc_txq *txq, uint32_t count)
 {
+	/*
+	 * Only the sender writes the tail, and who completes never looks at it: there is an entry
+	 * for each slot. That one is read before it is written anew follows from the slots: so many
+	 * completions later one slot has come again, and it was given out (release in
+	 * netvsc_tx_slot_take()) after all entries before its first completion were read here.
+	 */
 	uint32_t tail = atomic_load_explicit(&txq->completed_tail, memory_order_relaxed);
+	/* Acquire: pairs with the release in netvsc_tx_complete(). */
 	uint32_t head = atomic_load_explicit(&txq->completed_head, memory_order_acquire);
 	unsigned int packets = 0;
 

@@ -1,0 +1,62 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Runs drills: run.py [SEED [EVENTS [KIND...]]], or run.py --suite [long] for those of the file seeds.
+
+Ends with a line of figures and "N passed, M failed".
+"""
+import os
+import secrets
+import sys
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "integration")]
+
+EVENTS = 100
+
+
+def seeds(which, path=os.path.join(HERE, "seeds")):
+    """(seed, events) of each line of one suite."""
+    with open(path, encoding="utf-8") as file:
+        lines = [line.split() for line in file if line.strip() and not line.startswith("#")]
+    return [(int(seed), int(events)) for suite, seed, events, *_ in lines if suite == which]
+
+
+def main(arguments):
+    # This process' own run.py of the integration tests, for its lines.
+    import importlib.util
+    spec = importlib.util.spec_from_file_location("integration_run", os.path.join(HERE, "../integration/run.py"))
+    runner = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(runner)
+    from drill import Drill
+    from schedule import FAULTS
+
+    if arguments[:1] == ["--suite"]:
+        wanted, only = seeds(*arguments[1:] or ["drill"]), []
+    else:
+        try:
+            seed = int(arguments[0]) if arguments else secrets.randbelow(1000000)
+            events = int(arguments[1]) if len(arguments) > 1 else EVENTS
+        except ValueError:
+            sys.exit(f"drill: error: seed and events are numbers, not '{' '.join(arguments)}'")
+        only = arguments[2:]
+        if events < 1 or not set(only) <= set(FAULTS):
+            sys.exit(f"drill: error: at least one event, of these kinds: {' '.join(FAULTS)}")
+        wanted = [(seed, events)]
+    print("drill: a simulated host and two testpmds with the plugin forward numbered frames; hosts, guests, wires and "
+          "memory\ndrill: fail as the seed says, and each lost frame must be in somebody's count", flush=True)
+    drills = []
+    for seed, events in wanted:
+        print(f"drill: seed {seed}, {events} events; again by ./run drill {seed} {events}", flush=True)
+        drills.append(Drill(seed, events, only))
+    result = runner.Result()
+    unittest.TestSuite(drills).run(result)
+    failed = len(result.failures) + len(result.errors)
+    for drill in drills:
+        print(f"drill {drill.number}: {drill.figures.line()}")
+    print(f"{result.passed} passed, {failed} failed")
+    return failed != 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,63 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""How ./run lint reads what its tools say, and what it passes over."""
+import importlib.util
+import os
+import tempfile
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+spec = importlib.util.spec_from_file_location("lint_run", os.path.join(ROOT, "test", "lint", "run.py"))
+lint = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(lint)
+
+TIDY = "/x/build/../lib/a.c:12:5: error: it is odd [bugprone-odd,-warnings-as-errors]\n  line\n    ^\n"
+CPPCHECK = "lib/a.c:12: portability: it is odd [oddId]\n"
+TIDY = "5 warnings generated.\n" + TIDY
+GCC = "../lib/a.c:12:5: warning: it is odd [CWE-1] [-Wanalyzer-odd]\n../lib/a.c:11:1: note: (1) here\n"
+
+
+class Complaints(unittest.TestCase):
+    def suppressed(self, text=""):
+        with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+            file.write("# A reason.\n\n" + text)
+            file.flush()
+            return lint.Suppressed(file.name)
+
+    def test_each_tool_is_understood(self):
+        for text, name in ((TIDY.replace("/x/build", lint.BUILD), "bugprone-odd,-warnings-as-errors"),
+                           (CPPCHECK, "oddId"), (GCC, "-Wanalyzer-odd")):
+            left = self.suppressed().left("check", text)
+            self.assertEqual(len(left), 1, text)
+            self.assertTrue(left[0].startswith("lib/a.c:12: it is odd"), left)
+            self.assertTrue(left[0].endswith(f"[{name}]"), left)
+
+    def test_an_entry_is_of_one_check_and_its_files(self):
+        for entry, passed in (("cppcheck odd lib/*", True), ("tidy odd lib/*", False), ("cppcheck odd app/*", False)):
+            entries = self.suppressed(entry + "\n")
+            self.assertEqual(entries.left("cppcheck", CPPCHECK) == [], passed, entry)
+
+    def test_an_entry_that_suppresses_nothing_is_a_complaint(self):
+        entries = self.suppressed("cppcheck oddId lib/a.c\ncppcheck other lib/a.c\n")
+        self.assertEqual(entries.left("cppcheck", CPPCHECK), [])
+        self.assertEqual(entries.unused("cppcheck"),
+                         ["test/lint/suppressed.txt: nothing to suppress for 'cppcheck other lib/a.c'"])
+        self.assertEqual(entries.unused("tidy"), [])
+
+    def test_entries_have_reasons(self):
+        with open(os.path.join(ROOT, "test", "lint", "suppressed.txt"), encoding="utf-8") as file:
+            parts = file.read().strip().split("\n\n")
+        for part in parts[1:]:
+            self.assertTrue(part.startswith("# "), part)
+
+    def test_builds_and_caches_are_no_sources(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for path in ("lib/a.c", "build/b.c", "build-sdk/c.h", ".cache/d.c", "test/e.py"):
+                os.makedirs(os.path.join(folder, os.path.dirname(path)), exist_ok=True)
+                with open(os.path.join(folder, path), "w", encoding="utf-8"):
+                    pass
+            self.assertEqual(lint.files("*.c", "*.h", root=folder), ["lib/a.c"])
+
+
+if __name__ == "__main__":
+    unittest.main()

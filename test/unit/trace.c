@@ -1,0 +1,539 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The trace writer: what is in the file, and that nobody waits for it: a disk that is full, a
+ * reader that does not read, more than the buffer holds, many at once.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/netvsp/nvsp.h"
+#include "lib/trace/trace_vmbus.h"
+#include "test/unit/unit.h"
+
+#define PACKET_BLOCK 6u
+#define STATISTICS   5u
+
+static char dir[] = "/tmp/trace_test.XXXXXX";
+static char path[64];
+static _Atomic unsigned int complaints;
+static char complaint[512];
+
+static void
+complain(const char *what)
+{
+	snprintf(complaint, sizeof(complaint), "%s", what);
+	complaints++;
+}
+
+static struct trace *
+begin(const char *file)
+{
+	const struct trace_options o = {
+		.path = file, .application = "unit test", .complain = complain};
+	struct trace *t = NULL;
+	char why[256] = "";
+
+	complaints = 0;
+	CU_ASSERT_EQUAL(trace_open(&t, &o, why, sizeof(why)), 0);
+	CU_ASSERT_STRING_EQUAL(why, "");
+	return t;
+}
+
+static bool
+put(struct trace *t, int interface, const void *data, uint32_t len)
+{
+	struct iovec part = {(void *)(uintptr_t)data, len};
+
+	return trace_put(t, interface, trace_clock(), TRACE_FLAG_NONE, &part, 1, len);
+}
+
+/* ---- reading ---- */
+
+static uint8_t *image;
+static size_t image_len;
+
+static uint32_t
+word(size_t at)
+{
+	uint32_t w = 0;
+
+	CU_ASSERT_FATAL(at + 4 <= image_len);
+	memcpy(&w, image + at, 4);
+	return w;
+}
+
+static void
+load(void)
+{
+	struct stat st;
+	FILE *f = fopen(path, "rb");
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	fstat(fileno(f), &st);
+	free(image);
+	image_len = (size_t)st.st_size;
+	image = malloc(image_len + 1);
+	CU_ASSERT_EQUAL(fread(image, 1, image_len, f), image_len);
+	fclose(f);
+}
+
+/* Walks the whole file, so that every block is whole. @return blocks of @type, @last: the last */
+static unsigned int
+blocks(uint32_t type, size_t *last)
+{
+	unsigned int n = 0;
+	size_t at, len;
+
+	for (at = 0; at < image_len; at += len) {
+		len = word(at + 4);
+		CU_ASSERT_FATAL(len >= 12 && len % 4 == 0 && len <= image_len - at);
+		CU_ASSERT_EQUAL_FATAL(word(at + len - 4), len);
+		if (word(at) == type) {
+			n++;
+			*last = at;
+		}
+	}
+	return n;
+}
+
+/* What the records say is missing. */
+static uint64_t
+said_lost(void)
+{
+	uint64_t lost = 0, one;
+	size_t at, len, option;
+
+	for (at = 0; at < image_len; at += len) {
+		len = word(at + 4);
+		if (word(at) != PACKET_BLOCK)
+			continue;
+		for (option = at + 28 + ((word(at + 20) + 3) & ~3u); option + 4 < at + len;
+			option += 4 + (((word(option) >> 16) + 3) & ~3u))
+			if ((word(option) & 0xffff) == 4) {
+				memcpy(&one, image + option + 4, 8);
+				lost += one;
+			}
+	}
+	return lost;
+}
+
+/* ---- tests ---- */
+
+static void
+test_records_are_in_the_file(void)
+{
+	struct trace *t = begin(path);
+	struct trace_stats stats;
+	size_t at = 0;
+	int a, b;
+
+	a = trace_interface(t, TRACE_LINK_VMBUS, "nic0 channel 0", "one");
+	b = trace_interface(t, TRACE_LINK_ETHERNET, "nic0", "two");
+	CU_ASSERT_EQUAL(a, 0);
+	CU_ASSERT_EQUAL(b, 1);
+	CU_ASSERT_TRUE(put(t, a, "first", 5));
+	CU_ASSERT_TRUE(put(t, b, "second one", 10));
+	trace_stats(t, &stats);
+	CU_ASSERT_EQUAL(stats.records, 2);
+	CU_ASSERT_EQUAL(stats.lost, 0);
+	CU_ASSERT_TRUE(trace_close(t));
+	load();
+	CU_ASSERT_EQUAL(word(0), 0x0a0d0d0a);
+	CU_ASSERT_EQUAL(blocks(1, &at), 2);
+	CU_ASSERT_EQUAL(blocks(STATISTICS, &at), 2);
+	CU_ASSERT_EQUAL(blocks(PACKET_BLOCK, &at), 2);
+	CU_ASSERT_EQUAL(word(at + 8), 1);
+	CU_ASSERT_EQUAL(word(at + 20), 10);
+	CU_ASSERT_EQUAL(memcmp(image + at + 28, "second one\0\0", 12), 0);
+	CU_ASSERT_EQUAL(complaints, 0);
+}
+
+static void
+test_a_full_disk_costs_one_message_and_a_count(void)
+{
+	struct trace *t = begin("/dev/full");
+	int a = trace_interface(t, TRACE_LINK_VMBUS, "a", "");
+	struct trace_stats stats;
+	unsigned int i;
+
+	for (i = 0; i < 100000 && complaints == 0; i++) {
+		put(t, a, "lost", 4);
+		usleep(100);
+	}
+	CU_ASSERT_EQUAL(complaints, 1);
+	CU_ASSERT_PTR_NOT_NULL(strstr(complaint, "/dev/full: No space left on device"));
+	for (i = 0; i < 1000; i++)
+		CU_ASSERT_FALSE(put(t, a, "lost", 4));
+	trace_stats(t, &stats);
+	CU_ASSERT_TRUE(stats.failed);
+	CU_ASSERT_EQUAL(stats.bytes, 0);
+	CU_ASSERT(stats.lost >= 1000);
+	CU_ASSERT_TRUE(trace_close(t));
+	CU_ASSERT_EQUAL(complaints, 1);
+}
+
+static unsigned int
+threads(void)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	unsigned int n = 0;
+
+	while (readdir(tasks) != NULL)
+		n++;
+	closedir(tasks);
+	return n - 2; /* . and .. */
+}
+
+static void
+test_a_reader_that_does_not_read_stops_nobody(void)
+{
+	static uint8_t data[4096];
+	uint64_t began, taken = 0, refused = 0;
+	struct trace_stats stats;
+	struct trace *t;
+	char fifo[80];
+	unsigned int i;
+	int fd, a;
+
+	snprintf(fifo, sizeof(fifo), "%s/fifo", dir);
+	CU_ASSERT_EQUAL_FATAL(mkfifo(fifo, 0600), 0);
+	fd = open(fifo, O_RDONLY | O_NONBLOCK);
+	t = begin(fifo);
+	a = trace_interface(t, TRACE_LINK_VMBUS, "a", "");
+	for (i = 0; i < 4096; i++)
+		*(put(t, a, data, sizeof(data)) ? &taken : &refused) += 1;
+	/* What a pipe holds and what the buffer holds, and nothing behind it. */
+	CU_ASSERT(taken >= TRACE_BUFFER / sizeof(data) / 2);
+	CU_ASSERT(refused >= 2048);
+	trace_stats(t, &stats);
+	CU_ASSERT_EQUAL(stats.records, taken);
+	CU_ASSERT_EQUAL(stats.lost, refused);
+	/* Nor does the end wait for long. */
+	began = trace_clock();
+	CU_ASSERT_FALSE(trace_close(t));
+	CU_ASSERT(trace_clock() - began < UINT64_C(20) * TRACE_CLOSE_MS * 1000000);
+	/* The writer that was left behind ends by itself: what it writes goes nowhere now. */
+	close(fd);
+	for (i = 0; i < 10000 && threads() > 1; i++)
+		usleep(1000);
+	CU_ASSERT_EQUAL(threads(), 1);
+	unlink(fifo);
+}
+
+/* What comes out of a FIFO, into the file that is looked at. */
+static void *
+drain(void *arg)
+{
+	int in = *(int *)arg, out = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	uint8_t chunk[65536];
+	ssize_t n;
+
+	while ((n = read(in, chunk, sizeof(chunk))) > 0)
+		CU_ASSERT_EQUAL(write(out, chunk, (size_t)n), n);
+	close(out);
+	return NULL;
+}
+
+static void
+test_what_is_missing_is_said_where_it_is(void)
+{
+	static uint8_t data[4096];
+	uint64_t taken = 0, refused = 0;
+	pthread_t reader;
+	struct trace *t;
+	char fifo[80];
+	size_t at = 0;
+	int fd, a;
+
+	snprintf(fifo, sizeof(fifo), "%s/fifo", dir);
+	CU_ASSERT_EQUAL_FATAL(mkfifo(fifo, 0600), 0);
+	fd = open(fifo, O_RDONLY | O_NONBLOCK);
+	t = begin(fifo);
+	a = trace_interface(t, TRACE_LINK_VMBUS, "a", "");
+	while (refused == 0)
+		*(put(t, a, data, sizeof(data)) ? &taken : &refused) += 1;
+	fcntl(fd, F_SETFL, 0);
+	pthread_create(&reader, NULL, drain, &fd);
+	/* As soon as there is room again. */
+	while (!put(t, a, data, sizeof(data)))
+		refused++;
+	taken++;
+	CU_ASSERT_TRUE(trace_close(t));
+	pthread_join(reader, NULL);
+	close(fd);
+	unlink(fifo);
+	load();
+	CU_ASSERT_EQUAL(blocks(PACKET_BLOCK, &at), taken);
+	CU_ASSERT_EQUAL(said_lost(), refused);
+}
+
+#define THREADS 4u
+#define EACH	20000u
+
+struct many {
+	struct trace *trace;
+	int interface;
+	uint32_t number, taken;
+	pthread_t thread;
+};
+
+static void *
+many_put(void *arg)
+{
+	struct many *m = arg;
+	uint32_t words[8], i;
+
+	for (i = 0; i < EACH; i++) {
+		words[0] = m->number;
+		words[1] = i;
+		memset(&words[2], (int)m->number, 24);
+		m->taken += put(m->trace, m->interface, words, 8 + i % 24);
+	}
+	return NULL;
+}
+
+static void
+test_many_write_at_once_and_each_in_order(void)
+{
+	struct trace *t = begin(path);
+	uint32_t next[THREADS] = {0}, found = 0, taken = 0, who, i;
+	struct many many[THREADS];
+	size_t at, len;
+
+	for (i = 0; i < THREADS; i++) {
+		many[i] = (struct many){t, trace_interface(t, TRACE_LINK_VMBUS, "x", ""), i, 0, 0};
+		pthread_create(&many[i].thread, NULL, many_put, &many[i]);
+	}
+	for (i = 0; i < THREADS; i++) {
+		pthread_join(many[i].thread, NULL);
+		taken += many[i].taken;
+	}
+	CU_ASSERT_TRUE(trace_close(t));
+	load();
+	blocks(PACKET_BLOCK, &at);
+	for (at = 0; at < image_len; at += len) {
+		len = word(at + 4);
+		if (word(at) != PACKET_BLOCK)
+			continue;
+		who = word(at + 28);
+		CU_ASSERT_FATAL(who < THREADS);
+		CU_ASSERT_EQUAL(word(at + 8), who);
+		CU_ASSERT(word(at + 32) >= next[who]);
+		CU_ASSERT_EQUAL(word(at + 20), 8 + word(at + 32) % 24);
+		next[who] = word(at + 32) + 1;
+		found++;
+	}
+	CU_ASSERT_EQUAL(found, taken);
+	CU_ASSERT_EQUAL(said_lost() <= THREADS * EACH - taken, true);
+}
+
+static void
+test_errors_name_the_file(void)
+{
+	const struct trace_options none = {.path = "/nowhere/at/all", .application = ""};
+	struct trace_options fifo = {.application = ""};
+	struct trace *t = NULL;
+	char why[256] = "", name[80];
+
+	CU_ASSERT_EQUAL(trace_open(&t, &none, why, sizeof(why)), -ENOENT);
+	CU_ASSERT_STRING_EQUAL(
+		why, "cannot write a trace to /nowhere/at/all: No such file or directory");
+	/* Nobody reads it: not a wait without an end. */
+	snprintf(name, sizeof(name), "%s/unread", dir);
+	CU_ASSERT_EQUAL_FATAL(mkfifo(name, 0600), 0);
+	fifo.path = name;
+	CU_ASSERT_EQUAL(trace_open(&t, &fifo, why, sizeof(why)), -ENXIO);
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, "start its reader first"));
+	unlink(name);
+}
+
+/* ---- packets ---- */
+
+static uint8_t recv_buffer[8192], send_buffer[8192], page[4096] __attribute__((aligned(8)));
+
+static const void *
+one_page(void *ctx, uint64_t pfn)
+{
+	return pfn == 7 ? page : NULL;
+}
+
+static const struct trace_memory memory = {.recv = recv_buffer,
+	.send = send_buffer,
+	.recv_length = sizeof(recv_buffer),
+	.send_length = sizeof(send_buffer),
+	.send_section = 2048,
+	.page = one_page};
+
+/* The only record: where it is in the image. */
+static size_t
+only_record(void)
+{
+	size_t at = 0;
+
+	load();
+	CU_ASSERT_EQUAL_FATAL(blocks(PACKET_BLOCK, &at), 1);
+	return at + 28;
+}
+
+static void
+test_a_send_has_section_and_pages_behind_it(void)
+{
+	struct {
+		struct vmbus_packet pkt;
+		struct vmbus_gpa_header gpa;
+		struct {
+			struct vmbus_gpa_range range;
+			uint64_t pfn;
+		} r[2];
+		struct nvsp_message msg;
+	} p = {.gpa = {0, 2}, .r = {{{10, 100}, 7}, {{10, 100}, 8}}};
+	struct trace *t = begin(path);
+	struct trace_header h;
+	struct trace_piece s;
+	struct trace_tap tap;
+	size_t at;
+
+	vmbus_packet_init(&p.pkt, VMBUS_PACKET_GPA_DIRECT, offsetof(__typeof__(p), msg), sizeof(p),
+		VMBUS_FLAG_COMPLETION, 5);
+	nvsp_build_rndis(&p.msg, NVSP_CHANNEL_DATA, 1, 13);
+	memcpy(send_buffer + 2048, "from a section", 13);
+	memcpy(page + 100, "from a page", 10);
+	trace_tap_init(&tap, t, "nic3", "test", TRACE_SNAPLEN);
+	trace_packet(&tap, 2, TRACE_TO_HOST, &p, sizeof(p), &memory);
+	CU_ASSERT_TRUE(trace_close(t));
+	at = only_record();
+	memcpy(&h, image + at, sizeof(h));
+	CU_ASSERT_EQUAL(h.version, 1);
+	CU_ASSERT_EQUAL(h.channel, 2);
+	CU_ASSERT_EQUAL(h.direction, TRACE_TO_HOST);
+	CU_ASSERT_EQUAL(h.pieces, 3);
+	CU_ASSERT_EQUAL(h.packet_captured, sizeof(p));
+	CU_ASSERT_EQUAL(h.recv_length, sizeof(recv_buffer));
+	at += sizeof(h);
+	CU_ASSERT_EQUAL(memcmp(image + at, &p, sizeof(p)), 0);
+	at += sizeof(p);
+	memcpy(&s, image + at, sizeof(s));
+	CU_ASSERT_EQUAL(s.kind, TRACE_PIECE_SECTION);
+	CU_ASSERT_EQUAL(s.offset, 1);
+	CU_ASSERT_EQUAL(s.captured, 13);
+	CU_ASSERT_EQUAL(memcmp(image + at + 16, "from a section", 13), 0);
+	at += 32;
+	memcpy(&s, image + at, sizeof(s));
+	CU_ASSERT_EQUAL(s.kind, TRACE_PIECE_PAGES);
+	CU_ASSERT_EQUAL(memcmp(image + at + 16, "from a page", 10), 0);
+	at += 28;
+	/* There is no such page. */
+	memcpy(&s, image + at, sizeof(s));
+	CU_ASSERT_EQUAL(s.kind, TRACE_PIECE_PAGES | TRACE_PIECE_UNREADABLE);
+	CU_ASSERT_EQUAL(s.index, 1);
+	CU_ASSERT_EQUAL(s.captured, 0);
+}
+
+static void
+test_ranges_are_cut_and_checked(void)
+{
+	struct {
+		struct vmbus_packet pkt;
+		struct vmbus_xfer_header xfer;
+		struct vmbus_xfer_range r[3];
+		struct nvsp_message msg;
+	} p = {.xfer = {.set_id = 0xcafe, .range_count = 99},
+		.r = {{1000, 0}, {8, sizeof(recv_buffer) - 7}, {UINT32_MAX, UINT32_MAX}}};
+	struct trace *t = begin(path);
+	struct trace_header h;
+	struct trace_piece s;
+	struct trace_tap tap;
+	size_t at;
+
+	vmbus_packet_init(&p.pkt, VMBUS_PACKET_XFER_PAGES, offsetof(__typeof__(p), msg), sizeof(p),
+		VMBUS_FLAG_COMPLETION, 5);
+	nvsp_build_rndis(&p.msg, NVSP_CHANNEL_DATA, NVSP_SECTION_NONE, 0);
+	trace_tap_init(&tap, t, "nic0", "test", TRACE_SNAPLEN_MIN);
+	trace_packet(&tap, 0, TRACE_TO_GUEST, &p, sizeof(p), &memory);
+	CU_ASSERT_TRUE(trace_close(t));
+	at = only_record();
+	/* What it had before it was cut. */
+	CU_ASSERT_EQUAL(word(at - 4), sizeof(h) + sizeof(p) + 3 * sizeof(s) + 1000);
+	memcpy(&h, image + at, sizeof(h));
+	/* As many as there is room for. */
+	CU_ASSERT_EQUAL(h.pieces, 3);
+	CU_ASSERT_EQUAL(h.flags, TRACE_INCOMPLETE);
+	at += sizeof(h) + sizeof(p);
+	memcpy(&s, image + at, sizeof(s));
+	CU_ASSERT_EQUAL(s.length, 1000);
+	CU_ASSERT_EQUAL(s.captured, TRACE_SNAPLEN_MIN);
+	at += 16 + TRACE_SNAPLEN_MIN;
+	memcpy(&s, image + at, sizeof(s));
+	CU_ASSERT_EQUAL(s.kind, TRACE_PIECE_RECEIVE | TRACE_PIECE_UNREADABLE);
+	memcpy(&s, image + at + 16, sizeof(s));
+	CU_ASSERT_EQUAL(s.kind, TRACE_PIECE_RECEIVE | TRACE_PIECE_UNREADABLE);
+	CU_ASSERT_EQUAL(s.length, UINT32_MAX);
+}
+
+static void
+test_control_only_leaves_data_out(void)
+{
+	struct {
+		struct vmbus_packet pkt;
+		struct nvsp_message msg;
+	} p = {0};
+	struct trace *t = begin(path);
+	struct trace_tap tap;
+	size_t at = 0;
+
+	trace_tap_init(&tap, t, "port0", "test", TRACE_SNAPLEN);
+	tap.data = false;
+	tap.control_ids = UINT64_C(1) << 63;
+	vmbus_packet_init(&p.pkt, VMBUS_PACKET_INBAND, sizeof(p.pkt), sizeof(p), 0, 1);
+	nvsp_build_rndis(&p.msg, NVSP_CHANNEL_DATA, 0, 100);
+	trace_packet(&tap, 0, TRACE_TO_HOST, &p, sizeof(p), &memory);
+	vmbus_packet_init(&p.pkt, VMBUS_PACKET_COMPLETION, sizeof(p.pkt), sizeof(p), 0, 1);
+	trace_packet(&tap, 0, TRACE_TO_GUEST, &p, sizeof(p), &memory);
+	/* These are. */
+	p.pkt.trans_id = tap.control_ids | 1;
+	trace_packet(&tap, 0, TRACE_TO_GUEST, &p, sizeof(p), &memory);
+	vmbus_packet_init(&p.pkt, VMBUS_PACKET_INBAND, sizeof(p.pkt), sizeof(p), 0, 1);
+	nvsp_build_rndis(&p.msg, NVSP_CHANNEL_CONTROL, 0, 100);
+	trace_packet(&tap, 0, TRACE_TO_HOST, &p, sizeof(p), &memory);
+	p.msg.type = NVSP_TYPE_INIT;
+	trace_packet(&tap, 0, TRACE_TO_HOST, &p, sizeof(p), &memory);
+	CU_ASSERT_TRUE(trace_close(t));
+	load();
+	CU_ASSERT_EQUAL(blocks(PACKET_BLOCK, &at), 3);
+	CU_ASSERT_EQUAL(image[at + 28 + 4], TRACE_CONTROL_ONLY);
+}
+
+int
+main(void)
+{
+	static const struct unit_test tests[] = {
+		{"records are in the file", test_records_are_in_the_file},
+		{"a full disk costs one message and a count",
+			test_a_full_disk_costs_one_message_and_a_count},
+		{"a reader that does not read stops nobody",
+			test_a_reader_that_does_not_read_stops_nobody},
+		{"what is missing is said where it is", test_what_is_missing_is_said_where_it_is},
+		{"many write at once, and each in order",
+			test_many_write_at_once_and_each_in_order},
+		{"errors name the file", test_errors_name_the_file},
+		{"a send has section and pages behind it",
+			test_a_send_has_section_and_pages_behind_it},
+		{"ranges are cut and checked", test_ranges_are_cut_and_checked},
+		{"control only leaves data out", test_control_only_leaves_data_out},
+	};
+	int rc;
+
+	if (mkdtemp(dir) == NULL)
+		return EXIT_FAILURE;
+	snprintf(path, sizeof(path), "%s/trace.pcapng", dir);
+	rc = UNIT_RUN("trace", tests);
+	free(image);
+	unlink(path);
+	return rmdir(dir) == 0 ? rc : EXIT_FAILURE;
+}

@@ -98,6 +98,7 @@ declare -A cross_unable=(
 	[recv_keep]="its mremap() makes no second mapping of shared memory"
 	[vfio_backend_wait]=$cross_no_aio
 	[vfio_user_client]=$cross_no_aio
+	[vfio_user_patience]=$cross_no_aio
 	[vfio_user_server]=$cross_no_aio
 	[vfio_user_signal]=$cross_no_aio
 )

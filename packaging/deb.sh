@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # Debian packages of this tree (debian/). Sourced by run.
 
-deb_dir=build-deb
+deb_dir="build-deb"
 
 do_deb() {
 	[ $# = 0 ] || die "deb has no arguments; DPDK_SDK in the environment names a DPDK tree"
@@ -20,7 +20,7 @@ do_deb() {
 	say "compiling in $tree/"
 	(
 		[ ! -e "$sdk/VERSION" ] || DPDK_SDK=$(realpath "$sdk")
-		cd "$tree"
+		cd "$tree" || exit
 		export DPDK_SDK="${DPDK_SDK-}"
 		quiet ../../build-sdk/deb.log dpkg-buildpackage --build=binary --no-sign --unsigned-changes
 	)

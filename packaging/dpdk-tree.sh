@@ -29,6 +29,7 @@ do_dpdk-tree() {
 	done
 	[ -n "$dir" ] || die "which DPDK source tree?"
 	bus=$dir/drivers/bus/vmbus net=$dir/drivers/net/netvsc
+	# shellcheck disable=SC2015
 	[ -e "$dir/lib/eal/include/bus_driver.h" ] && [ -d "$bus" ] && [ -d "$net" ] ||
 		die "$dir is no source tree of DPDK 22.11 or newer with drivers/bus/vmbus and drivers/net/netvsc"
 	version=$(cat "$dir/VERSION")

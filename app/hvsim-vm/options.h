@@ -22,8 +22,8 @@ struct options {
 	unsigned int n_nics;
 	const char *control;
 	struct privileges_user user; /**< --user */
-	const char *trace; /**< of NICs that have none of their own; NULL: none */
-	bool check;	   /**< --check: only say what KVM lacks */
+	const char *trace;	     /**< of NICs that have none of their own; NULL: none */
+	bool check;		     /**< --check: only say what KVM lacks */
 	char append[VM_CMDLINE_MAX];
 };
 

@@ -3,8 +3,8 @@
  * @file
  * How a host gives up what it needs no more: the user it becomes when its devices are open.
  *
- * Owns nothing. Main thread, before there are others that need any: capabilities are each thread's own, and a
- * thread inherits those of the one that makes it.
+ * Owns nothing. Main thread, before there are others that need any: capabilities are each thread's
+ * own, and a thread inherits those of the one that makes it.
  */
 #ifndef HP_HOST_PRIVILEGES_H
 #define HP_HOST_PRIVILEGES_H

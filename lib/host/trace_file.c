@@ -44,8 +44,7 @@ find(const char *path)
 static int
 add(const char *path, struct trace **trace, char *errbuf, size_t errlen)
 {
-	const struct trace_options options = {
-		.path = path,
+	const struct trace_options options = {.path = path,
 		.application = "hyperpoll host",
 		.complain = complain,
 		.start = privileges_thread};

@@ -95,9 +95,12 @@ declare -A cross_unable=(
 	[netvsc_intr]=$cross_no_aio
 	[netvsc_mtu]=$cross_no_aio
 	[netvsc_recover]=$cross_no_aio
-	[vfio_backend_wait]=$cross_no_aio
-	[vfio_user_signal]=$cross_no_aio
 	[recv_keep]="its mremap() makes no second mapping of shared memory"
+	[vfio_backend_wait]=$cross_no_aio
+	[vfio_user_client]=$cross_no_aio
+	[vfio_user_patience]=$cross_no_aio
+	[vfio_user_server]=$cross_no_aio
+	[vfio_user_signal]=$cross_no_aio
 )
 
 # Run the unit tests of build-$1/ that are compiled, and say which are left out.

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
+# shellcheck disable=SC2317,SC2086 # functions are called by their names; options are several words
 # Check models and that each of their mutants fails: a mutant that holds is an error, and so is one that
 # is in the model and not below. Each model says in its head what it shows and has the list.
 # Usage: run.sh [MODEL...]          all (ring, receive, vf) when none is named: about a minute; exit 0

@@ -217,7 +217,7 @@ class Drill(World):
                 if not pool.startswith("mb_pool"):
                     continue
                 told = guest.telemetry.cmd("/mempool/info", pool)
-                self.assertEqual(told["size"], told["total_cache_size"] + told["common_pool_count"], told)
+                self.assertEqual(told["size"], told["total_cache_count"] + told["common_pool_count"], told)
             self.assertEqual(guest.quit(), 0)
         self.assertEqual(self.host.stop(), 0)
 

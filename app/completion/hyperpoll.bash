@@ -31,7 +31,7 @@ _vmbusctl_devices()
 _vmbusctl()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command="" word
-	local commands="list status bind unbind doctor top"
+	local commands="list status bind unbind doctor report top"
 
 	for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
 		case " $commands " in
@@ -47,6 +47,7 @@ _vmbusctl()
 		case $command in
 		bind) word="--dry-run --force --persist --user --vf --json" ;;
 		unbind) word="--dry-run --force --persist --json" ;;
+		report) word="--dry-run --json" ;;
 		top) word="--interval --once --json --file-prefix --help" ;;
 		"") word=$(_hyperpoll_options "${COMP_WORDS[0]}") ;;
 		*) word=--json ;;
@@ -59,6 +60,7 @@ _vmbusctl()
 	"") COMPREPLY=($(compgen -W "$commands" -- "$cur")) ;;
 	bind | unbind) COMPREPLY=($(compgen -W "$(_vmbusctl_devices nics)" -- "$cur")) ;;
 	status) COMPREPLY=($(compgen -W "$(_vmbusctl_devices all)" -- "$cur")) ;;
+	report) COMPREPLY=($(compgen -f -- "$cur")) ;;
 	esac
 }
 
@@ -137,6 +139,7 @@ _hvsim()
 	compopt +o nospace 2>/dev/null
 	case ${COMP_WORDS[COMP_CWORD-1]} in
 	--dir) COMPREPLY=($(compgen -d -- "$cur")); return ;;
+	--user) COMPREPLY=($(compgen -u -- "$cur")); return ;;
 	--scenario) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	--poll) COMPREPLY=($(compgen -W "busy adaptive" -- "$cur")); return ;;
 	esac

@@ -11,8 +11,9 @@
 #include <unistd.h>
 
 #include "app/hvsim-vm/input.h"
-#include "lib/host/log.h"
 #include "app/hvsim-vm/options.h"
+#include "lib/host/log.h"
+#include "lib/host/notify.h"
 
 static int
 check_only(void)
@@ -23,6 +24,18 @@ check_only(void)
 		return EXIT_SUCCESS;
 	fprintf(stderr, "hvsim-vm: %s\n", errbuf);
 	return EXIT_FAILURE;
+}
+
+/* No thread is there yet; the control socket is to be the user's. */
+static int
+become_user(const struct privileges_user *user)
+{
+	char errbuf[512];
+	int rc = privileges_drop(user, errbuf, sizeof(errbuf));
+
+	if (rc != 0)
+		log_line("%s", errbuf);
+	return rc;
 }
 
 static uint64_t
@@ -113,6 +126,7 @@ main(int argc, char **argv)
 	static struct vm vm;
 	static struct input input;
 	static struct nics nics = {.epoll_fd = -1, .timer_fd = -1};
+	char why[512] = "cannot give up new privileges (prctl)";
 	int signal_fd = -1, rc;
 
 	log_program("hvsim-vm");
@@ -124,6 +138,10 @@ main(int argc, char **argv)
 	if (o.check)
 		return check_only();
 	signal(SIGPIPE, SIG_IGN);
+	if (privileges_no_new() != 0 || privileges_check(&o.user, why, sizeof(why)) != 0) {
+		log_line("%s", why);
+		return EXIT_FAILURE;
+	}
 	/* What needs no KVM comes first: its errors are the user's own. */
 	if (vm_boot_check(&o.vm) != 0)
 		return EXIT_FAILURE;
@@ -132,12 +150,16 @@ main(int argc, char **argv)
 		rc = nics_create(&nics, &vm.bus, &vm.bus_lock, vm.kick_fd, o.nic, o.n_nics);
 	if (rc == 0)
 		rc = vm_create(&vm);
+	if (rc == 0)
+		rc = become_user(&o.user);
 	if (rc == 0 && o.control != NULL)
 		rc = nics_control(&nics, o.control);
 	if (rc == 0) {
 		signal_fd = catch_signals();
 		rc = start(&vm, &nics, &input);
 	}
+	if (rc == 0)
+		notify_manager("READY=1");
 	if (rc == 0)
 		wait_for_end(&vm, signal_fd);
 	else

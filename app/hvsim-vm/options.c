@@ -29,6 +29,8 @@ usage(FILE *f)
 		"  --cpus N              virtual processors, 1..%u (default 2)\n"
 		"  --nic SPEC            one NIC; may be given several times (keys below)\n"
 		"  --control PATH        control socket (JSON lines, hvsim ctl)\n"
+		"  --user NAME[:GROUP]   become this user, without capabilities, when KVM and the ports are\n"
+		"                        open\n"
 		"  --trace FILE          write the VMBus packets of all NICs into a pcapng file, but for\n"
 		"                        NICs that have their own\n"
 		"  --vmbus-version X.Y   newest VMBus version to agree to (default 5.3)\n"
@@ -147,6 +149,15 @@ parse_nic(struct options *o, const char *spec)
 	return -1;
 }
 
+static int
+parse_user(struct options *o, const char *text)
+{
+	char why[256];
+
+	return privileges_parse(text, &o->user, why, sizeof(why)) == 0 ? -1
+								       : wrong("user", text, why);
+}
+
 enum {
 	OPT_KERNEL = 256,
 	OPT_INITRD,
@@ -155,6 +166,7 @@ enum {
 	OPT_CPUS,
 	OPT_NIC,
 	OPT_CONTROL,
+	OPT_USER,
 	OPT_TRACE,
 	OPT_VMBUS_VERSION,
 	OPT_MONITOR,
@@ -171,6 +183,7 @@ enum {
 static const struct option long_options[] = {{"kernel", 1, NULL, OPT_KERNEL},
 	{"initrd", 1, NULL, OPT_INITRD}, {"append", 1, NULL, OPT_APPEND}, {"mem", 1, NULL, OPT_MEM},
 	{"cpus", 1, NULL, OPT_CPUS}, {"nic", 1, NULL, OPT_NIC}, {"control", 1, NULL, OPT_CONTROL},
+	{"user", 1, NULL, OPT_USER}, {"vmbus-version", 1, NULL, OPT_VMBUS_VERSION},
 	{"trace", 1, NULL, OPT_TRACE}, {"vmbus-version", 1, NULL, OPT_VMBUS_VERSION},
 	{"monitor", 1, NULL, OPT_MONITOR}, {"enforce-cpuid", 0, NULL, OPT_ENFORCE},
 	{"pv-ipi", 0, NULL, OPT_PV_IPI}, {"xsave", 1, NULL, OPT_XSAVE},
@@ -205,6 +218,8 @@ parse_option(struct options *o, int opt, const char *value)
 	case OPT_CONTROL:
 		o->control = value;
 		return -1;
+	case OPT_USER:
+		return parse_user(o, value);
 	case OPT_TRACE:
 		if (value[0] == '\0' || strlen(value) >= sizeof(o->nic[0].trace))
 			return wrong("trace", value, "give a file's name of 1 to 255 characters");

@@ -11,6 +11,7 @@
 
 #include "app/hvsim-vm/kvm.h"
 #include "app/hvsim-vm/nics.h"
+#include "lib/host/privileges.h"
 
 /** Exit status of a wrong command line. */
 #define OPTIONS_USAGE 2
@@ -20,8 +21,9 @@ struct options {
 	struct host_nic_config nic[NICS_MAX];
 	unsigned int n_nics;
 	const char *control;
+	struct privileges_user user; /**< --user */
 	const char *trace; /**< of NICs that have none of their own; NULL: none */
-	bool check; /**< --check: only say what KVM lacks */
+	bool check;	   /**< --check: only say what KVM lacks */
 	char append[VM_CMDLINE_MAX];
 };
 

@@ -22,6 +22,7 @@
 #include "lib/host/memmap.h"
 #include "lib/host/nic.h"
 #include "lib/host/output.h"
+#include "lib/host/privileges.h"
 #include "lib/host/scenario.h"
 #include "lib/vfio_user/server.h"
 #include "lib/vfio_user/sockets.h"
@@ -56,6 +57,7 @@ struct hvsim_options {
 	struct host_scenario *scenario; /**< of that */
 	bool exit_after_scenario;
 	uint32_t duration_s, interval_s; /**< 0 = none */
+	struct privileges_user user;	 /**< --user */
 	struct hvsim_budget budget;	 /**< --client-*; 0 = divided */
 	unsigned int n_nics;
 	struct host_nic_config nics[HVSIM_MAX_NICS];

@@ -17,6 +17,7 @@
 #include "app/hvsim/report.h"
 #include "app/hvsim/top.h"
 #include "lib/host/control.h"
+#include "lib/host/notify.h"
 
 #define NSEC UINT64_C(1000000000)
 /* After this long in one round the control socket and the signals come first again. */
@@ -82,6 +83,17 @@ control_nic(void *ctx, unsigned int number)
 	return number < h->n_devices ? h->devices[number].nic : NULL;
 }
 
+/* What was refused may be for want of the user that we were at the start. */
+static void
+blame_user(const struct hvsim *h, int rc, char *why, size_t len)
+{
+	size_t n = strlen(why);
+
+	if (h->options.user.set && (rc == -EACCES || rc == -EPERM))
+		snprintf(why + n, len - n, " (hvsim has become user %s, as --user says)",
+			h->options.user.name);
+}
+
 static bool
 control_offered(void *ctx, unsigned int nic)
 {
@@ -92,12 +104,15 @@ static int
 control_command(void *ctx, const char *cmd, unsigned int nic, char *errbuf, size_t errlen)
 {
 	struct hvsim *h = ctx;
+	int rc;
 
 	if (strcmp(cmd, "rescind") == 0)
 		return device_rescind(&h->devices[nic], errbuf, errlen);
-	if (strcmp(cmd, "offer") == 0)
-		return device_offer(&h->devices[nic], errbuf, errlen);
-	return -ENOSYS;
+	if (strcmp(cmd, "offer") != 0)
+		return -ENOSYS;
+	rc = device_offer(&h->devices[nic], errbuf, errlen);
+	blame_user(h, rc, errbuf, errlen);
+	return rc;
 }
 
 /* ---- set-up ---- */
@@ -162,17 +177,23 @@ serve(struct hvsim *h)
 		.command = control_command,
 	};
 	char why[HVSIM_ERRLEN] = "";
+	int rc;
 
 	/* The sockets come last: who sees the last one can connect and command. */
-	if (host_control_open(&h->control, h->options.control, &h->ops, why, sizeof(why)) != 0)
+	rc = host_control_open(&h->control, h->options.control, &h->ops, why, sizeof(why));
+	for (unsigned int i = 0; rc == 0 && i < h->n_devices; i++)
+		rc = device_serve(&h->devices[i], why, sizeof(why));
+	if (rc != 0) {
+		blame_user(h, rc, why, sizeof(why));
 		return fail(why);
-	for (unsigned int i = 0; i < h->n_devices; i++)
-		if (device_serve(&h->devices[i], why, sizeof(why)) != 0)
-			return fail(why);
+	}
 	if (h->options.json)
 		report_json_start(h->devices, h->n_devices);
 	else
 		report_start(h->devices, h->n_devices);
+	rc = notify_manager("READY=1");
+	if (rc != 0)
+		log_line("cannot tell the service manager that we are ready: %s", strerror(-rc));
 	return EXIT_SUCCESS;
 }
 
@@ -244,11 +265,69 @@ start_signals(struct hvsim *h)
 }
 
 static int
+make_dir(struct hvsim *h)
+{
+	const struct privileges_user *user = &h->options.user;
+	const char *dir = h->options.dir;
+	char why[HVSIM_ERRLEN];
+	int rc = vfu_dir_create(
+		dir, user->set ? user->uid : geteuid(), user->set ? user->gid : getegid());
+
+	if (rc == 0)
+		return EXIT_SUCCESS;
+	if (rc == -EPERM)
+		snprintf(why, sizeof(why),
+			"the directory %s is another user's, or others may write to it: they could take "
+			"the place of the sockets; give another with --dir, or chmod go-w it",
+			dir);
+	else
+		snprintf(why, sizeof(why),
+			"cannot use the directory %s: %s; give another with --dir", dir,
+			strerror(-rc));
+	return fail(why);
+}
+
+/* From here on as the user that was asked for; the sockets are to be his, and he makes them. */
+static int
+become_user(struct hvsim *h)
+{
+	const char *dir = h->options.dir;
+	char why[HVSIM_ERRLEN];
+
+	if (privileges_drop(&h->options.user, why, sizeof(why)) != 0)
+		return fail(why);
+	if (access(dir, W_OK | X_OK) == 0)
+		return EXIT_SUCCESS;
+	if (h->options.user.set)
+		snprintf(why, sizeof(why),
+			"user %s cannot use the directory %s: %s; give it to that user (chown), or name "
+			"another with --dir",
+			h->options.user.name, dir, strerror(errno));
+	else
+		snprintf(why, sizeof(why),
+			"cannot use the directory %s: %s; give another with --dir", dir,
+			strerror(errno));
+	return fail(why);
+}
+
+static int
 set_up(struct hvsim *h)
 {
 	char why[HVSIM_ERRLEN];
-	int rc = start_signals(h);
+	int rc;
 
+	if (privileges_no_new() != 0)
+		return fail("cannot give up new privileges (prctl)");
+	if (privileges_check(&h->options.user, why, sizeof(why)) != 0)
+		return fail(why);
+	/* Capabilities are each thread's own: what needs them comes before the first thread. */
+	rc = make_dir(h);
+	if (rc == EXIT_SUCCESS)
+		rc = make_devices(h);
+	if (rc == EXIT_SUCCESS)
+		rc = become_user(h);
+	if (rc == EXIT_SUCCESS)
+		rc = start_signals(h);
 	if (rc != EXIT_SUCCESS)
 		return rc;
 	/* Before the first lock: nobody who holds one may wait for who reads what we print. */
@@ -256,25 +335,7 @@ set_up(struct hvsim *h)
 		return fail("cannot start a thread");
 	if (host_memmap_sigbus_install() != 0)
 		return fail("cannot install the handler of SIGBUS");
-	rc = vfu_dir_create(h->options.dir);
-	if (rc == -EPERM) {
-		snprintf(why, sizeof(why),
-			"the directory %s is another user's, or others may write to it: they could take "
-			"the place of the sockets; give another with --dir, or chmod go-w it",
-			h->options.dir);
-		return fail(why);
-	}
-	if (rc == 0 && access(h->options.dir, W_OK | X_OK) != 0)
-		rc = -errno;
-	if (rc != 0) {
-		snprintf(why, sizeof(why),
-			"cannot use the directory %s: %s; give another with --dir", h->options.dir,
-			strerror(-rc));
-		return fail(why);
-	}
 	rc = make_signaller(h);
-	if (rc == EXIT_SUCCESS)
-		rc = make_devices(h);
 	if (rc == EXIT_SUCCESS)
 		rc = make_workers(h);
 	return rc == EXIT_SUCCESS ? serve(h) : rc;
@@ -466,6 +527,7 @@ main(int argc, char **argv)
 	rc = set_up(&h);
 	if (rc == EXIT_SUCCESS) {
 		run(&h);
+		notify_manager("STOPPING=1");
 		show_totals(&h);
 		if (h.options.exit_after_scenario &&
 			host_scenario_failures(h.options.scenario) != 0)

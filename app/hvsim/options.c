@@ -26,6 +26,7 @@ help(FILE *f)
 		"  --threads N          polling threads, the NICs are spread over them (1)\n"
 		"  --control PATH       control socket (DIR/control.sock)\n"
 		"  --poll busy|adaptive never sleep, or sleep after 100 us without work (adaptive)\n"
+		"  --user NAME[:GROUP]  become this user, without capabilities, when the ports are open\n"
 		"  --client-maps N      mappings of memory that one client may have\n"
 		"  --client-memory SIZE bytes of memory that one client may share\n"
 		"  --client-fds N       eventfds that one client may install\n"
@@ -106,6 +107,16 @@ parse_poll(struct hvsim_options *o, const char *text)
 }
 
 static int
+parse_user(struct hvsim_options *o, const char *text)
+{
+	char why[HVSIM_ERRLEN];
+
+	if (privileges_parse(text, &o->user, why, sizeof(why)) != 0)
+		return complain("user", text, why);
+	return -1;
+}
+
+static int
 parse_trace(struct hvsim_options *o, const char *text)
 {
 	if (text[0] == '\0' || strlen(text) >= sizeof(o->trace))
@@ -128,6 +139,8 @@ parse_one(struct hvsim_options *o, int option, const char *value)
 		return parse_path("control", value, o->control);
 	case 'p':
 		return parse_poll(o, value);
+	case 'u':
+		return parse_user(o, value);
 	case 'm':
 		return parse_number(
 			"client-maps", value, 1, HOST_MEMMAP_MAX_ENTRIES, &o->budget.maps);
@@ -215,6 +228,7 @@ options_parse(struct hvsim_options *options, int argc, char **argv)
 		{"threads", required_argument, NULL, 't'},
 		{"control", required_argument, NULL, 'c'},
 		{"poll", required_argument, NULL, 'p'},
+		{"user", required_argument, NULL, 'u'},
 		{"client-maps", required_argument, NULL, 'm'},
 		{"client-memory", required_argument, NULL, 'b'},
 		{"client-fds", required_argument, NULL, 'f'},

@@ -198,5 +198,6 @@ int ctl_status(struct ctl *ctl);
 int ctl_bind(struct ctl *ctl);
 int ctl_unbind(struct ctl *ctl);
 int ctl_doctor(struct ctl *ctl);
+int ctl_report(struct ctl *ctl);
 
 #endif

@@ -18,11 +18,13 @@ static const char usage[] =
 	"                [--user NAME] [--vf auto|keep|vfio-pci]\n"
 	"       vmbusctl unbind DEVICE [--dry-run] [--force] [--persist] [--json]\n"
 	"       vmbusctl doctor [--json]\n"
+	"       vmbusctl report [--dry-run] [--json] [FILE]\n"
 	"       vmbusctl top [--interval S] [--once] [--json] [--file-prefix NAME]\n"
 	"\n"
 	"Lists the VMBus devices of this Hyper-V guest (list, or status with all details), gives\n"
 	"network adapters to user space (bind) and back to the kernel (unbind), and says what is\n"
-	"missing for hyperpoll (doctor). Shows what a running DPDK application's ports do (top; it has\n"
+	"missing for hyperpoll (doctor). Gathers what an issue needs, without private data, in an\n"
+	"archive (report). Shows what a running DPDK application's ports do (top; it has\n"
 	"options of its own, see vmbusctl top --help).\n"
 	"\n"
 	"DEVICE is a GUID, a network interface (eth1) or a uio device (uio0).\n"
@@ -174,6 +176,7 @@ static const struct command {
 	{"bind", ctl_bind, true, true, true, true},
 	{"unbind", ctl_unbind, true, true, true, false},
 	{"doctor", ctl_doctor, false, false, false, false},
+	{"report", ctl_report, true, false, true, false},
 };
 
 static int
@@ -209,13 +212,15 @@ run(struct ctl *ctl, int argc, char **argv, const char *user, const char *vf)
 	size_t i;
 
 	if (argc == 0)
-		return bad_usage("%s", "no command: list, status, bind, unbind, doctor or top");
+		return bad_usage(
+			"%s", "no command: list, status, bind, unbind, doctor, report or top");
 	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (strcmp(argv[0], commands[i].name) == 0)
 			command = &commands[i];
 	if (command == NULL)
 		return bad_usage(
-			"no command '%.64s': list, status, bind, unbind, doctor or top", argv[0]);
+			"no command '%.64s': list, status, bind, unbind, doctor, report or top",
+			argv[0]);
 	if (argc > (command->takes_device ? 2 : 1))
 		return bad_usage("'%.64s' is one argument too many", argv[argc - 1]);
 	if (argc < 2 && command->needs_device)

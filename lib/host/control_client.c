@@ -85,7 +85,8 @@ host_control_ask(const char *path, const char *request, char **answer)
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0 ||
-		(rc = vfu_peer_allowed(fd) ? 0 : -EACCES) != 0 || (f = fdopen(fd, "r+")) == NULL) {
+		(rc = vfu_server_allowed(fd, path) ? 0 : -EACCES) != 0 ||
+		(f = fdopen(fd, "r+")) == NULL) {
 		if (rc == 0)
 			rc = errno == EAGAIN ? -ETIMEDOUT : -errno;
 		close(fd);

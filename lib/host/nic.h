@@ -250,7 +250,7 @@ struct host_nic_status {
 	uint32_t sections, sections_used; /**< for received frames, and those that the guest has */
 	bool path_is_vf, vf_present;
 	bool link_up;
-	bool stalled; /**< by the knobs stall or stall_rx */
+	bool stalled;			/**< by the knobs stall or stall_rx */
 	struct host_port_stats vf_port; /**< zero without vf-port= */
 };
 /**

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "lib/host/privileges.h"
 #include "lib/host/trace_file.h"
 
 #include <errno.h>
@@ -44,7 +45,10 @@ static int
 add(const char *path, struct trace **trace, char *errbuf, size_t errlen)
 {
 	const struct trace_options options = {
-		.path = path, .application = "hyperpoll host", .complain = complain};
+		.path = path,
+		.application = "hyperpoll host",
+		.complain = complain,
+		.start = privileges_thread};
 	struct trace_file *f = calloc(1, sizeof(*f));
 	struct stat st;
 	int rc;

@@ -91,14 +91,14 @@ struct trace_tap {
 	char name[TRACE_NAME - 16]; /**< interfaces are called so, and by their channel */
 	char description[TRACE_NAME];
 	uint32_t snaplen;
-	uint32_t number;       /**< trace_header.tap */
-	_Atomic uint32_t lost; /**< since the last record that was taken */
-	uint8_t flags;	       /**< TRACE_SEEN_BY_GUEST */
-	bool data;	       /**< everything; false: control messages */
+	uint32_t number;	/**< trace_header.tap */
+	_Atomic(uint32_t) lost; /**< since the last record that was taken */
+	uint8_t flags;		/**< TRACE_SEEN_BY_GUEST */
+	bool data;		/**< everything; false: control messages */
 	/** Of control only: bits of a transaction id that completions of control have, of the host.
 	 */
 	uint64_t control_ids;
-	_Atomic int interface[TRACE_CHANNELS]; /**< number + 1 */
+	_Atomic(int) interface[TRACE_CHANNELS]; /**< number + 1 */
 };
 
 /** A tap of a trace that its owner holds. */

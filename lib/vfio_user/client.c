@@ -401,8 +401,10 @@ vfu_client_connect_until(const char *path, int64_t until, bool (*given_up)(void)
 		close(fd);
 		return ret;
 	}
-	if (!vfu_peer_allowed(fd)) {
-		snprintf(errbuf, errlen, "%s is served by another user, neither ours nor root",
+	if (!vfu_server_allowed(fd, path)) {
+		snprintf(errbuf, errlen,
+			"%s is served by another user, neither ours nor root, in a folder that is not "
+			"his",
 			path);
 		close(fd);
 		return -EACCES;

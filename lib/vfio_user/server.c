@@ -245,7 +245,7 @@ vfu_server_accept(struct vfu_server *server, struct vfu_session **session)
 			continue;
 		if (fd < 0)
 			return errno == EWOULDBLOCK ? -EAGAIN : -errno;
-		allowed = vfu_peer_allowed(fd);
+		allowed = vfu_client_allowed(fd);
 		ret = vfu_session_create(fd, server->device, &s);
 		if (ret < 0)
 			return ret;

@@ -90,13 +90,32 @@ vfu_server_dir(char dir[VFU_PATH_MAX])
 	return geteuid() == 0 ? set_dir(dir, SYSTEM_DIR, strlen(SYSTEM_DIR), "") : user_dir(dir);
 }
 
+/* Of nobody's but ours, whatever took its place meanwhile. */
+static int
+give_dir(const char *dir, uid_t uid, gid_t gid)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), rc = 0;
+	struct stat st;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0)
+		rc = -errno;
+	else if (st.st_uid != geteuid())
+		rc = -EPERM;
+	else if (fchown(fd, uid, gid) < 0)
+		rc = -errno;
+	close(fd);
+	return rc;
+}
+
 int
-vfu_dir_create(const char *dir)
+vfu_dir_create(const char *dir, uid_t uid, gid_t gid)
 {
 	struct stat st;
 
 	if (mkdir(dir, 0700) == 0)
-		return 0;
+		return uid == geteuid() ? 0 : give_dir(dir, uid, gid);
 	if (errno != EEXIST)
 		return -errno;
 	if (stat(dir, &st) < 0)
@@ -104,19 +123,56 @@ vfu_dir_create(const char *dir)
 	if (!S_ISDIR(st.st_mode))
 		return -ENOTDIR;
 	/* Whoever may write there can put a socket of his in the place of ours (§13). */
-	if (st.st_uid != 0 && st.st_uid != geteuid())
+	if (st.st_uid != 0 && st.st_uid != uid)
 		return -EPERM;
 	return (st.st_mode & (S_IWGRP | S_IWOTH)) == 0 ? 0 : -EPERM;
 }
 
-bool
-vfu_peer_allowed(int sock)
+static bool
+peer_uid(int sock, uid_t *uid)
 {
 	struct ucred cred;
 	socklen_t len = sizeof(cred);
 
-	return getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 &&
-	       (cred.uid == 0 || cred.uid == geteuid());
+	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &cred, &len) != 0)
+		return false;
+	*uid = cred.uid;
+	return true;
+}
+
+static bool
+trusted(uid_t uid)
+{
+	return uid == 0 || uid == geteuid();
+}
+
+/* Does the directory of @p path belong to this user, and may nobody else write there? */
+static bool
+owns_dir_of(uid_t uid, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char dir[VFU_PATH_MAX] = ".";
+	struct stat st;
+
+	if (slash != NULL && set_dir(dir, path, (size_t)(slash - path) + 1, "") != 0)
+		return false;
+	return stat(dir, &st) == 0 && st.st_uid == uid && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
+bool
+vfu_client_allowed(int sock)
+{
+	uid_t uid;
+
+	return peer_uid(sock, &uid) && trusted(uid);
+}
+
+bool
+vfu_server_allowed(int sock, const char *path)
+{
+	uid_t uid;
+
+	return peer_uid(sock, &uid) && (trusted(uid) || owns_dir_of(uid, path));
 }
 
 static int
@@ -140,7 +196,7 @@ visit(const char *dir, const char *name, vfu_scan_fn fn, void *arg)
 	if (n <= 0 || (size_t)n >= sizeof(path) || vfu_socket_name_parse(name, guid) < 0)
 		return 0;
 	if (lstat(path, &st) < 0 || !S_ISSOCK(st.st_mode) ||
-		(st.st_uid != 0 && st.st_uid != geteuid()))
+		(!trusted(st.st_uid) && !owns_dir_of(st.st_uid, path)))
 		return 0;
 	return fn(arg, guid, path);
 }

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "lib/vmbus/guid.h"
 
@@ -28,10 +29,10 @@
 typedef int (*vfu_scan_fn)(void *arg, const uint8_t guid[16], const char *path);
 
 /**
- * Look for `<guid>.sock` (lower case, exactly) that is a socket owned by our user or root, in the
- * client's directories: HYPERPOLL_VFIO_USER_DIRS if set, else /run/hyperpoll and
- * $XDG_RUNTIME_DIR/hyperpoll. Missing directories are skipped. In order of directory, then of name;
- * a GUID found in two directories is reported twice.
+ * Look for `<guid>.sock` (lower case, exactly) that is a socket owned by our user, root or whoever
+ * the directory belongs to, in the client's directories: HYPERPOLL_VFIO_USER_DIRS if set, else
+ * /run/hyperpoll and $XDG_RUNTIME_DIR/hyperpoll. Missing directories are skipped. In order of
+ * directory, then of name; a GUID found in two directories is reported twice.
  * @return 0, what @p fn returned, or a negative errno (-ENOMEM)
  */
 int vfu_scan(vfu_scan_fn fn, void *arg);
@@ -42,16 +43,23 @@ int vfu_client_dir(unsigned int i, char dir[VFU_PATH_MAX]);
 /** The server's default directory. @return 0; -ENOENT: not root and no XDG_RUNTIME_DIR */
 int vfu_server_dir(char dir[VFU_PATH_MAX]);
 /**
- * Make the directory (mode 0700) unless it exists. Parents are not made.
- * @return 0; -EPERM it belongs to another user than ours or root, or others may write to it
+ * Make the directory (mode 0700) unless it exists, for a server that runs as @p uid and @p gid or
+ * will do so when it has opened its devices. Parents are not made.
+ * @return 0; -EPERM it belongs to another user than @p uid or root, or others may write to it
  */
-int vfu_dir_create(const char *dir);
+int vfu_dir_create(const char *dir, uid_t uid, gid_t gid);
 
 /**
- * Does the peer of a connected UNIX socket run as our user or as root (§10, §15)? For a client it
- * is who listens. By user only: process ids are reused.
+ * For a server: does the peer of a connected UNIX socket run as our user or as root (§10, §15)? By
+ * user only: process ids are reused.
  */
-bool vfu_peer_allowed(int sock);
+bool vfu_client_allowed(int sock);
+/**
+ * For a client that connected to @p path: does the server run as our user, as root, or as the user
+ * to whom the directory of the socket belongs and who alone may write there (§13)? Whoever named
+ * that directory chose him: a server that has given up root serves in a directory of its user.
+ */
+bool vfu_server_allowed(int sock, const char *path);
 
 /** @return 0, or -ENAMETOOLONG when the path (or its temporary twin) does not fit a socket address
  */

@@ -471,6 +471,29 @@ promiscuous(struct rte_eth_dev *eth, bool on)
 	return rc;
 }
 
+static const uint32_t *
+#if RTE_VERSION >= RTE_VERSION_NUM(24, 3, 0, 0)
+ptypes_get(struct rte_eth_dev *eth, size_t *count)
+#else
+ptypes_get(struct rte_eth_dev *eth)
+#endif
+{
+	static const uint32_t all[] = {
+		RTE_PTYPE_L2_ETHER, RTE_PTYPE_L3_IPV4, RTE_PTYPE_L4_TCP, RTE_PTYPE_UNKNOWN};
+
+#if RTE_VERSION >= RTE_VERSION_NUM(24, 3, 0, 0)
+	*count = RTE_DIM(all) - 1;
+#endif
+	return all;
+}
+
+static int
+ptypes_set(struct rte_eth_dev *eth, uint32_t mask)
+{
+	vf_of(eth)->seen.ptypes = mask;
+	return 0;
+}
+
 static int
 promiscuous_enable(struct rte_eth_dev *eth)
 {
@@ -657,6 +680,8 @@ static const struct eth_dev_ops fake_ops = {
 	.dev_reset = dev_reset,
 	.dev_infos_get = infos_get,
 	.link_update = link_update,
+	.dev_supported_ptypes_get = ptypes_get,
+	.dev_ptypes_set = ptypes_set,
 	.promiscuous_enable = promiscuous_enable,
 	.promiscuous_disable = promiscuous_disable,
 	.allmulticast_enable = all_multicast_enable,

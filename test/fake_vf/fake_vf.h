@@ -79,6 +79,7 @@ struct fake_vf_seen {
 	struct rte_eth_rxconf rx_conf[FAKE_VF_QUEUES];
 	struct rte_eth_txconf tx_conf[FAKE_VF_QUEUES];
 	struct rte_mempool *pool[FAKE_VF_QUEUES];
+	uint32_t ptypes; /**< mask that was set, 0: none was */
 	bool promiscuous, all_multicast, strips[FAKE_VF_QUEUES];
 	uint32_t n_multicast;
 	struct rte_ether_addr multicast[FAKE_VF_LISTED];

@@ -59,7 +59,7 @@ forge(void)
 		n = rndis_build_query_complete(bytes, sizeof(bytes),
 			fuzz_bool(&in) ? fuzz_u32(&in) : atomic_load(&f.port.request.rndis_id),
 			fuzz_bool(&in) ? RNDIS_STATUS_FAILURE : RNDIS_STATUS_SUCCESS, info,
-			fuzz_below(\& in, 64));
+			fuzz_below(&in, 64));
 		fuzz_scribble(&in, bytes, (size_t)n);
 		range = fixture_bytes(&f, 5, bytes, (uint32_t)n);
 		fuzz_scribble(&in, &range, sizeof(range));

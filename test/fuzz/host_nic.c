@@ -174,8 +174,8 @@ make_info(struct fuzz *in, uint8_t *info, size_t size, uint32_t *oid)
 			toeplitz_default_key);
 	case 2:
 		*oid = OID_TCP_OFFLOAD_PARAMETERS;
-		return (uint32_t)ndis_build_offload_params(
-			info, size, NDIS_VERSION_6_30, fuzz_bool(in) ? fuzz_u16(in) : NDIS_CAN_ALL);
+		return (uint32_t)ndis_build_offload_params(info, size, NDIS_VERSION_6_30,
+			fuzz_bool(in) ? fuzz_word(in) : NDIS_CAN_ALL);
 	case 3:
 		*oid = OID_GEN_RNDIS_CONFIG_PARAMETER;
 		return (uint32_t)ndis_build_config_mac(
@@ -190,7 +190,7 @@ make_info(struct fuzz *in, uint8_t *info, size_t size, uint32_t *oid)
 		fuzz_take(in, info, 28);
 		return 28;
 	default:
-		*oid = fuzz_bool(in) ? 0x00010100 + fuzz_u8(in) : fuzz_u32(in);
+		*oid = fuzz_bool(in) ? 0x00010100u + fuzz_u8(in) : fuzz_u32(in);
 		return fuzz_u8(in);
 	}
 }

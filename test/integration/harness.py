@@ -22,9 +22,15 @@ import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "python"))
-from hvsim import Control, HostError, connect
+import hvsim
+from hvsim import Control, HostError
+connect = hvsim.connect
 BUILD = os.path.join(ROOT, os.environ.get("HYPERPOLL_BUILD", "build"))
-HVSIM = os.path.join(BUILD, "app/hvsim/hvsim")
+# Those of packages, and then the plugin is one that EAL loads by itself.
+INSTALLED = "HYPERPOLL_INSTALLED" in os.environ
+# Another build of hvsim, with a sanitizer.
+HVSIM = "hvsim" if INSTALLED else \
+    os.path.join(ROOT, os.environ.get("HYPERPOLL_HVSIM_BUILD", BUILD), "app/hvsim/hvsim")
 
 
 def loadable(plugin):
@@ -40,7 +46,7 @@ def loadable(plugin):
     return shutil.copy2(plugin, private)
 
 
-PLUGIN = loadable(os.path.join(BUILD, "drivers/librte_hyperpoll.so"))
+PLUGIN = None if INSTALLED else loadable(os.path.join(BUILD, "drivers/librte_hyperpoll.so"))
 HUGEPAGES = "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages"
 HUGEPAGES_NEEDED = 160
 # testpmd writes its prompt byte by byte, and an event of another thread may stand within it.

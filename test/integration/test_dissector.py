@@ -52,6 +52,8 @@ def answer(tid, number):
 class Marks(Case):
     """What nobody here sends, as records made by hand: each violation has its mark, at its frame."""
 
+    limit = 150
+
     def marks(self, *records, before=SETUP):
         """The mark of each record that has one, by its place."""
         path = self.path("made.pcapng")

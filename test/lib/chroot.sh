@@ -2,13 +2,13 @@
 # shellcheck shell=bash
 # Another Debian release beside this one, for trying its DPDK. Sourced by run.
 
-# The codename of Debian release $1 ("12", "13", "testing" or a codename).
+# The codename of Debian release $1 ("12", "13", "testing" or a codename); "12-NAME" is another folder of it.
 chroot_codename() {
-	case $1 in
+	case ${1%%-*} in
 	12) echo bookworm ;;
 	13) echo trixie ;;
 	*[!a-z]* | '') die "there is no Debian release '$1': 12, 13, testing, or a codename" ;;
-	*) echo "$1" ;;
+	*) echo "${1%%-*}" ;;
 	esac
 }
 
@@ -41,9 +41,9 @@ chroot_run() {
 	local dir=$1 name=${1##*/chroot-}
 	shift
 	[ "$name" != "$dir" ] || name=DIR
-	# The working tree as it is, without what builds left; what an earlier run built there stays.
+	# What an earlier run built there stays.
 	as_root mkdir -p "$dir/hyperpoll" "$dir/dpdk-sdk"
-	git -c safe.directory='*' ls-files -z --cached --others --exclude-standard |
+	tree_files |
 		tar c --null --no-recursion --ignore-failed-read -T - | as_root tar x --no-same-owner -C "$dir/hyperpoll"
 	# shellcheck disable=SC2016 # expanded inside
 	as_root env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM="${TERM-dumb}" \

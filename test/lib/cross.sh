@@ -87,8 +87,17 @@ cross_build() {
 }
 
 # Tests that qemu's user mode cannot run, and why.
+cross_no_aio="it has no asynchronous I/O (io_setup), which signals eventfds"
 declare -A cross_unable=(
-	[host_port_tap]="setsockopt(SOL_PACKET, PACKET_VNET_HDR) is not known to it"
+	[host_port_tap]="it has no setsockopt(SOL_PACKET, PACKET_VNET_HDR)"
+	[hvsim_session]=$cross_no_aio
+	[hvsim_share]=$cross_no_aio
+	[netvsc_intr]=$cross_no_aio
+	[netvsc_mtu]=$cross_no_aio
+	[netvsc_recover]=$cross_no_aio
+	[vfio_backend_wait]=$cross_no_aio
+	[vfio_user_signal]=$cross_no_aio
+	[recv_keep]="its mremap() makes no second mapping of shared memory"
 )
 
 # Run the unit tests of build-$1/ that are compiled, and say which are left out.

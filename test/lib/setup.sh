@@ -8,14 +8,16 @@ declare -A packages=(
 	[build]="meson ninja-build gcc pkg-config dpkg-dev xz-utils python3
 		libdpdk-dev libjson-c-dev libncurses-dev libnuma-dev libpcap-dev"
 	[demo]="dpdk dpdk-dev iproute2 iputils-ping procps util-linux"
-	[test]="busybox-static clang clang-format iperf3 libclang-rt-dev dpdk-doc libcunit1-dev llvm make
-		python3-pyte tshark"
+	[test]="busybox-static clang clang-format iperf3 libclang-rt-dev dpdk-doc libcunit1-dev libsystemd-dev llvm
+		make python3-pyte spin tshark"
 	[bench]="gnuplot-nox valgrind"
 	[vm]="qemu-system-x86 linux-image-amd64 cpio kmod ethtool socat"
 	[lint]="clang-tidy cppcheck g++ pyflakes3 shellcheck"
 	[cross-arm64]="gcc-aarch64-linux-gnu qemu-user"
 	[suricata]="suricata"
 	[ovs]="openvswitch-switch-dpdk"
+	[deb]="debhelper dh-python fakeroot lintian"
+	[packages]="debootstrap python3-pyelftools rpm"
 	[doc]="pandoc"
 )
 
@@ -31,6 +33,13 @@ die() {
 # The commit that the working tree is at, and whether it is just that; nothing outside a checkout.
 revision() { git -c safe.directory='*' describe --always --dirty --exclude '*' 2>/dev/null || true; }
 
+# The files of the working tree as it is, without what builds left; each ends with a zero byte.
+tree_files() {
+	git -c safe.directory='*' ls-files -z --cached --others --exclude-standard 2>/dev/null ||
+		find . -path ./.git -prune -o -path './build*' -prune -o -path ./.cache -prune -o \
+			-name __pycache__ -prune -o ! -type d -printf '%P\0'
+}
+
 # Run a command as root, without ever asking for a password. sudo drops the environment, in which
 # stand the DPDK that is meant (use_dpdk) and what the tests are told.
 as_root() {
@@ -38,7 +47,7 @@ as_root() {
 	if [ "$(id -u)" = 0 ]; then
 		"$@"
 	elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
-		for name in "${!HYPERPOLL_@}" LD_LIBRARY_PATH PKG_CONFIG_PATH; do
+		for name in "${!HYPERPOLL_@}" DPDK_SDK LD_LIBRARY_PATH PKG_CONFIG_PATH; do
 			[ -z "${!name-}" ] || kept+=("$name=${!name}")
 		done
 		sudo -n env "${kept[@]}" "$@"
@@ -207,9 +216,9 @@ package_sdk() (
 
 # The driver headers of the installed DPDK, wherever they can be had, in $sdk/. Layouts are the
 # same within a series (YY.MM), so its other releases will do; the plugin checks the series again
-# when it is loaded.
+# when it is loaded. With $1 "offline" nothing is fetched.
 setup_sdk() {
-	local installed series have
+	local how=${1-} installed series have
 	installed=$(pkg-config --modversion libdpdk) || die "libdpdk has no pkg-config file"
 	series=$(dpdk_series "$installed")
 	if [ -z "${DPDK_SDK-}" ] &&
@@ -220,6 +229,11 @@ setup_sdk() {
 	have=$(cat "$sdk/VERSION" 2>/dev/null) || have=
 	if [ -n "${DPDK_SDK-}" ]; then
 		user_sdk "$DPDK_SDK" "$series" "$installed"
+	elif [ "$how" = offline ]; then
+		[ "$(dpdk_series "$have")" = "$series" ] ||
+			die "there are no driver headers of DPDK $installed here, and this is done without network:" \
+				"./run setup fetches them once, or name a DPDK tree or git checkout of series $series:" \
+				"DPDK_SDK=DIR ./run $verb"
 	elif [ "$have" != "$installed" ]; then
 		say "fetching the driver SDK headers of DPDK $installed from its source package"
 		package_sdk "$(dpkg-query -W -f '${source:Version}' libdpdk-dev 2>/dev/null)" "$series" "$sdk" ||

@@ -8,14 +8,21 @@ declare -A suites=([lint]=900 [unit]=1200 [integration]=1200 [uio]=1500 [peer]=3
 	[fuzz]=600)
 suite_order=(lint unit integration uio peer drill vm fuzz)
 # What ./run test --long adds; there the random calls are ten times as many, too.
-suites_long=(arm64 drill-long suricata vm-6.12 vm-newest)
+suites_long=(arm64 drill-long tsan suricata vm-6.12 vm-newest packages dpdk-tree)
 suites_all=("${suite_order[@]}" "${suites_long[@]}")
-suites+=([arm64]=1800 [drill-long]=3000 [suricata]=600 [vm-6.12]=2400 [vm-newest]=2400)
+suites+=([arm64]=1800 [drill-long]=3000 [tsan]=1800 [suricata]=600 [vm-6.12]=2400 [vm-newest]=2400
+	[packages]=3600 [dpdk-tree]=1800)
 
 # Everything once more, by clang with the sanitizers: for suites unit, integration and uio.
 compile_asan() {
 	CC=clang compile "$build-asan" -Dbuildtype=debugoptimized -Db_sanitize=address,undefined \
 		-Db_lundef=false
+}
+
+# Once more for suite tsan; test/tsan/run.py says why DPDK's headers are to use builtins.
+compile_tsan() {
+	CC=clang compile "$build-tsan" -Dbuildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false \
+		'-Dc_args=-DRTE_FORCE_INTRINSICS -DRTE_USE_C11_MEM_MODEL'
 }
 
 # What can be said of the sources without running them.
@@ -40,6 +47,11 @@ suite_unit() {
 # The simulated host and the distribution's DPDK applications.
 suite_integration() {
 	as_root_if_possible python3 -B test/integration/run.py
+}
+
+# What has threads, under ThreadSanitizer.
+suite_tsan() {
+	as_root_if_possible python3 -B test/tsan/run.py "$build-tsan"
 }
 
 # The UIO backend: the same tests on a rig that plays the kernel, and what only it can show.
@@ -88,6 +100,16 @@ suite_vm-6.12() {
 }
 suite_vm-newest() {
 	HYPERPOLL_KERNEL=newest suite_vm
+}
+
+# Debian packages: built, installed, used and removed in chroots; RPM's spec file.
+suite_packages() {
+	setup_packages packages && as_root python3 -B test/packages/run.py
+}
+
+# Our drivers in the source tree that DPDK_SDK names: its testpmd, statically linked, forwards.
+suite_dpdk-tree() {
+	setup_packages packages && as_root_if_possible python3 -B test/dpdk_tree/run.py
 }
 
 # Leave a record of what ran, or of a build alone, in the build folder.

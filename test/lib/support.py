@@ -20,7 +20,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BEGIN = "<!-- support table: written by test/lib/support.py from doc/support/ -->\n"
 END = "<!-- end of support table -->\n"
-SUITES = ("unit", "integration", "uio", "peer", "drill", "suricata")
+SUITES = ("unit", "integration", "uio", "peer", "drill", "suricata", "packages", "dpdk-tree")
 
 
 def distribution(release="/etc/os-release"):
@@ -49,7 +49,7 @@ def make_record(words, environ=os.environ):
     runs = []
     for word in words or ["compiled:0:0:0:"]:
         name, passed, failed, skipped, kernel = word.split(":", 4)
-        runs.append({"suite": name.split("-")[0], "passed": int(passed), "failed": int(failed),
+        runs.append({"suite": re.sub("^(vm|drill)-.*", r"\1", name), "passed": int(passed), "failed": int(failed),
                      "skipped": int(skipped), **({"kernel": kernel} if kernel else {}), **run})
     return {"distribution": distribution(), "dpdk": dpdk.stdout.strip(), "arch": platform.machine(),
             "runs": runs}

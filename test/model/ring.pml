@@ -9,7 +9,8 @@
  * Memory: each end's stores go through a buffer of its own. With TSO defined it drains first in,
  * first out (x86). Otherwise any store may overtake an earlier one to another variable (arm64),
  * but the releases, w and r, wait for all earlier ones. A fence waits until the buffer is empty, and
- * so does sending a signal. No end loads a variable that it stores, so there is no forwarding.
+ * so does sending a signal. No end loads a variable that it stores, so there is no forwarding. Loads
+ * that nothing keeps in order are tried in either.
  *
  * A guest publishes the two rings of a channel with one fence, behind P2 of one and C2 of the other
  * and before all loads of either. To each ring that is its own fence, and the stores and loads of the
@@ -173,8 +174,18 @@ proctype producer()
 #ifndef M_NO_P3
 			fence(P); /* P3 */
 #endif
+#ifdef TSO
 			masked = mask; /* P4 */
 			cached_r = r;  /* P5 */
+#else
+			/* Nothing keeps loads in order: either may be first. */
+			if
+			:: masked = mask;
+				cached_r = r
+			:: cached_r = r;
+				masked = mask
+			fi;
+#endif
 #ifdef M_CURRENT_W
 			old = next_w;
 #endif
@@ -221,10 +232,23 @@ inline publish_r()
 #ifndef M_NO_C3
 		fence(C); /* C3 */
 #endif
-		p = psz; /* G1 */
+#ifdef TSO
+		p = psz;    /* G1 */
+		seen_w = w; /* G3 */
+#else
+		/*
+		 * Without G2, for it is not what this hangs on: a w that is older than psz was loaded behind
+		 * C3, so that F4, which comes behind both of the producer's stores, finds r.
+		 */
+		if
+		:: p = psz;
+			seen_w = w
+		:: seen_w = w;
+			p = psz
+		fi;
+#endif
 		if
 		:: p != 0 ->
-			seen_w = w; /* G3 */
 			if
 			:: avail(seen_w, old_r) <= p && avail(seen_w, next_r) > p ->
 				atomic { fence(C); sig_p = 1 } /* G4 */

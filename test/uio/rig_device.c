@@ -58,6 +58,23 @@ publish_number(struct rig_slot *slot, int number)
 		rig_log("%s: cannot write the owner file", slot->name);
 }
 
+/* What its owner says. @return whether there is one */
+static bool
+read_number(const struct rig_slot *slot, int *number)
+{
+	char path[RIG_PATH], text[16] = "";
+	bool read;
+	int fd;
+
+	snprintf(path, sizeof(path), "%.255s/%s.owner", rig_options.dir, slot->name);
+	fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+	read = fd >= 0 && pread(fd, text, sizeof(text) - 1, 0) > 0;
+	rig_close_fd(&fd);
+	if (read)
+		*number = atoi(text);
+	return read;
+}
+
 /* The NIC is offered. @return 0 or a negative errno, all undone */
 static int
 slot_connect(struct rig_slot *slot, char *err, size_t errlen)
@@ -147,9 +164,15 @@ rig_device_by_number(int number)
 {
 	unsigned int i;
 
-	for (i = 0; i < rig_options.n_sockets; i++)
-		if (rig_slots[i].device != NULL && rig_slots[i].device->number == number)
-			return rig_slots[i].device;
+	for (i = 0; i < rig_options.n_sockets; i++) {
+		struct rig_device *device = rig_slots[i].device;
+
+		/* One that went away under its owner has come back with another. */
+		if (device != NULL && device->foreign)
+			read_number(&rig_slots[i], &device->number);
+		if (device != NULL && device->number == number)
+			return device;
+	}
 	return NULL;
 }
 
@@ -416,7 +439,7 @@ rig_run(void *arg)
 static void
 slot_claim(struct rig_slot *slot)
 {
-	char path[RIG_PATH], text[16] = "";
+	char path[RIG_PATH];
 	int fd;
 
 	snprintf(path, sizeof(path), "%.255s/%s.owner", rig_options.dir, slot->name);
@@ -425,9 +448,8 @@ slot_claim(struct rig_slot *slot)
 	if (fd >= 0 && syscall(SYS_flock, fd, LOCK_EX | LOCK_NB) == 0)
 		return;
 	slot->device = rig_device_new(slot);
-	if (slot->device != NULL && pread(fd, text, sizeof(text) - 1, 0) > 0) {
+	if (slot->device != NULL && read_number(slot, &slot->device->number)) {
 		slot->device->foreign = true;
-		slot->device->number = atoi(text);
 	} else {
 		free(slot->device);
 		slot->device = NULL;

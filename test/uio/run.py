@@ -26,13 +26,6 @@ PLAN = (
 )
 
 
-# Not on the rig, and why.
-LEFT_OUT = {
-    "test_device_comes_back_to_both_processes":
-        "the secondary's queue does not go on there; not understood yet",
-}
-
-
 def integration_runner():
     """integration/run.py under a name of its own: this file is run.py too."""
     spec = importlib.util.spec_from_file_location("integration_run",
@@ -50,11 +43,6 @@ def main():
         wanted = [test for module in modules
                   for test in runner.tests_in(unittest.defaultTestLoader.loadTestsFromName(module))
                   if not sys.argv[1:] or any(word in f"{mode}.{test.id()}" for word in sys.argv[1:])]
-        # By its whole name it runs all the same.
-        for test in [t for t in wanted if t.id().split(".")[-1] in LEFT_OUT
-                     and not any(t.id() in word for word in sys.argv[1:])]:
-            wanted.remove(test)
-            print(f"skip {test.id()}: {LEFT_OUT[test.id().split('.')[-1]]}", flush=True)
         if not wanted:
             continue
         print(f"-- {'physical addresses' if mode == 'pa' else 'copy-only'}", flush=True)

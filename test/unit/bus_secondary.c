@@ -4,6 +4,7 @@
  * vanishes and comes back. The source is taken in whole, because what it keeps is its own.
  */
 #include "drivers/bus/vmbus/secondary.c"
+#include "drivers/bus/vmbus/secondary_link.c"
 
 #include <sys/mman.h>
 
@@ -357,7 +358,7 @@ a_primary_that_is_stopped_is_waited_for_once(void)
 	since = frozen_ms = 1000000;
 	host.stopped = true;
 	poke();
-	CU_ASSERT_EQUAL(frozen_ms - since, ANSWER_MS);
+	CU_ASSERT_EQUAL(frozen_ms - since, SECONDARY_ANSWER_MS);
 	host.stopped = false;
 	frozen_ms = 0;
 	CU_ASSERT_EQUAL(*here(), FIRST);

@@ -11,7 +11,7 @@ import unittest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from vmbusctl_tree import FREE_NIC, ROUTE_NIC, SCSI, UIO_NIC, example
 
-COMMANDS = {"list", "status", "bind", "unbind", "doctor", "top"}
+COMMANDS = {"list", "status", "bind", "unbind", "doctor", "report", "top"}
 NICS = {UIO_NIC, ROUTE_NIC, FREE_NIC, "uio0", "eth0", "eth1"}
 
 
@@ -50,7 +50,7 @@ printf '%s\\n' "${COMPREPLY[@]}" """
                 ("vmbusctl unbind u", {"uio0"}), ("vmbusctl bind e", {"eth0", "eth1"}),
                 ("vmbusctl status f", {SCSI}), ("vmbusctl list ", set()), ("vmbusctl bind eth1 --vf ", {"auto", "keep", "vfio-pci"}),
                 ("vmbusctl bind eth1 --u", {"--user"}), ("vmbusctl unbind --", {"--dry-run", "--force", "--persist", "--json"}),
-                ("vmbusctl doctor --", {"--json"}), ("vmbusctl top --f", {"--file-prefix"}), ("vmbusctl bind --user roo", {"root"})):
+                ("vmbusctl doctor --", {"--json"}), ("vmbusctl top --f", {"--file-prefix"}), ("vmbusctl report --", {"--dry-run", "--json"}), ("vmbusctl bind --user roo", {"root"})):
             self.assertEqual(self.offers(line), offered, line)
         self.assertEqual(self.offers("vmbusctl status "), NICS | {SCSI})
         self.assertLessEqual({"--help", "--version", "--persist", "--vf"}, self.offers("vmbusctl --"))

@@ -68,6 +68,12 @@ hpbus_channel_signal(struct hpbus_device *dev, struct hpbus_channel *ch)
 }
 
 /* There are no virtual functions here. */
+bool
+netvsc_vf_is_inside(const struct netvsc_port *p, unsigned int queue)
+{
+	return false;
+}
+
 void
 netvsc_vf_event(struct netvsc_port *p, enum netvsc_vf_event event, uint32_t value)
 {

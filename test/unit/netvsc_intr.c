@@ -19,6 +19,9 @@
 /* A call that waits for the peer for ever ends the program. */
 #define HANGS_S	      60
 #define STRESS_FRAMES 20000u
+/* Packets of up to four frames that the guest may hold: their sections are not written again
+ * before. */
+#define STRESS_OPEN 40u
 
 static struct fixture f;
 static struct rte_mbuf *got[64];
@@ -462,21 +465,22 @@ static unsigned int stress_signals;
 static void *
 stress_host(void *arg)
 {
-	uint32_t sent = 0, random = 1, n, i;
+	uint32_t sent = 0, random = 1, open = 0, n, i;
 
 	while (sent < STRESS_FRAMES && !atomic_load(&stress_stop)) {
+		open -= fixture_completions(&f, 0, NULL, NULL, 0);
+		vmbus_ring_reader_publish(&f.host[0].from_guest, false);
 		random = random * 1664525u + 1013904223u;
 		n = RTE_MIN(1 + (random >> 28) % 4, STRESS_FRAMES - sent);
-		if (fixture_frames(&f, 0, sent + 1, sent % 200, n, 64, sent) != 0) {
+		if (open == STRESS_OPEN ||
+			fixture_frames(&f, 0, sent + 1, sent % 200, n, 64, sent) != 0) {
 			sched_yield();
 			continue;
 		}
 		sent += n;
+		open++;
 		stress_signals += fixture_publish_signal(&f, 0);
-		/* Its completions. And a moment, so that the guest is anywhere on its way to bed.
-		 */
-		fixture_completions(&f, 0, NULL, NULL, 0);
-		vmbus_ring_reader_publish(&f.host[0].from_guest, false);
+		/* A moment, so that the guest is anywhere on its way to bed. */
 		for (i = 0; i < (random >> 16 & 0xfff); i++)
 			rte_pause();
 	}

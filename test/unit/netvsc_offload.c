@@ -90,6 +90,7 @@ begin(uint32_t can)
 	data.nb_rx_queues = data.nb_tx_queues = 2;
 	port.bus = &bus;
 	port.eth = &eth;
+	port.data = &data;
 	port.session.nvsp_version = NVSP_VERSION_61;
 }
 

@@ -5,6 +5,8 @@
  */
 #include <errno.h>
 
+#include <rte_malloc.h>
+
 #include "drivers/net/netvsc/process.h"
 #include "test/unit/netvsc_fixture.h"
 
@@ -310,6 +312,55 @@ hosts_are_signalled_for_others(void)
 	end();
 }
 
+static size_t
+allocated(void)
+{
+	struct rte_malloc_socket_stats stats;
+	size_t bytes = 0;
+	int socket;
+
+	for (socket = 0; socket < RTE_MAX_NUMA_NODES; socket++)
+		if (rte_malloc_get_socket_stats(socket, &stats) == 0)
+			bytes += stats.heap_allocsz_bytes;
+	return bytes;
+}
+
+/* Another session, of one size or of another, as a device has that comes back again and again. */
+static void
+a_session(unsigned int i)
+{
+	struct netvsc_section_pool sections = {0};
+	struct netvsc_rx_pool done = {0};
+
+	CU_ASSERT_EQUAL(netvsc_section_pool_init(&sections, i % 2 == 0 ? 64 : 640, 6144, 1), 0);
+	CU_ASSERT_EQUAL(netvsc_rx_pool_init(&done, i % 2 == 0 ? 256 : 512, SOCKET_ID_ANY), 0);
+	netvsc_section_pool_free(&sections);
+	netvsc_rx_pool_free(&done);
+}
+
+/* What others may be about to look at is kept while they live, and is the next session's. */
+static void
+recoveries_under_a_secondary_take_no_more_memory(void)
+{
+	size_t before, most;
+	unsigned int i;
+
+	begin();
+	before = allocated();
+	fixture_processes = second.bit;
+	for (i = 0; i < 2; i++)
+		a_session(i);
+	most = allocated();
+	for (i = 0; i < 100; i++)
+		a_session(i);
+	CU_ASSERT_EQUAL(allocated(), most);
+	CU_ASSERT(most > before);
+	fixture_processes = 0;
+	netvsc_session_memory_free(NULL);
+	CU_ASSERT_EQUAL(allocated(), before);
+	end();
+}
+
 static const struct unit_test tests[] = {
 	{"who has not mapped all does nothing", who_has_not_mapped_all_does_nothing},
 	{"who leaves hears that a channel is busy", who_leaves_hears_that_a_channel_is_busy},
@@ -320,6 +371,8 @@ static const struct unit_test tests[] = {
 	{"killed while it read statistics", killed_while_it_read_statistics},
 	{"killed while it borrowed sections", killed_while_it_borrowed_sections},
 	{"a released queue is over", a_released_queue_is_over_for_who_has_it_in_hand},
+	{"recoveries under a secondary take no more memory",
+		recoveries_under_a_secondary_take_no_more_memory},
 	{"with others no frame is lent", with_others_no_frame_is_lent},
 	{"a secondary polls on while a device is away",
 		a_secondary_polls_on_while_a_device_is_away},

@@ -122,6 +122,7 @@ attach(uint32_t queues, uint16_t entries)
 	data.rx_queues = rx_queues;
 	port.bus = &bus;
 	port.eth = &eth;
+	port.data = &data;
 	query(NVSP_VERSION_61);
 	data.dev_private = &port;
 }

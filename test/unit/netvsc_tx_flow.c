@@ -530,6 +530,26 @@ test_a_queue_released_without_a_fence_is_kept(void)
 	fixture_end(&f);
 }
 
+/* A secondary has the device mapped: the kernel keeps the channel open, and the host reads on. */
+static void
+test_a_close_that_is_no_fence_frees_nothing_in_flight(void)
+{
+	struct fixture_conf conf = {.tx_copybreak = 100};
+
+	REQUIRE(fixture_begin(&f, &conf));
+	tx_make(pkts, 3, 700, 0);
+	CU_ASSERT_EQUAL(tx_send(pkts, 3), 3);
+	netvsc_channel_close(fixture_channel(&f, 0));
+	f.bus.held = true;
+	netvsc_tx_queues_close(&f.eth);
+	CU_ASSERT_PTR_NULL(f.tx_queues[0]);
+	CU_ASSERT_EQUAL(fixture_mbufs_out(&f), 3);
+	f.bus.held = false;
+	netvsc_tx_queues_close(&f.eth);
+	CU_ASSERT_EQUAL(fixture_mbufs_out(&f), 0);
+	fixture_end(&f);
+}
+
 static void
 test_a_queue_tells_what_it_was_set_up_with(void)
 {
@@ -635,6 +655,8 @@ static const struct unit_test tests[] = {
 	{"what is in flight at a fence is freed once",
 		test_what_is_in_flight_at_a_fence_is_freed_once},
 	{"a queue released without a fence is kept", test_a_queue_released_without_a_fence_is_kept},
+	{"a close that is no fence frees nothing in flight",
+		test_a_close_that_is_no_fence_frees_nothing_in_flight},
 	{"a queue tells what it was set up with", test_a_queue_tells_what_it_was_set_up_with},
 	{"a queue without memory is none", test_a_queue_without_memory_is_none},
 	{"sections are borrowed and given back", test_sections_are_borrowed_and_given_back},

@@ -95,6 +95,43 @@ test_frames_go_through_the_vf_when_the_host_has_moved_the_path(void)
 	CU_ASSERT_EQUAL(atomic_load(&vf.disowns), 1);
 }
 
+/* The application was told of no limit when it looked, and the VF that came later has one. */
+static void
+test_frames_of_more_segments_than_the_vf_takes_are_copied(void)
+{
+	struct rte_mbuf *m[3], *part;
+	unsigned int i;
+
+	REQUIRE(begin());
+	f.port.vf->setup.mtu_segs = 2;
+	join();
+	host_associate(true, SERIAL);
+	netvsc_vf_event(&f.port, NETVSC_VF_FOUND, VF);
+	UNTIL(used());
+	for (i = 0; i < RTE_DIM(m); i++)
+		m[i] = numbered(i);
+	/* The same frame in four mbufs. */
+	for (i = 3; i > 0; i--) {
+		part = rte_pktmbuf_alloc(f.pool);
+		REQUIRE(part != NULL);
+		part->next = m[1]->next;
+		m[1]->next = part;
+		m[1]->nb_segs++;
+		part->data_len = 10;
+		memcpy(rte_pktmbuf_mtod(part, void *),
+			rte_pktmbuf_mtod_offset(m[1], void *, 20 + 10 * i), 10);
+	}
+	m[1]->data_len = FRAME - 30;
+	CU_ASSERT_EQUAL(m[1]->nb_segs, 4);
+	CU_ASSERT_EQUAL(netvsc_vf_tx_burst(f.tx_queues[0], m, 3), 3);
+	turn();
+	CU_ASSERT_EQUAL(seen_vf, 3);
+	CU_ASSERT_EQUAL(damaged, 0); /* who looks takes the first mbuf for all of it */
+	CU_ASSERT(seen[0] == 1 && seen[1] == 1 && seen[2] == 1);
+	CU_ASSERT_EQUAL(f.port.vf_tx[0].packets, 3);
+	end();
+}
+
 /* A start chooses the bursts, and another session comes without one (MTU, recovery). */
 static void
 test_frames_of_a_vf_arrive_whichever_session_the_start_met_with(void)
@@ -280,7 +317,7 @@ test_a_host_that_is_slow_keeps_the_vf_started_not_the_port(void)
 	CU_ASSERT(hpbus_now_ms() - began < 2800);
 	CU_ASSERT_EQUAL(host.asked, NVSP_DATA_PATH_SYNTHETIC);
 	CU_ASSERT_FALSE(goes_to_vf(1));
-	usleep(20000);
+	looked();
 	CU_ASSERT_TRUE(atomic_load(&vf.started));
 	CU_ASSERT_EQUAL(atomic_load(&vf.stops), 0);
 	host.holds = false;
@@ -305,8 +342,7 @@ test_a_session_that_ends_takes_the_path_back(void)
 	CU_ASSERT_FALSE(status().associated);
 	/* Another session: wait for the association, and ask again. */
 	netvsc_vf_session_begins(&f.port);
-	usleep(20000);
-	turn();
+	looked();
 	CU_ASSERT_FALSE(used());
 	host_associate(true, SERIAL + 1);
 	UNTIL(used());
@@ -341,19 +377,19 @@ static void
 test_a_vf_that_resets_itself_is_left_and_entered_again(void)
 {
 	REQUIRE(begin_used());
-	netvsc_vf_event(&f.port, NETVSC_VF_RECOVERING, 0);
+	netvsc_vf_event(&f.port, NETVSC_VF_RECOVERING, VF);
 	CU_ASSERT_FALSE(goes_to_vf(1));
 	CU_ASSERT_EQUAL(netvsc_vf_path(f.port.vf_rx), 0);
 	UNTIL(!host.path_vf);
 	CU_ASSERT_TRUE(leave());
-	usleep(20000);
+	looked();
 	CU_ASSERT_EQUAL(atomic_load(&vf.stops), 0); /* nothing of it may be called */
 	join();
-	netvsc_vf_event(&f.port, NETVSC_VF_RECOVERED, 0);
+	netvsc_vf_event(&f.port, NETVSC_VF_RECOVERED, VF);
 	UNTIL(used());
 	CU_ASSERT_TRUE(goes_to_vf(2));
-	netvsc_vf_event(&f.port, NETVSC_VF_RECOVERING, 0);
-	netvsc_vf_event(&f.port, NETVSC_VF_RECOVERY_FAILED, 0);
+	netvsc_vf_event(&f.port, NETVSC_VF_RECOVERING, VF);
+	netvsc_vf_event(&f.port, NETVSC_VF_RECOVERY_FAILED, VF);
 	CU_ASSERT_FALSE(goes_to_vf(3));
 	UNTIL(atomic_load(&vf.stops) == 2);
 	netvsc_vf_event(&f.port, NETVSC_VF_FOUND, VF);
@@ -419,8 +455,7 @@ test_a_vf_is_for_ports_with_all_queues_polled(void)
 	CU_ASSERT_TRUE(leave());
 	f.data.dev_conf.intr_conf.rxq = 1;
 	join();
-	usleep(20000);
-	turn();
+	looked();
 	CU_ASSERT_FALSE(used());
 	end();
 }
@@ -493,6 +528,8 @@ main(void)
 			test_the_host_is_asked_for_virtual_functions},
 		{"frames go through the VF when the host has moved the path",
 			test_frames_go_through_the_vf_when_the_host_has_moved_the_path},
+		{"frames of more segments than the VF takes are copied",
+			test_frames_of_more_segments_than_the_vf_takes_are_copied},
 		{"frames of a VF arrive whichever session the start met with",
 			test_frames_of_a_vf_arrive_whichever_session_the_start_met_with},
 		{"a burst of nothing hears the host", test_a_burst_of_nothing_hears_the_host},

@@ -381,6 +381,38 @@ test_link_and_recovery_are_told(void)
 	rig_end();
 }
 
+/* Reserved, and not told yet: what it does then is remembered with its number. */
+static void
+test_vf_that_resets_itself_before_it_is_found_is_not_asked(void)
+{
+	struct netvsc_vf_status s;
+	struct fake_vf *vf;
+
+	REQUIRE(rig_begin(NULL, NULL, NULL));
+	rig_function(RIG_PCI, 0);
+	vf = rig_attach(RIG_PCI, MAC_ARG);
+	REQUIRE(vf != NULL);
+	CU_ASSERT_EQUAL(rig.found, 0);
+	fake_vf_event(vf, "recovering");
+	rig_function(RIG_PCI, 4);
+	rig_associate(4);
+	rig_look();
+	CU_ASSERT_EQUAL(rig.found, 1);
+	netvsc_vf_status(&rig.f.port, &s);
+	CU_ASSERT_TRUE(s.recovering);
+	CU_ASSERT_EQUAL(fake_vf_seen(vf)->while_recovering, 0);
+	fake_vf_event(vf, "recovered");
+	netvsc_vf_status(&rig.f.port, &s);
+	CU_ASSERT_FALSE(s.recovering);
+	/* What it is in the middle of when it vanishes ends with it. */
+	fake_vf_event(vf, "reset");
+	fake_vf_event(vf, "recovering");
+	CU_ASSERT_EQUAL(fake_command(RIG_PCI " unplug", NULL, 0), 0);
+	CU_ASSERT_FALSE(netvsc_vf_facts_recovering(
+		atomic_load(&rig.f.port.vf_shared.facts), (uint16_t)rig.last));
+	rig_end();
+}
+
 /* RTE_ETH_EVENT_INTR_RESET: who uses the port is to reset it. */
 static void
 test_vf_that_asks_for_a_reset_is_reset_before_it_is_used_again(void)
@@ -410,6 +442,8 @@ int
 main(void)
 {
 	static const struct unit_test tests[] = {
+		{"VF that resets itself before it is found is not asked",
+			test_vf_that_resets_itself_before_it_is_found_is_not_asked},
 		{"association, function and ethdev come in any order",
 			test_association_function_and_ethdev_come_in_any_order},
 		{"function is attached when it comes, however late",

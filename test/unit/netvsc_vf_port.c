@@ -537,13 +537,32 @@ through_vf(uint16_t queue, unsigned int n, uint32_t len)
 }
 
 static struct rte_eth_stats
-stats_now(struct eth_queue_stats *queues)
+stats_told(struct eth_queue_stats *queues)
 {
 	struct rte_eth_stats stats = {0};
 
 	memset(queues, 0, sizeof(*queues));
 	CU_ASSERT_EQUAL(netvsc_stats_get(&rig.f.eth, &stats, queues), 0);
 	return stats;
+}
+
+/* The control thread has asked the VF. */
+static struct rte_eth_stats
+stats_now(struct eth_queue_stats *queues)
+{
+	netvsc_vf_count(&rig.setup, (uint16_t)rig.last);
+	return stats_told(queues);
+}
+
+/* Another process looks: all that is the primary's alone means nothing there. */
+static void
+as_secondary(bool secondary)
+{
+	static const struct netvsc_process first = {NETVSC_PRIMARY, 1}, second = {2, 2};
+
+	netvsc_process = secondary ? second : first;
+	rig.f.port.eth = secondary ? NULL : &rig.f.eth;
+	rig.f.port.vf = secondary ? NULL : &rig.vf;
 }
 
 static uint64_t
@@ -656,11 +675,97 @@ test_counters_do_not_wait_for_a_vf_that_hangs(void)
 	CU_ASSERT_EQUAL(stats_now(&queues).ipackets, 3);
 	pthread_mutex_lock(&rig.setup.dev->calls);
 	through_vf(0, 3, 64);
-	CU_ASSERT_EQUAL(stats_now(&queues).ipackets, 3);
+	CU_ASSERT_EQUAL(stats_told(&queues).ipackets, 3);
 	CU_ASSERT_EQUAL(info_now().max_rx_queues, QUEUES);
 	CU_ASSERT_EQUAL(xstat_now("vf_rx_good_packets"), 3);
 	pthread_mutex_unlock(&rig.setup.dev->calls);
 	CU_ASSERT_EQUAL(stats_now(&queues).ipackets, 6);
+	rig_end();
+}
+
+/* What a VF can and has counted is told by every process that has the port. */
+static void
+test_other_processes_tell_of_the_vf(void)
+{
+	struct eth_queue_stats queues;
+
+	REQUIRE(begin(NULL));
+	CU_ASSERT_EQUAL(own_and_start(), 0);
+	knobs->queues = 3; /* not asked again */
+	through_vf(0, 3, 64);
+	CU_ASSERT_EQUAL(stats_now(&queues).ipackets, 3);
+	as_secondary(true);
+	CU_ASSERT_EQUAL(stats_told(&queues).ipackets, 3);
+	CU_ASSERT_EQUAL(queues.q_ipackets[0], 3);
+	CU_ASSERT_EQUAL(xstat_now("vf_rx_good_packets"), 3);
+	CU_ASSERT_EQUAL(info_now().tx_desc_lim.nb_seg_max, 40);
+	CU_ASSERT_EQUAL(netvsc_xstats_reset(&rig.f.eth), 0);
+	CU_ASSERT_EQUAL(xstat_now("vf_rx_good_packets"), 0);
+	as_secondary(false);
+	through_vf(0, 2, 64);
+	CU_ASSERT_EQUAL(stats_now(&queues).ipackets, 2);
+	rig_end();
+}
+
+/* A process that was ended while it read, or that does not go on: who else reads says so. */
+static void
+test_counters_whose_reader_does_not_go_on_are_not_waited_for(void)
+{
+	static const struct hpbus_op_kind soon = {"a test", 150, 50, true};
+	struct rte_eth_stats stats = {0};
+	struct eth_queue_stats queues;
+	struct hpbus_op op;
+
+	REQUIRE(begin(NULL));
+	CU_ASSERT_EQUAL(own_and_start(), 0);
+	through_vf(0, 3, 64);
+	CU_ASSERT_EQUAL(stats_now(&queues).ipackets, 3);
+	as_secondary(true);
+	CU_ASSERT_TRUE(netvsc_trylock(&rig.f.port.vf_shared.told->lock));
+	as_secondary(false);
+	hpbus_op_begin(&op, &soon);
+	CU_ASSERT_EQUAL(netvsc_stats_get(&rig.f.eth, &stats, NULL), -EBUSY);
+	CU_ASSERT_EQUAL(netvsc_xstats_get(&rig.f.eth, NULL, 0), -EBUSY);
+	netvsc_vf_count(&rig.setup, (uint16_t)rig.last);
+	hpbus_op_end(&op);
+	netvsc_break_locks(&rig.f.port, 2);
+	CU_ASSERT_EQUAL(stats_now(&queues).ipackets, 3);
+	rig_end();
+}
+
+static void
+test_packet_types_that_the_application_wants_reach_the_vf(void)
+{
+	REQUIRE(begin(NULL));
+	rig.f.port.config.ptypes = NETVSC_RX_PTYPES;
+	CU_ASSERT_EQUAL(own_and_start(), 0);
+	CU_ASSERT_EQUAL(seen->ptypes, 0); /* it has its own way, as nobody asked */
+	atomic_store(&rig.vf.replay, 0);
+	CU_ASSERT_EQUAL(netvsc_ptypes_set(&rig.f.eth, RTE_PTYPE_L2_MASK), 0);
+	CU_ASSERT_EQUAL(atomic_load(&rig.vf.replay), NETVSC_VF_SET_PTYPES);
+	CU_ASSERT_EQUAL(replay(NETVSC_VF_SET_PTYPES), 0);
+	CU_ASSERT_EQUAL(seen->ptypes, RTE_PTYPE_L2_MASK);
+	/* Also with the next start. */
+	CU_ASSERT_EQUAL(netvsc_ptypes_set(&rig.f.eth, RTE_PTYPE_L2_MASK | RTE_PTYPE_L3_MASK), 0);
+	netvsc_vf_stop(&rig.setup, (uint16_t)rig.last);
+	CU_ASSERT_EQUAL(rig_start(), 0);
+	CU_ASSERT_EQUAL(seen->ptypes, RTE_PTYPE_L2_MASK | RTE_PTYPE_L3_MASK);
+	rig_end();
+}
+
+/* Chains of more segments are copied where there may be chains, and the VF has a limit. */
+static void
+test_segments_are_limited_by_the_vf(void)
+{
+	REQUIRE(begin(NULL));
+	CU_ASSERT_EQUAL(own_and_start(), 0);
+	CU_ASSERT_EQUAL(rig.setup.segs, 0);
+	CU_ASSERT_EQUAL(rig.setup.mtu_segs, 0);
+	netvsc_vf_stop(&rig.setup, (uint16_t)rig.last);
+	rig.f.data.dev_conf.txmode.offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	CU_ASSERT_EQUAL(rig_start(), 0);
+	CU_ASSERT_EQUAL(rig.setup.segs, 40);
+	CU_ASSERT_EQUAL(rig.setup.mtu_segs, 8);
 	rig_end();
 }
 
@@ -685,6 +790,8 @@ test_vf_that_resets_itself_is_not_asked(void)
 	CU_ASSERT_EQUAL(fake_vf_event(vf, "recovered"), 0);
 	CU_ASSERT_EQUAL(stats_now(&queues).ipackets, 2);
 	CU_ASSERT_EQUAL(info_now().max_rx_queues, QUEUES);
+	CU_ASSERT_FALSE(rig.setup.dev->has_info); /* not on this thread */
+	rig_look();
 	CU_ASSERT_TRUE(rig.setup.dev->has_info);
 	rig_end();
 }
@@ -717,6 +824,12 @@ main(void)
 		{"counters begin when the VF is ours", test_counters_begin_when_the_vf_is_ours},
 		{"counters do not wait for a VF that hangs",
 			test_counters_do_not_wait_for_a_vf_that_hangs},
+		{"other processes tell of the VF", test_other_processes_tell_of_the_vf},
+		{"counters whose reader does not go on are not waited for",
+			test_counters_whose_reader_does_not_go_on_are_not_waited_for},
+		{"packet types that the application wants reach the VF",
+			test_packet_types_that_the_application_wants_reach_the_vf},
+		{"segments are limited by the VF", test_segments_are_limited_by_the_vf},
 		{"VF that resets itself is not asked", test_vf_that_resets_itself_is_not_asked},
 	};
 

@@ -76,6 +76,7 @@ rig_neighbour_end(struct rig_neighbour *n)
 {
 	netvsc_vf_find_stop(&n->port);
 	netvsc_vf_setup_free(&n->setup);
+	netvsc_vf_told_end(&n->port);
 }
 
 void
@@ -84,6 +85,7 @@ rig_end(void)
 	netvsc_vf_stop(&rig.setup, (uint16_t)rig.last);
 	netvsc_vf_find_stop(&rig.f.port);
 	netvsc_vf_setup_free(&rig.setup);
+	netvsc_vf_told_end(&rig.f.port);
 	rig.f.port.vf = NULL;
 	rig.f.port.vf_shared.asked = false;
 	fixture_end(&rig.f);

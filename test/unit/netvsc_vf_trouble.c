@@ -3,6 +3,8 @@
  * A VF that holds up its callers, a host that does not answer, and frames of other threads while
  * the VF comes and goes.
  */
+#include <errno.h>
+
 #include "drivers/net/netvsc/vf_dev.h"
 #include "test/unit/netvsc_vf_world.h"
 
@@ -95,6 +97,37 @@ test_a_stop_that_hangs_holds_up_nobody(void)
 	CU_ASSERT_EQUAL(atomic_load(&vf.disowns), 1);
 }
 
+/* Counters are read by the thread that calls the VF; who asks waits for a VF that hangs once. */
+static void
+test_counters_are_asked_for_and_a_vf_that_hangs_is_waited_for_once(void)
+{
+	unsigned int before;
+	int64_t began;
+
+	REQUIRE(begin_used());
+	before = atomic_load(&vf.counts);
+	/* A machine that is busy may take longer than who asks waits. */
+	UNTIL((netvsc_vf_count_now(&f.port), atomic_load(&vf.counts) > before));
+	CU_ASSERT_FALSE(pthread_equal(vf.counted_by, pthread_self()));
+	atomic_store(&vf.hold_count, true);
+	began = hpbus_now_ms();
+	netvsc_vf_count_now(&f.port);
+	CU_ASSERT(hpbus_now_ms() - began < PATIENCE);
+	CU_ASSERT_TRUE(atomic_load(&f.port.vf->overdue));
+	/* Nobody waits any more, so that nothing but this flag is looked at. */
+	began = hpbus_now_ms();
+	for (before = 0; before < 1000; before++)
+		netvsc_vf_count_now(&f.port);
+	CU_ASSERT(hpbus_now_ms() - began < PATIENCE);
+	UNTIL(atomic_load(&vf.in_count));
+	CU_ASSERT_TRUE(goes_to_vf(1));
+	atomic_store(&vf.hold_count, false);
+	UNTIL(!atomic_load(&f.port.vf->overdue));
+	before = atomic_load(&vf.counts);
+	UNTIL((netvsc_vf_count_now(&f.port), atomic_load(&vf.counts) > before));
+	end();
+}
+
 /* A burst that does not come out of the VF's driver: the VF is not taken away from under it. */
 static void *
 burst_once(void *arg)
@@ -104,6 +137,15 @@ burst_once(void *arg)
 	netvsc_vf_rx_burst(f.rx_queues[0], m, 0);
 	netvsc_vf_rx_burst(f.rx_queues[0], m, 1);
 	return NULL;
+}
+
+/* Who was inside has come out: what he might have touched may go. */
+static void
+end_stuck(void)
+{
+	UNTIL(netvsc_channels_free(&f.port));
+	CU_ASSERT_FALSE(fixture_channel(&f, 0)->stuck);
+	end();
 }
 
 static void
@@ -120,14 +162,94 @@ test_a_burst_that_stays_inside_keeps_the_vf(void)
 	CU_ASSERT_FALSE(leave());
 	CU_ASSERT(hpbus_now_ms() - began < 2000);
 	CU_ASSERT_FALSE(host.path_vf);
-	CU_ASSERT_FALSE(goes_to_vf(1));
+	CU_ASSERT_EQUAL(send_one(1), 0); /* nor any other way: the port is broken */
+	CU_ASSERT_EQUAL(seen_vf, 0);
 	CU_ASSERT_TRUE(atomic_load(&vf.started));
 	CU_ASSERT_FALSE(netvsc_vf_close(&f.port)); /* all stays */
 	CU_ASSERT_TRUE(atomic_load(&vf.started));
 	atomic_store(&vf.hold_burst, false);
 	pthread_join(thread, NULL);
 	UNTIL(atomic_load(&vf.stops) == 1);
-	end();
+	end_stuck();
+}
+
+/* It comes back to the queue, which is not freed, and the application is told that it stays. */
+static void
+test_a_queue_stays_whose_burst_hangs_inside_of_the_vf(void)
+{
+	static const struct hpbus_op_kind soon = {"a test", 150, 50, true};
+	static _Alignas(64) uint8_t pages[2 * VMBUS_PAGE_SIZE];
+	static const struct rte_memzone zone = {.addr = pages, .len = sizeof(pages)};
+	struct netvsc_rxq *rxq;
+	struct hpbus_op op;
+	pthread_t thread;
+
+	REQUIRE(begin_used());
+	f.port.control_zone = &zone; /* where a stop writes what it does not get rid of */
+	rxq = fixture_rxq(&f, 0);
+	atomic_store(&vf.hold_burst, true);
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, burst_once, NULL), 0);
+	UNTIL(atomic_load(&vf.in_burst));
+	hpbus_op_begin(&op, &soon);
+	CU_ASSERT_EQUAL(netvsc_ops.dev_stop(&f.eth), -EBUSY);
+	CU_ASSERT_EQUAL(f.data.dev_started, 0); /* all the same: a close refuses what is started */
+	CU_ASSERT_TRUE(fixture_channel(&f, 0)->stuck);
+	CU_ASSERT_EQUAL(netvsc_ops.dev_reset(&f.eth), -EBUSY);
+	hpbus_op_end(&op);
+	netvsc_rx_queue_release(&f.eth, 0);
+	CU_ASSERT_PTR_NULL(f.rx_queues[0]);
+	CU_ASSERT_PTR_EQUAL(rxq->port, &f.port); /* rte_free() clears what it frees */
+	CU_ASSERT_FALSE(netvsc_channels_free(&f.port));
+	atomic_store(&vf.hold_burst, false);
+	pthread_join(thread, NULL);
+	f.rx_queues[0] = rxq;
+	f.port.control_zone = NULL;
+	UNTIL(atomic_load(&vf.stops) == 1);
+	end_stuck();
+}
+
+/* A queue alone; the path of the others may still be on. */
+static void
+test_a_queue_stop_tells_of_a_burst_that_hangs_inside_of_the_vf(void)
+{
+	static const struct hpbus_op_kind soon = {"a test", 150, 50, false};
+	struct hpbus_op op;
+	pthread_t thread;
+
+	REQUIRE(begin_used());
+	atomic_store(&vf.hold_burst, true);
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, burst_once, NULL), 0);
+	UNTIL(atomic_load(&vf.in_burst));
+	hpbus_op_begin(&op, &soon);
+	CU_ASSERT_EQUAL(netvsc_rx_queue_stop(&f.eth, 0), -EBUSY);
+	hpbus_op_end(&op);
+	CU_ASSERT_TRUE(fixture_channel(&f, 0)->stuck);
+	CU_ASSERT(atomic_load(&f.port.events) & NETVSC_EVENT_RESET);
+	atomic_store(&vf.hold_burst, false);
+	pthread_join(thread, NULL);
+	UNTIL(atomic_load(&vf.stops) == 1);
+	end_stuck();
+}
+
+/* Whatever breaks it: a port that is broken sends through no VF. */
+static void
+test_a_channel_that_is_stuck_takes_the_port_off_the_vf(void)
+{
+	static const struct hpbus_op_kind soon = {"a test", 150, 50, false};
+	struct netvsc_channel *ch;
+	struct hpbus_op op;
+
+	REQUIRE(begin_used());
+	ch = fixture_channel(&f, 0);
+	rte_spinlock_lock(&ch->tx_lock);
+	hpbus_op_begin(&op, &soon);
+	CU_ASSERT_FALSE(netvsc_channel_lock(ch, &ch->tx_lock));
+	hpbus_op_end(&op);
+	CU_ASSERT_EQUAL(netvsc_vf_path(f.port.vf_tx), 0);
+	CU_ASSERT_EQUAL(send_one(1), 0);
+	rte_spinlock_unlock(&ch->tx_lock);
+	CU_ASSERT_TRUE(leave());
+	end_stuck();
 }
 
 /* The handler of a signal closes the port; the thread that it interrupted has a lock. */
@@ -144,7 +266,7 @@ test_a_close_ends_that_interrupts_a_look_at_the_vf(void)
 	CU_ASSERT_FALSE(netvsc_vf_leave(&f.port, true));
 	CU_ASSERT_FALSE(netvsc_vf_close(&f.port)); /* all stays */
 	netvsc_vf_status(&f.port, &s);
-	CU_ASSERT_TRUE(s.associated);
+	CU_ASSERT_TRUE(s.found);
 	netvsc_vf_session_ends(&f.port, false);
 	pthread_mutex_unlock(&f.port.vf->lock);
 	rte_spinlock_lock(&netvsc_vf_lock);
@@ -152,7 +274,7 @@ test_a_close_ends_that_interrupts_a_look_at_the_vf(void)
 	rte_spinlock_unlock(&netvsc_vf_lock);
 	hpbus_op_end(&op);
 	CU_ASSERT_TRUE(leave());
-	end();
+	end_stuck();
 }
 
 /* Pitfall V7: at any moment of a VF's coming. */
@@ -294,9 +416,9 @@ flip(unsigned int i)
 		netvsc_vf_event(&f.port, NETVSC_VF_FOUND, VF);
 		break;
 	case 4:
-		netvsc_vf_event(&f.port, NETVSC_VF_RECOVERING, 0);
+		netvsc_vf_event(&f.port, NETVSC_VF_RECOVERING, VF);
 		UNTIL(!host.path_vf);
-		netvsc_vf_event(&f.port, NETVSC_VF_RECOVERED, 0);
+		netvsc_vf_event(&f.port, NETVSC_VF_RECOVERED, VF);
 		break;
 	case 5:
 		CU_ASSERT_TRUE(leave());
@@ -364,8 +486,16 @@ main(void)
 			test_a_request_waits_for_the_answer_to_a_switch},
 		{"a start that lasts holds up nobody", test_a_start_that_lasts_holds_up_nobody},
 		{"a stop that hangs holds up nobody", test_a_stop_that_hangs_holds_up_nobody},
+		{"counters are asked for, and a VF that hangs is waited for once",
+			test_counters_are_asked_for_and_a_vf_that_hangs_is_waited_for_once},
 		{"a burst that stays inside keeps the VF",
 			test_a_burst_that_stays_inside_keeps_the_vf},
+		{"a queue stays whose burst hangs inside of the VF",
+			test_a_queue_stays_whose_burst_hangs_inside_of_the_vf},
+		{"a queue stop tells of a burst that hangs inside of the VF",
+			test_a_queue_stop_tells_of_a_burst_that_hangs_inside_of_the_vf},
+		{"a channel that is stuck takes the port off the VF",
+			test_a_channel_that_is_stuck_takes_the_port_off_the_vf},
 		{"a close ends that interrupts a look at the VF",
 			test_a_close_ends_that_interrupts_a_look_at_the_vf},
 		{"a close ends whatever the VF does", test_a_close_ends_whatever_the_vf_does},

@@ -136,6 +136,15 @@ call_link(struct netvsc_vf_setup *setup, uint16_t id)
 	return atomic_load(&vf.link);
 }
 
+static void
+call_count(struct netvsc_vf_setup *setup, uint16_t id)
+{
+	CU_ASSERT_EQUAL(id, VF);
+	vf_hold(&vf.hold_count, &vf.in_count);
+	vf.counted_by = pthread_self();
+	atomic_fetch_add(&vf.counts, 1);
+}
+
 static const struct netvsc_vf_calls calls = {
 	.find_start = call_find_start,
 	.find_stop = call_find_stop,
@@ -148,6 +157,7 @@ static const struct netvsc_vf_calls calls = {
 	.stop = call_stop,
 	.replay = call_replay,
 	.link = call_link,
+	.count = call_count,
 };
 
 /* ---- the host ---- */
@@ -360,6 +370,21 @@ bool
 used(void)
 {
 	return status().used;
+}
+
+/* Every other turn of the thread answers who asks for counters: it takes its steps in the rest. */
+void
+looked(void)
+{
+	struct netvsc_vf *v = f.port.vf;
+	unsigned int i;
+	uint32_t mine;
+
+	for (i = 0; i < 3; i++) {
+		mine = atomic_fetch_add(&v->asked, 1) + 1;
+		netvsc_vf_wake(v);
+		UNTIL((int32_t)(atomic_load(&v->answered) - mine) >= 0);
+	}
 }
 
 static struct rte_ring *

@@ -27,11 +27,12 @@ extern struct fixture f;
 
 extern struct world_vf {
 	atomic_bool owned, started, link;
-	atomic_uint owns, starts, stops, disowns, replays, copies, looks;
+	atomic_uint owns, starts, stops, disowns, replays, copies, looks, counts;
 	atomic_uint inside; /* bursts */
 	atomic_uint strays; /* in a VF that is not started, or is being stopped */
-	atomic_bool hold_start, hold_stop, hold_burst;
-	atomic_bool in_start, in_stop, in_burst;
+	atomic_bool hold_start, hold_stop, hold_burst, hold_count;
+	atomic_bool in_start, in_stop, in_burst, in_count;
+	pthread_t counted_by;
 	atomic_int own_rc, start_rc, replay_rc;
 	_Atomic uint32_t replayed;
 	struct rte_ring *rx, *tx; /* to the port, from the port */
@@ -87,6 +88,8 @@ void turn(void);
 
 struct netvsc_vf_status status(void);
 bool used(void);
+/** The control thread has looked at what has happened so far, and done what is to be done now. */
+void looked(void);
 void join(void);
 bool leave(void);
 /** A port that runs, and no VF. */

@@ -28,9 +28,9 @@ class Arguments(unittest.TestCase):
 
     def test_every_verb_that_help_names_is_one(self):
         """One that a merge had dropped from the list printed the help."""
-        verbs = re.findall(r"^  ([a-z]+)\b", run("help").stdout.partition("usage:")[2], re.M)
+        verbs = re.findall(r"^  ([a-z-]+)\b", run("help").stdout.partition("usage:")[2], re.M)
         with open(os.path.join(ROOT, "run"), encoding="utf-8") as file:
-            accepted = re.search(r"^([a-z |]+)\) \"do_\$verb\"", file.read(), re.M).group(1).split(" | ")
+            accepted = re.search(r"^([a-z |-]+)\) \"do_\$verb\"", file.read(), re.M).group(1).split(" | ")
         self.assertIn("test", verbs)
         self.assertEqual(sorted(set(verbs) - {"help"}), sorted(accepted))
 
@@ -65,6 +65,63 @@ class Arguments(unittest.TestCase):
         self.assertIn("no Debian release '11'", self.refused("chroot", "11", "true"))
 
 
+    def test_a_tree_that_is_none_of_dpdk(self):
+        self.assertIn("which DPDK source tree?", self.refused("dpdk-tree"))
+        self.assertIn("no option '--undo-it'", self.refused("dpdk-tree", "--undo-it"))
+        self.assertIn("no folder '/nonexistent'", self.refused("dpdk-tree", "/nonexistent"))
+        with tempfile.TemporaryDirectory() as folder:
+            self.assertIn(f"{os.path.realpath(folder)} is no source tree of DPDK", self.refused("dpdk-tree", ".", cwd=folder))
+
+    def test_packages_of_something(self):
+        self.assertIn("deb has no arguments", self.refused("deb", "hvsim"))
+
+
+class Offline(unittest.TestCase):
+    """Packages are built with headers that are here."""
+
+    def setup_sdk(self, folder, have=None, environment=()):
+        """setup_sdk with an installed DPDK 22.11.11 that has none of its own, and `have` fetched before."""
+        os.makedirs(f"{folder}/bin")
+        os.makedirs(f"{folder}/sdk")
+        with open(f"{folder}/bin/pkg-config", "w", encoding="ascii") as file:
+            file.write(f'#!/bin/sh\ncase $1 in --modversion) echo 22.11.11;; *) echo {folder}/include;; esac\n')
+        os.chmod(f"{folder}/bin/pkg-config", 0o755)
+        if have:
+            with open(f"{folder}/sdk/VERSION", "w", encoding="ascii") as file:
+                file.write(have + "\n")
+        script = f"verb=deb sdk={folder}/sdk; . test/lib/setup.sh; package_sdk() {{ echo FETCHED; }}; setup_sdk offline"
+        return subprocess.run(["bash", "-c", script], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60,
+                              env={"PATH": f"{folder}/bin:/usr/bin:/bin", **dict(environment)})
+
+    def test_no_headers_is_said_and_nothing_fetched(self):
+        for have in (None, "23.11.1"):
+            with tempfile.TemporaryDirectory() as folder:
+                done = self.setup_sdk(folder, have)
+                self.assertNotEqual(done.returncode, 0)
+                self.assertNotIn("FETCHED", done.stdout)
+                self.assertRegex(done.stderr, r"^deb: error: there are no driver headers of DPDK 22.11.11 here.*"
+                                              r"\./run setup.*DPDK_SDK=DIR \./run deb\n$")
+
+    def test_headers_of_the_series_will_do(self):
+        with tempfile.TemporaryDirectory() as folder:
+            done = self.setup_sdk(folder, "22.11.3")
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertNotIn("FETCHED", done.stdout)
+
+    def test_headers_of_a_tree_that_is_named(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for name in ("lib/eal/include/bus_driver.h", "lib/eal/include/dev_driver.h", "lib/ethdev/ethdev_driver.h"):
+                os.makedirs(os.path.dirname(f"{folder}/tree/{name}"), exist_ok=True)
+                with open(f"{folder}/tree/{name}", "w", encoding="ascii") as file:
+                    file.write("/* */\n")
+            with open(f"{folder}/tree/VERSION", "w", encoding="ascii") as file:
+                file.write("22.11.7\n")
+            done = self.setup_sdk(folder, environment={"DPDK_SDK": f"{folder}/tree"})
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertEqual(sorted(os.listdir(f"{folder}/sdk")),
+                             ["VERSION", "bus_driver.h", "dev_driver.h", "ethdev_driver.h"])
+
+
 class Help(unittest.TestCase):
     def test_it_is_the_same_everywhere_and_installs_nothing(self):
         text = run("help").stdout
@@ -75,7 +132,7 @@ class Help(unittest.TestCase):
         text = run("help").stdout
         for word in ("setup", "build", "demo", "bench", "vm", "test", "chroot", "fuzz", "coverage", "drill", "soak",
                      "--long", "--dpdk", "--kernel", "lint unit integration uio peer drill vm fuzz",
-                     "arm64 drill-long suricata vm-6.12 vm-newest", "DPDK_SDK"):
+                     "arm64 drill-long tsan suricata vm-6.12 vm-newest packages dpdk-tree", "DPDK_SDK"):
             self.assertIn(word, text)
 
 

@@ -22,6 +22,11 @@ def record(*runs, distribution="Debian 12", dpdk="22.11.11"):
 
 
 class Records(unittest.TestCase):
+    def test_suites_with_other_kernels_are_one_suite(self):
+        record = support.make_record(["vm-6.12:1:0:0:6.12.1", "drill-long:1:0:0:", "dpdk-tree:1:0:0:"],
+                                     {"HYPERPOLL_COMMAND": "./run test", "HYPERPOLL_REVISION": "x"})
+        self.assertEqual([run["suite"] for run in record["runs"]], ["vm", "drill", "dpdk-tree"])
+
     def test_the_last_run_of_a_suite_stays(self):
         both = support.merged(record(run("unit", 5), run("peer", 3)), record(run("unit", 7, 1)))
         self.assertEqual({r["suite"]: (r["passed"], r["failed"]) for r in both["runs"]},
@@ -64,7 +69,7 @@ class Table(unittest.TestCase):
     def test_what_failed_or_did_not_run_is_said(self):
         self.assertEqual(
             self.row(run("unit", 9), run("integration", 8, 2, skipped=1, date="2026-01-02", command="./run x")),
-            "| Debian 12 | 22.11.11 | 9 passed | **2 failed**, 8 passed, 1 skipped | – | – | – | – | – | "
+            "| Debian 12 | 22.11.11 | 9 passed | **2 failed**, 8 passed, 1 skipped | – | – | – | – | – | – | – | "
             "2026-01-02, `./run test`, `./run x` |")
 
     def test_guest_kernels_stand_below_each_other(self):

@@ -91,8 +91,9 @@ take(struct vm_guest *g)
 	if (__atomic_load_n((uint32_t *)slot, __ATOMIC_ACQUIRE) == 0)
 		return false;
 	memcpy(m, slot + 16, sizeof(m));
-	more = slot[5] & 1;
 	__atomic_store_n((uint32_t *)slot, 0, __ATOMIC_SEQ_CST);
+	/* Behind it: who finds the slot taken asks first, and then looks once more. */
+	more = __atomic_load_n(&slot[5], __ATOMIC_SEQ_CST) & 1;
 	if (more || g->threaded) {
 		bus_lock_take(&g->lock);
 		synic_pump(&g->synic);

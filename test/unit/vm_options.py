@@ -50,6 +50,12 @@ class Options(unittest.TestCase):
         self.assertTrue(err.startswith("hvsim-vm: "), err)
         self.assertEqual(err.count("\n"), 1, err)
 
+    def test_user(self):
+        """Whom to become is known before anything is opened."""
+        for name, why in (("nosuchuser", "no user 'nosuchuser'"), ("root", "that is root"),
+                          ("nobody:nosuchgroup", "no group 'nosuchgroup'")):
+            self.expect(USAGE, f"--user {name}: .*{why}", "--kernel", self.kernel, "--user", name)
+
     def test_version_and_help(self):
         got, out, err = run("--version")
         self.assertEqual((got, err), (0, ""))

@@ -150,8 +150,8 @@ class Usage(Case):
         self.tree()
         see = "; see vmbusctl --help"
         for arguments, message in (
-                ([], "no command: list, status, bind, unbind, doctor or top"),
-                (["ls"], "no command 'ls': list, status, bind, unbind, doctor or top"),
+                ([], "no command: list, status, bind, unbind, doctor, report or top"),
+                (["ls"], "no command 'ls': list, status, bind, unbind, doctor, report or top"),
                 (["list", "eth1"], "'eth1' is one argument too many"),
                 (["bind"], "bind needs a device"),
                 (["unbind"], "unbind needs a device"),

@@ -362,7 +362,8 @@ def wire_is_known(trace):
     """The trace of a whole life, through Wireshark's dissector (doc/trace.md)."""
     if shutil.which("tshark") is None:
         raise Skip("there is no tshark")
-    need(not wire.unknown(trace, 120), "not known: %s" % wire.unknown(trace, 120)[:3])
+    strange = wire.unknown(trace, 120)
+    need(not strange, "not known: %s" % strange[:3])
     found = wire.frames(trace, timeout=120)
     wrong = [(f["number"], f["info"], f["expert"]) for f in found if f["expert"]]
     need(not wrong, "expert information: %s" % wrong[:3])

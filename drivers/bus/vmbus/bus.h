@@ -195,6 +195,12 @@ struct hpbus_device {
 	 */
 	bool kept;
 
+	/**
+	 * After backend->close(): another process has the device mapped, which keeps the channel
+	 * open. The host goes on with what it has: the close was no fence.
+	 */
+	bool held;
+
 	/** Of channels with HPBUS_SIGNAL_EVENTFD; shared with the host. */
 	int signal_fd[HPBUS_MAX_CHANNELS];
 

@@ -13,20 +13,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <rte_cycles.h>
-#include <rte_errno.h>
-#include <rte_interrupts.h>
 
 #include "drivers/bus/vmbus/mappings.h"
-#include "drivers/bus/vmbus/mp.h"
+#include "drivers/bus/vmbus/secondary.h"
 #include "drivers/bus/vmbus/sysfs.h"
 #include "lib/vfio_user/signal.h"
 
-/* The primary's thread answers from memory; a machine that is busy takes its time. */
-#define ANSWER_MS 10000
 /* The primary may be changing what it has: how often it is looked at again. */
 #define ROUNDS	 50u
 #define ROUND_US 10000
@@ -52,97 +47,7 @@ struct secondary_device {
 	int uio_fd;
 };
 
-/* The primary. Requests and what follows from them are one thread's at a time. */
-static pthread_mutex_t link_lock = PTHREAD_MUTEX_INITIALIZER;
-static int link_fd = -1;
-static struct rte_intr_handle *link_intr;
-static uint32_t link_slot;
-static uint32_t link_asked; /* requests so far */
-static int64_t link_until;  /* that the requests of now may take together; 0: each has its time */
-static enum rte_iova_mode link_iova_mode = RTE_IOVA_DC;
-static atomic_bool link_lost;
-
 static const struct hpbus_backend vfio_secondary, uio_secondary;
-
-static void sync_all(void);
-
-/* ---- asking ---- */
-
-/* @return 0; -EPROTO; -ETIMEDOUT: it is the answer to a request that was given up */
-static int
-answer_check(const struct hpbus_mp_request *rq, const struct rte_mp_msg *msg)
-{
-	const struct hpbus_mp_reply *reply = (const struct hpbus_mp_reply *)msg->param;
-
-	if (msg->len_param != (int)sizeof(*reply))
-		return -EPROTO;
-	if (reply->op == rq->op && reply->number == rq->number)
-		return 0;
-	/* Until the answer to this one has come and is dropped, or it would be the next one's. */
-	rte_delay_us_sleep(ROUND_US);
-	return -ETIMEDOUT;
-}
-
-/* link_lock held. @p msg with the answer and its files, which are the caller's to close. */
-static int
-ask(struct hpbus_mp_request *rq, int fd, struct rte_mp_msg *msg)
-{
-	struct rte_mp_msg out = {.len_param = sizeof(*rq)};
-	int64_t left = link_until == 0 ? ANSWER_MS : link_until - hpbus_now_ms();
-	struct timespec limit = {.tv_sec = left / 1000, .tv_nsec = left % 1000 * 1000000};
-	struct rte_mp_reply got = {0};
-	int rc = 0, i;
-
-	if (atomic_load(&link_lost))
-		return -ENOTCONN;
-	if (left <= 0)
-		return -ETIMEDOUT;
-	rq->version = HPBUS_MP_VERSION;
-	rq->abi = hpbus_driver()->abi;
-	rq->number = ++link_asked;
-	rq->slot = link_slot;
-	snprintf(out.name, sizeof(out.name), "%s", HPBUS_MP_ACTION);
-	memcpy(out.param, rq, sizeof(*rq));
-	if (fd >= 0)
-		out.fds[out.num_fds++] = fd;
-	if (rte_mp_request_sync(&out, &got, &limit) != 0)
-		rc = rte_errno != 0 ? -rte_errno : -EIO;
-	else if (got.nb_received != 1)
-		rc = -ENOTCONN;
-	if (rc == 0) {
-		*msg = got.msgs[0];
-		rc = answer_check(rq, msg);
-		for (i = 0; rc != 0 && i < msg->num_fds; i++)
-			close(msg->fds[i]);
-	}
-	free(got.msgs);
-	return rc;
-}
-
-/* The same where no files come. @return what the primary says, too */
-static int
-ask_plain(struct hpbus_mp_request *rq, int fd, struct hpbus_mp_reply *reply)
-{
-	struct rte_mp_msg msg;
-	int rc = ask(rq, fd, &msg), i;
-
-	if (rc != 0)
-		return rc;
-	for (i = 0; i < msg.num_fds; i++)
-		close(msg.fds[i]);
-	memcpy(reply, msg.param, sizeof(*reply));
-	return reply->rc;
-}
-
-static int
-ask_of(const struct hpbus_device *dev, enum hpbus_mp_op op, uint32_t generation,
-	struct hpbus_mp_reply *reply)
-{
-	struct hpbus_mp_request rq = {.op = op, .generation = generation};
-
-	memcpy(rq.guid, dev->instance, sizeof(rq.guid));
-	return ask_plain(&rq, -1, reply);
-}
 
 /* ---- the primary ---- */
 
@@ -172,75 +77,13 @@ tell_changed(struct hpbus_device *dev, void *arg)
 		hpbus_driver()->changed(dev);
 }
 
-static void
-link_on_event(void *arg)
+void
+secondary_ended(void)
 {
-	char bytes[64];
-	ssize_t n;
-
-	do
-		n = recv(link_fd, bytes, sizeof(bytes), MSG_DONTWAIT);
-	while (n > 0 || (n < 0 && errno == EINTR));
-	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-		sync_all();
-		return;
-	}
-	rte_intr_callback_unregister_pending(link_intr, link_on_event, NULL, NULL);
-	if (atomic_exchange(&link_lost, true))
-		return;
-	pthread_mutex_lock(&link_lock);
+	pthread_mutex_lock(&secondary_lock);
 	hpbus_devices_each(primary_ended, NULL);
-	pthread_mutex_unlock(&link_lock);
+	pthread_mutex_unlock(&secondary_lock);
 	hpbus_devices_each(tell_changed, NULL);
-}
-
-/* Once. */
-static int
-link_make(void)
-{
-	struct hpbus_mp_request rq = {.op = HPBUS_MP_HELLO};
-	struct hpbus_mp_reply reply;
-	int pair[2], rc;
-
-	if (link_fd >= 0)
-		return 0;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0)
-		return -errno;
-	rc = ask_plain(&rq, pair[1], &reply);
-	close(pair[1]);
-	if (rc == 0 && (reply.hello.slot == 0 || reply.hello.slot >= HPBUS_MAX_PROCESSES))
-		rc = -EPROTO;
-	if (rc != 0) {
-		close(pair[0]);
-		return rc;
-	}
-	link_slot = reply.hello.slot;
-	link_iova_mode = (enum rte_iova_mode)reply.hello.iova_mode;
-	link_intr = rte_intr_instance_alloc(RTE_INTR_INSTANCE_F_PRIVATE);
-	if (link_intr == NULL || rte_intr_fd_set(link_intr, pair[0]) != 0 ||
-		rte_intr_type_set(link_intr, RTE_INTR_HANDLE_EXT) != 0 ||
-		rte_intr_callback_register(link_intr, link_on_event, NULL) != 0) {
-		rte_intr_instance_free(link_intr);
-		link_intr = NULL;
-		close(pair[0]);
-		return -ENOMEM;
-	}
-	link_fd = pair[0];
-	return 0;
-}
-
-unsigned int
-hpbus_process_slot(void)
-{
-	return link_slot;
-}
-
-enum rte_iova_mode
-hpbus_secondary_iova_mode(void)
-{
-	if (link_iova_mode == RTE_IOVA_PA && !rte_eal_using_phys_addrs())
-		return RTE_IOVA_DC;
-	return link_iova_mode;
 }
 
 /* ---- what is mapped ---- */
@@ -419,7 +262,7 @@ wanted_get(struct secondary_device *s, struct wanted **list, uint32_t *n, uint32
 	memcpy(rq.guid, s->dev->instance, sizeof(rq.guid));
 	for (*list = NULL, *n = 0; rc == 0 && *n < total;) {
 		rq.first = *n;
-		rc = ask(&rq, -1, &msg);
+		rc = secondary_ask(&rq, -1, &msg);
 		if (rc != 0)
 			break;
 		rc = wanted_add(s, &msg, list, n, generation);
@@ -508,12 +351,12 @@ sync_changed(struct secondary_device *s, struct wanted *list, uint32_t n, uint32
 	s->synced = true;
 	s->generation = generation;
 	/* With this lock a primary that ends says so behind it. */
-	if (!atomic_load(&link_lost))
+	if (!secondary_link_lost())
 		atomic_store(&dev->gone, false);
 	return 0;
 }
 
-/* link_lock held. @return 0; -ENODEV: the primary has the device no more; a negative errno */
+/* secondary_lock held. @return 0; -ENODEV: the primary has the device no more; a negative errno */
 static int
 sync_device(struct secondary_device *s)
 {
@@ -532,7 +375,7 @@ sync_device(struct secondary_device *s)
 			rc = sync_changed(s, list, n, generation);
 		wanted_close(list, n);
 		if (rc == 0)
-			rc = ask_of(s->dev, HPBUS_MP_READY, generation, &reply);
+			rc = secondary_ask_of(s->dev, HPBUS_MP_READY, generation, &reply);
 	}
 	return rc;
 }
@@ -546,7 +389,7 @@ sync_give_up(struct secondary_device *s)
 {
 	struct hpbus_mp_reply reply;
 
-	if (ask_of(s->dev, HPBUS_MP_LEAVE, 0, &reply) == 0)
+	if (secondary_ask_of(s->dev, HPBUS_MP_LEAVE, 0, &reply) == 0)
 		places_end(s);
 }
 
@@ -560,7 +403,7 @@ sync_one(struct hpbus_device *dev, void *arg)
 	if (s == NULL || s->shared == NULL)
 		return;
 	/* It may have been left out. */
-	rc = ask_of(dev, HPBUS_MP_OPEN, 0, &reply);
+	rc = secondary_ask_of(dev, HPBUS_MP_OPEN, 0, &reply);
 	if (rc == 0)
 		rc = sync_device(s);
 	if (rc != 0)
@@ -569,21 +412,21 @@ sync_one(struct hpbus_device *dev, void *arg)
 		s->shared = NULL;
 		dev->sharing.on = false;
 		hpbus_device_mark_gone(dev, "the primary process has closed the device");
-	} else if (rc != 0 && !atomic_load(&link_lost)) {
+	} else if (rc != 0 && !secondary_link_lost()) {
 		HPBUS_LOG(ERR, "%s: not usable in this process any more: %s", dev->name,
 			strerror(-rc));
 	}
 }
 
-static void
-sync_all(void)
+void
+secondary_changed(void)
 {
-	pthread_mutex_lock(&link_lock);
+	pthread_mutex_lock(&secondary_lock);
 	/* Others wait for EAL's interrupt thread and for the devices meanwhile. */
-	link_until = hpbus_now_ms() + ANSWER_MS;
+	secondary_ask_until(hpbus_now_ms() + SECONDARY_ANSWER_MS);
 	hpbus_devices_each(sync_one, NULL);
-	link_until = 0;
-	pthread_mutex_unlock(&link_lock);
+	secondary_ask_until(0);
+	pthread_mutex_unlock(&secondary_lock);
 	hpbus_devices_each(tell_changed, NULL);
 }
 
@@ -620,8 +463,8 @@ secondary_open(struct hpbus_device *dev)
 
 	for (i = 0; i < HPBUS_MAX_CHANNELS; i++)
 		dev->signal_fd[i] = -1;
-	pthread_mutex_lock(&link_lock);
-	rc = ask_of(dev, HPBUS_MP_OPEN, 0, &reply);
+	pthread_mutex_lock(&secondary_lock);
+	rc = secondary_ask_of(dev, HPBUS_MP_OPEN, 0, &reply);
 	if (rc == 0) {
 		reply.open.port[sizeof(reply.open.port) - 1] = '\0';
 		reply.open.where[sizeof(reply.open.where) - 1] = '\0';
@@ -646,7 +489,7 @@ secondary_open(struct hpbus_device *dev)
 		if (rc == 0)
 			rc = sync_device(s);
 	}
-	pthread_mutex_unlock(&link_lock);
+	pthread_mutex_unlock(&secondary_lock);
 	if (rc != 0) {
 		HPBUS_LOG(
 			ERR, "%s: cannot have the primary's device: %s", dev->name, strerror(-rc));
@@ -661,17 +504,17 @@ secondary_close(struct hpbus_device *dev)
 	struct secondary_device *s = dev->backend_data;
 	struct hpbus_mp_reply reply;
 
-	pthread_mutex_lock(&link_lock);
+	pthread_mutex_lock(&secondary_lock);
 	if (s->shared != NULL) {
 		/* Those of our bursts that are inside end first, says ethdev. */
-		ask_of(dev, HPBUS_MP_LEAVE, 0, &reply);
+		secondary_ask_of(dev, HPBUS_MP_LEAVE, 0, &reply);
 		if (s->uio)
 			hpbus_sigbus_restore();
 	}
 	s->shared = NULL;
 	places_end(s);
 	vfu_signaller_fini(&s->signaller);
-	pthread_mutex_unlock(&link_lock);
+	pthread_mutex_unlock(&secondary_lock);
 }
 
 static void
@@ -685,7 +528,7 @@ secondary_signal(struct hpbus_device *dev, struct hpbus_channel *ch)
 		return;
 	/* What only the primary can do. Full: it has bytes to read, and looks at all then. */
 	if (s->shared != NULL && !(atomic_fetch_or(&s->shared->calls, bit) & bit))
-		send(link_fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+		secondary_wake_primary();
 }
 
 /*
@@ -765,17 +608,17 @@ hpbus_secondary_scan(void)
 	uint32_t i;
 	int rc;
 
-	pthread_mutex_lock(&link_lock);
-	rc = link_make();
+	pthread_mutex_lock(&secondary_lock);
+	rc = secondary_link_make();
 	while (rc == 0 && rq.first < reply.total) {
-		rc = ask_plain(&rq, -1, &reply);
+		rc = secondary_ask_plain(&rq, -1, &reply);
 		if (rc != 0 || reply.n == 0 || reply.n > HPBUS_MP_DEVICES_MAX)
 			break;
 		for (i = 0; i < reply.n; i++)
 			secondary_found(reply.devices[i].guid);
 		rq.first += reply.n;
 	}
-	pthread_mutex_unlock(&link_lock);
+	pthread_mutex_unlock(&secondary_lock);
 	if (rc == -EPROTO)
 		HPBUS_LOG(ERR, "the primary process has another build of this plugin: load the "
 			       "same one in both (-d)");

@@ -234,15 +234,13 @@ uio_dma_usable(struct hpbus_device *dev, const void *addr, size_t len)
 static bool
 uio_let_go(struct hpbus_device *dev)
 {
-	struct uio_device *u = dev->backend_data;
-
-	u->held = !hpbus_gather(dev, HPBUS_GATHER_MS) && !atomic_load(&dev->gone);
-	if (u->held)
+	dev->held = !hpbus_gather(dev, HPBUS_GATHER_MS) && !atomic_load(&dev->gone);
+	if (dev->held)
 		HPBUS_LOG(ERR,
 			"%s: that secondary process has the device mapped, which keeps the channel "
 			"open, and the host goes on with what it has: end the process",
 			dev->name);
-	return !u->held;
+	return !dev->held;
 }
 
 /* @return whether the host has let go */
@@ -254,7 +252,7 @@ uio_end(struct hpbus_device *dev)
 
 	uio_unwatch(u);
 	if (u->fd < 0)
-		return !u->held || uio_let_go(dev);
+		return !dev->held || uio_let_go(dev);
 	hpbus_places_clear(dev);
 	uio_unmap(u->int_page, u->uio.maps[VMBUS_MAP_INTERRUPT].size);
 	uio_unmap(dev->monitor, u->uio.maps[VMBUS_MAP_MONITOR].size);
@@ -299,7 +297,7 @@ uio_take(struct uio_device *u)
 	u->fd = vmbus_sysfs_uio_open(&u->fs, u->name, &u->uio);
 	if (u->fd < 0)
 		return u->fd;
-	u->held = false;
+	dev->held = false;
 	hpbus_sigbus_install();
 	if (flock(u->fd, LOCK_EX | LOCK_NB) != 0) {
 		HPBUS_LOG(ERR, "%s: %s is in use by another process", dev->name, u->uio.path);

@@ -23,7 +23,6 @@ struct uio_device {
 	uint16_t relid;
 	int monitor_id;
 	int fd;
-	bool held; /* closed here, but not with the host: another process has it mapped */
 	void *int_page;
 	struct rte_intr_handle *intr;
 	/** Nobody unmaps a ring whose mask is written, and nobody masks one that is being armed. */

@@ -110,7 +110,7 @@ struct netvsc_channel {
 	struct netvsc_rx_done done[NETVSC_DONE_MAX]; /**< ring of completions to send */
 
 	/* The control side's. */
-	bool stuck; /**< a lock could not be had in time: netvsc_channel_lock() */
+	bool stuck; /**< somebody is inside who does not come out: netvsc_channel_stuck() */
 	/** See netvsc_channel_is_polled(). */
 	uint64_t seen_polls;
 	int64_t seen_at; /**< CLOCK_MONOTONIC, milliseconds */
@@ -146,6 +146,8 @@ bool netvsc_lock_in_time(rte_spinlock_t *lock);
  * which is told; from then on the answer is false at once.
  */
 bool netvsc_channel_lock(struct netvsc_channel *ch, rte_spinlock_t *lock);
+/** Somebody is inside of @p where, for a message, and does not come out: the same. */
+void netvsc_channel_stuck(struct netvsc_channel *ch, const char *where);
 /** Is no channel stuck (any more)? */
 bool netvsc_channels_free(struct netvsc_port *port);
 

@@ -31,23 +31,34 @@ netvsc_lock_in_time(rte_spinlock_t *lock)
 bool
 netvsc_channel_lock(struct netvsc_channel *ch, rte_spinlock_t *lock)
 {
-	struct netvsc_port *port = ch->port;
-
 	if (ch->stuck)
 		return false;
 	if (netvsc_lock_in_time(lock))
 		return true;
+	netvsc_channel_stuck(ch, "a burst");
+	return false;
+}
+
+void
+netvsc_channel_stuck(struct netvsc_channel *ch, const char *where)
+{
+	struct netvsc_port *port = ch->port;
+
+	if (ch->stuck)
+		return;
 	ch->stuck = true;
 	NETVSC_LOG(ERR, port,
-		"channel %u: a thread inside of a burst does not go on (was it killed, or interrupted "
-		"by this call?); what it may touch stays until the process ends, or until it goes on "
-		"and the application resets the port",
-		ch->index);
+		"channel %u: a thread inside of %s does not go on (was it killed, or interrupted by "
+		"this call?); what it may touch stays until the process ends, or until it goes on and "
+		"the application resets the port",
+		ch->index, where);
+	if (atomic_fetch_or(&port->state, NETVSC_STATE_BROKEN) & NETVSC_STATE_BROKEN)
+		return;
+	/* As with every port that breaks: nothing is sent any more, whichever way. */
+	netvsc_vf_event(port, NETVSC_VF_SESSION_GONE, 0);
 	/* Nothing can be done about it within an operation that takes the port down. */
-	if (!(atomic_fetch_or(&port->state, NETVSC_STATE_BROKEN) & NETVSC_STATE_BROKEN) &&
-		!hpbus_op_down())
+	if (!hpbus_op_down())
 		atomic_fetch_or(&port->events, NETVSC_EVENT_RESET);
-	return false;
 }
 
 /* Has whoever was inside come out? */
@@ -56,7 +67,7 @@ channel_is_free(struct netvsc_channel *ch)
 {
 	if (!ch->stuck)
 		return true;
-	if (!netvsc_trylock(&ch->rx_lock))
+	if (netvsc_vf_is_inside(ch->port, ch->index) || !netvsc_trylock(&ch->rx_lock))
 		return false;
 	if (netvsc_trylock(&ch->tx_lock)) {
 		ch->stuck = false;

@@ -97,7 +97,7 @@ netvsc_port_quiet(struct netvsc_port *port)
 int
 netvsc_port_up(struct netvsc_port *port)
 {
-	struct rte_eth_dev_data *data = port->eth->data;
+	struct rte_eth_dev_data *data = port->data;
 	uint16_t q;
 	int rc;
 
@@ -260,17 +260,23 @@ netvsc_stop(struct rte_eth_dev *eth)
 {
 	struct netvsc_port *port = netvsc_port_of(eth);
 	struct hpbus_op op;
+	bool stuck;
 
 	last_stop.port = port;
 	last_stop.began = hpbus_now_ms();
 	if (netvsc_control_begin(port, &op, &netvsc_op_stop) != 0)
 		return -EBUSY;
 	port_stop(port);
-	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_STATE, 0, 0, "stopped");
+	stuck = !netvsc_channels_free(port);
+	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_STATE, 0, stuck ? -EBUSY : 0, "stopped");
 	netvsc_control_end(port, &op);
 	last_stop.ended = hpbus_now_ms();
 	last_stop.waits = thread_waits();
-	return 0;
+	if (!stuck)
+		return 0;
+	/* It is stopped, or could not be closed, and who has called must not free mbufs' pools. */
+	eth->data->dev_started = 0;
+	return -EBUSY;
 }
 
 /* Has the stop that came before been part of this reset? */
@@ -374,10 +380,7 @@ netvsc_close(struct rte_eth_dev *eth)
 	netvsc_intr_free(port);
 	for (q = 0; q < data->nb_rx_queues; q++)
 		netvsc_rx_queue_release(eth, q);
-	port->unfenced = false;
-	for (q = 0; q < data->nb_tx_queues; q++)
-		netvsc_tx_queue_release(eth, q);
-	netvsc_tx_quarantine_free(port);
+	netvsc_tx_queues_close(eth);
 	netvsc_control_end(port, &rest);
 	hpbus_op_end(&op);
 	netvsc_port_free(port);

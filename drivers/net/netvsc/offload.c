@@ -205,7 +205,7 @@ uses(const struct offload_rule *rules, size_t n, uint64_t flags)
 int
 netvsc_offload_apply(struct netvsc_port *port)
 {
-	const struct rte_eth_dev_data *data = port->eth->data;
+	const struct rte_eth_dev_data *data = port->data;
 	uint64_t rx = data->dev_conf.rxmode.offloads, tx = data->dev_conf.txmode.offloads;
 	uint32_t want;
 	uint16_t q;

@@ -47,6 +47,13 @@ int netvsc_is_removed(struct rte_eth_dev *eth);
  * is no other process any more. Also NULL.
  */
 void netvsc_let_go(void *memory);
+/**
+ * Memory of one session, all zeros, for bursts of all processes; the next session has the same
+ * again. @param what a constant: for what. @return NULL: there is none
+ */
+void *netvsc_session_memory(const char *what, size_t bytes, int socket);
+/** The session is over. Also NULL. */
+void netvsc_session_memory_free(void *memory);
 /** Of struct hpbus_driver. */
 void netvsc_process_came(struct hpbus_device *bus);
 bool netvsc_process_ready(struct hpbus_device *bus);

@@ -19,6 +19,7 @@
 #include "drivers/net/netvsc/rx.h"
 #include "drivers/net/netvsc/tx.h"
 #include "drivers/net/netvsc/tx_slot.h"
+#include "drivers/net/netvsc/vf_told.h"
 #include "drivers/net/netvsc/wire.h"
 #include "lib/netvsp/toeplitz.h"
 
@@ -42,6 +43,7 @@ netvsc_port_free(struct netvsc_port *port)
 	port->vf_shared.asked = false;
 	netvsc_vf_put(port->vf);
 	port->vf = NULL;
+	netvsc_vf_told_end(port);
 	netvsc_section_pool_free(&port->sections);
 	for (i = 0; i < HPBUS_MAX_CHANNELS; i++)
 		if (port->channels[i] != NULL) {
@@ -52,7 +54,9 @@ netvsc_port_free(struct netvsc_port *port)
 	netvsc_let_go(port->sizes);
 	port->sizes = NULL;
 	netvsc_wire_end(port);
-	rte_memzone_free(port->control_zone);
+	/* The host may read a request there as long as the channel is open. */
+	if (!port->unfenced)
+		rte_memzone_free(port->control_zone);
 	port->control_zone = NULL;
 	pthread_mutex_destroy(&port->control_lock);
 }
@@ -249,7 +253,7 @@ netvsc_abi(void)
 	static const size_t sizes[] = {sizeof(struct netvsc_port), sizeof(struct netvsc_channel),
 		sizeof(struct netvsc_rxq), sizeof(struct netvsc_txq), sizeof(struct netvsc_tx_slot),
 		sizeof(struct netvsc_rx_transfer), sizeof(struct netvsc_sizes),
-		sizeof(struct netvsc_vf)};
+		sizeof(struct netvsc_vf), sizeof(struct netvsc_vf_told)};
 	uint32_t abi = RTE_VERSION;
 	unsigned int i;
 

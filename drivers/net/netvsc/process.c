@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <rte_malloc.h>
 
@@ -17,6 +18,7 @@
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/rx.h"
 #include "drivers/net/netvsc/tx.h"
+#include "drivers/net/netvsc/vf_told.h"
 
 /* For all channels together: other requests wait for this one. */
 static const struct hpbus_op_kind op_process = {"a process", 500, 0, false};
@@ -28,13 +30,85 @@ static pthread_mutex_t kept_lock = PTHREAD_MUTEX_INITIALIZER;
 static void **kept;
 static size_t n_kept, kept_room;
 
+/*
+ * In front of memory that each session has anew. What a session before had is the next one's, for
+ * the same thing and in the same size: so that there is never more than sessions of all sizes had,
+ * however often a port recovers, and who looks at what is over finds what it takes it for.
+ */
+struct kept_block {
+	struct kept_block *next;
+	const char *what;
+	size_t bytes;
+} __rte_cache_aligned;
+
+static struct kept_block *kept_blocks;
+
 /* Nobody else is there who might look at it. */
 static void
 kept_free(void)
 {
+	struct kept_block *block;
+
 	pthread_mutex_lock(&kept_lock);
 	while (n_kept != 0)
 		rte_free(kept[--n_kept]);
+	while ((block = kept_blocks) != NULL) {
+		kept_blocks = block->next;
+		rte_free(block);
+	}
+	pthread_mutex_unlock(&kept_lock);
+}
+
+static struct kept_block *
+kept_again(const char *what, size_t bytes)
+{
+	struct kept_block **at, *block;
+
+	pthread_mutex_lock(&kept_lock);
+	for (at = &kept_blocks; *at != NULL; at = &(*at)->next)
+		if ((*at)->bytes == bytes && strcmp((*at)->what, what) == 0)
+			break;
+	block = *at;
+	if (block != NULL)
+		*at = block->next;
+	pthread_mutex_unlock(&kept_lock);
+	return block;
+}
+
+void *
+netvsc_session_memory(const char *what, size_t bytes, int socket)
+{
+	struct kept_block *block = kept_again(what, bytes);
+
+	if (block != NULL) {
+		memset(block + 1, 0, bytes);
+		return block + 1;
+	}
+	block = rte_zmalloc_socket(what, sizeof(*block) + bytes, RTE_CACHE_LINE_SIZE, socket);
+	if (block == NULL)
+		return NULL;
+	block->what = what;
+	block->bytes = bytes;
+	return block + 1;
+}
+
+void
+netvsc_session_memory_free(void *memory)
+{
+	struct kept_block *block = memory;
+
+	if (!hpbus_has_peers())
+		kept_free();
+	if (memory == NULL)
+		return;
+	block--;
+	if (!hpbus_has_peers()) {
+		rte_free(block);
+		return;
+	}
+	pthread_mutex_lock(&kept_lock);
+	block->next = kept_blocks;
+	kept_blocks = block;
 	pthread_mutex_unlock(&kept_lock);
 }
 
@@ -67,13 +141,13 @@ netvsc_let_go(void *memory)
 void *
 netvsc_section_memory(size_t bytes)
 {
-	return rte_zmalloc("netvsc_sections", bytes, RTE_CACHE_LINE_SIZE);
+	return netvsc_session_memory("netvsc_sections", bytes, SOCKET_ID_ANY);
 }
 
 void
 netvsc_section_memory_free(void *memory)
 {
-	netvsc_let_go(memory);
+	netvsc_session_memory_free(memory);
 }
 
 /* ---- looking ---- */
@@ -233,6 +307,8 @@ netvsc_break_locks(struct netvsc_port *port, int holder)
 	lock_break(&port->done_pool.lock, holder);
 	/* At worst a number that was told is not remembered. */
 	lock_break(&port->counts.lock, holder);
+	if (port->vf_shared.told != NULL)
+		lock_break(&port->vf_shared.told->lock, holder);
 	__atomic_compare_exchange_n(
 		&port->sections.lock, &expected, 0, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
 	return broken;

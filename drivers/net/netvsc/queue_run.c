@@ -37,7 +37,7 @@ tx_started(const struct rte_eth_dev_data *data, unsigned int q)
 static bool
 queue_run(struct netvsc_port *port, unsigned int i)
 {
-	const struct rte_eth_dev_data *data = port->eth->data;
+	const struct rte_eth_dev_data *data = port->data;
 
 	return netvsc_channel_run(port->channels[i], rx_started(data, i), tx_started(data, i));
 }
@@ -65,7 +65,7 @@ queue_begin_sends(struct netvsc_txq *txq)
 void
 netvsc_queues_begin(struct netvsc_port *port)
 {
-	struct rte_eth_dev_data *data = port->eth->data;
+	struct rte_eth_dev_data *data = port->data;
 	uint16_t q;
 
 	for (q = 0; q < data->nb_rx_queues; q++) {
@@ -85,7 +85,7 @@ netvsc_queues_begin(struct netvsc_port *port)
 void
 netvsc_queues_end(struct netvsc_port *port)
 {
-	struct rte_eth_dev_data *data = port->eth->data;
+	struct rte_eth_dev_data *data = port->data;
 	uint16_t q;
 
 	for (q = 0; q < data->nb_rx_queues; q++)
@@ -97,7 +97,7 @@ netvsc_queues_end(struct netvsc_port *port)
 void
 netvsc_queues_link(struct netvsc_port *port)
 {
-	const struct rte_eth_dev_data *data = port->eth->data;
+	const struct rte_eth_dev_data *data = port->data;
 	uint16_t q;
 
 	for (q = 0; q < data->nb_tx_queues; q++)
@@ -163,7 +163,7 @@ queue_ready(struct netvsc_port *port, uint16_t queue, const char *direction)
 static int
 rx_start(struct netvsc_port *port, uint16_t queue)
 {
-	struct rte_eth_dev_data *data = port->eth->data;
+	struct rte_eth_dev_data *data = port->data;
 	int rc = queue_ready(port, queue, "receive");
 
 	if (rc != 0)

@@ -122,7 +122,7 @@ netvsc_rss_query(struct netvsc_port *port)
 void
 netvsc_rss_default(struct netvsc_port *port)
 {
-	const struct rte_eth_dev_data *data = port->eth->data;
+	const struct rte_eth_dev_data *data = port->data;
 	const struct rte_eth_rss_conf *conf = &data->dev_conf.rx_adv_conf.rss_conf;
 	struct netvsc_rss *rss = &port->config.rss;
 	uint16_t i, n = data->nb_rx_queues;
@@ -142,7 +142,7 @@ netvsc_rss_default(struct netvsc_port *port)
 uint16_t
 netvsc_rss_table(const struct netvsc_port *port, uint16_t *table, uint32_t entries)
 {
-	const struct rte_eth_dev_data *data = port->eth->data;
+	const struct rte_eth_dev_data *data = port->data;
 	const uint16_t *reta = port->config.rss.reta;
 	uint16_t started[HPBUS_MAX_CHANNELS], n = 0, q;
 	uint32_t i;
@@ -162,7 +162,7 @@ netvsc_rss_table(const struct netvsc_port *port, uint16_t *table, uint32_t entri
 static bool
 rss_label(const struct netvsc_port *port)
 {
-	const struct rte_eth_dev_data *data = port->eth->data;
+	const struct rte_eth_dev_data *data = port->data;
 	uint64_t offloads = data->dev_conf.rxmode.offloads;
 	uint16_t q;
 
@@ -178,7 +178,7 @@ rss_label(const struct netvsc_port *port)
 int
 netvsc_rss_apply(struct netvsc_port *port)
 {
-	const struct rte_eth_dev_data *data = port->eth->data;
+	const struct rte_eth_dev_data *data = port->data;
 	uint32_t hash = rss_hash_info(port, port->config.rss.hf);
 	uint16_t table[NETVSC_RETA_MAX],
 		queues = netvsc_rss_table(port, table, port->session.reta_size);
@@ -212,7 +212,7 @@ rss_changed(struct netvsc_port *port, const struct netvsc_rss *before)
 {
 	int rc;
 
-	if (!port->eth->data->dev_started)
+	if (!port->data->dev_started)
 		return 0;
 	rc = netvsc_rss_apply(port);
 	if (rc == 0)

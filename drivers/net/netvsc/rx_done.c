@@ -12,8 +12,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include <rte_malloc.h>
-
 #include "drivers/net/netvsc/channel.h"
 #include "drivers/net/netvsc/ops.h"
 #include "drivers/net/netvsc/port.h"
@@ -51,8 +49,7 @@ netvsc_rx_pool_init(struct netvsc_rx_pool *pool, uint32_t sections, int socket)
 
 	netvsc_rx_pool_free(pool);
 	rte_spinlock_init(&pool->lock);
-	pool->blocks = rte_zmalloc_socket(
-		"netvsc_done", n * sizeof(*pool->blocks), RTE_CACHE_LINE_SIZE, socket);
+	pool->blocks = netvsc_session_memory("netvsc_done", n * sizeof(*pool->blocks), socket);
 	if (pool->blocks == NULL)
 		return -ENOMEM;
 	for (i = 0; i < n; i++) {
@@ -65,7 +62,7 @@ netvsc_rx_pool_init(struct netvsc_rx_pool *pool, uint32_t sections, int socket)
 void
 netvsc_rx_pool_free(struct netvsc_rx_pool *pool)
 {
-	netvsc_let_go(pool->blocks);
+	netvsc_session_memory_free(pool->blocks);
 	pool->blocks = pool->free = NULL;
 }
 

@@ -224,5 +224,6 @@ netvsc_ptypes_set(struct rte_eth_dev *eth, uint32_t mask)
 	for (q = 0; data->rx_queues != NULL && q < data->nb_rx_queues; q++)
 		if (data->rx_queues[q] != NULL)
 			netvsc_rxq_apply(data->rx_queues[q]);
+	netvsc_vf_changed(port, NETVSC_VF_SET_PTYPES);
 	return 0;
 }

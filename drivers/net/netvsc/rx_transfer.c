@@ -7,8 +7,6 @@
  */
 #include <errno.h>
 
-#include <rte_malloc.h>
-
 #include "drivers/net/netvsc/channel.h"
 #include "drivers/net/netvsc/ops.h"
 #include "drivers/net/netvsc/port.h"
@@ -19,8 +17,8 @@ netvsc_rx_transfers_make(struct netvsc_channel *ch, uint32_t count)
 {
 	uint32_t i;
 
-	ch->transfers = rte_zmalloc_socket("netvsc_transfers", count * sizeof(*ch->transfers),
-		RTE_CACHE_LINE_SIZE, ch->port->bus->device.numa_node);
+	ch->transfers = netvsc_session_memory("netvsc_transfers", count * sizeof(*ch->transfers),
+		ch->port->bus->device.numa_node);
 	if (ch->transfers == NULL)
 		return -ENOMEM;
 	for (i = 0; i < count; i++) {
@@ -34,7 +32,7 @@ netvsc_rx_transfers_make(struct netvsc_channel *ch, uint32_t count)
 void
 netvsc_rx_transfers_free(struct netvsc_channel *ch)
 {
-	netvsc_let_go(ch->transfers);
+	netvsc_session_memory_free(ch->transfers);
 	ch->transfers = ch->free_transfers = ch->releasing = ch->cursor.transfer = NULL;
 	atomic_store(&ch->released, NULL);
 }

@@ -31,7 +31,7 @@ filter_with(const struct netvsc_port *port, bool promiscuous, bool all_multicast
 uint32_t
 netvsc_filter_of(const struct netvsc_port *port)
 {
-	const struct rte_eth_dev_data *data = port->eth->data;
+	const struct rte_eth_dev_data *data = port->data;
 
 	return filter_with(port, data->promiscuous, data->all_multicast);
 }
@@ -42,8 +42,7 @@ port_refilter(struct netvsc_port *port, uint32_t filter)
 {
 	int rc = 0;
 
-	if (port->eth->data->dev_started && port->session.attached &&
-		filter != port->session.filter)
+	if (port->data->dev_started && port->session.attached && filter != port->session.filter)
 		rc = netvsc_set_filter(port, filter);
 	if (rc != 0)
 		NETVSC_LOG(ERR, port, "the host did not take packet filter %#x: %s", filter,

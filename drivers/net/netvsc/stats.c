@@ -180,7 +180,8 @@ netvsc_stats_get(
 				  ch->stats.rx_dropped_stopped - ch->base.rx_dropped_stopped;
 	}
 	rte_spinlock_unlock(&port->counts.lock);
-	netvsc_vf_stats_add(port, stats, queues);
+	if (!netvsc_vf_stats_add(port, stats, queues))
+		return -EBUSY;
 	eth->data->rx_mbuf_alloc_failed = stats->rx_nombuf;
 	return 0;
 }
@@ -211,9 +212,8 @@ netvsc_stats_reset(struct rte_eth_dev *eth)
 	netvsc_sizes_reset(port);
 	netvsc_host_stats_reset(port);
 	rte_spinlock_unlock(&port->counts.lock);
-	netvsc_vf_stats_reset(port);
 	eth->data->rx_mbuf_alloc_failed = 0;
-	return 0;
+	return netvsc_vf_stats_reset(port) ? 0 : -EBUSY;
 }
 
 /* ---- rings, for people looking at a hang ---- */

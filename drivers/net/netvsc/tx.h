@@ -107,6 +107,8 @@ int netvsc_tx_queue_setup(struct rte_eth_dev *eth, uint16_t queue, uint16_t nb_d
 	unsigned int socket, const struct rte_eth_txconf *conf);
 void netvsc_tx_queue_release(struct rte_eth_dev *eth, uint16_t queue);
 void netvsc_txq_info_get(struct rte_eth_dev *eth, uint16_t queue, struct rte_eth_txq_info *info);
+/** The backend is closed: release all queues. What the host may still read stays (bus->held). */
+void netvsc_tx_queues_close(struct rte_eth_dev *eth);
 /** The host is fenced off: free what was released with sends in flight. */
 void netvsc_tx_quarantine_free(struct netvsc_port *port);
 /** Address of a slot's header, which does not cross a page. */

@@ -184,6 +184,24 @@ netvsc_tx_queue_release(struct rte_eth_dev *eth, uint16_t queue)
 }
 
 void
+netvsc_tx_queues_close(struct rte_eth_dev *eth)
+{
+	struct netvsc_port *port = netvsc_port_of(eth);
+	uint16_t q;
+
+	/* Unless another process keeps the channel open: then what is in flight is lost to us. */
+	port->unfenced = port->bus->held;
+	for (q = 0; q < eth->data->nb_tx_queues; q++)
+		netvsc_tx_queue_release(eth, q);
+	if (!port->unfenced)
+		netvsc_tx_quarantine_free(port);
+	else if (port->quarantine != NULL)
+		NETVSC_LOG(ERR, port,
+			"closed while a secondary process keeps the channel open: frames that the "
+			"host may still read stay until this process ends");
+}
+
+void
 netvsc_tx_quarantine_free(struct netvsc_port *port)
 {
 	struct netvsc_txq *txq;

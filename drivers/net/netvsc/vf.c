@@ -26,6 +26,8 @@
 #define ANSWER_MS 200
 /* ... and receive bursts of a port that stops, when there is no time any more. */
 #define CUT_MS 100
+/* Counters of the VF are waited for so long. */
+#define COUNT_MS 100
 /* The lock is waited for that long even when the time of the operation is over. */
 #define LOCK_MS 100
 
@@ -64,27 +66,38 @@ netvsc_vf_wake(struct netvsc_vf *vf)
 	(void)n; /* a counter that is full wakes, too */
 }
 
+/*
+ * What must not go on does not wait for the thread, which does the rest. A path is looked at behind
+ * the mark (the fence pairs with the one in vf_on()), and cut only while nobody has taken the mark:
+ * who has, knows of it, and may have switched on again since.
+ */
+static void
+vf_cut(struct netvsc_port *port, struct netvsc_vf_queue *queues, bool (*forbids)(uint64_t facts))
+{
+	uint32_t path;
+
+	if (!forbids(atomic_load(&port->vf_shared.facts)))
+		return;
+	atomic_thread_fence(memory_order_seq_cst);
+	path = netvsc_vf_path(queues);
+	if (path != 0 && forbids(atomic_load(&port->vf_shared.facts)))
+		netvsc_vf_path_cut(queues, path);
+}
+
 void
 netvsc_vf_event(struct netvsc_port *port, enum netvsc_vf_event event, uint32_t value)
 {
 	_Atomic uint64_t *facts = &port->vf_shared.facts;
 	uint64_t before, after;
-	uint32_t tx, rx;
 
 	if (!port->vf_shared.asked)
 		return;
-	/* Before: what somebody switches on later knows of this. */
-	tx = netvsc_vf_path(port->vf_tx);
-	rx = netvsc_vf_path(port->vf_rx);
 	before = atomic_load(facts);
 	do
 		after = netvsc_vf_facts_add(before, event, value);
 	while (!atomic_compare_exchange_weak(facts, &before, after));
-	/* What must not go on does not wait for the thread, which does the rest. */
-	if (netvsc_vf_facts_cut_tx(after))
-		netvsc_vf_path_cut(port->vf_tx, tx);
-	if (netvsc_vf_facts_cut_rx(after))
-		netvsc_vf_path_cut(port->vf_rx, rx);
+	vf_cut(port, port->vf_tx, netvsc_vf_facts_cut_tx);
+	vf_cut(port, port->vf_rx, netvsc_vf_facts_cut_rx);
 	/* The thread is the primary's; a burst of another process leaves a note for its alarm. */
 	if (rte_eal_process_type() == RTE_PROC_PRIMARY)
 		netvsc_vf_wake(port->vf);
@@ -128,6 +141,20 @@ netvsc_vf_take(struct netvsc_vf *vf)
 	netvsc_vf_machine_take(&vf->machine, facts, hpbus_now_ms());
 }
 
+/*
+ * What forbids it may be told since the facts were taken. Its teller has found the path off, or
+ * cuts it; or it is found here, and the machine takes it next.
+ */
+static void
+vf_on(struct netvsc_vf *vf, struct netvsc_vf_queue *queues, bool (*forbids)(uint64_t facts))
+{
+	netvsc_vf_path_on(queues, vf->machine.vf);
+	/* Pairs with the one in vf_cut(). */
+	atomic_thread_fence(memory_order_seq_cst);
+	if (forbids(atomic_load(&vf->port->vf_shared.facts)))
+		netvsc_vf_path_off(queues);
+}
+
 static int
 vf_quick(struct netvsc_vf *vf, enum netvsc_vf_step step)
 {
@@ -145,10 +172,11 @@ vf_quick(struct netvsc_vf *vf, enum netvsc_vf_step step)
 	case NETVSC_VF_STEP_RX_QUIET:
 		return netvsc_vf_path_is_quiet(port->vf_rx) ? 0 : -EAGAIN;
 	case NETVSC_VF_STEP_RX:
-		netvsc_vf_path_on(port->vf_rx, vf->machine.vf);
+		vf_on(vf, port->vf_rx, netvsc_vf_facts_cut_rx);
 		return 0;
 	case NETVSC_VF_STEP_TX:
-		netvsc_vf_path_on(port->vf_tx, vf->machine.vf);
+		netvsc_vf_segments_set(port->vf_tx, vf->setup.segs, vf->setup.mtu_segs);
+		vf_on(vf, port->vf_tx, netvsc_vf_facts_cut_tx);
 		return 0;
 	case NETVSC_VF_STEP_ASK:
 	case NETVSC_VF_STEP_BACK:
@@ -217,7 +245,7 @@ vf_others(const struct netvsc_port *port)
 void
 netvsc_vf_join(struct netvsc_port *port)
 {
-	const struct rte_eth_dev_data *data = port->eth->data;
+	const struct rte_eth_dev_data *data = port->data;
 
 	if (!netvsc_vf_possible(port) || atomic_load(&port->state) != NETVSC_STATE_RUNNING ||
 		!vf_all_started(data))
@@ -323,6 +351,24 @@ leave_in_time(struct netvsc_port *port, struct netvsc_vf *vf)
 	return quiet;
 }
 
+/*
+ * Who is inside comes back to the queue, and to the port: they stay. A path that is still on is
+ * received from by a port that goes on, and nobody's by one that stops.
+ */
+static void
+leave_stuck(struct netvsc_port *port, bool stops)
+{
+	unsigned int i;
+
+	for (i = 0; i < RTE_DIM(port->channels); i++) {
+		bool on = atomic_load(&port->vf_rx[i].path) != 0 ||
+			  atomic_load(&port->vf_tx[i].path) != 0;
+
+		if (port->channels[i] != NULL && (stops || !on) && netvsc_vf_is_inside(port, i))
+			netvsc_channel_stuck(port->channels[i], "the virtual function's driver");
+	}
+}
+
 bool
 netvsc_vf_leave(struct netvsc_port *port, bool stops)
 {
@@ -338,6 +384,8 @@ netvsc_vf_leave(struct netvsc_port *port, bool stops)
 	if (stops)
 		quiet = leave_cut_rx(vf) && quiet;
 	hpbus_op_end(&op);
+	if (!quiet)
+		leave_stuck(port, stops);
 	netvsc_vf_wake(vf);
 	return quiet;
 }
@@ -487,8 +535,9 @@ vf_abandon(struct netvsc_vf *vf)
 		vf->port = NULL;
 		netvsc_thread_detach(vf->thread);
 		NETVSC_LOG(ERR, port,
-			"a call into the driver of the virtual function (ethdev port %u) does not "
-			"return: it is left alone with it",
+			"closed while the driver of its virtual function (ethdev port %u) does not "
+			"return from a call: that thread and what the VF has of memory stay until "
+			"it does; nothing but an end of the process gets rid of them before",
 			vf->machine.vf);
 	}
 	pthread_mutex_unlock(&vf->lock);
@@ -523,6 +572,32 @@ netvsc_vf_close(struct netvsc_port *port)
 }
 
 /* ---- how it stands ---- */
+
+/*
+ * Counters are asked for, and not only read now and then: who reads them when its frames have gone
+ * through finds these counted.
+ */
+void
+netvsc_vf_count_now(struct netvsc_port *port)
+{
+	struct netvsc_vf *vf = port->vf;
+	int64_t until = hpbus_now_ms() + COUNT_MS;
+	uint32_t mine;
+
+	if (!netvsc_is_primary() || vf == NULL || !vf->has_thread ||
+		netvsc_vf_facts_found(atomic_load(&port->vf_shared.facts)) == NETVSC_VF_NONE)
+		return;
+	mine = atomic_fetch_add(&vf->asked, 1) + 1;
+	netvsc_vf_wake(vf);
+	while ((int32_t)(atomic_load(&vf->answered) - mine) < 0) {
+		if (atomic_load(&vf->overdue))
+			return;
+		if (hpbus_now_ms() >= until)
+			atomic_store(&vf->overdue, true);
+		else
+			rte_delay_us_sleep(50);
+	}
+}
 
 bool
 netvsc_vf_possible(const struct netvsc_port *port)
@@ -562,7 +637,7 @@ netvsc_vf_status(const struct netvsc_port *port, struct netvsc_vf_status *status
 	status->vf = netvsc_vf_facts_found(facts);
 	status->found = status->vf != NETVSC_VF_NONE;
 	status->link = netvsc_vf_facts_link(facts);
-	status->recovering = netvsc_vf_facts_recovering(facts);
+	status->recovering = netvsc_vf_facts_recovering(facts, status->vf);
 	if (!vf_lock(vf))
 		return;
 	status->owned = m->vf != NETVSC_VF_NONE;

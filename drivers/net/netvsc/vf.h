@@ -34,6 +34,7 @@
 #include "drivers/net/netvsc/vf_port.h"
 
 struct netvsc_port;
+struct netvsc_vf_told;
 
 /** One direction of a queue of the port, on a cache line of its own. */
 struct netvsc_vf_queue {
@@ -47,6 +48,8 @@ struct netvsc_vf_queue {
 	uint32_t turn;	  /**< receive: which path was the first in the last burst */
 	uint32_t times;	  /**< of the first queue: what is above the port id; netvsc_vf.lock */
 	uint64_t packets; /**< that went through the VF so far; the queue's lcore counts */
+	/** Most segments of a frame that the VF divides, and of others; 0: any (vf_segments.c). */
+	_Atomic uint16_t segs, mtu_segs;
 } __rte_cache_aligned;
 
 /** What all processes have of it: a burst of any of them hears the host. */
@@ -54,6 +57,7 @@ struct netvsc_vf_shared {
 	bool asked;		     /**< the host is asked for VFs, and there may be one */
 	_Atomic uint64_t facts;	     /**< netvsc_vf_facts_add() */
 	_Atomic uint64_t switch_tid; /**< SWITCH_DATA_PATH that is not completed yet, 0: none */
+	struct netvsc_vf_told *told; /**< vf_told.h; NULL: there never was a VF */
 };
 
 /** What the thread calls, in the order of vf_port.h: a table, so that a test can have its own. */
@@ -69,6 +73,7 @@ struct netvsc_vf_calls {
 	void (*stop)(struct netvsc_vf_setup *setup, uint16_t vf);
 	int (*replay)(struct netvsc_vf_setup *setup, uint16_t vf, uint32_t what);
 	bool (*link)(struct netvsc_vf_setup *setup, uint16_t vf);
+	void (*count)(struct netvsc_vf_setup *setup, uint16_t vf);
 };
 extern const struct netvsc_vf_calls netvsc_vf_calls;
 
@@ -86,7 +91,13 @@ enum netvsc_vf_at {
 struct netvsc_vf {
 	_Atomic unsigned int references; /**< the port's, the thread's */
 	_Atomic uint32_t replay;	 /**< NETVSC_VF_SET_*: changed, and not done for the VF */
-	int wake;			 /**< eventfd */
+	/** How often the VF was to be asked what it has counted, and has been:
+	 * netvsc_vf_count_now().
+	 */
+	_Atomic uint32_t asked, answered;
+	atomic_bool
+		overdue; /**< one who asked has given up waiting: nobody waits before an answer */
+	int wake;	 /**< eventfd */
 	const struct netvsc_vf_calls *calls;
 	netvsc_thread thread;
 	bool has_thread;
@@ -103,6 +114,7 @@ struct netvsc_vf {
 	struct netvsc_vf_setup setup;
 	uint64_t looked_for; /**< serial + 1 that VFs were last looked for with, 0: without one */
 	int64_t look_at;     /**< ... and when they are looked for again all the same */
+	bool counted;	     /**< the last turn was for who asks: the next one is not */
 };
 
 /* ---- vf.c ---- */
@@ -138,7 +150,7 @@ void netvsc_vf_join(struct netvsc_port *port);
  * time. What it still sends to the VF is received until it has moved the path. The VF itself is
  * stopped later. Control side, control_lock held.
  * @param stops the port as a whole: nothing is received any more, either
- * @return false: a burst is inside of the VF's driver and does not come out
+ * @return false: a burst is inside of the VF's driver and does not come out: its channel is stuck
  */
 bool netvsc_vf_leave(struct netvsc_port *port, bool stops);
 /** A session is attached. Control side, control_lock held, as for the next. */
@@ -158,6 +170,13 @@ bool netvsc_vf_possible(const struct netvsc_port *port);
 bool netvsc_vf_switching(const struct netvsc_port *port);
 /** The serial number that the host has associated. @return false: none */
 bool netvsc_vf_serial(const struct netvsc_port *port, uint32_t *serial);
+
+/**
+ * What VFs have counted is about to be told: have the control thread ask the one in use, and wait
+ * for that, a tenth of a second at most; a VF that does not answer is waited for once. Any thread
+ * of the primary, which does not call the VF's driver itself.
+ */
+void netvsc_vf_count_now(struct netvsc_port *port);
 
 /** How it stands, for who shows it. Any thread. */
 struct netvsc_vf_status {
@@ -193,6 +212,18 @@ void netvsc_vf_open(struct netvsc_port *port);
 uint16_t netvsc_vf_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n);
 uint16_t netvsc_vf_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n);
 
+/* ---- vf_segments.c ---- */
+
+struct netvsc_txq;
+
+/** The VF that is about to be sent through takes so many segments; 0: any number. */
+void netvsc_vf_segments_set(struct netvsc_vf_queue *queues, uint16_t segs, uint16_t mtu_segs);
+/** Send through a VF with such a limit. @return frames that are done with */
+uint16_t netvsc_vf_tx_segments(struct netvsc_txq *txq, struct netvsc_vf_queue *q, uint16_t vf,
+	struct rte_mbuf **pkts, uint16_t n);
+
+/* ---- vf_burst.c, the other side ---- */
+
 /* One direction: port->vf_rx or port->vf_tx. On and off with netvsc_vf.lock. */
 
 /** All bursts of the direction go to @p vf, too, from now on. */
@@ -204,5 +235,8 @@ uint32_t netvsc_vf_path(const struct netvsc_vf_queue *queues);
 void netvsc_vf_path_cut(struct netvsc_vf_queue *queues, uint32_t path);
 /** Is no burst inside of the VF's driver? After the path is off: then none will be. */
 bool netvsc_vf_path_is_quiet(const struct netvsc_vf_queue *queues);
+/** Is a burst of this queue, in either direction, inside of the VF's driver, or may one go there?
+ */
+bool netvsc_vf_is_inside(const struct netvsc_port *port, unsigned int queue);
 
 #endif

@@ -106,7 +106,11 @@ vf_tx(struct netvsc_txq *txq, struct netvsc_vf_queue *q, struct rte_mbuf **pkts,
 
 	if (path == 0)
 		return netvsc_tx_burst(txq, pkts, n);
-	sent = rte_eth_tx_burst(vf_port(path), txq->queue_id, pkts, n);
+	if (likely((atomic_load_explicit(&q->segs, memory_order_relaxed) |
+			   atomic_load_explicit(&q->mtu_segs, memory_order_relaxed)) == 0))
+		sent = rte_eth_tx_burst(vf_port(path), txq->queue_id, pkts, n);
+	else
+		sent = netvsc_vf_tx_segments(txq, q, vf_port(path), pkts, n);
 	vf_exit(q);
 	q->packets += sent;
 	/* What went the other way before the switch is freed when the host is done with it. */
@@ -167,6 +171,21 @@ netvsc_vf_path_cut(struct netvsc_vf_queue *queues, uint32_t path)
 		expected = path;
 		atomic_compare_exchange_strong(&queues[i].path, &expected, 0);
 	}
+}
+
+static bool
+queue_is_inside(const struct netvsc_vf_queue *q)
+{
+	return atomic_load_explicit(&q->path, memory_order_relaxed) != 0 ||
+	       atomic_load_explicit(&q->inside, memory_order_acquire) != 0;
+}
+
+bool
+netvsc_vf_is_inside(const struct netvsc_port *port, unsigned int queue)
+{
+	/* Pairs with the one in vf_enter(). */
+	atomic_thread_fence(memory_order_seq_cst);
+	return queue_is_inside(&port->vf_rx[queue]) || queue_is_inside(&port->vf_tx[queue]);
 }
 
 bool

@@ -3,15 +3,15 @@
  * @file
  * The ethdev below a port: what is known of it. Shared by vf_find.c (which one it is), vf_slot.c
  * (what Linux says of it), vf_plug.c (having EAL attach and detach it), vf_hold.c (taking and
- * leaving it), vf_port.c (making it what the port is), vf_want.c (which is what),
+ * leaving it), vf_port.c and vf_settings.c (making it what the port is), vf_want.c (which is what),
  * vf_queues.c (whose memory it has) and vf_stats.c (what it counts).
  *
  * One object for each port that looks for a VF, from netvsc_vf_find_start() on; it is freed when
  * neither the port (netvsc_vf_find_stop()) nor its control thread (netvsc_vf_setup_free()) needs it
  * any more. What its comments do not give to somebody is under @a netvsc_vf_lock: that is held for
  * loads, stores, netvsc_vf_event() and for taking ownership, never around a call into a driver.
- * Such calls are made with @a calls held, which the control thread waits for and nobody else does:
- * who reads counters meanwhile gets those that were read last.
+ * Such calls are made with @a calls held, on the control thread (or the one that brings the port
+ * up). What others are told of them is a copy (vf_told.h).
  */
 #ifndef HP_NETVSC_VF_DEV_H
 #define HP_NETVSC_VF_DEV_H
@@ -28,6 +28,7 @@
 #include "drivers/bus/vmbus/bus.h"
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/vf_port.h"
+#include "drivers/net/netvsc/vf_told.h"
 
 #define NETVSC_VF_NAME_MAX 64u /**< of a device or bus */
 #define NETVSC_VF_KEY_MAX  64u /**< bytes of an RSS key; no VF is known to have a longer one */
@@ -47,24 +48,6 @@ struct netvsc_vf_record {
 	bool ours; /**< it was there, and was detached when the port was closed */
 	bool left; /**< it is to be detached: EAL was not free to do it */
 	uint8_t rss_key[NETVSC_VF_KEY_MAX]; /**< to which ethdev keeps a pointer */
-};
-
-/** A sum that goes on when a VF's counter begins anew, or the VF is gone. */
-struct netvsc_vf_count {
-	uint64_t sum;  /**< since the last reset of the port's counters */
-	uint64_t last; /**< as the driver said last */
-};
-
-#define NETVSC_VF_BASIC	    8u /**< members of struct rte_eth_stats that are added up */
-#define NETVSC_VF_PER_QUEUE 5u
-
-struct netvsc_vf_sums {
-	struct netvsc_vf_count basic[NETVSC_VF_BASIC];
-	struct netvsc_vf_count queue[NETVSC_VF_PER_QUEUE][RTE_ETHDEV_QUEUE_STAT_CNTRS];
-	/* Extended statistics of all VFs so far. */
-	unsigned int n_xstats;
-	struct rte_eth_xstat_name *names;
-	struct netvsc_vf_count *xstats;
 };
 
 struct netvsc_vf_dev {
@@ -111,8 +94,8 @@ struct netvsc_vf_dev {
 	struct rte_eth_dev_info info; /**< of the one that is held */
 	bool has_info;
 
-	rte_spinlock_t sums_lock; /**< innermost */
-	struct netvsc_vf_sums sums;
+	struct netvsc_vf_told *shared; /**< a reference */
+	uint32_t holds;		       /**< so far */
 };
 
 TAILQ_HEAD(netvsc_vf_list, netvsc_vf_dev);
@@ -123,7 +106,10 @@ extern struct netvsc_vf_list netvsc_vf_list; /**< of ports that look for their V
 
 /** The VF of a port, or NULL. With the lock held, or by whom the port would wait for. */
 struct netvsc_vf_dev *netvsc_vf_dev_of(const struct netvsc_port *port);
-/** The same with a reference, to be given back by netvsc_vf_unref(). The lock is not held. */
+/**
+ * The same with a reference, to be given back by netvsc_vf_unref(). The lock is not held; NULL,
+ * too, if this thread has interrupted who has it.
+ */
 struct netvsc_vf_dev *netvsc_vf_ref(const struct netvsc_port *port);
 /** Learn what the VF can, unless that is known or a call into its driver is going on. */
 void netvsc_vf_know(struct netvsc_vf_dev *dev);
@@ -220,6 +206,7 @@ struct netvsc_vf_want {
 	bool promiscuous, all_multicast;
 	uint32_t n_multicast; /**< more than there is room for: all */
 	struct rte_ether_addr multicast[NETVSC_MULTICAST_MAX];
+	uint32_t ptypes; /**< RTE_PTYPE_*_MASK; all that there are, if nobody asked for less */
 	uint64_t rss_hf;
 	uint8_t rss_key[NETVSC_VF_KEY_MAX]; /**< the port's, repeated */
 	uint16_t reta[NETVSC_VF_RETA_MAX];  /**< likewise */
@@ -235,6 +222,29 @@ struct netvsc_vf_want {
 	} tx[HPBUS_MAX_CHANNELS];
 };
 
+/* ---- vf_port.c ---- */
+
+/** Its name, for messages. */
+static inline const char *
+netvsc_vf_name(const struct netvsc_vf_dev *dev)
+{
+	return dev->record->device[0] != '\0' ? dev->record->device : "?";
+}
+
+/** Say what the VF does not take, if @p rc says so. @return @p rc */
+int netvsc_vf_refused(struct netvsc_vf_dev *dev, const char *what, int rc);
+
+/* ---- vf_settings.c: the control thread, @a calls held ---- */
+
+/** RTE_ETH_RSS_* that frames are spread by, 0: they are not. */
+uint64_t netvsc_vf_rss_types(const struct netvsc_vf_dev *dev, const struct netvsc_vf_want *want);
+/** The key of the port in the length that the VF has. ethdev keeps the pointer. */
+struct rte_eth_rss_conf netvsc_vf_rss_conf(
+	struct netvsc_vf_dev *dev, const struct netvsc_vf_want *want);
+/** @param what NETVSC_VF_SET_*; @param again it runs, and was set up before */
+int netvsc_vf_settings(struct netvsc_vf_dev *dev, struct netvsc_vf_want *want, uint16_t vf,
+	uint32_t what, bool again);
+
 /* ---- vf_queues.c: the control thread, @a calls held ---- */
 
 /** The VF gets queues. @return false: the port has not the ones any more that were copied */
@@ -248,6 +258,10 @@ void netvsc_vf_queues_end(struct netvsc_vf_dev *dev, uint16_t vf);
 void netvsc_vf_stats_begin(struct netvsc_vf_dev *dev, uint16_t vf);
 /** Read what it has counted. @a calls held. */
 void netvsc_vf_stats_read(struct netvsc_vf_dev *dev, uint16_t vf);
-void netvsc_vf_stats_free(struct netvsc_vf_dev *dev);
+
+/* ---- vf_told.c ---- */
+
+/** What the VF can is known. @a calls held. */
+void netvsc_vf_tell_info(struct netvsc_vf_dev *dev);
 
 #endif

@@ -46,7 +46,8 @@ netvsc_vf_ref(const struct netvsc_port *port)
 {
 	struct netvsc_vf_dev *dev;
 
-	rte_spinlock_lock(&netvsc_vf_lock);
+	if (!netvsc_lock_in_time(&netvsc_vf_lock))
+		return NULL;
 	dev = netvsc_vf_dev_of(port);
 	if (dev != NULL)
 		dev->refs++;
@@ -110,7 +111,9 @@ tell_lost(struct netvsc_vf_dev *dev)
 		netvsc_vf_let_go(dev);
 		return;
 	}
-	if (dev->told && !dev->gone)
+	/* Again, if it is not even there any more: a reset that it was in the middle of is over. */
+	if (dev->told &&
+		(!dev->gone || ((dev->destroyed || dev->removed) && netvsc_vf_is_recovering(dev))))
 		netvsc_vf_event(dev->port, NETVSC_VF_LOST, dev->held);
 	dev->gone = true;
 }
@@ -174,13 +177,13 @@ on_ethdev(uint16_t id, enum rte_eth_event_type event, void *arg, void *ret)
 			ethdev_link(dev);
 			break;
 		case RTE_ETH_EVENT_ERR_RECOVERING:
-			netvsc_vf_event(dev->port, NETVSC_VF_RECOVERING, 0);
+			netvsc_vf_event(dev->port, NETVSC_VF_RECOVERING, id);
 			break;
 		case RTE_ETH_EVENT_RECOVERY_SUCCESS:
-			netvsc_vf_event(dev->port, NETVSC_VF_RECOVERED, 0);
+			netvsc_vf_event(dev->port, NETVSC_VF_RECOVERED, id);
 			break;
 		case RTE_ETH_EVENT_RECOVERY_FAILED:
-			netvsc_vf_event(dev->port, NETVSC_VF_RECOVERY_FAILED, 0);
+			netvsc_vf_event(dev->port, NETVSC_VF_RECOVERY_FAILED, id);
 			break;
 		default:
 			break;
@@ -441,8 +444,10 @@ netvsc_vf_find_start(struct netvsc_port *port, struct netvsc_vf_setup *setup)
 	struct netvsc_vf_dev *dev = calloc(1, sizeof(*dev));
 	int rc;
 
-	if (dev == NULL)
+	if (dev == NULL || netvsc_vf_told_begin(port) != 0) {
+		free(dev);
 		return -ENOMEM;
+	}
 	dev->port = port;
 	dev->refs = 2;
 	dev->held = NETVSC_VF_NONE;
@@ -457,6 +462,8 @@ netvsc_vf_find_start(struct netvsc_port *port, struct netvsc_vf_setup *setup)
 		free(dev);
 		return rc;
 	}
+	dev->shared = port->vf_shared.told;
+	atomic_fetch_add(&dev->shared->references, 1);
 	snprintf(dev->owner.name, sizeof(dev->owner.name), "%s", port->bus->name);
 	setup->dev = dev;
 	rc = list_add(dev);

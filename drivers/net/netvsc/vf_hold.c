@@ -114,7 +114,7 @@ bool
 netvsc_vf_is_recovering(const struct netvsc_vf_dev *dev)
 {
 	return dev->port != NULL &&
-	       netvsc_vf_facts_recovering(atomic_load(&dev->port->vf_shared.facts));
+	       netvsc_vf_facts_recovering(atomic_load(&dev->port->vf_shared.facts), dev->held);
 }
 
 int
@@ -135,6 +135,7 @@ netvsc_vf_hold(struct netvsc_vf_dev *dev, const struct netvsc_vf_candidate *c)
 	dev->held = c->id;
 	dev->told = dev->gone = dev->owned = false;
 	dev->destroyed = dev->removed = dev->reset = dev->configured = dev->has_info = false;
+	atomic_store(&dev->shared->held, ++dev->holds);
 	dev->attached = strcmp(dev->tried, c->device) == 0;
 	if (dev->attached)
 		dev->tried[0] = '\0'; /* it did not fail */
@@ -150,6 +151,7 @@ netvsc_vf_let_go(struct netvsc_vf_dev *dev)
 	if (netvsc_vf_is_there(dev))
 		rte_eth_dev_owner_unset(dev->held, dev->owner.id);
 	dev->held = NETVSC_VF_NONE;
+	atomic_store(&dev->shared->held, 0);
 	dev->told = dev->gone = dev->owned = dev->has_queues = dev->keeps_them = false;
 }
 
@@ -220,7 +222,7 @@ netvsc_vf_unref(struct netvsc_vf_dev *dev)
 	rte_spinlock_unlock(&netvsc_vf_lock);
 	if (!last)
 		return;
-	netvsc_vf_stats_free(dev);
+	netvsc_vf_told_put(dev->shared);
 	pthread_mutex_destroy(&dev->calls);
 	free(dev);
 }

@@ -137,7 +137,7 @@ translate(struct rte_eth_dev_info *vf)
 static void
 configured(const struct netvsc_port *port, struct rte_eth_dev_info *used)
 {
-	const struct rte_eth_dev_data *data = port->eth->data;
+	const struct rte_eth_dev_data *data = port->data;
 	uint16_t q;
 
 	memset(used, 0, sizeof(*used));
@@ -185,22 +185,10 @@ configured(const struct netvsc_port *port, struct rte_eth_dev_info *used)
 void
 netvsc_vf_limit_info(struct netvsc_port *port, struct rte_eth_dev_info *info)
 {
-	struct netvsc_vf_dev *dev = netvsc_vf_ref(port);
 	struct rte_eth_dev_info vf, used;
-	bool known = false;
 	size_t i;
 
-	if (dev == NULL)
-		return;
-	netvsc_vf_know(dev);
-	rte_spinlock_lock(&netvsc_vf_lock);
-	if (dev->held != NETVSC_VF_NONE && dev->has_info) {
-		known = true;
-		vf = dev->info;
-	}
-	rte_spinlock_unlock(&netvsc_vf_lock);
-	netvsc_vf_unref(dev);
-	if (!known)
+	if (!netvsc_vf_told_info(port, &vf))
 		return;
 	translate(&vf);
 	configured(port, &used);

@@ -54,6 +54,13 @@ facts_disassociated(uint64_t facts)
 	return (facts & ~(FACT_ASSOCIATED | FACT_SERIAL)) | MARK_DISASSOCIATED;
 }
 
+/* Is that the VF that something is known of, found or not? */
+static bool
+is_of_vf(uint64_t facts, uint32_t vf)
+{
+	return (facts & FACTS_OF_VF) != 0 && (uint16_t)(facts >> FACT_VF_SHIFT) == vf;
+}
+
 static uint64_t
 facts_found(uint64_t facts, uint32_t vf)
 {
@@ -61,29 +68,46 @@ facts_found(uint64_t facts, uint32_t vf)
 		return facts;
 	if ((facts & FACT_FOUND) && netvsc_vf_facts_found(facts) == vf)
 		return facts & ~FACT_FAILED;
+	/* It resets itself, as was told before it was found. */
+	if (is_of_vf(facts, vf))
+		return facts | FACT_FOUND;
 	if (facts & FACT_FOUND)
 		facts |= MARK_LOST;
 	return (facts & ~FACTS_OF_VF) | FACT_FOUND | (uint64_t)vf << FACT_VF_SHIFT;
 }
 
-/* Of a VF that is there. */
 static uint64_t
-facts_of_vf(uint64_t facts, enum netvsc_vf_event event, uint32_t value)
+facts_lost(uint64_t facts, uint32_t vf)
 {
-	switch (event) {
-	case NETVSC_VF_LOST:
-		if (netvsc_vf_facts_found(facts) != value)
-			return facts;
-		return (facts & ~FACTS_OF_VF) | MARK_LOST;
-	case NETVSC_VF_LINK:
-		return value != 0 ? facts | FACT_LINK : (facts & ~FACT_LINK) | MARK_LINK_DOWN;
-	case NETVSC_VF_RECOVERING:
-		return (facts & ~FACT_FAILED) | FACT_RECOVERING | MARK_RECOVERING;
-	case NETVSC_VF_RECOVERED:
-		return facts & ~(FACT_RECOVERING | FACT_FAILED);
-	default:
-		return (facts & ~FACT_RECOVERING) | FACT_FAILED | MARK_RECOVERING;
-	}
+	return is_of_vf(facts, vf) ? (facts & ~FACTS_OF_VF) | MARK_LOST : facts;
+}
+
+/* Also of one that is not found yet; of one at a time. */
+static uint64_t
+facts_recovery(uint64_t facts, enum netvsc_vf_event event, uint32_t vf)
+{
+	if (vf >= NETVSC_VF_NONE || ((facts & FACT_FOUND) && !is_of_vf(facts, vf)))
+		return facts;
+	if (!is_of_vf(facts, vf))
+		facts &= ~FACTS_OF_VF;
+	if (event == NETVSC_VF_RECOVERED)
+		facts &= ~(FACT_RECOVERING | FACT_FAILED);
+	else if (event == NETVSC_VF_RECOVERING)
+		facts = (facts & ~FACT_FAILED) | FACT_RECOVERING | MARK_RECOVERING;
+	else
+		facts = (facts & ~FACT_RECOVERING) | FACT_FAILED | MARK_RECOVERING;
+	/* Nothing is left to remember. */
+	if (!(facts & (FACT_FOUND | FACT_RECOVERING | FACT_FAILED)))
+		return facts & ~FACTS_OF_VF;
+	return (facts & ~FACT_VF) | (uint64_t)vf << FACT_VF_SHIFT;
+}
+
+static uint64_t
+facts_link(uint64_t facts, bool up)
+{
+	if (!(facts & FACT_FOUND))
+		return facts;
+	return up ? facts | FACT_LINK : (facts & ~FACT_LINK) | MARK_LINK_DOWN;
 }
 
 uint64_t
@@ -102,11 +126,13 @@ netvsc_vf_facts_add(uint64_t facts, enum netvsc_vf_event event, uint32_t value)
 	case NETVSC_VF_FOUND:
 		return facts_found(facts, value);
 	case NETVSC_VF_LOST:
+		return facts_lost(facts, value);
 	case NETVSC_VF_LINK:
+		return facts_link(facts, value != 0);
 	case NETVSC_VF_RECOVERING:
 	case NETVSC_VF_RECOVERED:
 	case NETVSC_VF_RECOVERY_FAILED:
-		return (facts & FACT_FOUND) ? facts_of_vf(facts, event, value) : facts;
+		return facts_recovery(facts, event, value);
 	case NETVSC_VF_PORT_STARTED:
 		return facts | FACT_STARTED;
 	case NETVSC_VF_PORT_STOPPING:
@@ -153,9 +179,9 @@ netvsc_vf_facts_link(uint64_t facts)
 }
 
 bool
-netvsc_vf_facts_recovering(uint64_t facts)
+netvsc_vf_facts_recovering(uint64_t facts, uint16_t vf)
 {
-	return (facts & FACT_RECOVERING) != 0;
+	return (facts & FACT_RECOVERING) != 0 && is_of_vf(facts, vf);
 }
 
 bool
@@ -440,10 +466,10 @@ next_slow(const struct netvsc_vf_machine *m, int64_t now, int64_t *until)
 		return NETVSC_VF_STEP_DISOWN;
 	if (is(m, FACT_CLOSING))
 		return NETVSC_VF_STEP_END;
-	if (!owned(m) && is(m, FACT_FOUND))
-		return due(m->own.at, now, until) ? NETVSC_VF_STEP_OWN : NETVSC_VF_WAIT;
 	if (is(m, FACT_RECOVERING))
 		return NETVSC_VF_WAIT;
+	if (!owned(m) && is(m, FACT_FOUND))
+		return due(m->own.at, now, until) ? NETVSC_VF_STEP_OWN : NETVSC_VF_WAIT;
 	if (wants_run(m) && !m->running)
 		return due(m->start.at, now, until) ? NETVSC_VF_STEP_START : NETVSC_VF_WAIT;
 	if (m->running && due(m->poll, now, until))

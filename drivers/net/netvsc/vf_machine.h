@@ -2,7 +2,7 @@
 /**
  * @file
  * What is to be done about a VF, as a function of what has happened and of the time. Nothing here
- * does anything: no DPDK, no clock, no lock. All orders of events: test/unit/netvsc_vf_machine.c.
+ * does anything: no DPDK, no clock, no lock. All orders of events: test/unit/netvsc_vf_orders.c.
  *
  * Events of all sources end in one 64-bit word of *facts*. Some are levels (a VF is there), some
  * are marks that stay until the machine has seen them (it has been away meanwhile): so events that
@@ -27,7 +27,9 @@ enum netvsc_vf_event {
 	NETVSC_VF_FOUND,	      /**< value: port id of the ethdev that is the VF */
 	NETVSC_VF_LOST,		      /**< value: port id; another than was found means nothing */
 	NETVSC_VF_LINK,		      /**< of the VF that was found; value: 0 down, 1 up */
-	NETVSC_VF_RECOVERING,	      /**< it resets itself: nothing of it may be called */
+	/** It resets itself: nothing of it may be called. Value of this and the next two: port id.
+	 */
+	NETVSC_VF_RECOVERING,
 	NETVSC_VF_RECOVERED,
 	NETVSC_VF_RECOVERY_FAILED, /**< it is of no use until it is found again, or recovers */
 	NETVSC_VF_PORT_STARTED,	   /**< frames may go through a VF: netvsc_vf_join() */
@@ -137,7 +139,8 @@ bool netvsc_vf_facts_serial(uint64_t facts, uint32_t *serial);
 /** Which port is the VF, or NETVSC_VF_NONE. */
 uint16_t netvsc_vf_facts_found(uint64_t facts);
 bool netvsc_vf_facts_link(uint64_t facts);
-bool netvsc_vf_facts_recovering(uint64_t facts);
+/** Does this one reset itself, found or not? */
+bool netvsc_vf_facts_recovering(uint64_t facts, uint16_t vf);
 /** May the port use a VF? */
 bool netvsc_vf_facts_started(uint64_t facts);
 /** Do facts forbid to send (receive) through the VF at once, before the machine looks? */

@@ -21,20 +21,13 @@ lacking(uint64_t wanted, uint64_t there, uint64_t harmless)
 	return wanted & ~there & ~harmless;
 }
 
-/* Its name, for messages. */
-static const char *
-vf_name(const struct netvsc_vf_dev *dev)
-{
-	return dev->record->device[0] != '\0' ? dev->record->device : "?";
-}
-
-static int
-refused(struct netvsc_vf_dev *dev, const char *what, int rc)
+int
+netvsc_vf_refused(struct netvsc_vf_dev *dev, const char *what, int rc)
 {
 	/* While it runs it is asked again, from the beginning, before anything is said. */
 	if (rc != 0 && !dev->replaying)
-		netvsc_vf_say(dev, "VF %s does not take %s (%s): it is not used", vf_name(dev),
-			what, rte_strerror(-rc));
+		netvsc_vf_say(dev, "VF %s does not take %s (%s): it is not used",
+			netvsc_vf_name(dev), what, rte_strerror(-rc));
 	return rc;
 }
 
@@ -58,11 +51,14 @@ netvsc_vf_know(struct netvsc_vf_dev *dev)
 	if (!known && netvsc_vf_candidate(vf, &c) && c.usable &&
 		rte_eth_dev_info_get(vf, &info) == 0) {
 		rte_spinlock_lock(&netvsc_vf_lock);
-		if (dev->held == vf) {
+		known = dev->held == vf;
+		if (known) {
 			dev->info = info;
 			dev->has_info = true;
 		}
 		rte_spinlock_unlock(&netvsc_vf_lock);
+		if (known)
+			netvsc_vf_tell_info(dev);
 	}
 	pthread_mutex_unlock(&dev->calls);
 }
@@ -86,11 +82,12 @@ own(struct netvsc_vf_dev *dev, uint16_t vf)
 	if (rc != 0)
 		return rc;
 	if (again) {
-		rc = refused(dev, "a reset", rte_eth_dev_reset(vf));
+		rc = netvsc_vf_refused(dev, "a reset", rte_eth_dev_reset(vf));
 		dev->reset = rc != 0;
 	}
 	if (rc == 0)
-		rc = refused(dev, "a question for what it can", rte_eth_dev_info_get(vf, &info));
+		rc = netvsc_vf_refused(
+			dev, "a question for what it can", rte_eth_dev_info_get(vf, &info));
 	rte_spinlock_lock(&netvsc_vf_lock);
 	if (rc == 0) {
 		dev->info = info;
@@ -98,8 +95,10 @@ own(struct netvsc_vf_dev *dev, uint16_t vf)
 	}
 	dev->owned = rc == 0;
 	rte_spinlock_unlock(&netvsc_vf_lock);
-	if (rc == 0)
+	if (rc == 0) {
+		netvsc_vf_tell_info(dev);
 		netvsc_vf_stats_begin(dev, vf);
+	}
 	return rc;
 }
 
@@ -163,7 +162,7 @@ check_offloads(struct netvsc_vf_dev *dev, const struct netvsc_vf_want *want)
 	netvsc_vf_say(dev,
 		"VF %s cannot do offload %s %s, which is configured: it is not used; dev_info tells "
 		"what both paths can do while it is there",
-		vf_name(dev), rx != 0 ? "RX" : "TX", name);
+		netvsc_vf_name(dev), rx != 0 ? "RX" : "TX", name);
 	return -ENOTSUP;
 }
 
@@ -176,43 +175,23 @@ check(struct netvsc_vf_dev *dev, const struct netvsc_vf_want *want)
 		netvsc_vf_say(dev,
 			"VF %s is not used: the application sleeps on receive queues (intr_conf.rxq), "
 			"and frames that come through a VF would not wake it up",
-			vf_name(dev));
+			netvsc_vf_name(dev));
 		return -ENOTSUP;
 	}
 	if (want->n_rx > info->max_rx_queues || want->n_tx > info->max_tx_queues) {
 		netvsc_vf_say(dev,
 			"VF %s has %u receive and %u transmit queues, fewer than the %u and %u "
 			"configured: it is not used",
-			vf_name(dev), info->max_rx_queues, info->max_tx_queues, want->n_rx,
+			netvsc_vf_name(dev), info->max_rx_queues, info->max_tx_queues, want->n_rx,
 			want->n_tx);
 		return -ENOSPC;
 	}
 	if (want->mtu > netvsc_vf_mtu_max(info) || want->mtu < info->min_mtu) {
 		netvsc_vf_say(dev, "VF %s takes an MTU of %u to %u, not %u: it is not used",
-			vf_name(dev), info->min_mtu, netvsc_vf_mtu_max(info), want->mtu);
+			netvsc_vf_name(dev), info->min_mtu, netvsc_vf_mtu_max(info), want->mtu);
 		return -EINVAL;
 	}
 	return check_offloads(dev, want);
-}
-
-static uint64_t
-rss_types(const struct netvsc_vf_dev *dev, const struct netvsc_vf_want *want)
-{
-	return want->n_rx > 1 ? want->rss_hf & dev->info.flow_type_rss_offloads : 0;
-}
-
-/* The key of the port in the length that the VF has (pitfall V20). ethdev keeps the pointer. */
-static struct rte_eth_rss_conf
-rss_conf(struct netvsc_vf_dev *dev, const struct netvsc_vf_want *want)
-{
-	uint8_t len = (uint8_t)RTE_MIN(dev->info.hash_key_size, NETVSC_VF_KEY_MAX);
-
-	memcpy(dev->record->rss_key, want->rss_key, sizeof(dev->record->rss_key));
-	return (struct rte_eth_rss_conf){
-		.rss_key = len != 0 ? dev->record->rss_key : NULL,
-		.rss_key_len = len,
-		.rss_hf = rss_types(dev, want),
-	};
 }
 
 static int
@@ -238,16 +217,16 @@ configure(struct netvsc_vf_dev *dev, const struct netvsc_vf_want *want, uint16_t
 	conf.txmode.offloads &= info->tx_offload_capa;
 	if (conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_TCP_LRO)
 		conf.rxmode.max_lro_pkt_size = info->max_lro_pkt_size;
-	if (rss_types(dev, want) != 0) {
+	if (netvsc_vf_rss_types(dev, want) != 0) {
 		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
-		conf.rx_adv_conf.rss_conf = rss_conf(dev, want);
+		conf.rx_adv_conf.rss_conf = netvsc_vf_rss_conf(dev, want);
 	} else {
 		conf.rxmode.offloads &= ~RTE_ETH_RX_OFFLOAD_RSS_HASH;
 	}
 	conf.intr_conf.lsc = info->dev_flags != NULL && (*info->dev_flags & RTE_ETH_DEV_INTR_LSC);
 	conf.intr_conf.rmv = info->dev_flags != NULL && (*info->dev_flags & RTE_ETH_DEV_INTR_RMV);
 	dev->configured = true;
-	return refused(dev, "the port's configuration",
+	return netvsc_vf_refused(dev, "the port's configuration",
 		rte_eth_dev_configure(vf, want->n_rx, want->n_tx, &conf));
 }
 
@@ -257,23 +236,19 @@ rx_queue(struct netvsc_vf_dev *dev, const struct netvsc_vf_want *want, uint16_t 
 	uint16_t n)
 {
 	const struct netvsc_vf_want_rx *w = &want->rx[q];
-	struct rte_eth_rxconf conf = dev->info.default_rxconf;
 	unsigned int socket = (unsigned int)rte_eth_dev_socket_id(vf);
-	int rc;
+	struct rte_eth_rxconf conf, own = dev->info.default_rxconf;
 
-	conf.offloads = w->conf.offloads & dev->info.rx_queue_offload_capa;
+	own.offloads = w->conf.offloads & dev->info.rx_queue_offload_capa;
+	own.rx_deferred_start = 0;
+	conf = own;
 	conf.rx_drop_en = w->conf.rx_drop_en;
-	conf.rx_deferred_start = 0;
+	conf.rx_thresh = w->conf.rx_thresh;
 	if (w->conf.rx_free_thresh != 0 && w->conf.rx_free_thresh < n)
 		conf.rx_free_thresh = w->conf.rx_free_thresh;
-	conf.rx_thresh = w->conf.rx_thresh;
-	rc = rte_eth_rx_queue_setup(vf, q, n, socket, &conf, w->mp);
-	if (rc == 0)
+	if (rte_eth_rx_queue_setup(vf, q, n, socket, &conf, w->mp) == 0)
 		return 0;
-	conf.rx_free_thresh = dev->info.default_rxconf.rx_free_thresh;
-	conf.rx_thresh = dev->info.default_rxconf.rx_thresh;
-	conf.rx_drop_en = dev->info.default_rxconf.rx_drop_en;
-	return rte_eth_rx_queue_setup(vf, q, n, socket, &conf, w->mp);
+	return rte_eth_rx_queue_setup(vf, q, n, socket, &own, w->mp);
 }
 
 static int
@@ -281,22 +256,19 @@ tx_queue(struct netvsc_vf_dev *dev, const struct netvsc_vf_want *want, uint16_t 
 	uint16_t n)
 {
 	const struct netvsc_vf_want_tx *w = &want->tx[q];
-	struct rte_eth_txconf conf = dev->info.default_txconf;
 	unsigned int socket = (unsigned int)rte_eth_dev_socket_id(vf);
-	int rc;
+	struct rte_eth_txconf conf, own = dev->info.default_txconf;
 
-	conf.offloads = w->conf.offloads & dev->info.tx_queue_offload_capa;
-	conf.tx_deferred_start = 0;
+	own.offloads = w->conf.offloads & dev->info.tx_queue_offload_capa;
+	own.tx_deferred_start = 0;
+	conf = own;
 	if (w->conf.tx_free_thresh != 0 && w->conf.tx_free_thresh + 3 < n)
 		conf.tx_free_thresh = w->conf.tx_free_thresh;
 	if (w->conf.tx_rs_thresh != 0 && w->conf.tx_rs_thresh + 2 < n)
 		conf.tx_rs_thresh = w->conf.tx_rs_thresh;
-	rc = rte_eth_tx_queue_setup(vf, q, n, socket, &conf);
-	if (rc == 0)
+	if (rte_eth_tx_queue_setup(vf, q, n, socket, &conf) == 0)
 		return 0;
-	conf.tx_free_thresh = dev->info.default_txconf.tx_free_thresh;
-	conf.tx_rs_thresh = dev->info.default_txconf.tx_rs_thresh;
-	return rte_eth_tx_queue_setup(vf, q, n, socket, &conf);
+	return rte_eth_tx_queue_setup(vf, q, n, socket, &own);
 }
 
 static int
@@ -312,7 +284,7 @@ queues(struct netvsc_vf_dev *dev, const struct netvsc_vf_want *want, uint16_t vf
 		if (rc == 0 || rc == -ENOTSUP)
 			rc = rx_queue(dev, want, vf, q, rx);
 		if (rc != 0)
-			refused(dev, "a receive queue like the port's", rc);
+			netvsc_vf_refused(dev, "a receive queue like the port's", rc);
 	}
 	for (q = 0; rc == 0 && q < want->n_tx; q++) {
 		tx = want->tx[q].nb_desc;
@@ -321,139 +293,12 @@ queues(struct netvsc_vf_dev *dev, const struct netvsc_vf_want *want, uint16_t vf
 		if (rc == 0 || rc == -ENOTSUP)
 			rc = tx_queue(dev, want, vf, q, tx);
 		if (rc != 0)
-			refused(dev, "a transmit queue like the port's", rc);
+			netvsc_vf_refused(dev, "a transmit queue like the port's", rc);
 	}
 	return rc;
 }
 
-/* ---- settings ---- */
-
-static int
-set_promiscuous(struct netvsc_vf_dev *dev, const struct netvsc_vf_want *want, uint16_t vf)
-{
-	int rc = want->promiscuous ? rte_eth_promiscuous_enable(vf)
-				   : rte_eth_promiscuous_disable(vf);
-
-	/* One that cannot be told takes everything, or is not promiscuous anyway. */
-	return rc == -ENOTSUP && !want->promiscuous ? 0 : refused(dev, "promiscuous mode", rc);
-}
-
-/* Multicast frames come on the synthetic path, too (spec/nvsp.md §9): nothing is lost here. */
-static int
-set_multicast(struct netvsc_vf_dev *dev, struct netvsc_vf_want *want, uint16_t vf)
-{
-	bool all = want->all_multicast;
-	int rc;
-
-	if (!all) {
-		rc = rte_eth_dev_set_mc_addr_list(
-			vf, want->n_multicast != 0 ? want->multicast : NULL, want->n_multicast);
-		all = rc != 0 && want->n_multicast != 0;
-	}
-	rc = all ? rte_eth_allmulticast_enable(vf) : rte_eth_allmulticast_disable(vf);
-	return rc == -ENOTSUP ? 0 : refused(dev, "all multicast frames", rc);
-}
-
-static int
-set_mac(struct netvsc_vf_dev *dev, struct netvsc_vf_want *want, uint16_t vf)
-{
-	struct rte_ether_addr mac;
-	int rc = rte_eth_macaddr_get(vf, &mac);
-
-	if (rc != 0 || rte_is_same_ether_addr(&mac, &want->mac))
-		return refused(dev, "a question for its MAC address", rc);
-	rc = rte_eth_dev_default_mac_addr_set(vf, &want->mac);
-	if (rc == 0 || dev->pci)
-		return refused(dev, "the port's MAC address", rc);
-	/* Who is named by the user may have none of its own (rings, sockets). */
-	NETVSC_VF_LOG(INFO, dev->name, "VF %s keeps its own MAC address", vf_name(dev));
-	return 0;
-}
-
-static int
-set_reta(struct netvsc_vf_dev *dev, const struct netvsc_vf_want *want, uint16_t vf)
-{
-	struct rte_eth_rss_reta_entry64 reta[NETVSC_VF_RETA_MAX / RTE_ETH_RETA_GROUP_SIZE];
-	uint16_t size = dev->info.reta_size, i;
-
-	if (size == 0 || size > NETVSC_VF_RETA_MAX)
-		return 0;
-	memset(reta, 0, sizeof(reta));
-	for (i = 0; i < size; i++) {
-		struct rte_eth_rss_reta_entry64 *group = &reta[i / RTE_ETH_RETA_GROUP_SIZE];
-
-		group->mask |= UINT64_C(1) << i % RTE_ETH_RETA_GROUP_SIZE;
-		group->reta[i % RTE_ETH_RETA_GROUP_SIZE] = want->reta[i];
-	}
-	return rte_eth_dev_rss_reta_update(vf, reta, size);
-}
-
-/* @param again it runs: key and types, too */
-static int
-set_rss(struct netvsc_vf_dev *dev, struct netvsc_vf_want *want, uint16_t vf, bool again)
-{
-	struct rte_eth_rss_conf conf;
-	int rc = 0;
-
-	if (want->n_rx <= 1 || dev->info.flow_type_rss_offloads == 0)
-		return 0; /* nothing to spread, or no way to say how */
-	if (rss_types(dev, want) == 0)
-		return again ? -EBUSY : 0; /* it is to be configured without */
-	conf = rss_conf(dev, want);
-	if (again)
-		rc = rte_eth_dev_rss_hash_update(vf, &conf);
-	if (rc != 0)
-		return rc;
-	rc = set_reta(dev, want, vf);
-	return rc == -ENOTSUP ? 0 : refused(dev, "the RSS table", rc);
-}
-
-static int
-set_vlan(struct netvsc_vf_dev *dev, struct netvsc_vf_want *want, uint16_t vf, bool again)
-{
-	bool any = false, all = true;
-	int mask, rc = 0;
-	uint16_t q;
-
-	for (q = 0; q < want->n_rx; q++) {
-		any |= want->rx[q].strips;
-		all &= want->rx[q].strips;
-	}
-	if (again) {
-		mask = rte_eth_dev_get_vlan_offload(vf);
-		if (mask < 0)
-			return mask;
-		mask = any ? mask | RTE_ETH_VLAN_STRIP_OFFLOAD : mask & ~RTE_ETH_VLAN_STRIP_OFFLOAD;
-		rc = rte_eth_dev_set_vlan_offload(vf, mask);
-	}
-	/* Some take tags out and some do not. */
-	for (q = 0; rc == 0 && any && !all && q < want->n_rx; q++)
-		rc = rte_eth_dev_set_vlan_strip_on_queue(vf, q, want->rx[q].strips);
-	return refused(dev, "what is to become of VLAN tags", rc);
-}
-
-static int
-settings(struct netvsc_vf_dev *dev, struct netvsc_vf_want *want, uint16_t vf, uint32_t what,
-	bool again)
-{
-	int rc = 0;
-
-	if (again && (what & NETVSC_VF_SET_MTU))
-		rc = rte_eth_dev_set_mtu(vf, want->mtu);
-	if (rc == 0 && (what & NETVSC_VF_SET_MAC))
-		rc = set_mac(dev, want, vf);
-	if (rc == 0 && (what & NETVSC_VF_SET_VLAN))
-		rc = set_vlan(dev, want, vf, again);
-	if (rc == 0 && (what & NETVSC_VF_SET_RSS))
-		rc = set_rss(dev, want, vf, again);
-	if (rc == 0 && (what & NETVSC_VF_SET_PROMISCUOUS))
-		rc = set_promiscuous(dev, want, vf);
-	if (rc == 0 && (what & (NETVSC_VF_SET_ALLMULTICAST | NETVSC_VF_SET_MULTICAST_LIST)))
-		rc = set_multicast(dev, want, vf);
-	return rc;
-}
-
-/* ---- ---- */
+/* ---- what the control thread calls ---- */
 
 /* May its driver be called? It goes while we are at it, at the worst. */
 static bool
@@ -482,9 +327,9 @@ start(struct netvsc_vf_dev *dev, struct netvsc_vf_want *want, uint16_t vf)
 	if (rc == 0)
 		rc = queues(dev, want, vf);
 	if (rc == 0)
-		rc = refused(dev, "a start", rte_eth_dev_start(vf));
+		rc = netvsc_vf_refused(dev, "a start", rte_eth_dev_start(vf));
 	if (rc == 0) {
-		rc = settings(dev, want, vf, UINT32_MAX, false);
+		rc = netvsc_vf_settings(dev, want, vf, UINT32_MAX, false);
 		if (rc != 0)
 			rte_eth_dev_stop(vf);
 	}
@@ -493,6 +338,23 @@ start(struct netvsc_vf_dev *dev, struct netvsc_vf_want *want, uint16_t vf)
 	else
 		dev->said[0] = '\0';
 	return rc;
+}
+
+/* Who sends no chains meets no limit. */
+static void
+limit_segments(struct netvsc_vf_setup *setup)
+{
+	const struct rte_eth_desc_lim *lim = &setup->dev->info.tx_desc_lim;
+	uint64_t offloads = setup->want->tx_offloads;
+	uint16_t q;
+
+	for (q = 0; q < setup->want->n_tx; q++)
+		offloads |= setup->want->tx[q].conf.offloads;
+	setup->segs = setup->mtu_segs = 0;
+	if (!(offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS))
+		return;
+	setup->segs = lim->nb_seg_max;
+	setup->mtu_segs = lim->nb_mtu_seg_max;
 }
 
 int
@@ -504,6 +366,7 @@ netvsc_vf_start(struct netvsc_vf_setup *setup, uint16_t vf)
 		return rc;
 	pthread_mutex_lock(&setup->dev->calls);
 	rc = start(setup->dev, setup->want, vf);
+	limit_segments(setup);
 	pthread_mutex_unlock(&setup->dev->calls);
 	return rc;
 }
@@ -522,7 +385,7 @@ netvsc_vf_stop(struct netvsc_vf_setup *setup, uint16_t vf)
 	rc = rte_eth_dev_stop(vf);
 	if (rc != 0)
 		NETVSC_VF_LOG(NOTICE, dev->name, "VF %s: its driver could not stop it: %s",
-			vf_name(dev), rte_strerror(-rc));
+			netvsc_vf_name(dev), rte_strerror(-rc));
 	netvsc_vf_queues_end(dev, vf);
 	pthread_mutex_unlock(&dev->calls);
 }
@@ -536,11 +399,28 @@ netvsc_vf_replay(struct netvsc_vf_setup *setup, uint16_t vf, uint32_t what)
 		return -ENODEV;
 	pthread_mutex_lock(&setup->dev->calls);
 	setup->dev->replaying = true;
-	rc = settings(setup->dev, setup->want, vf, what, true);
+	rc = netvsc_vf_settings(setup->dev, setup->want, vf, what, true);
 	setup->dev->replaying = false;
 	pthread_mutex_unlock(&setup->dev->calls);
 	/* It may take at its start what it does not take while it runs. */
 	return rc != 0 ? -EBUSY : 0;
+}
+
+void
+netvsc_vf_count(struct netvsc_vf_setup *setup, uint16_t vf)
+{
+	struct netvsc_vf_dev *dev = setup->dev;
+	bool may;
+
+	if (!there(dev, vf))
+		return;
+	pthread_mutex_lock(&dev->calls);
+	rte_spinlock_lock(&netvsc_vf_lock);
+	may = !dev->removed && !netvsc_vf_is_recovering(dev);
+	rte_spinlock_unlock(&netvsc_vf_lock);
+	if (may)
+		netvsc_vf_stats_read(dev, vf);
+	pthread_mutex_unlock(&dev->calls);
 }
 
 bool

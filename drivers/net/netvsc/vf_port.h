@@ -28,6 +28,7 @@ struct netvsc_port;
 #define NETVSC_VF_SET_RSS	     0x10u /**< key, hash types, table */
 #define NETVSC_VF_SET_VLAN	     0x20u
 #define NETVSC_VF_SET_MTU	     0x80u
+#define NETVSC_VF_SET_PTYPES	     0x100u /**< layers that packet types are told of */
 
 /*
  * Beware: ethdev writes some of what it keeps of a port (mtu, promiscuous, all_multicast) when the
@@ -43,6 +44,8 @@ struct netvsc_vf_setup {
 	char name[RTE_ETH_NAME_MAX_LEN]; /**< of the port, for messages */
 	struct netvsc_vf_dev *dev;	 /**< vf_dev.h; a reference */
 	struct netvsc_vf_want *want;
+	/** Of a VF that is started: most segments of frames of the port; 0: any number. */
+	uint16_t segs, mtu_segs;
 };
 
 /**
@@ -77,6 +80,8 @@ void netvsc_vf_stop(struct netvsc_vf_setup *setup, uint16_t vf);
 int netvsc_vf_replay(struct netvsc_vf_setup *setup, uint16_t vf, uint32_t what);
 /** Is its link up? Asked once a second while it runs; also told by NETVSC_VF_LINK. */
 bool netvsc_vf_link(struct netvsc_vf_setup *setup, uint16_t vf);
+/** Read what it has counted, unless nothing of it may be called. */
+void netvsc_vf_count(struct netvsc_vf_setup *setup, uint16_t vf);
 
 /* ---- vf_find.c ---- */
 
@@ -98,24 +103,24 @@ int netvsc_vf_find_again(struct netvsc_vf_setup *setup, bool associated, uint32_
 
 /* ---- vf_info.c ---- */
 
-/** Make dev_info what both paths can do, if a VF is known. Any thread; never waits for the VF. */
+/** Make dev_info what both paths can do, if a VF is known. Any thread of any process. */
 void netvsc_vf_limit_info(struct netvsc_port *port, struct rte_eth_dev_info *info);
 
-/* ---- vf_stats.c: any thread; never waits for the VF, whose counters may be those read last ----
- */
+/* ---- vf_stats.c: any thread of any process. false: somebody who reads them does not go on ---- */
 
 /** Add what VFs have counted. @param queues NULL: nobody asks for them */
-void netvsc_vf_stats_add(
+bool netvsc_vf_stats_add(
 	struct netvsc_port *port, struct rte_eth_stats *stats, struct eth_queue_stats *queues);
 /** All counters of VFs start again at 0. */
-void netvsc_vf_stats_reset(struct netvsc_port *port);
+bool netvsc_vf_stats_reset(struct netvsc_port *port);
 /** Extended statistics of VFs, those that are gone included; a copy. */
 struct netvsc_vf_xstats {
 	unsigned int n;
 	struct rte_eth_xstat_name *names;
 	uint64_t *values;
 };
-void netvsc_vf_xstats(struct netvsc_port *port, struct netvsc_vf_xstats *x);
+/** @param x freed by netvsc_vf_xstats_free() in any case */
+bool netvsc_vf_xstats(struct netvsc_port *port, struct netvsc_vf_xstats *x);
 void netvsc_vf_xstats_free(struct netvsc_vf_xstats *x);
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * What VFs have counted, added up over all that the port had (pitfalls I2, I4): the sums go on when
  * a driver's counters begin anew, as they do at its start or with another VF, and stay when it is
- * gone. Nobody waits for a driver: what it is in the middle of something else is read another time.
+ * gone. The control thread reads, who is asked tells: in memory that processes share (vf_told.h).
  */
 #include <errno.h>
 #include <stdio.h>
@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include <ethdev_driver.h>
+#include <rte_malloc.h>
 
 #include "drivers/net/netvsc/compat.h"
 #include "drivers/net/netvsc/port.h"
@@ -53,7 +54,7 @@ count(struct netvsc_vf_count *c, uint64_t now, bool begin)
 /* ---- reading ---- */
 
 static void
-count_basic(struct netvsc_vf_sums *sums, struct rte_eth_stats *now, struct eth_queue_stats *queues,
+count_basic(struct netvsc_vf_told *sums, struct rte_eth_stats *now, struct eth_queue_stats *queues,
 	bool begin)
 {
 	unsigned int i, q;
@@ -90,7 +91,7 @@ xstats_of(uint16_t vf, struct rte_eth_xstat_name **names, struct rte_eth_xstat *
 
 /* @param near where it is likely to be. @return its place, or that behind the last */
 static unsigned int
-xstat_find(const struct netvsc_vf_sums *sums, const char *name, unsigned int near)
+xstat_find(const struct netvsc_vf_told *sums, const char *name, unsigned int near)
 {
 	unsigned int i;
 
@@ -103,12 +104,12 @@ xstat_find(const struct netvsc_vf_sums *sums, const char *name, unsigned int nea
 
 /*
  * Have a place for each of these names. Those that there were stay: with its queues a VF has more
- * of them than without. Who reads has @a calls, so that nobody else changes the places.
+ * of them than without. Nobody else changes the places, and who reads them has the lock.
  */
 static void
-xstats_places(struct netvsc_vf_dev *dev, unsigned int n, const struct rte_eth_xstat_name *names)
+xstats_places(struct netvsc_vf_told *sums, unsigned int n, const struct rte_eth_xstat_name *names)
 {
-	struct netvsc_vf_sums *sums = &dev->sums, more;
+	struct netvsc_vf_told more;
 	unsigned int i;
 
 	for (i = 0; i < n && xstat_find(sums, names[i].name, i) < sums->n_xstats; i++)
@@ -116,31 +117,30 @@ xstats_places(struct netvsc_vf_dev *dev, unsigned int n, const struct rte_eth_xs
 	if (i == n)
 		return;
 	more.n_xstats = sums->n_xstats;
-	more.names = calloc(sums->n_xstats + n, sizeof(*more.names));
-	more.xstats = calloc(sums->n_xstats + n, sizeof(*more.xstats));
-	if (more.names == NULL || more.xstats == NULL) {
-		free(more.names);
-		free(more.xstats);
-		return;
+	more.names = rte_calloc("netvsc_vf_names", sums->n_xstats + n, sizeof(*more.names), 0);
+	more.xstats = rte_calloc("netvsc_vf_xstats", sums->n_xstats + n, sizeof(*more.xstats), 0);
+	if (more.names != NULL && more.xstats != NULL) {
+		for (i = 0; i < sums->n_xstats; i++)
+			more.names[i] = sums->names[i];
+		for (i = 0; i < n; i++)
+			if (xstat_find(&more, names[i].name, i) == more.n_xstats)
+				more.names[more.n_xstats++] = names[i];
+		if (netvsc_lock_in_time(&sums->lock)) {
+			for (i = 0; i < sums->n_xstats; i++)
+				more.xstats[i] = sums->xstats[i];
+			RTE_SWAP(sums->names, more.names);
+			RTE_SWAP(sums->xstats, more.xstats);
+			sums->n_xstats = more.n_xstats;
+			netvsc_channel_unlock(&sums->lock);
+		}
 	}
-	for (i = 0; i < sums->n_xstats; i++)
-		more.names[i] = sums->names[i];
-	for (i = 0; i < n; i++)
-		if (xstat_find(&more, names[i].name, i) == more.n_xstats)
-			more.names[more.n_xstats++] = names[i];
-	rte_spinlock_lock(&dev->sums_lock);
-	for (i = 0; i < sums->n_xstats; i++)
-		more.xstats[i] = sums->xstats[i];
-	RTE_SWAP(sums->names, more.names);
-	RTE_SWAP(sums->xstats, more.xstats);
-	sums->n_xstats = more.n_xstats;
-	rte_spinlock_unlock(&dev->sums_lock);
-	free(more.names);
-	free(more.xstats);
+	/* With the lock nobody looks at those that there were. */
+	rte_free(more.names);
+	rte_free(more.xstats);
 }
 
 static void
-count_xstats(struct netvsc_vf_sums *sums, unsigned int n, const struct rte_eth_xstat_name *names,
+count_xstats(struct netvsc_vf_told *sums, unsigned int n, const struct rte_eth_xstat_name *names,
 	const struct rte_eth_xstat *values, bool begin)
 {
 	unsigned int i, at;
@@ -154,9 +154,11 @@ count_xstats(struct netvsc_vf_sums *sums, unsigned int n, const struct rte_eth_x
 	}
 }
 
+/* What somebody who does not go on keeps from being counted is counted another time. */
 static void
 stats_read(struct netvsc_vf_dev *dev, uint16_t vf, bool begin)
 {
+	struct netvsc_vf_told *sums = dev->shared;
 	struct eth_queue_stats queues = {0};
 	struct rte_eth_stats now = {0};
 	struct rte_eth_xstat_name *names;
@@ -168,12 +170,13 @@ stats_read(struct netvsc_vf_dev *dev, uint16_t vf, bool begin)
 		return;
 	rc = netvsc_compat_stats_of(vf, &now, &queues);
 	n = xstats_of(vf, &names, &values);
-	xstats_places(dev, n, names);
-	rte_spinlock_lock(&dev->sums_lock);
-	if (rc == 0)
-		count_basic(&dev->sums, &now, &queues, begin);
-	count_xstats(&dev->sums, n, names, values, begin);
-	rte_spinlock_unlock(&dev->sums_lock);
+	xstats_places(sums, n, names);
+	if (netvsc_lock_in_time(&sums->lock)) {
+		if (rc == 0)
+			count_basic(sums, &now, &queues, begin);
+		count_xstats(sums, n, names, values, begin);
+		netvsc_channel_unlock(&sums->lock);
+	}
 	free(names);
 	free(values);
 }
@@ -190,98 +193,86 @@ netvsc_vf_stats_read(struct netvsc_vf_dev *dev, uint16_t vf)
 	stats_read(dev, vf, false);
 }
 
-void
-netvsc_vf_stats_free(struct netvsc_vf_dev *dev)
-{
-	free(dev->sums.names);
-	free(dev->sums.xstats);
-}
-
 /* ---- telling ---- */
 
-/* The VF's counters as of now, if its driver is not in the middle of something. */
-static struct netvsc_vf_dev *
-stats_now(struct netvsc_port *port)
+/* The sums as of now. @return whether there are any, with their lock; @p rc false: not in time */
+static struct netvsc_vf_told *
+sums_now(struct netvsc_port *port, bool *rc)
 {
-	struct netvsc_vf_dev *dev = netvsc_vf_ref(port);
-	uint16_t vf = NETVSC_VF_NONE;
+	struct netvsc_vf_told *sums = port->vf_shared.told;
 
-	if (dev == NULL)
+	*rc = true;
+	if (sums == NULL)
 		return NULL;
-	if (pthread_mutex_trylock(&dev->calls) != 0)
-		return dev;
-	rte_spinlock_lock(&netvsc_vf_lock);
-	/* From the moment that it is the VF it counts for the port. */
-	if (dev->owned && !dev->destroyed && !dev->removed && !netvsc_vf_is_recovering(dev))
-		vf = dev->held;
-	rte_spinlock_unlock(&netvsc_vf_lock);
-	if (vf != NETVSC_VF_NONE)
-		netvsc_vf_stats_read(dev, vf);
-	pthread_mutex_unlock(&dev->calls);
-	return dev;
+	netvsc_vf_count_now(port);
+	*rc = netvsc_lock_in_time(&sums->lock);
+	return *rc ? sums : NULL;
 }
 
-void
+bool
 netvsc_vf_stats_add(
 	struct netvsc_port *port, struct rte_eth_stats *stats, struct eth_queue_stats *queues)
 {
-	struct netvsc_vf_dev *dev = stats_now(port);
+	struct netvsc_vf_told *sums;
 	unsigned int i, q;
+	bool rc;
 
-	if (dev == NULL)
-		return;
-	rte_spinlock_lock(&dev->sums_lock);
+	sums = sums_now(port, &rc);
+	if (sums == NULL)
+		return rc;
 	for (i = 0; i < NETVSC_VF_BASIC; i++)
-		*member(stats, basic[i]) += dev->sums.basic[i].sum;
+		*member(stats, basic[i]) += sums->basic[i].sum;
 	for (i = 0; queues != NULL && i < NETVSC_VF_PER_QUEUE; i++)
 		for (q = 0; q < RTE_ETHDEV_QUEUE_STAT_CNTRS; q++)
-			member(queues, per_queue[i])[q] += dev->sums.queue[i][q].sum;
-	rte_spinlock_unlock(&dev->sums_lock);
-	netvsc_vf_unref(dev);
+			member(queues, per_queue[i])[q] += sums->queue[i][q].sum;
+	netvsc_channel_unlock(&sums->lock);
+	return true;
 }
 
-void
+bool
 netvsc_vf_stats_reset(struct netvsc_port *port)
 {
-	struct netvsc_vf_dev *dev = stats_now(port);
+	struct netvsc_vf_told *sums;
 	unsigned int i, q;
+	bool rc;
 
-	if (dev == NULL)
-		return;
-	rte_spinlock_lock(&dev->sums_lock);
+	sums = sums_now(port, &rc);
+	if (sums == NULL)
+		return rc;
 	for (i = 0; i < NETVSC_VF_BASIC; i++)
-		dev->sums.basic[i].sum = 0;
+		sums->basic[i].sum = 0;
 	for (i = 0; i < NETVSC_VF_PER_QUEUE; i++)
 		for (q = 0; q < RTE_ETHDEV_QUEUE_STAT_CNTRS; q++)
-			dev->sums.queue[i][q].sum = 0;
-	for (i = 0; i < dev->sums.n_xstats; i++)
-		dev->sums.xstats[i].sum = 0;
-	rte_spinlock_unlock(&dev->sums_lock);
-	netvsc_vf_unref(dev);
+			sums->queue[i][q].sum = 0;
+	for (i = 0; i < sums->n_xstats; i++)
+		sums->xstats[i].sum = 0;
+	netvsc_channel_unlock(&sums->lock);
+	return true;
 }
 
-void
+bool
 netvsc_vf_xstats(struct netvsc_port *port, struct netvsc_vf_xstats *x)
 {
-	struct netvsc_vf_dev *dev = stats_now(port);
+	struct netvsc_vf_told *sums;
 	unsigned int i, n;
+	bool rc;
 
 	*x = (struct netvsc_vf_xstats){0};
-	if (dev == NULL)
-		return;
-	rte_spinlock_lock(&dev->sums_lock);
-	n = dev->sums.n_xstats;
+	sums = sums_now(port, &rc);
+	if (sums == NULL)
+		return rc;
+	n = sums->n_xstats;
 	x->names = n != 0 ? malloc(n * sizeof(*x->names)) : NULL;
 	x->values = n != 0 ? malloc(n * sizeof(*x->values)) : NULL;
 	for (i = 0; x->names != NULL && x->values != NULL && i < n; i++) {
 		/* A name that is too long loses its end. */
 		snprintf(x->names[i].name, sizeof(x->names[i].name), "vf_%.60s",
-			dev->sums.names[i].name);
-		x->values[i] = dev->sums.xstats[i].sum;
+			sums->names[i].name);
+		x->values[i] = sums->xstats[i].sum;
 		x->n = n;
 	}
-	rte_spinlock_unlock(&dev->sums_lock);
-	netvsc_vf_unref(dev);
+	netvsc_channel_unlock(&sums->lock);
+	return true;
 }
 
 void

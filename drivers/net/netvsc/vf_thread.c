@@ -29,6 +29,7 @@ const struct netvsc_vf_calls netvsc_vf_calls = {
 	.stop = netvsc_vf_stop,
 	.replay = netvsc_vf_replay,
 	.link = netvsc_vf_link,
+	.count = netvsc_vf_count,
 };
 
 /* Wait for an event, or until a time. */
@@ -87,6 +88,26 @@ thread_ask_host(struct netvsc_vf *vf)
 		rc = netvsc_vf_do_quick(vf, step);
 	netvsc_control_end(port, &op);
 	return rc;
+}
+
+/* Somebody wants to know what the VF has counted. With the lock. */
+static void
+thread_count(struct netvsc_vf *vf)
+{
+	uint32_t asked = atomic_load(&vf->asked);
+	uint16_t id = vf->machine.vf;
+
+	vf->counted = true;
+	if (id != NETVSC_VF_NONE && !vf->machine.lost &&
+		!netvsc_vf_facts_recovering(vf->machine.levels, id)) {
+		vf->at = NETVSC_VF_AT_CALL;
+		pthread_mutex_unlock(&vf->lock);
+		vf->calls->count(&vf->setup, id);
+		pthread_mutex_lock(&vf->lock);
+		vf->at = NETVSC_VF_AT_REST;
+	}
+	atomic_store(&vf->answered, asked);
+	atomic_store(&vf->overdue, false);
 }
 
 /* Another serial is associated than was looked for, or it is time: look again. */
@@ -165,6 +186,8 @@ thread_call(struct netvsc_vf *vf, enum netvsc_vf_step step, uint16_t id, bool *l
 		return 0;
 	case NETVSC_VF_STEP_LINK:
 		*link = vf->calls->link(&vf->setup, id);
+		/* Also for who cannot ask, and a VF that goes without a stop takes less with it. */
+		vf->calls->count(&vf->setup, id);
 		return 0;
 	default:
 		return 0;
@@ -233,8 +256,10 @@ thread_turn(struct netvsc_vf *vf)
 	uint64_t serial;
 	uint32_t number;
 	enum netvsc_vf_step step;
+	bool counted = vf->counted;
 	int later = 0;
 
+	vf->counted = false;
 	netvsc_vf_take(vf);
 	serial = netvsc_vf_facts_serial(vf->machine.levels, &number) ? number + UINT64_C(1) : 0;
 	step = netvsc_vf_machine_next(&vf->machine, now, &until);
@@ -244,6 +269,8 @@ thread_turn(struct netvsc_vf *vf)
 		later = thread_ask_host(vf) == -EAGAIN ? BUSY_MS : 0;
 	} else if (step != NETVSC_VF_WAIT && !netvsc_vf_step_is_slow(step)) {
 		netvsc_vf_do_quick(vf, step);
+	} else if (!counted && atomic_load(&vf->asked) != atomic_load(&vf->answered)) {
+		thread_count(vf);
 	} else if (serial != vf->looked_for || now >= vf->look_at) {
 		thread_find_again(vf, serial);
 	} else if (atomic_load(&vf->replay) != 0 && netvsc_vf_machine_replays(&vf->machine)) {

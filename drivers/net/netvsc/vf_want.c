@@ -30,6 +30,7 @@ want_settings(const struct netvsc_port *port, const struct rte_ether_addr *mac,
 	want->all_multicast = c->all_multicast || c->n_multicast > NETVSC_MULTICAST_MAX;
 	memcpy(want->multicast, c->multicast,
 		RTE_MIN(c->n_multicast, NETVSC_MULTICAST_MAX) * sizeof(want->multicast[0]));
+	want->ptypes = c->ptypes == NETVSC_RX_PTYPES ? RTE_PTYPE_ALL_MASK : c->ptypes;
 	want->rss_hf = c->rss.hf;
 	for (i = 0; i < sizeof(want->rss_key); i++)
 		want->rss_key[i] = c->rss.key[i % NETVSC_RSS_KEY_LEN];

@@ -88,6 +88,7 @@ struct xstats_view {
 	struct netvsc_vf_xstats vf;
 	unsigned int txq, paths; /* extended statistics of that kind */
 	unsigned int count;	 /* of all kinds */
+	bool busy;		 /* somebody has the VF's who does not go on */
 };
 
 /* Frames by the way that they took. */
@@ -98,7 +99,7 @@ xstats_begin(const struct rte_eth_dev *eth)
 {
 	struct xstats_view v = {.port = netvsc_port_of(eth)};
 
-	netvsc_vf_xstats(v.port, &v.vf);
+	v.busy = !netvsc_vf_xstats(v.port, &v.vf);
 	v.txq = eth->data->nb_tx_queues * RTE_DIM(txq_xstats);
 	v.paths = v.port->vf != NULL ? RTE_DIM(path_xstats) : 0;
 	/* One more: the address mode. */
@@ -203,6 +204,8 @@ netvsc_xstats_get(struct rte_eth_dev *eth, struct rte_eth_xstat *xstats, unsigne
 	struct xstats_view v = xstats_begin(eth);
 	unsigned int i;
 
+	if (v.busy)
+		return xstats_end(&v, -EBUSY);
 	if (xstats == NULL || n < v.count)
 		return xstats_end(&v, (int)v.count);
 	if (!netvsc_lock_in_time(&v.port->counts.lock))
@@ -221,6 +224,8 @@ netvsc_xstats_get_names(struct rte_eth_dev *eth, struct rte_eth_xstat_name *name
 	struct xstats_view v = xstats_begin(eth);
 	unsigned int i;
 
+	if (v.busy)
+		return xstats_end(&v, -EBUSY);
 	if (names == NULL || n < v.count)
 		return xstats_end(&v, (int)v.count);
 	for (i = 0; i < v.count; i++)
@@ -235,6 +240,8 @@ netvsc_xstats_get_by_id(
 	struct xstats_view v = xstats_begin(eth);
 	unsigned int i;
 
+	if (v.busy)
+		return xstats_end(&v, -EBUSY);
 	if (values == NULL || (ids == NULL && n < v.count))
 		return xstats_end(&v, (int)v.count);
 	n = ids == NULL ? v.count : n;
@@ -256,6 +263,8 @@ netvsc_xstats_get_names_by_id(struct rte_eth_dev *eth, const uint64_t *ids,
 	struct xstats_view v = xstats_begin(eth);
 	unsigned int i;
 
+	if (v.busy)
+		return xstats_end(&v, -EBUSY);
 	if (names == NULL || (ids == NULL && n < v.count))
 		return xstats_end(&v, (int)v.count);
 	n = ids == NULL ? v.count : n;

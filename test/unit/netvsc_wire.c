@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A port that is traced: its way up against a scripted host is in the file, each request before the
+ * answer to it, and a port whose file cannot be written says so.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "drivers/net/netvsc/wire.h"
+#include "lib/netvsp/nvsp.h"
+#include "lib/trace/trace_vmbus.h"
+#include "test/unit/netvsc_ladder.h"
+
+#define PACKET_BLOCK 6u
+#define BLOCK_HEADER 28u
+
+static char dir[] = "/tmp/netvsc_wire.XXXXXX";
+
+/* A record, as it is in the file. */
+struct record {
+	struct trace_header header;
+	uint32_t type; /* of the NVSP message; 0: there is none */
+	uint64_t tid;
+	bool completion;
+};
+
+static struct record records[512];
+
+static uint32_t
+word(const uint8_t *p)
+{
+	uint32_t w;
+
+	memcpy(&w, p, sizeof(w));
+	return w;
+}
+
+static void
+take(struct record *r, const uint8_t *data)
+{
+	struct vmbus_packet pkt;
+
+	memset(r, 0, sizeof(*r));
+	memcpy(&r->header, data, sizeof(r->header));
+	if (r->header.packet_captured < sizeof(pkt))
+		return;
+	memcpy(&pkt, data + sizeof(r->header), sizeof(pkt));
+	r->tid = pkt.trans_id;
+	r->completion = pkt.type == VMBUS_PACKET_COMPLETION;
+	if (r->header.packet_captured > (uint32_t)pkt.offset8 * 8)
+		r->type = word(data + sizeof(r->header) + pkt.offset8 * 8);
+}
+
+/* @return records of the file */
+static unsigned int
+records_of(const char *path)
+{
+	static uint8_t image[1 << 20];
+	FILE *file = fopen(path, "rb");
+	size_t len, at;
+	unsigned int n = 0;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+	len = fread(image, 1, sizeof(image), file);
+	fclose(file);
+	for (at = 0; at + 8 <= len; at += word(image + at + 4)) {
+		CU_ASSERT_FATAL(word(image + at + 4) >= 12 && word(image + at + 4) <= len - at);
+		if (word(image + at) == PACKET_BLOCK && n < RTE_DIM(records))
+			take(&records[n++], image + at + BLOCK_HEADER);
+	}
+	return n;
+}
+
+static void
+trace_into(const char *path)
+{
+	snprintf(f.port.config.trace, sizeof(f.port.config.trace), "%s", path);
+	f.port.config.trace_snaplen = TRACE_SNAPLEN;
+	f.port.config.trace_data = false;
+}
+
+static void
+test_the_way_up_is_in_the_trace(void)
+{
+	/* Of the first session; everything until RNDIS. */
+	static const uint32_t order[] = {0, NVSP_TYPE_INIT, NVSP_TYPE_INIT_COMPLETE,
+		NVSP_TYPE_NDIS_CONFIG, NVSP_TYPE_NDIS_VERSION, NVSP_TYPE_SEND_RECV_BUF,
+		NVSP_TYPE_RECV_BUF_COMPLETE, NVSP_TYPE_SEND_SEND_BUF, NVSP_TYPE_SEND_BUF_COMPLETE,
+		NVSP_TYPE_RNDIS};
+	unsigned int n, i, k, answered = 0;
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/up.pcapng", dir);
+	REQUIRE(ladder_begin(true));
+	trace_into(path);
+	CU_ASSERT_EQUAL_FATAL(netvsc_wire_begin(&f.port), 0);
+	CU_ASSERT_EQUAL(ladder_attach(CHANNELS, 1500), 0);
+	CU_ASSERT_EQUAL(netvsc_detach(&f.port, true), 0);
+	netvsc_wire_end(&f.port);
+	CU_ASSERT_PTR_NULL(f.port.wire);
+	ladder_end();
+	n = records_of(path);
+	CU_ASSERT_FATAL(n > RTE_DIM(order));
+	CU_ASSERT_EQUAL(records[0].header.direction, TRACE_EVENT);
+	CU_ASSERT_EQUAL(records[0].header.event, TRACE_EVENT_OPENED);
+	CU_ASSERT_EQUAL(records[n - 1].header.event, TRACE_EVENT_CLOSED);
+	for (i = 0; i < RTE_DIM(order); i++)
+		CU_ASSERT_EQUAL(records[i].type, order[i]);
+	for (i = 0; i < n; i++) {
+		CU_ASSERT_EQUAL(records[i].header.channel, 0);
+		CU_ASSERT_EQUAL(records[i].header.flags, TRACE_SEEN_BY_GUEST | TRACE_CONTROL_ONLY);
+		CU_ASSERT(i == 0 || records[i].header.time >= records[i - 1].header.time);
+		if (!records[i].completion || records[i].header.direction != TRACE_TO_GUEST)
+			continue;
+		/* What it answers stands before it. */
+		for (k = 0; k < i; k++)
+			if (records[k].header.direction == TRACE_TO_HOST &&
+				records[k].tid == records[i].tid)
+				break;
+		CU_ASSERT(k < i);
+		answered++;
+	}
+	CU_ASSERT(answered > 10);
+	unlink(path);
+}
+
+static void
+test_a_file_that_cannot_be_written_is_an_error(void)
+{
+	REQUIRE(ladder_begin(true));
+	trace_into("/nowhere/at/all");
+	CU_ASSERT_EQUAL(netvsc_wire_begin(&f.port), -ENOENT);
+	CU_ASSERT_PTR_NULL(f.port.wire);
+	netvsc_wire_end(&f.port);
+	/* Without one nothing is traced, and all is as it was. */
+	trace_into("");
+	CU_ASSERT_EQUAL(netvsc_wire_begin(&f.port), 0);
+	CU_ASSERT_PTR_NULL(f.port.wire);
+	CU_ASSERT_EQUAL(ladder_attach(1, 1500), 0);
+	ladder_end();
+}
+
+static void
+test_a_full_disk_does_not_stop_the_way_up(void)
+{
+	REQUIRE(ladder_begin(true));
+	trace_into("/dev/full");
+	CU_ASSERT_EQUAL_FATAL(netvsc_wire_begin(&f.port), 0);
+	CU_ASSERT_EQUAL(ladder_attach(CHANNELS, 1500), 0);
+	ladder_check_attached(CHANNELS);
+	CU_ASSERT_EQUAL(netvsc_detach(&f.port, true), 0);
+	netvsc_wire_end(&f.port);
+	ladder_end();
+}
+
+int
+main(void)
+{
+	static const struct unit_test tests[] = {
+		{"the way up is in the trace", test_the_way_up_is_in_the_trace},
+		{"a file that cannot be written is an error",
+			test_a_file_that_cannot_be_written_is_an_error},
+		{"a full disk does not stop the way up", test_a_full_disk_does_not_stop_the_way_up},
+	};
+
+	return UNIT_RUN_IN(dir, "netvsc_wire", tests);
+}

@@ -1,0 +1,156 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""What vmbusctl report gathers, and that nothing private is in it.
+Usage: vmbusctl_report.py VMBUSCTL"""
+import json
+import os
+import re
+import shutil
+import sys
+import tarfile
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from vmbusctl_tree import FREE_NIC, NIC_CLASS, ROUTE_NIC, SCSI, UIO_NIC, Case, main
+
+# Every private datum of the tree below, as it stands there.
+PRIVATE = [UIO_NIC, ROUTE_NIC, FREE_NIC, SCSI, "60:45:bd:00:00:01", "60-45-BD-00-00-01", "6045bd000001", "7c:1e:52:00:00:02",
+           "10.11.12.13", "20.30.40.50", "2603:1030:c02::1f", "fe80::6245:bdff:fe00:1", "azure-vm-17", "AZURE-VM-17", "alice",
+           "contoso", "corp.contoso.example", "0000-0011-2233-4455-66", "1f2e3d4c-aaaa-bbbb-cccc-001122334455",
+           "8a7b6c5d4e3f2a1b0c9d8e7f6a5b4c3d", "Asset-99"]
+
+DMESG = f"""\
+[    0.000000] Linux version 6.1.0-50-amd64 (Debian) on azure-vm-17.corp.contoso.example
+[    1.234567] hv_vmbus: registering driver hv_netvsc, class {NIC_CLASS}
+[    1.300000] hv_netvsc {ROUTE_NIC} eth0: VF slot 1 added, mac 60:45:bd:00:00:01
+[    1.310000] hv_netvsc {FREE_NIC} (unnamed net_device): link up at 12:30:45
+[    2.000000] eth0: 10.11.12.13 from 20.30.40.50, fe80::6245:bdff:fe00:1 and 2603:1030:c02::1f. Then 10.11.12.13: again
+[    3.000000] mlx5_core 0001:00:02.0 enx6045bd000001: renamed, was 60-45-BD-00-00-01 of AZURE-VM-17
+[    4.000000] DMI: 0000-0011-2233-4455-66 1F2E3D4C-AAAA-BBBB-CCCC-001122334455 Asset-99, user alice in /home/alice
+[    5.000000] nobody is called malice; ff:ff:ff:ff:ff:ff and 0.0.0.0 and 127.0.0.1 and ::1 are nobody's
+"""
+
+
+class Report(Case):
+    def tree(self, tree=None, **kwargs):
+        t = super().tree(tree, **kwargs)
+        t.put("proc/sys/kernel/hostname", "azure-vm-17\n")
+        t.put("etc/hostname", "azure-vm-17\n")
+        t.put("etc/machine-id", "8a7b6c5d4e3f2a1b0c9d8e7f6a5b4c3d\n")
+        t.put("etc/passwd", "root:x:0:0::/root:/bin/sh\ndaemon:x:1:1::/:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\n")
+        t.put("etc/resolv.conf", "nameserver 20.30.40.50\nsearch corp.contoso.example contoso\n")
+        t.put("etc/os-release", "PRETTY_NAME=Debian\n")
+        t.put("proc/cmdline", "root=/dev/sda1 console=ttyS0 ip=10.11.12.13::20.30.40.50:::eth0\n")
+        t.put("sys/class/dmi/id/product_serial", "0000-0011-2233-4455-66\n")
+        t.put("sys/class/dmi/id/product_uuid", "1f2e3d4c-aaaa-bbbb-cccc-001122334455\n")
+        t.put("sys/class/dmi/id/chassis_asset_tag", "Asset-99\n")
+        t.put("dmesg.txt", DMESG)
+        self.commands = t.path("commands")
+        self.script("dmesg", f"cat {t.path('dmesg.txt')}")
+        self.script("ip", "echo 'link/ether 60:45:bd:00:00:01 brd ff:ff:ff:ff:ff:ff'; echo 'altname enx6045bd000001'")
+        for name in ("timeout", "env", "dpdk-testpmd"):
+            self.script(name, f'echo ran {name} "$@"; echo "port 0: 7c:1e:52:00:00:02" >&2; exit 124')
+        os.symlink(shutil.which("tar", path="/usr/bin:/bin"), os.path.join(self.commands, "tar"))
+        return t
+
+    def script(self, name, text):
+        self.t.put(f"commands/{name}", f"#!/bin/sh\n{text}\n")
+        os.chmod(self.t.path(f"commands/{name}"), 0o755)
+
+    def report(self, *words):
+        code, out, err = self.run_ctl("report", *words, HYPERPOLL_COMMANDS=self.commands, TMPDIR=self.t.root)
+        left = [name for name in os.listdir(self.t.root) if name.startswith("vmbusctl.")]
+        self.assertEqual(left, [])
+        return code, out, err
+
+    def archive(self):
+        """Names and texts of what was written."""
+        path = self.t.path("report.tar.gz")
+        self.assertEqual(self.report(path)[::2], (0, ""))
+        self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
+        with tarfile.open(path) as tar:
+            members = [member for member in tar.getmembers() if member.isfile()]
+            self.assertEqual({(member.uid, member.gid) for member in members}, {(0, 0)})
+            return {os.path.basename(member.name): tar.extractfile(member).read().decode() for member in members}
+
+    def test_nothing_private_is_in_it(self):
+        t = self.tree()
+        # The first user of the device goes: it is free, and there is a traffic test.
+        t.remove("proc/4242")
+        t.put("usr/lib/x86_64-linux-gnu/dpdk/pmds-23.0/librte_hyperpoll.so", "")
+        t.put("usr/lib/x86_64-linux-gnu/dpdk/pmds-23.0/librte_net_netvsc.so", "")
+        files = self.archive()
+        self.assertEqual(set(files), {"doctor.txt", "doctor.json", "list.txt", "status.json", "system.txt", "dmesg.txt",
+                                      "links.txt", "traffic-hyperpoll.txt", "traffic-in-tree.txt"})
+        for name, text in files.items():
+            for datum in PRIVATE:
+                self.assertIsNone(re.search(rf"(?<![0-9A-Za-z_]){re.escape(datum)}", text, re.I), (name, datum, text))
+        # The temporary folder of the tree is no part of a guest, but a name of the test's.
+        dmesg = files["dmesg.txt"]
+        self.assertIn("hv_netvsc, class " + NIC_CLASS, dmesg)
+        self.assertIn("link up at 12:30:45", dmesg)
+        self.assertIn("mlx5_core 0001:00:02.0 enx0200", dmesg)
+        self.assertIn("called malice; ff:ff:ff:ff:ff:ff and 0.0.0.0 and 127.0.0.1 and ::1 are", dmesg)
+        self.assertIn("(dmesg: exit status 0)", dmesg)
+        # What is the same stays the same: in one file, in another, and in another spelling.
+        nic = re.search(r"hv_netvsc (00000000-0000-4000-8000-\w{12}) eth0", dmesg).group(1)
+        status = json.loads(files["status.json"])
+        self.assertEqual([d["name"] for d in status["devices"] if d["interfaces"] == ["eth0"]], [nic])
+        self.assertIn(f"nic {nic}  bound to hv_netvsc, carries the default route", files["doctor.txt"])
+        mac = re.search(r"mac (02:00:[0-9a-f:]{11})", dmesg).group(1)
+        self.assertIn(mac.replace(":", "-"), dmesg)
+        self.assertIn(f"enx{mac.replace(':', '')}", dmesg)
+        self.assertIn(mac, files["links.txt"])
+        first, again = re.findall(r"(192\.0\.2\.\d+)(?: from|: again)", dmesg)
+        self.assertEqual(first, again)
+        self.assertEqual(dmesg.lower().count("host-1"), 2)
+        self.assertEqual(json.loads(files["doctor.json"])["failures"], 0)
+        # The bounded test, with each driver; the device's name in it is the replaced one.
+        uio = [d["name"] for d in status["devices"] if d["uio"]][0]
+        self.assertIn(f"-a vmbus:{uio} ", files["traffic-hyperpoll.txt"])
+        self.assertIn("ran timeout -s INT -k 2 5 dpdk-testpmd", files["traffic-hyperpoll.txt"])
+        self.assertIn("-d /usr/lib/x86_64-linux-gnu/dpdk/pmds-23.0/librte_hyperpoll.so", files["traffic-hyperpoll.txt"])
+        self.assertIn("(timeout: exit status 124)", files["traffic-hyperpoll.txt"])
+        self.assertIn("ran env HYPERPOLL_YIELD=1 timeout", files["traffic-in-tree.txt"])
+
+    def test_dry_run(self):
+        t = self.tree()
+        t.remove("proc/4242")
+        t.put("usr/lib/x86_64-linux-gnu/dpdk/pmds-23.0/librte_hyperpoll.so", "")
+        for name in ("dmesg", "ip", "timeout", "tar"):
+            self.script(f"{name}", f"touch {t.path('ran')}")
+        code, out, err = self.report("--dry-run", t.path("report.tar.gz"))
+        self.assertEqual((code, err), (0, ""))
+        self.assertRegex(out, r"\Awould run: timeout -s INT -k 2 5 dpdk-testpmd .*-a vmbus:" + UIO_NIC)
+        self.assertIn("would write @/report.tar.gz: doctor.txt doctor.json", out)
+        self.assertFalse(os.path.exists(t.path("report.tar.gz")))
+        self.assertFalse(os.path.exists(t.path("ran")))
+
+    def test_without_a_free_adapter(self):
+        self.tree()
+        self.assertIn("no traffic test: no network adapter is bound to uio_hv_generic and free",
+                      self.report("--dry-run")[1])
+        self.assertIn("no network adapter is bound", self.archive()["traffic.txt"])
+
+    def test_json_and_what_fails(self):
+        t = self.tree()
+        path = t.path("report.tar.gz")
+        code, out, err = self.report("--json", path)
+        self.assertEqual((code, err), (0, ""))
+        self.assertEqual(json.loads(out)["archive"], "@/report.tar.gz")
+        self.assertIn("doctor.json", json.loads(out)["files"])
+        # It is there already, and stays.
+        before = os.stat(path).st_mtime_ns
+        code, out, err = self.report(path)
+        self.assertEqual((code, out, err), (1, "", "vmbusctl: cannot make @/report.tar.gz: File exists\n"))
+        self.assertEqual(os.stat(path).st_mtime_ns, before)
+        self.script("tar", "exit 2")
+        os.unlink(path)
+        code, out, err = self.report(path)
+        self.assertEqual((code, out), (1, ""))
+        self.assertIn("tar could not make", err)
+        self.assertFalse(os.path.exists(path))
+        self.assertEqual(self.report("--force")[0], 2)
+
+
+if __name__ == "__main__":
+    main(__doc__)

@@ -213,11 +213,7 @@ class Drill(World):
             for port in range(len(guest.nics)):
                 guest.cmd(f"port stop {port}", 30)
                 guest.cmd(f"port close {port}", 30)
-            for pool in guest.telemetry.cmd("/mempool/list"):
-                if not pool.startswith("mb_pool"):
-                    continue
-                told = guest.telemetry.cmd("/mempool/info", pool)
-                self.assertEqual(told["size"], told["total_cache_size"] + told["common_pool_count"], told)
+            self.mempool_is_whole(guest)
             self.assertEqual(guest.quit(), 0)
         self.assertEqual(self.host.stop(), 0)
 

@@ -12,11 +12,12 @@ import time
 
 import frames
 from books import difference, hops
-from harness import Case, Host, Namespace, Testpmd, descriptors, wait_until
+from harness import Host, Namespace, Testpmd, descriptors, wait_until
 from processes import mappings, waited
 from proxy import Proxy
 from schedule import ATTACKED, BYSTANDER, DIRECT, PROXIED, RECORDER, RECOVERY
 from telemetry import Telemetry
+from test_life import Traffic
 from vf_network import VF, af_packet, prepare
 
 SMALL = "recv=2M,send=1M"
@@ -82,7 +83,7 @@ class Guest(Testpmd):
         super().close()
 
 
-class World(Case):
+class World(Traffic):
     """The programs of a drill, and what can be asked of them."""
 
     def setUp(self):

@@ -22,7 +22,7 @@ struct floor;
  * @return 0 or a negative errno
  */
 int floor_create(
-	struct floor **floor, struct bench_host *host, uint32_t queues, struct rte_mempool *pool);
+	struct floor **out, struct bench_host *host, uint32_t queues, struct rte_mempool *pool);
 void floor_destroy(struct floor *floor);
 /** As rte_eth_rx_burst(). */
 uint16_t floor_rx(struct floor *floor, uint16_t queue, struct rte_mbuf **pkts, uint16_t n);

@@ -36,8 +36,8 @@ screen_open(void)
 	if (coloured) {
 		short back = use_default_colors() != ERR ? -1 : COLOR_BLACK;
 
-		for (short i = TOP_GOOD; i <= TOP_DIM; i++)
-			init_pair(i, colours[i], back);
+		for (int i = TOP_GOOD; i <= TOP_DIM; i++)
+			init_pair((short)i, colours[i], back);
 	}
 	return 0;
 }

@@ -334,7 +334,7 @@ static bool
 is_lifeline(const struct ctl *ctl, const struct vmbus_sysfs_device *device)
 {
 	struct ctl_interfaces set;
-	struct ctl_default route;
+	struct ctl_default route = {0};
 	char which[16], text[96];
 
 	ctl_interfaces(ctl, device, &set);

@@ -276,7 +276,7 @@ static void
 check_kernel_nic(struct report *r, const struct vmbus_sysfs_device *d, const char *check)
 {
 	struct ctl_interfaces set;
-	struct ctl_default route;
+	struct ctl_default route = {0};
 	char which[16], fix[128], text[96];
 
 	ctl_interfaces(r->ctl, d, &set);

@@ -22,7 +22,7 @@ put_use(struct ctl *ctl, const struct vmbus_sysfs_device *device, char *text, si
 	struct ctl_user users[CTL_USERS_MAX];
 	unsigned int n = ctl_users(ctl, device, users);
 	struct ctl_interfaces set;
-	struct ctl_default route;
+	struct ctl_default route = {0};
 	char which[16];
 
 	text[0] = '\0';

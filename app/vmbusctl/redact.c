@@ -269,8 +269,12 @@ private_at(struct redact *r, const char *at, const char **replacement, char room
 	} else if (strncmp(at, "enx", 3) == 0 && span(at + 3, hex) == 12) {
 		/* An interface named after its address. */
 		snprintf(text, sizeof(text), "%.12s", at + 3);
-		if (replace_mac(r, text, '\0', room + 3) != NULL)
-			*replacement = memcpy(room, "enx", 3);
+		if (replace_mac(r, text, '\0', room + 3) != NULL) {
+			room[0] = 'e';
+			room[1] = 'n';
+			room[2] = 'x';
+			*replacement = room;
+		}
 		return 15;
 	} else if (span(at, hex) == 12 && !in_name(at[12])) {
 		len = 12;

@@ -3,6 +3,7 @@
 #include "app/vmbusctl/top.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -37,13 +38,16 @@ connected(struct source *s, char *errbuf, size_t errlen)
 }
 
 /* One question; @return 0 with NULL when the port went away meanwhile, or a negative errno */
-static int
-ask(struct source *s, struct json_object **answer, const char *fmt, unsigned int a, unsigned int b)
+static int __attribute__((format(printf, 3, 4)))
+ask(struct source *s, struct json_object **answer, const char *fmt, ...)
 {
 	char command[64];
+	va_list args;
 	int rc;
 
-	snprintf(command, sizeof(command), fmt, a, b);
+	va_start(args, fmt);
+	vsnprintf(command, sizeof(command), fmt, args);
+	va_end(args);
 	*answer = telemetry_ask(&s->telemetry, command, &rc);
 	return rc;
 }
@@ -53,7 +57,7 @@ take_port(struct source *s, unsigned int port, struct top_nic *nic)
 {
 	struct json_object *o, *queues;
 	unsigned int n = 0;
-	int rc = ask(s, &o, "/netvsc/info,%u", port, 0);
+	int rc = ask(s, &o, "/netvsc/info,%u", port);
 
 	if (rc != 0 || o == NULL)
 		return rc;
@@ -71,7 +75,7 @@ take_port(struct source *s, unsigned int port, struct top_nic *nic)
 		top_take_queue(o, nic);
 		json_object_put(o);
 	}
-	rc = ask(s, &o, "/ethdev/stats,%u", port, 0);
+	rc = ask(s, &o, "/ethdev/stats,%u", port);
 	if (rc != 0)
 		/* Not of an application without that library's telemetry. */
 		return rc == -EPROTO ? 0 : rc;
@@ -84,7 +88,7 @@ static int
 take_ports(struct source *s, struct top_sample *sample)
 {
 	struct json_object *list;
-	int rc = ask(s, &list, "/netvsc/list", 0, 0);
+	int rc = ask(s, &list, "/netvsc/list");
 
 	for (size_t i = 0; rc == 0 && json_object_is_type(list, json_type_array) &&
 			   i < json_object_array_length(list) && sample->n < TOP_NICS;

@@ -38,6 +38,7 @@ struct port_pcap {
 	uint64_t begun;	  /* ... since when this round is played, 0 = not yet */
 	uint64_t first_ns;
 
+	char *out; /* the file's name, or NULL */
 	pcap_t *dead;
 	pcap_dumper_t *dumper;
 	uint64_t unflushed; /* frames that may not be in the file yet */
@@ -210,22 +211,11 @@ pcap_port_close(struct host_port *port)
 		pcap_dump_close(p->dumper);
 	if (p->dead != NULL)
 		pcap_close(p->dead);
+	free(p->out);
 	free(p->records);
 	free(p->bytes);
 	free(p);
 }
-
-static const struct host_port_ops pcap_ops = {
-	.kind = "pcap",
-	.receive = pcap_receive,
-	.send = pcap_send,
-	.flush = pcap_flush,
-	.fd = pcap_port_fd,
-	.deadline = pcap_deadline,
-	.stats = pcap_port_stats,
-	.close = pcap_port_close,
-	.on_demand = true,
-};
 
 static int
 pcap_add(struct port_pcap *p, uint64_t *used, uint64_t *room, uint64_t *slots,
@@ -302,17 +292,35 @@ pcap_load(struct port_pcap *p, const char *file, const struct port_error *error)
 }
 
 static int
-pcap_record(struct port_pcap *p, const char *file, const struct port_error *error)
+pcap_record(struct host_port *port, char *errbuf, size_t errlen)
 {
+	const struct port_error error = {errbuf, errlen};
+	struct port_pcap *p = (struct port_pcap *)port;
+
+	if (p->out == NULL)
+		return 0;
 	p->dead = pcap_open_dead(DLT_EN10MB, PCAP_SNAPLEN);
 	if (p->dead == NULL)
-		return port_fail(error, -ENOMEM, "port pcap: out of memory");
-	p->dumper = pcap_dump_open(p->dead, file);
+		return port_fail(&error, -ENOMEM, "port pcap: out of memory");
+	p->dumper = pcap_dump_open(p->dead, p->out);
 	if (p->dumper == NULL || pcap_dump_flush(p->dumper) != 0)
-		return port_fail(error, -EACCES, "port pcap: cannot write the capture out=%s: %s",
-			file, p->dumper == NULL ? pcap_geterr(p->dead) : strerror(errno));
+		return port_fail(&error, -EACCES, "port pcap: cannot write the capture out=%s: %s",
+			p->out, p->dumper == NULL ? pcap_geterr(p->dead) : strerror(errno));
 	return 0;
 }
+
+static const struct host_port_ops pcap_ops = {
+	.kind = "pcap",
+	.receive = pcap_receive,
+	.send = pcap_send,
+	.flush = pcap_flush,
+	.fd = pcap_port_fd,
+	.deadline = pcap_deadline,
+	.stats = pcap_port_stats,
+	.close = pcap_port_close,
+	.record = pcap_record,
+	.on_demand = true,
+};
 
 static bool
 pcap_same_file(const char *a, const char *b)
@@ -364,8 +372,8 @@ pcap_setup(struct port_pcap *p, const char *args, bool check, const struct port_
 		return 0;
 	if (in != NULL)
 		rc = pcap_load(p, in, error);
-	if (rc == 0 && out != NULL)
-		rc = pcap_record(p, out, error);
+	if (rc == 0 && out != NULL && (p->out = strdup(out)) == NULL)
+		rc = port_fail(error, -ENOMEM, "port pcap: out of memory");
 	return rc;
 }
 

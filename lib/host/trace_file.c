@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "lib/host/privileges.h"
 #include "lib/host/trace_file.h"
 
 #include <errno.h>
@@ -44,10 +43,8 @@ find(const char *path)
 static int
 add(const char *path, struct trace **trace, char *errbuf, size_t errlen)
 {
-	const struct trace_options options = {.path = path,
-		.application = "hyperpoll host",
-		.complain = complain,
-		.start = privileges_thread};
+	const struct trace_options options = {
+		.path = path, .application = "hyperpoll host", .complain = complain};
 	struct trace_file *f = calloc(1, sizeof(*f));
 	struct stat st;
 	int rc;

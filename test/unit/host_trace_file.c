@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Traces and captures of a host: the port that writes frames down, whose file is whose. */
+#include <dirent.h>
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/host/nic.h"
 #include "lib/host/trace_file.h"
 #include "test/unit/unit.h"
 
@@ -90,6 +93,81 @@ no_function_of_the_other_port_is_called_with_the_capture(void)
 	}
 }
 
+/* ---- the files of a NIC ---- */
+
+static unsigned int
+entries(const char *path)
+{
+	DIR *d = opendir(path);
+	unsigned int n = 0;
+	struct dirent *e;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(d);
+	while ((e = readdir(d)) != NULL)
+		n += e->d_name[0] != '.';
+	closedir(d);
+	return n;
+}
+
+/* One that was joined may be seen for a moment. */
+static bool
+threads_become(unsigned int n)
+{
+	for (unsigned int i = 0; i < 5000 && entries("/proc/self/task") != n; i++)
+		usleep(1000);
+	return entries("/proc/self/task") == n;
+}
+
+/* @param text with %s for the test's folder, up to five of them */
+static struct host_nic *
+nic_of(const char *text)
+{
+	const struct host_transport transport = {0};
+	struct host_nic_config c;
+	struct host_nic *nic = NULL;
+	char words[512], why[512] = "";
+
+	snprintf(words, sizeof(words), text, dir, dir, dir, dir, dir);
+	CU_ASSERT_EQUAL_FATAL(host_nic_config_parse(words, 0, &c, why, sizeof(why)), 0);
+	CU_ASSERT_EQUAL_FATAL(host_nic_create(&c, &transport, &nic, why, sizeof(why)), 0);
+	return nic;
+}
+
+/* Between the two root becomes the user: a thread would be in the way, a file be root's. */
+static void
+files_and_their_threads_come_when_the_nic_is_told(void)
+{
+	char why[512] = "";
+	struct host_nic *nic;
+	unsigned int files = entries(dir);
+
+	CU_ASSERT_TRUE(threads_become(1));
+	nic = nic_of("trace=%s/t,capture=%s/c,vf-port=pcap:out=%s/v,port=pcap:out=%s/p");
+	CU_ASSERT_EQUAL(entries(dir), files);
+	CU_ASSERT_EQUAL(entries("/proc/self/task"), 1);
+	CU_ASSERT_EQUAL(host_nic_record(nic, why, sizeof(why)), 0);
+	CU_ASSERT_EQUAL(entries(dir), files + 4);
+	CU_ASSERT_EQUAL(entries("/proc/self/task"), 3);
+	host_nic_destroy(nic);
+	CU_ASSERT_TRUE(threads_become(1));
+}
+
+static void
+a_nic_whose_files_cannot_be_made_says_which_and_ends(void)
+{
+	static const char *const texts[] = {"trace=%s/no/t,port=sink", "capture=%s/no/t,port=sink",
+		"vf-port=pcap:out=%s/no/t,port=sink", "port=pcap:out=%s/no/t"};
+
+	for (unsigned int i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		struct host_nic *nic = nic_of(texts[i]);
+		char why[512] = "";
+
+		CU_ASSERT(host_nic_record(nic, why, sizeof(why)) < 0);
+		CU_ASSERT_PTR_NOT_NULL(strstr(why, in_dir("no/t")));
+		host_nic_destroy(nic);
+	}
+}
+
 int
 main(void)
 {
@@ -98,6 +176,10 @@ main(void)
 			a_new_rate_reaches_the_generator_behind_a_capture},
 		{"no function of the other port is called with the capture",
 			no_function_of_the_other_port_is_called_with_the_capture},
+		{"files and their threads come when the NIC is told",
+			files_and_their_threads_come_when_the_nic_is_told},
+		{"a NIC whose files cannot be made says which and ends",
+			a_nic_whose_files_cannot_be_made_says_which_and_ends},
 	};
 
 	return UNIT_RUN_IN(dir, "host_trace_file", tests);

@@ -119,6 +119,11 @@ ring_word(struct trace *t, uint64_t at)
 	return (_Atomic uint32_t *)(void *)(t->buffer + at % TRACE_BUFFER);
 }
 
+/* A test has others come between here. */
+#ifndef TRACE_BETWEEN_LOADS
+#define TRACE_BETWEEN_LOADS(t) ((void)0)
+#endif
+
 /* @return whether there was room; @at: where it begins */
 static bool
 ring_reserve(struct trace *t, uint32_t len, uint64_t *at)
@@ -126,12 +131,16 @@ ring_reserve(struct trace *t, uint32_t len, uint64_t *at)
 	uint64_t head, tail;
 
 	do {
-		/* Acquire: the zeros that the writer has left are before our words. */
-		tail = atomic_load_explicit(&t->tail, memory_order_acquire);
-		head = atomic_load_explicit(&t->head, memory_order_acquire);
-		/* More than there is: the tail is an old one. */
-		while (head - tail > TRACE_BUFFER)
+		/*
+		 * Acquire: the zeros that the writer has left are before our words. The tail first:
+		 * so the head is never behind it. More than there is between them: the tail is an
+		 * old one; so may the head be by now, so that both are looked at again.
+		 */
+		do {
 			tail = atomic_load_explicit(&t->tail, memory_order_acquire);
+			TRACE_BETWEEN_LOADS(t);
+			head = atomic_load_explicit(&t->head, memory_order_acquire);
+		} while (head - tail > TRACE_BUFFER);
 		if (len > TRACE_BUFFER - (head - tail))
 			return false;
 	} while (!atomic_compare_exchange_weak_explicit(

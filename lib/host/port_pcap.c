@@ -4,12 +4,15 @@
  * completely when the port opens, so that a damaged file is an error then and not in mid-traffic.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <pcap/pcap.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/time.h>
+#include <unistd.h>
 
+#include "lib/host/file_claim.h"
 #include "lib/host/port_spec.h"
 #include "lib/vmbus/number.h"
 
@@ -38,6 +41,7 @@ struct port_pcap {
 	uint64_t begun;	  /* ... since when this round is played, 0 = not yet */
 	uint64_t first_ns;
 
+	struct file_claim played, recorded;
 	char *out; /* the file's name, or NULL */
 	pcap_t *dead;
 	pcap_dumper_t *dumper;
@@ -211,6 +215,8 @@ pcap_port_close(struct host_port *port)
 		pcap_dump_close(p->dumper);
 	if (p->dead != NULL)
 		pcap_close(p->dead);
+	file_claim_end(&p->played);
+	file_claim_end(&p->recorded);
 	free(p->out);
 	free(p->records);
 	free(p->bytes);
@@ -287,7 +293,29 @@ pcap_load(struct port_pcap *p, const char *file, const struct port_error *error)
 	if (rc == 0 && got != PCAP_ERROR_BREAK)
 		rc = port_fail(error, -EINVAL, "port pcap: in=%s is damaged after frame %llu: %s",
 			file, (unsigned long long)p->n, pcap_geterr(in));
+	if (rc == 0 && file_claim_read(&p->played, fileno(pcap_file(in)), file,
+			       "a port plays it (in=)") != 0)
+		rc = port_fail(error, -ENOMEM, "port pcap: no memory for %s", file);
 	pcap_close(in);
+	return rc;
+}
+
+/* Emptied only when it is nobody else's. */
+static int
+pcap_out(struct port_pcap *p, FILE **file, const char **why)
+{
+	int rc, fd = open(p->out, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
+	struct stat st;
+
+	if (fd < 0)
+		return -errno;
+	rc = file_claim_written(&p->recorded, fd, "a port records into it (out=)", why);
+	if (rc == 0 && (fstat(fd, &st) != 0 || (S_ISREG(st.st_mode) && ftruncate(fd, 0) != 0)))
+		rc = -errno;
+	if (rc == 0 && (*file = fdopen(fd, "wb")) == NULL)
+		rc = -errno;
+	if (rc != 0)
+		close(fd);
 	return rc;
 }
 
@@ -296,17 +324,27 @@ pcap_record(struct host_port *port, char *errbuf, size_t errlen)
 {
 	const struct port_error error = {errbuf, errlen};
 	struct port_pcap *p = (struct port_pcap *)port;
+	const char *why = NULL;
+	FILE *file = NULL;
+	int rc;
 
 	if (p->out == NULL)
 		return 0;
 	p->dead = pcap_open_dead(DLT_EN10MB, PCAP_SNAPLEN);
 	if (p->dead == NULL)
 		return port_fail(&error, -ENOMEM, "port pcap: out of memory");
-	p->dumper = pcap_dump_open(p->dead, p->out);
-	if (p->dumper == NULL || pcap_dump_flush(p->dumper) != 0)
-		return port_fail(&error, -EACCES, "port pcap: cannot write the capture out=%s: %s",
-			p->out, p->dumper == NULL ? pcap_geterr(p->dead) : strerror(errno));
-	return 0;
+	rc = pcap_out(p, &file, &why);
+	if (rc == 0) {
+		p->dumper = pcap_dump_fopen(p->dead, file);
+		if (p->dumper == NULL || pcap_dump_flush(p->dumper) != 0)
+			rc = errno != 0 ? -errno : -EIO;
+		if (p->dumper == NULL)
+			fclose(file);
+	}
+	if (rc == 0)
+		return 0;
+	return port_fail(&error, rc, "port pcap: cannot write the capture out=%s: %s", p->out,
+		why != NULL ? why : strerror(-rc));
 }
 
 static const struct host_port_ops pcap_ops = {

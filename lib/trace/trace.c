@@ -74,6 +74,8 @@ struct trace {
 	uint64_t offset; /* to UTC from trace_clock() */
 	char *path, application[TRACE_NAME];
 	void (*complain)(const char *what);
+	void (*gone)(void *ctx);
+	void *ctx;
 
 	/* Of the life; users are counted with it, too. */
 	pthread_mutex_t lock;
@@ -463,26 +465,36 @@ writer(void *arg)
 	abandoned = t->abandoned;
 	pthread_cond_broadcast(&t->progress);
 	pthread_mutex_unlock(&t->lock);
-	if (abandoned)
-		trace_free(t);
+	if (!abandoned)
+		return NULL;
+	close(t->fd);
+	t->fd = -1;
+	if (t->gone != NULL)
+		t->gone(t->ctx);
+	trace_free(t);
 	return NULL;
 }
 
 /* ---- life ---- */
 
 static int
-file_open(struct trace *t, const char *path)
+file_open(struct trace *t, const struct trace_options *o, const char **why)
 {
 	struct stat st;
-	int flags;
+	int flags, rc;
 
 	/* A FIFO that nobody reads is an error, not a wait. */
-	t->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0600);
+	t->fd = open(o->path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0600);
 	if (t->fd < 0 || fstat(t->fd, &st) != 0)
 		return -errno;
 	if (S_ISDIR(st.st_mode))
 		return -EISDIR;
+	rc = o->permit == NULL ? 0 : o->permit(o->ctx, t->fd, why);
+	if (rc != 0)
+		return rc;
 	t->regular = S_ISREG(st.st_mode);
+	if (t->regular && ftruncate(t->fd, 0) != 0)
+		return -errno;
 	flags = fcntl(t->fd, F_GETFL);
 	if (flags < 0 || fcntl(t->fd, F_SETFL, flags & ~O_NONBLOCK) != 0)
 		return -errno;
@@ -500,6 +512,7 @@ trace_open(struct trace **trace, const struct trace_options *o, char *errbuf, si
 {
 	struct trace *t = calloc(1, sizeof(*t));
 	pthread_condattr_t monotonic;
+	const char *why = NULL;
 	int rc = -ENOMEM;
 
 	if (t == NULL)
@@ -513,8 +526,10 @@ trace_open(struct trace **trace, const struct trace_options *o, char *errbuf, si
 		goto fail;
 	snprintf(t->application, sizeof(t->application), "%s", o->application);
 	t->complain = o->complain;
+	t->gone = o->gone;
+	t->ctx = o->ctx;
 	t->offset = clock_ns(CLOCK_REALTIME) - trace_clock();
-	rc = file_open(t, o->path);
+	rc = file_open(t, o, &why);
 	if (rc != 0)
 		goto fail;
 	pthread_mutex_init(&t->lock, NULL);
@@ -529,8 +544,8 @@ trace_open(struct trace **trace, const struct trace_options *o, char *errbuf, si
 	*trace = t;
 	return 0;
 fail:
-	snprintf(errbuf, errlen, "cannot write a trace to %s: %s%s", o->path, strerror(-rc),
-		rc == -ENXIO ? "; start its reader first" : "");
+	snprintf(errbuf, errlen, "cannot write a trace to %s: %s%s", o->path,
+		why != NULL ? why : strerror(-rc), rc == -ENXIO ? "; start its reader first" : "");
 	if (t != NULL)
 		trace_free(t);
 	return rc;

@@ -42,6 +42,14 @@ struct trace_options {
 	/** One sentence, once: the file cannot be written any more. On the writer's thread; or
 	 * NULL. */
 	void (*complain)(const char *what);
+	/**
+	 * May @p fd, which has been opened, be emptied and written? NULL: yes.
+	 * @return 0, or a negative errno and in @p why what is in the way
+	 */
+	int (*permit)(void *ctx, int fd, const char **why);
+	/** The writer that trace_close_within() left behind has ended, on its thread; or NULL. */
+	void (*gone)(void *ctx);
+	void *ctx; /**< of these two */
 	/** Starts the writer's thread; NULL: pthread_create(). @return 0 or a positive errno */
 	int (*start)(pthread_t *thread, void *(*run)(void *), void *arg);
 };

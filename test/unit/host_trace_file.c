@@ -2,6 +2,7 @@
 /* Traces and captures of a host: the port that writes frames down, whose file is whose. */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -168,6 +169,132 @@ a_nic_whose_files_cannot_be_made_says_which_and_ends(void)
 	}
 }
 
+static off_t
+size_of(const char *name)
+{
+	struct stat st = {.st_size = -1};
+
+	stat(in_dir(name), &st);
+	return st.st_size;
+}
+
+/* The head of a capture without frames. */
+static void
+make_capture(const char *name)
+{
+	struct host_port *port = NULL;
+	char spec[160], why[512];
+
+	snprintf(spec, sizeof(spec), "pcap:out=%s", in_dir(name));
+	CU_ASSERT_EQUAL_FATAL(host_port_open(spec, mac, &port, why, sizeof(why)), 0);
+	port->ops->close(port);
+	CU_ASSERT_EQUAL_FATAL(size_of(name), 24);
+}
+
+static void
+a_file_of_a_port_is_not_emptied_by_another_use(void)
+{
+	static const char *const cases[][2] = {
+		{"capture=%s/used,port=pcap:in=%s/used", "a port plays it (in=)"},
+		{"trace=%s/used,port=pcap:in=%s/used", "a port plays it (in=)"},
+		{"trace=%s/link,port=pcap:in=%s/used", "a port plays it (in=)"},
+		{"vf-port=pcap:out=%s/used,port=pcap:in=%s/used", "a port plays it (in=)"},
+		{"capture=%s/used,port=pcap:out=%s/used", "a port records into it (out=)"},
+		{"trace=%s/used,port=pcap:out=%s/link", "a port records into it (out=)"},
+		{"vf-port=pcap:out=%s/used,port=pcap:out=%s/used", "a port records into it (out=)"},
+		{"capture=%s/used,vf-port=pcap:out=%s/used,port=sink",
+			"a trace or capture goes into it"},
+	};
+	char target[160], why[512];
+	struct host_nic *nic;
+
+	make_capture("used");
+	snprintf(target, sizeof(target), "%s", in_dir("used"));
+	CU_ASSERT_EQUAL(symlink(target, in_dir("link")), 0);
+	for (unsigned int i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		why[0] = '\0';
+		make_capture("used");
+		nic = nic_of(cases[i][0]);
+		CU_ASSERT_EQUAL(host_nic_record(nic, why, sizeof(why)), -EBUSY);
+		if (strstr(why, cases[i][1]) == NULL)
+			printf("%s: %s\n", cases[i][0], why);
+		CU_ASSERT_PTR_NOT_NULL(strstr(why, cases[i][1]));
+		host_nic_destroy(nic);
+		CU_ASSERT(size_of("used") >= 24);
+	}
+	/* Whoever had it has given it back. */
+	nic = nic_of("trace=%s/used,port=sink");
+	CU_ASSERT_EQUAL(host_nic_record(nic, why, sizeof(why)), 0);
+	host_nic_destroy(nic);
+}
+
+static void
+what_was_played_and_removed_is_in_nobodys_way(void)
+{
+	struct host_nic *nic;
+	struct trace *trace = NULL;
+	char why[512] = "", to[160];
+
+	make_capture("played");
+	nic = nic_of("port=pcap:in=%s/played");
+	/* The same inode under another name, as a new file may get the number of a removed one. */
+	snprintf(to, sizeof(to), "%s", in_dir("renamed"));
+	CU_ASSERT_EQUAL(rename(in_dir("played"), to), 0);
+	CU_ASSERT_EQUAL(host_trace_open(to, &trace, why, sizeof(why)), 0);
+	CU_ASSERT_TRUE(host_trace_close(trace, TRACE_CLOSE_MS));
+	host_nic_destroy(nic);
+}
+
+static void
+nics_that_play_one_file_do_not_mind(void)
+{
+	char why[512] = "";
+	struct host_nic *a, *b;
+
+	make_capture("played");
+	a = nic_of("port=pcap:in=%s/played");
+	b = nic_of("port=pcap:in=%s/played");
+	CU_ASSERT_EQUAL(host_nic_record(a, why, sizeof(why)), 0);
+	CU_ASSERT_EQUAL(host_nic_record(b, why, sizeof(why)), 0);
+	host_nic_destroy(a);
+	host_nic_destroy(b);
+}
+
+/* ---- a writer that was left behind ---- */
+
+static void
+a_file_gets_no_second_writer_while_the_first_one_lives(void)
+{
+	static uint8_t data[4096];
+	struct iovec part = {data, sizeof(data)};
+	struct trace *trace = NULL, *second = NULL;
+	char fifo[160], why[512] = "";
+	int fd, interface, rc;
+
+	snprintf(fifo, sizeof(fifo), "%s", in_dir("fifo"));
+	CU_ASSERT_EQUAL_FATAL(mkfifo(fifo, 0600), 0);
+	fd = open(fifo, O_RDONLY | O_NONBLOCK);
+	CU_ASSERT_EQUAL_FATAL(host_trace_open(fifo, &trace, why, sizeof(why)), 0);
+	interface = trace_interface(trace, TRACE_LINK_ETHERNET, "x", "");
+	/* More than a pipe holds, and nobody reads. */
+	for (unsigned int i = 0; i < 256; i++)
+		trace_put(trace, interface, trace_clock(), TRACE_FLAG_NONE, &part, 1, sizeof(data));
+	CU_ASSERT_FALSE(host_trace_close(trace, 20));
+	CU_ASSERT_EQUAL(host_trace_open(fifo, &second, why, sizeof(why)), -EBUSY);
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, fifo));
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, "wait until it is, or give another file"));
+	CU_ASSERT_EQUAL(entries("/proc/self/task"), 2);
+	/* It ends with its reader; then the file is free again. */
+	close(fd);
+	CU_ASSERT_TRUE(threads_become(1));
+	fd = open(fifo, O_RDONLY | O_NONBLOCK);
+	rc = host_trace_open(fifo, &second, why, sizeof(why));
+	CU_ASSERT_EQUAL(rc, 0);
+	if (rc == 0)
+		host_trace_close(second, TRACE_CLOSE_MS);
+	close(fd);
+}
+
 int
 main(void)
 {
@@ -180,6 +307,13 @@ main(void)
 			files_and_their_threads_come_when_the_nic_is_told},
 		{"a NIC whose files cannot be made says which and ends",
 			a_nic_whose_files_cannot_be_made_says_which_and_ends},
+		{"a file of a port is not emptied by another use",
+			a_file_of_a_port_is_not_emptied_by_another_use},
+		{"what was played and removed is in nobody's way",
+			what_was_played_and_removed_is_in_nobodys_way},
+		{"NICs that play one file do not mind", nics_that_play_one_file_do_not_mind},
+		{"a file gets no second writer while the first one lives",
+			a_file_gets_no_second_writer_while_the_first_one_lives},
 	};
 
 	return UNIT_RUN_IN(dir, "host_trace_file", tests);

@@ -77,11 +77,10 @@ struct trace {
 	void (*gone)(void *ctx);
 	void *ctx;
 
-	/* Of the life; users are counted with it, too. */
+	/* Of the life. */
 	pthread_mutex_t lock;
 	pthread_cond_t stopping, progress;
 	pthread_t thread;
-	unsigned int users;
 	bool stop, ended, abandoned;
 };
 
@@ -518,7 +517,6 @@ trace_open(struct trace **trace, const struct trace_options *o, char *errbuf, si
 	if (t == NULL)
 		goto fail;
 	t->fd = -1;
-	t->users = 1;
 	t->path = strdup(o->path);
 	t->buffer = calloc(1, TRACE_BUFFER);
 	t->interfaces = calloc(TRACE_INTERFACES, sizeof(*t->interfaces));
@@ -551,14 +549,6 @@ fail:
 	return rc;
 }
 
-void
-trace_hold(struct trace *t)
-{
-	pthread_mutex_lock(&t->lock);
-	t->users++;
-	pthread_mutex_unlock(&t->lock);
-}
-
 /* Wait, lock held, for the writer's end, as long as it gets on. */
 static void
 wait_writer(struct trace *t, unsigned int ms)
@@ -589,10 +579,6 @@ trace_close_within(struct trace *t, unsigned int ms)
 	if (t == NULL)
 		return true;
 	pthread_mutex_lock(&t->lock);
-	if (--t->users != 0) {
-		pthread_mutex_unlock(&t->lock);
-		return true;
-	}
 	t->stop = true;
 	pthread_cond_signal(&t->stopping);
 	wait_writer(t, ms);

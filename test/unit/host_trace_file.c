@@ -14,6 +14,27 @@
 static char dir[] = "/tmp/host_trace_file.XXXXXX";
 static const uint8_t mac[6] = {0x00, 0x15, 0x5d, 0x48, 0x00, 0x01};
 
+/* ---- memory that is not there ---- */
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t n, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+
+static unsigned int refuse; /* 0: none, else the so many-th from now on */
+
+void *
+__wrap_malloc(size_t size)
+{
+	return refuse != 0 && --refuse == 0 ? NULL : __real_malloc(size);
+}
+
+void *
+__wrap_calloc(size_t n, size_t size)
+{
+	return refuse != 0 && --refuse == 0 ? NULL : __real_calloc(n, size);
+}
+
 static const char *
 in_dir(const char *name)
 {
@@ -169,6 +190,31 @@ a_nic_whose_files_cannot_be_made_says_which_and_ends(void)
 	}
 }
 
+static void
+whatever_finds_no_memory_has_a_sentence_for_it(void)
+{
+	unsigned int n, failed = 0;
+	int rc = -ENOMEM;
+
+	for (n = 1; rc != 0; n++) {
+		struct host_nic *nic = nic_of("trace=%s/t,capture=%s/c,port=pcap:out=%s/p");
+		char why[512] = "";
+
+		refuse = n;
+		rc = host_nic_record(nic, why, sizeof(why));
+		refuse = 0;
+		if (rc != 0) {
+			CU_ASSERT_EQUAL_FATAL(rc, -ENOMEM);
+			CU_ASSERT_STRING_NOT_EQUAL(why, "");
+			failed++;
+		}
+		host_nic_destroy(nic);
+		CU_ASSERT_TRUE(threads_become(1));
+	}
+	/* Twice an entry, a trace, its buffer and its interfaces; the port in front; the tap. */
+	CU_ASSERT_EQUAL(failed, 10);
+}
+
 static off_t
 size_of(const char *name)
 {
@@ -307,6 +353,8 @@ main(void)
 			files_and_their_threads_come_when_the_nic_is_told},
 		{"a NIC whose files cannot be made says which and ends",
 			a_nic_whose_files_cannot_be_made_says_which_and_ends},
+		{"whatever finds no memory has a sentence for it",
+			whatever_finds_no_memory_has_a_sentence_for_it},
 		{"a file of a port is not emptied by another use",
 			a_file_of_a_port_is_not_emptied_by_another_use},
 		{"what was played and removed is in nobody's way",

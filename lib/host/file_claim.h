@@ -32,7 +32,7 @@ int file_claim_written(struct file_claim *claim, int fd, const char *what, const
  * @return 0 or -ENOMEM
  */
 int file_claim_read(struct file_claim *claim, int fd, const char *path, const char *what);
-/** It is used no longer; before a descriptor of a written one is closed, or after. */
+/** It is used no longer; of a written one: after its descriptor was closed. */
 void file_claim_end(struct file_claim *claim);
 
 #endif

@@ -175,6 +175,45 @@ vfu_server_allowed(int sock, const char *path)
 	return peer_uid(sock, &uid) && (trusted(uid) || owns_dir_of(uid, path));
 }
 
+/* Nobody but root can change where this path leads to. */
+static bool
+is_roots(const char *path)
+{
+	char dir[VFU_PATH_MAX];
+	struct stat st;
+
+	for (const char *slash = path; slash != NULL; slash = strchr(slash + 1, '/'))
+		if (set_dir(dir, path, (size_t)(slash - path) + (slash == path), "") != 0 ||
+			lstat(dir, &st) != 0 || !S_ISDIR(st.st_mode) || st.st_uid != 0 ||
+			(st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+			return false;
+	return path[0] == '/';
+}
+
+/* Length of the directory's part of the first @p len characters of @p path. */
+static size_t
+dir_len(const char *path, size_t len)
+{
+	while (len > 0 && path[len - 1] != '/')
+		len--;
+	return len > 0 ? len - 1 : 0;
+}
+
+bool
+vfu_found_server_allowed(int sock, const char *path)
+{
+	size_t len = dir_len(path, dir_len(path, strlen(path)));
+	uid_t uid;
+
+	if (!peer_uid(sock, &uid))
+		return false;
+	if (trusted(uid) || is_roots(path))
+		return true;
+	/* Of a user for whom root made a folder among those of all hosts. */
+	return len == strlen(SYSTEM_DIR) && strncmp(path, SYSTEM_DIR, len) == 0 &&
+	       is_roots(SYSTEM_DIR "/") && owns_dir_of(uid, path);
+}
+
 static int
 is_socket_name(const struct dirent *entry)
 {

@@ -60,6 +60,12 @@ bool vfu_client_allowed(int sock);
  * that directory chose him: a server that has given up root serves in a directory of its user.
  */
 bool vfu_server_allowed(int sock, const char *path);
+/**
+ * The same where nobody named @p path, but a list to which any user may add: does the server run as
+ * our user or as root, or is the path (absolute, without links) one that root alone can change, or
+ * that of a user's folder in /run/hyperpoll?
+ */
+bool vfu_found_server_allowed(int sock, const char *path);
 
 /** @return 0, or -ENAMETOOLONG when the path (or its temporary twin) does not fit a socket address
  */

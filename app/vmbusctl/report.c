@@ -6,6 +6,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,7 +29,7 @@
 struct out {
 	struct ctl *ctl;
 	struct redact *redact;
-	char base[64];	    /* the folder's folder */
+	char *base;	    /* the folder's folder */
 	char names[16][32]; /* files so far */
 	unsigned int n;
 	int rc;
@@ -135,7 +136,7 @@ take_private(struct out *o)
 static void
 put(struct out *o, const char *name, const char *text)
 {
-	char path[256], *clean;
+	char path[PATH_MAX], *clean;
 	FILE *f;
 
 	if (o->rc != CTL_OK || o->n == sizeof(o->names) / sizeof(o->names[0]))
@@ -331,8 +332,9 @@ put_traffic(struct out *o)
 static int
 pack(struct out *o, const char *archive)
 {
-	const char *const words[] = {
-		"tar", "--owner=0", "--group=0", "-C", o->base, "-czf", archive, FOLDER, NULL};
+	/* A name with a colon in it is a file on another host, for GNU tar. */
+	const char *const words[] = {"tar", "--force-local", "--owner=0", "--group=0", "-C",
+		o->base, "-czf", archive, FOLDER, NULL};
 	int fd, rc;
 
 	/* Nobody's file is written over, nor through a link. */
@@ -354,7 +356,7 @@ pack(struct out *o, const char *archive)
 static void
 clean(struct out *o)
 {
-	char path[256];
+	char path[PATH_MAX];
 
 	for (unsigned int i = 0; i < o->n; i++) {
 		snprintf(path, sizeof(path), "%s/" FOLDER "/%s", o->base, o->names[i]);
@@ -369,16 +371,21 @@ static int
 prepare(struct out *o)
 {
 	const char *folder = secure_getenv("TMPDIR");
-	char path[256];
+	char path[PATH_MAX];
 
-	snprintf(o->base, sizeof(o->base), "%.40s/vmbusctl.XXXXXX",
-		folder == NULL ? "/tmp" : folder);
+	if (asprintf(&o->base, "%s/vmbusctl.XXXXXX",
+		    folder == NULL || folder[0] == '\0' ? "/tmp" : folder) < 0) {
+		o->base = NULL;
+		ctl_error("out of memory");
+		return CTL_FAILED;
+	}
 	if (mkdtemp(o->base) != NULL) {
 		snprintf(path, sizeof(path), "%s/" FOLDER, o->base);
 		if (mkdir(path, 0700) == 0)
 			return CTL_OK;
 	}
-	ctl_error("cannot make a folder %s: %s", o->base, strerror(errno));
+	ctl_error("cannot make a folder %s: %s; TMPDIR names another place", o->base,
+		strerror(errno));
 	return CTL_FAILED;
 }
 
@@ -419,6 +426,7 @@ ctl_report(struct ctl *ctl)
 	}
 	if (o.redact == NULL || (!ctl->dry_run && prepare(&o) != CTL_OK)) {
 		redact_free(o.redact);
+		free(o.base);
 		return CTL_FAILED;
 	}
 	take_private(&o);
@@ -439,5 +447,6 @@ ctl_report(struct ctl *ctl)
 	if (!ctl->dry_run)
 		clean(&o);
 	redact_free(o.redact);
+	free(o.base);
 	return o.rc;
 }

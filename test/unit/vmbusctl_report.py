@@ -147,6 +147,30 @@ class Report(Case):
         self.assertIn(", will be passed on", files["dmesg.txt"])
         self.assertRegex(files["dmesg.txt"], r'\{"in": "JSON key=secret-\d+ and \\"pass=secret-\d+\\" and", "token": "key=secret-\d+"\}')
 
+    def test_an_archive_with_a_colon_in_its_name_is_no_other_host(self):
+        t = self.tree()
+        here = os.getcwd()
+        self.addCleanup(os.chdir, here)
+        os.chdir(t.root)
+        self.assertEqual(self.report("nohost:report.tar.gz")[::2], (0, ""))
+        with tarfile.open(t.path("nohost:report.tar.gz")) as tar:
+            self.assertIn("hyperpoll-report/doctor.txt", tar.getnames())
+
+    def test_the_name_of_the_temporary_folder_may_be_long(self):
+        """It was cut to 40 characters, so another folder was taken, or none found."""
+        t = self.tree()
+        folder = t.path("long/" + "x" * 200 + "/" + "y" * 200)
+        os.makedirs(folder)
+        self.script("tar", f"ls -d {folder}/vmbusctl.*/hyperpoll-report/doctor.txt >{t.path('ran')}")
+        code, out, err = self.run_ctl("report", t.path("report.tar.gz"), HYPERPOLL_COMMANDS=self.commands, TMPDIR=folder)
+        self.assertEqual((code, err), (0, ""))
+        with open(t.path("ran"), encoding="utf-8") as file:
+            self.assertEqual(len(file.readlines()), 1)
+        self.assertEqual(os.listdir(folder), [])
+        code, out, err = self.run_ctl("report", t.path("other.tar.gz"), HYPERPOLL_COMMANDS=self.commands, TMPDIR=folder + "/no")
+        self.assertEqual((code, out), (1, ""))
+        self.assertRegex(err, r"\Avmbusctl: cannot make a folder .*yyy/no/vmbusctl\.\w+: No such file.*\n\Z")
+
     def test_dry_run(self):
         t = self.tree()
         t.remove("proc/4242")

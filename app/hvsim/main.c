@@ -269,9 +269,9 @@ make_dir(struct hvsim *h)
 {
 	const struct privileges_user *user = &h->options.user;
 	const char *dir = h->options.dir;
-	char why[HVSIM_ERRLEN];
+	char why[HVSIM_ERRLEN], at[VFU_PATH_MAX];
 	int rc = vfu_dir_create(
-		dir, user->set ? user->uid : geteuid(), user->set ? user->gid : getegid());
+		dir, user->set ? user->uid : geteuid(), user->set ? user->gid : getegid(), at);
 
 	if (rc == 0)
 		return EXIT_SUCCESS;
@@ -279,11 +279,11 @@ make_dir(struct hvsim *h)
 		snprintf(why, sizeof(why),
 			"the directory %s is another user's, or others may write to it: they could take "
 			"the place of the sockets; give another with --dir, or chmod go-w it",
-			dir);
+			at);
 	else
 		snprintf(why, sizeof(why),
-			"cannot use the directory %s: %s; give another with --dir", dir,
-			strerror(-rc));
+			"cannot use the directory %s: %s at %s; give another with --dir", dir,
+			strerror(-rc), at);
 	return fail(why);
 }
 
@@ -291,22 +291,33 @@ make_dir(struct hvsim *h)
 static int
 become_user(struct hvsim *h)
 {
-	const char *dir = h->options.dir;
-	char why[HVSIM_ERRLEN];
+	const char *dir = h->options.dir, *name = h->options.user.name;
+	char why[HVSIM_ERRLEN], at[VFU_PATH_MAX], ours[VFU_PATH_MAX];
+	bool shared = geteuid() == 0 && h->options.user.set && vfu_server_dir(ours, NULL) == 0 &&
+		      strcmp(dir, ours) == 0;
+	int rc;
 
 	if (privileges_drop(&h->options.user, why, sizeof(why)) != 0)
 		return fail(why);
 	if (access(dir, W_OK | X_OK) == 0)
 		return EXIT_SUCCESS;
-	if (h->options.user.set)
+	rc = errno;
+	vfu_dir_refusing(dir, at);
+	if (!h->options.user.set)
 		snprintf(why, sizeof(why),
-			"user %s cannot use the directory %s: %s; give it to that user (chown), or name "
-			"another with --dir",
-			h->options.user.name, dir, strerror(errno));
+			"cannot use the directory %s: %s at %s; give another with --dir", dir,
+			strerror(rc), at);
+	else if (shared)
+		snprintf(why, sizeof(why),
+			"user %s cannot use the directory %s: it is for the directories of all users; "
+			"name one below it with --dir, or leave that out for %s/%s",
+			name, dir, dir, name);
 	else
 		snprintf(why, sizeof(why),
-			"cannot use the directory %s: %s; give another with --dir", dir,
-			strerror(errno));
+			"user %s cannot use the directory %s: %s at %s; %s, or name another with --dir",
+			name, dir, strerror(rc), at,
+			strcmp(at, dir) == 0 ? "give it to that user (chown)"
+					     : "let that user pass it (chmod o+x)");
 	return fail(why);
 }
 

@@ -22,6 +22,8 @@
 #define NSEC UINT64_C(1000000000)
 /* After this long in one round the control socket and the signals come first again. */
 #define ROUND_NS UINT64_C(5000000)
+/* How often all are looked at when nothing tells who has something. */
+#define BLIND_MS 10
 /* From the first signal to the end. */
 #define END_SECONDS 5
 
@@ -39,6 +41,7 @@ struct hvsim {
 	uint64_t started, next_report;
 	unsigned int next_device; /* first of the next round */
 	bool unfinished;	  /* a round had no time for all */
+	bool blind;		  /* poll() refuses to wait */
 	struct hvsim_rates rates;
 };
 
@@ -453,9 +456,29 @@ show_totals(struct hvsim *h)
 
 enum { EVENTS, CONTROL, DEVICES };
 
+/*
+ * poll() refuses more descriptors than RLIMIT_NOFILE, open or not, which somebody may lower while
+ * we run (prlimit(2)). Then no guest can come, and those that are there are looked after.
+ */
+static int
+wait_blindly(struct hvsim *h, struct pollfd *p)
+{
+	if (!h->blind)
+		log_line("the limit of open files is lower than what is open: NICs take no guests "
+			 "until it is raised");
+	h->blind = true;
+	for (unsigned int i = 0; i < DEVICES + 2 * h->n_devices; i++)
+		p[i].revents = 0;
+	for (unsigned int i = 0; i < h->n_devices; i++)
+		p[DEVICES + 2 * i + 1].revents = POLLIN;
+	return poll(NULL, 0, BLIND_MS);
+}
+
 static int
 wait_events(struct hvsim *h, struct pollfd *p)
 {
+	int n;
+
 	p[EVENTS] = (struct pollfd){h->event_fd, POLLIN, 0};
 	p[CONTROL] = (struct pollfd){host_control_fd(h->control), POLLIN, 0};
 	for (unsigned int i = 0; i < h->n_devices; i++) {
@@ -464,7 +487,11 @@ wait_events(struct hvsim *h, struct pollfd *p)
 		d[0] = (struct pollfd){device_listen_fd(&h->devices[i]), POLLIN, 0};
 		d[1] = (struct pollfd){device_session_fd(&h->devices[i]), POLLIN, 0};
 	}
-	return poll(p, DEVICES + 2 * h->n_devices, timeout_ms(h));
+	n = poll(p, DEVICES + 2 * h->n_devices, timeout_ms(h));
+	if (n < 0 && errno == EINVAL)
+		return wait_blindly(h, p);
+	h->blind = false;
+	return n;
 }
 
 static void

@@ -129,9 +129,13 @@ static size_t
 mac_at(const char *at)
 {
 	const char *p = at;
-	char separator = at[2];
+	char separator;
 
-	if (strnlen(at, 17) < 17 || (separator != ':' && separator != '-'))
+	/* Before anything of it is read: the text may end at once. */
+	if (strnlen(at, 17) < 17)
+		return 0;
+	separator = at[2];
+	if (separator != ':' && separator != '-')
 		return 0;
 	for (unsigned int i = 0; i < 6; i++) {
 		if (i > 0 && *p++ != separator)

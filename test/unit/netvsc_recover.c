@@ -745,7 +745,8 @@ test_a_burst_that_does_not_come_out(void)
 	go_away();
 	WAIT_FOR(told(RTE_ETH_EVENT_ERR_RECOVERING));
 	began = hpbus_now_ms();
-	stop();
+	CU_ASSERT_EQUAL(netvsc_ops.dev_stop(&f.eth), -EBUSY);
+	CU_ASSERT_EQUAL(f.data.dev_started, 0);
 	CU_ASSERT(hpbus_now_ms() - began <= netvsc_op_stop.budget + 200);
 	CU_ASSERT_EQUAL(f.closes, 0);
 	CU_ASSERT_TRUE(f.host[1].open);

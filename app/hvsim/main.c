@@ -22,6 +22,8 @@
 #define NSEC UINT64_C(1000000000)
 /* After this long in one round the control socket and the signals come first again. */
 #define ROUND_NS UINT64_C(5000000)
+/* How often all are looked at when nothing tells who has something. */
+#define BLIND_MS 10
 /* From the first signal to the end. */
 #define END_SECONDS 5
 
@@ -39,6 +41,7 @@ struct hvsim {
 	uint64_t started, next_report;
 	unsigned int next_device; /* first of the next round */
 	bool unfinished;	  /* a round had no time for all */
+	bool blind;		  /* poll() refuses to wait */
 	struct hvsim_rates rates;
 };
 
@@ -284,9 +287,9 @@ make_dir(struct hvsim *h)
 {
 	const struct privileges_user *user = &h->options.user;
 	const char *dir = h->options.dir;
-	char why[HVSIM_ERRLEN];
+	char why[HVSIM_ERRLEN], at[VFU_PATH_MAX];
 	int rc = vfu_dir_create(
-		dir, user->set ? user->uid : geteuid(), user->set ? user->gid : getegid());
+		dir, user->set ? user->uid : geteuid(), user->set ? user->gid : getegid(), at);
 
 	if (rc == 0)
 		return EXIT_SUCCESS;
@@ -294,11 +297,11 @@ make_dir(struct hvsim *h)
 		snprintf(why, sizeof(why),
 			"the directory %s is another user's, or others may write to it: they could take "
 			"the place of the sockets; give another with --dir, or chmod go-w it",
-			dir);
+			at);
 	else
 		snprintf(why, sizeof(why),
-			"cannot use the directory %s: %s; give another with --dir", dir,
-			strerror(-rc));
+			"cannot use the directory %s: %s at %s; give another with --dir", dir,
+			strerror(-rc), at);
 	return fail(why);
 }
 
@@ -306,22 +309,33 @@ make_dir(struct hvsim *h)
 static int
 become_user(struct hvsim *h)
 {
-	const char *dir = h->options.dir;
-	char why[HVSIM_ERRLEN];
+	const char *dir = h->options.dir, *name = h->options.user.name;
+	char why[HVSIM_ERRLEN], at[VFU_PATH_MAX], ours[VFU_PATH_MAX];
+	bool shared = geteuid() == 0 && h->options.user.set && vfu_server_dir(ours, NULL) == 0 &&
+		      strcmp(dir, ours) == 0;
+	int rc;
 
 	if (privileges_drop(&h->options.user, why, sizeof(why)) != 0)
 		return fail(why);
 	if (access(dir, W_OK | X_OK) == 0)
 		return EXIT_SUCCESS;
-	if (h->options.user.set)
+	rc = errno;
+	vfu_dir_refusing(dir, at);
+	if (!h->options.user.set)
 		snprintf(why, sizeof(why),
-			"user %s cannot use the directory %s: %s; give it to that user (chown), or name "
-			"another with --dir",
-			h->options.user.name, dir, strerror(errno));
+			"cannot use the directory %s: %s at %s; give another with --dir", dir,
+			strerror(rc), at);
+	else if (shared)
+		snprintf(why, sizeof(why),
+			"user %s cannot use the directory %s: it is for the directories of all users; "
+			"name one below it with --dir, or leave that out for %s/%s",
+			name, dir, dir, name);
 	else
 		snprintf(why, sizeof(why),
-			"cannot use the directory %s: %s; give another with --dir", dir,
-			strerror(errno));
+			"user %s cannot use the directory %s: %s at %s; %s, or name another with --dir",
+			name, dir, strerror(rc), at,
+			strcmp(at, dir) == 0 ? "give it to that user (chown)"
+					     : "let that user pass it (chmod o+x)");
 	return fail(why);
 }
 
@@ -462,9 +476,29 @@ show_totals(struct hvsim *h)
 
 enum { EVENTS, CONTROL, DEVICES };
 
+/*
+ * poll() refuses more descriptors than RLIMIT_NOFILE, open or not, which somebody may lower while
+ * we run (prlimit(2)). Then no guest can come, and those that are there are looked after.
+ */
+static int
+wait_blindly(struct hvsim *h, struct pollfd *p)
+{
+	if (!h->blind)
+		log_line("the limit of open files is lower than what is open: NICs take no guests "
+			 "until it is raised");
+	h->blind = true;
+	for (unsigned int i = 0; i < DEVICES + 2 * h->n_devices; i++)
+		p[i].revents = 0;
+	for (unsigned int i = 0; i < h->n_devices; i++)
+		p[DEVICES + 2 * i + 1].revents = POLLIN;
+	return poll(NULL, 0, BLIND_MS);
+}
+
 static int
 wait_events(struct hvsim *h, struct pollfd *p)
 {
+	int n;
+
 	p[EVENTS] = (struct pollfd){h->event_fd, POLLIN, 0};
 	p[CONTROL] = (struct pollfd){host_control_fd(h->control), POLLIN, 0};
 	for (unsigned int i = 0; i < h->n_devices; i++) {
@@ -473,7 +507,11 @@ wait_events(struct hvsim *h, struct pollfd *p)
 		d[0] = (struct pollfd){device_listen_fd(&h->devices[i]), POLLIN, 0};
 		d[1] = (struct pollfd){device_session_fd(&h->devices[i]), POLLIN, 0};
 	}
-	return poll(p, DEVICES + 2 * h->n_devices, timeout_ms(h));
+	n = poll(p, DEVICES + 2 * h->n_devices, timeout_ms(h));
+	if (n < 0 && errno == EINVAL)
+		return wait_blindly(h, p);
+	h->blind = false;
+	return n;
 }
 
 static void

@@ -20,8 +20,9 @@ help(FILE *f)
 		"       hvsim ctl [--json] [SOCKET] COMMAND [NIC] [KEY=VALUE]...\n"
 		"       hvsim top [--interval S] [--once] [--json] [SOCKET]\n"
 		"Serve simulated Hyper-V NICs to DPDK programs, one vfio-user socket each.\n\n"
-		"  --dir DIR            where the sockets are (/run/hyperpoll as root, else\n"
-		"                       $XDG_RUNTIME_DIR/hyperpoll); made if missing\n"
+		"  --dir DIR            where the sockets are (/run/hyperpoll as root, with --user\n"
+		"                       /run/hyperpoll/NAME, else $XDG_RUNTIME_DIR/hyperpoll); made if\n"
+		"                       missing\n"
 		"  --nic SPEC           one NIC; repeat for more\n"
 		"  --threads N          polling threads, the NICs are spread over them (1)\n"
 		"  --control PATH       control socket (DIR/control.sock)\n"
@@ -187,7 +188,7 @@ check(struct hvsim_options *o)
 		fprintf(stderr, "hvsim: no NIC given; add --nic port=SPEC (see hvsim --help)\n");
 		return USAGE_STATUS;
 	}
-	if (o->dir[0] == '\0' && vfu_server_dir(o->dir) != 0) {
+	if (o->dir[0] == '\0' && vfu_server_dir(o->dir, o->user.set ? o->user.name : NULL) != 0) {
 		fprintf(stderr,
 			"hvsim: give --dir DIR: not root, and XDG_RUNTIME_DIR is not set\n");
 		return USAGE_STATUS;

@@ -19,6 +19,7 @@ static const char usage[] =
 
 struct source {
 	char path[VFU_PATH_MAX];
+	bool listed; /* nobody named it */
 };
 
 /* @return 0 and the answer, or a negative errno with a sentence */
@@ -28,7 +29,7 @@ ask(const struct source *s, const char *request, struct json_object **answer, ch
 {
 	struct json_object *o, *ok;
 	char *line;
-	int rc = host_control_ask(s->path, request, &line);
+	int rc = host_control_ask(s->path, s->listed, request, &line);
 
 	if (rc != 0) {
 		snprintf(errbuf, errlen, "no answer from %s: %s; is the host running?", s->path,
@@ -45,6 +46,7 @@ ask(const struct source *s, const char *request, struct json_object **answer, ch
 	if (!json_object_get_boolean(ok)) {
 		json_object_object_get_ex(o, "error", &ok);
 		snprintf(errbuf, errlen, "%s", json_object_get_string(ok));
+		host_control_printable(errbuf);
 		json_object_put(o);
 		return -EINVAL;
 	}
@@ -140,7 +142,7 @@ press(void *ctx, const struct top_nic *nic, int key, char *what, size_t size)
 int
 hvsim_top(int argc, char **argv)
 {
-	struct source s;
+	struct source s = {.listed = false};
 	struct top_options options = {.takes_prefix = false};
 	struct top_source source = {
 		.ctx = &s,
@@ -163,7 +165,7 @@ hvsim_top(int argc, char **argv)
 			return 2;
 		}
 		strcpy(s.path, argv[1]);
-	} else if (host_control_find(s.path, why, sizeof(why)) != 0) {
+	} else if (host_control_find(s.path, &s.listed, why, sizeof(why)) != 0) {
 		fprintf(stderr, "hvsim top: %s\n", why);
 		return EXIT_FAILURE;
 	}

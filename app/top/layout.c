@@ -34,6 +34,10 @@ put(struct writer *w, enum top_look look, const char *fmt, ...)
 	vsnprintf(line->text, w->page->columns < TOP_COLUMNS ? w->page->columns + 1 : TOP_COLUMNS,
 		fmt, ap);
 	va_end(ap);
+	/* Without curses it goes to the terminal as it is, and some of it is the host's. */
+	for (char *p = line->text; *p != '\0'; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = '?';
 }
 
 static unsigned int

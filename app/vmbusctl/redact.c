@@ -22,7 +22,7 @@ struct datum {
 
 struct redact {
 	struct datum *data;
-	unsigned int guids, macs, ipv4, ipv6, words;
+	unsigned int guids, macs, ipv4, ipv6, words, secrets;
 };
 
 struct redact *
@@ -237,6 +237,69 @@ replace_ip(struct redact *r, int family, const char *text)
 	return d == NULL ? "192.0.2.0" : d->replacement;
 }
 
+/* ---- secrets: each is another, and only its place says what it is ---- */
+
+/* A name that has one of these in it has a secret. @return the length of the name and its '=' */
+static size_t
+secret_name_at(const char *at)
+{
+	static const char *const parts[] = {"pass", "pwd", "secret", "key", "token", "credential"};
+	size_t len = 0;
+
+	while (in_name(at[len]) || (at[len] != '\0' && strchr("-.", at[len]) != NULL))
+		len++;
+	if (at[len] != '=')
+		return 0;
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		for (size_t k = 0; k + strlen(parts[i]) <= len; k++)
+			if (strncasecmp(at + k, parts[i], strlen(parts[i])) == 0)
+				return len + 1;
+	return 0;
+}
+
+/*
+ * The kernel's command line has quotes around a value or around all of name=value; in JSON they
+ * are behind a backslash. @p quoted: they are before the name.
+ */
+static size_t
+secret_value_at(const char *at, bool quoted)
+{
+	const char *quote = at[0] == '\\' && at[1] == '"' ? "\\\"" : "\"", *end;
+	size_t begin = strncmp(at, quote, strlen(quote)) == 0 ? strlen(quote) : 0;
+	size_t len = strcspn(at + begin, begin != 0 || quoted ? "\r\n" : " \t\r\n\"");
+
+	end = strstr(at + begin, quote);
+	if (end != NULL && (size_t)(end - at) < begin + len)
+		len = (size_t)(end - at) - begin;
+	if (begin != 0)
+		return begin + len + (at[begin + len] == quote[0] ? begin : 0);
+	return len > 0 && at[len] == '"' && at[len - 1] == '\\' ? len - 1 : len;
+}
+
+/* USER:PASSWORD before the '@' of an address. */
+static size_t
+login_at(const char *at)
+{
+	size_t len = strcspn(at, "/ \t\r\n\"'<>");
+
+	while (len > 0 && at[len - 1] != '@')
+		len--;
+	return len > 1 && strcspn(at, ":=") < len - 1 && at[strcspn(at, ":=")] == ':' ? len - 1 : 0;
+}
+
+static size_t
+secret_at(struct redact *r, const char *at, bool quoted, FILE *out)
+{
+	size_t name = secret_name_at(at), len;
+
+	len = name != 0 ? secret_value_at(at + name, quoted) : login_at(at);
+	if (len != 0)
+		fprintf(out, "%.*ssecret-%u", (int)name, at, ++r->secrets);
+	return len == 0 ? 0 : name + len;
+}
+
+/* ---- */
+
 static const struct datum *
 word_at(const struct redact *r, const char *at)
 {
@@ -304,6 +367,10 @@ redact_text(struct redact *r, const char *text)
 	while (*at != '\0') {
 		bool begins = at == text || !in_name(at[-1]);
 
+		len = begins ? secret_at(r, at, at > text && at[-1] == '"', f) : 0;
+		at += len;
+		if (len != 0)
+			continue;
 		len = begins ? private_at(r, at, &replacement, room) : 0;
 		if (len == 0) {
 			fputc(*at++, f);

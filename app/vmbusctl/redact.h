@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
  * @file
- * Private data out of texts: addresses (MAC, IPv4, IPv6), GUIDs but those of device classes, and
- * names and serials that are told. The same datum becomes the same replacement everywhere, so that
+ * Private data out of texts: addresses (MAC, IPv4, IPv6), GUIDs but those of device classes, values
+ * of names like password=, logins before addresses (USER:PASSWORD@), and names and serials that are
+ * told. The same datum becomes the same replacement everywhere, so that
  * what belongs together still does. One thread.
  */
 #ifndef HP_VMBUSCTL_REDACT_H

@@ -2,9 +2,11 @@
 /* vmbusctl report: what an issue needs, without what is private, in one archive. */
 #include "app/vmbusctl/report.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +29,7 @@
 struct out {
 	struct ctl *ctl;
 	struct redact *redact;
-	char base[64];	    /* the folder's folder */
+	char *base;	    /* the folder's folder */
 	char names[16][32]; /* files so far */
 	unsigned int n;
 	int rc;
@@ -35,7 +37,20 @@ struct out {
 
 /* ---- what is private ---- */
 
-/* The words of a file, of at most some lines. */
+/* In logs a host is often called by its first part, and its domain appears in other names. */
+static void
+take_host(struct out *o, const char *name)
+{
+	char host[256];
+
+	redact_word(o->redact, "host", name);
+	snprintf(host, sizeof(host), "%.*s", (int)strcspn(name, "."), name);
+	redact_word(o->redact, "host", host);
+	if (name[strcspn(name, ".")] == '.')
+		redact_word(o->redact, "domain", strchr(name, '.') + 1);
+}
+
+/* The first line of a file. */
 static void
 take_words(struct out *o, const char *root, const char *path, const char *kind)
 {
@@ -45,7 +60,10 @@ take_words(struct out *o, const char *root, const char *path, const char *kind)
 		line[strcspn(line, "\n")] = '\0';
 		while (line[0] != '\0' && isspace((unsigned char)line[strlen(line) - 1]))
 			line[strlen(line) - 1] = '\0';
-		redact_word(o->redact, kind, line);
+		if (strcmp(kind, "host") == 0)
+			take_host(o, line);
+		else
+			redact_word(o->redact, kind, line);
 	}
 }
 
@@ -98,7 +116,7 @@ take_private(struct out *o)
 	take_words(o, o->ctl->root, "etc/machine-id", "serial");
 	take_words(o, o->ctl->fs.proc, "sys/kernel/random/boot_id", "serial");
 	if (!ctl_is_fixture(o->ctl) && uname(&system) == 0)
-		redact_word(o->redact, "host", system.nodename);
+		take_host(o, system.nodename);
 	for (size_t i = 0; i < sizeof(serials) / sizeof(serials[0]); i++) {
 		snprintf(path, sizeof(path), "class/dmi/id/%s", serials[i]);
 		take_words(o, o->ctl->fs.sys, path, "serial");
@@ -118,7 +136,7 @@ take_private(struct out *o)
 static void
 put(struct out *o, const char *name, const char *text)
 {
-	char path[256], *clean;
+	char path[PATH_MAX], *clean;
 	FILE *f;
 
 	if (o->rc != CTL_OK || o->n == sizeof(o->names) / sizeof(o->names[0]))
@@ -205,6 +223,25 @@ put_command(struct out *o, const char *name, int (*run)(struct ctl *ctl), bool j
 	free(text);
 }
 
+/*
+ * A line of net/route has its addresses as numbers, in which none would be known again: they are
+ * printed as addresses. Nothing else is kept of such a line.
+ */
+static void
+print_route(FILE *f, const char *line)
+{
+	char interface[32], destination[INET_ADDRSTRLEN], gateway[INET_ADDRSTRLEN];
+	struct in_addr to, by;
+	unsigned int flags, mask;
+
+	if (sscanf(line, "%31s %x %x %x %*s %*s %*s %x", interface, &to.s_addr, &by.s_addr, &flags,
+		    &mask) == 5)
+		fprintf(f, "%s to %s/%d by %s flags %#x\n", interface,
+			inet_ntop(AF_INET, &to, destination, sizeof(destination)),
+			__builtin_popcount(mask), inet_ntop(AF_INET, &by, gateway, sizeof(gateway)),
+			flags);
+}
+
 /* Files as they are, one after the other. */
 static void
 put_system(struct out *o)
@@ -224,7 +261,10 @@ put_system(struct out *o)
 		f = fopen(path, "re");
 		fprintf(all, "==> %s\n", files[i].path);
 		while (f != NULL && fgets(line, sizeof(line), f) != NULL)
-			fputs(line, all);
+			if (strcmp(files[i].path, "net/route") == 0)
+				print_route(all, line);
+			else
+				fputs(line, all);
 		if (f != NULL)
 			fclose(f);
 	}
@@ -292,8 +332,9 @@ put_traffic(struct out *o)
 static int
 pack(struct out *o, const char *archive)
 {
-	const char *const words[] = {
-		"tar", "--owner=0", "--group=0", "-C", o->base, "-czf", archive, FOLDER, NULL};
+	/* A name with a colon in it is a file on another host, for GNU tar. */
+	const char *const words[] = {"tar", "--force-local", "--owner=0", "--group=0", "-C",
+		o->base, "-czf", archive, FOLDER, NULL};
 	int fd, rc;
 
 	/* Nobody's file is written over, nor through a link. */
@@ -315,7 +356,7 @@ pack(struct out *o, const char *archive)
 static void
 clean(struct out *o)
 {
-	char path[256];
+	char path[PATH_MAX];
 
 	for (unsigned int i = 0; i < o->n; i++) {
 		snprintf(path, sizeof(path), "%s/" FOLDER "/%s", o->base, o->names[i]);
@@ -330,16 +371,21 @@ static int
 prepare(struct out *o)
 {
 	const char *folder = secure_getenv("TMPDIR");
-	char path[256];
+	char path[PATH_MAX];
 
-	snprintf(o->base, sizeof(o->base), "%.40s/vmbusctl.XXXXXX",
-		folder == NULL ? "/tmp" : folder);
+	if (asprintf(&o->base, "%s/vmbusctl.XXXXXX",
+		    folder == NULL || folder[0] == '\0' ? "/tmp" : folder) < 0) {
+		o->base = NULL;
+		ctl_error("out of memory");
+		return CTL_FAILED;
+	}
 	if (mkdtemp(o->base) != NULL) {
 		snprintf(path, sizeof(path), "%s/" FOLDER, o->base);
 		if (mkdir(path, 0700) == 0)
 			return CTL_OK;
 	}
-	ctl_error("cannot make a folder %s: %s", o->base, strerror(errno));
+	ctl_error("cannot make a folder %s: %s; TMPDIR names another place", o->base,
+		strerror(errno));
 	return CTL_FAILED;
 }
 
@@ -361,8 +407,8 @@ say(const struct out *o, const char *archive)
 	printf("%s %s:", o->ctl->dry_run ? "would write" : "wrote", archive);
 	for (unsigned int i = 0; i < o->n; i++)
 		printf(" %s", o->names[i]);
-	printf("\nAddresses, GUIDs, serial numbers and the names of host, domains and users are "
-	       "replaced; look through it before you attach it.\n");
+	printf("\nAddresses, GUIDs, serial numbers, passwords and the names of host, domains and "
+	       "users are replaced; look through it before you attach it.\n");
 }
 
 int
@@ -380,6 +426,7 @@ ctl_report(struct ctl *ctl)
 	}
 	if (o.redact == NULL || (!ctl->dry_run && prepare(&o) != CTL_OK)) {
 		redact_free(o.redact);
+		free(o.base);
 		return CTL_FAILED;
 	}
 	take_private(&o);
@@ -400,5 +447,6 @@ ctl_report(struct ctl *ctl)
 	if (!ctl->dry_run)
 		clean(&o);
 	redact_free(o.redact);
+	free(o.base);
 	return o.rc;
 }

@@ -73,17 +73,23 @@ char *host_control_execute(const struct host_control_ops *ops, const char *line)
 
 /**
  * The control socket of the only host that runs, of this user or root: in the directories where
- * hosts are by default, or (unless HYPERPOLL_VFIO_USER_DIRS names the directories) anywhere.
+ * hosts are by default, or (unless HYPERPOLL_VFIO_USER_DIRS names the directories) anywhere: then
+ * @p listed is set, for host_control_ask().
  * @return 0 and the path, -ENOENT none, -EEXIST several; with a sentence in @p errbuf
  */
-int host_control_find(char path[VFU_PATH_MAX], char *errbuf, size_t errlen);
+int host_control_find(char path[VFU_PATH_MAX], bool *listed, char *errbuf, size_t errlen);
+
+/** Control characters but newline and tab become question marks: what others say, for a terminal.
+ */
+void host_control_printable(char *text);
 
 /**
- * One request to the host at @p path, a line of JSON without its newline.
+ * One request to the host at @p path, a line of JSON without its newline. @p listed: nobody named
+ * that path, it is from host_control_find().
  * @return 0 and *answer, a line to be freed, or a negative errno: -ETIMEDOUT after ten seconds,
  *         -EACCES another user serves the socket, -EPIPE it hung up
  */
-int host_control_ask(const char *path, const char *request, char **answer);
+int host_control_ask(const char *path, bool listed, const char *request, char **answer);
 
 /**
  * Client: send the command of the words argv[0..argc), "[--json] [SOCKET] CMD [NIC]

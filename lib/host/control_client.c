@@ -67,8 +67,10 @@ control_request(int argc, char **argv)
 }
 
 int
-host_control_ask(const char *path, const char *request, char **answer)
+host_control_ask(const char *path, bool listed, const char *request, char **answer)
 {
+	bool (*allowed)(int sock, const char *path) =
+		listed ? vfu_found_server_allowed : vfu_server_allowed;
 	struct sockaddr_un address;
 	const struct timeval limit = {.tv_sec = ANSWER_SECONDS};
 	size_t size = 0;
@@ -85,8 +87,7 @@ host_control_ask(const char *path, const char *request, char **answer)
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0 ||
-		(rc = vfu_server_allowed(fd, path) ? 0 : -EACCES) != 0 ||
-		(f = fdopen(fd, "r+")) == NULL) {
+		(rc = allowed(fd, path) ? 0 : -EACCES) != 0 || (f = fdopen(fd, "r+")) == NULL) {
 		if (rc == 0)
 			rc = errno == EAGAIN ? -ETIMEDOUT : -errno;
 		close(fd);
@@ -113,6 +114,32 @@ usage(void)
 	return 2;
 }
 
+void
+host_control_printable(char *text)
+{
+	unsigned char *p = (unsigned char *)text;
+
+	for (; *p != '\0'; p++) {
+		if ((*p < 0x20 && *p != '\n' && *p != '\t') || *p == 0x7f)
+			*p = '?';
+		/* U+0080 to U+009F, among which are beginnings of escape sequences, too. */
+		if (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
+			p[0] = p[1] = '?';
+	}
+}
+
+static void
+say(FILE *f, const char *before, const char *text, const char *after)
+{
+	char *copy = strdup(text == NULL ? "" : text);
+
+	if (copy != NULL) {
+		host_control_printable(copy);
+		fprintf(f, "%s%s%s", before, copy, after);
+	}
+	free(copy);
+}
+
 /* @return exit status */
 static int
 print_reply(struct json_object *reply, const char *path, bool line)
@@ -126,14 +153,17 @@ print_reply(struct json_object *reply, const char *path, bool line)
 	}
 	done = json_object_get_boolean(ok);
 	if (!done && json_object_object_get_ex(reply, "error", &o))
-		fprintf(stderr, "ctl: %s\n", json_object_get_string(o));
+		say(stderr, "ctl: ", json_object_get_string(o), "\n");
 	if (line)
-		printf("%s\n", json_object_to_json_string_ext(reply, JSON_C_TO_STRING_PLAIN));
+		say(stdout, "", json_object_to_json_string_ext(reply, JSON_C_TO_STRING_PLAIN),
+			"\n");
 	else if (json_object_object_get_ex(reply, "knobs", &o))
-		printf("%s", json_object_get_string(o));
+		say(stdout, "", json_object_get_string(o), "");
 	else if (done)
-		printf("%s\n", json_object_to_json_string_ext(
-				       reply, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED));
+		say(stdout, "",
+			json_object_to_json_string_ext(
+				reply, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED),
+			"\n");
 	return done ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -143,6 +173,7 @@ host_control_client(int argc, char **argv)
 	bool line = argc > 0 && strcmp(argv[0], "--json") == 0;
 	char found[VFU_PATH_MAX], why[2048];
 	const char *path = NULL;
+	bool listed = false;
 	struct json_object *request, *reply;
 	char *answer;
 	int rc, status;
@@ -158,15 +189,15 @@ host_control_client(int argc, char **argv)
 	if (request == NULL)
 		return usage();
 	if (path == NULL) {
-		if (host_control_find(found, why, sizeof(why)) != 0) {
+		if (host_control_find(found, &listed, why, sizeof(why)) != 0) {
 			fprintf(stderr, "ctl: %s\n", why);
 			json_object_put(request);
 			return EXIT_FAILURE;
 		}
 		path = found;
 	}
-	rc = host_control_ask(
-		path, json_object_to_json_string_ext(request, JSON_C_TO_STRING_PLAIN), &answer);
+	rc = host_control_ask(path, listed,
+		json_object_to_json_string_ext(request, JSON_C_TO_STRING_PLAIN), &answer);
 	json_object_put(request);
 	if (rc != 0) {
 		fprintf(stderr, "ctl: no answer from %s: %s; %s\n", path, strerror(-rc),

@@ -5,6 +5,7 @@
  * it.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@
 struct found {
 	struct {
 		char path[VFU_PATH_MAX];
+		bool listed;
 		dev_t dev;
 		ino_t ino;
 	} at[FOUND_MAX];
@@ -58,24 +60,30 @@ is_host(int fd)
 	return strncmp(name, "hvsim", strlen("hvsim")) == 0;
 }
 
-/* Does a host listen there? One whose queue is full does. @return 0 or a negative errno */
+/*
+ * Does a host listen there? One whose queue is full does, where hosts are by default. Everybody may
+ * listen anywhere, under any name: a server in the list must be one that may be asked.
+ * @return 0 or a negative errno
+ */
 static int
-check_served(const struct sockaddr_un *address, bool anybody)
+check_served(const struct sockaddr_un *address, bool listed)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), rc = 0;
 
 	if (fd < 0)
 		return -errno;
 	if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) != 0)
-		rc = errno == EAGAIN && anybody ? 0 : -errno;
-	else if (!anybody && !is_host(fd))
+		rc = errno == EAGAIN && !listed ? 0 : -errno;
+	else if (listed && !is_host(fd))
 		rc = -ENOENT;
+	else if (listed && !vfu_found_server_allowed(fd, address->sun_path))
+		rc = -EACCES;
 	close(fd);
 	return rc;
 }
 
 static void
-add(struct found *found, const char *path, bool anybody)
+add(struct found *found, const char *path, bool listed)
 {
 	struct sockaddr_un address;
 	struct stat st;
@@ -93,7 +101,7 @@ add(struct found *found, const char *path, bool anybody)
 		strcpy(found->foreign, path);
 		return;
 	}
-	rc = check_served(&address, anybody);
+	rc = check_served(&address, listed);
 	if (rc == -EACCES)
 		strcpy(found->foreign, path);
 	if (rc != 0)
@@ -103,6 +111,7 @@ add(struct found *found, const char *path, bool anybody)
 		return;
 	}
 	strcpy(found->at[found->n].path, path);
+	found->at[found->n].listed = listed;
 	found->at[found->n].dev = st.st_dev;
 	found->at[found->n++].ino = st.st_ino;
 }
@@ -117,7 +126,7 @@ add_usual(struct found *found)
 		if (rc != 0)
 			continue;
 		snprintf(path, sizeof(path), "%s/" NAME, dir);
-		add(found, path, true);
+		add(found, path, false);
 	}
 }
 
@@ -128,7 +137,7 @@ add_usual(struct found *found)
 static void
 add_listed(struct found *found)
 {
-	char *line = NULL, *path;
+	char *line = NULL, *path, real[PATH_MAX];
 	unsigned int flags;
 	size_t room = 0;
 	int at;
@@ -144,8 +153,9 @@ add_listed(struct found *found)
 		path = line + at;
 		path[strcspn(path, "\n")] = '\0';
 		if (path[0] == '/' && strlen(path) > strlen("/" NAME) &&
-			strcmp(path + strlen(path) - strlen("/" NAME), "/" NAME) == 0)
-			add(found, path, false);
+			strcmp(path + strlen(path) - strlen("/" NAME), "/" NAME) == 0 &&
+			realpath(path, real) != NULL)
+			add(found, real, true);
 	}
 	free(line);
 	fclose(f);
@@ -160,13 +170,14 @@ several(const struct found *found, char *errbuf, size_t errlen)
 	for (unsigned int i = 0; i < found->n; i++)
 		len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%s", i > 0 ? ", " : "",
 			found->at[i].path);
+	host_control_printable(list);
 	snprintf(errbuf, errlen, "%u hosts run: name the control socket of one, %s",
 		found->n + found->more, list);
 	return -EEXIST;
 }
 
 int
-host_control_find(char path[VFU_PATH_MAX], char *errbuf, size_t errlen)
+host_control_find(char path[VFU_PATH_MAX], bool *listed, char *errbuf, size_t errlen)
 {
 	struct found found = {.n = 0};
 
@@ -174,16 +185,18 @@ host_control_find(char path[VFU_PATH_MAX], char *errbuf, size_t errlen)
 	/* Who says where hosts are means no others. */
 	if (getenv("HYPERPOLL_VFIO_USER_DIRS") == NULL)
 		add_listed(&found);
+	host_control_printable(found.foreign);
 	if (found.n > 1)
 		return several(&found, errbuf, errlen);
 	if (found.n == 1) {
 		strcpy(path, found.at[0].path);
+		*listed = found.at[0].listed;
 		return 0;
 	}
 	if (found.foreign[0] != '\0')
 		snprintf(errbuf, errlen,
-			"no host of yours runs; %s is another user's (try as that user or root)",
-			found.foreign);
+			"no host of yours runs; %s is another user's (try as that user%s)",
+			found.foreign, geteuid() == 0 ? ", or name it" : " or root");
 	else
 		snprintf(errbuf, errlen,
 			"no running host found; start hvsim, or name its control socket if --control "

@@ -85,9 +85,23 @@ vfu_client_dir(unsigned int i, char dir[VFU_PATH_MAX])
 }
 
 int
-vfu_server_dir(char dir[VFU_PATH_MAX])
+vfu_server_dir(char dir[VFU_PATH_MAX], const char *user)
 {
-	return geteuid() == 0 ? set_dir(dir, SYSTEM_DIR, strlen(SYSTEM_DIR), "") : user_dir(dir);
+	if (geteuid() != 0)
+		return user_dir(dir);
+	return user == NULL ? set_dir(dir, SYSTEM_DIR, strlen(SYSTEM_DIR), "")
+			    : set_dir(dir, SYSTEM_DIR "/", strlen(SYSTEM_DIR "/"), user);
+}
+
+void
+vfu_dir_refusing(const char *dir, char at[VFU_PATH_MAX])
+{
+	for (const char *slash = strchr(dir + 1, '/'); slash != NULL;
+		slash = strchr(slash + 1, '/'))
+		if (set_dir(at, dir, (size_t)(slash - dir), "") != 0 ||
+			faccessat(AT_FDCWD, at, X_OK, AT_EACCESS) != 0)
+			return;
+	set_dir(at, dir, strlen(dir), "");
 }
 
 /* Of nobody's but ours, whatever took its place meanwhile. */
@@ -109,15 +123,11 @@ give_dir(const char *dir, uid_t uid, gid_t gid)
 	return rc;
 }
 
-int
-vfu_dir_create(const char *dir, uid_t uid, gid_t gid)
+static int
+check_dir(const char *dir, uid_t uid)
 {
 	struct stat st;
 
-	if (mkdir(dir, 0700) == 0)
-		return uid == geteuid() ? 0 : give_dir(dir, uid, gid);
-	if (errno != EEXIST)
-		return -errno;
 	if (stat(dir, &st) < 0)
 		return -errno;
 	if (!S_ISDIR(st.st_mode))
@@ -126,6 +136,38 @@ vfu_dir_create(const char *dir, uid_t uid, gid_t gid)
 	if (st.st_uid != 0 && st.st_uid != uid)
 		return -EPERM;
 	return (st.st_mode & (S_IWGRP | S_IWOTH)) == 0 ? 0 : -EPERM;
+}
+
+/*
+ * The directory of all hosts' directories and of root's sockets, which are closed themselves:
+ * whoever root's first host is run for, the next one's user must get through.
+ */
+static int
+create_system_dir(void)
+{
+	if (mkdir(SYSTEM_DIR, 0700) == 0)
+		/* Whatever the umask. */
+		return chmod(SYSTEM_DIR, 0755) == 0 ? 0 : -errno;
+	return errno == EEXIST ? check_dir(SYSTEM_DIR, 0) : -errno;
+}
+
+int
+vfu_dir_create(const char *dir, uid_t uid, gid_t gid, char at[VFU_PATH_MAX])
+{
+	size_t len = strlen(SYSTEM_DIR);
+	int rc;
+
+	vfu_dir_refusing(dir, at);
+	if (geteuid() == 0 && strncmp(dir, SYSTEM_DIR, len) == 0 &&
+		(dir[len] == '/' || dir[len] == '\0')) {
+		rc = create_system_dir();
+		if (rc != 0)
+			return set_dir(at, SYSTEM_DIR, len, "") == 0 ? rc : -ENAMETOOLONG;
+		vfu_dir_refusing(dir, at);
+	}
+	if (mkdir(dir, 0700) == 0)
+		return uid == geteuid() ? 0 : give_dir(dir, uid, gid);
+	return errno == EEXIST ? check_dir(dir, uid) : -errno;
 }
 
 static bool
@@ -175,6 +217,45 @@ vfu_server_allowed(int sock, const char *path)
 	return peer_uid(sock, &uid) && (trusted(uid) || owns_dir_of(uid, path));
 }
 
+/* Nobody but root can change where this path leads to. */
+static bool
+is_roots(const char *path)
+{
+	char dir[VFU_PATH_MAX];
+	struct stat st;
+
+	for (const char *slash = path; slash != NULL; slash = strchr(slash + 1, '/'))
+		if (set_dir(dir, path, (size_t)(slash - path) + (slash == path), "") != 0 ||
+			lstat(dir, &st) != 0 || !S_ISDIR(st.st_mode) || st.st_uid != 0 ||
+			(st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+			return false;
+	return path[0] == '/';
+}
+
+/* Length of the directory's part of the first @p len characters of @p path. */
+static size_t
+dir_len(const char *path, size_t len)
+{
+	while (len > 0 && path[len - 1] != '/')
+		len--;
+	return len > 0 ? len - 1 : 0;
+}
+
+bool
+vfu_found_server_allowed(int sock, const char *path)
+{
+	size_t len = dir_len(path, dir_len(path, strlen(path)));
+	uid_t uid;
+
+	if (!peer_uid(sock, &uid))
+		return false;
+	if (trusted(uid) || is_roots(path))
+		return true;
+	/* Of a user for whom root made a folder among those of all hosts. */
+	return len == strlen(SYSTEM_DIR) && strncmp(path, SYSTEM_DIR, len) == 0 &&
+	       is_roots(SYSTEM_DIR "/") && owns_dir_of(uid, path);
+}
+
 static int
 is_socket_name(const struct dirent *entry)
 {
@@ -197,6 +278,9 @@ visit(const char *dir, const char *name, vfu_scan_fn fn, void *arg)
 		return 0;
 	if (lstat(path, &st) < 0 || !S_ISSOCK(st.st_mode) ||
 		(!trusted(st.st_uid) && !owns_dir_of(st.st_uid, path)))
+		return 0;
+	/* Root's, for a user who may not connect: no device of his. */
+	if (faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) != 0 && errno == EACCES)
 		return 0;
 	return fn(arg, guid, path);
 }

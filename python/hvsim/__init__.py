@@ -26,6 +26,8 @@ import json
 import os
 import re
 import socket
+import stat
+import struct
 import time
 
 __all__ = ["Control", "HostError", "NoHost", "connect", "find"]
@@ -39,10 +41,37 @@ class NoHost(RuntimeError):
     """No host, or several, where one was meant; the text says which and how to choose."""
 
 
-def connect(path, seconds=10):
+def _only_of(user, directory):
+    status = os.lstat(directory)
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == user and not status.st_mode & 0o022
+
+
+def _is_roots(directory):
+    """Nobody but root can change where this path leads to."""
+    while _only_of(0, directory):
+        if directory == "/":
+            return True
+        directory = os.path.dirname(directory)
+    return False
+
+
+def _may_be_asked(client, path, listed):
+    """Is the server root's, ours, or of whom whoever named the path chose? As "hvsim ctl" has it (doc/security.md)."""
+    user = struct.unpack("3i", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))[1]
+    if user in (0, os.geteuid()):
+        return True
+    directory = os.path.dirname(path)
+    if not listed:
+        return _only_of(user, os.path.realpath(directory))
+    return _is_roots(directory) or (os.path.dirname(directory) == "/run/hyperpoll" and
+                                    _is_roots("/run/hyperpoll") and _only_of(user, directory))
+
+
+def connect(path, seconds=10, listed=False):
     """A connected stream socket, whose calls end after so many seconds, too.
 
-    A socket whose queue is full refuses at once (EAGAIN), and nothing tells when it is not any more.
+    A server of another user is a PermissionError, unless it serves in a folder that is its user's alone
+    and the path was not just found in a list (listed). A socket whose queue is full refuses at once (EAGAIN), and nothing tells when it is not any more.
     """
     deadline = time.monotonic() + seconds
     client = socket.socket(socket.AF_UNIX)
@@ -50,6 +79,8 @@ def connect(path, seconds=10):
     while True:
         try:
             client.connect(path)
+            if not _may_be_asked(client, path, listed):
+                raise PermissionError(f"{path}: a host of another user serves it")
             return client
         except BlockingIOError:
             if time.monotonic() > deadline:
@@ -94,28 +125,39 @@ def _listed():
             for fd in os.listdir(f"{process}/fd"):
                 path = inodes.get(os.readlink(f"{process}/fd/{fd}"))
                 if path is not None:
-                    found.append(path)
+                    found.append(os.path.realpath(path))
         except OSError:
             continue  # it ended, or is another user's
     return found
 
 
-def find():
-    """The control socket of the only running host, or NoHost."""
-    served = {}
-    for path in [*(os.path.join(directory, "control.sock") for directory in _directories()), *_listed()]:
+def _find():
+    """The control socket of the only running host, and whether only the kernel's list names it."""
+    served, foreign = {}, None
+    for path, listed in [*((os.path.join(directory, "control.sock"), False) for directory in _directories()),
+                         *((path, True) for path in _listed())]:
         try:
             status = os.stat(path)
-            connect(path, 1).close()
+            connect(path, 1, listed).close()
+        except PermissionError:
+            foreign = path
+            continue
         except OSError:
             continue
-        served.setdefault((status.st_dev, status.st_ino), path)
-    paths = list(served.values())
-    if len(paths) == 1:
-        return paths[0]
-    if paths:
-        raise NoHost(f"{len(paths)} hosts run: name the control socket of one, " + ", ".join(paths))
+        served.setdefault((status.st_dev, status.st_ino), (path, listed))
+    hosts = list(served.values())
+    if len(hosts) == 1:
+        return hosts[0]
+    if hosts:
+        raise NoHost(f"{len(hosts)} hosts run: name the control socket of one, " + ", ".join(path for path, _ in hosts))
+    if foreign is not None:
+        raise NoHost(f"no host of yours runs; {foreign!r} is another user's")
     raise NoHost("no running host found; start hvsim, or name its control socket")
+
+
+def find():
+    """The control socket of the only running host, or NoHost."""
+    return _find()[0]
 
 
 class Control:
@@ -126,7 +168,7 @@ class Control:
     """
 
     def __init__(self, path=None, timeout=10):
-        self.path = find() if path is None else path
+        self.path, self._is_listed = _find() if path is None else (path, False)
         self.timeout = timeout
         self._socket = self._lines = None
 
@@ -148,7 +190,7 @@ class Control:
         line = {"cmd": cmd, **({} if nic is None else {"nic": nic}), **members}
         try:
             if self._socket is None:
-                self._socket = connect(self.path, self.timeout)
+                self._socket = connect(self.path, self.timeout, self._is_listed)
                 self._lines = self._socket.makefile(encoding="utf-8")
             self._socket.sendall(json.dumps(line).encode() + b"\n")
             text = self._lines.readline()

@@ -4,7 +4,27 @@ import json
 import os
 import subprocess
 
-from harness import Case, HVSIM, Namespace, needs_root
+from harness import Case, HVSIM, Namespace, ROOT, needs_root
+
+# Not a host, but as like one as its user can make it. It tells every line it hears.
+FAKE = r"""
+import os, socket, sys
+with open("/proc/self/comm", "w") as name:  # prctl(PR_SET_NAME) needs no right
+    name.write("hvsim")
+os.setgid(65534)
+os.setuid(65534)
+s = socket.socket(socket.AF_UNIX)
+s.bind(sys.argv[1])
+s.listen(9)
+print("there", flush=True)
+while True:
+    client = s.accept()[0]
+    with client, client.makefile("rw") as lines:
+        for line in lines:
+            print("heard", line, flush=True)
+            lines.write(r'{"ok":false,"error":"no \u001b[31m\u009b such thing"}' + "\n")
+            lines.flush()
+"""
 
 
 class Ctl(Case):
@@ -71,6 +91,40 @@ class Ctl(Case):
         status, out, err = self.ctl("--json", "stats", "0", env=usual, prefix=net.prefix)
         self.assertEqual((status, err), (0, ""))
         self.assertEqual(json.loads(out)["stats"]["guid"], host.guids[0])
+
+    @needs_root
+    def test_root_talks_to_no_fake_host_of_another_user(self):
+        """Anybody may listen, be called hvsim, and own the folder of his socket: root asks none such, by ctl or the
+        Python client, nor are they in the way of root's host."""
+        net = Namespace()
+        self.addCleanup(net.close)
+        if os.path.exists("/run/hyperpoll/control.sock"):
+            self.skipTest("a host runs in /run/hyperpoll")
+        where = self.mkdtemp()
+        os.chown(where, 65534, 65534)
+        usual = {"XDG_RUNTIME_DIR": self.dir, "PYTHONPATH": os.path.join(ROOT, "python")}
+        client = [*net.prefix, "python3", "-c", "import hvsim\nprint(len(hvsim.Control().stats()))"]
+
+        def ask():
+            """(status, output, errors) of ctl and of the client."""
+            run = subprocess.run(client, capture_output=True, text=True, timeout=20, env={**os.environ, **usual}, check=False)
+            return self.ctl("--json", "stats", env=usual, prefix=net.prefix), (run.returncode, run.stdout, run.stderr)
+
+        fake = self.own(self.program("fake", ["python3", "-c", FAKE, f"{where}/control.sock"], prefix=net.prefix))
+        fake.expect("there")
+        for status, out, err in ask():
+            self.assertEqual((status, out), (1, ""))
+            self.assertRegex(err, f"no host of yours runs; '?{where}/control.sock'? is another user's")
+        host = self.host("sink", prefix=net.prefix)
+        (status, out, err), python = ask()
+        self.assertEqual((status, err), (0, ""))
+        self.assertEqual(json.loads(out)["nics"][0]["guid"], host.guids[0])
+        self.assertEqual(python, (0, "1\n", ""))
+        # Who names it means it. And it comes after all that was said before.
+        status, out, err = self.ctl(f"{where}/control.sock", "last", env=usual, prefix=net.prefix)
+        self.assertEqual((status, err), (1, "ctl: no ?[31m?? such thing\n"))
+        self.assertNotIn("stats", fake.text)
+        self.assertEqual(fake.text.count("heard"), 1)
 
 
 class Reports(Case):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Starting, stopping, dying and starving, under traffic."""
 import re
+import resource
 import signal
 import time
 
@@ -27,6 +28,30 @@ class Traffic(Case):
 
 
 class Life(Traffic):
+    def test_limit_of_open_files_below_what_is_open(self):
+        """hvsim ended: with a lower limit poll() refuses to wait. Who is there is served, and nobody else until it is back."""
+        host = self.host("gen:size=60,window=32")
+        pmd = self.guest(host)
+        pmd.start()
+        before = resource.prlimit(host.child.pid, resource.RLIMIT_NOFILE)
+        with host.control() as control:
+            control.stats(0)
+            resource.prlimit(host.child.pid, resource.RLIMIT_NOFILE, (3, before[1]))
+            control.link(0, up=False)  # an event to wake it
+            control.link(0, up=True)
+            host.expect("the limit of open files is lower")
+            count = control.stats(0)["port_stats"]["verified"]
+            control.wait(0, lambda stats: stats["port_stats"]["verified"] > count + 1000)
+            self.assertEqual(pmd.quit(), 0)
+            control.wait(0, lambda stats: stats["state"] == "offered")
+            resource.prlimit(host.child.pid, resource.RLIMIT_NOFILE, before)
+        pmd = self.guest(host)
+        pmd.start()
+        self.grows(host, "verified", 1000)
+        self.assertEqual(pmd.quit(), 0)
+        self.assertEqual(host.text.count("the limit of open files"), 1)
+        self.assertEqual(host.stop(), 0)
+
     def test_start_stop_cycles_under_traffic(self):
         host = self.host("gen:size=60-1514,flows=64,rate=100K")
         pmd = self.guest(host, queues=2)

@@ -153,11 +153,12 @@ class Service(Case):
         self.assertRegex(text, f"user {USER} cannot use the directory {folder}: .*chown")
         self.assertEqual(os.listdir(folder), [])
         host = self.host("sink", directory=self.path("sockets"), args=["--user", WHO])
-        host.request("rescind", 0)
-        os.chmod(host.dir, 0o755)
-        os.chown(host.dir, 0, 0)
-        with self.assertRaisesRegex(RuntimeError, f"Permission denied .*become user {USER}"):
-            host.request("offer", 0)
+        with host.control() as control:
+            control.rescind(0)
+            os.chmod(host.dir, 0o755)
+            os.chown(host.dir, 0, 0)
+            with self.assertRaisesRegex(RuntimeError, f"Permission denied .*become user {USER}"):
+                control.offer(0)
         os.chown(host.dir, USER, USER)
         host.request("offer", 0)
         wait_until(lambda: os.path.exists(host.socket()), 10, "the NIC is served again")
@@ -177,6 +178,63 @@ class Service(Case):
                                                   "nobody", "--nic", "port=sink"], prefix=setpriv)
         self.assertEqual(status, 1, text)
         self.assertRegex(text, f"cannot become user nobody: this is user {USER}, and only root can")
+
+    # ---- the folder of all hosts ----
+
+    def in_empty_run(self, *argv):
+        """A program that has a /run of its own, where it is the first."""
+        return self.own(self.program("hvsim", list(argv), prefix=[
+            *self.net.prefix, "unshare", "--mount", "sh", "-c",
+            'mount -t tmpfs -o mode=755 none /run && umask 077 && exec "$@"', "sh"]))
+
+    def beside(self, program, *argv, user=None):
+        """(status, output) of what has that /run, too."""
+        argv = [*self.net.prefix, "nsenter", f"--mount=/proc/{program.child.pid}/ns/mnt", "env", "-u", "XDG_RUNTIME_DIR",
+                *(() if user is None else ("setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups")), *argv]
+        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=20, check=False)
+        return done.returncode, done.stdout
+
+    def owner(self, program, path):
+        status = os.stat(f"/proc/{program.child.pid}/root{path}")
+        return status.st_uid, status.st_mode & 0o777
+
+    def test_root_before_the_service_leaves_it_a_way(self):
+        """The unit's folder is below that of root's hvsim, and the unit's user passes through it."""
+        first = self.in_empty_run(HVSIM, "--nic", "port=sink")
+        first.expect("NIC 0 at /run/hyperpoll/")
+        self.assertEqual(self.owner(first, "/run/hyperpoll"), (0, 0o755))
+        # What RuntimeDirectory=hyperpoll/lab does.
+        self.beside(first, "install", "-d", "-m", "700", "-o", str(USER), "-g", str(USER), "/run/hyperpoll/lab")
+        status, text = self.beside(first, readable(HVSIM), "--dir", "/run/hyperpoll/lab", "--nic", "port=sink",
+                                   "--duration", "1", user=USER)
+        self.assertEqual(status, 0, text)
+        self.assertIn("NIC 0 at /run/hyperpoll/lab/", text)
+        # Closed by its administrator, it is what the message names.
+        self.beside(first, "chmod", "700", "/run/hyperpoll")
+        for user, words in ((USER, ()), (None, ("--user", WHO))):
+            status, text = self.beside(first, readable(HVSIM), "--dir", "/run/hyperpoll/lab", "--nic", "port=sink", *words,
+                                       user=user)
+            self.assertEqual(status, 1, text)
+            self.assertRegex(text, r"cannot use the directory /run/hyperpoll/lab: Permission denied at /run/hyperpoll; ")
+
+    def test_users_hosts_have_folders_of_their_own(self):
+        """The folder of all hosts stays root's, whoever is the first; and ctl finds what is in a user's."""
+        first = self.in_empty_run(HVSIM, "--user", WHO, "--nic", "port=sink")
+        first.expect(f"NIC 0 at /run/hyperpoll/{USER}/")
+        self.assertEqual(self.owner(first, "/run/hyperpoll"), (0, 0o755))
+        self.assertEqual(self.owner(first, f"/run/hyperpoll/{USER}"), (USER, 0o700))
+        status, text = self.beside(first, HVSIM, "ctl", "--json", "stats", "0")
+        self.assertEqual(status, 0, text)
+        status, text = self.beside(first, HVSIM, "--user", WHO, "--dir", "/run/hyperpoll", "--nic", "port=sink")
+        self.assertEqual(status, 1, text)
+        self.assertIn(f"or leave that out for /run/hyperpoll/{USER}", text)
+        # As one that is his, or open, would not do.
+        for change in (("chown", str(USER)), ("chmod", "777")):
+            self.beside(first, *change, "/run/hyperpoll")
+            status, text = self.beside(first, HVSIM, "--dir", "/run/hyperpoll/other", "--nic", "port=sink")
+            self.assertEqual(status, 1, text)
+            self.assertIn("the directory /run/hyperpoll is another user's, or others may write to it", text)
+            self.beside(first, "chown", "0", "/run/hyperpoll")
 
     # ---- the unit ----
 

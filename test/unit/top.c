@@ -166,7 +166,7 @@ static void
 test_page_fits(void)
 {
 	static struct top_page page;
-	const struct top_view view = {.title = "/run/hyperpoll/control.sock",
+	struct top_view view = {.title = "/run/hyperpoll/control.sock",
 		.keys = "q quit",
 		.interactive = true,
 		.selected = 39};
@@ -198,6 +198,10 @@ test_page_fits(void)
 	CU_ASSERT_TRUE(
 		page_has(&page, ">39    running     up   synthetic    1.00M     480M     500k"));
 	CU_ASSERT_TRUE(page_has(&page, "rx_dropped_ring_full"));
+	/* What others say moves no cursor. */
+	view.title = "/a\033[2J\177b";
+	top_layout(&model, &view, 24, 80, &page);
+	CU_ASSERT_TRUE(page_has(&page, "/a?[2J?b"));
 	CU_ASSERT_FALSE(page_has(&page, "rx_dropped_filter"));
 	CU_ASSERT_TRUE(page_has(&page, "ch 0 to guest    [#####.]  95% of 100"));
 	CU_ASSERT_TRUE(page_has(&page, "NIC 39: drops, rx_dropped_ring_full 5/s"));

@@ -445,6 +445,42 @@ test_scan(void)
 	temp_close(&t);
 }
 
+/* /run/hyperpoll is open, what root serves in it is no device of an application of another user. */
+static void
+test_scan_finds_no_socket_that_is_closed_to_us(void)
+{
+	struct vfu_server *server;
+	struct seen seen = {0};
+	struct rig_device d;
+	char err[TEXT];
+	struct temp t;
+	pid_t child;
+	int status;
+
+	if (geteuid() != 0)
+		return;
+	temp_open(&t);
+	rig_device_open(&d);
+	CU_ASSERT_EQUAL(chmod(t.dir, 0755), 0);
+	setenv("HYPERPOLL_VFIO_USER_DIRS", t.dir, 1);
+	CU_ASSERT_EQUAL_FATAL(vfu_server_create(t.path, &d.device, &server, err, sizeof(err)), 0);
+	for (unsigned int open = 0; open < 2; open++) {
+		CU_ASSERT_EQUAL(chmod(t.path, open ? 0666 : 0600), 0);
+		child = fork();
+		if (child == 0)
+			_exit(setresuid(65534, 65534, 65534) != 0 || vfu_scan(on_found, &seen) != 0
+					? 99
+					: (int)seen.n);
+		CU_ASSERT_EQUAL(waitpid(child, &status, 0), child);
+		CU_ASSERT_TRUE(WIFEXITED(status));
+		CU_ASSERT_EQUAL(WEXITSTATUS(status), open);
+	}
+	vfu_server_destroy(server);
+	unsetenv("HYPERPOLL_VFIO_USER_DIRS");
+	rig_device_close(&d);
+	temp_close(&t);
+}
+
 static void
 test_second_client_is_busy(void)
 {
@@ -633,6 +669,8 @@ main(void)
 		{"socket names", test_names},
 		{"directories", test_directories},
 		{"scan", test_scan},
+		{"scan finds no socket that is closed to us",
+			test_scan_finds_no_socket_that_is_closed_to_us},
 		{"a second client is told EBUSY", test_second_client_is_busy},
 		{"many refused clients", test_many_refused},
 		{"a foreign user is told EACCES", test_foreign_user},

@@ -10,7 +10,7 @@ import sys
 import tarfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from vmbusctl_tree import FREE_NIC, NIC_CLASS, ROUTE_NIC, SCSI, UIO_NIC, Case, main
+from vmbusctl_tree import FREE_NIC, NIC_CLASS, ROUTE_HEADER, ROUTE_NIC, SCSI, UIO_NIC, Case, main
 
 # Every private datum of the tree below, as it stands there.
 PRIVATE = [UIO_NIC, ROUTE_NIC, FREE_NIC, SCSI, "60:45:bd:00:00:01", "60-45-BD-00-00-01", "6045bd000001", "7c:1e:52:00:00:02",
@@ -111,6 +111,65 @@ class Report(Case):
         self.assertIn("-d /usr/lib/x86_64-linux-gnu/dpdk/pmds-23.0/librte_hyperpoll.so", files["traffic-hyperpoll.txt"])
         self.assertIn("(timeout: exit status 124)", files["traffic-hyperpoll.txt"])
         self.assertIn("ran env HYPERPOLL_YIELD=1 timeout", files["traffic-in-tree.txt"])
+
+    def test_routes_long_host_names_and_passwords_are_private(self):
+        """Addresses in net/route are numbers, a host is called by the first part of its name, and a password stands on the
+        kernel's command line, which the kernel prints, too."""
+        t = self.tree()
+        t.put("proc/sys/kernel/hostname", "billing-7.dept.fabrikam.example\n")
+        t.put("etc/hostname", "billing-7.dept.fabrikam.example\n")
+        t.put("etc/resolv.conf", "")
+        t.put("proc/net/route", ROUTE_HEADER + "eth0\t00000000\t010C0B0A\t0003\t0\t0\t100\t00000000\t0\t0\t0\n"
+              "eth0\t000C0B0A\t00000000\t0001\t0\t0\t100\t00FFFFFF\t0\t0\t0\n")
+        line = "console=ttyS0 ifs.password=Tr0ub4dor&3,x \"wifi.PASS=two words\" luks_key=\"of three words\" " \
+               "api-Token=jmpt.qrst/uvwx= inst.ks=https://joe:hunter2@ks.example/a netroot=iscsi:anna:s3same@10.11.12.99::::t quiet"
+        t.put("proc/cmdline", line + "\n")
+        t.put("dmesg.txt", f"[0] Command line: {line}\n[1] billing-7 systemd[1]: Hostname set to <BILLING-7>\n"
+              "[2] Unknown kernel parameters \"ifs.password=Tr0ub4dor&3,x quiet\", will be passed on\n"
+              '{"in": "JSON key=\\"two words\\" and \\"pass=two words\\" and", "token": "key=glen"}\n'
+              "[3] printer.dept.fabrikam.example is 10.11.12.1\n")
+        files = self.archive()
+        for name, text in files.items():
+            for datum in ("010C0B0A", "000C0B0A", "10.11.12", "billing", "dept", "fabrikam", "Tr0ub", "two", "words", "three",
+                          "jmpt", "qrst", "uvwx", "glen",
+                          "joe", "hunter2", "anna", "s3same"):
+                self.assertIsNone(re.search(rf"\b{re.escape(datum)}", text, re.I), (name, datum, text))
+        system = files["system.txt"]
+        gateway = re.search(r"^eth0 to 0\.0\.0\.0/0 by (192\.0\.2\.\d+) flags 0x3$", system, re.M).group(1)
+        self.assertRegex(system, r"(?m)^eth0 to 192\.0\.2\.\d+/24 by 0\.0\.0\.0 flags 0x1$")
+        self.assertRegex(files["dmesg.txt"], rf"printer\.domain-\d+ is {re.escape(gateway)}\n")
+        self.assertRegex(files["dmesg.txt"], r"(?i)(host-\d+) systemd\[1\]: Hostname set to <\1>")
+        # What says how the guest was started stays.
+        for text in (system, files["dmesg.txt"]):
+            self.assertRegex(text, r'console=ttyS0 ifs\.password=secret-\d+ "wifi\.PASS=secret-\d+" luks_key=secret-\d+ '
+                             r"api-Token=secret-\d+ inst\.ks=https://secret-\d+@ks\.example/a netroot=secret-\d+@192\.0\.2\.\d+::::t "
+                             r"quiet\n")
+        self.assertIn(", will be passed on", files["dmesg.txt"])
+        self.assertRegex(files["dmesg.txt"], r'\{"in": "JSON key=secret-\d+ and \\"pass=secret-\d+\\" and", "token": "key=secret-\d+"\}')
+
+    def test_an_archive_with_a_colon_in_its_name_is_no_other_host(self):
+        t = self.tree()
+        here = os.getcwd()
+        self.addCleanup(os.chdir, here)
+        os.chdir(t.root)
+        self.assertEqual(self.report("nohost:report.tar.gz")[::2], (0, ""))
+        with tarfile.open(t.path("nohost:report.tar.gz")) as tar:
+            self.assertIn("hyperpoll-report/doctor.txt", tar.getnames())
+
+    def test_the_name_of_the_temporary_folder_may_be_long(self):
+        """It was cut to 40 characters, so another folder was taken, or none found."""
+        t = self.tree()
+        folder = t.path("long/" + "x" * 200 + "/" + "y" * 200)
+        os.makedirs(folder)
+        self.script("tar", f"ls -d {folder}/vmbusctl.*/hyperpoll-report/doctor.txt >{t.path('ran')}")
+        code, out, err = self.run_ctl("report", t.path("report.tar.gz"), HYPERPOLL_COMMANDS=self.commands, TMPDIR=folder)
+        self.assertEqual((code, err), (0, ""))
+        with open(t.path("ran"), encoding="utf-8") as file:
+            self.assertEqual(len(file.readlines()), 1)
+        self.assertEqual(os.listdir(folder), [])
+        code, out, err = self.run_ctl("report", t.path("other.tar.gz"), HYPERPOLL_COMMANDS=self.commands, TMPDIR=folder + "/no")
+        self.assertEqual((code, out), (1, ""))
+        self.assertRegex(err, r"\Avmbusctl: cannot make a folder .*yyy/no/vmbusctl\.\w+: No such file.*\n\Z")
 
     def test_dry_run(self):
         t = self.tree()

@@ -152,6 +152,8 @@ main(int argc, char **argv)
 		rc = vm_create(&vm);
 	if (rc == 0)
 		rc = become_user(&o.user);
+	if (rc == 0)
+		rc = nics_record(&nics);
 	if (rc == 0 && o.control != NULL)
 		rc = nics_control(&nics, o.control);
 	if (rc == 0) {

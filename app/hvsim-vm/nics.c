@@ -157,6 +157,21 @@ nics_create(struct nics *nics, struct vbus *bus, struct bus_lock *lock, int kick
 	return 0;
 }
 
+int
+nics_record(struct nics *nics)
+{
+	char errbuf[512];
+	unsigned int i;
+	int rc = 0;
+
+	for (i = 0; rc == 0 && i < nics->count; i++) {
+		rc = host_nic_record(nics->nic[i].nic, errbuf, sizeof(errbuf));
+		if (rc != 0)
+			log_line("--nic number %u: %s", i, errbuf);
+	}
+	return rc;
+}
+
 /* ---- control socket ---- */
 
 static void

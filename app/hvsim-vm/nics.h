@@ -48,12 +48,14 @@ struct nics {
 };
 
 /**
- * Make the NICs of @p configs and put them on the bus.
+ * Make the NICs of @p configs and put them on the bus. Starts no thread.
  * @param kick_fd eventfd that the hypervisor signals for the guest
  * @return 0 or a negative errno; the reason has been printed. nics_destroy() is due in any case.
  */
 int nics_create(struct nics *nics, struct vbus *bus, struct bus_lock *lock, int kick_fd,
 	const struct host_nic_config *configs, unsigned int count);
+/** Open the files that they write: as the user to become. @return as nics_create() */
+int nics_record(struct nics *nics);
 /** Serve the control socket @p path; call before nics_start(). */
 int nics_control(struct nics *nics, const char *path);
 /**

@@ -141,6 +141,21 @@ make_devices(struct hvsim *h)
 	return EXIT_SUCCESS;
 }
 
+/* Their writers are threads, and the files are the user's. */
+static int
+open_files(struct hvsim *h)
+{
+	char why[HVSIM_ERRLEN] = "";
+	int rc = 0;
+
+	for (unsigned int i = 0; rc == 0 && i < h->n_devices; i++)
+		rc = host_nic_record(h->devices[i].nic, why, sizeof(why));
+	if (rc == 0)
+		return EXIT_SUCCESS;
+	blame_user(h, rc, why, sizeof(why));
+	return fail(why);
+}
+
 /* Workers round the NUMA nodes, NICs round the workers. */
 static int
 make_workers(struct hvsim *h)
@@ -320,7 +335,10 @@ set_up(struct hvsim *h)
 		return fail("cannot give up new privileges (prctl)");
 	if (privileges_check(&h->options.user, why, sizeof(why)) != 0)
 		return fail(why);
-	/* Capabilities are each thread's own: what needs them comes before the first thread. */
+	/*
+	 * Capabilities are each thread's own: what needs them comes before the first thread. What
+	 * does not comes after them: root would follow the links in a folder of the user's.
+	 */
 	rc = make_dir(h);
 	if (rc == EXIT_SUCCESS)
 		rc = make_devices(h);
@@ -335,7 +353,9 @@ set_up(struct hvsim *h)
 		return fail("cannot start a thread");
 	if (host_memmap_sigbus_install() != 0)
 		return fail("cannot install the handler of SIGBUS");
-	rc = make_signaller(h);
+	rc = open_files(h);
+	if (rc == EXIT_SUCCESS)
+		rc = make_signaller(h);
 	if (rc == EXIT_SUCCESS)
 		rc = make_workers(h);
 	return rc == EXIT_SUCCESS ? serve(h) : rc;

@@ -55,16 +55,14 @@ host_nic_create(const struct host_nic_config *config, const struct host_transpor
 	struct host_nic **nic, char *errbuf, size_t errlen)
 {
 	struct host_port *port, *vf_port = NULL;
-	int rc = host_port_open(config->port, config->mac, &port, errbuf, errlen);
+	int rc;
 
+	*nic = NULL;
+	rc = host_port_prepare(config->port, config->mac, &port, errbuf, errlen);
 	if (rc != 0)
 		return rc;
-	rc = nic_capture(config, "", &port, errbuf, errlen);
-	if (rc == 0 && config->vf_port[0] != '\0') {
-		rc = host_port_open(config->vf_port, config->mac, &vf_port, errbuf, errlen);
-		if (rc == 0)
-			rc = nic_capture(config, " vf", &vf_port, errbuf, errlen);
-	}
+	if (config->vf_port[0] != '\0')
+		rc = host_port_prepare(config->vf_port, config->mac, &vf_port, errbuf, errlen);
 	if (rc != 0)
 		goto fail;
 	rc = host_nic_create_with_port(config, transport, port, nic);
@@ -74,10 +72,7 @@ host_nic_create(const struct host_nic_config *config, const struct host_transpor
 	}
 	if (vf_port != NULL)
 		nic_vf_attach(*nic, vf_port);
-	rc = nic_trace_start(*nic, errbuf, errlen);
-	if (rc != 0)
-		host_nic_destroy(*nic);
-	return rc;
+	return 0;
 fail:
 	if (vf_port != NULL)
 		vf_port->ops->close(vf_port);

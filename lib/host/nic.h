@@ -180,12 +180,20 @@ host_counter(const void *stats, const struct host_counter *counter)
 }
 
 /**
- * Create a NIC and open its port.
+ * Create a NIC and open its ports, but for the files that are to be written: host_nic_record()
+ * opens these, which comes before anything else. Starts no thread.
  * @param errbuf one sentence when it fails
- * @return 0 and *nic, or a negative errno
+ * @return 0 and *nic, or a negative errno and *nic is NULL
  */
 int host_nic_create(const struct host_nic_config *config, const struct host_transport *transport,
 	struct host_nic **nic, char *errbuf, size_t errlen);
+/**
+ * Open what the NIC writes: captures of its ports (out=, capture=), its trace. Once, before it has
+ * a channel or is polled, and as the user that the host becomes (privileges_drop()): he may be the
+ * owner of the folder, and put a link to a file of root's in the place of ours. Starts threads.
+ * @return 0, or a negative errno and one sentence; the NIC is to be destroyed then
+ */
+int host_nic_record(struct host_nic *nic, char *errbuf, size_t errlen);
 void host_nic_destroy(struct host_nic *nic);
 
 /**

@@ -363,12 +363,7 @@ void nic_trace_in(struct host_nic *nic, unsigned int channel, uint32_t total);
 /* A packet that has been written, but not published; readable to a multiple of 8. */
 void nic_trace_out(struct host_nic *nic, unsigned int channel, const void *packet, uint32_t len);
 void nic_trace_event(struct host_nic *nic, unsigned int channel, bool opened);
-/* What the configuration asks for. @return 0, or a negative errno and one sentence */
-int nic_trace_start(struct host_nic *nic, char *errbuf, size_t errlen);
 void nic_trace_end(struct host_nic *nic);
-/* Put capture= in front of a port, if it is asked for. @param what which port, in its name */
-int nic_capture(const struct host_nic_config *config, const char *what, struct host_port **port,
-	char *errbuf, size_t errlen);
 
 /* ---- nic_poll.c ---- */
 

@@ -90,20 +90,6 @@ host_nic_traced(const struct host_nic *nic)
 	return nic->tap == NULL ? NULL : nic->tap->trace;
 }
 
-int
-nic_trace_start(struct host_nic *nic, char *errbuf, size_t errlen)
-{
-	struct trace *trace, *none;
-	int rc;
-
-	if (nic->config.trace[0] == '\0')
-		return 0;
-	rc = host_trace_open(nic->config.trace, &trace, errbuf, errlen);
-	if (rc == 0)
-		rc = host_nic_trace(nic, trace, nic->config.snaplen, &none);
-	return rc;
-}
-
 void
 nic_trace_end(struct host_nic *nic)
 {
@@ -113,8 +99,30 @@ nic_trace_end(struct host_nic *nic)
 	host_trace_close(trace, TRACE_CLOSE_MS);
 }
 
-int
-nic_capture(const struct host_nic_config *config, const char *what, struct host_port **port,
+/* ---- what the configuration asks for ---- */
+
+static int
+trace_start(struct host_nic *nic, char *errbuf, size_t errlen)
+{
+	struct trace *trace, *none;
+	int rc;
+
+	if (nic->config.trace[0] == '\0')
+		return 0;
+	rc = host_trace_open(nic->config.trace, &trace, errbuf, errlen);
+	if (rc != 0)
+		return rc;
+	rc = host_nic_trace(nic, trace, nic->config.snaplen, &none);
+	if (rc != 0) {
+		host_trace_close(trace, TRACE_CLOSE_MS);
+		snprintf(errbuf, errlen, "no memory for a trace");
+	}
+	return rc;
+}
+
+/* Put capture= in front of a port, if it is asked for. @param what which port, in its name */
+static int
+capture(const struct host_nic_config *config, const char *what, struct host_port **port,
 	char *errbuf, size_t errlen)
 {
 	char name[TRACE_NAME], description[TRACE_NAME];
@@ -136,4 +144,19 @@ nic_capture(const struct host_nic_config *config, const char *what, struct host_
 	}
 	*port = outer;
 	return 0;
+}
+
+int
+host_nic_record(struct host_nic *nic, char *errbuf, size_t errlen)
+{
+	int rc = host_port_record(nic->port, errbuf, errlen);
+
+	if (rc == 0)
+		rc = capture(&nic->config, "", &nic->port, errbuf, errlen);
+	if (rc == 0 && nic->vf.port != NULL) {
+		rc = host_port_record(nic->vf.port, errbuf, errlen);
+		if (rc == 0)
+			rc = capture(&nic->config, " vf", &nic->vf.port, errbuf, errlen);
+	}
+	return rc == 0 ? trace_start(nic, errbuf, errlen) : rc;
 }

@@ -236,9 +236,30 @@ host_port_check(const char *spec, char *errbuf, size_t errlen)
 }
 
 int
-host_port_open(const char *spec, const uint8_t mac[6], struct host_port **port, char *errbuf,
+host_port_prepare(const char *spec, const uint8_t mac[6], struct host_port **port, char *errbuf,
 	size_t errlen)
 {
 	*port = NULL;
 	return port_by_kind(spec, mac, port, &(struct port_error){errbuf, errlen});
+}
+
+int
+host_port_record(struct host_port *port, char *errbuf, size_t errlen)
+{
+	return port->ops->record == NULL ? 0 : port->ops->record(port, errbuf, errlen);
+}
+
+int
+host_port_open(const char *spec, const uint8_t mac[6], struct host_port **port, char *errbuf,
+	size_t errlen)
+{
+	int rc = host_port_prepare(spec, mac, port, errbuf, errlen);
+
+	if (rc == 0)
+		rc = host_port_record(*port, errbuf, errlen);
+	if (rc != 0 && *port != NULL) {
+		(*port)->ops->close(*port);
+		*port = NULL;
+	}
+	return rc;
 }

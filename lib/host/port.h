@@ -110,6 +110,8 @@ struct host_port_ops {
 	 * come at a rate.
 	 */
 	void (*set_rate)(struct host_port *port, uint64_t rate);
+	/** See host_port_record(). NULL: it writes no file. */
+	int (*record)(struct host_port *port, char *errbuf, size_t errlen);
 	/**
 	 * Frames come into being only when receive() asks (gen, pcap): not asked while the guest
 	 * cannot receive. Other ports are asked then too and their frames dropped.
@@ -136,6 +138,20 @@ struct host_port {
  */
 int host_port_open(const char *spec, const uint8_t mac[6], struct host_port **port, char *errbuf,
 	size_t errlen);
+
+/**
+ * The first half of host_port_open(): all but the files that the port writes, which are the
+ * business of the user that a host becomes (privileges.h). Until host_port_record() has been called
+ * nothing but close() may be.
+ * @return 0 and *port, or a negative errno and one sentence
+ */
+int host_port_prepare(const char *spec, const uint8_t mac[6], struct host_port **port, char *errbuf,
+	size_t errlen);
+/**
+ * The second half, once: open the files that the port writes. Any thread.
+ * @return 0, or a negative errno and one sentence; the port is to be closed then
+ */
+int host_port_record(struct host_port *port, char *errbuf, size_t errlen);
 
 /**
  * Would host_port_open() understand @p spec? Touches nothing: whether a file or an interface can be

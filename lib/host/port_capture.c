@@ -10,7 +10,7 @@
 
 struct port_capture {
 	struct host_port port;
-	struct host_port_ops ops; /* the other's, but for what is ours */
+	struct host_port_ops ops; /* what the other can do, by functions of ours */
 	struct host_port *inner;
 	struct trace *trace;
 	int interface;
@@ -84,6 +84,14 @@ capture_stats(struct host_port *port, struct host_port_stats *stats)
 }
 
 static void
+capture_set_rate(struct host_port *port, uint64_t rate)
+{
+	struct port_capture *p = (struct port_capture *)port;
+
+	p->inner->ops->set_rate(p->inner, rate);
+}
+
+static void
 capture_close(struct host_port *port)
 {
 	struct port_capture *p = (struct port_capture *)port;
@@ -105,17 +113,24 @@ port_capture_new(struct host_port *inner, struct trace *trace, uint32_t snaplen,
 	p->trace = trace;
 	p->snaplen = snaplen;
 	p->interface = trace_interface(trace, TRACE_LINK_ETHERNET, name, description);
-	p->ops = *inner->ops;
+	/*
+	 * No function of the other's may be called with this port: what it does not have stays
+	 * NULL, and so does what this file does not know of. Nor is in_place: what is written down
+	 * is what goes on, not memory that the guest still writes.
+	 */
+	p->ops = (struct host_port_ops){
+		.kind = inner->ops->kind,
+		.receive = inner->ops->receive == NULL ? NULL : capture_receive,
+		.send = capture_send,
+		.flush = inner->ops->flush == NULL ? NULL : capture_flush,
+		.fd = inner->ops->fd == NULL ? NULL : capture_fd,
+		.deadline = inner->ops->deadline == NULL ? NULL : capture_deadline,
+		.stats = inner->ops->stats == NULL ? NULL : capture_stats,
+		.close = capture_close,
+		.set_rate = inner->ops->set_rate == NULL ? NULL : capture_set_rate,
+		.on_demand = inner->ops->on_demand,
+		.carries_work = inner->ops->carries_work,
+	};
 	p->port.ops = &p->ops;
-	/* What is written down is what goes on: not memory that the guest still writes. */
-	p->ops.in_place = false;
-	/* What the other does not have stays NULL. */
-	p->ops.receive = inner->ops->receive == NULL ? NULL : capture_receive;
-	p->ops.send = capture_send;
-	p->ops.flush = inner->ops->flush == NULL ? NULL : capture_flush;
-	p->ops.fd = inner->ops->fd == NULL ? NULL : capture_fd;
-	p->ops.deadline = inner->ops->deadline == NULL ? NULL : capture_deadline;
-	p->ops.stats = inner->ops->stats == NULL ? NULL : capture_stats;
-	p->ops.close = capture_close;
 	return &p->port;
 }

@@ -4,12 +4,15 @@
  * completely when the port opens, so that a damaged file is an error then and not in mid-traffic.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <pcap/pcap.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/time.h>
+#include <unistd.h>
 
+#include "lib/host/file_claim.h"
 #include "lib/host/port_spec.h"
 #include "lib/vmbus/number.h"
 
@@ -38,6 +41,8 @@ struct port_pcap {
 	uint64_t begun;	  /* ... since when this round is played, 0 = not yet */
 	uint64_t first_ns;
 
+	struct file_claim played, recorded;
+	char *out; /* the file's name, or NULL */
 	pcap_t *dead;
 	pcap_dumper_t *dumper;
 	uint64_t unflushed; /* frames that may not be in the file yet */
@@ -210,22 +215,13 @@ pcap_port_close(struct host_port *port)
 		pcap_dump_close(p->dumper);
 	if (p->dead != NULL)
 		pcap_close(p->dead);
+	file_claim_end(&p->played);
+	file_claim_end(&p->recorded);
+	free(p->out);
 	free(p->records);
 	free(p->bytes);
 	free(p);
 }
-
-static const struct host_port_ops pcap_ops = {
-	.kind = "pcap",
-	.receive = pcap_receive,
-	.send = pcap_send,
-	.flush = pcap_flush,
-	.fd = pcap_port_fd,
-	.deadline = pcap_deadline,
-	.stats = pcap_port_stats,
-	.close = pcap_port_close,
-	.on_demand = true,
-};
 
 static int
 pcap_add(struct port_pcap *p, uint64_t *used, uint64_t *room, uint64_t *slots,
@@ -297,22 +293,72 @@ pcap_load(struct port_pcap *p, const char *file, const struct port_error *error)
 	if (rc == 0 && got != PCAP_ERROR_BREAK)
 		rc = port_fail(error, -EINVAL, "port pcap: in=%s is damaged after frame %llu: %s",
 			file, (unsigned long long)p->n, pcap_geterr(in));
+	if (rc == 0 && file_claim_read(&p->played, fileno(pcap_file(in)), file,
+			       "a port plays it (in=)") != 0)
+		rc = port_fail(error, -ENOMEM, "port pcap: no memory for %s", file);
 	pcap_close(in);
 	return rc;
 }
 
+/* Emptied only when it is nobody else's. */
 static int
-pcap_record(struct port_pcap *p, const char *file, const struct port_error *error)
+pcap_out(struct port_pcap *p, FILE **file, const char **why)
 {
+	int rc, fd = open(p->out, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
+	struct stat st;
+
+	if (fd < 0)
+		return -errno;
+	rc = file_claim_written(&p->recorded, fd, "a port records into it (out=)", why);
+	if (rc == 0 && (fstat(fd, &st) != 0 || (S_ISREG(st.st_mode) && ftruncate(fd, 0) != 0)))
+		rc = -errno;
+	if (rc == 0 && (*file = fdopen(fd, "wb")) == NULL)
+		rc = -errno;
+	if (rc != 0)
+		close(fd);
+	return rc;
+}
+
+static int
+pcap_record(struct host_port *port, char *errbuf, size_t errlen)
+{
+	const struct port_error error = {errbuf, errlen};
+	struct port_pcap *p = (struct port_pcap *)port;
+	const char *why = NULL;
+	FILE *file = NULL;
+	int rc;
+
+	if (p->out == NULL)
+		return 0;
 	p->dead = pcap_open_dead(DLT_EN10MB, PCAP_SNAPLEN);
 	if (p->dead == NULL)
-		return port_fail(error, -ENOMEM, "port pcap: out of memory");
-	p->dumper = pcap_dump_open(p->dead, file);
-	if (p->dumper == NULL || pcap_dump_flush(p->dumper) != 0)
-		return port_fail(error, -EACCES, "port pcap: cannot write the capture out=%s: %s",
-			file, p->dumper == NULL ? pcap_geterr(p->dead) : strerror(errno));
-	return 0;
+		return port_fail(&error, -ENOMEM, "port pcap: out of memory");
+	rc = pcap_out(p, &file, &why);
+	if (rc == 0) {
+		p->dumper = pcap_dump_fopen(p->dead, file);
+		if (p->dumper == NULL || pcap_dump_flush(p->dumper) != 0)
+			rc = errno != 0 ? -errno : -EIO;
+		if (p->dumper == NULL)
+			fclose(file);
+	}
+	if (rc == 0)
+		return 0;
+	return port_fail(&error, rc, "port pcap: cannot write the capture out=%s: %s", p->out,
+		why != NULL ? why : strerror(-rc));
 }
+
+static const struct host_port_ops pcap_ops = {
+	.kind = "pcap",
+	.receive = pcap_receive,
+	.send = pcap_send,
+	.flush = pcap_flush,
+	.fd = pcap_port_fd,
+	.deadline = pcap_deadline,
+	.stats = pcap_port_stats,
+	.close = pcap_port_close,
+	.record = pcap_record,
+	.on_demand = true,
+};
 
 static bool
 pcap_same_file(const char *a, const char *b)
@@ -364,8 +410,8 @@ pcap_setup(struct port_pcap *p, const char *args, bool check, const struct port_
 		return 0;
 	if (in != NULL)
 		rc = pcap_load(p, in, error);
-	if (rc == 0 && out != NULL)
-		rc = pcap_record(p, out, error);
+	if (rc == 0 && out != NULL && (p->out = strdup(out)) == NULL)
+		rc = port_fail(error, -ENOMEM, "port pcap: out of memory");
 	return rc;
 }
 

@@ -5,9 +5,7 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <pwd.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -152,40 +150,5 @@ privileges_drop(const struct privileges_user *user, char *errbuf, size_t errlen)
 	rc = drop_capabilities();
 	if (rc != 0)
 		snprintf(errbuf, errlen, "cannot give up capabilities: %s", strerror(-rc));
-	return rc;
-}
-
-struct bare {
-	void *(*run)(void *);
-	void *arg;
-};
-
-static void *
-bare_run(void *arg)
-{
-	struct bare bare = *(struct bare *)arg;
-
-	free(arg);
-	/* Less is always permitted. */
-	drop_capabilities();
-	return bare.run(bare.arg);
-}
-
-int
-privileges_thread(pthread_t *thread, void *(*run)(void *), void *arg)
-{
-	struct bare *bare = malloc(sizeof(*bare));
-	sigset_t all, before;
-	int rc;
-
-	if (bare == NULL)
-		return ENOMEM;
-	*bare = (struct bare){run, arg};
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	rc = pthread_create(thread, NULL, bare_run, bare);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (rc != 0)
-		free(bare);
 	return rc;
 }

@@ -3,13 +3,13 @@
  * @file
  * How a host gives up what it needs no more: the user it becomes when its devices are open.
  *
- * Owns nothing. Main thread, before there are others that need any: capabilities are each thread's
- * own, and a thread inherits those of the one that makes it.
+ * Owns nothing. Main thread, before there are others: capabilities are each thread's own, and a
+ * thread inherits those of the one that makes it. One without any would end the process: the C
+ * library has every thread change its user, and aborts when one may not.
  */
 #ifndef HP_HOST_PRIVILEGES_H
 #define HP_HOST_PRIVILEGES_H
 
-#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
@@ -38,16 +38,11 @@ int privileges_check(const struct privileges_user *user, char *errbuf, size_t er
 int privileges_no_new(void);
 
 /**
- * Become @p user with its group alone and without any capability. Nothing when it is not set.
+ * Become @p user with its group alone and without any capability. Nothing when it is not set. Who is
+ * that user already keeps the supplementary groups that its manager gave it: nobody but root can
+ * leave them, and there is a reason for them (/dev/kvm).
  * @return 0, or a negative errno with a sentence in @p errbuf
  */
 int privileges_drop(const struct privileges_user *user, char *errbuf, size_t errlen);
-
-/**
- * Start a thread that needs no privileges, which may be before privileges_drop(): it begins without
- * capabilities, and with all signals blocked.
- * @return 0 or a positive errno
- */
-int privileges_thread(pthread_t *thread, void *(*run)(void *), void *arg);
 
 #endif

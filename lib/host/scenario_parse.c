@@ -114,7 +114,8 @@ check_command(struct parser *p, int argc, char **argv)
 	if (!control_is_command(argv[0]) || strcmp(argv[0], "stats") == 0 ||
 		strcmp(argv[0], "rings") == 0)
 		return bad(p,
-			"'%s' is no command of a scenario: link, vf, set, rescind, offer or end",
+			"'%s' is no command of a scenario: link, vf, set, trace, rescind, offer or "
+			"end",
 			argv[0]);
 	named = argc > 1 && strchr(argv[1], '=') == NULL;
 	if (named && check_nic(p, argv[1], &number) != 0)

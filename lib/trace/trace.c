@@ -74,12 +74,13 @@ struct trace {
 	uint64_t offset; /* to UTC from trace_clock() */
 	char *path, application[TRACE_NAME];
 	void (*complain)(const char *what);
+	void (*gone)(void *ctx);
+	void *ctx;
 
-	/* Of the life; users are counted with it, too. */
+	/* Of the life. */
 	pthread_mutex_t lock;
 	pthread_cond_t stopping, progress;
 	pthread_t thread;
-	unsigned int users;
 	bool stop, ended, abandoned;
 };
 
@@ -119,6 +120,11 @@ ring_word(struct trace *t, uint64_t at)
 	return (_Atomic uint32_t *)(void *)(t->buffer + at % TRACE_BUFFER);
 }
 
+/* A test has others come between here. */
+#ifndef TRACE_BETWEEN_LOADS
+#define TRACE_BETWEEN_LOADS(t) ((void)0)
+#endif
+
 /* @return whether there was room; @at: where it begins */
 static bool
 ring_reserve(struct trace *t, uint32_t len, uint64_t *at)
@@ -126,12 +132,16 @@ ring_reserve(struct trace *t, uint32_t len, uint64_t *at)
 	uint64_t head, tail;
 
 	do {
-		/* Acquire: the zeros that the writer has left are before our words. */
-		tail = atomic_load_explicit(&t->tail, memory_order_acquire);
-		head = atomic_load_explicit(&t->head, memory_order_acquire);
-		/* More than there is: the tail is an old one. */
-		while (head - tail > TRACE_BUFFER)
+		/*
+		 * Acquire: the zeros that the writer has left are before our words. The tail first:
+		 * so the head is never behind it. More than there is between them: the tail is an
+		 * old one; so may the head be by now, so that both are looked at again.
+		 */
+		do {
 			tail = atomic_load_explicit(&t->tail, memory_order_acquire);
+			TRACE_BETWEEN_LOADS(t);
+			head = atomic_load_explicit(&t->head, memory_order_acquire);
+		} while (head - tail > TRACE_BUFFER);
 		if (len > TRACE_BUFFER - (head - tail))
 			return false;
 	} while (!atomic_compare_exchange_weak_explicit(
@@ -454,26 +464,36 @@ writer(void *arg)
 	abandoned = t->abandoned;
 	pthread_cond_broadcast(&t->progress);
 	pthread_mutex_unlock(&t->lock);
-	if (abandoned)
-		trace_free(t);
+	if (!abandoned)
+		return NULL;
+	close(t->fd);
+	t->fd = -1;
+	if (t->gone != NULL)
+		t->gone(t->ctx);
+	trace_free(t);
 	return NULL;
 }
 
 /* ---- life ---- */
 
 static int
-file_open(struct trace *t, const char *path)
+file_open(struct trace *t, const struct trace_options *o, const char **why)
 {
 	struct stat st;
-	int flags;
+	int flags, rc;
 
 	/* A FIFO that nobody reads is an error, not a wait. */
-	t->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0600);
+	t->fd = open(o->path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0600);
 	if (t->fd < 0 || fstat(t->fd, &st) != 0)
 		return -errno;
 	if (S_ISDIR(st.st_mode))
 		return -EISDIR;
+	rc = o->permit == NULL ? 0 : o->permit(o->ctx, t->fd, why);
+	if (rc != 0)
+		return rc;
 	t->regular = S_ISREG(st.st_mode);
+	if (t->regular && ftruncate(t->fd, 0) != 0)
+		return -errno;
 	flags = fcntl(t->fd, F_GETFL);
 	if (flags < 0 || fcntl(t->fd, F_SETFL, flags & ~O_NONBLOCK) != 0)
 		return -errno;
@@ -491,12 +511,12 @@ trace_open(struct trace **trace, const struct trace_options *o, char *errbuf, si
 {
 	struct trace *t = calloc(1, sizeof(*t));
 	pthread_condattr_t monotonic;
+	const char *why = NULL;
 	int rc = -ENOMEM;
 
 	if (t == NULL)
 		goto fail;
 	t->fd = -1;
-	t->users = 1;
 	t->path = strdup(o->path);
 	t->buffer = calloc(1, TRACE_BUFFER);
 	t->interfaces = calloc(TRACE_INTERFACES, sizeof(*t->interfaces));
@@ -504,8 +524,10 @@ trace_open(struct trace **trace, const struct trace_options *o, char *errbuf, si
 		goto fail;
 	snprintf(t->application, sizeof(t->application), "%s", o->application);
 	t->complain = o->complain;
+	t->gone = o->gone;
+	t->ctx = o->ctx;
 	t->offset = clock_ns(CLOCK_REALTIME) - trace_clock();
-	rc = file_open(t, o->path);
+	rc = file_open(t, o, &why);
 	if (rc != 0)
 		goto fail;
 	pthread_mutex_init(&t->lock, NULL);
@@ -520,19 +542,11 @@ trace_open(struct trace **trace, const struct trace_options *o, char *errbuf, si
 	*trace = t;
 	return 0;
 fail:
-	snprintf(errbuf, errlen, "cannot write a trace to %s: %s%s", o->path, strerror(-rc),
-		rc == -ENXIO ? "; start its reader first" : "");
+	snprintf(errbuf, errlen, "cannot write a trace to %s: %s%s", o->path,
+		why != NULL ? why : strerror(-rc), rc == -ENXIO ? "; start its reader first" : "");
 	if (t != NULL)
 		trace_free(t);
 	return rc;
-}
-
-void
-trace_hold(struct trace *t)
-{
-	pthread_mutex_lock(&t->lock);
-	t->users++;
-	pthread_mutex_unlock(&t->lock);
 }
 
 /* Wait, lock held, for the writer's end, as long as it gets on. */
@@ -565,10 +579,6 @@ trace_close_within(struct trace *t, unsigned int ms)
 	if (t == NULL)
 		return true;
 	pthread_mutex_lock(&t->lock);
-	if (--t->users != 0) {
-		pthread_mutex_unlock(&t->lock);
-		return true;
-	}
 	t->stop = true;
 	pthread_cond_signal(&t->stopping);
 	wait_writer(t, ms);

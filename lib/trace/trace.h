@@ -42,6 +42,14 @@ struct trace_options {
 	/** One sentence, once: the file cannot be written any more. On the writer's thread; or
 	 * NULL. */
 	void (*complain)(const char *what);
+	/**
+	 * May @p fd, which has been opened, be emptied and written? NULL: yes.
+	 * @return 0, or a negative errno and in @p why what is in the way
+	 */
+	int (*permit)(void *ctx, int fd, const char **why);
+	/** The writer that trace_close_within() left behind has ended, on its thread; or NULL. */
+	void (*gone)(void *ctx);
+	void *ctx; /**< of these two */
 	/** Starts the writer's thread; NULL: pthread_create(). @return 0 or a positive errno */
 	int (*start)(pthread_t *thread, void *(*run)(void *), void *arg);
 };
@@ -57,14 +65,12 @@ struct trace_stats {
 /**
  * Make a file, or empty one that is there (mode 0600, for there are frames in it), and start its
  * writer.
- * @return 0 and *trace with one reference, or a negative errno and one sentence in @p errbuf
+ * @return 0 and *trace, or a negative errno and one sentence in @p errbuf
  */
 int trace_open(
 	struct trace **trace, const struct trace_options *options, char *errbuf, size_t errlen);
-/** One more user of a trace. */
-void trace_hold(struct trace *trace);
 /**
- * A user is done with it; the last one ends it, and waits up to @p ms, or twice that while the file
+ * End it when nobody puts anything any more, and wait up to @p ms, or twice that while the file
  * makes progress. Then the writer is left behind, which ends when it can. NULL is allowed.
  * @return false when it was
  */

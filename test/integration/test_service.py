@@ -71,11 +71,22 @@ class Service(Case):
 
     # ---- started as root ----
 
+    def users_folder(self):
+        path = self.mkdtemp()
+        os.chown(path, USER, USER)
+        return path
+
     def test_root_is_given_up(self):
-        """A TAP that only root can make goes on, and a NIC is taken away and given back."""
-        host = self.host("tap:hp0", directory=self.path("sockets"), prefix=self.net.prefix,
-                         args=["--user", WHO])
+        """A TAP that only root can make goes on, and a NIC is taken away and given back; what is
+        written is written by a thread and into a file of the user's."""
+        home = self.users_folder()
+        host = self.host((f"trace={home}/trace,capture={home}/capture", "tap:hp0"),
+                         f"pcap:out={home}/out", directory=self.path("sockets"),
+                         prefix=self.net.prefix, args=["--user", WHO])
         self.assert_gave_up(host)
+        self.assertEqual({name: os.stat(os.path.join(home, name)).st_uid
+                          for name in os.listdir(home)},
+                         {name: USER for name in ("trace", "capture", "out")})
         self.assertEqual(os.stat(host.dir).st_uid, USER)
         self.assertEqual(os.stat(host.dir).st_mode & 0o777, 0o700)
         self.assertEqual({os.lstat(os.path.join(host.dir, name)).st_uid
@@ -92,6 +103,30 @@ class Service(Case):
         pmd.quit()
         self.assertEqual(host.stop(), 0)
         self.assertFalse([name for name in os.listdir(host.dir) if name.endswith(".sock")])
+        for name in ("trace", "capture"):
+            self.assertGreater(os.stat(os.path.join(home, name)).st_size, 10000, name)
+
+    def test_a_link_in_the_users_folder_is_not_followed_by_root(self):
+        """It is the user's to put there, and names a file that only root may write."""
+        home = self.users_folder()
+        private = self.path("private")
+        with open(private, "w", encoding="ascii") as file:
+            file.write("of root")
+        os.chmod(private, 0o600)
+        link = os.path.join(home, "link")
+        os.symlink(private, link)
+        for words in (["--trace", link, "--nic", "port=sink"],
+                      ["--nic", f"trace={link},port=sink"],
+                      ["--nic", f"capture={link},port=sink"],
+                      ["--nic", f"port=pcap:out={link}"],
+                      ["--nic", f"vf-port=pcap:out={link},port=sink"]):
+            status, text = self.run_program("hvsim", [
+                HVSIM, "--dir", self.path("sockets"), "--user", WHO, *words])
+            self.assertEqual(status, 1, text)
+            self.assertRegex(text, f"{link}: Permission denied .*become user {USER}")
+            with open(private, encoding="ascii") as file:
+                self.assertEqual(file.read(), "of root", words)
+            self.assertEqual(os.stat(private).st_uid, 0)
 
     def test_guests_find_it_by_guid(self):
         """In a folder that was named to them; hvsim as a user is trusted only in a folder of its."""
@@ -173,7 +208,7 @@ class Service(Case):
     @unittest.skipUnless(ctypes.util.find_library("seccomp"), "needs libseccomp")
     def test_under_the_units_rules(self):
         """As systemd starts it: a user with CAP_NET_ADMIN, the system calls of the unit, a socket
-        to report to. And a thread from before privileges went: the trace's."""
+        to report to."""
         manager = Manager(self.path("notify"))
         home = self.mkdtemp()
         os.chown(home, USER, USER)

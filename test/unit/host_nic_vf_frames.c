@@ -538,6 +538,7 @@ both_ports_are_opened_and_closed(void)
 				"vf-port=pcap:in=/nonexistent,port=echo", 0, &c, why, sizeof(why)),
 		0);
 	CU_ASSERT(host_nic_create(&c, &transport, &nic, why, sizeof(why)) < 0);
+	CU_ASSERT_PTR_NULL(nic);
 	CU_ASSERT_PTR_NOT_NULL(strstr(why, "/nonexistent"));
 }
 

@@ -202,7 +202,8 @@ test_bad_files(void)
 		const char *text, *says;
 	} cases[] = {
 		{"", ":0: there is no command in it"},
-		{"# a\n\n1 linc 0 up=true\n", ":3: 'linc' is no command of a scenario"},
+		{"# a\n\n1 linc 0 up=true\n", ":3: 'linc' is no command of a scenario: link, vf, "
+					      "set, trace, rescind, offer or end"},
 		{"1 stats 0\n", ":1: 'stats' is no command of a scenario"},
 		{"soon link 0 up=true\n", ":1: 'soon' is no time"},
 		{"-1 link 0 up=true\n", ":1: '-1' is no time"},

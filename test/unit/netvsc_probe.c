@@ -5,6 +5,8 @@
  * requests in the send buffer, since the port's own pages are not the fixture's here.
  */
 #include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include <rte_memzone.h>
 
@@ -117,6 +119,37 @@ test_a_probe_succeeds_after_one_that_failed_with_the_channel_held(void)
 	ladder_end();
 }
 
+static int
+not_there(struct fixture *fixture)
+{
+	return -ENOENT;
+}
+
+/* The file of a trace is one writer's: a probe that failed has let go of it. */
+static void
+test_a_traced_probe_succeeds_after_one_that_found_no_host(void)
+{
+	static char path[] = "/tmp/netvsc_probe.XXXXXX";
+	struct rte_devargs devargs = {0};
+	char args[64];
+	int fd = mkstemp(path);
+
+	CU_ASSERT_FATAL(fd >= 0);
+	close(fd);
+	snprintf(args, sizeof(args), "trace=%s", path);
+	REQUIRE(ladder_begin(false));
+	devargs.args = args;
+	f.bus.device.devargs = &devargs;
+	f.on_open = not_there;
+	CU_ASSERT_EQUAL(fixture_driver->probe(&f.bus), -ENOENT);
+	f.on_open = NULL;
+	CU_ASSERT_EQUAL(fixture_driver->probe(&f.bus), 0);
+	CU_ASSERT_EQUAL(rte_eth_dev_close(probed_port()), 0);
+	f.bus.device.devargs = NULL;
+	ladder_end();
+	unlink(path);
+}
+
 int
 main(void)
 {
@@ -127,6 +160,8 @@ main(void)
 			test_a_probe_succeeds_after_a_close_that_was_no_fence},
 		{"a probe succeeds after one that failed with the channel held",
 			test_a_probe_succeeds_after_one_that_failed_with_the_channel_held},
+		{"a traced probe succeeds after one that found no host",
+			test_a_traced_probe_succeeds_after_one_that_found_no_host},
 	};
 
 	return UNIT_RUN("netvsc_probe", tests);

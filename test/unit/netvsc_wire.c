@@ -146,6 +146,29 @@ test_a_file_that_cannot_be_written_is_an_error(void)
 }
 
 static void
+test_two_ports_of_one_file_are_an_error(void)
+{
+	struct netvsc_wire *first;
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/both.pcapng", dir);
+	REQUIRE(ladder_begin(true));
+	trace_into(path);
+	CU_ASSERT_EQUAL_FATAL(netvsc_wire_begin(&f.port), 0);
+	first = f.port.wire;
+	f.port.wire = NULL;
+	CU_ASSERT_EQUAL(netvsc_wire_begin(&f.port), -EBUSY);
+	CU_ASSERT_PTR_NULL(f.port.wire);
+	f.port.wire = first;
+	CU_ASSERT_EQUAL(ladder_attach(1, 1500), 0);
+	CU_ASSERT_EQUAL(netvsc_detach(&f.port, true), 0);
+	netvsc_wire_end(&f.port);
+	ladder_end();
+	CU_ASSERT(records_of(path) > 10);
+	unlink(path);
+}
+
+static void
 test_a_full_disk_does_not_stop_the_way_up(void)
 {
 	REQUIRE(ladder_begin(true));
@@ -247,6 +270,7 @@ main(void)
 		{"the way up is in the trace", test_the_way_up_is_in_the_trace},
 		{"a file that cannot be written is an error",
 			test_a_file_that_cannot_be_written_is_an_error},
+		{"two ports of one file are an error", test_two_ports_of_one_file_are_an_error},
 		{"a full disk does not stop the way up", test_a_full_disk_does_not_stop_the_way_up},
 		{"a traced send waits for no memory lock",
 			test_a_traced_send_waits_for_no_memory_lock},

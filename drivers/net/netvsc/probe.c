@@ -110,8 +110,10 @@ port_bring_up(struct netvsc_port *port, struct rte_eth_dev *eth, struct hpbus_de
 	int rc;
 
 	rc = bus->backend->open(bus);
-	if (rc != 0)
+	if (rc != 0) {
+		netvsc_wire_end(port);
 		return rc;
+	}
 	/* Applications stop over a port of no node (pitfall A6). */
 	eth->data->numa_node = hpbus_device_node(bus);
 	rc = port_init(port, eth, bus);

@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -492,6 +493,15 @@ file_open(struct trace *t, const struct trace_options *o, const char **why)
 	if (rc != 0)
 		return rc;
 	t->regular = S_ISREG(st.st_mode);
+	/*
+	 * Of whatever process. It goes with the descriptor, which a writer that was left behind
+	 * still has; where a file system has no locks there is none.
+	 */
+	if ((t->regular || S_ISFIFO(st.st_mode)) && flock(t->fd, LOCK_EX | LOCK_NB) != 0 &&
+		errno == EWOULDBLOCK) {
+		*why = "another trace is being written to it; give each a file of its own";
+		return -EBUSY;
+	}
 	if (t->regular && ftruncate(t->fd, 0) != 0)
 		return -errno;
 	flags = fcntl(t->fd, F_GETFL);

@@ -64,7 +64,8 @@ struct trace_stats {
 
 /**
  * Make a file, or empty one that is there (mode 0600, for there are frames in it), and start its
- * writer.
+ * writer. A file has one: another that opens it, in whatever process, gets -EBUSY and empties
+ * nothing.
  * @return 0 and *trace, or a negative errno and one sentence in @p errbuf
  */
 int trace_open(

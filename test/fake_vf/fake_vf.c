@@ -58,9 +58,9 @@ vf_of(const struct rte_eth_dev *eth)
 static const struct {
 	const char *name;
 	size_t at;
-} knob_names[] = {KNOB(queues), KNOB(max_mtu), KNOB(nb_desc), KNOB(reta), KNOB(key), KNOB(rss),
-	KNOB(rx_offloads), KNOB(tx_offloads), KNOB(lsc), KNOB(link), KNOB(start_ms), KNOB(stop_ms),
-	KNOB(start_fails), KNOB(stop_hangs), KNOB(refuses), KNOB(loop)};
+} knob_names[] = {KNOB(queues), KNOB(max_mtu), KNOB(nb_desc), KNOB(any_segs), KNOB(reta), KNOB(key),
+	KNOB(rss), KNOB(rx_offloads), KNOB(tx_offloads), KNOB(lsc), KNOB(link), KNOB(start_ms),
+	KNOB(stop_ms), KNOB(start_fails), KNOB(stop_hangs), KNOB(refuses), KNOB(loop)};
 
 int
 fake_vf_key(struct fake_vf_knobs *knobs, const char *key, const char *value)
@@ -438,8 +438,9 @@ infos_get(struct rte_eth_dev *eth, struct rte_eth_dev_info *info)
 	const struct rte_eth_desc_lim lim = {.nb_max = (uint16_t)k->nb_desc,
 		.nb_min = 64,
 		.nb_align = 8,
-		.nb_seg_max = 40,
-		.nb_mtu_seg_max = 8};
+		/* Of any: as ethdev has written it there before it asked. */
+		.nb_seg_max = k->any_segs ? info->tx_desc_lim.nb_seg_max : 40,
+		.nb_mtu_seg_max = k->any_segs ? info->tx_desc_lim.nb_mtu_seg_max : 8};
 
 	question(eth);
 	info->max_rx_queues = info->max_tx_queues = (uint16_t)k->queues;

@@ -43,6 +43,7 @@ struct fake_vf_knobs {
 	uint64_t queues;		   /**< of either direction [16] */
 	uint64_t max_mtu;		   /**< [9000] */
 	uint64_t nb_desc;		   /**< most descriptors [1024] */
+	uint64_t any_segs;		   /**< it says nothing of segments [0] */
 	uint64_t reta, key;		   /**< entries [64], bytes [40]; 0: none */
 	uint64_t rss;			   /**< types [all] */
 	uint64_t rx_offloads, tx_offloads; /**< [all] */

@@ -24,9 +24,12 @@ fixture_of(struct hpbus_device *dev)
 	return dev->backend_data;
 }
 
+struct hpbus_driver *fixture_driver;
+
 void
 hpbus_register_driver(struct hpbus_driver *driver)
 {
+	fixture_driver = driver;
 }
 
 void
@@ -491,6 +494,8 @@ fixture_end(struct fixture *f)
 	vfu_signaller_fini(&f->signaller);
 	for (i = 0; i < f->conf.channels && i < FIXTURE_CHANNELS; i++)
 		netvsc_channel_close(f->port.channels[i]);
+	/* The fence. */
+	f->port.session.attached = false;
 	netvsc_rx_lender_end(&f->port);
 	for (i = 0; i < f->conf.channels && i < FIXTURE_CHANNELS; i++) {
 		if (f->rx_queues[i] != NULL)

@@ -132,6 +132,8 @@ bool fixture_begin(struct fixture *f, const struct fixture_conf *conf);
 int fixture_sleepy(struct fixture *f);
 /** Secondaries that have everything mapped, by slot as bits; read by netvsc_process_ready(). */
 extern uint64_t fixture_processes;
+/** What the driver has registered with the bus. */
+extern struct hpbus_driver *fixture_driver;
 /** Release everything; asserts that every mbuf is back in the pool. */
 void fixture_end(struct fixture *f);
 /** Mbufs that are not in the pool, those that a receive queue keeps ready not counted. */

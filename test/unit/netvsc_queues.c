@@ -325,6 +325,83 @@ test_a_stop_waits_for_the_burst_that_is_inside(void)
 	end();
 }
 
+/*
+ * Frees of mbufs are where a test gets in between: their memory is the test's, which is told when
+ * it is free. The lcore that receives comes then, and has no mbufs.
+ */
+#define REAPED 4u
+
+static struct {
+	struct rte_mbuf_ext_shared_info info[REAPED];
+	unsigned int freed[REAPED], bursts;
+	uint16_t got;
+} reap;
+
+static void
+receive_inside_of_a_free(void *buffer, void *count)
+{
+	struct rte_mbuf *m[4];
+
+	++*(unsigned int *)count;
+	if (reap.bursts++ == 0)
+		reap.got = netvsc_rx_burst(f.rx_queues[0], m, RTE_DIM(m));
+}
+
+static struct rte_mbuf *
+external(unsigned int i)
+{
+	static uint8_t bytes[REAPED][1000];
+	struct rte_mbuf *m = rte_pktmbuf_alloc(f.pool);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+	reap.info[i].free_cb = receive_inside_of_a_free;
+	reap.info[i].fcb_opaque = &reap.freed[i];
+	rte_mbuf_ext_refcnt_set(&reap.info[i], 1);
+	rte_pktmbuf_attach_extbuf(m, bytes[i], RTE_BAD_IOVA, sizeof(bytes[i]), &reap.info[i]);
+	fixture_fill(bytes[i], sizeof(bytes[i]), i);
+	m->data_off = 0;
+	m->data_len = sizeof(bytes[i]);
+	m->pkt_len = sizeof(bytes[i]);
+	return m;
+}
+
+static void
+test_receive_does_not_free_what_a_stop_is_freeing(void)
+{
+	struct rte_mbuf *rest[128];
+	struct netvsc_txq *txq;
+	unsigned int n = 0, i;
+	uint64_t slots = 0;
+
+	REQUIRE(begin((struct fixture_conf){.tx_copybreak = 100, .nb_desc = 64, .mbufs = 127}));
+	memset(&reap, 0, sizeof(reap));
+	txq = fixture_txq(&f, 0);
+	for (i = 0; i < REAPED; i++)
+		pkts[i] = external(i);
+	CU_ASSERT_EQUAL(tx_send(pkts, REAPED), REAPED);
+	while (n < RTE_DIM(rest) && (rest[n] = rte_pktmbuf_alloc(f.pool)) != NULL)
+		n++;
+	CU_ASSERT_EQUAL(tx_take_all(0), REAPED);
+	give(0, 1, 2, 0);
+	CU_ASSERT_EQUAL(netvsc_tx_queue_stop(&f.eth, 0), 0);
+	CU_ASSERT_EQUAL(reap.bursts, REAPED);
+	for (i = 0; i < REAPED; i++)
+		CU_ASSERT_EQUAL(reap.freed[i], 1);
+	/* It found none, for those that it could have taken are the stop's. */
+	CU_ASSERT_EQUAL(reap.got, 0);
+	CU_ASSERT_EQUAL(fixture_rxq(&f, 0)->stats.no_mbuf, 2);
+	/* Each slot is free, and once. */
+	CU_ASSERT_EQUAL_FATAL(txq->n_free, txq->nb_desc);
+	for (i = 0; i < txq->n_free; i++)
+		slots |= UINT64_C(1) << txq->free[i];
+	CU_ASSERT_EQUAL(slots, UINT64_MAX);
+	CU_ASSERT_EQUAL(txq->stats.over, REAPED);
+	CU_ASSERT_EQUAL(txq->drops.reaped, REAPED);
+	rte_pktmbuf_free_bulk(rest, n);
+	CU_ASSERT_EQUAL(fixture_mbufs_out(&f), 0);
+	end();
+}
+
 /* ---- with the port ---- */
 
 static void
@@ -523,6 +600,8 @@ static const struct unit_test tests[] = {
 		test_no_channel_keeps_a_queue_that_is_released_with_sends_left},
 	{"a stop waits for the burst that is inside",
 		test_a_stop_waits_for_the_burst_that_is_inside},
+	{"receive does not free what a stop is freeing",
+		test_receive_does_not_free_what_a_stop_is_freeing},
 	{"deferred queues start when they are told", test_deferred_queues_start_when_they_are_told},
 	{"the count is that of frames in the ring", test_the_count_is_that_of_frames_in_the_ring},
 	{"a broken ring is not walked", test_a_broken_ring_is_not_walked},

@@ -14,11 +14,11 @@
 static const struct hpbus_op_kind soon = {"a test", 150, 50, true};
 
 static bool
-start(void)
+start_as(struct fixture_conf conf)
 {
 	unsigned int i;
 
-	if (!ladder_begin(true))
+	if (!ladder_begin_as(conf))
 		return false;
 	CU_ASSERT_EQUAL(netvsc_session_want(&f.port, CHANNELS, 1500), 0);
 	netvsc_rss_default(&f.port);
@@ -28,6 +28,12 @@ start(void)
 		CU_ASSERT_EQUAL(fixture_channel(&f, i)->state, NETVSC_CHANNEL_RUNNING);
 	ladder_turn(); /* acks of the control path */
 	return true;
+}
+
+static bool
+start(void)
+{
+	return start_as((struct fixture_conf){0});
 }
 
 /* What the end of the process does to what stayed. */
@@ -153,6 +159,90 @@ test_a_port_comes_back_with_the_thread_that_was_inside(void)
 	finish();
 }
 
+/* Who is inside of a send comes out when a stop has given up on him. */
+static rte_spinlock_t *comes_out;
+
+void __real_netvsc_queues_unlink(struct netvsc_port *port);
+void __wrap_netvsc_queues_unlink(struct netvsc_port *port);
+
+void
+__wrap_netvsc_queues_unlink(struct netvsc_port *port)
+{
+	__real_netvsc_queues_unlink(port);
+	if (comes_out != NULL)
+		rte_spinlock_unlock(comes_out);
+	comes_out = NULL;
+}
+
+/* One that the host has, by reference. */
+static void
+send_one(unsigned int q)
+{
+	struct rte_mbuf *m = fixture_mbuf(&f, 1000, q);
+
+	CU_ASSERT_EQUAL_FATAL(netvsc_tx_burst(f.tx_queues[q], &m, 1), 1);
+	CU_ASSERT_EQUAL(netvsc_tx_inflight(fixture_txq(&f, q)), 1);
+}
+
+/* An application frees its pools when a stop is 0: nothing of them is with the host or the port. */
+static void
+test_a_stop_that_succeeds_late_has_everything_back(void)
+{
+	struct netvsc_channel *ch;
+	struct rte_mbuf *m;
+
+	REQUIRE(start_as((struct fixture_conf){.tx_copybreak = 100}));
+	ch = fixture_channel(&f, 1);
+	CU_ASSERT_EQUAL(fixture_frames(&f, 1, 500, 4, 1, 100, 70), 0);
+	fixture_publish(&f, 1);
+	CU_ASSERT_EQUAL_FATAL(netvsc_rx_burst(f.rx_queues[1], &m, 1), 1);
+	rte_pktmbuf_free(m);
+	CU_ASSERT(fixture_rxq(&f, 1)->n_mbufs != 0);
+	send_one(1);
+	rte_spinlock_lock(&ch->tx_lock);
+	comes_out = &ch->tx_lock;
+	CU_ASSERT_EQUAL(within_time(netvsc_ops.dev_stop), 0);
+	CU_ASSERT_PTR_NULL(comes_out);
+	f.data.dev_started = 0;
+	CU_ASSERT_EQUAL(f.resets, 1);
+	CU_ASSERT_FALSE(f.host[1].open);
+	CU_ASSERT_PTR_NULL(atomic_load(&ch->txq));
+	CU_ASSERT_EQUAL(netvsc_tx_inflight(fixture_txq(&f, 1)), 0);
+	CU_ASSERT_EQUAL(rte_mempool_in_use_count(f.pool), 0);
+	CU_ASSERT_EQUAL(netvsc_ops.dev_start(&f.eth), 0);
+	CU_ASSERT_EQUAL(netvsc_ops.dev_stop(&f.eth), 0);
+	finish();
+}
+
+/* Two are inside and one comes out: there is no fence, so what the host has of his queue stays. */
+static void
+test_what_the_host_has_stays_while_another_thread_is_inside(void)
+{
+	struct netvsc_channel *ch, *other;
+
+	REQUIRE(start_as((struct fixture_conf){.tx_copybreak = 100}));
+	ch = fixture_channel(&f, 1);
+	other = fixture_channel(&f, 2);
+	send_one(1);
+	rte_spinlock_lock(&ch->tx_lock);
+	rte_spinlock_lock(&other->tx_lock);
+	comes_out = &ch->tx_lock;
+	CU_ASSERT_EQUAL(within_time(netvsc_ops.dev_stop), -EBUSY);
+	CU_ASSERT_PTR_NULL(comes_out);
+	CU_ASSERT_EQUAL(f.data.dev_started, 0);
+	CU_ASSERT_FALSE(ch->stuck);
+	CU_ASSERT_TRUE(other->stuck);
+	CU_ASSERT_EQUAL(f.resets, 0);
+	netvsc_tx_queue_release(&f.eth, 1);
+	CU_ASSERT_PTR_NOT_NULL(f.port.quarantine);
+	CU_ASSERT_EQUAL(fixture_mbufs_out(&f), 1);
+	rte_spinlock_unlock(&other->tx_lock);
+	CU_ASSERT_EQUAL(netvsc_session_end(&f.port), 0);
+	CU_ASSERT_EQUAL(f.resets, 1);
+	CU_ASSERT_EQUAL(fixture_mbufs_out(&f), 0);
+	finish();
+}
+
 /* A queue alone, and what is taken out of the port meanwhile. */
 static void
 test_queues_that_somebody_is_inside_of_are_not_freed(void)
@@ -216,6 +306,10 @@ main(void)
 			test_a_close_ends_that_interrupts_a_receive},
 		{"a port comes back with the thread that was inside",
 			test_a_port_comes_back_with_the_thread_that_was_inside},
+		{"a stop that succeeds late has everything back",
+			test_a_stop_that_succeeds_late_has_everything_back},
+		{"what the host has stays while another thread is inside",
+			test_what_the_host_has_stays_while_another_thread_is_inside},
 		{"queues that somebody is inside of are not freed",
 			test_queues_that_somebody_is_inside_of_are_not_freed},
 		{"a close ends that interrupts an operation",

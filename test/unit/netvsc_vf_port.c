@@ -769,6 +769,20 @@ test_segments_are_limited_by_the_vf(void)
 	rig_end();
 }
 
+/* A driver that says nothing of them: frames go to it as they are, and none is looked at. */
+static void
+test_segments_are_not_limited_by_a_vf_that_has_no_limit(void)
+{
+	REQUIRE(begin(NULL));
+	knobs->any_segs = 1;
+	rig.f.data.dev_conf.txmode.offloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	CU_ASSERT_EQUAL(own_and_start(), 0);
+	CU_ASSERT_EQUAL(rig.setup.dev->info.tx_desc_lim.nb_seg_max, UINT16_MAX);
+	CU_ASSERT_EQUAL(rig.setup.segs, 0);
+	CU_ASSERT_EQUAL(rig.setup.mtu_segs, 0);
+	rig_end();
+}
+
 /* Nothing of a VF may be called while it resets itself: counters are those read last. */
 static void
 test_vf_that_resets_itself_is_not_asked(void)
@@ -830,6 +844,8 @@ main(void)
 		{"packet types that the application wants reach the VF",
 			test_packet_types_that_the_application_wants_reach_the_vf},
 		{"segments are limited by the VF", test_segments_are_limited_by_the_vf},
+		{"segments are not limited by a VF that has no limit",
+			test_segments_are_not_limited_by_a_vf_that_has_no_limit},
 		{"VF that resets itself is not asked", test_vf_that_resets_itself_is_not_asked},
 	};
 

@@ -4,8 +4,12 @@
  * answer to it, and a port whose file cannot be written says so.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#include <rte_eal_memconfig.h>
 
 #include "drivers/net/netvsc/wire.h"
 #include "lib/netvsp/nvsp.h"
@@ -142,6 +146,29 @@ test_a_file_that_cannot_be_written_is_an_error(void)
 }
 
 static void
+test_two_ports_of_one_file_are_an_error(void)
+{
+	struct netvsc_wire *first;
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/both.pcapng", dir);
+	REQUIRE(ladder_begin(true));
+	trace_into(path);
+	CU_ASSERT_EQUAL_FATAL(netvsc_wire_begin(&f.port), 0);
+	first = f.port.wire;
+	f.port.wire = NULL;
+	CU_ASSERT_EQUAL(netvsc_wire_begin(&f.port), -EBUSY);
+	CU_ASSERT_PTR_NULL(f.port.wire);
+	f.port.wire = first;
+	CU_ASSERT_EQUAL(ladder_attach(1, 1500), 0);
+	CU_ASSERT_EQUAL(netvsc_detach(&f.port, true), 0);
+	netvsc_wire_end(&f.port);
+	ladder_end();
+	CU_ASSERT(records_of(path) > 10);
+	unlink(path);
+}
+
+static void
 test_a_full_disk_does_not_stop_the_way_up(void)
 {
 	REQUIRE(ladder_begin(true));
@@ -154,6 +181,88 @@ test_a_full_disk_does_not_stop_the_way_up(void)
 	ladder_end();
 }
 
+/* ---- sends, while somebody has EAL's memory lock: its holder may be waiting for a host ---- */
+
+static struct {
+	struct rte_mbuf *m;
+	uint16_t sent;
+	atomic_bool done;
+} burst;
+
+static void *
+burst_now(void *arg)
+{
+	burst.sent = netvsc_tx_burst(f.tx_queues[1], &burst.m, 1);
+	atomic_store(&burst.done, true);
+	return NULL;
+}
+
+/* The frame goes by reference. @return whether the burst came back in time */
+static bool
+burst_without_memory_lock(void)
+{
+	int64_t until = hpbus_now_ms() + 10000;
+	pthread_t thread;
+	bool done;
+
+	atomic_store(&burst.done, false);
+	rte_mcfg_mem_write_lock();
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, burst_now, NULL), 0);
+	while (!(done = atomic_load(&burst.done)) && hpbus_now_ms() < until)
+		usleep(1000);
+	rte_mcfg_mem_write_unlock();
+	pthread_join(thread, NULL);
+	return done;
+}
+
+static bool
+file_has(const char *path, const void *bytes, size_t len)
+{
+	static uint8_t image[1 << 20];
+	FILE *file = fopen(path, "rb");
+	size_t n;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+	n = fread(image, 1, sizeof(image), file);
+	fclose(file);
+	return memmem(image, n, bytes, len) != NULL;
+}
+
+static void
+test_a_traced_send_waits_for_no_memory_lock(void)
+{
+	struct fixture_packet pkt;
+	uint8_t frame[1000];
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/send.pcapng", dir);
+	REQUIRE(ladder_begin_as((struct fixture_conf){.tx_copybreak = 100}));
+	trace_into(path);
+	f.port.config.trace_data = true;
+	f.port.config.trace_snaplen = 4096;
+	CU_ASSERT_EQUAL_FATAL(netvsc_wire_begin(&f.port), 0);
+	CU_ASSERT_EQUAL(netvsc_session_want(&f.port, CHANNELS, 1500), 0);
+	netvsc_rss_default(&f.port);
+	CU_ASSERT_EQUAL_FATAL(netvsc_ops.dev_start(&f.eth), 0);
+	f.data.dev_started = 1;
+	burst.m = fixture_mbuf(&f, sizeof(frame), 77);
+	CU_ASSERT_TRUE(burst_without_memory_lock());
+	CU_ASSERT_EQUAL(burst.sent, 1);
+	CU_ASSERT_TRUE(fixture_read(&f, 1, &pkt));
+	CU_ASSERT_EQUAL(pkt.desc.type, VMBUS_PACKET_GPA_DIRECT);
+	fixture_complete(&f, 1, pkt.desc.trans_id, NVSP_STATUS_SUCCESS);
+	fixture_publish(&f, 1);
+	CU_ASSERT_EQUAL(netvsc_ops.dev_stop(&f.eth), 0);
+	f.data.dev_started = 0;
+	CU_ASSERT_EQUAL(netvsc_detach(&f.port, true), 0);
+	netvsc_wire_end(&f.port);
+	ladder_end();
+	/* Nor is anything missing for that. */
+	fixture_fill(frame, sizeof(frame), 77);
+	CU_ASSERT_TRUE(file_has(path, frame, sizeof(frame)));
+	unlink(path);
+}
+
 int
 main(void)
 {
@@ -161,7 +270,10 @@ main(void)
 		{"the way up is in the trace", test_the_way_up_is_in_the_trace},
 		{"a file that cannot be written is an error",
 			test_a_file_that_cannot_be_written_is_an_error},
+		{"two ports of one file are an error", test_two_ports_of_one_file_are_an_error},
 		{"a full disk does not stop the way up", test_a_full_disk_does_not_stop_the_way_up},
+		{"a traced send waits for no memory lock",
+			test_a_traced_send_waits_for_no_memory_lock},
 	};
 
 	return UNIT_RUN_IN(dir, "netvsc_wire", tests);

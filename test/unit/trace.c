@@ -353,6 +353,31 @@ test_errors_name_the_file(void)
 	unlink(name);
 }
 
+/* Two that write one file leave none that can be read. */
+static void
+test_a_file_that_is_being_written_is_not_emptied(void)
+{
+	const struct trace_options second = {.path = path, .application = ""};
+	struct trace *t = begin(path), *other = NULL;
+	char why[256] = "";
+	size_t at = 0;
+	int a;
+
+	a = trace_interface(t, TRACE_LINK_VMBUS, "nic0 channel 0", "one");
+	CU_ASSERT_TRUE(put(t, a, "first", 5));
+	CU_ASSERT_EQUAL(trace_open(&other, &second, why, sizeof(why)), -EBUSY);
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, path));
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, "another trace is being written to it"));
+	CU_ASSERT_TRUE(put(t, a, "second one", 10));
+	CU_ASSERT_TRUE(trace_close(t));
+	load();
+	CU_ASSERT_EQUAL(word(0), 0x0a0d0d0a);
+	CU_ASSERT_EQUAL(blocks(PACKET_BLOCK, &at), 2);
+	/* Afterwards it is anybody's. */
+	CU_ASSERT_EQUAL_FATAL(trace_open(&other, &second, why, sizeof(why)), 0);
+	CU_ASSERT_TRUE(trace_close(other));
+}
+
 /* ---- packets ---- */
 
 static uint8_t recv_buffer[8192], send_buffer[8192], page[4096] __attribute__((aligned(8)));
@@ -522,6 +547,8 @@ main(void)
 		{"many write at once, and each in order",
 			test_many_write_at_once_and_each_in_order},
 		{"errors name the file", test_errors_name_the_file},
+		{"a file that is being written is not emptied",
+			test_a_file_that_is_being_written_is_not_emptied},
 		{"a send has section and pages behind it",
 			test_a_send_has_section_and_pages_behind_it},
 		{"ranges are cut and checked", test_ranges_are_cut_and_checked},

@@ -215,8 +215,19 @@ netvsc_port_down(struct netvsc_port *port)
 	netvsc_queues_unlink(port);
 }
 
-/* Within an operation. */
-static void
+static bool
+port_is_stuck(const struct netvsc_port *port)
+{
+	unsigned int i;
+
+	for (i = 0; i < RTE_DIM(port->channels); i++)
+		if (port->channels[i] != NULL && port->channels[i]->stuck)
+			return true;
+	return false;
+}
+
+/* Within an operation. @return whether all is back; else somebody is inside of a burst */
+static bool
 port_stop(struct netvsc_port *port)
 {
 	struct rte_eth_dev *eth = port->eth;
@@ -230,11 +241,15 @@ port_stop(struct netvsc_port *port)
 	netvsc_intr_stop(port);
 	atomic_store(&port->monitored, false);
 	netvsc_port_down(port);
+	/* Who was inside may have come out since: what he was in the way of has not been done. */
+	if (port_is_stuck(port) && netvsc_session_end(port) != -EBUSY)
+		netvsc_queues_unlink(port);
 	for (q = 0; q < data->nb_rx_queues; q++)
 		if (!port->channels[q]->stuck)
 			netvsc_rx_give_back(data->rx_queues[q]);
 	netvsc_queues_end(port);
 	netvsc_link_update(eth, 0);
+	return !port_is_stuck(port);
 }
 
 /*
@@ -266,15 +281,17 @@ netvsc_stop(struct rte_eth_dev *eth)
 	last_stop.began = hpbus_now_ms();
 	if (netvsc_control_begin(port, &op, &netvsc_op_stop) != 0)
 		return -EBUSY;
-	port_stop(port);
-	stuck = !netvsc_channels_free(port);
+	stuck = !port_stop(port);
 	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_STATE, 0, stuck ? -EBUSY : 0, "stopped");
 	netvsc_control_end(port, &op);
 	last_stop.ended = hpbus_now_ms();
 	last_stop.waits = thread_waits();
 	if (!stuck)
 		return 0;
-	/* It is stopped, or could not be closed, and who has called must not free mbufs' pools. */
+	/*
+	 * It is stopped, or could not be closed, and who has called must not free mbufs' pools. For
+	 * ethdev there is nothing left to stop: another stop is 0 and asks nobody.
+	 */
 	eth->data->dev_started = 0;
 	return -EBUSY;
 }

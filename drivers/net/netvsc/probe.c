@@ -4,6 +4,8 @@
  * time; until a port is announced nobody else knows it, so that probing takes no lock.
  */
 #include <errno.h>
+#include <inttypes.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include <rte_eal.h>
@@ -64,6 +66,8 @@ netvsc_port_free(struct netvsc_port *port)
 static int
 port_init(struct netvsc_port *port, struct rte_eth_dev *eth, struct hpbus_device *bus)
 {
+	/* Not the port's number, which comes again while a zone may have to stay. */
+	static _Atomic uint32_t zones;
 	char name[RTE_MEMZONE_NAMESIZE];
 
 	port->session = netvsc_session_none;
@@ -85,7 +89,7 @@ port_init(struct netvsc_port *port, struct rte_eth_dev *eth, struct hpbus_device
 		NETVSC_LOG(NOTICE, port,
 			"no memory or descriptor for a virtual function: the port will have none");
 	/* Two pages: a request never crosses one (pitfall A5). The second is host_stats.c's. */
-	snprintf(name, sizeof(name), "netvsc_ctl_%u", eth->data->port_id);
+	snprintf(name, sizeof(name), "netvsc_ctl_%" PRIu32, atomic_fetch_add(&zones, 1));
 	port->control_zone = rte_memzone_reserve_aligned(name, 2 * RNDIS_MAX_REQUEST,
 		bus->device.numa_node, RTE_MEMZONE_IOVA_CONTIG, VMBUS_PAGE_SIZE);
 	if (port->control_zone == NULL) {
@@ -106,8 +110,10 @@ port_bring_up(struct netvsc_port *port, struct rte_eth_dev *eth, struct hpbus_de
 	int rc;
 
 	rc = bus->backend->open(bus);
-	if (rc != 0)
+	if (rc != 0) {
+		netvsc_wire_end(port);
 		return rc;
+	}
 	/* Applications stop over a port of no node (pitfall A6). */
 	eth->data->numa_node = hpbus_device_node(bus);
 	rc = port_init(port, eth, bus);
@@ -144,7 +150,9 @@ port_bring_up(struct netvsc_port *port, struct rte_eth_dev *eth, struct hpbus_de
 detach:
 	netvsc_detach(port, false);
 close:
+	/* The fence, whatever became of the one before, unless another process keeps it open. */
 	bus->backend->close(bus);
+	port->unfenced = bus->held;
 	netvsc_port_free(port);
 	return rc;
 }

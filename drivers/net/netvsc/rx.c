@@ -167,17 +167,19 @@ rx_count_odd(struct netvsc_rxq *rxq, int what)
 
 /*
  * The pool is empty. What sends hold that the host has completed is free, but a send of this queue
- * is what frees it, and who forwards does not send while nothing comes.
+ * is what frees it, and who forwards does not send while nothing comes. Slots of a queue whose
+ * bursts are stopped are the control side's, which takes no lock for them.
  */
 static __rte_noinline void
 rx_reap_sends(struct netvsc_channel *ch)
 {
 	struct netvsc_txq *txq = atomic_load_explicit(&ch->txq, memory_order_acquire);
 
-	if (txq != NULL && netvsc_channel_lock_soon(&ch->tx_lock)) {
+	if (txq == NULL || !netvsc_channel_lock_soon(&ch->tx_lock))
+		return;
+	if (netvsc_channel_sends(ch) && !txq->over)
 		netvsc_tx_reap(txq);
-		netvsc_channel_unlock(&ch->tx_lock);
-	}
+	netvsc_channel_unlock(&ch->tx_lock);
 }
 
 /* The pool is empty: what comes is dropped, unless it is no frame. */

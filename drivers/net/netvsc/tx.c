@@ -44,7 +44,7 @@ netvsc_tx_complete(struct netvsc_txq *txq, uint64_t trans_id, bool ok)
 		slot->generation != (uint32_t)(trans_id >> 32))
 		return false;
 	slot->failed = !ok;
-	/* Only this side asks for it, the sender goes by the entry below. */
+	/* Only this side asks for it, who reaps goes by the entry below. */
 	atomic_store_explicit(&slot->state, NETVSC_SLOT_DONE, memory_order_relaxed);
 	head = atomic_load_explicit(&txq->completed_head, memory_order_relaxed);
 	txq->completed[head & txq->completed_mask] = (uint16_t)index;

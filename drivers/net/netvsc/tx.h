@@ -95,7 +95,7 @@ struct netvsc_txq {
 	/** What is known of memory, by window of the address (NETVSC_DMA_RUNS of them). */
 	struct hpbus_dma_run runs[NETVSC_DMA_RUNS];
 
-	/* Completed slots, from whoever holds rx_lock to the sending lcore. */
+	/* Completed slots, from whoever holds rx_lock to whoever has the slots (tx_slot.h). */
 	uint16_t *completed; /**< nb_desc rounded up to a power of two */
 	uint32_t completed_mask;
 	_Atomic uint32_t completed_head __rte_cache_aligned;
@@ -129,7 +129,10 @@ int netvsc_tx_done_cleanup(void *queue, uint32_t count);
 void netvsc_tx_template(struct netvsc_txq *txq);
 /** Whether the host can read the queue's headers, which another host may not. */
 void netvsc_txq_see_headers(struct netvsc_txq *txq);
-/** Free what the host has completed. The queue's lcore, or a control thread while stopped. */
+/**
+ * Free what the host has completed. Under tx_lock while the queue's bursts may send (ask
+ * netvsc_channel_sends() with it); a control thread when they may not, without.
+ */
 void netvsc_tx_reap(struct netvsc_txq *txq);
 /** Packets that the host has not completed; any thread, while the queue is there (queue_status.c).
  */

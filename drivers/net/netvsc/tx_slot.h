@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
  * @file
- * Slots: what is remembered of a packet while the host has it. Inline parts of tx.c; the sending
- * lcore only, under tx_lock.
+ * Slots: what is remembered of a packet while the host has it. Inline parts of tx.c. While bursts
+ * of the queue may send (netvsc_channel_sends()) slots belong to who holds tx_lock: the lcore that
+ * sends, or the one that receives on the channel and is out of mbufs. Afterwards they are the
+ * control side's, without the lock.
  */
 #ifndef HP_NETVSC_TX_SLOT_H
 #define HP_NETVSC_TX_SLOT_H
@@ -63,9 +65,9 @@ static inline unsigned int
 netvsc_tx_slots_reap(struct netvsc_txq *txq, uint32_t count)
 {
 	/*
-	 * Only the sender writes the tail, and who completes never looks at it: there is an entry
-	 * for each slot. That one is read before it is written anew follows from the slots: so many
-	 * completions later one slot has come again, and it was given out (release in
+	 * Only who has the slots writes the tail, and who completes never looks at it: there is an
+	 * entry for each slot. That one is read before it is written anew follows from the slots:
+	 * so many completions later one slot has come again, and it was given out (release in
 	 * netvsc_tx_slot_take()) after all entries before its first completion were read here.
 	 */
 	uint32_t tail = atomic_load_explicit(&txq->completed_tail, memory_order_relaxed);

@@ -164,9 +164,12 @@ netvsc_tx_queue_release(struct rte_eth_dev *eth, uint16_t queue)
 	stuck = txq->ch->stuck || !tx_queue_end(txq);
 	if (!stuck)
 		netvsc_tx_reap(txq);
-	/* A stopped queue of a running port has given up waiting for it (queue_run.c). */
+	/*
+	 * A stop waits for what is in flight or has it fenced off, unless it is one of a queue that
+	 * has given up (queue_run.c), or one that somebody was in the way of, here or elsewhere.
+	 */
 	keep = stuck ||
-	       (netvsc_tx_inflight(txq) != 0 && (port->unfenced || eth->data->dev_started));
+	       (netvsc_tx_inflight(txq) != 0 && (port->unfenced || port->session.attached));
 	/* Before the number takes its counts over: what is in flight will never be over for it. */
 	if (keep)
 		netvsc_tx_abandon(txq);

@@ -340,6 +340,13 @@ start(struct netvsc_vf_dev *dev, struct netvsc_vf_want *want, uint16_t vf)
 	return rc;
 }
 
+/* What ethdev writes for a driver that says nothing, or the driver itself: no mbuf has more. */
+static uint16_t
+segments_limit(uint16_t most)
+{
+	return most == UINT16_MAX ? 0 : most;
+}
+
 /* Who sends no chains meets no limit. */
 static void
 limit_segments(struct netvsc_vf_setup *setup)
@@ -353,8 +360,8 @@ limit_segments(struct netvsc_vf_setup *setup)
 	setup->segs = setup->mtu_segs = 0;
 	if (!(offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS))
 		return;
-	setup->segs = lim->nb_seg_max;
-	setup->mtu_segs = lim->nb_mtu_seg_max;
+	setup->segs = segments_limit(lim->nb_seg_max);
+	setup->mtu_segs = segments_limit(lim->nb_mtu_seg_max);
 }
 
 int

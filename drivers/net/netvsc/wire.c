@@ -9,10 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <rte_memory.h>
-
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/thread.h"
+#include "drivers/net/netvsc/tx.h"
 #include "drivers/net/netvsc/wire.h"
 #include "lib/trace/trace_vmbus.h"
 
@@ -28,29 +27,58 @@ struct netvsc_wire {
 
 /* ---- what packets name ---- */
 
-/* A page of ours, which is what we name. */
+/*
+ * A page of a send: of its header, or of memory that the burst has just looked up, or what it has
+ * forgotten again for other memory, where addresses are those of the host, too. This is in a burst:
+ * EAL's answer to where an address lies takes its lock, whose holder may be waiting for a host.
+ */
+static const void *
+wire_sent_page(const struct netvsc_txq *txq, uint64_t iova)
+{
+	const struct hpbus_dma_run *run;
+	struct hpbus_dma_run found;
+	size_t i, headers;
+
+	for (run = txq->runs; run != txq->runs + NETVSC_DMA_RUNS; run++)
+		if (run->usable && iova - (run->start + run->offset) < run->len)
+			return (const void *)(uintptr_t)(iova - run->offset);
+	headers = RTE_ALIGN_CEIL((size_t)txq->nb_desc * txq->header_room, VMBUS_PAGE_SIZE) /
+		  VMBUS_PAGE_SIZE;
+	for (i = 0; i < headers; i++)
+		if (txq->headers_iova[i] == iova)
+			return txq->headers + i * VMBUS_PAGE_SIZE;
+	found = hpbus_dma_lookup(netvsc_bus_of(txq->port), (uintptr_t)iova);
+	return found.usable && found.offset == 0 ? (const void *)(uintptr_t)iova : NULL;
+}
+
+/* A page of ours, which is what we name; tx_lock held. */
 static const void *
 wire_page(void *ctx, uint64_t pfn)
 {
-	const struct rte_memzone *zone = ((const struct netvsc_port *)ctx)->control_zone;
+	const struct netvsc_channel *ch = ctx;
+	const struct rte_memzone *zone = ch->port->control_zone;
+	const struct netvsc_txq *txq = atomic_load_explicit(&ch->txq, memory_order_acquire);
 	uint64_t iova = pfn * VMBUS_PAGE_SIZE;
 
 	if (zone != NULL && iova - zone->iova < zone->len)
 		return (const uint8_t *)zone->addr + (iova - zone->iova);
-	return rte_mem_iova2virt(iova);
+	return txq != NULL ? wire_sent_page(txq, iova) : NULL;
 }
 
+/* @param direction of what is traced: a host names none of our pages, whatever it says */
 static struct trace_memory
-wire_memory(struct netvsc_port *port)
+wire_memory(struct netvsc_channel *ch, enum trace_direction direction)
 {
+	struct netvsc_port *port = ch->port;
+
 	return (struct trace_memory){
 		.recv = port->recv.base,
 		.send = port->bus->send.base,
 		.recv_length = (uint32_t)port->recv.len,
 		.send_length = (uint32_t)port->bus->send.len,
 		.send_section = port->session.send_section,
-		.page = wire_page,
-		.ctx = port,
+		.page = direction == TRACE_TO_HOST ? wire_page : NULL,
+		.ctx = ch,
 	};
 }
 
@@ -61,7 +89,7 @@ static uint32_t
 wire_ring(struct netvsc_channel *ch, const struct vmbus_ring *ring, uint32_t at, uint32_t end,
 	enum trace_direction direction)
 {
-	struct trace_memory memory = wire_memory(ch->port);
+	struct trace_memory memory = wire_memory(ch, direction);
 	struct vmbus_packet pkt;
 	int total;
 
@@ -117,7 +145,7 @@ netvsc_wire_sent(struct netvsc_channel *ch, const void *packet, uint32_t len)
 		netvsc_wire_out(ch);
 		return;
 	}
-	memory = wire_memory(ch->port);
+	memory = wire_memory(ch, TRACE_TO_HOST);
 	trace_packet(&ch->wire->tap, ch->index, TRACE_TO_HOST, packet, (len + 7) & ~7u, &memory);
 }
 
@@ -134,7 +162,7 @@ netvsc_wire_opened(struct netvsc_channel *ch)
 		return;
 	wire->in[ch->index] = ch->in.next_r;
 	wire->out[ch->index] = ch->out.next_w;
-	memory = wire_memory(ch->port);
+	memory = wire_memory(ch, TRACE_EVENT);
 	trace_event(&wire->tap, ch->index, TRACE_EVENT_OPENED, &memory);
 }
 
@@ -145,7 +173,7 @@ netvsc_wire_closed(struct netvsc_channel *ch)
 
 	if (ch->wire == NULL)
 		return;
-	memory = wire_memory(ch->port);
+	memory = wire_memory(ch, TRACE_EVENT);
 	trace_event(&ch->wire->tap, ch->index, TRACE_EVENT_CLOSED, &memory);
 	ch->wire = NULL;
 }

@@ -171,7 +171,10 @@ on_ethdev(uint16_t id, enum rte_eth_event_type event, void *arg, void *ret)
 			break;
 		case RTE_ETH_EVENT_INTR_RESET:
 			dev->reset = true;
-			tell_lost(dev);
+			/* Nobody uses it yet: it is reset when it is owned, and heard until then.
+			 */
+			if (dev->told)
+				tell_lost(dev);
 			break;
 		case RTE_ETH_EVENT_INTR_LSC:
 			ethdev_link(dev);

@@ -141,6 +141,8 @@ uint16_t netvsc_vf_facts_found(uint64_t facts);
 bool netvsc_vf_facts_link(uint64_t facts);
 /** Does this one reset itself, found or not? */
 bool netvsc_vf_facts_recovering(uint64_t facts, uint16_t vf);
+/** Is anything known of this one, found or not? */
+bool netvsc_vf_facts_know(uint64_t facts, uint16_t vf);
 /** May the port use a VF? */
 bool netvsc_vf_facts_started(uint64_t facts);
 /** Do facts forbid to send (receive) through the VF at once, before the machine looks? */

@@ -97,37 +97,6 @@ test_a_stop_that_hangs_holds_up_nobody(void)
 	CU_ASSERT_EQUAL(atomic_load(&vf.disowns), 1);
 }
 
-/* Counters are read by the thread that calls the VF; who asks waits for a VF that hangs once. */
-static void
-test_counters_are_asked_for_and_a_vf_that_hangs_is_waited_for_once(void)
-{
-	unsigned int before;
-	int64_t began;
-
-	REQUIRE(begin_used());
-	before = atomic_load(&vf.counts);
-	/* A machine that is busy may take longer than who asks waits. */
-	UNTIL((netvsc_vf_count_now(&f.port), atomic_load(&vf.counts) > before));
-	CU_ASSERT_FALSE(pthread_equal(vf.counted_by, pthread_self()));
-	atomic_store(&vf.hold_count, true);
-	began = hpbus_now_ms();
-	netvsc_vf_count_now(&f.port);
-	CU_ASSERT(hpbus_now_ms() - began < PATIENCE);
-	CU_ASSERT_TRUE(atomic_load(&f.port.vf->overdue));
-	/* Nobody waits any more, so that nothing but this flag is looked at. */
-	began = hpbus_now_ms();
-	for (before = 0; before < 1000; before++)
-		netvsc_vf_count_now(&f.port);
-	CU_ASSERT(hpbus_now_ms() - began < PATIENCE);
-	UNTIL(atomic_load(&vf.in_count));
-	CU_ASSERT_TRUE(goes_to_vf(1));
-	atomic_store(&vf.hold_count, false);
-	UNTIL(!atomic_load(&f.port.vf->overdue));
-	before = atomic_load(&vf.counts);
-	UNTIL((netvsc_vf_count_now(&f.port), atomic_load(&vf.counts) > before));
-	end();
-}
-
 /* A burst that does not come out of the VF's driver: the VF is not taken away from under it. */
 static void *
 burst_once(void *arg)
@@ -486,8 +455,6 @@ main(void)
 			test_a_request_waits_for_the_answer_to_a_switch},
 		{"a start that lasts holds up nobody", test_a_start_that_lasts_holds_up_nobody},
 		{"a stop that hangs holds up nobody", test_a_stop_that_hangs_holds_up_nobody},
-		{"counters are asked for, and a VF that hangs is waited for once",
-			test_counters_are_asked_for_and_a_vf_that_hangs_is_waited_for_once},
 		{"a burst that stays inside keeps the VF",
 			test_a_burst_that_stays_inside_keeps_the_vf},
 		{"a queue stays whose burst hangs inside of the VF",

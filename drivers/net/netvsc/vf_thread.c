@@ -95,6 +95,7 @@ static void
 thread_count(struct netvsc_vf *vf)
 {
 	uint32_t asked = atomic_load(&vf->asked);
+	uint32_t late = atomic_load(&vf->overdue);
 	uint16_t id = vf->machine.vf;
 
 	vf->counted = true;
@@ -107,7 +108,9 @@ thread_count(struct netvsc_vf *vf)
 		vf->at = NETVSC_VF_AT_REST;
 	}
 	atomic_store(&vf->answered, asked);
-	atomic_store(&vf->overdue, false);
+	/* Never far behind, where it would look like one to come. */
+	if ((int32_t)(late - asked) < 0)
+		atomic_compare_exchange_strong(&vf->overdue, &late, asked);
 }
 
 /* Another serial is associated than was looked for, or it is time: look again. */

@@ -611,6 +611,17 @@ netvsc_vf_count_now(struct netvsc_port *port)
 		vf_ask(port);
 }
 
+void
+netvsc_vf_know_now(struct netvsc_port *port)
+{
+	struct netvsc_vf *vf = port->vf;
+
+	if (!netvsc_is_primary() || vf == NULL || !vf->has_thread)
+		return;
+	atomic_store(&vf->unknown, true);
+	vf_ask(port);
+}
+
 bool
 netvsc_vf_possible(const struct netvsc_port *port)
 {

@@ -97,7 +97,8 @@ struct netvsc_vf {
 	 * round.
 	 */
 	_Atomic uint32_t asked, answered, overdue;
-	int wake; /**< eventfd */
+	atomic_bool unknown; /**< ... and for what the VF can, too */
+	int wake;	     /**< eventfd */
 	const struct netvsc_vf_calls *calls;
 	netvsc_thread thread;
 	bool has_thread;
@@ -114,7 +115,7 @@ struct netvsc_vf {
 	struct netvsc_vf_setup setup;
 	uint64_t looked_for; /**< serial + 1 that VFs were last looked for with, 0: without one */
 	int64_t look_at;     /**< ... and when they are looked for again all the same */
-	bool counted;	     /**< the last turn was for who asks: the next one is not */
+	bool answers;	     /**< the last turn was for who asks: the next one is not */
 };
 
 /* ---- vf.c ---- */
@@ -177,6 +178,12 @@ bool netvsc_vf_serial(const struct netvsc_port *port, uint32_t *serial);
  * Any thread of the primary.
  */
 void netvsc_vf_count_now(struct netvsc_port *port);
+
+/**
+ * There is a VF, and what it can is not known yet: have the control thread look at it, likewise. An
+ * application may ask for the port's limits as soon as EAL has begun.
+ */
+void netvsc_vf_know_now(struct netvsc_port *port);
 
 /** How it stands, for who shows it. Any thread. */
 struct netvsc_vf_status {

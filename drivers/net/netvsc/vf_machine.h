@@ -46,7 +46,10 @@ enum netvsc_vf_event {
 /** What fails is tried again after this, then after twice as long, ... */
 #define NETVSC_VF_RETRY_MS     1000
 #define NETVSC_VF_RETRY_MAX_MS 32000
-/** What cannot be done just now: somebody holds a lock, a ring is full, a burst is inside. */
+/**
+ * What cannot be done just now: somebody holds a lock, a ring is full, a burst is inside, the probe
+ * of a VF that is found is not over.
+ */
 #define NETVSC_VF_SOON_MS     1
 #define NETVSC_VF_SOON_MAX_MS 64
 /** A send burst that is inside of the VF's driver keeps the host from being asked so long. */
@@ -163,7 +166,7 @@ enum netvsc_vf_step netvsc_vf_machine_next(
 	const struct netvsc_vf_machine *m, int64_t now, int64_t *until);
 /** A slow step begins. */
 void netvsc_vf_machine_begin(struct netvsc_vf_machine *m, enum netvsc_vf_step step);
-/** A step is done. @param rc 0; quick steps: -EAGAIN, not just now; or why it failed */
+/** A step is done. @param rc 0; quick steps, OWN: -EAGAIN, not just now; or why it failed */
 void netvsc_vf_machine_done(
 	struct netvsc_vf_machine *m, enum netvsc_vf_step step, int rc, int64_t now);
 /** May settings be replayed onto the VF? */

@@ -90,29 +90,6 @@ thread_ask_host(struct netvsc_vf *vf)
 	return rc;
 }
 
-/* Somebody wants to know what the VF has counted. With the lock. */
-static void
-thread_count(struct netvsc_vf *vf)
-{
-	uint32_t asked = atomic_load(&vf->asked);
-	uint32_t late = atomic_load(&vf->overdue);
-	uint16_t id = vf->machine.vf;
-
-	vf->counted = true;
-	if (id != NETVSC_VF_NONE && !vf->machine.lost &&
-		!netvsc_vf_facts_recovering(vf->machine.levels, id)) {
-		vf->at = NETVSC_VF_AT_CALL;
-		pthread_mutex_unlock(&vf->lock);
-		vf->calls->count(&vf->setup, id);
-		pthread_mutex_lock(&vf->lock);
-		vf->at = NETVSC_VF_AT_REST;
-	}
-	atomic_store(&vf->answered, asked);
-	/* Never far behind, where it would look like one to come. */
-	if ((int32_t)(late - asked) < 0)
-		atomic_compare_exchange_strong(&vf->overdue, &late, asked);
-}
-
 /* Another serial is associated than was looked for, or it is time: look again. */
 static void
 thread_find_again(struct netvsc_vf *vf, uint64_t serial)
@@ -126,6 +103,31 @@ thread_find_again(struct netvsc_vf *vf, uint64_t serial)
 	pthread_mutex_lock(&vf->lock);
 	vf->at = NETVSC_VF_AT_REST;
 	vf->look_at = after < 0 ? INT64_MAX : hpbus_now_ms() + after;
+}
+
+/* Somebody wants to know what the VF has counted, or what it can. With the lock. */
+static void
+thread_answer(struct netvsc_vf *vf, uint64_t serial)
+{
+	uint32_t asked = atomic_load(&vf->asked);
+	uint32_t late = atomic_load(&vf->overdue);
+	uint16_t id = vf->machine.vf;
+
+	vf->answers = true;
+	if (atomic_exchange(&vf->unknown, false))
+		thread_find_again(vf, serial);
+	if (id != NETVSC_VF_NONE && !vf->machine.lost &&
+		!netvsc_vf_facts_recovering(vf->machine.levels, id)) {
+		vf->at = NETVSC_VF_AT_CALL;
+		pthread_mutex_unlock(&vf->lock);
+		vf->calls->count(&vf->setup, id);
+		pthread_mutex_lock(&vf->lock);
+		vf->at = NETVSC_VF_AT_REST;
+	}
+	atomic_store(&vf->answered, asked);
+	/* Never far behind, where it would look like one to come. */
+	if ((int32_t)(late - asked) < 0)
+		atomic_compare_exchange_strong(&vf->overdue, &late, asked);
 }
 
 /* Is there still to be done what needs a copy: a start, or a replay (WAIT)? With the lock. */
@@ -259,10 +261,10 @@ thread_turn(struct netvsc_vf *vf)
 	uint64_t serial;
 	uint32_t number;
 	enum netvsc_vf_step step;
-	bool counted = vf->counted;
+	bool answered = vf->answers;
 	int later = 0;
 
-	vf->counted = false;
+	vf->answers = false;
 	netvsc_vf_take(vf);
 	serial = netvsc_vf_facts_serial(vf->machine.levels, &number) ? number + UINT64_C(1) : 0;
 	step = netvsc_vf_machine_next(&vf->machine, now, &until);
@@ -272,8 +274,8 @@ thread_turn(struct netvsc_vf *vf)
 		later = thread_ask_host(vf) == -EAGAIN ? BUSY_MS : 0;
 	} else if (step != NETVSC_VF_WAIT && !netvsc_vf_step_is_slow(step)) {
 		netvsc_vf_do_quick(vf, step);
-	} else if (!counted && atomic_load(&vf->asked) != atomic_load(&vf->answered)) {
-		thread_count(vf);
+	} else if (!answered && atomic_load(&vf->asked) != atomic_load(&vf->answered)) {
+		thread_answer(vf, serial);
 	} else if (serial != vf->looked_for || now >= vf->look_at) {
 		thread_find_again(vf, serial);
 	} else if (atomic_load(&vf->replay) != 0 && netvsc_vf_machine_replays(&vf->machine)) {

@@ -49,7 +49,10 @@ int netvsc_vf_told_begin(struct netvsc_port *port);
 void netvsc_vf_told_end(struct netvsc_port *port);
 void netvsc_vf_told_put(struct netvsc_vf_told *told);
 
-/** What the VF that is held can, as it was asked. @return false: that is not known */
-bool netvsc_vf_told_info(const struct netvsc_port *port, struct rte_eth_dev_info *info);
+/**
+ * What the VF that is held can, as it was asked.
+ * @return 0, -ENODEV: there is none, -EAGAIN: that is not known (yet)
+ */
+int netvsc_vf_told_info(const struct netvsc_port *port, struct rte_eth_dev_info *info);
 
 #endif

@@ -145,10 +145,12 @@ thread_still(struct netvsc_vf *vf, enum netvsc_vf_step step)
 /*
  * Take a copy of the port's configuration. Queues that are not started come and go at any time:
  * only while they all are, which is the port's control side's to change, they are looked at.
+ * @param what NETVSC_VF_SET_* that are in it and were not before: what changes from here on is the
+ * next one's
  * @return false: not just now
  */
 static bool
-thread_copy(struct netvsc_vf *vf, enum netvsc_vf_step step, int *rc)
+thread_copy(struct netvsc_vf *vf, enum netvsc_vf_step step, uint32_t *what, int *rc)
 {
 	struct netvsc_port *port = vf->port;
 	struct hpbus_op op;
@@ -166,7 +168,7 @@ thread_copy(struct netvsc_vf *vf, enum netvsc_vf_step step, int *rc)
 	still = port->started && thread_still(vf, step);
 	pthread_mutex_unlock(&vf->lock);
 	if (still) {
-		atomic_store(&vf->replay, 0);
+		*what = atomic_exchange(&vf->replay, 0);
 		*rc = vf->calls->setup_copy(port, &vf->setup);
 	}
 	netvsc_control_end(port, &op);
@@ -205,11 +207,12 @@ thread_slow(struct netvsc_vf *vf, enum netvsc_vf_step step)
 {
 	struct netvsc_vf_machine *m = &vf->machine;
 	bool link = false;
+	uint32_t what; /* all of it */
 	uint16_t id;
 	int rc = 0;
 
 	if (step == NETVSC_VF_STEP_START) {
-		if (!thread_copy(vf, step, &rc))
+		if (!thread_copy(vf, step, &what, &rc))
 			return BUSY_MS;
 		/* Something may have happened meanwhile. */
 		if (rc == 0 && !thread_still(vf, step))
@@ -236,11 +239,10 @@ static int
 thread_replay(struct netvsc_vf *vf)
 {
 	uint16_t id = vf->machine.vf;
-	uint32_t what;
+	uint32_t what = 0;
 	int rc = 0;
 
-	what = atomic_load(&vf->replay);
-	if (!thread_copy(vf, NETVSC_VF_WAIT, &rc))
+	if (!thread_copy(vf, NETVSC_VF_WAIT, &what, &rc))
 		return BUSY_MS;
 	vf->at = NETVSC_VF_AT_CALL;
 	pthread_mutex_unlock(&vf->lock);

@@ -41,18 +41,16 @@ netvsc_vf_dev_of(const struct netvsc_port *port)
 	return NULL;
 }
 
-struct netvsc_vf_dev *
-netvsc_vf_ref(const struct netvsc_port *port)
+bool
+netvsc_vf_ref(const struct netvsc_port *port, struct netvsc_vf_dev **dev)
 {
-	struct netvsc_vf_dev *dev;
-
 	if (!netvsc_lock_in_time(&netvsc_vf_lock))
-		return NULL;
-	dev = netvsc_vf_dev_of(port);
-	if (dev != NULL)
-		dev->refs++;
+		return false;
+	*dev = netvsc_vf_dev_of(port);
+	if (*dev != NULL)
+		(*dev)->refs++;
 	rte_spinlock_unlock(&netvsc_vf_lock);
-	return dev;
+	return true;
 }
 
 /* ---- is it? ---- */

@@ -31,6 +31,7 @@ struct netvsc_vf_told {
 	_Atomic unsigned int references; /**< in the primary: the port's, the VF object's */
 	/** Which ethdev is reserved, counted up with each that is; 0: none. */
 	_Atomic uint32_t held;
+	_Atomic uint32_t releases; /**< of queues of the port so far */
 
 	rte_spinlock_t lock;	      /**< innermost; of what follows; had in time or not at all */
 	uint32_t info_of;	      /**< @a held when @a info was learned */

@@ -383,6 +383,7 @@ class Drill(World):
             gone -= sum(counted[nic][key] - was["guest"][key] for key in ("imissed", "rx_nombuf", "ierrors", "oerrors"))
             gone -= dropped[nic] - was["app"]["dropped"]
             self.assertLessEqual(0, gone, f"event {event}: NIC {nic}")
+            self.assertLessEqual(gone, most, f"event {event}: NIC {nic}")
             self.figures.died += gone
             self.before[nic] = {**self.zero(), "host": host[nic], "interface": self.before[nic].get("interface", {})}
         if ROOT:

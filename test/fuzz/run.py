@@ -15,6 +15,8 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 # An input that takes this long is a finding; the machine may be busy.
 INPUT_SECONDS = 60
+# The same inputs each time, where others wait for the result.
+SEED = [f"-seed={os.environ['HYPERPOLL_FUZZ_SEED']}"] if "HYPERPOLL_FUZZ_SEED" in os.environ else []
 ENVIRONMENT = {"ASAN_OPTIONS": "detect_leaks=1:quarantine_size_mb=16",
                "UBSAN_OPTIONS": "print_stacktrace=1"}
 REASON = re.compile(r"does not hold: .*|runtime error: .*|ERROR: (?:libFuzzer|\w+Sanitizer): .*|"
@@ -59,7 +61,7 @@ def run(build, target, seconds):
     with open(log, "w", encoding="utf-8", errors="replace") as out:
         try:
             status = subprocess.run(
-                command(build, target, f"-max_total_time={seconds}", "-print_final_stats=1",
+                command(build, target, f"-max_total_time={seconds}", "-print_final_stats=1", *SEED,
                         f"-artifact_prefix={prefix}", corpus), stdout=out, stderr=out,
                 env={**os.environ, **ENVIRONMENT}, timeout=seconds + 5 * INPUT_SECONDS,
                 check=False).returncode

@@ -10,14 +10,14 @@ that is typed into the block's shell keeps running. Every command that returns m
 
 A block ```LANGUAGE FILE is put into that file.
 
-Commands run in a folder in which everything of the checkout is, with a network and a /run/hyperpoll
-of their own, so that nothing of it is left.
+Commands run in a folder in which everything of the checkout is, with a network, a /run/hyperpoll and a
+/usr/local of their own, so that nothing of it is left.
 """
 import os
 import re
 import subprocess
 
-from harness import BUILD, PLUGIN, ROOT, Program
+from harness import BUILD, PLUGIN, ROOT, Program, die_with_parent
 
 FENCE = re.compile(r"^( *)(```+)(.*)$")
 PROMPT = re.compile(r"^(\$|[a-z-]+>) (.*)$")
@@ -171,9 +171,11 @@ class Reader:
     def __init__(self, folder):
         self.folder = folder
         script = ("ip link set lo up; mkdir -p /run/hyperpoll; mount -t tmpfs -o mode=755 none /run/hyperpoll;"
+                  "mount -t tmpfs -o mode=755,exec none /usr/local;"
                   "echo ready; exec sleep 3600")
         self.child = subprocess.Popen(["unshare", "--mount", "--net", "--pid", "--mount-proc", "--fork",
-                                       "--kill-child", "sh", "-ec", script], stdout=subprocess.PIPE, text=True)
+                                       "--kill-child", "sh", "-ec", script], stdout=subprocess.PIPE, text=True,
+                                      preexec_fn=die_with_parent)
         if self.child.stdout.readline().strip() != "ready":
             raise RuntimeError("no namespaces can be made here")
         with open(f"/proc/{self.child.pid}/task/{self.child.pid}/children", encoding="ascii") as file:

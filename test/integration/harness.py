@@ -33,6 +33,12 @@ HVSIM = "hvsim" if INSTALLED else \
     os.path.join(ROOT, os.environ.get("HYPERPOLL_HVSIM_BUILD", BUILD), "app/hvsim/hvsim")
 
 
+def system_folder():
+    """Where root makes folders that nobody else may write to and programs can run from: /run is mounted
+    noexec on some machines."""
+    return "/var/lib" if os.statvfs("/run").f_flag & os.ST_NOEXEC else "/run"
+
+
 def loadable(plugin):
     """A place EAL loads the plugin from: it refuses folders below one that everyone may write."""
     folder = os.path.dirname(os.path.realpath(plugin))
@@ -40,7 +46,7 @@ def loadable(plugin):
         folder = os.path.dirname(folder)
     if folder == "/" or not os.path.exists(plugin):
         return plugin
-    base = "/run" if os.geteuid() == 0 else os.environ.get("XDG_RUNTIME_DIR", os.path.expanduser("~"))
+    base = system_folder() if os.geteuid() == 0 else os.environ.get("XDG_RUNTIME_DIR", os.path.expanduser("~"))
     private = tempfile.mkdtemp(prefix="hyperpoll-plugin-", dir=base)
     atexit.register(shutil.rmtree, private, ignore_errors=True)
     return shutil.copy2(plugin, private)

@@ -7,7 +7,7 @@ import shutil
 import stat
 import tempfile
 
-from harness import HVSIM, PLUGIN, Case, Host, Testpmd
+from harness import HVSIM, PLUGIN, Case, Host, Testpmd, system_folder
 
 USER = 54321 if os.geteuid() == 0 else os.geteuid()
 
@@ -21,7 +21,7 @@ def readable(path):
         reachable = reachable and os.stat(folder).st_mode & stat.S_IXOTH
     if reachable or os.geteuid() != 0:
         return path
-    public = tempfile.mkdtemp(prefix="hyperpoll-public-", dir="/run")
+    public = tempfile.mkdtemp(prefix="hyperpoll-public-", dir=system_folder())
     atexit.register(shutil.rmtree, public, ignore_errors=True)
     os.chmod(public, 0o755)
     return shutil.copy2(path, public)

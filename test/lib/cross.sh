@@ -82,7 +82,9 @@ cross_build() {
 	cross_sysroot "$arch" "$dir"
 	cross_file "$arch" "$dir" >"build-sdk/cross-$arch.ini"
 	echo "build: compiling into build-$arch/, with ${cross_triplets[$arch]}-gcc"
-	compile "build-$arch" --cross-file "build-sdk/cross-$arch.ini"
+	# For drivers/archive.sh, which meson gives no tools of its cross file.
+	OBJCOPY=${cross_triplets[$arch]}-objcopy AR=${cross_triplets[$arch]}-ar \
+		compile "build-$arch" --cross-file "build-sdk/cross-$arch.ini"
 	say "build-$arch/app/hvsim/hvsim, build-$arch/drivers/librte_hyperpoll.so"
 }
 

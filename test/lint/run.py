@@ -141,7 +141,9 @@ class Lint:
             good, text = run("clang-tidy", "-p", self.folder, "--quiet", "--extra-arg=-w", *options, path)
             left = self.suppressed.left(check, text)
             broken = re.search(r"^.* error: .*$", text, re.M) if not good else None
-            return left or ([broken.group()] if broken and not COMPLAINT.search(text) else [])
+            if good or left or COMPLAINT.search(text):
+                return left
+            return [broken.group() if broken else f"{path}: {options or 'clang-tidy'} failed and said nothing"]
         return [lambda path=path: one(path) for path in self.commands]
 
     def tidy(self):

@@ -2,7 +2,7 @@
 /*
  * An event of a VF and the step that switches its path on, one in the middle of the other: whoever
  * comes last sees what the other one did. The control thread is kept out by its lock, so that
- * nobody else mends what these two leave.
+ * nobody else mends what these two leave. And a setting in the middle of a replay.
  */
 #include "test/unit/netvsc_vf_world.h"
 
@@ -12,6 +12,11 @@ uint32_t __real_netvsc_vf_path(const struct netvsc_vf_queue *queues);
 uint32_t __wrap_netvsc_vf_path(const struct netvsc_vf_queue *queues);
 uint64_t __real_netvsc_vf_facts_add(uint64_t facts, enum netvsc_vf_event event, uint32_t value);
 uint64_t __wrap_netvsc_vf_facts_add(uint64_t facts, enum netvsc_vf_event event, uint32_t value);
+
+bool __real_netvsc_control_try_begin(
+	struct netvsc_port *port, struct hpbus_op *op, const struct hpbus_op_kind *kind);
+bool __wrap_netvsc_control_try_begin(
+	struct netvsc_port *port, struct hpbus_op *op, const struct hpbus_op_kind *kind);
 
 /* What happens in the middle, once. */
 static void (*before_on)(void), (*before_look)(void), (*before_mark)(void);
@@ -45,6 +50,18 @@ __wrap_netvsc_vf_facts_add(uint64_t facts, enum netvsc_vf_event event, uint32_t 
 {
 	happen(&before_mark);
 	return __real_netvsc_vf_facts_add(facts, event, value);
+}
+
+/* The control thread is about to copy the port's settings: whatever the test's thread does now. */
+static atomic_bool before_copy;
+
+bool
+__wrap_netvsc_control_try_begin(
+	struct netvsc_port *port, struct hpbus_op *op, const struct hpbus_op_kind *kind)
+{
+	if (kind == &netvsc_op_setting && atomic_exchange(&before_copy, false))
+		netvsc_vf_changed(port, NETVSC_VF_SET_MAC);
+	return __real_netvsc_control_try_begin(port, op, kind);
 }
 
 /* ---- either direction ---- */
@@ -167,6 +184,21 @@ test_an_event_that_was_taken_cuts_no_later_switch(void)
 	}
 }
 
+/* ---- settings ---- */
+
+static void
+test_a_setting_between_a_look_and_the_copy_is_replayed(void)
+{
+	REQUIRE(begin_used());
+	atomic_store(&before_copy, true);
+	netvsc_vf_changed(&f.port, NETVSC_VF_SET_MTU);
+	UNTIL(!atomic_load(&before_copy) && atomic_load(&vf.replays) != 0 &&
+		atomic_load(&f.port.vf->replay) == 0);
+	looked();
+	CU_ASSERT_EQUAL(atomic_load(&vf.replayed), NETVSC_VF_SET_MTU | NETVSC_VF_SET_MAC);
+	end();
+}
+
 int
 main(void)
 {
@@ -177,6 +209,8 @@ main(void)
 			test_an_event_that_was_begun_before_the_switch_cuts_it},
 		{"an event that was taken cuts no later switch",
 			test_an_event_that_was_taken_cuts_no_later_switch},
+		{"a setting between a look and the copy is replayed",
+			test_a_setting_between_a_look_and_the_copy_is_replayed},
 	};
 
 	return UNIT_RUN("netvsc_vf_between", tests);

@@ -413,6 +413,79 @@ test_vf_that_resets_itself_before_it_is_found_is_not_asked(void)
 	rig_end();
 }
 
+/*
+ * Reserved, not told yet, and replaced in the middle of a reset: the one in its place gets its
+ * number, and is not taken for it.
+ */
+static void
+test_vf_that_is_replaced_in_the_middle_of_a_reset_is_used(void)
+{
+	static const char *const events[] = {"recovering", "failed"};
+	static const char *const ways[] = {RIG_PCI " unplug", RIG_PCI " remove"};
+	struct netvsc_vf_status s;
+	uint64_t facts;
+	struct fake_vf *vf;
+	unsigned int i;
+	uint16_t id;
+
+	for (i = 0; i < RTE_DIM(events) * RTE_DIM(ways); i++) {
+		REQUIRE(rig_begin(NULL, NULL, NULL));
+		rig_function(RIG_PCI, 0);
+		vf = rig_attach(RIG_PCI, MAC_ARG);
+		REQUIRE(vf != NULL);
+		id = fake_vf_port(vf);
+		CU_ASSERT_EQUAL(fake_vf_event(vf, events[i % 2]), 0);
+		CU_ASSERT_TRUE(netvsc_vf_facts_know(atomic_load(&rig.f.port.vf_shared.facts), id));
+		CU_ASSERT_EQUAL(fake_command(ways[i / 2], NULL, 0), 0);
+		rig_look();
+		CU_ASSERT_PTR_NULL(fake_vf_find(RIG_PCI));
+		rig_function(RIG_PCI, 4);
+		vf = rig_attach(RIG_PCI, MAC_ARG);
+		REQUIRE(vf != NULL);
+		CU_ASSERT_EQUAL(fake_vf_port(vf), id);
+		rig_associate(4);
+		rig_look();
+		CU_ASSERT_EQUAL(rig.found, 1);
+		netvsc_vf_status(&rig.f.port, &s);
+		CU_ASSERT_FALSE(s.recovering);
+		/* As of one of which nothing was ever told. */
+		facts = netvsc_vf_facts_add(0, NETVSC_VF_HOST_ASSOCIATED, 4);
+		facts = netvsc_vf_facts_add(facts, NETVSC_VF_FOUND, id);
+		CU_ASSERT_EQUAL(
+			netvsc_vf_facts_rest(atomic_load(&rig.f.port.vf_shared.facts)), facts);
+		CU_ASSERT_EQUAL(rig_own(), 0);
+		rig_end();
+		CU_ASSERT_EQUAL(fake_command(RIG_PCI " remove", NULL, 0), 0);
+	}
+}
+
+/* ... and one that asks for a reset then is heard until it gets it. */
+static void
+test_vf_that_asks_for_a_reset_before_it_is_found_is_reset(void)
+{
+	struct netvsc_vf_status s;
+	struct fake_vf *vf;
+
+	REQUIRE(rig_begin(NULL, NULL, NULL));
+	rig_function(RIG_PCI, 0);
+	vf = rig_attach(RIG_PCI, MAC_ARG);
+	REQUIRE(vf != NULL);
+	fake_vf_event(vf, "recovering");
+	fake_vf_event(vf, "reset");
+	CU_ASSERT_FALSE(rig_seen(RIG_PCI));
+	fake_vf_event(vf, "recovered");
+	rig_function(RIG_PCI, 4);
+	rig_associate(4);
+	rig_look();
+	CU_ASSERT_EQUAL(rig.found, 1);
+	netvsc_vf_status(&rig.f.port, &s);
+	CU_ASSERT_FALSE(s.recovering);
+	CU_ASSERT_EQUAL(rig_own(), 0);
+	CU_ASSERT_EQUAL(fake_vf_seen(vf)->resets, 1);
+	rig_end();
+	CU_ASSERT_EQUAL(fake_command(RIG_PCI " remove", NULL, 0), 0);
+}
+
 /* RTE_ETH_EVENT_INTR_RESET: who uses the port is to reset it. */
 static void
 test_vf_that_asks_for_a_reset_is_reset_before_it_is_used_again(void)
@@ -465,6 +538,10 @@ main(void)
 		{"ethdev that is destroyed is lost", test_ethdev_that_is_destroyed_is_lost},
 		{"device that goes is lost", test_device_that_goes_is_lost},
 		{"link and recovery are told", test_link_and_recovery_are_told},
+		{"VF that is replaced in the middle of a reset is used",
+			test_vf_that_is_replaced_in_the_middle_of_a_reset_is_used},
+		{"VF that asks for a reset before it is found is reset",
+			test_vf_that_asks_for_a_reset_before_it_is_found_is_reset},
 		{"VF that asks for a reset is reset before it is used again",
 			test_vf_that_asks_for_a_reset_is_reset_before_it_is_used_again},
 	};

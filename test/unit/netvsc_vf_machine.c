@@ -306,6 +306,44 @@ test_closing_ends_from_everywhere(void)
 	CU_ASSERT_EQUAL(wrongs, 0);
 }
 
+/* It is told of before its probe is over: that lasts microseconds, and may last longer. */
+static void
+test_a_vf_whose_probe_is_not_over_is_tried_again_soon(void)
+{
+	struct netvsc_vf_machine m;
+	uint64_t facts = netvsc_vf_facts_add(0, NETVSC_VF_FOUND, 7);
+	static const struct {
+		int rc;
+		int64_t after;
+	} tries[] = {
+		{-EAGAIN, 1},
+		{-EAGAIN, 2},
+		{-EAGAIN, 4},
+		{-EAGAIN, 8},
+		{-EAGAIN, 16},
+		{-EAGAIN, 32},
+		{-EAGAIN, 64},
+		{-EAGAIN, 64},
+		/* Its driver refuses: that is another matter. */
+		{-EIO, 1000},
+		{-EIO, 2000},
+		{-EAGAIN, 64},
+	};
+	int64_t now = 5000, until;
+	unsigned int i;
+
+	netvsc_vf_machine_init(&m);
+	for (i = 0; i < sizeof(tries) / sizeof(tries[0]); i++) {
+		netvsc_vf_machine_take(&m, facts, now);
+		CU_ASSERT_EQUAL(netvsc_vf_machine_next(&m, now, &until), NETVSC_VF_STEP_OWN);
+		netvsc_vf_machine_begin(&m, NETVSC_VF_STEP_OWN);
+		netvsc_vf_machine_done(&m, NETVSC_VF_STEP_OWN, tries[i].rc, now);
+		CU_ASSERT_EQUAL(netvsc_vf_machine_next(&m, now, &until), NETVSC_VF_WAIT);
+		CU_ASSERT_EQUAL(until - now, tries[i].after);
+		now = until;
+	}
+}
+
 /* Facts: what means nothing changes nothing. */
 static void
 test_events_that_mean_nothing(void)
@@ -396,6 +434,8 @@ main(void)
 		{"a burst that stays inside keeps the VF started",
 			test_a_burst_that_stays_inside_keeps_the_vf_started},
 		{"closing ends from everywhere", test_closing_ends_from_everywhere},
+		{"a VF whose probe is not over is tried again soon",
+			test_a_vf_whose_probe_is_not_over_is_tried_again_soon},
 		{"events that mean nothing", test_events_that_mean_nothing},
 		{"a reset that was told before the VF was found is remembered",
 			test_a_reset_that_was_told_before_the_vf_was_found_is_remembered},

@@ -61,7 +61,7 @@ test_a_start_that_lasts_holds_up_nobody(void)
 	began = hpbus_now_ms();
 	CU_ASSERT_TRUE(leave());
 	join();
-	CU_ASSERT(hpbus_now_ms() - began < 2000);
+	CU_ASSERT(hpbus_now_ms() - began < PATIENCE);
 	CU_ASSERT_FALSE(goes_to_vf(2));
 	/* The port has been stopped meanwhile: it is not what it was configured for. */
 	atomic_store(&vf.hold_start, false);
@@ -87,7 +87,7 @@ test_a_stop_that_hangs_holds_up_nobody(void)
 	CU_ASSERT_TRUE(leave());
 	began = hpbus_now_ms();
 	CU_ASSERT_TRUE(netvsc_vf_close(&f.port));
-	CU_ASSERT(hpbus_now_ms() - began < 2800);
+	CU_ASSERT(hpbus_now_ms() - began < PATIENCE);
 	f.port.vf->has_thread = false; /* left alone */
 	end();
 	/* The port is gone when the call returns, and what is left is done. */
@@ -95,37 +95,6 @@ test_a_stop_that_hangs_holds_up_nobody(void)
 	for (i = 0; i < PATIENCE && atomic_load(&vf.disowns) == 0; i++)
 		usleep(1000);
 	CU_ASSERT_EQUAL(atomic_load(&vf.disowns), 1);
-}
-
-/* Counters are read by the thread that calls the VF; who asks waits for a VF that hangs once. */
-static void
-test_counters_are_asked_for_and_a_vf_that_hangs_is_waited_for_once(void)
-{
-	unsigned int before;
-	int64_t began;
-
-	REQUIRE(begin_used());
-	before = atomic_load(&vf.counts);
-	/* A machine that is busy may take longer than who asks waits. */
-	UNTIL((netvsc_vf_count_now(&f.port), atomic_load(&vf.counts) > before));
-	CU_ASSERT_FALSE(pthread_equal(vf.counted_by, pthread_self()));
-	atomic_store(&vf.hold_count, true);
-	began = hpbus_now_ms();
-	netvsc_vf_count_now(&f.port);
-	CU_ASSERT(hpbus_now_ms() - began < PATIENCE);
-	CU_ASSERT_TRUE(atomic_load(&f.port.vf->overdue));
-	/* Nobody waits any more, so that nothing but this flag is looked at. */
-	began = hpbus_now_ms();
-	for (before = 0; before < 1000; before++)
-		netvsc_vf_count_now(&f.port);
-	CU_ASSERT(hpbus_now_ms() - began < PATIENCE);
-	UNTIL(atomic_load(&vf.in_count));
-	CU_ASSERT_TRUE(goes_to_vf(1));
-	atomic_store(&vf.hold_count, false);
-	UNTIL(!atomic_load(&f.port.vf->overdue));
-	before = atomic_load(&vf.counts);
-	UNTIL((netvsc_vf_count_now(&f.port), atomic_load(&vf.counts) > before));
-	end();
 }
 
 /* A burst that does not come out of the VF's driver: the VF is not taken away from under it. */
@@ -160,7 +129,7 @@ test_a_burst_that_stays_inside_keeps_the_vf(void)
 	UNTIL(atomic_load(&vf.in_burst));
 	began = hpbus_now_ms();
 	CU_ASSERT_FALSE(leave());
-	CU_ASSERT(hpbus_now_ms() - began < 2000);
+	CU_ASSERT(hpbus_now_ms() - began < PATIENCE);
 	CU_ASSERT_FALSE(host.path_vf);
 	CU_ASSERT_EQUAL(send_one(1), 0); /* nor any other way: the port is broken */
 	CU_ASSERT_EQUAL(seen_vf, 0);
@@ -298,7 +267,7 @@ test_a_close_ends_whatever_the_vf_does(void)
 		CU_ASSERT_TRUE(leave());
 		began = hpbus_now_ms();
 		CU_ASSERT_TRUE(netvsc_vf_close(&f.port));
-		CU_ASSERT(hpbus_now_ms() - began < 2800);
+		CU_ASSERT(hpbus_now_ms() - began < PATIENCE);
 		CU_ASSERT_FALSE(atomic_load(&vf.owned));
 		CU_ASSERT_FALSE(atomic_load(&vf.started));
 		end();
@@ -486,8 +455,6 @@ main(void)
 			test_a_request_waits_for_the_answer_to_a_switch},
 		{"a start that lasts holds up nobody", test_a_start_that_lasts_holds_up_nobody},
 		{"a stop that hangs holds up nobody", test_a_stop_that_hangs_holds_up_nobody},
-		{"counters are asked for, and a VF that hangs is waited for once",
-			test_counters_are_asked_for_and_a_vf_that_hangs_is_waited_for_once},
 		{"a burst that stays inside keeps the VF",
 			test_a_burst_that_stays_inside_keeps_the_vf},
 		{"a queue stays whose burst hangs inside of the VF",

@@ -212,15 +212,17 @@ netvsc_ptypes_set(struct rte_eth_dev *eth, uint32_t mask)
 {
 	struct rte_eth_dev_data *data = eth->data;
 	struct netvsc_port *port = netvsc_port_of(eth);
+	uint32_t layers = 0;
 	uint16_t q;
 
-	port->config.ptypes = 0;
 	if (mask & RTE_PTYPE_L2_MASK)
-		port->config.ptypes |= RTE_PTYPE_L2_MASK;
+		layers |= RTE_PTYPE_L2_MASK;
 	if (mask & RTE_PTYPE_L3_MASK)
-		port->config.ptypes |= RTE_PTYPE_L3_MASK;
+		layers |= RTE_PTYPE_L3_MASK;
 	if (mask & RTE_PTYPE_L4_MASK)
-		port->config.ptypes |= RTE_PTYPE_L4_MASK;
+		layers |= RTE_PTYPE_L4_MASK;
+	/* At once: the VF's control thread may be copying it. */
+	port->config.ptypes = layers;
 	for (q = 0; data->rx_queues != NULL && q < data->nb_rx_queues; q++)
 		if (data->rx_queues[q] != NULL)
 			netvsc_rxq_apply(data->rx_queues[q]);

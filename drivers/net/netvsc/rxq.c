@@ -81,7 +81,7 @@ netvsc_rx_queue_release(struct rte_eth_dev *eth, uint16_t queue)
 
 	if (rxq == NULL)
 		return;
-	netvsc_vf_release_queue(rxq->port);
+	netvsc_vf_release_queue(rxq->ch);
 	counted = netvsc_stats_rxq(rxq->port, queue, NULL);
 	eth->data->rx_queues[queue] = NULL;
 	/* Somebody is inside, and nobody will know when he has come out. */

@@ -160,7 +160,7 @@ netvsc_tx_queue_release(struct rte_eth_dev *eth, uint16_t queue)
 
 	if (txq == NULL)
 		return;
-	netvsc_vf_release_queue(port);
+	netvsc_vf_release_queue(txq->ch);
 	stuck = txq->ch->stuck || !tx_queue_end(txq);
 	if (!stuck)
 		netvsc_tx_reap(txq);

@@ -26,8 +26,11 @@
 #define ANSWER_MS 200
 /* ... and receive bursts of a port that stops, when there is no time any more. */
 #define CUT_MS 100
-/* Counters of the VF are waited for so long. */
-#define COUNT_MS 100
+/*
+ * The control thread is waited for so long by who asks it. It may not be scheduled for a while;
+ * what does not return is waited for once.
+ */
+#define ASK_MS 1000
 /* The lock is waited for that long even when the time of the operation is over. */
 #define LOCK_MS 100
 
@@ -573,6 +576,27 @@ netvsc_vf_close(struct netvsc_port *port)
 
 /* ---- how it stands ---- */
 
+/* Have the control thread do what is asked for, and wait until it has, if it goes on. */
+static void
+vf_ask(struct netvsc_port *port)
+{
+	struct netvsc_vf *vf = port->vf;
+	int64_t until = hpbus_now_ms() + ASK_MS;
+	uint32_t mine;
+
+	/* In a callback that a call of the VF's driver makes: nobody waits for himself. */
+	if (vf_is_in_call_here(vf))
+		return;
+	mine = atomic_fetch_add(&vf->asked, 1) + 1;
+	netvsc_vf_wake(vf);
+	while ((int32_t)(atomic_load(&vf->answered) - mine) < 0 && !netvsc_vf_hangs(vf)) {
+		if (hpbus_now_ms() >= until)
+			atomic_store(&vf->overdue, mine);
+		else
+			rte_delay_us_sleep(50);
+	}
+}
+
 /*
  * Counters are asked for, and not only read now and then: who reads them when its frames have gone
  * through finds these counted.
@@ -581,22 +605,21 @@ void
 netvsc_vf_count_now(struct netvsc_port *port)
 {
 	struct netvsc_vf *vf = port->vf;
-	int64_t until = hpbus_now_ms() + COUNT_MS;
-	uint32_t mine;
 
-	if (!netvsc_is_primary() || vf == NULL || !vf->has_thread ||
-		netvsc_vf_facts_found(atomic_load(&port->vf_shared.facts)) == NETVSC_VF_NONE)
+	if (netvsc_is_primary() && vf != NULL && vf->has_thread &&
+		netvsc_vf_facts_found(atomic_load(&port->vf_shared.facts)) != NETVSC_VF_NONE)
+		vf_ask(port);
+}
+
+void
+netvsc_vf_know_now(struct netvsc_port *port)
+{
+	struct netvsc_vf *vf = port->vf;
+
+	if (!netvsc_is_primary() || vf == NULL || !vf->has_thread)
 		return;
-	mine = atomic_fetch_add(&vf->asked, 1) + 1;
-	netvsc_vf_wake(vf);
-	while ((int32_t)(atomic_load(&vf->answered) - mine) < 0) {
-		if (atomic_load(&vf->overdue))
-			return;
-		if (hpbus_now_ms() >= until)
-			atomic_store(&vf->overdue, true);
-		else
-			rte_delay_us_sleep(50);
-	}
+	atomic_store(&vf->unknown, true);
+	vf_ask(port);
 }
 
 bool

@@ -91,13 +91,14 @@ enum netvsc_vf_at {
 struct netvsc_vf {
 	_Atomic unsigned int references; /**< the port's, the thread's */
 	_Atomic uint32_t replay;	 /**< NETVSC_VF_SET_*: changed, and not done for the VF */
-	/** How often the VF was to be asked what it has counted, and has been:
-	 * netvsc_vf_count_now().
+	/**
+	 * How often the thread was asked, for what the VF has counted, and has answered; and the
+	 * number of one who has given up waiting: until it is answered nobody waits. They come
+	 * round.
 	 */
-	_Atomic uint32_t asked, answered;
-	atomic_bool
-		overdue; /**< one who asked has given up waiting: nobody waits before an answer */
-	int wake;	 /**< eventfd */
+	_Atomic uint32_t asked, answered, overdue;
+	atomic_bool unknown; /**< ... and for what the VF can, too */
+	int wake;	     /**< eventfd */
 	const struct netvsc_vf_calls *calls;
 	netvsc_thread thread;
 	bool has_thread;
@@ -114,7 +115,7 @@ struct netvsc_vf {
 	struct netvsc_vf_setup setup;
 	uint64_t looked_for; /**< serial + 1 that VFs were last looked for with, 0: without one */
 	int64_t look_at;     /**< ... and when they are looked for again all the same */
-	bool counted;	     /**< the last turn was for who asks: the next one is not */
+	bool answers;	     /**< the last turn was for who asks: the next one is not */
 };
 
 /* ---- vf.c ---- */
@@ -173,10 +174,16 @@ bool netvsc_vf_serial(const struct netvsc_port *port, uint32_t *serial);
 
 /**
  * What VFs have counted is about to be told: have the control thread ask the one in use, and wait
- * for that, a tenth of a second at most; a VF that does not answer is waited for once. Any thread
- * of the primary, which does not call the VF's driver itself.
+ * for that, a second at most: a machine may be busy. A VF that does not answer is waited for once.
+ * Any thread of the primary.
  */
 void netvsc_vf_count_now(struct netvsc_port *port);
+
+/**
+ * There is a VF, and what it can is not known yet: have the control thread look at it, likewise. An
+ * application may ask for the port's limits as soon as EAL has begun.
+ */
+void netvsc_vf_know_now(struct netvsc_port *port);
 
 /** How it stands, for who shows it. Any thread. */
 struct netvsc_vf_status {
@@ -188,6 +195,13 @@ struct netvsc_vf_status {
 	struct netvsc_vf_counts counts;
 };
 void netvsc_vf_status(const struct netvsc_port *port, struct netvsc_vf_status *status);
+
+/** Has somebody asked the thread, and waited in vain for an answer that has not come since? */
+static inline bool
+netvsc_vf_hangs(struct netvsc_vf *vf)
+{
+	return (int32_t)(atomic_load(&vf->overdue) - atomic_load(&vf->answered)) > 0;
+}
 
 /* What vf.c and vf_thread.c have of each other. */
 

@@ -75,8 +75,6 @@ struct netvsc_vf_dev {
 	bool keeps_them; /**< ... and that it gives that back was waited for in vain */
 	struct netvsc_vf_record *record;
 
-	uint32_t releases; /**< of queues of the port so far */
-
 	bool associated;
 	uint32_t serial;
 	char slot[NETVSC_VF_NAME_MAX]; /**< PCI device with that serial, "" unknown */
@@ -107,10 +105,11 @@ extern struct netvsc_vf_list netvsc_vf_list; /**< of ports that look for their V
 /** The VF of a port, or NULL. With the lock held, or by whom the port would wait for. */
 struct netvsc_vf_dev *netvsc_vf_dev_of(const struct netvsc_port *port);
 /**
- * The same with a reference, to be given back by netvsc_vf_unref(). The lock is not held; NULL,
- * too, if this thread has interrupted who has it.
+ * The same with a reference, to be given back by netvsc_vf_unref(). The lock is not held.
+ * @return false: nobody knows, because who has the lock does not go on (this thread may have
+ * interrupted him)
  */
-struct netvsc_vf_dev *netvsc_vf_ref(const struct netvsc_port *port);
+bool netvsc_vf_ref(const struct netvsc_port *port, struct netvsc_vf_dev **dev);
 /** Learn what the VF can, unless that is known or a call into its driver is going on. */
 void netvsc_vf_know(struct netvsc_vf_dev *dev);
 
@@ -201,7 +200,7 @@ struct netvsc_vf_want {
 	uint16_t n_rx, n_tx, mtu;
 	uint64_t rx_offloads, tx_offloads; /**< RTE_ETH_*_OFFLOAD_* of the port as a whole */
 	bool sleeps;			   /**< the application sleeps on receive queues */
-	uint32_t releases;		   /**< netvsc_vf_dev's: these queues are still there */
+	uint32_t releases;		   /**< netvsc_vf_told's: these queues are still there */
 	struct rte_ether_addr mac;
 	bool promiscuous, all_multicast;
 	uint32_t n_multicast; /**< more than there is room for: all */

@@ -41,18 +41,16 @@ netvsc_vf_dev_of(const struct netvsc_port *port)
 	return NULL;
 }
 
-struct netvsc_vf_dev *
-netvsc_vf_ref(const struct netvsc_port *port)
+bool
+netvsc_vf_ref(const struct netvsc_port *port, struct netvsc_vf_dev **dev)
 {
-	struct netvsc_vf_dev *dev;
-
 	if (!netvsc_lock_in_time(&netvsc_vf_lock))
-		return NULL;
-	dev = netvsc_vf_dev_of(port);
-	if (dev != NULL)
-		dev->refs++;
+		return false;
+	*dev = netvsc_vf_dev_of(port);
+	if (*dev != NULL)
+		(*dev)->refs++;
 	rte_spinlock_unlock(&netvsc_vf_lock);
-	return dev;
+	return true;
 }
 
 /* ---- is it? ---- */
@@ -171,7 +169,10 @@ on_ethdev(uint16_t id, enum rte_eth_event_type event, void *arg, void *ret)
 			break;
 		case RTE_ETH_EVENT_INTR_RESET:
 			dev->reset = true;
-			tell_lost(dev);
+			/* Nobody uses it yet: it is reset when it is owned, and heard until then.
+			 */
+			if (dev->told)
+				tell_lost(dev);
 			break;
 		case RTE_ETH_EVENT_INTR_LSC:
 			ethdev_link(dev);

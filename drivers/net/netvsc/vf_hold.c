@@ -148,6 +148,10 @@ netvsc_vf_hold(struct netvsc_vf_dev *dev, const struct netvsc_vf_candidate *c)
 void
 netvsc_vf_let_go(struct netvsc_vf_dev *dev)
 {
+	/* What was told of it ends here, found or not: another one may have its number next. */
+	if (dev->port != NULL &&
+		netvsc_vf_facts_know(atomic_load(&dev->port->vf_shared.facts), dev->held))
+		netvsc_vf_event(dev->port, NETVSC_VF_LOST, dev->held);
 	if (netvsc_vf_is_there(dev))
 		rte_eth_dev_owner_unset(dev->held, dev->owner.id);
 	dev->held = NETVSC_VF_NONE;

@@ -3,6 +3,7 @@
  * What a port with a VF tells of itself: what both paths can do (pitfall V18). What the application
  * has configured already stays: a VF that cannot do it is not used.
  */
+#include <errno.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -10,6 +11,7 @@
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/rx.h"
 #include "drivers/net/netvsc/tx.h"
+#include "drivers/net/netvsc/vf.h"
 #include "drivers/net/netvsc/vf_dev.h"
 
 uint32_t
@@ -187,8 +189,14 @@ netvsc_vf_limit_info(struct netvsc_port *port, struct rte_eth_dev_info *info)
 {
 	struct rte_eth_dev_info vf, used;
 	size_t i;
+	int rc;
 
-	if (!netvsc_vf_told_info(port, &vf))
+	rc = netvsc_vf_told_info(port, &vf);
+	if (rc == -EAGAIN) {
+		netvsc_vf_know_now(port);
+		rc = netvsc_vf_told_info(port, &vf);
+	}
+	if (rc != 0)
 		return;
 	translate(&vf);
 	configured(port, &used);

@@ -185,6 +185,12 @@ netvsc_vf_facts_recovering(uint64_t facts, uint16_t vf)
 }
 
 bool
+netvsc_vf_facts_know(uint64_t facts, uint16_t vf)
+{
+	return is_of_vf(facts, vf);
+}
+
+bool
 netvsc_vf_facts_started(uint64_t facts)
 {
 	return (facts & FACT_STARTED) != 0;
@@ -207,7 +213,9 @@ netvsc_vf_facts_cut_rx(uint64_t facts)
 static void
 retry_later(struct netvsc_vf_retry *retry, int64_t now, uint32_t first, uint32_t most)
 {
-	retry->after = retry->after == 0 ? first : retry->after * 2;
+	retry->after *= 2;
+	if (retry->after < first)
+		retry->after = first;
 	if (retry->after > most)
 		retry->after = most;
 	retry->at = now + retry->after;
@@ -564,11 +572,14 @@ done_slow(struct netvsc_vf_machine *m, enum netvsc_vf_step step, int rc, int64_t
 	case NETVSC_VF_STEP_OWN:
 		if (rc == 0) {
 			retry_reset(&m->own);
-		} else {
-			m->vf = NETVSC_VF_NONE;
-			m->lost = false;
-			retry_later(&m->own, now, NETVSC_VF_RETRY_MS, NETVSC_VF_RETRY_MAX_MS);
+			break;
 		}
+		m->vf = NETVSC_VF_NONE;
+		m->lost = false;
+		if (rc == -EAGAIN)
+			retry_later(&m->own, now, NETVSC_VF_SOON_MS, NETVSC_VF_SOON_MAX_MS);
+		else
+			retry_later(&m->own, now, NETVSC_VF_RETRY_MS, NETVSC_VF_RETRY_MAX_MS);
 		break;
 	case NETVSC_VF_STEP_START:
 		done_start(m, rc, now);

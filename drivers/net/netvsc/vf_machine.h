@@ -46,7 +46,10 @@ enum netvsc_vf_event {
 /** What fails is tried again after this, then after twice as long, ... */
 #define NETVSC_VF_RETRY_MS     1000
 #define NETVSC_VF_RETRY_MAX_MS 32000
-/** What cannot be done just now: somebody holds a lock, a ring is full, a burst is inside. */
+/**
+ * What cannot be done just now: somebody holds a lock, a ring is full, a burst is inside, the probe
+ * of a VF that is found is not over.
+ */
 #define NETVSC_VF_SOON_MS     1
 #define NETVSC_VF_SOON_MAX_MS 64
 /** A send burst that is inside of the VF's driver keeps the host from being asked so long. */
@@ -141,6 +144,8 @@ uint16_t netvsc_vf_facts_found(uint64_t facts);
 bool netvsc_vf_facts_link(uint64_t facts);
 /** Does this one reset itself, found or not? */
 bool netvsc_vf_facts_recovering(uint64_t facts, uint16_t vf);
+/** Is anything known of this one, found or not? */
+bool netvsc_vf_facts_know(uint64_t facts, uint16_t vf);
 /** May the port use a VF? */
 bool netvsc_vf_facts_started(uint64_t facts);
 /** Do facts forbid to send (receive) through the VF at once, before the machine looks? */
@@ -161,7 +166,7 @@ enum netvsc_vf_step netvsc_vf_machine_next(
 	const struct netvsc_vf_machine *m, int64_t now, int64_t *until);
 /** A slow step begins. */
 void netvsc_vf_machine_begin(struct netvsc_vf_machine *m, enum netvsc_vf_step step);
-/** A step is done. @param rc 0; quick steps: -EAGAIN, not just now; or why it failed */
+/** A step is done. @param rc 0; quick steps, OWN: -EAGAIN, not just now; or why it failed */
 void netvsc_vf_machine_done(
 	struct netvsc_vf_machine *m, enum netvsc_vf_step step, int rc, int64_t now);
 /** May settings be replayed onto the VF? */

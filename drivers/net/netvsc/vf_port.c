@@ -88,6 +88,8 @@ own(struct netvsc_vf_dev *dev, uint16_t vf)
 	if (rc == 0)
 		rc = netvsc_vf_refused(
 			dev, "a question for what it can", rte_eth_dev_info_get(vf, &info));
+	if (rc == -EAGAIN)
+		rc = -EBUSY; /* its driver's word, which is not asked again as soon */
 	rte_spinlock_lock(&netvsc_vf_lock);
 	if (rc == 0) {
 		dev->info = info;

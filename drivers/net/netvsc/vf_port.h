@@ -18,6 +18,7 @@
 
 #include <rte_ethdev.h>
 
+struct netvsc_channel;
 struct netvsc_port;
 
 /** Settings of the port that can be replayed onto a VF while it runs: netvsc_vf_changed(). */
@@ -56,9 +57,10 @@ int netvsc_vf_setup_copy(struct netvsc_port *port, struct netvsc_vf_setup *setup
 /**
  * A queue of the port is about to be released, and the application may free what its mbufs are of:
  * wait for the VF, which has queues like it until it is stopped. Control side, which may have the
- * port; not for long, even if the VF hangs.
+ * port; not for long, even if the VF hangs. @p ch, the queue's, is stuck if nobody can say whether
+ * there is a VF: then the queue stays.
  */
-void netvsc_vf_release_queue(struct netvsc_port *port);
+void netvsc_vf_release_queue(struct netvsc_channel *ch);
 /** Free what is in it; the thread ends. */
 void netvsc_vf_setup_free(struct netvsc_vf_setup *setup);
 

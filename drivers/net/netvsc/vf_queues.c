@@ -8,6 +8,7 @@
 #include <rte_cycles.h>
 #include <ethdev_driver.h>
 
+#include "drivers/net/netvsc/channel.h"
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/vf_dev.h"
 
@@ -26,16 +27,26 @@ has_queues(struct netvsc_vf_dev *dev)
 }
 
 void
-netvsc_vf_release_queue(struct netvsc_port *port)
+netvsc_vf_release_queue(struct netvsc_channel *ch)
 {
-	struct netvsc_vf_dev *dev = netvsc_vf_ref(port);
-	int64_t until = hpbus_now_ms() + RELEASE_MS;
+	struct netvsc_port *port = ch->port;
+	struct netvsc_vf_dev *dev;
+	int64_t until;
 	bool kept;
 
+	if (port->vf_shared.told == NULL)
+		return; /* it never looked for one */
+	/* Before the lock, which may not be had: none is started with this one from here on. */
+	atomic_fetch_add(&port->vf_shared.told->releases, 1);
+	if (!netvsc_vf_ref(port, &dev)) {
+		/* Whether a VF has it nobody knows, nor will: it stays, and the port says so. */
+		netvsc_channel_stuck(ch, "the search for virtual functions");
+		return;
+	}
 	if (dev == NULL)
 		return;
+	until = hpbus_now_ms() + RELEASE_MS;
 	rte_spinlock_lock(&netvsc_vf_lock);
-	dev->releases++;
 	kept = dev->keeps_them;
 	rte_spinlock_unlock(&netvsc_vf_lock);
 	while (!kept && has_queues(dev) && hpbus_now_ms() < until)
@@ -57,7 +68,7 @@ netvsc_vf_queues_begin(struct netvsc_vf_dev *dev, const struct netvsc_vf_want *w
 	bool same;
 
 	rte_spinlock_lock(&netvsc_vf_lock);
-	same = dev->releases == want->releases;
+	same = atomic_load(&dev->shared->releases) == want->releases;
 	dev->has_queues |= same;
 	rte_spinlock_unlock(&netvsc_vf_lock);
 	return same;

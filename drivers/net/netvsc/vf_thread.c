@@ -90,26 +90,6 @@ thread_ask_host(struct netvsc_vf *vf)
 	return rc;
 }
 
-/* Somebody wants to know what the VF has counted. With the lock. */
-static void
-thread_count(struct netvsc_vf *vf)
-{
-	uint32_t asked = atomic_load(&vf->asked);
-	uint16_t id = vf->machine.vf;
-
-	vf->counted = true;
-	if (id != NETVSC_VF_NONE && !vf->machine.lost &&
-		!netvsc_vf_facts_recovering(vf->machine.levels, id)) {
-		vf->at = NETVSC_VF_AT_CALL;
-		pthread_mutex_unlock(&vf->lock);
-		vf->calls->count(&vf->setup, id);
-		pthread_mutex_lock(&vf->lock);
-		vf->at = NETVSC_VF_AT_REST;
-	}
-	atomic_store(&vf->answered, asked);
-	atomic_store(&vf->overdue, false);
-}
-
 /* Another serial is associated than was looked for, or it is time: look again. */
 static void
 thread_find_again(struct netvsc_vf *vf, uint64_t serial)
@@ -123,6 +103,31 @@ thread_find_again(struct netvsc_vf *vf, uint64_t serial)
 	pthread_mutex_lock(&vf->lock);
 	vf->at = NETVSC_VF_AT_REST;
 	vf->look_at = after < 0 ? INT64_MAX : hpbus_now_ms() + after;
+}
+
+/* Somebody wants to know what the VF has counted, or what it can. With the lock. */
+static void
+thread_answer(struct netvsc_vf *vf, uint64_t serial)
+{
+	uint32_t asked = atomic_load(&vf->asked);
+	uint32_t late = atomic_load(&vf->overdue);
+	uint16_t id = vf->machine.vf;
+
+	vf->answers = true;
+	if (atomic_exchange(&vf->unknown, false))
+		thread_find_again(vf, serial);
+	if (id != NETVSC_VF_NONE && !vf->machine.lost &&
+		!netvsc_vf_facts_recovering(vf->machine.levels, id)) {
+		vf->at = NETVSC_VF_AT_CALL;
+		pthread_mutex_unlock(&vf->lock);
+		vf->calls->count(&vf->setup, id);
+		pthread_mutex_lock(&vf->lock);
+		vf->at = NETVSC_VF_AT_REST;
+	}
+	atomic_store(&vf->answered, asked);
+	/* Never far behind, where it would look like one to come. */
+	if ((int32_t)(late - asked) < 0)
+		atomic_compare_exchange_strong(&vf->overdue, &late, asked);
 }
 
 /* Is there still to be done what needs a copy: a start, or a replay (WAIT)? With the lock. */
@@ -140,10 +145,12 @@ thread_still(struct netvsc_vf *vf, enum netvsc_vf_step step)
 /*
  * Take a copy of the port's configuration. Queues that are not started come and go at any time:
  * only while they all are, which is the port's control side's to change, they are looked at.
+ * @param what NETVSC_VF_SET_* that are in it and were not before: what changes from here on is the
+ * next one's
  * @return false: not just now
  */
 static bool
-thread_copy(struct netvsc_vf *vf, enum netvsc_vf_step step, int *rc)
+thread_copy(struct netvsc_vf *vf, enum netvsc_vf_step step, uint32_t *what, int *rc)
 {
 	struct netvsc_port *port = vf->port;
 	struct hpbus_op op;
@@ -161,7 +168,7 @@ thread_copy(struct netvsc_vf *vf, enum netvsc_vf_step step, int *rc)
 	still = port->started && thread_still(vf, step);
 	pthread_mutex_unlock(&vf->lock);
 	if (still) {
-		atomic_store(&vf->replay, 0);
+		*what = atomic_exchange(&vf->replay, 0);
 		*rc = vf->calls->setup_copy(port, &vf->setup);
 	}
 	netvsc_control_end(port, &op);
@@ -200,11 +207,12 @@ thread_slow(struct netvsc_vf *vf, enum netvsc_vf_step step)
 {
 	struct netvsc_vf_machine *m = &vf->machine;
 	bool link = false;
+	uint32_t what; /* all of it */
 	uint16_t id;
 	int rc = 0;
 
 	if (step == NETVSC_VF_STEP_START) {
-		if (!thread_copy(vf, step, &rc))
+		if (!thread_copy(vf, step, &what, &rc))
 			return BUSY_MS;
 		/* Something may have happened meanwhile. */
 		if (rc == 0 && !thread_still(vf, step))
@@ -231,11 +239,10 @@ static int
 thread_replay(struct netvsc_vf *vf)
 {
 	uint16_t id = vf->machine.vf;
-	uint32_t what;
+	uint32_t what = 0;
 	int rc = 0;
 
-	what = atomic_load(&vf->replay);
-	if (!thread_copy(vf, NETVSC_VF_WAIT, &rc))
+	if (!thread_copy(vf, NETVSC_VF_WAIT, &what, &rc))
 		return BUSY_MS;
 	vf->at = NETVSC_VF_AT_CALL;
 	pthread_mutex_unlock(&vf->lock);
@@ -256,10 +263,10 @@ thread_turn(struct netvsc_vf *vf)
 	uint64_t serial;
 	uint32_t number;
 	enum netvsc_vf_step step;
-	bool counted = vf->counted;
+	bool answered = vf->answers;
 	int later = 0;
 
-	vf->counted = false;
+	vf->answers = false;
 	netvsc_vf_take(vf);
 	serial = netvsc_vf_facts_serial(vf->machine.levels, &number) ? number + UINT64_C(1) : 0;
 	step = netvsc_vf_machine_next(&vf->machine, now, &until);
@@ -269,8 +276,8 @@ thread_turn(struct netvsc_vf *vf)
 		later = thread_ask_host(vf) == -EAGAIN ? BUSY_MS : 0;
 	} else if (step != NETVSC_VF_WAIT && !netvsc_vf_step_is_slow(step)) {
 		netvsc_vf_do_quick(vf, step);
-	} else if (!counted && atomic_load(&vf->asked) != atomic_load(&vf->answered)) {
-		thread_count(vf);
+	} else if (!answered && atomic_load(&vf->asked) != atomic_load(&vf->answered)) {
+		thread_answer(vf, serial);
 	} else if (serial != vf->looked_for || now >= vf->look_at) {
 		thread_find_again(vf, serial);
 	} else if (atomic_load(&vf->replay) != 0 && netvsc_vf_machine_replays(&vf->machine)) {

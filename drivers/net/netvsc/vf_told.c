@@ -56,18 +56,20 @@ netvsc_vf_tell_info(struct netvsc_vf_dev *dev)
 	netvsc_channel_unlock(&told->lock);
 }
 
-bool
+int
 netvsc_vf_told_info(const struct netvsc_port *port, struct rte_eth_dev_info *info)
 {
 	struct netvsc_vf_told *told = port->vf_shared.told;
 	uint32_t held = told != NULL ? atomic_load(&told->held) : 0;
 	bool known;
 
-	if (held == 0 || !netvsc_lock_in_time(&told->lock))
-		return false;
+	if (held == 0)
+		return -ENODEV;
+	if (!netvsc_lock_in_time(&told->lock))
+		return -EAGAIN;
 	known = told->info_of == held;
 	if (known)
 		*info = told->info;
 	netvsc_channel_unlock(&told->lock);
-	return known;
+	return known ? 0 : -EAGAIN;
 }

@@ -31,6 +31,7 @@ struct netvsc_vf_told {
 	_Atomic unsigned int references; /**< in the primary: the port's, the VF object's */
 	/** Which ethdev is reserved, counted up with each that is; 0: none. */
 	_Atomic uint32_t held;
+	_Atomic uint32_t releases; /**< of queues of the port so far */
 
 	rte_spinlock_t lock;	      /**< innermost; of what follows; had in time or not at all */
 	uint32_t info_of;	      /**< @a held when @a info was learned */
@@ -49,7 +50,10 @@ int netvsc_vf_told_begin(struct netvsc_port *port);
 void netvsc_vf_told_end(struct netvsc_port *port);
 void netvsc_vf_told_put(struct netvsc_vf_told *told);
 
-/** What the VF that is held can, as it was asked. @return false: that is not known */
-bool netvsc_vf_told_info(const struct netvsc_port *port, struct rte_eth_dev_info *info);
+/**
+ * What the VF that is held can, as it was asked.
+ * @return 0, -ENODEV: there is none, -EAGAIN: that is not known (yet)
+ */
+int netvsc_vf_told_info(const struct netvsc_port *port, struct rte_eth_dev_info *info);
 
 #endif

@@ -83,9 +83,7 @@ netvsc_vf_setup_copy(struct netvsc_port *port, struct netvsc_vf_setup *setup)
 		return setup->dev == NULL ? -ENODEV : -ENOMEM;
 	memset(setup->want, 0, sizeof(*setup->want));
 	want_settings(port, &setup->dev->mac, setup->want);
-	rte_spinlock_lock(&netvsc_vf_lock);
-	setup->want->releases = setup->dev->releases;
-	rte_spinlock_unlock(&netvsc_vf_lock);
+	setup->want->releases = atomic_load(&setup->dev->shared->releases);
 	return want_queues(port, setup->want);
 }
 

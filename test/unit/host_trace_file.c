@@ -44,6 +44,29 @@ in_dir(const char *name)
 	return path;
 }
 
+static unsigned int
+entries(const char *path)
+{
+	DIR *d = opendir(path);
+	unsigned int n = 0;
+	struct dirent *e;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(d);
+	while ((e = readdir(d)) != NULL)
+		n += e->d_name[0] != '.';
+	closedir(d);
+	return n;
+}
+
+/* One that was joined may be seen for a moment, a writer on a busy machine be left behind. */
+static bool
+threads_become(unsigned int n)
+{
+	for (unsigned int i = 0; i < 60000 && entries("/proc/self/task") != n; i++)
+		usleep(1000);
+	return entries("/proc/self/task") == n;
+}
+
 static struct host_port *
 captured(const char *spec, const char *file)
 {
@@ -51,6 +74,7 @@ captured(const char *spec, const char *file)
 	struct trace *trace = NULL;
 	char why[512] = "";
 
+	CU_ASSERT_TRUE(threads_become(1));
 	CU_ASSERT_EQUAL_FATAL(host_port_open(spec, mac, &inner, why, sizeof(why)), 0);
 	CU_ASSERT_EQUAL_FATAL(host_trace_open(file, &trace, why, sizeof(why)), 0);
 	port = port_capture_new(inner, trace, 128, "nic0", "test");
@@ -116,29 +140,6 @@ no_function_of_the_other_port_is_called_with_the_capture(void)
 }
 
 /* ---- the files of a NIC ---- */
-
-static unsigned int
-entries(const char *path)
-{
-	DIR *d = opendir(path);
-	unsigned int n = 0;
-	struct dirent *e;
-
-	CU_ASSERT_PTR_NOT_NULL_FATAL(d);
-	while ((e = readdir(d)) != NULL)
-		n += e->d_name[0] != '.';
-	closedir(d);
-	return n;
-}
-
-/* One that was joined may be seen for a moment. */
-static bool
-threads_become(unsigned int n)
-{
-	for (unsigned int i = 0; i < 5000 && entries("/proc/self/task") != n; i++)
-		usleep(1000);
-	return entries("/proc/self/task") == n;
-}
 
 /* @param text with %s for the test's folder, up to five of them */
 static struct host_nic *
@@ -231,6 +232,7 @@ make_capture(const char *name)
 	struct host_port *port = NULL;
 	char spec[160], why[512];
 
+	CU_ASSERT_TRUE(threads_become(1));
 	snprintf(spec, sizeof(spec), "pcap:out=%s", in_dir(name));
 	CU_ASSERT_EQUAL_FATAL(host_port_open(spec, mac, &port, why, sizeof(why)), 0);
 	port->ops->close(port);
@@ -269,6 +271,7 @@ a_file_of_a_port_is_not_emptied_by_another_use(void)
 		CU_ASSERT(size_of("used") >= 24);
 	}
 	/* Whoever had it has given it back. */
+	CU_ASSERT_TRUE(threads_become(1));
 	nic = nic_of("trace=%s/used,port=sink");
 	CU_ASSERT_EQUAL(host_nic_record(nic, why, sizeof(why)), 0);
 	host_nic_destroy(nic);
@@ -287,7 +290,7 @@ what_was_played_and_removed_is_in_nobodys_way(void)
 	snprintf(to, sizeof(to), "%s", in_dir("renamed"));
 	CU_ASSERT_EQUAL(rename(in_dir("played"), to), 0);
 	CU_ASSERT_EQUAL(host_trace_open(to, &trace, why, sizeof(why)), 0);
-	CU_ASSERT_TRUE(host_trace_close(trace, TRACE_CLOSE_MS));
+	CU_ASSERT_TRUE(host_trace_close(trace, 60000));
 	host_nic_destroy(nic);
 }
 
@@ -317,6 +320,7 @@ a_file_gets_no_second_writer_while_the_first_one_lives(void)
 	char fifo[160], why[512] = "";
 	int fd, interface, rc;
 
+	CU_ASSERT_TRUE(threads_become(1));
 	snprintf(fifo, sizeof(fifo), "%s", in_dir("fifo"));
 	CU_ASSERT_EQUAL_FATAL(mkfifo(fifo, 0600), 0);
 	fd = open(fifo, O_RDONLY | O_NONBLOCK);

@@ -38,8 +38,8 @@ int privileges_check(const struct privileges_user *user, char *errbuf, size_t er
 int privileges_no_new(void);
 
 /**
- * Become @p user with its group alone and without any capability. Nothing when it is not set. Who is
- * that user already keeps the supplementary groups that its manager gave it: nobody but root can
+ * Become @p user with its group alone and without any capability. Nothing when it is not set. Who
+ * is that user already keeps the supplementary groups that its manager gave it: nobody but root can
  * leave them, and there is a reason for them (/dev/kvm).
  * @return 0, or a negative errno with a sentence in @p errbuf
  */

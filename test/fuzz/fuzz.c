@@ -86,6 +86,7 @@ static pthread_t flipper;
 static atomic_bool flipping;
 static _Atomic uint32_t *flip_base;
 static size_t flip_words;
+static bool flip_paused;
 
 static void *
 flip_main(void *arg)
@@ -109,13 +110,19 @@ flip_main(void *arg)
 	return NULL;
 }
 
+static void
+flip_begin(void)
+{
+	atomic_store(&flipping, true);
+	FUZZ_CHECK(pthread_create(&flipper, NULL, flip_main, (void *)flip_base) == 0);
+}
+
 void
 fuzz_flip(void *base, size_t len)
 {
 	flip_base = base;
 	flip_words = len / 4;
-	atomic_store(&flipping, true);
-	FUZZ_CHECK(pthread_create(&flipper, NULL, flip_main, base) == 0);
+	flip_begin();
 }
 
 void
@@ -123,6 +130,21 @@ fuzz_flip_end(void)
 {
 	atomic_store(&flipping, false);
 	pthread_join(flipper, NULL);
+}
+
+void
+fuzz_flip_pause(void)
+{
+	flip_paused = atomic_load(&flipping);
+	if (flip_paused)
+		fuzz_flip_end();
+}
+
+void
+fuzz_flip_resume(void)
+{
+	if (flip_paused)
+		flip_begin();
 }
 #else
 void
@@ -132,6 +154,16 @@ fuzz_flip(void *base, size_t len)
 
 void
 fuzz_flip_end(void)
+{
+}
+
+void
+fuzz_flip_pause(void)
+{
+}
+
+void
+fuzz_flip_resume(void)
 {
 }
 #endif

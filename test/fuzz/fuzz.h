@@ -121,5 +121,8 @@ char *fuzz_text(struct fuzz *in, size_t max);
  */
 void fuzz_flip(void *base, size_t len);
 void fuzz_flip_end(void);
+/** Around what only an honest peer does, such as making new rings; also before fuzz_flip(). */
+void fuzz_flip_pause(void);
+void fuzz_flip_resume(void);
 
 #endif

@@ -254,7 +254,9 @@ reopen(void)
 	host_nic_channel_close(g.nic, 0);
 	memset(g.broken, 0, sizeof(g.broken));
 	g.offers = 0;
+	fuzz_flip_pause();
 	guest_open(&g, 0);
+	fuzz_flip_resume();
 }
 
 /* All that a guest does to come up, if the host lets it. */

@@ -101,6 +101,8 @@ def lcore_args(workers=1):
 
 
 def die_with_parent():
+    # Of a shell's background jobs it is ignored, which children inherit.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 

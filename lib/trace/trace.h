@@ -28,7 +28,7 @@
 #define TRACE_INTERFACES 4224u
 /** Bytes of an interface's name and of its description, their ends included. */
 #define TRACE_NAME 64u
-/** trace_close() waits so long for a file that does not take what is left. */
+/** Long enough, as a rule, to wait for a file that does not take what is left. */
 #define TRACE_CLOSE_MS 1000
 
 /** Direction as Ethernet interfaces have it, from the guest's side; 0 on others. */
@@ -76,12 +76,6 @@ int trace_open(
  * @return false when it was
  */
 bool trace_close_within(struct trace *trace, unsigned int ms);
-/** The same within TRACE_CLOSE_MS. */
-static inline bool
-trace_close(struct trace *trace)
-{
-	return trace_close_within(trace, TRACE_CLOSE_MS);
-}
 /** Path that it was opened with. */
 const char *trace_path(const struct trace *trace);
 void trace_stats(const struct trace *trace, struct trace_stats *stats);

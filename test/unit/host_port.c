@@ -5,24 +5,9 @@
 #include <string.h>
 
 #include "lib/host/crc32c.h"
-#include "lib/host/port.h"
 #include "lib/host/verify.h"
+#include "test/unit/host_port.h"
 #include "test/unit/unit.h"
-
-static const uint8_t guest_mac[6] = {0x00, 0x15, 0x5d, 0x48, 0x00, 0x01};
-
-static struct host_port *
-open_port(const char *spec)
-{
-	struct host_port *port = NULL;
-	char err[256] = "";
-	int rc = host_port_open(spec, guest_mac, &port, err, sizeof(err));
-
-	if (rc != 0)
-		printf("%s: %s\n", spec, err);
-	CU_ASSERT_EQUAL_FATAL(rc, 0);
-	return port;
-}
 
 static void
 test_good_specs(void)

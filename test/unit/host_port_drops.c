@@ -4,19 +4,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "lib/host/port.h"
+#include "test/unit/host_port.h"
 #include "test/unit/unit.h"
-
-static struct host_port *
-open_port(const char *spec)
-{
-	static const uint8_t mac[6] = {0x00, 0x15, 0x5d, 0x48, 0x00, 0x01};
-	struct host_port *port = NULL;
-	char err[512] = "";
-
-	CU_ASSERT_EQUAL_FATAL(host_port_open(spec, mac, &port, err, sizeof(err)), 0);
-	return port;
-}
 
 static struct host_port_stats
 stats_of(struct host_port *port)

@@ -8,27 +8,14 @@
 #include "lib/host/port_spec.h"
 #include "lib/host/verify.h"
 #include "test/unit/frozen_clock.h"
+#include "test/unit/host_port.h"
 #include "test/unit/unit.h"
 
 #define ROOM (GEN_FRAME_MAX + GEN_VLAN_LEN)
 #define MS   UINT64_C(1000000)
 
-static const uint8_t guest_mac[6] = {0x00, 0x15, 0x5d, 0x48, 0x00, 0x01};
 static uint8_t room[HOST_PORT_BURST][ROOM];
 static char dir[] = "/tmp/hyperpoll-gen-XXXXXX";
-
-static struct host_port *
-open_port(const char *spec)
-{
-	struct host_port *port = NULL;
-	char err[256] = "";
-	int rc = host_port_open(spec, guest_mac, &port, err, sizeof(err));
-
-	if (rc != 0)
-		printf("%s: %s\n", spec, err);
-	CU_ASSERT_EQUAL_FATAL(rc, 0);
-	return port;
-}
 
 static void
 refused(const char *spec, const char *sentence)

@@ -9,26 +9,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lib/host/port.h"
 #include "lib/host/port_queue.h"
+#include "test/unit/host_port.h"
 #include "test/unit/unit.h"
 
-static const uint8_t guest_mac[6] = {0x00, 0x15, 0x5d, 0x48, 0x00, 0x01};
-
 static char dir[] = "/tmp/host_port_io.XXXXXX";
-
-static struct host_port *
-open_port(const char *spec)
-{
-	struct host_port *port = NULL;
-	char err[512] = "";
-	int rc = host_port_open(spec, guest_mac, &port, err, sizeof(err));
-
-	if (rc != 0)
-		printf("%s: %s\n", spec, err);
-	CU_ASSERT_EQUAL_FATAL(rc, 0);
-	return port;
-}
 
 static struct host_port_stats
 stats_of(struct host_port *port)

@@ -24,6 +24,12 @@ static char path[64];
 static _Atomic unsigned int complaints;
 static char complaint[512];
 
+static bool
+trace_close(struct trace *trace)
+{
+	return trace_close_within(trace, TRACE_CLOSE_MS);
+}
+
 static void
 complain(const char *what)
 {

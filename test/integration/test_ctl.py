@@ -123,6 +123,7 @@ class Ctl(Case):
         # Who names it means it. And it comes after all that was said before.
         status, out, err = self.ctl(f"{where}/control.sock", "last", env=usual, prefix=net.prefix)
         self.assertEqual((status, err), (1, "ctl: no ?[31m?? such thing\n"))
+        fake.expect("heard .*last")
         self.assertNotIn("stats", fake.text)
         self.assertEqual(fake.text.count("heard"), 1)
 

@@ -3,7 +3,7 @@
 import os
 import re
 
-from harness import Case, HVSIM, ROOT
+from harness import Case, HVSIM, ROOT, wait_until
 
 GUID = "48795065-7230-4000-8000-000000000001"
 
@@ -76,11 +76,13 @@ class Usage(Case):
 
     def test_commands_of_a_virtual_function(self):
         host = self.host(("vf-port=echo", "sink"), "sink")
-        self.assertEqual([host.stats(n)["vf_present"] for n in range(2)], [True, False])
+        # What stats tells a worker has published, with its next turn.
+        wait_until(lambda: host.stats(0)["vf_present"], 10, "it is there")
+        self.assertFalse(host.stats(1)["vf_present"])
         self.assertEqual((host.stats()["vf_port"], "vf_port" in host.stats(1)), ("echo", False))
         for present in (False, False, True):
             host.request("vf", 0, present=present)
-            self.assertEqual(host.stats()["vf_present"], present)
+            wait_until(lambda: host.stats()["vf_present"] == present, 10, f"it is there: {present}")
         host.request("vf", 0, path="synthetic")
         for members, words in (({}, "present=true"), ({"path": "vf"}, "path=synthetic"),
                                ({"present": "no"}, "present=true"),

@@ -79,6 +79,15 @@ rig_count_fds(void)
 	return n;
 }
 
+unsigned int rig_fds_at_start;
+
+void
+rig_test_no_descriptor_left(void)
+{
+	rig_reply_close_fds();
+	CU_ASSERT_EQUAL(rig_count_fds(), rig_fds_at_start);
+}
+
 /* ---- the device ---- */
 
 static int

@@ -112,6 +112,10 @@ void rig_thread_end(struct rig_thread *t);
 
 /** Open descriptors of this process. */
 unsigned int rig_count_fds(void);
+/** A test for the end of a program: as many as when RIG_RUN() began. */
+void rig_test_no_descriptor_left(void);
+extern unsigned int rig_fds_at_start;
+#define RIG_RUN(name, tests) (rig_fds_at_start = rig_count_fds(), UNIT_RUN(name, tests))
 
 /** A sealed-or-not memfd of @p size bytes. */
 int rig_memfd(uint64_t size);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "test/unit/vfio_user_rig.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "lib/vmbus/guid.h"
+#include "test/unit/descriptors.h"
 #include "test/unit/unit.h"
 
 uint8_t rig_reply[70000];
@@ -66,17 +66,9 @@ rig_signaller(void)
 unsigned int
 rig_count_fds(void)
 {
-	unsigned int n = 0;
-	DIR *dir;
-
 	/* Not assertions: main() calls this too. The signaller's is there from the start. */
 	rig_signaller();
-	dir = opendir("/proc/self/fd");
-	while (dir != NULL && readdir(dir) != NULL)
-		n++;
-	if (dir != NULL)
-		closedir(dir);
-	return n;
+	return count_descriptors();
 }
 
 unsigned int rig_fds_at_start;

@@ -5,6 +5,9 @@
 -- (spec/rndis.md), and the frames inside. Requests lead to their answers and packets to their
 -- completions; what breaks the protocol has expert information.
 --
+-- One file: Wireshark runs every file that it finds in its folder of plugins for itself, and
+-- -X lua_script names one.
+--
 -- For Wireshark and tshark from 4.0 on. tshark needs -2 to say in a request where its answer is.
 --
 -- A field's abbreviation is that of its protocol and its name here: vmbus.tid, nvsp.type, rndis.oid.

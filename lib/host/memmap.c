@@ -303,15 +303,6 @@ host_memmap_map(struct host_memmap *map, int fd, uint64_t offset, uint64_t iova,
 }
 
 int
-host_memmap_add(struct host_memmap *map, void *hva, uint64_t iova, uint64_t size, uint32_t prot)
-{
-	struct host_memmap_entry e = {.iova = iova, .len = size, .hva = hva, .prot = prot};
-	int rc = map_check(map, iova, size, prot);
-
-	return rc != 0 ? rc : map_insert(map, &e);
-}
-
-int
 host_memmap_unmap(struct host_memmap *map, uint64_t iova, uint64_t size)
 {
 	struct host_memmap_table *t = table_of(map), *shrunk;

@@ -76,9 +76,6 @@ void host_memmap_reader_remove(struct host_memmap *map, struct host_memmap_reade
  */
 int host_memmap_map(struct host_memmap *map, int fd, uint64_t offset, uint64_t iova, uint64_t size,
 	uint32_t prot);
-/** Add memory that the caller has mapped and keeps (memory slots of a machine). */
-int host_memmap_add(
-	struct host_memmap *map, void *hva, uint64_t iova, uint64_t size, uint32_t prot);
 /**
  * End exactly one earlier mapping. Returns when no reader can touch it any more.
  * @return 0, -ENOENT, -ENOMEM

@@ -191,12 +191,6 @@ vfu_server_listen_fd(const struct vfu_server *server)
 	return server->epoll;
 }
 
-const char *
-vfu_server_path(const struct vfu_server *server)
-{
-	return server->path;
-}
-
 void
 vfu_server_session_gone(struct vfu_server *server, struct vfu_session *session)
 {

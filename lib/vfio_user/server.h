@@ -135,7 +135,6 @@ int vfu_server_listen_fd(const struct vfu_server *server);
  * @return 0 and *session, or -EAGAIN: nobody new; anything else is a local failure (-EMFILE, ...)
  */
 int vfu_server_accept(struct vfu_server *server, struct vfu_session **session);
-const char *vfu_server_path(const struct vfu_server *server);
 
 /* ---- session ---- */
 

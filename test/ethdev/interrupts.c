@@ -3,13 +3,13 @@
  * Queues that sleep: nothing is received but behind an event, and no event that is due stays away.
  * The host's generator sends 20,000 frames a second; while it is held, none.
  */
-#include <dirent.h>
 #include <unistd.h>
 
 #include <rte_dev.h>
 #include <rte_interrupts.h>
 
 #include "test/ethdev/ethdev.h"
+#include "test/unit/descriptors.h"
 
 #define LOST_MS	 10000 /* an event that does not come in this time is lost */
 #define QUIET_MS 3     /* nothing has come for so long: the port is idle */
@@ -162,18 +162,6 @@ queues_wake_apart(void)
 	CHECK(other > 0);
 }
 
-static unsigned int
-descriptors(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	unsigned int n = 0;
-
-	while (dir != NULL && readdir(dir) != NULL)
-		n++;
-	closedir(dir);
-	return n;
-}
-
 /* A stop takes the queues out of epoll sets; a start has them again, with no descriptor more. */
 static void
 stop_and_start(void)
@@ -184,7 +172,7 @@ stop_and_start(void)
 	for (round = 0; round < 5; round++) {
 		start(2);
 		if (round == 0)
-			before = descriptors();
+			before = count_descriptors();
 		while (sleep_and_take(2) == 0)
 			;
 		arm(2);
@@ -194,7 +182,7 @@ stop_and_start(void)
 		CHECK(rte_eth_dev_rx_intr_ctl_q(
 			      ethdev_port, 0, RTE_EPOLL_PER_THREAD, RTE_INTR_EVENT_ADD, NULL) != 0);
 	}
-	CHECK_EQUAL(descriptors(), before);
+	CHECK_EQUAL(count_descriptors(), before);
 }
 
 static void

@@ -2,9 +2,8 @@
 /**
  * @file
  * An ethdev that stands for a virtual function, and misbehaves as it is told: a plugin for
- * applications as they are (-d), or linked into a test. Two files: fake_vf.c is the ethdev, which
- * remembers what it was asked; fake_bus.c is where such devices come from and go to, and takes
- * commands.
+ * applications as they are (-d), or linked into a test. fake_vf*.c are the ethdev, which remembers
+ * what it was asked; fake_bus.c is where such devices come from and go to, and takes commands.
  *
  * Devices are on a bus "fakevf" with any name, or with HYPERPOLL_FAKE_BUS=pci on one called "pci"
  * that takes the place of EAL's: then names are addresses and a device exists while it is in
@@ -99,7 +98,7 @@ struct rte_ring *fake_vf_ring(struct fake_vf *vf, bool rx, uint16_t queue);
 /** As with "DEVICE event". @return 0 or -EINVAL */
 int fake_vf_event(struct fake_vf *vf, const char *event);
 
-/* ---- between the two files ---- */
+/* ---- between the ethdev and the bus ---- */
 
 /**
  * Make an ethdev on a device, which may have several. @param name of the ethdev

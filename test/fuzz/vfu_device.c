@@ -4,36 +4,22 @@
 
 #include "lib/vfio_user/vmbus_device.h"
 #include "test/fuzz/fuzz.h"
+#include "test/unit/vfio_user_rig.h"
 
 static void
 publish(void *page)
 {
-	struct vmbus_device_info info = {.state = VMBUS_DEVICE_OFFERED,
-		.vmbus_version = VMBUS_DESC_VERSION_5_3,
-		.epoch = 1,
-		.relid = 14,
-		.monitor_id = 3,
-		.max_channels = 4,
-		.num_channels = 2,
-		.recv_gpadl = 0xe1e10,
-		.send_gpadl = 0xe1e11,
-		.recv_size = 16u << 20,
-		.send_size = 16u << 20,
-		.rings_size = 4u << 20,
-		.channel = {{.state = VMBUS_CHANNEL_OPEN,
-				    .relid = 14,
-				    .monitor_id = 3,
-				    .ring_bytes = 2u << 20,
-				    .epoch = 1},
-			{.state = VMBUS_CHANNEL_OPEN,
-				.relid = 15,
-				.monitor_id = VMBUS_MONITOR_NONE,
-				.region = VMBUS_REGION_CHANNEL_BASE + 1,
-				.ring_bytes = 1u << 20,
-				.doorbell = 4,
-				.irq = 1,
-				.epoch = 1}}};
+	struct vmbus_device_info info = rig_device_info;
 
+	info.num_channels = 2;
+	info.channel[1] = (struct vmbus_device_channel){.state = VMBUS_CHANNEL_OPEN,
+		.relid = 15,
+		.monitor_id = VMBUS_MONITOR_NONE,
+		.region = VMBUS_REGION_CHANNEL_BASE + 1,
+		.ring_bytes = 1u << 20,
+		.doorbell = 4,
+		.irq = 1,
+		.epoch = 1};
 	vmbus_device_publish(page, &info);
 }
 
@@ -41,10 +27,8 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const uint8_t instance[16];
-	struct vmbus_device_expect expect = {.instance = instance,
-		.region_size = {4u << 20, 4096, 4096, 16u << 20, 16u << 20, 8192, 4096},
-		.num_regions = VMBUS_DEVICE_REGIONS(4),
-		.irq_count = 4};
+	struct vmbus_device_expect expect = {
+		.instance = instance, .num_regions = VMBUS_DEVICE_REGIONS(4), .irq_count = 4};
 	struct fuzz in = {data, size};
 	struct vmbus_device_info info;
 	uint8_t *page, *copy;
@@ -52,6 +36,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t len, k;
 	int rc;
 
+	memcpy(expect.region_size, rig_region_size, sizeof(rig_region_size));
 	page = aligned_alloc(4096, VMBUS_DEVICE_DESCRIPTOR_SIZE);
 	memset(page, 0, VMBUS_DEVICE_DESCRIPTOR_SIZE);
 	publish(page);

@@ -152,28 +152,6 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 	return 0;
 }
 
-static void
-client_send(int sock, const void *bytes, size_t len, const int *fds, unsigned int n_fds)
-{
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(32 * sizeof(int))];
-	} control = {0};
-	struct iovec iov = {(void *)bytes, len};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-
-	if (n_fds > 0) {
-		msg.msg_control = control.bytes;
-		msg.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
-		control.align.cmsg_level = SOL_SOCKET;
-		control.align.cmsg_type = SCM_RIGHTS;
-		control.align.cmsg_len = CMSG_LEN(n_fds * sizeof(int));
-		memcpy(CMSG_DATA(&control.align), fds, n_fds * sizeof(int));
-	}
-	/* Nobody reads as fast as this, and some are not served. */
-	(void)!sendmsg(sock, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
-}
-
 static size_t
 make_payload(struct fuzz *in, uint16_t command, uint8_t *p)
 {
@@ -230,6 +208,7 @@ make_payload(struct fuzz *in, uint16_t command, uint8_t *p)
 	}
 }
 
+/* Nobody reads as fast as this, and some are not served: what does not fit is lost. */
 static void
 send_command(struct fuzz *in, int sock)
 {
@@ -256,14 +235,14 @@ send_command(struct fuzz *in, int sock)
 	}
 	cut = fuzz_bool(in) ? fuzz_u8(in) % len : 0;
 	if (cut != 0) {
-		client_send(sock, bytes, cut, fds, n_fds);
+		rig_try_send(sock, bytes, cut, fds, n_fds);
 		if (session != NULL && vfu_session_process(session) != 0) {
 			vfu_session_close(session);
 			session = NULL;
 		}
 		n_fds = 0;
 	}
-	client_send(sock, bytes + cut, len - cut, fds, n_fds);
+	rig_try_send(sock, bytes + cut, len - cut, fds, n_fds);
 }
 
 static void
@@ -273,7 +252,7 @@ send_bytes(struct fuzz *in, int sock)
 	size_t len = 1 + fuzz_below(in, sizeof(bytes));
 
 	fuzz_take(in, bytes, len);
-	client_send(sock, bytes, len, kinds, fuzz_below(in, 3));
+	rig_try_send(sock, bytes, len, kinds, fuzz_below(in, 3));
 }
 
 static int

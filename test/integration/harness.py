@@ -132,12 +132,15 @@ class Program:
                 data = b""
             with self.changed:
                 if data:
-                    text = data.decode("utf-8", "replace")
-                    self.escapes += text.count("\x1b[")
-                    self.text += ESCAPES.sub("", text)
+                    self._take(data)
                 self.changed.notify_all()
             if not data:
                 return
+
+    def _take(self, data):
+        text = data.decode("utf-8", "replace")
+        self.escapes += text.count("\x1b[")
+        self.text += ESCAPES.sub("", text)
 
     def expect(self, pattern, timeout=15, start=0):
         """Wait for a regular expression in the output after position start."""

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Programs that draw on a terminal: what stands on their screen, as pyte makes it of what they write."""
 import fcntl
-import os
 import signal
 import struct
 import sys
@@ -31,19 +30,10 @@ class Screen(Program):
         super().__init__(name, ["sh", "-c", f"stty sane rows {rows} cols {columns}; exec \"$@\"", "sh", *argv],
                          env={"TERM": "screen-256color", "NO_COLOR": "", **(env or {})}, **keys)
 
-    def _read(self):
-        while True:
-            try:
-                data = os.read(self.fd, 65536)
-            except OSError:
-                data = b""
-            with self.changed:
-                self.raw += data
-                self.stream.feed(data)
-                self.text = "\n".join(line.rstrip() for line in self.screen.display)
-                self.changed.notify_all()
-            if not data:
-                return
+    def _take(self, data):
+        self.raw += data
+        self.stream.feed(data)
+        self.text = "\n".join(line.rstrip() for line in self.screen.display)
 
     def shows(self, condition, timeout=15):
         """Wait until condition(lines of the screen) is true; its value."""

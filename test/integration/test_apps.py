@@ -6,6 +6,7 @@ import signal
 
 import examples
 import frames
+from exchange import exchange
 from harness import BUILD, Case, Namespace, memory_args, needs_root, wait_until
 
 
@@ -16,28 +17,12 @@ class Apps(Case):
         return bytes([2, 0, 0, 0, 0, port]) + source + frame[12:]
 
     def check_l2fwd(self, options, change):
-        sent = [frames.every_size(seed=20), frames.every_size(seed=21)]
-        ports = []
-        for n in range(2):
-            frames.pcap_write(self.path(f"in{n}.pcap"), sent[n])
-            # l2fwd drops what does not fit into its send queue at once.
-            ports.append(f"pcap:in={self.path(f'in{n}.pcap')},out={self.path(f'out{n}.pcap')},"
-                         "rate=10K")
-        host = self.host(*ports)
-        host.hold()
-        app = self.own(self.program("l2fwd", examples.argv(
-            "l2fwd", [host.device(0), host.device(1)], "-p", "3", "-P", "-q", "2", "-T", "0", *options)))
-        app.expect("entering main loop", 30)
-        host.hold(False)
-        for n in range(2):
-            wait_until(lambda: host.port(n)["tx_frames"] >= len(sent[1 - n]), 20,
-                       f"NIC {n} has the frames of the other")
-        app.signal(signal.SIGINT)
-        self.assertEqual(app.wait(), 0)
-        host.stop()
-        for n in range(2):
-            self.assert_same_frames(frames.pcap_read(self.path(f"out{n}.pcap")),
-                                    [change(frame, n) for frame in sent[1 - n]])
+        def l2fwd(host):
+            return self.program("l2fwd", examples.argv(
+                "l2fwd", [host.device(0), host.device(1)], "-p", "3", "-P", "-q", "2", "-T", "0", *options))
+
+        # l2fwd drops what does not fit into its send queue at once.
+        exchange(self, [frames.every_size(seed=20), frames.every_size(seed=21)], "10K", l2fwd, change)
 
     def test_l2fwd(self):
         self.check_l2fwd(["--no-mac-updating"], lambda frame, port: frame)

@@ -9,6 +9,7 @@ import time
 
 import frames
 import peer
+from exchange import exchange
 from harness import Case, wait_until
 from test_forward import as_is, mac, macswap
 
@@ -17,26 +18,8 @@ STALLS = 60
 
 class InTree(Case):
     def forward(self, sent, options, change):
-        """Two NICs play a capture each; every byte of what comes out of the other is compared."""
-        ports = []
-        for n in range(2):
-            frames.pcap_write(self.path(f"in{n}.pcap"), sent[n])
-            ports.append(f"pcap:in={self.path(f'in{n}.pcap')},out={self.path(f'out{n}.pcap')}"
-                         ",rate=5000")
-        host = self.host(*ports, args=["--poll", "busy"])
-        host.hold()
-        app = self.own(peer.intree(host, *options))
-        app.expect("entering main loop", 20)
-        host.hold(False)
-        for n in range(2):
-            wait_until(lambda: host.port(n)["tx_frames"] >= len(sent[1 - n]), 20,
-                       f"NIC {n} has the frames of the other: {host.port(n)}")
-        app.signal(signal.SIGINT)
-        self.assertEqual(app.wait(), 0)
-        host.stop()
-        for n in range(2):
-            self.assert_same_frames(frames.pcap_read(self.path(f"out{n}.pcap")),
-                                    [change(frame, n) for frame in sent[1 - n]])
+        exchange(self, sent, "5000", lambda host: peer.intree(host, *options), change,
+                 args=["--poll", "busy"])
 
     def test_every_size(self):
         self.forward([frames.every_size(seed=20), frames.every_size(seed=21)],

@@ -252,7 +252,7 @@ begin(bool uio)
 	const uint8_t byte = FIRST;
 
 	host.uio = uio;
-	host.file = memfd_create("device", MFD_CLOEXEC);
+	host.file = memfd_create("device", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	CU_ASSERT_FATAL(host.file >= 0 && ftruncate(host.file, LEN) == 0);
 	CU_ASSERT_EQUAL(pwrite(host.file, &byte, 1, 0), 1);
 	place_at(room());
@@ -348,6 +348,21 @@ what_a_sigbus_has_replaced_comes_back(void)
 	end();
 }
 
+/* A host that seals its memory once the primary has it: -EPERM, which is -1. */
+static void
+memory_that_may_not_be_mapped_is_not_taken_for_mapped(void)
+{
+	begin(false);
+	CU_ASSERT_EQUAL_FATAL(fcntl(host.file, F_ADD_SEALS, F_SEAL_FUTURE_WRITE), 0);
+	place_at(room());
+	poke();
+	CU_ASSERT_EQUAL(host.ready, 0);
+	CU_ASSERT_EQUAL(host.left, 1);
+	CU_ASSERT_EQUAL(secondary()->n, 0);
+	CU_ASSERT_FALSE(is_mapped(here()));
+	end();
+}
+
 /* The interrupt thread is everybody's: as long for many devices as for one. */
 static void
 a_primary_that_is_stopped_is_waited_for_once(void)
@@ -371,6 +386,8 @@ static const struct unit_test tests[] = {
 	{"a late answer is not taken for the next one",
 		a_late_answer_is_not_taken_for_the_next_one},
 	{"files of a late answer are closed", files_of_a_late_answer_are_closed},
+	{"memory that may not be mapped is not taken for mapped",
+		memory_that_may_not_be_mapped_is_not_taken_for_mapped},
 	{"a primary that is stopped is waited for once",
 		a_primary_that_is_stopped_is_waited_for_once},
 	{"what a SIGBUS has replaced comes back", what_a_sigbus_has_replaced_comes_back},

@@ -149,7 +149,8 @@ test_refusals(void)
 	CU_ASSERT_EQUAL(host_memmap_map(map, fd, UINT64_MAX - PAGE + 1, 0x20000, PAGE, 1), -EINVAL);
 	CU_ASSERT_EQUAL(host_memmap_map(map, event, 0, 0x20000, PAGE, 1), -EINVAL);
 	CU_ASSERT_EQUAL(host_memmap_map(map, -1, 0, 0x20000, PAGE, 1), -EINVAL);
-	CU_ASSERT_EQUAL(host_memmap_add(map, NULL, 0x100000000, HOST_MEMMAP_MAX_BYTES, 1), -ENOSPC);
+	CU_ASSERT_EQUAL(
+		host_memmap_map(map, fd, 0, 0x100000000, HOST_MEMMAP_MAX_BYTES, 1), -ENOSPC);
 
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	ro = open(link, O_RDONLY | O_CLOEXEC);

@@ -227,6 +227,21 @@ unknown_keys_are_refused_with_the_known_ones(void)
 	CU_ASSERT_TRUE(logged_once("name=NAME"));
 }
 
+/* They were said to be a bad vf_args, which there is none of. */
+static void
+arguments_that_are_too_long_are_said_to_be(void)
+{
+	static char text[6000];
+	struct rte_devargs da = devargs_of(text);
+
+	memset(text, 'a', sizeof(text) - 1);
+	memcpy(text, "trace=", 6);
+	forget_log();
+	CU_ASSERT_EQUAL(netvsc_devargs_parse(&port, &da), -EINVAL);
+	CU_ASSERT_TRUE(logged_once("longer than 4094 bytes"));
+	memset(&port.config, 0, sizeof(port.config));
+}
+
 /* Which ethdev is the virtual function, and its own arguments: brackets keep their commas. */
 static void
 a_vf_has_a_name_and_arguments(void)
@@ -255,6 +270,7 @@ a_vf_has_a_name_and_arguments(void)
 }
 
 static const struct unit_test tests[] = {
+	{"arguments that are too long are said to be", arguments_that_are_too_long_are_said_to_be},
 	{"name_is_the_guid_until_the_user_chooses", name_is_the_guid_until_the_user_chooses},
 	{"names_that_are_none_are_refused_with_one_line",
 		names_that_are_none_are_refused_with_one_line},

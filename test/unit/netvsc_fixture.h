@@ -134,6 +134,8 @@ int fixture_sleepy(struct fixture *f);
 extern uint64_t fixture_processes;
 /** What the driver has registered with the bus. */
 extern struct hpbus_driver *fixture_driver;
+/** The backend of a fixture as it begins; a test changes that of its own fixture. */
+extern const struct hpbus_backend fixture_backend;
 /** Release everything; asserts that every mbuf is back in the pool. */
 void fixture_end(struct fixture *f);
 /** Mbufs that are not in the pool, those that a receive queue keeps ready not counted. */

@@ -3,7 +3,6 @@
  * Queues that sleep: an armed queue is woken by what the host writes, whenever it does; and the
  * descriptors, which the host holds too, hold nobody up and lead nowhere when the port has stopped.
  */
-#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -14,6 +13,7 @@
 #include <rte_cycles.h>
 #include <rte_interrupts.h>
 
+#include "test/unit/descriptors.h"
 #include "test/unit/netvsc_fixture.h"
 
 /* A call that waits for the peer for ever ends the program. */
@@ -92,18 +92,6 @@ static uint32_t
 mask(unsigned int q)
 {
 	return atomic_load(&f.host[q].in.ring.ctl->interrupt_mask);
-}
-
-static unsigned int
-open_descriptors(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	unsigned int n = 0;
-
-	while (dir != NULL && readdir(dir) != NULL)
-		n++;
-	closedir(dir);
-	return n;
 }
 
 /* ---- arming ---- */
@@ -316,12 +304,12 @@ test_a_host_that_has_none_is_said_and_leaves_nothing(void)
 
 	alarm(HANGS_S);
 	REQUIRE(fixture_begin(&f, NULL));
-	before = open_descriptors();
+	before = count_descriptors();
 	f.intr_rc = -ENOTSUP;
 	CU_ASSERT_EQUAL(fixture_sleepy(&f), -ENOTSUP);
 	CU_ASSERT_EQUAL(enable(0), -EINVAL);
 	vfu_signaller_fini(&f.signaller);
-	CU_ASSERT_EQUAL(open_descriptors(), before);
+	CU_ASSERT_EQUAL(count_descriptors(), before);
 	fixture_end(&f);
 	alarm(0);
 }
@@ -365,12 +353,12 @@ test_closing_leaves_no_descriptor(void)
 	/* Whatever EAL opens with the first one. */
 	REQUIRE(begin(4));
 	end();
-	before = open_descriptors();
+	before = count_descriptors();
 	for (i = 0; i < 3; i++) {
 		REQUIRE(begin(4));
 		end();
 	}
-	CU_ASSERT_EQUAL(open_descriptors(), before);
+	CU_ASSERT_EQUAL(count_descriptors(), before);
 }
 
 static void

@@ -312,6 +312,23 @@ hosts_are_signalled_for_others(void)
 	end();
 }
 
+/* As ethdev has it between the driver's close and the end of its name. */
+static void
+a_port_that_is_being_closed_is_no_port_for_a_secondary(void)
+{
+	struct rte_eth_dev *eth;
+
+	begin();
+	eth = rte_eth_dev_allocate("closing");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(eth);
+	snprintf(f.bus.sharing.port, sizeof(f.bus.sharing.port), "closing");
+	CU_ASSERT_EQUAL(netvsc_secondary_probe(&f.bus), -ENODEV);
+	CU_ASSERT_EQUAL(f.closes, 1);
+	CU_ASSERT_PTR_NULL(f.bus.driver_eth);
+	CU_ASSERT_PTR_NULL(rte_eth_dev_allocated("closing"));
+	end();
+}
+
 static size_t
 allocated(void)
 {
@@ -362,6 +379,8 @@ recoveries_under_a_secondary_take_no_more_memory(void)
 }
 
 static const struct unit_test tests[] = {
+	{"a port that is being closed is no port for a secondary",
+		a_port_that_is_being_closed_is_no_port_for_a_secondary},
 	{"who has not mapped all does nothing", who_has_not_mapped_all_does_nothing},
 	{"who leaves hears that a channel is busy", who_leaves_hears_that_a_channel_is_busy},
 	{"who comes starts no queue", who_comes_starts_no_queue},

@@ -59,6 +59,25 @@ rig_begin(const struct fixture_conf *conf, const char *vf, const char *args)
 	return true;
 }
 
+bool
+rig_begin_found(const struct fixture_conf *conf)
+{
+	struct fixture_conf some = {.channels = RIG_QUEUES, .nb_desc = 256};
+
+	if (!rig_begin(conf != NULL ? conf : &some, NULL, "mac=" RIG_MAC))
+		return false;
+	rig_function(RIG_PCI, 1);
+	rig_associate(1);
+	rig_look();
+	CU_ASSERT_EQUAL(rig.found, 1);
+	rig.fake = fake_vf_find(RIG_PCI);
+	if (rig.fake == NULL)
+		return false;
+	rig.seen = fake_vf_seen(rig.fake);
+	rig.knobs = fake_vf_knobs(rig.fake);
+	return true;
+}
+
 void
 rig_neighbour_begin(struct rig_neighbour *n, const char *mac)
 {
@@ -170,4 +189,21 @@ rig_start(void)
 	int rc = netvsc_vf_setup_copy(&rig.f.port, &rig.setup);
 
 	return rc != 0 ? rc : netvsc_vf_start(&rig.setup, (uint16_t)rig.last);
+}
+
+int
+rig_own_and_start(void)
+{
+	int rc = rig_own();
+
+	return rc != 0 ? rc : rig_start();
+}
+
+struct rte_eth_dev_info
+rig_info(void)
+{
+	struct rte_eth_dev_info info = {0};
+
+	CU_ASSERT_EQUAL(netvsc_infos_get(&rig.f.eth, &info), 0);
+	return info;
 }

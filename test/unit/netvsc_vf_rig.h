@@ -14,10 +14,11 @@
 #include "test/unit/netvsc_fixture.h"
 #include "test/unit/sysfs_tree.h"
 
-#define RIG_MAC	  "00:15:5d:00:11:22"
-#define RIG_OTHER "00:15:5d:00:11:23"
-#define RIG_PCI	  "0001:00:02.0"
-#define RIG_PCI_B "0002:00:02.0"
+#define RIG_QUEUES 4u
+#define RIG_MAC	   "00:15:5d:00:11:22"
+#define RIG_OTHER  "00:15:5d:00:11:23"
+#define RIG_PCI	   "0001:00:02.0"
+#define RIG_PCI_B  "0002:00:02.0"
 
 struct rig {
 	struct fixture f;
@@ -26,12 +27,18 @@ struct rig {
 	struct rte_ether_addr mac;
 	unsigned int found, lost, links, recovering, recovered, failed; /**< events so far */
 	uint32_t last; /**< value of the last one */
+	/** What rig_begin_found() found. */
+	struct fake_vf *fake;
+	const struct fake_vf_seen *seen;
+	struct fake_vf_knobs *knobs;
 };
 
 extern struct rig rig;
 
 /** A port that looks for its VF. @param vf,args devargs, NULL: none */
 bool rig_begin(const struct fixture_conf *conf, const char *vf, const char *args);
+/** A port of RIG_QUEUES queues, or as @p conf says, that has found the VF RIG_PCI. */
+bool rig_begin_found(const struct fixture_conf *conf);
 /** The port is closed: what is left of VFs is left to others. */
 void rig_end(void);
 
@@ -60,5 +67,8 @@ bool rig_seen(const char *name);
 /** Own what was found last; start it. @return what the driver says */
 int rig_own(void);
 int rig_start(void);
+int rig_own_and_start(void);
+/** What the port says of itself. */
+struct rte_eth_dev_info rig_info(void);
 
 #endif

@@ -630,14 +630,6 @@ test_connect_errors(void)
 	CU_ASSERT_PTR_NULL(client);
 }
 
-static unsigned int fds_at_start;
-
-static void
-test_no_descriptor_left(void)
-{
-	CU_ASSERT_EQUAL(rig_count_fds(), fds_at_start);
-}
-
 int
 main(void)
 {
@@ -653,9 +645,8 @@ main(void)
 		{"SET_IRQS in pieces", test_set_irqs_in_chunks},
 		{"against our own server", test_against_our_server},
 		{"connect", test_connect_errors},
-		{"no descriptor left open", test_no_descriptor_left},
+		{"no descriptor left open", rig_test_no_descriptor_left},
 	};
 
-	fds_at_start = rig_count_fds();
-	return UNIT_RUN("vfio-user client", tests);
+	return RIG_RUN("vfio-user client", tests);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "test/unit/vfio_user_rig.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "lib/vmbus/guid.h"
+#include "test/unit/descriptors.h"
 #include "test/unit/unit.h"
 
 uint8_t rig_reply[70000];
@@ -20,8 +20,28 @@ long rig_reply_len;
 int rig_reply_fds[64];
 unsigned int rig_reply_n_fds;
 
-static const uint64_t region_size[VMBUS_REGION_FIXED_COUNT] = {
+const uint64_t rig_region_size[VMBUS_REGION_FIXED_COUNT] = {
 	4u << 20, 4096, 4096, 16u << 20, 16u << 20, 8192, 4096};
+
+const struct vmbus_device_info rig_device_info = {.state = VMBUS_DEVICE_OFFERED,
+	.flags = VMBUS_DEVICE_FLAG_MONITOR | VMBUS_DEVICE_FLAG_DOORBELL | VMBUS_DEVICE_FLAG_BUSY,
+	.vmbus_version = VMBUS_DESC_VERSION_5_3,
+	.epoch = 1,
+	.relid = 14,
+	.monitor_id = 3,
+	.max_channels = 4,
+	.num_channels = 1,
+	.recv_gpadl = 0xe1e10,
+	.send_gpadl = 0xe1e11,
+	.recv_size = 16u << 20,
+	.send_size = 16u << 20,
+	.rings_size = 4u << 20,
+	.channel[0] = {.state = VMBUS_CHANNEL_OPEN,
+		.relid = 14,
+		.monitor_id = 3,
+		.ring_bytes = 2u << 20,
+		.target_vp = VMBUS_VP_UNKNOWN,
+		.epoch = 1}};
 
 int
 rig_memfd(uint64_t size)
@@ -46,17 +66,18 @@ rig_signaller(void)
 unsigned int
 rig_count_fds(void)
 {
-	unsigned int n = 0;
-	DIR *dir;
-
 	/* Not assertions: main() calls this too. The signaller's is there from the start. */
 	rig_signaller();
-	dir = opendir("/proc/self/fd");
-	while (dir != NULL && readdir(dir) != NULL)
-		n++;
-	if (dir != NULL)
-		closedir(dir);
-	return n;
+	return count_descriptors();
+}
+
+unsigned int rig_fds_at_start;
+
+void
+rig_test_no_descriptor_left(void)
+{
+	rig_reply_close_fds();
+	CU_ASSERT_EQUAL(rig_count_fds(), rig_fds_at_start);
 }
 
 /* ---- the device ---- */
@@ -77,7 +98,7 @@ on_region_info(void *ctx, uint32_t index, struct vfu_region_desc *region)
 
 	if (index >= VMBUS_REGION_FIXED_COUNT)
 		return 0;
-	region->size = region_size[index];
+	region->size = rig_region_size[index];
 	region->type = VMBUS_REGION_TYPE;
 	region->subtype = index + 1;
 	region->fd = d->region_fd[index];
@@ -202,29 +223,10 @@ rig_device_open(struct rig_device *d)
 		.num_irqs = VMBUS_IRQ_COUNT,
 		.irq_count = {4, 1},
 		.signaller = rig_signaller()};
-	d->info = (struct vmbus_device_info){.state = VMBUS_DEVICE_OFFERED,
-		.flags = VMBUS_DEVICE_FLAG_MONITOR | VMBUS_DEVICE_FLAG_DOORBELL |
-			 VMBUS_DEVICE_FLAG_BUSY,
-		.vmbus_version = VMBUS_DESC_VERSION_5_3,
-		.epoch = 1,
-		.relid = 14,
-		.monitor_id = 3,
-		.max_channels = 4,
-		.num_channels = 1,
-		.recv_gpadl = 0xe1e10,
-		.send_gpadl = 0xe1e11,
-		.recv_size = 16u << 20,
-		.send_size = 16u << 20,
-		.rings_size = 4u << 20,
-		.channel[0] = {.state = VMBUS_CHANNEL_OPEN,
-			.relid = 14,
-			.monitor_id = 3,
-			.ring_bytes = 2u << 20,
-			.target_vp = VMBUS_VP_UNKNOWN,
-			.epoch = 1}};
+	d->info = rig_device_info;
 	CU_ASSERT_EQUAL_FATAL(vmbus_guid_parse(RIG_INSTANCE, d->info.instance), 0);
 	for (unsigned int i = 0; i < VMBUS_REGION_FIXED_COUNT; i++)
-		d->region_fd[i] = i == VMBUS_REGION_DOORBELL ? -1 : rig_memfd(region_size[i]);
+		d->region_fd[i] = i == VMBUS_REGION_DOORBELL ? -1 : rig_memfd(rig_region_size[i]);
 	d->descriptor = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED,
 		d->region_fd[VMBUS_REGION_DESCRIPTOR], 0);
 	CU_ASSERT_FATAL(d->descriptor != MAP_FAILED);
@@ -265,8 +267,8 @@ rig_hex(const char *hex, uint8_t *bytes, size_t size)
 	return n;
 }
 
-void
-rig_send(int sock, const void *bytes, size_t len, const int *fds, unsigned int n_fds)
+ssize_t
+rig_try_send(int sock, const void *bytes, size_t len, const int *fds, unsigned int n_fds)
 {
 	union {
 		struct cmsghdr align;
@@ -283,7 +285,13 @@ rig_send(int sock, const void *bytes, size_t len, const int *fds, unsigned int n
 		control.align.cmsg_len = CMSG_LEN(n_fds * sizeof(int));
 		memcpy(CMSG_DATA(&control.align), fds, n_fds * sizeof(int));
 	}
-	CU_ASSERT_EQUAL(sendmsg(sock, &msg, MSG_NOSIGNAL), (ssize_t)len);
+	return sendmsg(sock, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+void
+rig_send(int sock, const void *bytes, size_t len, const int *fds, unsigned int n_fds)
+{
+	CU_ASSERT_EQUAL(rig_try_send(sock, bytes, len, fds, n_fds), (ssize_t)len);
 }
 
 long

@@ -13,12 +13,17 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "lib/vfio_user/client.h"
 #include "lib/vfio_user/server.h"
 #include "lib/vfio_user/vmbus_device.h"
 
 #define RIG_INSTANCE "000d3a11-2233-000d-3a11-2233000d3a11"
+
+/** The device as it is first described, but for its instance; one channel is open. */
+extern const struct vmbus_device_info rig_device_info;
+extern const uint64_t rig_region_size[VMBUS_REGION_FIXED_COUNT]; /* bytes */
 
 /** The device under test and what it was asked to do. */
 struct rig_device {
@@ -52,7 +57,9 @@ void rig_close(struct rig *r);
 
 /** Bytes of a string of hex digits; blanks are skipped. @return length */
 size_t rig_hex(const char *hex, uint8_t *bytes, size_t size);
-/** Send raw bytes with descriptors in one sendmsg. */
+/** Send raw bytes with at most 64 descriptors in one sendmsg. @return as sendmsg(); never waits */
+ssize_t rig_try_send(int sock, const void *bytes, size_t len, const int *fds, unsigned int n_fds);
+/** The same, where the peer must take all of it. */
 void rig_send(int sock, const void *bytes, size_t len, const int *fds, unsigned int n_fds);
 /** Receive what is there, up to @p size bytes. @return bytes, 0 end of file, -1 nothing there */
 long rig_recv(int sock, void *bytes, size_t size, int *fds, unsigned int *n_fds);
@@ -105,6 +112,10 @@ void rig_thread_end(struct rig_thread *t);
 
 /** Open descriptors of this process. */
 unsigned int rig_count_fds(void);
+/** A test for the end of a program: as many as when RIG_RUN() began. */
+void rig_test_no_descriptor_left(void);
+extern unsigned int rig_fds_at_start;
+#define RIG_RUN(name, tests) (rig_fds_at_start = rig_count_fds(), UNIT_RUN(name, tests))
 
 /** A sealed-or-not memfd of @p size bytes. */
 int rig_memfd(uint64_t size);

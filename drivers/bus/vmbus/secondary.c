@@ -148,23 +148,21 @@ place_open(struct secondary_device *s, const struct hpbus_place *place)
 	return fd < 0 ? -errno : fd;
 }
 
-/* @p fd comes with it, -1: none; taken. */
+/* @p file comes with it, -1: none. What of it is left to place_end(), a doorbell's, stays there. */
 static int
-place_begin(struct secondary_device *s, const struct hpbus_place *place, int fd)
+place_begin(struct secondary_device *s, const struct hpbus_place *place, int *file)
 {
 	struct hpbus_device *dev = s->dev;
 	void *base = (void *)(uintptr_t)place->address;
-	int rc;
+	int rc, fd = *file;
 
 	if (place->role == HPBUS_PLACE_DOORBELL) {
-		if (fd < 0 || place->source >= HPBUS_MAX_CHANNELS || !vfu_fd_is_eventfd(fd)) {
-			if (fd >= 0)
-				close(fd);
+		if (fd < 0 || place->source >= HPBUS_MAX_CHANNELS || !vfu_fd_is_eventfd(fd))
 			return -EPROTO;
-		}
 		dev->signal_fd[place->source] = fd;
-		return fd;
+		return 0;
 	}
+	*file = -1;
 	if (fd < 0)
 		fd = place_open(s, place);
 	if (fd < 0)
@@ -188,7 +186,7 @@ place_begin(struct secondary_device *s, const struct hpbus_place *place, int fd)
 	}
 	if (place->role == HPBUS_PLACE_MONITOR)
 		dev->monitor = base;
-	return -1;
+	return 0;
 }
 
 /* ---- as the primary has it ---- */
@@ -320,11 +318,11 @@ sync_places(struct secondary_device *s, struct wanted *list, uint32_t n)
 		file |= s->uio && list[i].place.source == HPBUS_PLACE_DEVICE_FILE;
 		if (have_place(s, &list[i].place))
 			continue;
-		rc = place_begin(s, &list[i].place, list[i].fd);
-		list[i].fd = -1;
-		if (rc < -1)
+		rc = place_begin(s, &list[i].place, &list[i].fd);
+		if (rc != 0)
 			return rc;
-		s->list[s->n++] = (struct secondary_place){list[i].place, rc};
+		s->list[s->n++] = (struct secondary_place){list[i].place, list[i].fd};
+		list[i].fd = -1;
 	}
 	/* A kernel closes the channel when nobody has the file any more. */
 	if (!file && s->uio_fd >= 0) {

@@ -151,16 +151,18 @@ secondary_link_make(void)
 	}
 	link_slot = reply.hello.slot;
 	link_iova_mode = (enum rte_iova_mode)reply.hello.iova_mode;
+	/* Before anything can come: who hears of it reads there. */
+	link_fd = pair[0];
 	link_intr = rte_intr_instance_alloc(RTE_INTR_INSTANCE_F_PRIVATE);
 	if (link_intr == NULL || rte_intr_fd_set(link_intr, pair[0]) != 0 ||
 		rte_intr_type_set(link_intr, RTE_INTR_HANDLE_EXT) != 0 ||
 		rte_intr_callback_register(link_intr, link_on_event, NULL) != 0) {
 		rte_intr_instance_free(link_intr);
 		link_intr = NULL;
+		link_fd = -1;
 		close(pair[0]);
 		return -ENOMEM;
 	}
-	link_fd = pair[0];
 	return 0;
 }
 

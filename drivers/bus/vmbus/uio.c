@@ -374,7 +374,7 @@ uio_open(struct hpbus_device *dev)
 	if (rc == 0)
 		rc = uio_watch(u);
 	if (rc != 0) {
-		HPBUS_LOG(ERR, "%s: cannot use uio%d: %s", dev->name, u->uio.number, strerror(-rc));
+		HPBUS_LOG(ERR, "%s: cannot use %s: %s", dev->name, dev->where, strerror(-rc));
 		uio_close(dev);
 		return rc;
 	}

@@ -82,7 +82,7 @@ devargs_end(const char *text)
 /*
  * All arguments but vf_args, whose value may hold '=', which rte_kvargs takes for the end of a key
  * wherever it stands. @param value that of vf_args, "": there is none
- * @return -EINVAL: it is too long, or empty
+ * @return -EINVAL: it is too long, or empty; -E2BIG: the others are too long
  */
 static int
 devargs_cut(const char *args, char rest[NETVSC_ARGS_MAX], char value[NETVSC_VF_ARGS_MAX])
@@ -107,7 +107,7 @@ devargs_cut(const char *args, char rest[NETVSC_ARGS_MAX], char value[NETVSC_VF_A
 			snprintf(value, NETVSC_VF_ARGS_MAX, "%.*s", (int)len, args);
 		} else {
 			if (used + len + 2 > NETVSC_ARGS_MAX)
-				return -EINVAL;
+				return -E2BIG;
 			used += (size_t)snprintf(rest + used, NETVSC_ARGS_MAX - used, "%s%.*s",
 				used != 0 ? "," : "", (int)len, args);
 		}
@@ -250,7 +250,13 @@ netvsc_devargs_parse(struct netvsc_port *port, const struct rte_devargs *devargs
 	port->bus->want_copy_only = false; /* not what an earlier attach asked for */
 	if (devargs == NULL || devargs->args == NULL || devargs->args[0] == '\0')
 		return 0;
-	if (devargs_cut(devargs->args, rest, port->config.vf_args) != 0) {
+	rc = devargs_cut(devargs->args, rest, port->config.vf_args);
+	if (rc == -E2BIG) {
+		NETVSC_LOG(ERR, port, "the device arguments are longer than %u bytes: give fewer",
+			NETVSC_ARGS_MAX - 2);
+		return -EINVAL;
+	}
+	if (rc != 0) {
 		NETVSC_LOG(ERR, port,
 			"devargs key vf_args in '%s': give 1 to %u characters, in brackets when there "
 			"are commas in them",

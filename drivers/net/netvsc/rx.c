@@ -365,7 +365,7 @@ rx_packets(struct netvsc_rxq *rxq, const bool tells, const bool traced, struct r
 	return got;
 }
 
-/* For a channel that is traced, whatever its mbufs tell. */
+/* With the flush, for a channel that is traced, whatever its mbufs tell. */
 static __rte_noinline uint16_t
 rx_packets_traced(struct netvsc_rxq *rxq, struct rte_mbuf **pkts, uint16_t n)
 {
@@ -375,17 +375,22 @@ rx_packets_traced(struct netvsc_rxq *rxq, struct rte_mbuf **pkts, uint16_t n)
 	return got;
 }
 
-/* For a queue whose mbufs tell something, and when that changes; others pay for none of it. */
+/* With the flush, for a queue whose mbufs tell something, and when that changes; others pay for
+ * none of it. */
 static __rte_noinline uint16_t
 rx_packets_telling(struct netvsc_rxq *rxq, uint8_t mode, struct rte_mbuf **pkts, uint16_t n)
 {
+	uint16_t got;
+
 	if (unlikely(mode != NETVSC_RX_TELLS)) {
 		if (mode == NETVSC_RX_ANEW)
 			netvsc_rx_plan_wants(rxq);
 		if (rxq->ch->wire != NULL)
 			return rx_packets_traced(rxq, pkts, n);
 	}
-	return rx_packets(rxq, true, false, pkts, n);
+	got = rx_packets(rxq, true, false, pkts, n);
+	netvsc_rx_flush(rxq->ch);
+	return got;
 }
 
 /* A sender may be scanning for completions: wait only if that happens again and again. */
@@ -422,11 +427,12 @@ netvsc_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 		netvsc_channel_polled(ch);
 		if (likely(n != 0)) {
 			mode = __atomic_load_n(&rxq->mode, __ATOMIC_RELAXED);
-			if (mode != NETVSC_RX_PLAIN)
+			if (mode != NETVSC_RX_PLAIN) {
 				got = rx_packets_telling(rxq, mode, pkts, n);
-			else
+			} else {
 				got = rx_packets(rxq, false, false, pkts, n);
-			netvsc_rx_flush(ch);
+				netvsc_rx_flush(ch);
+			}
 		} else {
 			/* Completions and events must move, too (pitfall X19). */
 			netvsc_rx_scan(ch);

@@ -275,9 +275,17 @@ netvsc_secondary_probe(struct hpbus_device *bus)
 		bus->backend->close(bus);
 		return -ENODEV;
 	}
+	port = netvsc_port_of(eth);
+	/* It is being closed: ethdev forgets its name last. */
+	if (port == NULL) {
+		HPBUS_LOG(ERR, "%s: the primary process closes port %s just now", bus->name,
+			bus->sharing.port);
+		rte_eth_dev_release_port(eth);
+		bus->backend->close(bus);
+		return -ENODEV;
+	}
 	netvsc_process.bit = UINT64_C(1) << hpbus_process_slot();
 	netvsc_process.holder = (int)hpbus_process_slot() + 1;
-	port = netvsc_port_of(eth);
 	eth->device = &bus->device;
 	eth->process_private = bus;
 	eth->dev_ops = &secondary_ops;

@@ -243,8 +243,10 @@ netvsc_wire_begin(struct netvsc_port *port)
 	if (port->config.trace[0] == '\0')
 		return 0;
 	wire = calloc(1, sizeof(*wire));
-	if (wire == NULL)
+	if (wire == NULL) {
+		NETVSC_LOG(ERR, port, "devargs key trace: no memory; do without it");
 		return -ENOMEM;
+	}
 	rc = trace_open(&wire->trace, &options, why, sizeof(why));
 	if (rc != 0) {
 		NETVSC_LOG(ERR, port, "devargs key trace: %s", why);

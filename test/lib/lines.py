@@ -24,7 +24,7 @@ CHUNK = 500
 # protocol's state or moves frames. The rest are tools, and what opens, binds and maps.
 KINDS = {
     "parsers": (95, re.compile(
-        r"lib/netvsp/|lib/vmbus/|lib/vfio_user/(msg|version)\.|lib/host/(config|control_json|rate_profile|"
+        r"lib/netvsp/|lib/vmbus/|lib/vfio_user/(msg|version)\.|lib/host/(config|control_cmd|control_json|rate_profile|"
         r"scenario_parse|port_pcap|profile|offload)\.|drivers/bus/vmbus/sysfs_parse\.|"
         r"drivers/net/netvsc/(devargs|rx_transfer|offload)\.|app/hvsim/top_parse\.|app/vmbusctl/top_parse\.")),
     "state machines and data paths": (90, re.compile(

@@ -422,7 +422,7 @@ begin(struct fuzz *in)
 	else
 		guest_start(&g, nic, 8);
 	g.ack = false;
-	g.lies = true;
+	g.lies = g.hurt = g.port.any_size = g.vf_port.any_size = true;
 	tid = 1000;
 	if (!fuzz_bool(in))
 		come_up();

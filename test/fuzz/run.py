@@ -34,7 +34,7 @@ def targets(build):
 def command(build, target, *options):
     """A command line; without options it runs single inputs."""
     line = [os.path.join(build, "test/fuzz", "fuzz_" + target), f"-timeout={INPUT_SECONDS}",
-            "-rss_limit_mb=3072", *options]
+            f"-report_slow_units={INPUT_SECONDS}", "-rss_limit_mb=3072", *options]
     words = os.path.join(HERE, target.removesuffix("_flip") + ".dict")
     return line + ([f"-dict={words}"] if options and os.path.exists(words) else [])
 

@@ -317,6 +317,17 @@ step_seeds(void)
 	}
 }
 
+/* What once stopped a target. */
+static void
+stopped_seeds(void)
+{
+	/* A port's frame of 1,599 bytes for sections of 1,592. */
+	static const uint8_t longer_than_a_section[] = {
+		0, 0, 0, 0, 6, 0, 0, 0, 1, 1599 & 0xff, 1599 >> 8, 15};
+
+	put("host_nic", longer_than_a_section, sizeof(longer_than_a_section));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -332,5 +343,6 @@ main(int argc, char **argv)
 	control_seeds();
 	pcap_seeds();
 	step_seeds();
+	stopped_seeds();
 	return EXIT_SUCCESS;
 }

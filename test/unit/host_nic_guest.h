@@ -32,6 +32,7 @@ struct test_port {
 	uint32_t out_n;		   /* frames of the guest */
 	uint32_t sends, receives;  /* calls */
 	bool endless;		   /* receive() always has frame 0 */
+	bool any_size;		   /* drops what is longer than the room, as a real port does */
 	const uint8_t *last;	   /* where the last frame of the guest lay */
 	uint8_t *meanwhile;	   /* a byte that the guest changes before it is copied, or NULL */
 	struct {
@@ -70,6 +71,7 @@ struct guest {
 	uint64_t next_tid;
 	uint32_t section, sections, send_section;
 	bool lies; /* the host may send packets that cannot be */
+	bool hurt; /* the test writes into the rings, so that they may hold anything */
 	bool ack;  /* acknowledge transfer-page packets at once */
 	/* What arrived in the last guest_poll(). */
 	struct guest_packet *packets;

@@ -7,16 +7,19 @@ static unsigned int
 port_receive(struct host_port *port, struct host_frame *frames, unsigned int n)
 {
 	struct test_port *p = (struct test_port *)port;
-	unsigned int i;
+	unsigned int i = 0;
 	uint32_t slot;
 
 	p->receives++;
-	for (i = 0; i < n && (p->endless || p->in_head != p->in_tail); i++) {
+	while (i < n && (p->endless || p->in_head != p->in_tail)) {
 		slot = p->endless ? 0 : p->in_head++ % GUEST_FRAMES;
-		if (p->in[slot].len > frames[i].room)
-			CU_FAIL("no room for the frame");
+		if (p->in[slot].len > frames[i].room) {
+			if (!p->any_size)
+				CU_FAIL("no room for the frame");
+			continue;
+		}
 		memcpy(frames[i].data, p->in[slot].data, p->in[slot].len);
-		frames[i].len = p->in[slot].len;
+		frames[i++].len = p->in[slot].len;
 	}
 	return i;
 }

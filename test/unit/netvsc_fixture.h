@@ -74,7 +74,7 @@ struct fixture_host {
 	struct vmbus_ring_reader from_guest;
 	bool open;
 	unsigned int opens, closes;
-	unsigned int signals; /**< that the driver sent */
+	atomic_uint signals; /**< that the driver sent, from whatever thread */
 };
 
 struct fixture {

@@ -29,7 +29,8 @@ int64_t ladder_ms;
 int
 clock_gettime(clockid_t id, struct timespec *ts)
 {
-	if (ladder_ms == 0)
+	/* The time of day is libFuzzer's, which takes a step back for an input without end. */
+	if (ladder_ms == 0 || id == CLOCK_REALTIME)
 		return (int)syscall(SYS_clock_gettime, id, ts);
 	ts->tv_sec = ladder_ms / 1000;
 	ts->tv_nsec = ladder_ms % 1000 * 1000000;

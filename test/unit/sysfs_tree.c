@@ -245,7 +245,9 @@ tree_build(const struct tree_kernel *kernel)
 {
 	char path[300];
 
-	strcpy(tree_root, "/tmp/hyperpoll-sysfs.XXXXXX");
+	/* In memory where it can be: a disk that others are busy with takes seconds for a tree. */
+	snprintf(tree_root, sizeof(tree_root), "%s/hyperpoll-sysfs.XXXXXX",
+		access("/dev/shm", W_OK | X_OK) == 0 ? "/dev/shm" : "/tmp");
 	if (mkdtemp(tree_root) == NULL)
 		die("mkdtemp", tree_root);
 	build_nic(kernel, TREE_NIC, 14, 3, 0, kernel->subchannel_id ? 3 : 0);

@@ -12,6 +12,7 @@ from harness import BUILD, HVSIM, ROOT, Case, Namespace, needs_root, wait_until
 from unprivileged import USER, readable
 
 WHO = f"{USER}:{USER}"
+INSIDE = "/run/hvsim"
 UNIT = os.path.join(BUILD, "app/service/hvsim@.service")
 PINGS = 20
 needs_systemd = unittest.skipUnless(shutil.which("systemd-analyze"), "needs systemd-analyze")
@@ -181,11 +182,13 @@ class Service(Case):
 
     # ---- the folder of all hosts ----
 
-    def in_empty_run(self, *argv):
-        """A program that has a /run of its own, where it is the first."""
-        return self.own(self.program("hvsim", list(argv), prefix=[
+    def in_empty_run(self, *args):
+        """hvsim with a /run of its own, where it is the first. It lies there, too: what else lies below /run, this
+        checkout maybe, cannot be seen any more."""
+        return self.own(self.program("hvsim", list(args), prefix=[
             *self.net.prefix, "unshare", "--mount", "sh", "-c",
-            'mount -t tmpfs -o mode=755 none /run && umask 077 && exec "$@"', "sh"]))
+            'exec 3< "$0" && mount -t tmpfs -o mode=755 none /run && install -m 755 /proc/self/fd/3 "$1" && umask 077 && '
+            'exec "$@" 3<&-', HVSIM, INSIDE]))
 
     def beside(self, program, *argv, user=None):
         """(status, output) of what has that /run, too."""
@@ -200,38 +203,38 @@ class Service(Case):
 
     def test_root_before_the_service_leaves_it_a_way(self):
         """The unit's folder is below that of root's hvsim, and the unit's user passes through it."""
-        first = self.in_empty_run(HVSIM, "--nic", "port=sink")
+        first = self.in_empty_run("--nic", "port=sink")
         first.expect("NIC 0 at /run/hyperpoll/")
         self.assertEqual(self.owner(first, "/run/hyperpoll"), (0, 0o755))
         # What RuntimeDirectory=hyperpoll/lab does.
         self.beside(first, "install", "-d", "-m", "700", "-o", str(USER), "-g", str(USER), "/run/hyperpoll/lab")
-        status, text = self.beside(first, readable(HVSIM), "--dir", "/run/hyperpoll/lab", "--nic", "port=sink",
+        status, text = self.beside(first, INSIDE, "--dir", "/run/hyperpoll/lab", "--nic", "port=sink",
                                    "--duration", "1", user=USER)
         self.assertEqual(status, 0, text)
         self.assertIn("NIC 0 at /run/hyperpoll/lab/", text)
         # Closed by its administrator, it is what the message names.
         self.beside(first, "chmod", "700", "/run/hyperpoll")
         for user, words in ((USER, ()), (None, ("--user", WHO))):
-            status, text = self.beside(first, readable(HVSIM), "--dir", "/run/hyperpoll/lab", "--nic", "port=sink", *words,
+            status, text = self.beside(first, INSIDE, "--dir", "/run/hyperpoll/lab", "--nic", "port=sink", *words,
                                        user=user)
             self.assertEqual(status, 1, text)
             self.assertRegex(text, r"cannot use the directory /run/hyperpoll/lab: Permission denied at /run/hyperpoll; ")
 
     def test_users_hosts_have_folders_of_their_own(self):
         """The folder of all hosts stays root's, whoever is the first; and ctl finds what is in a user's."""
-        first = self.in_empty_run(HVSIM, "--user", WHO, "--nic", "port=sink")
+        first = self.in_empty_run("--user", WHO, "--nic", "port=sink")
         first.expect(f"NIC 0 at /run/hyperpoll/{USER}/")
         self.assertEqual(self.owner(first, "/run/hyperpoll"), (0, 0o755))
         self.assertEqual(self.owner(first, f"/run/hyperpoll/{USER}"), (USER, 0o700))
-        status, text = self.beside(first, HVSIM, "ctl", "--json", "stats", "0")
+        status, text = self.beside(first, INSIDE, "ctl", "--json", "stats", "0")
         self.assertEqual(status, 0, text)
-        status, text = self.beside(first, HVSIM, "--user", WHO, "--dir", "/run/hyperpoll", "--nic", "port=sink")
+        status, text = self.beside(first, INSIDE, "--user", WHO, "--dir", "/run/hyperpoll", "--nic", "port=sink")
         self.assertEqual(status, 1, text)
         self.assertIn(f"or leave that out for /run/hyperpoll/{USER}", text)
         # As one that is his, or open, would not do.
         for change in (("chown", str(USER)), ("chmod", "777")):
             self.beside(first, *change, "/run/hyperpoll")
-            status, text = self.beside(first, HVSIM, "--dir", "/run/hyperpoll/other", "--nic", "port=sink")
+            status, text = self.beside(first, INSIDE, "--dir", "/run/hyperpoll/other", "--nic", "port=sink")
             self.assertEqual(status, 1, text)
             self.assertIn("the directory /run/hyperpoll is another user's, or others may write to it", text)
             self.beside(first, "chown", "0", "/run/hyperpoll")

@@ -146,6 +146,8 @@ bool netvsc_lock_in_time(rte_spinlock_t *lock);
  * which is told; from then on the answer is false at once.
  */
 bool netvsc_channel_lock(struct netvsc_channel *ch, rte_spinlock_t *lock);
+/** The rest of a send burst's wait for a lock that somebody has; bounded, too. @return taken? */
+bool netvsc_channel_lock_to_send(rte_spinlock_t *lock);
 /** Somebody is inside of @p where, for a message, and does not come out: the same. */
 void netvsc_channel_stuck(struct netvsc_channel *ch, const char *where);
 /** Is no channel stuck (any more)? */

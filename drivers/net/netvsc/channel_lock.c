@@ -14,6 +14,12 @@ struct netvsc_process netvsc_process = {NETVSC_PRIMARY, 1};
 
 /* A holder has this long even when the time of the operation is over: it may not be scheduled. */
 #define LEAST_MS 100
+/*
+ * A send burst waits longer than others: most applications drop what it does not take, and there is
+ * room. It is as long as a holder is away for whom another thread was woken for a moment; one whose
+ * turn is over is gone for milliseconds, and no lcore waits for that.
+ */
+#define SEND_US 200
 
 bool
 netvsc_lock_in_time(rte_spinlock_t *lock)
@@ -24,6 +30,19 @@ netvsc_lock_in_time(rte_spinlock_t *lock)
 		if (hpbus_now_ms() >= until)
 			return false;
 		rte_delay_us_sleep(50);
+	}
+	return true;
+}
+
+bool
+netvsc_channel_lock_to_send(rte_spinlock_t *lock)
+{
+	uint64_t until = rte_get_tsc_cycles() + rte_get_tsc_hz() * SEND_US / 1000000;
+
+	while (!netvsc_trylock(lock)) {
+		if (rte_get_tsc_cycles() >= until)
+			return false;
+		rte_pause();
 	}
 	return true;
 }

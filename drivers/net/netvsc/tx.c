@@ -513,7 +513,7 @@ tx_enter(struct netvsc_txq *txq)
 {
 	struct netvsc_channel *ch = txq->ch;
 
-	if (unlikely(!netvsc_channel_lock_soon(&ch->tx_lock)))
+	if (unlikely(!netvsc_trylock(&ch->tx_lock) && !netvsc_channel_lock_to_send(&ch->tx_lock)))
 		return false;
 	/* The port may have been stopped, or more, since the look at its state. */
 	if (likely(netvsc_channel_sends(ch) && !txq->over))

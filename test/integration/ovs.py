@@ -12,9 +12,10 @@ SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 
 class OpenVSwitch:
     """ovsdb-server and ovs-vswitchd with one bridge, br0, of these devices. `own` takes each program;
-    `prefix` puts the switch into a network namespace, in which it makes its bridge's interface."""
+    `prefix` puts the switch into a network namespace, in which it makes its bridge's interface, `eal` are further
+    arguments of EAL."""
 
-    def __init__(self, folder, own, devices, memory, prefix):
+    def __init__(self, folder, own, devices, memory, prefix, eal=()):
         self.dir = folder
         self.db = f"unix:{folder}/db.sock"
         self.environ = {**os.environ, **{f"OVS_{kind}DIR": folder for kind in ("RUN", "LOG", "DB", "SYSCONF")}}
@@ -24,7 +25,7 @@ class OpenVSwitch:
             f"--pidfile={folder}/db.pid", f"--unixctl={folder}/db.ctl"], env=self.environ))
         wait_until(lambda: os.path.exists(f"{folder}/db.sock"), 10, "ovsdb-server listens")
         extra = " ".join(["--no-pci", "--no-telemetry", "-d", PLUGIN, *memory,
-                          *(f"-a {device}" for device in devices)])
+                          *(f"-a {device}" for device in devices), *eal])
         self.vsctl("--no-wait", "init")
         self.vsctl("--no-wait", "set", "Open_vSwitch", ".", "other_config:dpdk-init=true",
                    f"other_config:dpdk-extra=\"{extra}\"")
@@ -59,6 +60,14 @@ class OpenVSwitch:
         """A column of an interface, as text; "" when it is empty."""
         text = self.vsctl("--if-exists", "get", "Interface", name, column).strip()
         return "" if text == "[]" else text.strip('"')
+
+    def only_between(self, a, b):
+        """What comes from one of two interfaces leaves by the other one, whatever it is."""
+        bridge = f"unix:{self.dir}/br0.mgmt"
+        a, b = (self.get(name, "ofport") for name in (a, b))
+        self.call("ovs-ofctl", "del-flows", bridge)
+        for source, sink in ((a, b), (b, a)):
+            self.call("ovs-ofctl", "add-flow", bridge, f"in_port={source},actions=output:{sink}")
 
     def queues(self, name):
         """Receive queues that the switch polls of a port."""

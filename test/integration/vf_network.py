@@ -30,15 +30,21 @@ def af_packet(queues=1, iface=VF, number=0):
 
 
 class VfNetwork:
-    """A namespace with hvsim, whose NIC 0 has the VF; close() removes it."""
+    """A namespace with hvsim, whose NIC 0 has the VF; close() removes it.
 
-    def __init__(self, case, settings="", port="gen:size=60-1514,flows=16,rate=4K"):
+    @param others ports of further NICs; @param outlives: the interface outlives hvsim
+    """
+
+    def __init__(self, case, settings="", port="gen:size=60-1514,flows=16,rate=4K", others=(), outlives=False):
         self.space = Namespace()
         case.addCleanup(self.space.close)
         settings = ",".join(filter(None, ("" if "spoof=" in settings else "spoof=off", settings,
                                          f"vf-port=tap:{VF}")))
         self.case = case
-        self.host = case.host((settings, port), prefix=self.space.prefix)
+        self.nics = ((settings, port), *others)
+        if outlives:
+            self.space.run("ip", "tuntap", "add", VF, "mode", "tap")
+        self.host = case.host(*self.nics, prefix=self.space.prefix)
         prepare(self.space, VF)
 
     def add_tap(self, name, mac=MAC):
@@ -89,8 +95,12 @@ class VfNetwork:
 
     def losses(self, pmd=None, interfaces=(VF,)):
         """Every counter of lost frames that is not 0."""
+        found = {}
+        for number in range(len(self.nics)):
+            nic = self.host.stats(number)
+            found.update({f"NIC {number} {key}": nic[key] for key in nic
+                          if "_dropped_" in key or key == "tx_errors"})
         nic = self.host.stats()
-        found = {key: nic[key] for key in nic if "_dropped_" in key or key == "tx_errors"}
         found.update({f"VF's port {key}": nic["vf_port_stats"][key]
                       for key in ("tx_dropped_full", "tx_dropped_error", "rx_dropped_size")})
         for name in interfaces:
@@ -103,11 +113,11 @@ class VfNetwork:
 
     def settle(self):
         """No new frames; wait until those on their way have arrived somewhere."""
-        self.host.hold()
+        self.host.set("stall_rx", 1)
         seen = []
 
         def quiet():
-            seen.append(json.dumps(self.host.stats(), sort_keys=True))
+            seen.append(json.dumps([self.host.stats(nic) for nic in range(len(self.nics))], sort_keys=True))
             return len(seen) > 10 and len(set(seen[-10:])) == 1
 
         wait_until(quiet, 20, "the frames on their way have arrived")

@@ -450,7 +450,8 @@ class Drill(World):
         before = self.guest_a.counters(PROXIED)["rx_nombuf"]
         self.host.set("no_complete", 1, PROXIED)
         try:
-            wait_until(lambda: self.guest_a.counters(PROXIED)["rx_nombuf"] > before, 3, "no mbuf is left")
+            wait_until(lambda: self.guest_a.counters(PROXIED)["rx_nombuf"] > before, 3, "no mbuf is left",
+                       probe=True)
         except TimeoutError:
             pass  # descriptors ran out first
         time.sleep(event.ms / 1000)

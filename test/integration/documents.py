@@ -92,7 +92,7 @@ class Terminal(Program):
 
     def is_at(self, end, seconds):
         try:
-            return self.expect(end, seconds)
+            return self.expect(end, seconds, probe=True)
         except TimeoutError:
             return None
 
@@ -113,7 +113,7 @@ class Terminal(Program):
             found = None
             try:
                 if prompt == "$" and not stays:
-                    found = self.expect(f"(?P<seen>{line})", 0, self.seen)
+                    found = self.expect(f"(?P<seen>{line})", 0, self.seen, probe=True)
                 else:
                     found = self.expect(f"(?P<seen>{line})|{self.READY}", SECONDS, self.seen)
             except TimeoutError:

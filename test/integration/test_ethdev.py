@@ -8,7 +8,7 @@ from harness import ROOT, SERIAL, Case, lcore_args, memory_args
 ASAN_BUILD = os.path.join(ROOT, os.environ.get("HYPERPOLL_ASAN_BUILD", "build-asan"))
 TOOL = os.path.join(ASAN_BUILD, "test/ethdev/ethdev")
 # More of them, or other ones, in a long run: HYPERPOLL_SEQUENCES=1000000 HYPERPOLL_SEED=1.
-SEQUENCES = int(os.environ.get("HYPERPOLL_SEQUENCES", "10000"))
+SEQUENCES = int(os.environ.get("HYPERPOLL_SEQUENCES", "2500"))
 PROCESSES = 4  # at a time: they wait more than they compute
 SEED = int(os.environ.get("HYPERPOLL_SEED", "1"))
 # EAL and the libraries below it keep what they have until the process ends.

@@ -4,10 +4,10 @@
 #
 # A suite is a function suite_NAME; its output ends with a line "N passed, N failed". To add one:
 # the function, and a line with its time limit in seconds below.
-declare -A suites=([lint]=900 [unit]=1200 [integration]=1200 [uio]=1500 [peer]=300 [drill]=600 [vm]=2400
+declare -A suites=([lint]=900 [unit]=1800 [integration]=2700 [uio]=2700 [peer]=600 [drill]=900 [vm]=2400
 	[fuzz]=600)
 suite_order=(lint unit fuzz integration uio peer drill vm)
-# What ./run test --long adds; there the random calls are ten times as many, too.
+# What ./run test --long adds; there the random calls are 40 times as many, too.
 suites_long=(arm64 drill-long tsan suricata vm-6.12 vm-newest packages dpdk-tree)
 suites_all=("${suite_order[@]}" "${suites_long[@]}")
 suites+=([arm64]=1800 [drill-long]=3000 [tsan]=1800 [suricata]=600 [vm-6.12]=2400 [vm-newest]=2400

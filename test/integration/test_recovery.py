@@ -157,7 +157,7 @@ class Recovery(test_life.Traffic):
         self.assertIn("Done", pmd.cmd("port stop 0"))
         # Back while it is stopped: it starts as if nothing had been.
         host.request("offer", 0)
-        pmd.expect("the port has recovered", BOUND, start)
+        pmd.expect("error recovery successful", BOUND, start)
         self.assertIn("Done", pmd.cmd("port start 0"))
         pmd.start()
         self.grows(host, "verified", 500)

@@ -235,11 +235,18 @@ class Processes(Case):
         def forwarded():
             return sum(host.port(n)["tx_frames"] for n in range(2))
 
-        wait_until(lambda: len(dropped()) == 4 and forwarded() + sum(dropped()) == 2000, 40,
-                   "each frame is forwarded, or counted as dropped")
-        self.assertLess(sum(dropped()), 1000)
+        def lost():
+            """What is dropped, once the books are closed."""
+            counts = dropped()
+            return counts if len(counts) == 4 and forwarded() + sum(counts) == 2000 else None
+
+        counts = wait_until(lost, 40, "each frame is forwarded, or counted as dropped")
+        full, refused = counts[0] + counts[2], counts[1] + counts[3]
+        print(f"     {full} dropped at rings that were full, {refused} that a send burst did not take", flush=True)
+        self.assertLess(refused, 200)
+        self.assertLess(full, 1000)
         got = self.end(host, *clients, server)
-        self.assertEqual(sum(map(len, got)), 2000 - sum(dropped()))
+        self.assertEqual(sum(map(len, got)), 2000 - full - refused)
         for number in range(2):
             left = collections.Counter(got[number])
             left.subtract(sent[1 - number])

@@ -460,6 +460,7 @@ away_for_a_moment(void *arg)
 static void
 test_a_holder_that_is_away_for_a_moment_costs_no_frame(void)
 {
+	uint64_t least = rte_get_tsc_hz() * 190 / 1000000, began;
 	unsigned int round, sent = 0;
 	pthread_t thread;
 	atomic_int turn;
@@ -472,7 +473,10 @@ test_a_holder_that_is_away_for_a_moment_costs_no_frame(void)
 		REQUIRE(pthread_create(&thread, NULL, away_for_a_moment, &turn) == 0);
 		rte_delay_us_sleep(1000);
 		atomic_store(&turn, 1);
+		began = rte_get_tsc_cycles();
 		sent = tx_send(pkts, 1);
+		if (sent == 0)
+			CU_ASSERT(rte_get_tsc_cycles() - began >= least);
 		pthread_join(thread, NULL);
 	}
 	CU_ASSERT_EQUAL(sent, 1);

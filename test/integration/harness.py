@@ -5,6 +5,7 @@ Every child dies with this process (PR_SET_PDEATHSIG); every wait has a limit.
 """
 import atexit
 import ctypes
+import glob
 import itertools
 import os
 import pty
@@ -71,8 +72,15 @@ def libdpdk(option):
 RELEASE = tuple(map(int, libdpdk("--modversion").split(".")[:2]))  # (22, 11)
 
 
+def pmd_folder():
+    """Where this DPDK loads drivers from by itself."""
+    folders = glob.glob(os.path.join(libdpdk("--variable=libdir"), "dpdk", "pmds-*"))
+    return folders[0] if folders else ""
+
+
 # Seconds. A deadline is only reached where a test fails, and a busy machine may let any thread stand still
-# for a while: so none is shorter, but for a probe, which may well end without what it looked for.
+# for a while: so none is shorter, but for a probe, which may well end without what it looked for, and where
+# the time itself is what the test claims.
 DEADLINE = 30
 
 
@@ -318,13 +326,13 @@ class Testpmd(Program):
             raise RuntimeError(f"testpmd has {found} ports instead of {self.ports}")
         return self
 
-    def cmd(self, line, timeout=15):
+    def cmd(self, line, timeout=15, probe=False):
         """Type a command; what it printed."""
         with self.changed:
             start = len(self.text)
         self.send(line + "\n")
         # Events may be printed into the echo of the command, so only the prompt is looked for.
-        end = self.expect(PROMPT, timeout, start).start()
+        end = self.expect(PROMPT, timeout, start, probe).start()
         return self.text[start:end]
 
     def any_of(self, *lines):
@@ -361,7 +369,7 @@ class Testpmd(Program):
     def tail(self, lines=70):
         try:
             if self.alive():
-                self.cmd("show port xstats all", 5)
+                self.cmd("show port xstats all", 5, probe=True)
         except (OSError, TimeoutError):
             pass
         return super().tail(lines)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Several processes on one port: DPDK's own programs for that, unmodified, and what becomes of the others when one ends."""
 import collections
-import glob
 import os
 import random
 import re
@@ -13,7 +12,7 @@ import time
 
 import examples
 import frames
-from harness import Case, Host, PLUGIN, PROMPT, Program, SERIAL, Testpmd, libdpdk, needs_root, wait_until
+from harness import Case, Host, PLUGIN, PROMPT, Program, SERIAL, Testpmd, needs_root, pmd_folder, wait_until
 
 
 class SecondTestpmd(Testpmd):
@@ -22,12 +21,6 @@ class SecondTestpmd(Testpmd):
     def __init__(self, argv, ports):
         Program.__init__(self, "second testpmd", argv)
         self.ports = ports
-
-
-def pmd_folder():
-    """Where this DPDK loads drivers from by itself."""
-    folders = glob.glob(os.path.join(libdpdk("--variable=libdir"), "dpdk", "pmds-*"))
-    return folders[0] if folders else ""
 
 
 def same_pools():

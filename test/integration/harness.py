@@ -352,6 +352,12 @@ class Testpmd(Program):
         text = self.cmd(f"show port stats {port}")
         return {key: int(value) for key, value in re.findall(r"([RT]X-[\w-]+): +(\d+)", text)}
 
+    def dropped(self, port=0):
+        """Frames that it has dropped since start: those that a burst did not take, and the port's TX-errors."""
+        text = self.cmd("show fwd stats all")
+        found = re.search(rf"Forward statistics for port {port} .*?TX-dropped: +(\d+)", text, re.S)
+        return int(found.group(1))
+
     def xstats(self, port=0):
         text = self.cmd(f"show port xstats {port}")
         return {key: int(value) for key, value in re.findall(r"^(\w+): (\d+)$", text, re.M)}

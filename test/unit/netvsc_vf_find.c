@@ -323,13 +323,15 @@ test_devargs_survive_a_replug(void)
 	rig_end();
 }
 
-/* Somebody else detaches it while it is in use. */
+/* Somebody else closes it while it is in use. */
 static void
 test_ethdev_that_is_destroyed_is_lost(void)
 {
 	REQUIRE(rig_begin(NULL, NULL, MAC_ARG));
 	use(4);
-	CU_ASSERT_EQUAL(fake_command(RIG_PCI " remove", NULL, 0), 0);
+	CU_ASSERT_EQUAL(rte_eth_dev_stop((uint16_t)rig.last), 0);
+	CU_ASSERT_EQUAL(rte_eth_dev_close((uint16_t)rig.last), 0);
+	CU_ASSERT_EQUAL(rte_eal_hotplug_remove("pci", RIG_PCI), 0);
 	CU_ASSERT_EQUAL(rig.lost, 1);
 	/* What the control thread does now finds nothing, and hurts nobody. */
 	netvsc_vf_stop(&rig.setup, (uint16_t)rig.last);

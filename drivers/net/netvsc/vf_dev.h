@@ -85,8 +85,8 @@ struct netvsc_vf_dev {
 	char tried[NETVSC_VF_NAME_MAX];	 /**< device that could not be attached, */
 	char driver[NETVSC_VF_NAME_MAX]; /**< ... what Linux had for it then, */
 	int64_t try_at, try_after;	 /**< ... when it is tried again, and after how long */
-	bool attach_waits;		 /**< another port's device is being attached or detached */
-	char said[256];			 /**< why it is not used, as was said */
+	bool attach_waits; /**< other ports' devices, or other processes, are in the way */
+	char said[256];	   /**< why it is not used, as was said */
 	bool replaying;
 
 	pthread_mutex_t calls;

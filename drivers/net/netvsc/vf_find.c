@@ -340,6 +340,7 @@ look_for_device(struct netvsc_vf_dev *dev)
 	struct netvsc_vf_record *record;
 	char bus[NETVSC_VF_NAME_MAX] = "pci", device[NETVSC_VF_NAME_MAX];
 	struct netvsc_vf_candidate c;
+	bool others;
 	uint16_t id;
 
 	snprintf(device, sizeof(device), "%.63s", dev->want[0] != '\0' ? dev->want : dev->slot);
@@ -364,6 +365,15 @@ look_for_device(struct netvsc_vf_dev *dev)
 					id, device);
 			return;
 		}
+	rte_spinlock_lock(&netvsc_vf_lock);
+	others = dev->port != NULL && netvsc_vf_others(dev->port);
+	rte_spinlock_unlock(&netvsc_vf_lock);
+	if (others) {
+		netvsc_vf_say(
+			dev, "VF %s is not attached while other processes have the port", device);
+		dev->attach_waits = true;
+		return;
+	}
 	netvsc_vf_attach(dev, bus, device);
 }
 

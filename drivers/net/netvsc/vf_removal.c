@@ -22,8 +22,8 @@
 #include "drivers/net/netvsc/vf.h"
 #include "drivers/net/netvsc/vf_dev.h"
 
-/* A burst that was preempted comes out in this time, and a VF has stopped. */
-#define REMOVAL_MS 2000
+/* A burst that was preempted comes out in this time, and a VF has started and stopped. */
+#define REMOVAL_MS 5000
 #define CLOSE_MS   1000
 
 typedef int (*unplug_function)(struct rte_device *device);

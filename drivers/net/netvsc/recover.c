@@ -41,7 +41,7 @@ recover_note(struct netvsc_port *port)
 		return;
 	atomic_store(&port->recovery.since, hpbus_now_ms());
 	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_STATE, 0, 0, "away");
-	atomic_fetch_or(&port->events, NETVSC_EVENT_RECOVERING | NETVSC_EVENT_LINK);
+	netvsc_event(port, NETVSC_EVENT_RECOVERING | NETVSC_EVENT_LINK);
 }
 
 static void
@@ -50,7 +50,7 @@ recover_give_up(struct netvsc_port *port, uint32_t events)
 	atomic_fetch_or(&port->state, NETVSC_STATE_GONE);
 	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_STATE, 0, 0, "gone");
 	atomic_fetch_and(&port->state, ~NETVSC_STATE_RECOVERING);
-	atomic_fetch_or(&port->events, events | NETVSC_EVENT_GONE);
+	netvsc_event(port, events | NETVSC_EVENT_GONE);
 }
 
 bool
@@ -219,8 +219,7 @@ recover_succeeded(struct netvsc_port *port)
 	NETVSC_LOG(NOTICE, port, "the device is back; the port has recovered after %u ms", ms);
 	/* What another one did not take with it (an event of a session that failed) is over. */
 	atomic_fetch_and(&port->events, ~NETVSC_EVENT_RESET);
-	atomic_fetch_or(
-		&port->events, NETVSC_EVENT_RECOVERED | NETVSC_EVENT_LINK | NETVSC_EVENT_WAKE);
+	netvsc_event(port, NETVSC_EVENT_RECOVERED | NETVSC_EVENT_LINK | NETVSC_EVENT_WAKE);
 	recover_note_again(port);
 }
 
@@ -243,7 +242,7 @@ recover_failed(struct netvsc_port *port, int rc)
 	port->bus->returning = false;
 	atomic_fetch_or(&port->state, NETVSC_STATE_BROKEN);
 	atomic_fetch_and(&port->state, ~NETVSC_STATE_RECOVERING);
-	atomic_fetch_or(&port->events, NETVSC_EVENT_FAILED);
+	netvsc_event(port, NETVSC_EVENT_FAILED);
 	recover_note_again(port);
 }
 

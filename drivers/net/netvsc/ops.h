@@ -70,6 +70,7 @@ bool netvsc_break_locks(struct netvsc_port *port, int holder);
 int netvsc_secondary_probe(struct hpbus_device *bus);
 int netvsc_secondary_remove(struct hpbus_device *bus);
 void netvsc_secondary_changed(struct hpbus_device *bus);
+void netvsc_secondary_removed(struct rte_eth_dev *eth);
 
 /* ---- info.c: ethdev operations that look ---- */
 

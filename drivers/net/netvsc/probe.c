@@ -249,6 +249,7 @@ static struct hpbus_driver netvsc_driver = {
 	.process_ended = netvsc_process_ended,
 	.call = netvsc_process_call,
 	.changed = netvsc_secondary_changed,
+	.removed = netvsc_secondary_removed,
 };
 
 /*

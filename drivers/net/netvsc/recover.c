@@ -117,21 +117,23 @@ recover_open(struct netvsc_port *port)
 static int
 recover_mac(struct netvsc_port *port)
 {
-	struct rte_ether_addr *mac = port->data->mac_addrs;
+	struct rte_ether_addr mac;
 	int rc;
 
 	/* Who closes the port may have given up waiting: it is ethdev's, and gone then. */
 	if (hpbus_op_given_up())
 		return -ECANCELED;
-	rc = netvsc_set_mac(port, mac);
+	mac = port->data->mac_addrs[0];
+	rc = netvsc_set_mac(port, &mac);
 	if (rc != -EIO && rc != -ENOTSUP)
 		return rc;
-	NETVSC_LOG(WARNING, port,
-		"the device came back with MAC address " RTE_ETHER_ADDR_PRT_FMT
-		", and the host does not take the one before",
-		RTE_ETHER_ADDR_BYTES(&port->session.mac));
-	*mac = port->session.mac;
-	return 0;
+	rc = netvsc_own_mac(port);
+	if (rc == 0)
+		NETVSC_LOG(WARNING, port,
+			"the device came back with MAC address " RTE_ETHER_ADDR_PRT_FMT
+			", and the host does not take the one before",
+			RTE_ETHER_ADDR_BYTES(&port->session.mac));
+	return rc;
 }
 
 /* As started as it was, within an operation. */

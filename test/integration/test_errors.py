@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What a user can get wrong: one clear message and a non-zero exit status each."""
 import os
+import re
 import socket
 import struct
 import threading
@@ -168,6 +169,15 @@ class HostErrors(Case):
         with open(path, "w") as file:
             file.write("not a capture at all, and longer than a header\n")
         self.nic(f"port=pcap:in={path}", "text.pcap")
+
+    def test_fifos_are_refused_and_not_waited_for(self):
+        fifo = self.path("fifo")
+        os.mkfifo(fifo)
+        for spec in (f"port=pcap:in={fifo}", f"port=pcap:out={fifo}", f"trace={fifo},port=sink",
+                     f"capture={fifo},port=sink"):
+            with self.subTest(spec):
+                self.nic(spec, re.escape(fifo), "nobody writes|pipe|reader")
+        self.refused(["--dir", self.dir, "--nic", "port=sink", "--scenario", fifo], re.escape(fifo), "nobody writes")
 
     def test_control_of_no_host(self):
         self.refused(["ctl", self.path("control.sock"), "stats"], "control.sock")

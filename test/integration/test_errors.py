@@ -179,6 +179,23 @@ class HostErrors(Case):
                 self.nic(spec, re.escape(fifo), "nobody writes|pipe|reader")
         self.refused(["--dir", self.dir, "--nic", "port=sink", "--scenario", fifo], re.escape(fifo), "nobody writes")
 
+    def test_limit_of_open_files_too_low_to_start(self):
+        """One sentence, whatever would have been opened last; what it asks for is enough to start."""
+        argv = ["--dir", self.dir, "--duration", "1"]
+        for number in range(3):
+            argv += ["--nic", f"trace={self.path('trace')},capture={self.path('capture')},vf-port=echo,"
+                     f"port=switch:a,vlan={number + 1}"]
+        words = r"hvsim: (\d+) file descriptors are needed and (\d+) are free: .*\(ulimit -Hn, now (\d+)\)"
+        # One is what the loader needs.
+        for limit in (4, 5, 8, 12, 20, 40):
+            text = self.refused(argv, words, prefix=["prlimit", f"--nofile={limit}:{limit}", "--"])
+            self.assertEqual(text.count("hvsim:"), 1, text)
+        needed, free, limit = map(int, re.search(words, text).groups())
+        enough = limit - free + needed
+        status, text = self.run_program("hvsim", [HVSIM, *argv],
+                                        prefix=["prlimit", f"--nofile={enough}:{enough}", "--"])
+        self.assertEqual(status, 0, text)
+
     def test_control_of_no_host(self):
         self.refused(["ctl", self.path("control.sock"), "stats"], "control.sock")
 

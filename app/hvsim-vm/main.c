@@ -10,8 +10,14 @@
 
 #include "app/hvsim-vm/input.h"
 #include "app/hvsim-vm/options.h"
+#include "lib/host/descriptors.h"
 #include "lib/host/log.h"
 #include "lib/host/notify.h"
+
+/* Descriptors without which there is no machine, none of its processors, no NIC of it. */
+#define PROCESS_FDS 20u
+#define CPU_FDS	    4u
+#define NIC_FDS	    8u
 
 static int
 check_only(void)
@@ -104,6 +110,11 @@ main(int argc, char **argv)
 	rc = options_parse(&o, argc, argv);
 	if (rc >= 0)
 		return rc;
+	if (descriptors_check(PROCESS_FDS + CPU_FDS * o.vm.cpus + NIC_FDS * o.n_nics, why,
+		    sizeof(why)) != 0) {
+		log_line("%s", why);
+		return EXIT_FAILURE;
+	}
 	if (o.check)
 		return check_only();
 	signal(SIGPIPE, SIG_IGN);

@@ -152,7 +152,7 @@ vm_boot_check(const struct vm_options *options)
 {
 	struct setup_header header = {0};
 	uint8_t first[1024];
-	struct file f;
+	struct file f = {.fd = -1};
 	int rc = file_open(&f, "kernel", options->kernel);
 
 	if (rc != 0)

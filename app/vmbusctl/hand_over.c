@@ -84,25 +84,25 @@ is_ours(int folder)
 	return strcmp(slash == NULL ? target : slash + 1, VMBUS_UIO_DRIVER) == 0;
 }
 
-/* @return whether it is his; if not, the next look tries again (nobody reads what a helper says) */
-static bool
+static void
 hand_over_ring(int channels, const char *relid, uid_t uid)
 {
 	int channel = openat(channels, relid, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), ring;
 	struct stat st;
-	bool given;
 
 	if (channel < 0)
-		return false;
+		return;
 	ring = openat(channel, "ring", O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	close(channel);
 	if (ring < 0)
-		return false;
-	/* Of one name only: a second one would be somebody's link to it. */
-	given = fstat(ring, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1 &&
-		(st.st_uid == uid || fchownat(ring, "", uid, (gid_t)-1, AT_EMPTY_PATH) == 0);
+		return;
+	/*
+	 * Of one name only: a second one would be somebody's link to it. If it cannot be given, the
+	 * next look tries again: nobody hears what a helper says.
+	 */
+	if (fstat(ring, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1 && st.st_uid != uid)
+		(void)!fchownat(ring, "", uid, (gid_t)-1, AT_EMPTY_PATH);
 	close(ring);
-	return given;
 }
 
 static void

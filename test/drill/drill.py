@@ -197,7 +197,7 @@ class Drill(World):
             self.sizes = self.footprint()
             return
         try:
-            wait_until(lambda: self.footprint() == self.sizes, 5, "")
+            wait_until(lambda: self.footprint() == self.sizes, 5, "", probe=True)
         except TimeoutError:
             now = self.footprint()
             changed = ", ".join(f"{what} {n} -> {now[what]}" for what, n in self.sizes.items() if now[what] != n)

@@ -7,7 +7,7 @@ import sys
 import termios
 import time
 
-from harness import Program
+from harness import Program, patience
 
 try:
     import pyte
@@ -37,6 +37,7 @@ class Screen(Program):
 
     def shows(self, condition, timeout=15):
         """Wait until condition(lines of the screen) is true; its value."""
+        timeout = patience(timeout)
         end = time.monotonic() + timeout
         with self.changed:
             while True:

@@ -7,15 +7,15 @@ network returns them, and the same way back: what one of them loses, doubles or 
 import glob
 import unittest
 
-from harness import Case, wait_until
+import round_trip
+from harness import Case, pmd_folder, wait_until
 
-DRIVERS = "/usr/lib/*/dpdk/pmds-*"
 TRAFFIC = "gen:size=60-1514,flows=16,rate=4K"
 UP, DOWN = True, False
 
 
 def installed(driver):
-    return unittest.skipUnless(glob.glob(f"{DRIVERS}/librte_net_{driver}.so*"),
+    return unittest.skipUnless(glob.glob(f"{pmd_folder()}/librte_net_{driver}.so*"),
                                f"DPDK's driver {driver} is not installed (./run setup test)")
 
 
@@ -34,40 +34,21 @@ class Upper(Case):
 
     def await_frames(self, *nics, n=300, timeout=15):
         """Frames come back to the generator, and all of `nics` had some of them."""
-        verified, before = self.net.port()["verified"], self.net.stats
+        verified = self.net.port()["verified"]
         before = {nic: self.net.stats(nic)["tx_frames"] for nic in nics}
         wait_until(lambda: self.net.port()["verified"] >= verified + n, timeout, "frames come back")
         wait_until(lambda: all(self.net.stats(nic)["tx_frames"] >= was + n // 4
                                for nic, was in before.items()), timeout, f"frames by NICs {nics}")
 
-    def settle(self):
-        """No new frames; wait until those on their way have arrived somewhere."""
-        self.net.set("stall_rx", 1, 0)
-        seen = []
-
-        def quiet():
-            seen.append([self.net.stats(nic) for nic in range(3)])
-            return len(seen) > 10 and all(one == seen[-1] for one in seen[-10:])
-
-        wait_until(quiet, 20, "the frames on their way have arrived")
-
-    def lost(self):
-        """Frames that the generator does not have back, none of them being on its way."""
-        self.settle()
-        port = self.net.port()
-        self.assertEqual((port["corrupt"], port["duplicate"], port["foreign"]), (0, 0, 0), port)
-        self.net.set("stall_rx", 0, 0)
-        return port["rx_frames"] - port["verified"]
-
     def check_nothing_is_lost(self, *nics):
         """All frames that are sent from now on come back, by exactly these NICs."""
-        lost = self.lost()
+        lost = round_trip.lost(self, self.net, 3)
         before = self.sent()
         self.await_frames(*nics, n=2000)
         for nic, was, now in zip(self.below, before, self.sent()):
             if nic not in nics:
                 self.assertEqual(now, was, f"frames by NIC {nic}")
-        self.assertEqual(self.lost(), lost)
+        self.assertEqual(round_trip.lost(self, self.net, 3), lost)
 
     def link(self, nic, up):
         self.net.request("link", nic, up=up)

@@ -87,7 +87,7 @@ class Shares(Traffic):
             pass
         self.goes_on(host, 1)
         # The NIC is free when the connection has been closed.
-        wait_until(lambda: self.free(host, 0), 8, "the NIC is free")
+        wait_until(lambda: self.free(host, 0), 8, "the NIC is free", probe=True)
 
     def free(self, host, number):
         try:

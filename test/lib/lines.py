@@ -73,9 +73,12 @@ class Build:
         os.chmod(self.profile, 0o777)
         for name in os.listdir(self.profile):
             os.chmod(os.path.join(self.profile, name), 0o666)
+        results = os.path.join(self.folder, "meson-logs/testlog.json")
+        if os.path.exists(results):
+            os.unlink(results)  # of an earlier run
         subprocess.run(["meson", "test", "-C", self.folder, "--no-rebuild", "--suite", "unit", "-t", "10"],
                        env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
-        with open(os.path.join(self.folder, "meson-logs/testlog.json"), encoding="utf-8") as log:
+        with open(results, encoding="utf-8") as log:
             runs = [json.loads(line) for line in log]
         return [f"{run['name']}: {run['result']}" for run in runs if run["result"] not in ("OK", "SKIP")]
 

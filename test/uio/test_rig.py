@@ -81,7 +81,7 @@ class Rig(test_life.Traffic):
         pmd = self.guest(host)
         pmd.start()
         wait_until(lambda: host.port()["finished"], 10, "everything is generated")
-        wait_until(lambda: host.port()["verified"] >= 40, 2, "all frames are back")
+        wait_until(lambda: host.port()["verified"] >= 40, 2, "all frames are back", probe=True)
         self.assertEqual(pmd.quit(), 0)
 
     def second(self, host, **env):

@@ -107,7 +107,7 @@ class User(Unprivileged):
         self.assertIn("a helper hands over rings", self.vmbusctl("status").stdout)
         self.assertEqual(pmd.quit(), 0)
         os.unlink(lock)  # as unbind does, for which the rig has no driver files
-        wait_until(lambda: not self.held(lock), 5, "the helper ends")
+        wait_until(lambda: not self.held(lock), 5, "the helper ends", probe=True)
 
     def held(self, lock):
         """Is there a process with the file open?"""

@@ -31,7 +31,6 @@ struct test_port {
 	uint32_t in_head, in_tail; /* frames for the guest */
 	uint32_t out_n;		   /* frames of the guest */
 	uint32_t sends, receives;  /* calls */
-	bool endless;		   /* receive() always has frame 0 */
 	bool any_size;		   /* drops what is longer than the room, as a real port does */
 	const uint8_t *last;	   /* where the last frame of the guest lay */
 	uint8_t *meanwhile;	   /* a byte that the guest changes before it is copied, or NULL */

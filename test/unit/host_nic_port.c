@@ -11,8 +11,8 @@ port_receive(struct host_port *port, struct host_frame *frames, unsigned int n)
 	uint32_t slot;
 
 	p->receives++;
-	while (i < n && (p->endless || p->in_head != p->in_tail)) {
-		slot = p->endless ? 0 : p->in_head++ % GUEST_FRAMES;
+	while (i < n && p->in_head != p->in_tail) {
+		slot = p->in_head++ % GUEST_FRAMES;
 		if (p->in[slot].len > frames[i].room) {
 			if (!p->any_size)
 				CU_FAIL("no room for the frame");

@@ -39,6 +39,19 @@ class Program:
     def say(self, text):
         self.guest.check("echo '%s' > /tmp/in" % text)
 
+    def answered(self, line, seconds=60):
+        """
+        Say a line to testpmd and wait for the prompt behind it. testpmd writes its prompt and the line's
+        echo at once, but what a command prints may be in its buffer for long.
+        """
+        self.say(line)
+        try:
+            self.guest.poll("grep -q 'testpmd> %s' /tmp/out && tail -n 1 /tmp/out | grep -q 'testpmd> $'"
+                            " || ! kill -0 $(cat /tmp/pid)" % line, seconds, 0.5)
+            self.guest.check("kill -0 $(cat /tmp/pid)")
+        except GuestError:
+            raise AssertionError("no prompt after '%s': %s" % (line, self.tail())) from None
+
     def alive(self):
         return self.guest.run("kill -0 $(cat /tmp/pid)")[0] == 0
 
@@ -66,9 +79,8 @@ def testpmd(guest, mode, queues, plugin=True, options="", arguments="", commands
     program.wait_for("testpmd> $|No probed ethernet devices", 90)
     if commands:
         for command in ["port stop 0", *commands, "port start 0"]:
-            program.say(command)
-    program.say("start")
-    program.wait_for("io packet forwarding|%s packet forwarding" % mode, 30)
+            program.answered(command)
+    program.answered("start")
     return program
 
 

@@ -38,13 +38,16 @@ bool
 netvsc_channel_lock_to_send(rte_spinlock_t *lock)
 {
 	uint64_t until = rte_get_tsc_cycles() + rte_get_tsc_hz() * SEND_US / 1000000;
+	bool over;
 
-	while (!netvsc_trylock(lock)) {
-		if (rte_get_tsc_cycles() >= until)
-			return false;
+	/* The time first: whoever was away himself looks once more. */
+	do {
+		over = rte_get_tsc_cycles() >= until;
+		if (netvsc_trylock(lock))
+			return true;
 		rte_pause();
-	}
-	return true;
+	} while (!over);
+	return false;
 }
 
 bool

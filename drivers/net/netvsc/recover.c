@@ -210,12 +210,13 @@ recover_succeeded(struct netvsc_port *port)
 	r->said = false;
 	atomic_store(&r->last_ms, ms);
 	atomic_fetch_add(&r->done, 1);
-	NETVSC_LOG(NOTICE, port, "the device is back; the port has recovered after %u ms", ms);
 	atomic_fetch_and(&port->state, ~NETVSC_STATE_RECOVERING);
 	if (port->started) {
 		netvsc_queues_run(port);
 		netvsc_vf_join(port);
 	}
+	/* Not before it is true: whoever reads it may start the port. */
+	NETVSC_LOG(NOTICE, port, "the device is back; the port has recovered after %u ms", ms);
 	/* What another one did not take with it (an event of a session that failed) is over. */
 	atomic_fetch_and(&port->events, ~NETVSC_EVENT_RESET);
 	atomic_fetch_or(

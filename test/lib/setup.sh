@@ -9,7 +9,7 @@ declare -A packages=(
 		libdpdk-dev libjson-c-dev libncurses-dev libnuma-dev libpcap-dev"
 	[demo]="dpdk dpdk-dev iproute2 iputils-ping procps util-linux"
 	[test]="busybox-static clang clang-format iperf3 libclang-rt-dev dpdk-doc libcunit1-dev libsystemd-dev llvm
-		make pandoc python3-pyte spin tshark"
+		make man-db pandoc python3-pyte spin systemd tshark zsh"
 	[bench]="gnuplot-nox valgrind"
 	[vm]="qemu-system-x86 linux-image-amd64 cpio kmod ethtool socat"
 	[lint]="clang-tidy cppcheck g++ pyflakes3 shellcheck"

@@ -38,7 +38,7 @@ class Pages(unittest.TestCase):
         for program in PROGRAMS:
             with self.subTest(program=program):
                 with open(path_of(program), encoding="utf-8") as file:
-                    self.assertRegex(file.read(), rf'(?m)^\.TH "[A-Z-]+" "[18]" .*"hyperpoll {re.escape(VERSION)}"')
+                    self.assertRegex(file.read(), rf'(?m)^\.TH "[A-Z\\-]+" "[18]" .*"hyperpoll {re.escape(VERSION)}"')
                 self.assertIn(VERSION, output(program, "--version").stdout)
 
     @unittest.skipUnless(shutil.which("man") and shutil.which("groff"), "no man and groff")

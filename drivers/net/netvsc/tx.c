@@ -117,7 +117,7 @@ netvsc_tx_template(struct netvsc_txq *txq)
 	txq->max_transfer = session->max_transfer;
 	txq->limit = limit;
 	txq->max_messages = session->max_messages;
-	txq->alignment = session->alignment;
+	txq->align_mask = session->alignment - 1;
 	txq->max_frame = session->mtu + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN;
 	/* The rest is sent by reference, or cannot be sent. */
 	txq->max_copy = RTE_MIN(port->config.tx_copybreak, txq->max_frame);
@@ -189,7 +189,7 @@ tx_fill(struct netvsc_txq *txq, struct netvsc_tx_open *open, struct tx_copied *c
 		} else if (unlikely(netvsc_tx_has_tag(src))) {
 			break;
 		}
-		if (!netvsc_tx_fits(txq, &o, len)) {
+		if (unlikely(!netvsc_tx_fits(txq, &o, len))) {
 			netvsc_tx_close(txq, &o);
 			if (unlikely(netvsc_tx_open(txq, &o) != 0))
 				break;

@@ -57,3 +57,23 @@ class Queues(Case):
         self.assertEqual(pmd.quit(), 0)
         host.stop()
         self.assert_same_frames(frames.pcap_read(self.path("out.pcap")), sent, ordered=False)
+
+    def test_frames_through_64_channels(self):
+        """The most that a host has: every queue receives and sends, and frames come back as they were."""
+        sent = frames.every_size(flows=2048)
+        frames.pcap_write(self.path("in.pcap"), sent)
+        host = self.host(("channels=64", f"pcap:in={self.path('in.pcap')},out={self.path('out.pcap')}"))
+        host.hold()
+        pmd = self.guest(host, queues=64, args=("--rss-udp", "--rxd=64", "--txd=64"))
+        pmd.start(patient="io")
+        host.hold(False)
+        wait_until(lambda: host.port()["tx_frames"] >= len(sent), 30, "all frames are back")
+        pmd.stop()
+        xstats = pmd.xstats()
+        for way in ("rx", "tx"):
+            spread = {queue: xstats[f"{way}_q{queue}_packets"] for queue in range(64)}
+            self.assertEqual(sum(spread.values()), len(sent), spread)
+            self.assertEqual([queue for queue in spread if spread[queue] == 0], [])
+        self.assertEqual(pmd.quit(), 0)
+        host.stop()
+        self.assert_same_frames(frames.pcap_read(self.path("out.pcap")), sent, ordered=False)

@@ -161,6 +161,7 @@ netvsc_stats_get(
 	uint64_t malformed;
 	unsigned int i;
 
+	netvsc_events_again(port);
 	/* ethdev presets this one with what it was told last: not to be added to (pitfall I3). */
 	stats->rx_nombuf = 0;
 	if (!netvsc_lock_in_time(&port->counts.lock))

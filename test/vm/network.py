@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 
+SO_RCVBUFFORCE = 33
 PINGS = itertools.count(os.getpid())
 
 
@@ -109,7 +110,7 @@ class Sniffer(threading.Thread):
         super().__init__(daemon=True)
         self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
         self.socket.bind((interface, 0))
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+        self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 22)
         self.socket.setblocking(False)
         self.longest = 0
         self.tcp = 0
@@ -192,7 +193,7 @@ def listener(interface):
     """A socket that has every frame of an interface from now on."""
     s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
     s.bind((interface, 0))
-    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+    s.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 22)  # beyond net.core.rmem_max
     s.setblocking(False)
     return s
 

@@ -105,7 +105,7 @@ netvsc_vf_event(struct netvsc_port *port, enum netvsc_vf_event event, uint32_t v
 	if (rte_eal_process_type() == RTE_PROC_PRIMARY)
 		netvsc_vf_wake(port->vf);
 	else
-		atomic_fetch_or(&port->events, NETVSC_EVENT_VF);
+		netvsc_event(port, NETVSC_EVENT_VF);
 }
 
 void

@@ -117,7 +117,7 @@ netvsc_tx_template(struct netvsc_txq *txq)
 	txq->max_transfer = session->max_transfer;
 	txq->limit = limit;
 	txq->max_messages = session->max_messages;
-	txq->alignment = session->alignment;
+	txq->align_mask = session->alignment - 1;
 	txq->max_frame = session->mtu + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN;
 	/* The rest is sent by reference, or cannot be sent. */
 	txq->max_copy = RTE_MIN(port->config.tx_copybreak, txq->max_frame);
@@ -162,7 +162,6 @@ tx_fill(struct netvsc_txq *txq, struct netvsc_tx_open *open, struct tx_copied *c
 	struct rte_mbuf **pkts, unsigned int i, unsigned int n, const bool offloads)
 {
 	struct rte_mbuf **at = &pkts[i], **end = &pkts[n];
-	struct netvsc_tx_open o = *open;
 
 	for (; at != end; at++) {
 		const struct netvsc_tx_asks *asks = NULL;
@@ -189,26 +188,25 @@ tx_fill(struct netvsc_txq *txq, struct netvsc_tx_open *open, struct tx_copied *c
 		} else if (unlikely(netvsc_tx_has_tag(src))) {
 			break;
 		}
-		if (!netvsc_tx_fits(txq, &o, len)) {
-			netvsc_tx_close(txq, &o);
-			if (unlikely(netvsc_tx_open(txq, &o) != 0))
+		if (unlikely(!netvsc_tx_fits(txq, open, len))) {
+			netvsc_tx_close(txq, open);
+			if (unlikely(netvsc_tx_open(txq, open) != 0))
 				break;
 		}
 		if (unlikely(m->pool != copied->pool)) {
 			tx_free_copied(copied, pkts, (unsigned int)(at - pkts));
 			copied->pool = m->pool;
 		}
-		dst = netvsc_tx_append(txq, &o, asks, len);
+		dst = netvsc_tx_append(txq, open, asks, len);
 		if (offloads && asks != NULL && asks->cut != 0) {
 			memcpy(dst, src, NETVSC_TYPE_AT);
 			dst += NETVSC_TYPE_AT;
 			src += NETVSC_TYPE_AT + RTE_VLAN_HLEN;
 			len -= NETVSC_TYPE_AT;
-			o.bytes += RTE_VLAN_HLEN;
+			open->bytes += RTE_VLAN_HLEN;
 		}
 		netvsc_copy(dst, src, len);
 	}
-	*open = o;
 	return (unsigned int)(at - pkts);
 }
 
@@ -471,7 +469,7 @@ static __rte_always_inline uint16_t
 tx_send(struct netvsc_txq *txq, struct rte_mbuf **pkts, uint16_t n, const bool offloads)
 {
 	struct tx_copied copied = {.pool = NULL};
-	struct netvsc_tx_open open = {.frames = NETVSC_TX_NONE_OPEN};
+	struct netvsc_tx_open open = {.frames = NETVSC_TX_NONE_OPEN}, other;
 	unsigned int i = 0;
 	int rc;
 
@@ -479,7 +477,10 @@ tx_send(struct netvsc_txq *txq, struct rte_mbuf **pkts, uint16_t n, const bool o
 		i = tx_fill(txq, &open, &copied, pkts, i, n, offloads);
 		if (i == n)
 			break;
-		rc = tx_one(txq, &open, pkts[i]);
+		/* By its copy: what nobody has the address of stays in registers. */
+		other = open;
+		rc = tx_one(txq, &other, pkts[i]);
+		open = other;
 		if (rc == -EAGAIN)
 			break;
 		tx_free_copied(&copied, pkts, i);

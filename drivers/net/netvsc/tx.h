@@ -71,7 +71,7 @@ struct netvsc_txq {
 	uint32_t max_transfer; /**< bytes of messages in one packet */
 	uint32_t limit;	       /**< ... in one section */
 	uint32_t max_messages; /**< messages in one section */
-	uint32_t alignment;    /**< of messages in a section */
+	uint32_t align_mask;   /**< alignment of messages in a section, less 1 */
 	uint32_t max_frame;    /**< longest frame that the host takes, tag included */
 	uint32_t max_copy;     /**< longest frame that is copied when there is a choice */
 	uint32_t copy_lengths; /**< lengths that those have */

@@ -14,10 +14,9 @@
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/tx.h"
 
-/* data_off, refcnt, nb_segs and port are read as one word. */
-static_assert(offsetof(struct rte_mbuf, refcnt) == offsetof(struct rte_mbuf, data_off) + 2 &&
-		      offsetof(struct rte_mbuf, nb_segs) == offsetof(struct rte_mbuf, data_off) + 4,
-	"refcnt and nb_segs follow data_off");
+/* Both are read as one word. */
+static_assert(offsetof(struct rte_mbuf, nb_segs) == offsetof(struct rte_mbuf, refcnt) + 2,
+	"nb_segs follows refcnt");
 
 /** How many lengths a frame can have that is an Ethernet header to @p max bytes long. */
 static inline uint32_t
@@ -34,14 +33,14 @@ netvsc_tx_lengths(uint32_t max)
 static inline bool
 netvsc_tx_plain(const struct rte_mbuf *m, uint32_t lengths)
 {
-	uint64_t word;
+	uint32_t refcnt_and_segs;
 
 	if (unlikely(m == NULL))
 		return false;
-	memcpy(&word, &m->data_off, sizeof(word));
-	return (uint32_t)(word >> 16) == 0x00010001 && RTE_MBUF_DIRECT(m) &&
-	       m->pkt_len == m->data_len && m->pkt_len - RTE_ETHER_HDR_LEN < lengths &&
-	       (uint16_t)word + m->pkt_len <= m->buf_len && m->next == NULL;
+	memcpy(&refcnt_and_segs, &m->refcnt, sizeof(refcnt_and_segs));
+	return refcnt_and_segs == 0x00010001 && RTE_MBUF_DIRECT(m) && m->pkt_len == m->data_len &&
+	       m->pkt_len - RTE_ETHER_HDR_LEN < lengths && m->data_off + m->pkt_len <= m->buf_len &&
+	       m->next == NULL;
 }
 
 /**

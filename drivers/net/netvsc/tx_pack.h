@@ -132,7 +132,7 @@ static inline uint8_t *
 netvsc_tx_append(const struct netvsc_txq *txq, struct netvsc_tx_open *open,
 	const struct netvsc_tx_asks *asks, uint32_t len)
 {
-	uint32_t alignment = txq->alignment, header, length, padding;
+	uint32_t mask = txq->align_mask, header, length, padding;
 	uint8_t *dst = open->next;
 	const uint64_t zero = 0;
 
@@ -142,13 +142,13 @@ netvsc_tx_append(const struct netvsc_txq *txq, struct netvsc_tx_open *open,
 	 * Padding counts as part of the message before (spec/rndis.md §4), and nothing that was in
 	 * the section goes out with it. There is room for a header behind it.
 	 */
-	if (likely(alignment <= sizeof(zero)))
+	if (likely(mask < sizeof(zero)))
 		memcpy(open->end, &zero, sizeof(zero));
 	else
 		memset(open->end, 0, (size_t)(dst - open->end));
 	header = netvsc_tx_header(txq, dst, asks, len);
 	length = header + len;
-	padding = -length & (alignment - 1);
+	padding = -length & mask;
 	rndis_packet_set_length(dst, length + padding);
 	open->last = dst;
 	open->end = dst + length;

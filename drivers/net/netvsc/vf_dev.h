@@ -119,8 +119,8 @@ void netvsc_vf_tell_lost(struct netvsc_vf_dev *dev);
 
 /* ---- vf_removal.c ---- */
 
-/** From now on removals of devices of this bus wait until VFs are left. The lock is held. */
-void netvsc_vf_meet_removals(const char *bus);
+/** From now on removals of devices of bus @p name wait until VFs are left. The lock is held. */
+void netvsc_vf_meet_removals(const char *name);
 /** Paths to it are off: no burst is inside when this returns, or that is said. No lock is held. */
 void netvsc_vf_await_quiet(struct netvsc_vf_dev *dev);
 

@@ -50,7 +50,7 @@ do_dpdk-tree() {
 		cp "$part"/*.[ch] "$net/hyperpoll/$part/"
 	done
 	cp LICENSE "$net/hyperpoll/"
-	cp packaging/dpdk/bus_vmbus_driver.h "$net/"
+	cp packaging/dpdk/{bus_vmbus_driver.h,rte_bus_vmbus.h} "$net/"
 	cp packaging/dpdk/bus.meson.build "$bus/meson.build"
 	{
 		cat packaging/dpdk/net.meson.build

@@ -49,7 +49,9 @@ input_thread(void *arg)
 		if (atomic_load(&input->stop))
 			break;
 		if (n < 0 && errno == EAGAIN) {
-			poll(&readable, 1, -1);
+			/* Refused when the limit of open files is 0: then we look now and then. */
+			if (poll(&readable, 1, -1) < 0)
+				poll(NULL, 0, 1);
 		} else if (n == 0 || (n < 0 && errno != EINTR)) {
 			break; /* end of input: the machine runs on */
 		} else if (n > 0 && !input->interactive) {

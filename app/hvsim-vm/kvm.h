@@ -106,6 +106,11 @@ void vm_destroy(struct vm *vm);
 
 /** Ask the machine to end; the first reason given stands. Any thread. */
 void vm_stop(struct vm *vm, enum vm_exit reason);
+/**
+ * Wait for the machine's end, a signal or the time limit (wait.c). Main thread.
+ * @param signal_fd a signalfd that does not block
+ */
+void vm_wait(struct vm *vm, int signal_fd);
 
 /** Exits for port accesses (io.c); called on vCPU threads. */
 void vm_io_out(struct vm *vm, uint16_t port, uint32_t value, unsigned int size);

@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Start, signals and the end of the machine. */
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "app/hvsim-vm/input.h"
 #include "app/hvsim-vm/options.h"
+#include "lib/host/descriptors.h"
 #include "lib/host/log.h"
 #include "lib/host/notify.h"
+
+/* Descriptors without which there is no machine, none of its processors, no NIC of it. */
+#define PROCESS_FDS 20u
+#define CPU_FDS	    4u
+#define NIC_FDS	    8u
 
 static int
 check_only(void)
@@ -38,39 +42,10 @@ become_user(const struct privileges_user *user)
 	return rc;
 }
 
-static uint64_t
-seconds_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec;
-}
-
 static void
 quit(void *ctx)
 {
 	vm_stop(ctx, VM_POWER_OFF);
-}
-
-/* Wait for the machine's end, a signal or the time limit. */
-static void
-wait_for_end(struct vm *vm, int signal_fd)
-{
-	uint64_t end = seconds_now() + vm->options->timeout;
-	struct pollfd fds[2] = {
-		{.fd = vm->exit_fd, .events = POLLIN}, {.fd = signal_fd, .events = POLLIN}};
-
-	while (atomic_load(&vm->exit_reason) == VM_RUNNING) {
-		if (poll(fds, 2, 200) < 0 && errno != EINTR)
-			vm_stop(vm, VM_FAILED);
-		if (vm->options->timeout != 0 && seconds_now() >= end) {
-			log_line("the guest did not end within %u seconds", vm->options->timeout);
-			vm_stop(vm, VM_TIMEOUT);
-		}
-		if (fds[1].revents != 0)
-			vm_stop(vm, VM_FAILED);
-	}
 }
 
 /* Blocked in all threads; the main thread reads them from a descriptor. */
@@ -135,6 +110,11 @@ main(int argc, char **argv)
 	rc = options_parse(&o, argc, argv);
 	if (rc >= 0)
 		return rc;
+	if (descriptors_check(PROCESS_FDS + CPU_FDS * o.vm.cpus + NIC_FDS * o.n_nics, why,
+		    sizeof(why)) != 0) {
+		log_line("%s", why);
+		return EXIT_FAILURE;
+	}
 	if (o.check)
 		return check_only();
 	signal(SIGPIPE, SIG_IGN);
@@ -163,7 +143,7 @@ main(int argc, char **argv)
 	if (rc == 0)
 		notify_manager("READY=1");
 	if (rc == 0)
-		wait_for_end(&vm, signal_fd);
+		vm_wait(&vm, signal_fd);
 	else
 		vm_stop(&vm, VM_FAILED);
 	input_stop(&input);

@@ -3,9 +3,9 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
+#include "lib/host/descriptors.h"
 #include "lib/host/memmap.h"
 
 /* What Linux has when nobody changed it. */
@@ -25,23 +25,21 @@
  */
 #define NIC_FDS 64u
 
+/* Without these a host cannot start, and there is no NIC that could take a client. */
+#define PROCESS_FDS_LEAST 12u
+#define NIC_FDS_LEAST	  12u
+
 #define LEAST_BYTES (UINT64_C(1) << 30)
 #define LEAST_MAPS  16u
 
 void
 budget_limits(struct hvsim_limits *limits)
 {
-	struct rlimit r = {.rlim_cur = 1024, .rlim_max = 1024};
 	FILE *f = fopen("/proc/sys/vm/max_map_count", "re");
 	unsigned long maps = 0;
 	long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
 
-	if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < r.rlim_max) {
-		r.rlim_cur = r.rlim_max;
-		if (setrlimit(RLIMIT_NOFILE, &r) != 0)
-			getrlimit(RLIMIT_NOFILE, &r);
-	}
-	limits->max_fds = r.rlim_cur;
+	limits->max_fds = descriptors_limit();
 	limits->max_maps = MAX_MAPS_DEFAULT;
 	if (f != NULL) {
 		if (fscanf(f, "%lu", &maps) == 1)
@@ -49,6 +47,14 @@ budget_limits(struct hvsim_limits *limits)
 		fclose(f);
 	}
 	limits->phys_bytes = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : LEAST_BYTES;
+}
+
+int
+budget_check(unsigned int n_nics, unsigned int n_threads, char *errbuf, size_t errlen)
+{
+	return descriptors_check(
+		PROCESS_FDS_LEAST + THREAD_FDS * n_threads + NIC_FDS_LEAST * n_nics, errbuf,
+		errlen);
 }
 
 static uint64_t
@@ -98,10 +104,11 @@ budget_divide(const struct hvsim_limits *limits, const struct host_nic_config *n
 	warning[0] = '\0';
 	if (share->fds > most_fds)
 		snprintf(warning, warnlen,
-			"%u NICs may need %llu file descriptors and the limit is %llu: one client may "
+			"%u NIC%s may need %llu file descriptors and the limit is %llu: one client may "
 			"cost another its own; raise the hard limit (ulimit -Hn), or give fewer NICs or "
 			"channels",
-			n_nics, (unsigned long long)(fds + (uint64_t)n_nics * (channels + 1)),
+			n_nics, n_nics == 1 ? "" : "s",
+			(unsigned long long)(fds + (uint64_t)n_nics * (channels + 1)),
 			(unsigned long long)limits->max_fds);
 	return 0;
 }

@@ -33,6 +33,13 @@ struct hvsim_limits {
 void budget_limits(struct hvsim_limits *limits);
 
 /**
+ * Are there the descriptors without which so many NICs and polling threads cannot be? Before any
+ * is opened.
+ * @return 0, or -EMFILE with a sentence in @p errbuf
+ */
+int budget_check(unsigned int n_nics, unsigned int n_threads, char *errbuf, size_t errlen);
+
+/**
  * Divide @p limits among the NICs.
  * @param asked   values given by the user, 0 where none was given
  * @param warning filled with a sentence when the descriptors might not do; else empty

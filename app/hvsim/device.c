@@ -240,11 +240,15 @@ device_opened(struct hvsim_device *device)
 		return -ENOMEM;
 	describe(device, VMBUS_DEVICE_OFFERED);
 	device_publish(device, false);
-	rc = host_nic_channel_open(device->nic, 0, &m->rings[0].tx, &m->rings[0].rx);
+	rc = worker_watch(device->worker, m->doorbell);
 	if (rc != 0)
 		return rc;
+	rc = host_nic_channel_open(device->nic, 0, &m->rings[0].tx, &m->rings[0].rx);
+	if (rc != 0) {
+		worker_unwatch(device->worker, m->doorbell);
+		return rc;
+	}
 	host_memmap_reader_add(m->map, &device->reader);
-	worker_watch(device->worker, m->doorbell);
 	device->attached = true;
 	device->sessions++;
 	return 0;

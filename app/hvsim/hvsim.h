@@ -232,8 +232,8 @@ void worker_destroy(struct hvsim_worker *worker);
 void worker_wake(struct hvsim_worker *worker);
 /** Make the control thread look around: a session must end. Worker. */
 void worker_announce(struct hvsim_worker *worker);
-/** Add or remove a doorbell. Any thread. */
-void worker_watch(struct hvsim_worker *worker, int fd);
+/** Add or remove a doorbell. Any thread. @return 0, or -ENOSPC or -ENOMEM: it would not be heard */
+int worker_watch(struct hvsim_worker *worker, int fd);
 void worker_unwatch(struct hvsim_worker *worker, int fd);
 
 #endif

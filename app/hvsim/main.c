@@ -347,6 +347,8 @@ set_up(struct hvsim *h)
 
 	if (privileges_no_new() != 0)
 		return fail("cannot give up new privileges (prctl)");
+	if (budget_check(h->options.n_nics, h->options.threads, why, sizeof(why)) != 0)
+		return fail(why);
 	if (privileges_check(&h->options.user, why, sizeof(why)) != 0)
 		return fail(why);
 	/*

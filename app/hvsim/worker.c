@@ -16,7 +16,9 @@
 #define BUDGET	     64u
 #define SPIN_NS	     UINT64_C(100000) /* without work this long: sleep */
 #define SHORTEST_NAP UINT64_C(50000)  /* a nearer deadline is waited for awake */
-#define EVENTS	     16
+/* How often a port is looked at whose descriptor cannot be watched. */
+#define UNHEARD_NS UINT64_C(1000000)
+#define EVENTS	   16
 
 static inline void
 relax(void)
@@ -36,7 +38,7 @@ worker_wake(struct hvsim_worker *worker)
 		return;
 }
 
-void
+int
 worker_watch(struct hvsim_worker *worker, int fd)
 {
 	/*
@@ -45,7 +47,7 @@ worker_watch(struct hvsim_worker *worker, int fd)
 	 */
 	struct epoll_event e = {.events = EPOLLIN | EPOLLET, .data = {.fd = fd}};
 
-	epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, fd, &e);
+	return epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, fd, &e) == 0 ? 0 : -errno;
 }
 
 void
@@ -64,19 +66,24 @@ worker_announce(struct hvsim_worker *worker)
 		return;
 }
 
-/* Ports come and go from the set (knob stall_rx, a TAP that was deleted). */
-static void
+/*
+ * Ports come and go from the set (knob stall_rx, a TAP that was deleted). @return false: it would
+ * not be heard, because the user's sets are full (epoll(7), max_user_watches) or memory is
+ */
+static bool
 watch_port(struct hvsim_worker *worker, int *watched, int fd)
 {
 	struct epoll_event e = {.events = EPOLLIN, .data = {.fd = fd}};
 
 	if (fd == *watched)
-		return;
+		return true;
 	if (*watched >= 0)
 		epoll_ctl(worker->epoll_fd, EPOLL_CTL_DEL, *watched, NULL);
+	*watched = -1;
+	if (fd >= 0 && epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, fd, &e) != 0)
+		return false;
 	*watched = fd;
-	if (fd >= 0)
-		epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, fd, &e);
+	return true;
 }
 
 /*
@@ -87,13 +94,15 @@ static bool
 prepare_sleep(struct hvsim_worker *worker, struct hvsim_device *device, uint64_t *deadline)
 {
 	uint64_t least;
-	bool work;
+	bool heard, work;
 
 	if (!device_try_lock(device))
 		return true;
-	watch_port(worker, &device->port_fd[0], host_nic_port_fd(device->nic));
-	watch_port(worker, &device->port_fd[1], host_nic_vf_port_fd(device->nic));
+	heard = watch_port(worker, &device->port_fd[0], host_nic_port_fd(device->nic)) &&
+		watch_port(worker, &device->port_fd[1], host_nic_vf_port_fd(device->nic));
 	least = host_nic_deadline(device->nic);
+	if (!heard && least > UNHEARD_NS)
+		least = UNHEARD_NS;
 	*deadline = least < *deadline ? least : *deadline;
 	work = least < SHORTEST_NAP || host_nic_sleep(device->nic);
 	device->asleep = !work;

@@ -278,6 +278,7 @@ run(struct options *o)
 	static struct result_row rows[CELLS_MAX];
 	struct bench_cell *cell = o->cells.cell;
 	unsigned int i, first, failed = 0, n = o->cells.n;
+	const char *why = NULL;
 
 	for (i = 0; i < n; i++)
 		rows[i].cell = cell[i];
@@ -287,8 +288,8 @@ run(struct options *o)
 			;
 		failed += rounds_run(&o->rounds, rows + first, i - first);
 	}
-	if (o->json != NULL && result_json(o->json, rows, n) != 0) {
-		fprintf(stderr, "pmdbench: %s cannot be written: %s\n", o->json, strerror(errno));
+	if (o->json != NULL && result_json(o->json, rows, n, &why) != 0) {
+		fprintf(stderr, "pmdbench: %s cannot be written: %s\n", o->json, why);
 		failed++;
 	}
 	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

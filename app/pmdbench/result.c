@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include <json-c/json.h>
 
 #include "app/pmdbench/result.h"
+#include "lib/host/file_open.h"
 
 const char *const bench_pmd_names[BENCH_PMDS] = {"hyperpoll", "hyperpoll", "in-tree", "floor"};
 const char *const bench_pmd_backends[BENCH_PMDS] = {"vfio-user", "uio", "uio", "vfio-user"};
@@ -211,12 +213,28 @@ is_plain(const struct bench_cell *cell, enum bench_pmd pmd)
 	       (cell->flows == 1 || cell->queues > 1);
 }
 
+/* @return 0 or a negative errno; closed in any case */
+static int
+json_write(int fd, struct json_object *o)
+{
+	struct stat st;
+	int rc = 0;
+
+	if (fstat(fd, &st) != 0 || (S_ISREG(st.st_mode) && ftruncate(fd, 0) != 0) ||
+		json_object_to_fd(
+			fd, o, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE) != 0)
+		rc = -errno;
+	if (close(fd) != 0 && rc == 0)
+		rc = -errno;
+	return rc;
+}
+
 int
-result_json(const char *path, const struct result_row *rows, unsigned int n)
+result_json(const char *path, const struct result_row *rows, unsigned int n, const char **why)
 {
 	struct json_object *top = json_object_new_object(), *cells = json_object_new_array();
 	struct json_object *more = json_object_new_array(), *o;
-	int rc;
+	int fd, rc;
 
 	for (unsigned int i = 0; i < n; i++)
 		for (unsigned int p = 0; p < BENCH_PMDS; p++) {
@@ -236,10 +254,10 @@ result_json(const char *path, const struct result_row *rows, unsigned int n)
 	json_object_object_add(top, "machine", machine());
 	json_object_object_add(top, "cells", cells);
 	json_object_object_add(top, "more_cells", more);
-	rc = json_object_to_file_ext(
-		     path, top, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE) == 0
-		     ? 0
-		     : -errno;
+	fd = file_open_write(path, why);
+	rc = fd < 0 ? fd : json_write(fd, top);
+	if (rc != 0 && fd >= 0)
+		*why = strerror(-rc);
 	json_object_put(top);
 	return rc;
 }

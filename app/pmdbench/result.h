@@ -29,7 +29,7 @@ void result_quartiles(struct result *result, double *samples, unsigned int n);
 /** Before all else, also to see how busy the machine is; then a line for each row as it comes. */
 void result_header(FILE *out);
 void result_line(FILE *out, const struct result_row *row);
-/** @return 0 or a negative errno */
-int result_json(const char *path, const struct result_row *rows, unsigned int n);
+/** @return 0 or a negative errno, and in @p why what is the matter with the file */
+int result_json(const char *path, const struct result_row *rows, unsigned int n, const char **why);
 
 #endif

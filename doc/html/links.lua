@@ -3,12 +3,15 @@
 function Link(link)
   if not link.target:match("^%a+:") then
     link.target = link.target:gsub("%.md$", ".html"):gsub("%.md#", ".html#")
-      :gsub("%.(%d)$", ".%1.html")
   end
   return link
 end
 
 function Pandoc(document)
+  if document.meta.title then
+    document.meta.pagetitle = document.meta.title
+    return document
+  end
   for _, block in ipairs(document.blocks) do
     if block.t == "Header" then
       document.meta.pagetitle = pandoc.utils.stringify(block)

@@ -108,22 +108,30 @@ remove_stale(const struct sockaddr_un *address)
 }
 
 static int
-listen_on(const struct sockaddr_un *address)
+listen_on(struct host_control *c, const struct sockaddr_un *address)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), rc;
+	struct stat st;
 	mode_t mask;
+	int rc;
 
-	if (fd < 0)
+	c->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (c->listen_fd < 0)
 		return -errno;
 	mask = umask(0177);
-	rc = bind(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 ? 0 : -errno;
+	rc = bind(c->listen_fd, (const struct sockaddr *)address, sizeof(*address));
 	umask(mask);
-	if (rc == 0 && listen(fd, CLIENTS) != 0)
-		rc = -errno;
-	if (rc == 0)
-		return fd;
-	close(fd);
-	return rc;
+	if (rc != 0)
+		return -errno;
+	/*
+	 * From here on the file goes with a close, whatever fails. Whose it is then: another host
+	 * may take our place when we hang.
+	 */
+	if (lstat(address->sun_path, &st) == 0) {
+		c->dev = st.st_dev;
+		c->ino = st.st_ino;
+		strcpy(c->path, address->sun_path);
+	}
+	return listen(c->listen_fd, CLIENTS) == 0 ? 0 : -errno;
 }
 
 static int
@@ -142,8 +150,11 @@ host_control_open(struct host_control **control, const char *path,
 	struct sockaddr_un address;
 	int rc;
 
-	if (c == NULL)
+	if (c == NULL) {
+		snprintf(errbuf, errlen, "cannot serve the control socket %s: %s", path,
+			strerror(ENOMEM));
 		return -ENOMEM;
+	}
 	c->ops = *ops;
 	c->listen_fd = -1;
 	for (unsigned int i = 0; i < CLIENTS; i++)
@@ -152,19 +163,11 @@ host_control_open(struct host_control **control, const char *path,
 	rc = c->epoll_fd < 0 ? -errno : control_address(&address, path);
 	if (rc == 0)
 		rc = remove_stale(&address);
+	if (rc == 0)
+		rc = listen_on(c, &address);
+	if (rc == 0)
+		rc = watch(c, c->listen_fd);
 	if (rc == 0) {
-		c->listen_fd = listen_on(&address);
-		rc = c->listen_fd < 0 ? c->listen_fd : watch(c, c->listen_fd);
-	}
-	if (rc == 0) {
-		struct stat st;
-
-		/* Whose file it is later: another host may take our place when we hang. */
-		if (lstat(path, &st) == 0) {
-			c->dev = st.st_dev;
-			c->ino = st.st_ino;
-		}
-		strcpy(c->path, path);
 		*control = c;
 		return 0;
 	}

@@ -21,7 +21,9 @@ write_all(int fd, const uint8_t *data, size_t len)
 
 		if (n < 0 && errno == EAGAIN) {
 			/* Somebody else made the shared descriptor nonblocking. */
-			poll(&writable, 1, -1);
+			/* Refused when the limit of open files is 0: then we look now and then. */
+			if (poll(&writable, 1, -1) < 0)
+				poll(NULL, 0, 1);
 			continue;
 		}
 		if (n < 0 && errno == EINTR)

@@ -94,7 +94,8 @@ struct host_port_ops {
 	/** End of a poll: write out what was gathered. May be NULL. */
 	void (*flush)(struct host_port *port);
 	/**
-	 * A descriptor that becomes readable when receive() has work, or -1. Of who has asked for
+	 * A descriptor that becomes readable when receive() has work, or -1, also of a port that
+	 * had one: what was returned before is not to be waited for then. Of who has asked for
 	 * deadline() since it last received.
 	 */
 	int (*fd)(struct host_port *port);

@@ -4,7 +4,6 @@
  * completely when the port opens, so that a damaged file is an error then and not in mid-traffic.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <pcap/pcap.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "lib/host/file_claim.h"
+#include "lib/host/file_open.h"
 #include "lib/host/port_spec.h"
 #include "lib/vmbus/number.h"
 
@@ -274,16 +274,23 @@ pcap_add(struct port_pcap *p, uint64_t *used, uint64_t *room, uint64_t *slots,
 static int
 pcap_load(struct port_pcap *p, const char *file, const struct port_error *error)
 {
-	char why[PCAP_ERRBUF_SIZE] = "";
+	char unread[PCAP_ERRBUF_SIZE] = "";
+	const char *why = unread;
 	uint64_t used = 0, room = 0, slots = 0;
 	struct pcap_pkthdr *header;
 	const u_char *data;
 	int rc = 0, got = 0;
-	pcap_t *in = pcap_open_offline_with_tstamp_precision(file, PCAP_TSTAMP_PRECISION_NANO, why);
+	FILE *f = file_open_read(file, &why);
+	pcap_t *in = f == NULL ? NULL
+			       : pcap_fopen_offline_with_tstamp_precision(
+					 f, PCAP_TSTAMP_PRECISION_NANO, unread);
 
-	if (in == NULL)
+	if (in == NULL) {
+		if (f != NULL)
+			fclose(f);
 		return port_fail(
 			error, -EINVAL, "port pcap: cannot read the capture in=%s: %s", file, why);
+	}
 	if (pcap_datalink(in) != DLT_EN10MB)
 		rc = port_fail(error, -EINVAL,
 			"port pcap: in=%s was captured on link type %s, only Ethernet can be played",
@@ -304,11 +311,11 @@ pcap_load(struct port_pcap *p, const char *file, const struct port_error *error)
 static int
 pcap_out(struct port_pcap *p, FILE **file, const char **why)
 {
-	int rc, fd = open(p->out, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
+	int rc, fd = file_open_write(p->out, why);
 	struct stat st;
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	rc = file_claim_written(&p->recorded, fd, "a port records into it (out=)", why);
 	if (rc == 0 && (fstat(fd, &st) != 0 || (S_ISREG(st.st_mode) && ftruncate(fd, 0) != 0)))
 		rc = -errno;

@@ -12,7 +12,6 @@
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -30,27 +29,12 @@ struct port_tap {
 	struct host_port port;
 	struct host_port_stats stats;
 	int fd;
-	bool gone, more;	/* more: there may be frames of which fd does not tell again */
-	struct offload_lso cut; /* of the frame at large */
-	uint32_t cut_next;	/* bytes of its next segment; 0: there is none */
+	bool gone;			  /* the device was deleted */
+	bool more;			  /* there may be frames of which fd does not tell again */
+	struct offload_lso cut;		  /* of the frame at large */
+	uint32_t cut_next;		  /* bytes of its next segment; 0: there is none */
 	uint8_t large[2 * TAP_FRAME_MAX]; /* what does not fit the guest's buffer ends here */
 };
-
-/*
- * The device was deleted: its descriptor would report an error for ever. An event that never
- * comes takes its place under the same number, so that whoever waits for it sleeps.
- */
-static void
-tap_lost(struct port_tap *tap)
-{
-	int quiet = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-
-	tap->gone = true;
-	if (quiet < 0)
-		return;
-	dup3(quiet, tap->fd, O_CLOEXEC);
-	close(quiet);
-}
 
 static unsigned int
 tap_receive(struct host_port *port, struct host_frame *frames, unsigned int n)
@@ -72,8 +56,7 @@ tap_receive(struct host_port *port, struct host_frame *frames, unsigned int n)
 		}
 		len = readv(tap->fd, iov, 2);
 		if (len < 0) {
-			if (errno == EBADFD)
-				tap_lost(tap);
+			tap->gone = errno == EBADFD;
 			break;
 		}
 		if ((size_t)len > frames[done].room || len == 0) {
@@ -135,10 +118,10 @@ tap_take(struct port_tap *tap, struct host_frame *frame)
 	};
 	ssize_t got = readv(tap->fd, iov, 3);
 
-	if (got < 0 && errno == EBADFD)
-		tap_lost(tap);
-	if (got < 0)
+	if (got < 0) {
+		tap->gone = errno == EBADFD;
 		return -1;
+	}
 	len = (size_t)got > sizeof(h) ? (uint32_t)((size_t)got - sizeof(h)) : 0;
 	frame->work = (struct host_frame_work){0};
 	if (h.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) {
@@ -232,10 +215,14 @@ tap_send_vnet(struct host_port *port, const struct host_frame *frames, unsigned 
 	}
 }
 
+/* The descriptor of a device that was deleted reports an error for ever: nobody is to wait for it.
+ */
 static int
 tap_fd(struct host_port *port)
 {
-	return ((struct port_tap *)port)->fd;
+	const struct port_tap *tap = (const struct port_tap *)port;
+
+	return tap->gone ? -1 : tap->fd;
 }
 
 static uint64_t

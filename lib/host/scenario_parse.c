@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "lib/host/control_internal.h"
+#include "lib/host/file_open.h"
 #include "lib/host/nic.h"
 #include "lib/host/scenario_internal.h"
 #include "lib/vmbus/number.h"
@@ -257,6 +258,7 @@ host_scenario_load(struct host_scenario **scenario, const char *path, unsigned i
 {
 	struct host_scenario *s = calloc(1, sizeof(*s));
 	struct parser p = {.s = s, .nics = nics, .errbuf = errbuf, .errlen = errlen};
+	const char *why = NULL;
 	char *line = NULL;
 	size_t room = 0;
 	FILE *f = NULL;
@@ -264,11 +266,10 @@ host_scenario_load(struct host_scenario **scenario, const char *path, unsigned i
 
 	snprintf(errbuf, errlen, "%s: out of memory", path);
 	if (s != NULL && (s->path = strdup(path)) != NULL) {
-		f = fopen(path, "re");
+		f = file_open_read(path, &why);
 		rc = f == NULL ? -errno : 0;
 		if (rc != 0)
-			snprintf(errbuf, errlen, "cannot read the scenario %s: %s", path,
-				strerror(-rc));
+			snprintf(errbuf, errlen, "cannot read the scenario %s: %s", path, why);
 	}
 	while (rc == 0 && getline(&line, &room, f) > 0) {
 		p.line++;

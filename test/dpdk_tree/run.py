@@ -4,6 +4,8 @@
 
 Ends with "N passed, N failed".
 """
+import glob
+import json
 import os
 import shutil
 import subprocess
@@ -20,7 +22,8 @@ SDK = os.environ.get("DPDK_SDK", "")
 FOLDER = os.path.join(ROOT, f"{BUILD}-dpdk-tree")
 TREE = os.path.join(FOLDER, "dpdk")
 OPTIONS = ("--buildtype=release", "-Ddefault_library=static", "-Dplatform=generic", "-Dtests=false",
-           "-Denable_drivers=bus/vdev,mempool/ring,net/netvsc,net/null", "-Denable_apps=test-pmd", "-Ddisable_libs=*")
+           "-Denable_drivers=bus/vdev,mempool/ring,net/netvsc,net/null", "-Denable_apps=test-pmd", "-Ddisable_libs=*",
+           "-Denable_driver_sdk=true")
 
 
 def run(*words, **kwargs):
@@ -78,12 +81,30 @@ class DpdkTree(Case):
         environment = {**os.environ, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
         build = os.path.join(TREE, "build")
         run("meson", "setup", build, TREE, *OPTIONS, env=environment)
+        self.asks_for_the_bus(build, environment)
         log = run("ninja", "-C", build, "app/dpdk-testpmd", env=environment)
         self.assertEqual([line for line in log.splitlines() if "hyperpoll/" in line and "warning:" in line], [])
         self.forward(os.path.join(build, "app"))
         run(verb, "dpdk-tree", TREE, "--undo")
         self.assertEqual(content(), own)
         shutil.rmtree(FOLDER)
+
+    def asks_for_the_bus(self, build, environment):
+        """What VPP includes, and asks of a port, compiles with the tree's headers, which are installed."""
+        installed = {os.path.basename(path) for path in
+                     json.loads(run("meson", "introspect", "--installed", build, env=environment)).values()}
+        self.assertEqual({"rte_bus_vmbus.h", "bus_vmbus_driver.h"} - installed, set())
+        with open(self.path("bus.c"), "w", encoding="ascii") as file:
+            file.write("#include <rte_bus_vmbus.h>\n#include <rte_ethdev.h>\n#include <bus_vmbus_driver.h>\n"
+                       "struct rte_vmbus_device *f(const struct rte_eth_dev_info *info);\n"
+                       "struct rte_vmbus_device *f(const struct rte_eth_dev_info *info)\n{\n"
+                       "\treturn container_of(info->device, struct rte_vmbus_device, device);\n}\n")
+        include = [build, *(os.path.join(TREE, folder) for folder in ("config", "drivers/net/netvsc", "lib/eal/x86/include",
+                                                                      "lib/eal/linux/include"))]
+        include += [path for path in glob.glob(os.path.join(TREE, "lib/*")) + glob.glob(os.path.join(TREE, "lib/*/include"))
+                    if os.path.isdir(path)]
+        run("cc", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-march=corei7", "-include",
+            "rte_config.h", *(f"-I{path}" for path in include), self.path("bus.c"))
 
     def forward(self, folder):
         """Frames of every size through that testpmd, back at the port as they were."""

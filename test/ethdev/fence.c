@@ -7,6 +7,7 @@
 
 #include "drivers/net/netvsc/attach.h"
 #include "drivers/net/netvsc/channel.h"
+#include "drivers/net/netvsc/control.h"
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/rx.h"
 #include "drivers/net/netvsc/tx.h"
@@ -149,7 +150,10 @@ now_ms(void)
 static void
 a_stop_is_not_charged_to_a_later_reset(void)
 {
-	uint64_t began;
+	uint64_t both = netvsc_op_stop.budget - netvsc_op_stop.fence + netvsc_op_reset.budget -
+			netvsc_op_reset.fence;
+	uint64_t began, took = both;
+	unsigned int round;
 
 	ethdev_bring_up(1, 1);
 	ethdev_knob("stall", 1);
@@ -158,14 +162,20 @@ a_stop_is_not_charged_to_a_later_reset(void)
 	began = now_ms();
 	CHECK(rte_eth_dev_reset(ethdev_port) < 0);
 	CHECK(now_ms() - began >= 3500);
-	ethdev_knob("stall", 0);
-	ethdev_bring_up(1, 1);
-	WAIT_UNTIL(ethdev_receive(0) != 0);
-	/* A reset that stops first is one call, and no longer. */
-	ethdev_knob("stall", 1);
-	began = now_ms();
-	CHECK(rte_eth_dev_reset(ethdev_port) < 0);
-	CHECK(now_ms() - began < 6500);
+	/*
+	 * A reset that stops first is one call, and no longer: less than what both may talk. Not so
+	 * where this thread was off the processor between the two, hence the rounds.
+	 */
+	for (round = 0; round < 3 && took >= both; round++) {
+		ethdev_knob("stall", 0);
+		ethdev_bring_up(1, 1);
+		WAIT_UNTIL(ethdev_receive(0) != 0);
+		ethdev_knob("stall", 1);
+		began = now_ms();
+		CHECK(rte_eth_dev_reset(ethdev_port) < 0);
+		took = now_ms() - began;
+	}
+	CHECK(took < both);
 	ethdev_knob("stall", 0);
 }
 

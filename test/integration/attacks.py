@@ -41,7 +41,7 @@ def garbage(case, host, nic):
         raw = client(case, host, nic, version=False)
         try:
             raw.send(data)
-            raw.closed_within(0.2)
+            raw.closed_within(0.2, probe=True)
         finally:
             raw.close()
 

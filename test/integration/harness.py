@@ -391,6 +391,18 @@ def resident_kib(program):
         return int(re.search(r"VmRSS:\s+(\d+)", file.read()).group(1))
 
 
+def all_are(state, kind, program):
+    """Are all of EAL's threads of a kind in a state: S, nothing to do, or R, busy?"""
+    folder = f"/proc/{program.child.pid}/task"
+    states = set()
+    for task in os.listdir(folder):
+        with open(f"{folder}/{task}/stat", encoding="ascii") as file:
+            name, _, rest = file.read().partition("(")[2].rpartition(")")
+        if kind in name:
+            states.add(rest.split()[0])
+    return states == {state}
+
+
 def descriptors(program):
     """Open descriptors but EAL's own memory, a memfd for each hugepage of a heap that breathes."""
     folder = f"/proc/{program.child.pid}/fd"

@@ -61,13 +61,15 @@ class OpenVSwitch:
         text = self.vsctl("--if-exists", "get", "Interface", name, column).strip()
         return "" if text == "[]" else text.strip('"')
 
+    def openflow(self, command, *argv):
+        return self.call("ovs-ofctl", "--names", command, f"unix:{self.dir}/br0.mgmt", *argv)
+
     def only_between(self, a, b):
         """What comes from one of two interfaces leaves by the other one, whatever it is."""
-        bridge = f"unix:{self.dir}/br0.mgmt"
         a, b = (self.get(name, "ofport") for name in (a, b))
-        self.call("ovs-ofctl", "del-flows", bridge)
+        self.openflow("del-flows")
         for source, sink in ((a, b), (b, a)):
-            self.call("ovs-ofctl", "add-flow", bridge, f"in_port={source},actions=output:{sink}")
+            self.openflow("add-flow", f"in_port={source},actions=output:{sink}")
 
     def queues(self, name):
         """Receive queues that the switch polls of a port."""

@@ -8,7 +8,7 @@ import os
 import socket
 import struct
 
-from harness import connect
+from harness import connect, patience
 
 VERSION, DMA_MAP, DMA_UNMAP, GET_INFO = 1, 2, 3, 4
 SET_IRQS, REGION_READ, RESET = 8, 9, 13
@@ -67,9 +67,9 @@ class RawClient:
         self.send(message(command, payload), fds)
         return self.reply()[0]
 
-    def closed_within(self, seconds):
-        """Does the host hang up?"""
-        self.socket.settimeout(seconds)
+    def closed_within(self, seconds, probe=False):
+        """Does the host hang up? A probe may well end without."""
+        self.socket.settimeout(patience(seconds, probe))
         try:
             while self.socket.recv(65536):
                 pass

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What a user can get wrong: one clear message and a non-zero exit status each."""
 import os
+import re
 import socket
 import struct
 import threading
@@ -168,6 +169,32 @@ class HostErrors(Case):
         with open(path, "w") as file:
             file.write("not a capture at all, and longer than a header\n")
         self.nic(f"port=pcap:in={path}", "text.pcap")
+
+    def test_fifos_are_refused_and_not_waited_for(self):
+        fifo = self.path("fifo")
+        os.mkfifo(fifo)
+        for spec in (f"port=pcap:in={fifo}", f"port=pcap:out={fifo}", f"trace={fifo},port=sink",
+                     f"capture={fifo},port=sink"):
+            with self.subTest(spec):
+                self.nic(spec, re.escape(fifo), "nobody writes|pipe|reader")
+        self.refused(["--dir", self.dir, "--nic", "port=sink", "--scenario", fifo], re.escape(fifo), "nobody writes")
+
+    def test_limit_of_open_files_too_low_to_start(self):
+        """One sentence, whatever would have been opened last; what it asks for is enough to start."""
+        argv = ["--dir", self.dir, "--duration", "1"]
+        for number in range(3):
+            argv += ["--nic", f"trace={self.path('trace')},capture={self.path('capture')},vf-port=echo,"
+                     f"port=switch:a,vlan={number + 1}"]
+        words = r"hvsim: (\d+) file descriptors are needed and (\d+) are free: .*\(ulimit -Hn, now (\d+)\)"
+        # One is what the loader needs.
+        for limit in (4, 5, 8, 12, 20, 40):
+            text = self.refused(argv, words, prefix=["prlimit", f"--nofile={limit}:{limit}", "--"])
+            self.assertEqual(text.count("hvsim:"), 1, text)
+        needed, free, limit = map(int, re.search(words, text).groups())
+        enough = limit - free + needed
+        status, text = self.run_program("hvsim", [HVSIM, *argv],
+                                        prefix=["prlimit", f"--nofile={enough}:{enough}", "--"])
+        self.assertEqual(status, 0, text)
 
     def test_control_of_no_host(self):
         self.refused(["ctl", self.path("control.sock"), "stats"], "control.sock")

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Frames through stock testpmd in each forwarding mode, with 1, 2 and 4 queue pairs."""
-import time
 from collections import Counter
 
 import frames
@@ -103,7 +102,12 @@ class Forward(Case):
         pmd = self.guest(host, mode="txonly", queues=queues)
         pmd.cmd(f"set txpkts {lengths}")
         pmd.start()
-        time.sleep(0.1)
+
+        def all_send():
+            xstats = pmd.xstats()
+            return all(xstats[f"tx_q{n}_packets"] > 100 for n in range(queues))
+
+        wait_until(all_send, 15, "each queue sends")
         pmd.stop()
         sent = pmd.stats()["TX-packets"]
         wait_until(lambda: host.port()["tx_frames"] >= sent, 15, f"the host has {sent} frames")

@@ -5,7 +5,7 @@ import resource
 import signal
 import time
 
-from harness import Case, wait_until
+from harness import Case, all_are, wait_until
 
 
 class Traffic(Case):
@@ -120,8 +120,10 @@ class Life(Traffic):
         self.assertEqual(host.stop(), 0)
         pmd.expect("device removal event|[Rr]emov", 5)
         again = self.host("gen:rate=50K", directory=host.dir)
-        pmd.expect("Now total ports is 0", 15)
-        time.sleep(0.3)  # it prints on, across the prompt
+        said = pmd.expect("Now total ports is 0", 15).start()
+        # It says on, on EAL's interrupt thread: across the prompt.
+        pmd.expect(r"nb forwarding cores=\d+ - nb forwarding ports=0", 5, said)
+        wait_until(lambda: all_are("S", "intr", pmd), 5, "testpmd has done all for the removal")
         self.assertIn("is attached", pmd.cmd(f"port attach {again.device()}"))
         port = re.search(r"Port (\d+) is attached", pmd.text).group(1)
         pmd.cmd("stop")

@@ -13,6 +13,7 @@ import time
 import examples
 import frames
 from harness import Case, Host, PLUGIN, PROMPT, Program, SERIAL, Testpmd, needs_root, pmd_folder, wait_until
+from vf_network import VfNetwork, af_packet
 
 
 class SecondTestpmd(Testpmd):
@@ -387,4 +388,27 @@ class Processes(Case):
         second.send("quit\n")
         self.assertEqual(second.wait(), 0)
         first.stop()
+        self.assertEqual(first.quit(), 0)
+
+    def test_vf_is_left_while_another_process_has_the_port(self):
+        """A secondary receives from the synthetic path alone: as long as there is one, all frames take that."""
+        net = VfNetwork(self)
+        self.devices = ["-a", net.host.device(0)]
+        first = self.guest([net.host.device(0, ",vf=net_af_packet0")], mode="macswap", ports=1,
+                           prefix=net.space.prefix, memory=["-m", "192"], args=["--portmask=0x1"],
+                           eal=["--proc-type=primary", *self.shared(), f"--vdev={af_packet()}"])
+        first.start()
+        for _ in range(2):
+            net.await_path(True)
+            net.await_frames_on(True)
+            second = self.secondary("dpdk-testpmd", "-i", "--no-flush-rx", lcore=None,
+                                    eal=["--proc-type=secondary", "--no-telemetry", "--lcores", "2@0,3@0"])
+            second.expect(PROMPT, 30)
+            net.await_path(False)
+            net.await_frames_on(False)
+            second.send("quit\n")
+            self.assertEqual(second.wait(), 0)
+        net.await_path(True)
+        net.await_frames_on(True)
+        net.check_books(first)
         self.assertEqual(first.quit(), 0)

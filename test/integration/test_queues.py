@@ -57,3 +57,30 @@ class Queues(Case):
         self.assertEqual(pmd.quit(), 0)
         host.stop()
         self.assert_same_frames(frames.pcap_read(self.path("out.pcap")), sent, ordered=False)
+
+    def test_frames_through_64_channels(self):
+        """The most that a host has: every queue receives and sends, and frames come back as they were."""
+        sent = frames.every_size(flows=2048)
+        frames.pcap_write(self.path("in.pcap"), sent)
+        host = self.host(("channels=64", f"pcap:in={self.path('in.pcap')},out={self.path('out.pcap')}"))
+        host.hold()
+        pmd = self.guest(host, queues=64, args=("--rss-udp", "--rxd=64", "--txd=64"))
+        pmd.start(patient="io")
+        host.hold(False)
+        wait_until(lambda: host.port()["tx_frames"] >= len(sent), 30, "all frames are back")
+        # What testpmd has counted itself, of each queue that has a frame.
+        own = {int(queue): (int(rx), int(tx)) for queue, rx, tx in re.findall(
+            r"RX Port= 0/Queue= *(\d+) .*\n +RX-packets: (\d+) +TX-packets: (\d+) +TX-dropped: 0 ", pmd.stop())}
+        self.assertEqual(sorted(own), list(range(64)))
+        xstats = pmd.xstats()
+        for queue in range(64):
+            told = tuple(xstats[f"{way}_q{queue}_packets"] for way in ("rx", "tx"))
+            self.assertEqual(told, own[queue], queue)
+        self.assertEqual(sum(rx for rx, _ in own.values()), len(sent))
+        for count in ("packets", "bytes"):
+            for way in ("rx", "tx"):
+                self.assertEqual(sum(xstats[f"{way}_q{queue}_{count}"] for queue in range(64)),
+                                 xstats[f"{way}_good_{count}"])
+        self.assertEqual(pmd.quit(), 0)
+        host.stop()
+        self.assert_same_frames(frames.pcap_read(self.path("out.pcap")), sent, ordered=False)

@@ -106,25 +106,29 @@ class Sleep(Case):
             fields = file.read().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def busy(self, app):
+        """What share of a core the main lcore uses, of a second or what a busy machine makes of it."""
+        before, begun = self.lcore_seconds(app), time.monotonic()
+        time.sleep(1)
+        return (self.lcore_seconds(app) - before) / (time.monotonic() - begun)
+
     def test_idle_when_idle(self):
         """Frames one by one, each behind idleness: the lcore sleeps, and each frame wakes it."""
         rand = frames.random.Random(32)
         sent = [[routed(1, 60 + n, rand) for n in range(ROUNDS)], []]
-        host = self.host(*self.captures(sent, "50"))
+        host = self.host(*self.captures(sent, "25"))
         host.hold()
         app = self.l3fwd(host, "--interrupt-only")
-        before, begun = self.lcore_seconds(app), time.monotonic()
-        time.sleep(1)
-        busy = (self.lcore_seconds(app) - before) / (time.monotonic() - begun)
-        self.assertLess(busy, IDLE_SHARE)
+        wait_until(lambda: self.busy(app) < IDLE_SHARE, 5, f"less than {IDLE_SHARE} of a core is used")
         host.hold(False)
         wait_until(lambda: host.port(1)["tx_frames"] >= ROUNDS, 20, "all frames are through")
         wakes = len(re.findall("waked up from rx interrupt on port 0 queue 0", app.text))
         self.leave(app)
         host.stop()
         self.check(1, sent[0])
-        # The program also wakes by itself every 10 ms, and a busy machine may let frames meet.
-        self.assertGreater(wakes, ROUNDS // 2)
+        # The program also wakes by itself every 10 ms, and a busy machine may let frames meet: those of
+        # 300 ms are eight. Without interrupts there is no such line.
+        self.assertGreater(wakes, ROUNDS // 4)
 
     @unittest.skipUnless(dpdk_test(), "no dpdk-test beside this dpdk-testpmd")
     @unittest.skipUnless(megabytes_available() > ADAPTER_MB + 1000, "not enough memory")

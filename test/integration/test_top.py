@@ -6,7 +6,8 @@ import re
 import subprocess
 import unittest
 
-from harness import BUILD, Case, HVSIM, wait_until
+import picture
+from harness import BUILD, Case, HVSIM, ROOT, wait_until
 from screens import Screen, pyte
 
 VMBUSCTL = os.path.join(BUILD, "app/vmbusctl/vmbusctl")
@@ -19,6 +20,16 @@ def row(lines, nic):
         if match:
             return line[1:].split()
     return None
+
+
+def frame(lines):
+    """What does not depend on what happens: the heading of the table, and the keys."""
+    return [line for line in lines if line.startswith((" NIC   STATE", " q quit"))]
+
+
+def picture_of(name):
+    with open(os.path.join(ROOT, "doc", name), encoding="utf-8") as file:
+        return frame(picture.text_of(file.read()))
 
 
 def number(text):
@@ -94,6 +105,12 @@ class Top(Case):
         top.shows(lambda lines: len(lines) == 24 and "q quit" in lines[23] and row(lines, 2))
         top.send("q")
         self.assertEqual(top.wait(), 0)
+
+    def test_the_picture_in_the_readme_is_of_this_view(self):
+        top = self.top(self.host("sink"), rows=picture.ROWS, columns=picture.COLUMNS)
+        lines = top.shows(lambda lines: row(lines, 0) and lines)
+        self.assertEqual(len(frame(lines)), 2)
+        self.assertEqual(picture_of("hvsim-top.svg"), frame(lines))
 
     def test_no_colour(self):
         host = self.host("sink")
@@ -176,6 +193,7 @@ class Application(Case):
                   and number(row(lines, 0)[4]) > 1000 and number(row(lines, 1)[6]) > 1000)
         top.shows(lambda lines: any("q 0 rx ring" in x for x in lines) and any("send sections" in x for x in lines)
                   and host.guids[0] in "".join(lines))
+        self.assertEqual(picture_of("vmbusctl-top.svg"), top.shows(frame))
         host.request("link", 0, up=False)
         top.shows(lambda lines: row(lines, 0)[2] == "down" and any("NIC 0: link down (was up)" in x for x in lines))
         # A line for scripts, of the application that is named.

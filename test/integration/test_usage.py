@@ -62,17 +62,17 @@ class Usage(Case):
         self.ends(1, ["--dir", host.dir, "--nic", f"guid={host.guids[0]},port=sink"], host.dir)
 
     def test_manual_has_every_key_and_counter(self):
-        with open(os.path.join(ROOT, "doc/hvsim.1")) as file:
+        with open(os.path.join(ROOT, "doc/man/hvsim.1.md")) as file:
             text = file.read()
         manual = {*re.findall(r"[a-z0-9_]+", text),
-                  *re.findall(r"[a-z]+-[a-z]+", text.replace("\\-", "-"))}
+                  *re.findall(r"[a-z]+-[a-z]+", text)}
         nic = self.host(("vf-port=echo", "gen:count=1")).stats()
         _, text = self.run_program("hvsim", [HVSIM, "--help"], timeout=10)
         keys = text[text.index("Keys of --nic:"):text.index("Ports:")]
         names = {*nic, *nic["port_stats"], *nic["vf_port_stats"],
                  *re.findall(r"^  ([\w-]+)=", keys, re.M)}
         missing = names - manual - {"path_is_vf", "finished"}
-        self.assertEqual(missing, set(), "not in doc/hvsim.1")
+        self.assertEqual(missing, set(), "not in doc/man/hvsim.1.md")
 
     def test_commands_of_a_virtual_function(self):
         host = self.host(("vf-port=echo", "sink"), "sink")

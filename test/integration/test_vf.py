@@ -281,6 +281,20 @@ class Vf(Case):
 
     # ---- trouble ----
 
+    def test_vf_that_the_application_detaches(self):
+        """Its driver frees its queues first and ethdev tells then: bursts are out of it before that."""
+        net, pmd = self.started()
+        for _ in range(3):
+            self.assertIn("is detached", pmd.cmd("device detach net_af_packet0"))
+            net.await_path(False)
+            net.await_frames_on(False)
+            pmd.cmd(f"port attach {af_packet()}")
+            net.await_path(True)
+            net.await_frames_on(True)
+        port = net.host.port()
+        self.assertEqual((port["corrupt"], port["duplicate"], port["foreign"]), (0, 0, 0), port)
+        self.assertEqual(pmd.quit(), 0)
+
     def test_vf_whose_link_goes_down(self):
         net = TapVf(self)
         pmd = net.guest(vf=TapVf.DEVICE, vdevs=[TapVf.VDEV])

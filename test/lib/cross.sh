@@ -94,6 +94,7 @@ declare -A cross_unable=(
 	[host_port_tap]="it has no setsockopt(SOL_PACKET, PACKET_VNET_HDR)"
 	[hvsim_session]=$cross_no_aio
 	[hvsim_share]=$cross_no_aio
+	[hvsim_watch]=$cross_no_aio
 	[netvsc_intr]=$cross_no_aio
 	[netvsc_mtu]=$cross_no_aio
 	[netvsc_recover]=$cross_no_aio

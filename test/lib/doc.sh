@@ -15,13 +15,13 @@ doc_build() {
 	mkdir -p "$doc_dir"
 	cp doc/html/style.css "$doc_dir/"
 	# shellcheck disable=SC2044 # names without spaces
-	for file in ./*.md $(find doc test app -name '*.md'); do
+	for file in ./*.md $(find doc test app -name '*.md' ! -path 'doc/man/*'); do
 		doc_page "$file" gfm "$doc_dir/${file%.md}.html"
 		n=$((n + 1))
 	done
 	# shellcheck disable=SC2044
-	for file in $(find doc -name '*.[1-8]'); do
-		doc_page "$file" man "$doc_dir/$file.html"
+	for file in doc/man/*.md; do
+		doc_page "$file" markdown-smart-tex_math_dollars "$doc_dir/${file%.md}.html"
 		n=$((n + 1))
 	done
 	# shellcheck disable=SC2044

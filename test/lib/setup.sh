@@ -9,14 +9,14 @@ declare -A packages=(
 		libdpdk-dev libjson-c-dev libncurses-dev libnuma-dev libpcap-dev"
 	[demo]="dpdk dpdk-dev iproute2 iputils-ping procps util-linux"
 	[test]="busybox-static clang clang-format iperf3 libclang-rt-dev dpdk-doc libcunit1-dev libsystemd-dev llvm
-		make python3-pyte spin tshark"
+		make man-db pandoc python3-pyte spin systemd tshark zsh"
 	[bench]="gnuplot-nox valgrind"
 	[vm]="qemu-system-x86 linux-image-amd64 cpio kmod ethtool socat"
 	[lint]="clang-tidy cppcheck g++ pyflakes3 shellcheck"
 	[cross-arm64]="gcc-aarch64-linux-gnu qemu-user"
 	[suricata]="suricata"
 	[ovs]="openvswitch-switch-dpdk"
-	[deb]="debhelper dh-python fakeroot lintian"
+	[deb]="debhelper dh-python fakeroot lintian pandoc"
 	[packages]="debootstrap python3-pyelftools rpm"
 	[doc]="pandoc"
 )

@@ -7,23 +7,11 @@ import time
 import rig
 import test_ethdev
 import test_life
-from harness import (Program, Testpmd, descriptors, lcore_args, memory_args, resident_kib,
+from harness import (Program, Testpmd, all_are, descriptors, lcore_args, memory_args, resident_kib,
                      wait_until)
 
 REMOVALS = int(os.environ.get("HYPERPOLL_REMOVALS", "50"))  # more in a long run
 NO_RECOVERY = ",recovery_s=0"
-
-
-def all_are(state, kind, program):
-    """Are all of EAL's threads of a kind in a state: S, nothing to do, or R, busy?"""
-    folder = f"/proc/{program.child.pid}/task"
-    states = set()
-    for task in os.listdir(folder):
-        with open(f"{folder}/{task}/stat", encoding="ascii") as file:
-            name, _, rest = file.read().partition("(")[2].rpartition(")")
-        if kind in name:
-            states.add(rest.split()[0])
-    return states == {state}
 
 
 class Rig(test_life.Traffic):

@@ -113,12 +113,15 @@ rte_zmalloc_socket(const char *type, size_t size, unsigned int align, int socket
 static rte_intr_callback_fn watching;
 static void *watching_arg;
 static void (*while_registering)(void);
+static int register_rc, unregister_rc;
 
 int
 rte_intr_callback_register(const struct rte_intr_handle *handle, rte_intr_callback_fn cb, void *arg)
 {
 	if (while_registering != NULL)
 		while_registering();
+	if (register_rc != 0)
+		return register_rc;
 	watching = cb;
 	watching_arg = arg;
 	return 0;
@@ -128,8 +131,10 @@ int
 rte_intr_callback_unregister_pending(const struct rte_intr_handle *handle, rte_intr_callback_fn cb,
 	void *arg, rte_intr_unregister_callback_fn last)
 {
+	if (unregister_rc != 0)
+		return unregister_rc;
 	last(NULL, arg);
-	return 0;
+	return 1;
 }
 
 /* ---- tests ---- */
@@ -488,7 +493,42 @@ one_comes_while_another_is_forgotten(void)
 	CU_ASSERT_FALSE(hpbus_has_peers());
 }
 
+/* Its slot would never be another's. */
+static void
+a_process_that_eal_does_not_forget_at_once_is_forgotten_later(void)
+{
+	uint32_t first, second;
+	int fd = hello(&first);
+
+	unregister_rc = -EAGAIN;
+	bye(fd);
+	CU_ASSERT_FALSE(hpbus_has_peers());
+	/* The socket that nobody reads brings it again. */
+	unregister_rc = 0;
+	watching(watching_arg);
+	fd = hello(&second);
+	CU_ASSERT_EQUAL(first, second);
+	bye(fd);
+}
+
+static void
+a_process_is_told_why_it_is_not_taken(void)
+{
+	int pair[2];
+
+	CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+	register_rc = -ENOSPC;
+	CU_ASSERT_EQUAL(ask((struct hpbus_mp_request){.op = HPBUS_MP_HELLO}, pair[1]), -ENOSPC);
+	register_rc = 0;
+	CU_ASSERT_FALSE(is_open(pair[1]));
+	CU_ASSERT_FALSE(hpbus_has_peers());
+	close(pair[0]);
+}
+
 static const struct unit_test tests[] = {
+	{"a process that EAL does not forget at once is forgotten later",
+		a_process_that_eal_does_not_forget_at_once_is_forgotten_later},
+	{"a process is told why it is not taken", a_process_is_told_why_it_is_not_taken},
 	{"another build is refused", another_build_is_refused},
 	{"who has not said hello gets nothing", whoever_has_not_said_hello_gets_nothing},
 	{"a device is had from open to leave", a_device_is_had_from_open_to_leave},

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The control socket without means: pauses instead of a loop, and service afterwards. */
+/*
+ * The control socket without means: pauses instead of a loop, and service afterwards; or no socket,
+ * with a sentence, and no file.
+ */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -17,7 +20,7 @@
 static char dir[] = "/tmp/host_control.XXXXXX";
 
 /* The kernel refuses these while set. */
-static bool no_accept, no_watch;
+static bool no_accept, no_watch, no_listen, no_memory;
 static unsigned int watches;
 
 int
@@ -41,6 +44,25 @@ epoll_ctl(int epoll, int op, int fd, struct epoll_event *event)
 		}
 	}
 	return (int)syscall(SYS_epoll_ctl, epoll, op, fd, event);
+}
+
+int
+listen(int fd, int backlog)
+{
+	if (no_listen) {
+		errno = EADDRINUSE;
+		return -1;
+	}
+	return (int)syscall(SYS_listen, fd, backlog);
+}
+
+void *__real_calloc(size_t n, size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+
+void *
+__wrap_calloc(size_t n, size_t size)
+{
+	return no_memory ? NULL : __real_calloc(n, size);
 }
 
 static uint64_t
@@ -134,10 +156,46 @@ test_pause_that_cannot_end(void)
 	host_control_close(c);
 }
 
+/* What is there afterwards would be taken for a host's. */
+static void
+check_not_served(int rc, const char *reason)
+{
+	char path[64], why[256] = "";
+	struct host_control *c = NULL;
+
+	snprintf(path, sizeof(path), "%s/ctl", dir);
+	CU_ASSERT_EQUAL(host_control_open(&c, path, &ops, why, sizeof(why)), rc);
+	CU_ASSERT_PTR_NULL(c);
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, path));
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, reason));
+	CU_ASSERT(access(path, F_OK) != 0 && errno == ENOENT);
+}
+
+static void
+test_no_memory_is_said(void)
+{
+	no_memory = true;
+	check_not_served(-ENOMEM, "Cannot allocate memory");
+	no_memory = false;
+}
+
+static void
+test_no_socket_file_is_left(void)
+{
+	no_watch = true;
+	check_not_served(-ENOSPC, "No space left on device");
+	no_watch = false;
+	no_listen = true;
+	check_not_served(-EADDRINUSE, "Address already in use");
+	no_listen = false;
+}
+
 int
 main(void)
 {
 	static const struct unit_test tests[] = {
+		{"no memory is said", test_no_memory_is_said},
+		{"no socket file is left", test_no_socket_file_is_left},
 		{"a pause that cannot end is another pause", test_pause_that_cannot_end},
 	};
 	int rc;

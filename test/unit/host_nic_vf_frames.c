@@ -1,101 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Where frames go while the data path is on a virtual function, and that the books balance on both
- * paths whatever becomes of the VF. What the host says of it is in host_nic_vf.c.
+ * Where frames go while the data path is on a virtual function. What the host says of it is in
+ * host_nic_vf.c.
  */
 #include "test/unit/frozen_clock.h"
-#include "test/unit/host_nic_guest.h"
-
-static const char small[] = "recv=1M,send=256K,channels=4";
-
-static void
-knob(struct guest *g, const char *name, const char *value)
-{
-	CU_ASSERT_EQUAL(host_nic_knob(g->nic, name, value), 0);
-}
-
-static void
-switch_to(struct guest *g, uint32_t path)
-{
-	struct nvsp_message msg;
-
-	nvsp_build_switch_data_path(&msg, path);
-	CU_ASSERT_EQUAL(guest_nvsp(g, &msg, g->next_tid, true), 0);
-	guest_poll(g);
-	CU_ASSERT_PTR_NOT_NULL(guest_completion(g, g->next_tid++));
-}
-
-static void
-start_on_vf(struct guest *g, const char *nic, uint32_t filter)
-{
-	guest_start_vf(g, nic, 16);
-	guest_up(g, filter);
-	guest_poll(g);
-	switch_to(g, NVSP_DATA_PATH_VF);
-	CU_ASSERT_TRUE_FATAL(host_nic_path_is_vf(g->nic));
-}
-
-/* Every frame that came in on a side went out on another or has a reason; no frame twice. */
-static void
-check_books(struct guest *g)
-{
-	const struct host_nic_stats *s = &g->nic->stats;
-
-	CU_ASSERT_EQUAL(g->port.in_head, s->rx_frames - s->rx_large + s->rx_segments +
-						 s->vf_rx_frames + guest_sum(s, "rx_dropped_"));
-	CU_ASSERT_EQUAL(g->vf_port.in_head, s->vf_tx_frames + guest_sum(s, "vf_tx_dropped_"));
-	CU_ASSERT_EQUAL(g->port.out_n, s->tx_frames + s->vf_tx_frames);
-	CU_ASSERT_EQUAL(g->vf_port.out_n, s->vf_rx_frames);
-}
-
-/* A frame to the guest of which the last byte is @p mark. */
-static void
-put(struct guest *g, const char *dst, uint32_t flow, uint8_t mark)
-{
-	uint8_t frame[60];
-
-	guest_make_udp(g, frame, 60, flow);
-	if (dst != NULL)
-		memcpy(frame, dst, 6);
-	frame[59] = mark;
-	guest_port_put(g, frame, 60);
-}
-
-/* One of the guest's VF. */
-static void
-put_vf(struct guest *g, const char *src, uint8_t mark)
-{
-	uint8_t frame[60];
-
-	guest_make_udp(g, frame, 60, 1);
-	memcpy(frame, "\x02\x00\x00\x00\x00\x09", 6);
-	memcpy(frame + 6, src != NULL ? src : (const char *)g->config.mac, 6);
-	frame[59] = mark;
-	test_port_put(&g->vf_port, frame, 60);
-}
-
-/* The guest sends on the synthetic path. */
-static void
-send_synthetic(struct guest *g, uint8_t mark)
-{
-	uint8_t frame[60];
-
-	guest_make_udp(g, frame, 60, 1);
-	memcpy(frame, "\x02\x00\x00\x00\x00\x09", 6);
-	memcpy(frame + 6, g->config.mac, 6);
-	frame[59] = mark;
-	CU_ASSERT_EQUAL(
-		guest_send_first(g, guest_make_packet(g->send, frame, 60)), NVSP_STATUS_SUCCESS);
-}
-
-static uint8_t
-mark_out(const struct test_port *p, uint32_t n)
-{
-	return n < p->out_n ? p->out[n].data[p->out[n].len - 1] : 0;
-}
-
-static const char broadcast[] = "\xff\xff\xff\xff\xff\xff", group[] = "\x01\x00\x5e\x00\x00\x09",
-		  stranger[] = "\x02\x00\x00\x00\x00\x33";
+#include "test/unit/host_nic_vf_guest.h"
 
 static void
 frames_follow_the_path(void)
@@ -542,83 +451,6 @@ both_ports_are_opened_and_closed(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(why, "/nonexistent"));
 }
 
-/* Everything that can happen, in any order, with frames on their way both ways. */
-static void
-the_books_balance_whatever_happens(void)
-{
-	static const char *const words[][2] = {{"vf_removal", "path_first"},
-		{"vf_removal", "vf_first"}, {"vf_removal", "ask"}, {"vf_removal", "silent"},
-		{"vf_switch", "take"}, {"vf_switch", "take"}, {"vf_switch", "take"},
-		{"vf_switch", "take"}, {"vf_switch", "refuse"}, {"vf_switch", "fail"},
-		{"vf_dead", "0"}, {"vf_dead", "0"}, {"vf_dead", "1"}, {"vf_first", "0"},
-		{"vf_first", "3"}, {"vf_multicast", "0"}, {"vf_multicast", "1"},
-		{"vf_outlives", "0"}, {"vf_outlives", "1"}, {"vf_leave_ms", "0"},
-		{"vf_switch_ms", "0"}, {"vf_switch_ms", "1"}};
-	static const char *const to[] = {NULL, NULL, NULL, broadcast, group, stranger};
-	unsigned int seed = 11;
-	struct nvsp_message msg;
-	struct guest g;
-	uint32_t i, k, seen_vf = 0;
-
-	frozen_ms = 1000000;
-	guest_start_vf(&g, small, 16);
-	guest_up(&g, 13);
-	for (i = 0; i < 3500; i++) {
-		frozen_ms++;
-		for (k = (unsigned int)rand_r(&seed) % 3; k > 0; k--)
-			put(&g, to[rand_r(&seed) % 6], k, 1);
-		if (rand_r(&seed) % 2)
-			put_vf(&g, rand_r(&seed) % 8 ? NULL : stranger, 2);
-		switch (rand_r(&seed) % 16) {
-		case 0:
-			host_nic_set_vf(g.nic, rand_r(&seed) % 4 != 0, 1 + i % 3);
-			break;
-		case 1:
-		case 2:
-		case 3:
-			nvsp_build_switch_data_path(&msg, rand_r(&seed) % 4 != 0);
-			guest_nvsp(&g, &msg, 10000 + i, rand_r(&seed) % 2);
-			break;
-		case 4:
-			host_nic_take_path_back(g.nic);
-			break;
-		case 5:
-			k = (unsigned int)rand_r(&seed) % (sizeof(words) / sizeof(words[0]));
-			knob(&g, words[k][0], words[k][1]);
-			break;
-		case 6:
-			host_nic_set_link(g.nic, rand_r(&seed) % 8 != 0);
-			break;
-		case 7:
-			if (rand_r(&seed) % 4 != 0)
-				break;
-			host_nic_channel_close(g.nic, 0);
-			guest_open(&g, 0);
-			guest_up(&g, 13);
-			break;
-		default:
-			break;
-		}
-		guest_poll(&g);
-		seen_vf += host_nic_path_is_vf(g.nic);
-		check_books(&g);
-		if (g.broken[0] != 0) {
-			/* A flood of switches: what a guest gets for it. */
-			g.broken[0] = 0;
-			host_nic_channel_close(g.nic, 0);
-			guest_open(&g, 0);
-			guest_up(&g, 13);
-		}
-	}
-	/* Most of it has happened. */
-	CU_ASSERT(seen_vf > 500 && seen_vf < 3000);
-	CU_ASSERT(g.nic->stats.path_switches > 100);
-	CU_ASSERT(g.nic->stats.vf_rx_frames > 100 && g.nic->stats.vf_tx_frames > 100);
-	CU_ASSERT(g.nic->stats.rx_dropped_vf > 10 && g.nic->stats.vf_tx_dropped_path > 10);
-	guest_stop(&g);
-	frozen_ms = 0;
-}
-
 int
 main(void)
 {
@@ -649,7 +481,6 @@ main(void)
 		{"checksums that one port leaves open are filled for another",
 			checksums_that_one_port_leaves_open_are_filled_for_another},
 		{"both ports are opened and closed", both_ports_are_opened_and_closed},
-		{"the books balance whatever happens", the_books_balance_whatever_happens},
 	};
 
 	return UNIT_RUN("host_nic_vf_frames", tests);

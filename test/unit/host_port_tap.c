@@ -1,207 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * Port tap with virtio-net headers, on a real TAP in a network namespace of the test's own. A
- * packet socket with headers of its own (PACKET_VNET_HDR) stands for the Linux stack: it hands the
- * kernel large and unfilled frames, and shows what the kernel got of the guest.
- */
-#include <arpa/inet.h>
+/* Port tap with virtio-net headers, on a real TAP in a network namespace of the test's own. */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/if_packet.h>
 #include <linux/if_tun.h>
-#include <linux/virtio_net.h>
-#include <net/ethernet.h>
-#include <net/if.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "test/unit/host_nic_guest.h"
-
-#define TCP	    6u
-#define UDP	    17u
-#define ETHER	    14u
-#define TCP_BYTES   20u
-#define CSUM_OF_TCP 16u
-#define CSUM_OF_UDP 6u
-#define LARGE	    40000u
-#define FRAME	    (LARGE + 200u)
-
-static const uint8_t stack_mac[6] = {0x02, 0, 0, 0, 0, 0x77};
-
-/* ---- frames ---- */
-
-static void
-put16(uint8_t *p, uint32_t v)
-{
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
-}
-
-static uint32_t
-get16(const uint8_t *p)
-{
-	return (uint32_t)p[0] << 8 | p[1];
-}
-
-static uint32_t
-sum16(uint32_t sum, const uint8_t *p, uint32_t len)
-{
-	for (uint32_t i = 0; i < len; i++)
-		sum += i % 2 ? p[i] : (uint32_t)p[i] << 8;
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return sum;
-}
-
-struct frame {
-	uint32_t len, l3, l4, proto;
-	bool ipv6;
-	uint8_t data[FRAME];
-};
-
-/* Sum of the pseudo header. */
-static uint32_t
-pseudo(const struct frame *f)
-{
-	uint8_t tail[4] = {0, (uint8_t)f->proto};
-	const uint8_t *ip = f->data + f->l3;
-
-	put16(tail + 2, f->len - f->l4);
-	return sum16(f->ipv6 ? sum16(0, ip + 8, 32) : sum16(0, ip + 12, 8), tail, 4);
-}
-
-static uint8_t *
-csum_field(struct frame *f)
-{
-	return f->data + f->l4 + (f->proto == TCP ? CSUM_OF_TCP : CSUM_OF_UDP);
-}
-
-static void
-fill(struct frame *f)
-{
-	put16(csum_field(f), 0);
-	put16(csum_field(f), ~sum16(pseudo(f), f->data + f->l4, f->len - f->l4));
-}
-
-/* @p payload bytes; the L4 checksum is that of the pseudo header. */
-static void
-make(struct frame *f, const uint8_t dst[6], const uint8_t src[6], bool ipv6, uint32_t proto,
-	uint32_t payload, bool tag)
-{
-	uint32_t header = proto == TCP ? TCP_BYTES : 8, i;
-	uint8_t *ip, *l4;
-
-	memset(f, 0, sizeof(*f));
-	f->ipv6 = ipv6;
-	f->proto = proto;
-	f->l3 = ETHER + (tag ? 4 : 0);
-	f->l4 = f->l3 + (ipv6 ? 40 : 20);
-	f->len = f->l4 + header + payload;
-	memcpy(f->data, dst, 6);
-	memcpy(f->data + 6, src, 6);
-	if (tag)
-		memcpy(f->data + 12, "\x81\x00\x20\x05", 4);
-	put16(f->data + f->l3 - 2, ipv6 ? 0x86dd : 0x0800);
-	ip = f->data + f->l3;
-	if (ipv6) {
-		ip[0] = 0x60;
-		put16(ip + 4, f->len - f->l4);
-		ip[6] = (uint8_t)proto;
-		ip[7] = 64;
-		for (i = 8; i < 40; i++)
-			ip[i] = (uint8_t)(i * 5);
-		ip[8] = ip[24] = 0x20;
-	} else {
-		ip[0] = 0x45;
-		put16(ip + 2, f->len - f->l3);
-		put16(ip + 4, 0x1234);
-		ip[8] = 64;
-		ip[9] = (uint8_t)proto;
-		memcpy(ip + 12, "\x0a\x00\x00\x02\x0a\x00\x00\x01", 8);
-		put16(ip + 10, ~sum16(0, ip, 20));
-	}
-	l4 = f->data + f->l4;
-	memcpy(l4, "\x30\x39\x00\x50", 4);
-	if (proto == TCP) {
-		put16(l4 + 4, 0x0102);
-		l4[12] = 0x50;
-		l4[13] = 0x18; /* ACK, PSH */
-		put16(l4 + 14, 1000);
-	} else {
-		put16(l4 + 4, f->len - f->l4);
-	}
-	for (i = 0; i < payload; i++)
-		l4[header + i] = (uint8_t)(i * 31 + i / 256);
-	put16(csum_field(f), pseudo(f));
-}
-
-/* ---- the stack's side ---- */
-
-struct stack {
-	char name[IFNAMSIZ];
-	int fd;
-};
-
-static void
-interface_up(struct stack *s, const char *name)
-{
-	struct ifreq ifr = {.ifr_flags = IFF_UP};
-	struct sockaddr_ll at = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL)};
-	int on = 1;
-
-	strcpy(s->name, name);
-	strcpy(ifr.ifr_name, name);
-	s->fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, htons(ETH_P_ALL));
-	CU_ASSERT_FATAL(s->fd >= 0);
-	CU_ASSERT_EQUAL(ioctl(s->fd, SIOCSIFFLAGS, &ifr), 0);
-	CU_ASSERT_EQUAL(setsockopt(s->fd, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)), 0);
-	at.sll_ifindex = (int)if_nametoindex(name);
-	CU_ASSERT_EQUAL(bind(s->fd, (struct sockaddr *)&at, sizeof(at)), 0);
-}
-
-static void
-stack_send(struct stack *s, const struct frame *f, uint32_t mss)
-{
-	struct virtio_net_hdr h = {
-		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
-		.csum_start = (uint16_t)f->l4,
-		.csum_offset = f->proto == TCP ? CSUM_OF_TCP : CSUM_OF_UDP,
-	};
-	struct iovec iov[2] = {{&h, sizeof(h)}, {(void *)f->data, f->len}};
-
-	if (mss != 0) {
-		h.gso_type = f->ipv6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4;
-		h.gso_size = (uint16_t)mss;
-		h.hdr_len = (uint16_t)(f->l4 + TCP_BYTES);
-	}
-	CU_ASSERT_EQUAL(writev(s->fd, iov, 2), (ssize_t)(sizeof(h) + f->len));
-}
-
-/* The next frame that the guest sent. Returns its bytes, 0: there is none. */
-static uint32_t
-stack_take(struct stack *s, const uint8_t guest_mac[6], struct virtio_net_hdr *h, uint8_t *data)
-{
-	struct sockaddr_ll from;
-	struct iovec iov[2] = {{h, sizeof(*h)}, {data, FRAME}};
-	struct msghdr msg = {.msg_name = &from, .msg_iov = iov, .msg_iovlen = 2};
-	ssize_t n;
-
-	do {
-		msg.msg_namelen = sizeof(from);
-		n = recvmsg(s->fd, &msg, 0);
-		if (n < (ssize_t)sizeof(*h))
-			return 0;
-	} while (from.sll_pkttype == PACKET_OUTGOING || memcmp(data + 6, guest_mac, 6) != 0);
-	return (uint32_t)n - sizeof(*h);
-}
-
-/* ---- both ---- */
+#include "test/unit/host_port_tap_stack.h"
 
 struct rig {
 	struct guest g;
@@ -231,7 +42,7 @@ rig_start(struct rig *r, uint32_t offloads)
 	uint64_t rsc = offloads & NDIS_CAN_RSC4 ? NVSP_CAP_RSC : 0;
 
 	r->tap = tap_open("tap:hpt0,vnet=on");
-	interface_up(&r->stack, "hpt0");
+	stack_up(&r->stack, "hpt0");
 	guest_start_port(&r->g, nic, 64, r->tap);
 	guest_nvsp_up(&r->g, NVSP_VERSION_61, NVSP_CAP_8021Q | rsc, 1500);
 	guest_rndis_up(&r->g, RNDIS_FILTER_DIRECTED);
@@ -289,14 +100,14 @@ unfilled_frames_come_filled(void)
 		bool ipv6 = i & 1, tag = i & 4;
 		uint32_t proto = i & 2 ? UDP : TCP;
 
-		make(&r.f, r.g.config.mac, stack_mac, ipv6, proto, 301, tag);
+		frame_make(&r.f, r.g.config.mac, stack_mac, ipv6, proto, 301, tag);
 		stack_send(&r.stack, &r.f, 0);
 		rig_poll(&r);
 		data = guest_frame(&r, &info);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(data);
 		/* A tag comes apart. */
-		make(&r.want, r.g.config.mac, stack_mac, ipv6, proto, 301, false);
-		fill(&r.want);
+		frame_make(&r.want, r.g.config.mac, stack_mac, ipv6, proto, 301, false);
+		frame_fill(&r.want);
 		CU_ASSERT_EQUAL_FATAL(info.data_length, r.want.len);
 		CU_ASSERT_EQUAL(memcmp(data, r.want.data, r.want.len), 0);
 		CU_ASSERT_EQUAL(info.present, tag ? RNDIS_HAS_VLAN : 0);
@@ -314,7 +125,7 @@ who_has_checksums_looked_at_is_told(void)
 	const uint8_t *data;
 
 	rig_start(&r, NDIS_CAN_RX_IP4 | NDIS_CAN_RX_TCP4 | NDIS_CAN_RX_UDP4);
-	make(&r.f, r.g.config.mac, stack_mac, false, TCP, 300, false);
+	frame_make(&r.f, r.g.config.mac, stack_mac, false, TCP, 300, false);
 	stack_send(&r.stack, &r.f, 0);
 	rig_poll(&r);
 	data = guest_frame(&r, &info);
@@ -325,22 +136,22 @@ who_has_checksums_looked_at_is_told(void)
 	CU_ASSERT_EQUAL(memcmp(data, r.f.data, r.f.len), 0);
 
 	/* There is no such word for UDP; and TCP over IPv6 was not asked for. */
-	make(&r.f, r.g.config.mac, stack_mac, false, UDP, 300, false);
+	frame_make(&r.f, r.g.config.mac, stack_mac, false, UDP, 300, false);
 	stack_send(&r.stack, &r.f, 0);
 	rig_poll(&r);
 	data = guest_frame(&r, &info);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(data);
 	CU_ASSERT_EQUAL(info.csum, RNDIS_RX_CSUM_IP_OK | RNDIS_RX_CSUM_UDP_OK);
-	fill(&r.f);
+	frame_fill(&r.f);
 	CU_ASSERT_EQUAL(memcmp(data, r.f.data, r.f.len), 0);
 
-	make(&r.f, r.g.config.mac, stack_mac, true, TCP, 300, false);
+	frame_make(&r.f, r.g.config.mac, stack_mac, true, TCP, 300, false);
 	stack_send(&r.stack, &r.f, 0);
 	rig_poll(&r);
 	data = guest_frame(&r, &info);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(data);
 	CU_ASSERT_EQUAL(info.present, 0);
-	fill(&r.f);
+	frame_fill(&r.f);
 	CU_ASSERT_EQUAL(memcmp(data, r.f.data, r.f.len), 0);
 	rig_stop(&r);
 }
@@ -353,7 +164,7 @@ check_segment(struct rig *r, const uint8_t *data, uint32_t len, uint32_t n, uint
 	uint32_t payload = len - r->f.l4 - TCP_BYTES;
 	uint8_t *l4;
 
-	make(want, r->g.config.mac, stack_mac, r->f.ipv6, TCP, payload, false);
+	frame_make(want, r->g.config.mac, stack_mac, r->f.ipv6, TCP, payload, false);
 	memcpy(want->data + want->l4 + TCP_BYTES, r->f.data + r->f.l4 + TCP_BYTES + done, payload);
 	if (!want->ipv6) {
 		put16(want->data + want->l3 + 4, 0x1234 + n);
@@ -364,7 +175,7 @@ check_segment(struct rig *r, const uint8_t *data, uint32_t len, uint32_t n, uint
 	put16(l4 + 6, done);
 	if (done + payload != LARGE)
 		l4[13] = 0x10; /* PSH is the last one's */
-	fill(want);
+	frame_fill(want);
 	CU_ASSERT_EQUAL_FATAL(len, want->len);
 	CU_ASSERT_EQUAL(memcmp(data, want->data, len), 0);
 }
@@ -380,7 +191,7 @@ large_frames_come_in_segments(void)
 
 	rig_start(&r, 0);
 	for (unsigned int ipv6 = 0; ipv6 < 2; ipv6++) {
-		make(&r.f, r.g.config.mac, stack_mac, ipv6, TCP, LARGE, false);
+		frame_make(&r.f, r.g.config.mac, stack_mac, ipv6, TCP, LARGE, false);
 		stack_send(&r.stack, &r.f, 1400);
 		rig_poll(&r);
 		for (n = 0, done = 0; (data = guest_frame(&r, &info)) != NULL; n++) {
@@ -391,7 +202,7 @@ large_frames_come_in_segments(void)
 		CU_ASSERT_EQUAL(done, LARGE);
 	}
 	/* What is longer than the guest's MTU once it is cut is lost and counted. */
-	make(&r.f, r.g.config.mac, stack_mac, false, TCP, LARGE, false);
+	frame_make(&r.f, r.g.config.mac, stack_mac, false, TCP, LARGE, false);
 	stack_send(&r.stack, &r.f, 9000);
 	rig_poll(&r);
 	CU_ASSERT_PTR_NULL(guest_frame(&r, &info));
@@ -411,10 +222,10 @@ large_frame_comes_whole_to_who_coalesces(void)
 	uint32_t len = 0;
 
 	rig_start(&r, NDIS_CAN_RX_IP4 | NDIS_CAN_RX_TCP4 | NDIS_CAN_RSC4 | NDIS_CAN_RSC6);
-	make(&r.f, r.g.config.mac, stack_mac, false, TCP, LARGE, false);
+	frame_make(&r.f, r.g.config.mac, stack_mac, false, TCP, LARGE, false);
 	r.f.data[r.f.l4 + 13] = 0x10; /* no PSH: data and nothing else */
-	put16(csum_field(&r.f), 0);
-	put16(csum_field(&r.f), pseudo(&r.f));
+	put16(frame_csum(&r.f), 0);
+	put16(frame_csum(&r.f), frame_pseudo(&r.f));
 	stack_send(&r.stack, &r.f, 1400);
 	rig_poll(&r);
 	while ((data = guest_frame(&r, &info)) != NULL) {
@@ -449,9 +260,10 @@ segments_that_wait_are_work(void)
 	struct stack stack;
 	uint32_t n = 0;
 
-	interface_up(&stack, "hpt1");
+	stack_up(&stack, "hpt1");
 	CU_ASSERT_EQUAL(tap->ops->deadline(tap), UINT64_MAX);
-	make(&f, (const uint8_t *)"\x00\x15\x5d\x48\x00\x01", stack_mac, false, TCP, LARGE, false);
+	frame_make(&f, (const uint8_t *)"\x00\x15\x5d\x48\x00\x01", stack_mac, false, TCP, LARGE,
+		false);
 	stack_send(&stack, &f, 1000);
 	CU_ASSERT_EQUAL_FATAL(
 		poll(&(struct pollfd){.fd = tap->ops->fd(tap), .events = POLLIN}, 1, 5000), 1);
@@ -501,13 +313,13 @@ guest_frames_go_on_unfinished(void)
 		bool ipv6 = i & 1, tag = i & 2;
 
 		/* LSO: lengths are 0, and the sum is without them (spec/rndis.md §4.1). */
-		make(&r.f, stack_mac, r.g.config.mac, ipv6, TCP, LARGE, false);
+		frame_make(&r.f, stack_mac, r.g.config.mac, ipv6, TCP, LARGE, false);
 		put16(r.f.data + r.f.l3 + (ipv6 ? 4 : 2), 0);
 		if (!ipv6)
 			put16(r.f.data + r.f.l3 + 10, 0);
-		put16(csum_field(&r.f), 0x5555);
+		put16(frame_csum(&r.f), 0x5555);
 		guest_sends(&r, RNDIS_PPI_LSO, rndis_lso(1400, r.f.l4, ipv6), tag, 10 + i);
-		make(&r.want, stack_mac, r.g.config.mac, ipv6, TCP, LARGE, tag);
+		frame_make(&r.want, stack_mac, r.g.config.mac, ipv6, TCP, LARGE, tag);
 		CU_ASSERT_EQUAL_FATAL(stack_take(&r.stack, r.g.config.mac, &h, data), r.f.len);
 		CU_ASSERT_EQUAL(
 			h.gso_type, ipv6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4);
@@ -522,9 +334,9 @@ guest_frames_go_on_unfinished(void)
 		bool ipv6 = i & 1;
 		uint32_t proto = i & 2 ? UDP : TCP;
 
-		make(&r.f, stack_mac, r.g.config.mac, ipv6, proto, 700, false);
-		make(&r.want, stack_mac, r.g.config.mac, ipv6, proto, 700, false);
-		put16(csum_field(&r.f), 0x5555);
+		frame_make(&r.f, stack_mac, r.g.config.mac, ipv6, proto, 700, false);
+		frame_make(&r.want, stack_mac, r.g.config.mac, ipv6, proto, 700, false);
+		put16(frame_csum(&r.f), 0x5555);
 		if (!ipv6)
 			put16(r.f.data + r.f.l3 + 10, 0x6666);
 		word = (ipv6 ? RNDIS_TX_CSUM_IPV6 : RNDIS_TX_CSUM_IPV4 | RNDIS_TX_CSUM_IP_HDR) |
@@ -538,8 +350,8 @@ guest_frames_go_on_unfinished(void)
 		CU_ASSERT_EQUAL(memcmp(data, r.want.data, r.f.len), 0);
 	}
 	/* The one behind asks for nothing and gets nothing. */
-	fill(&r.f);
-	put16(csum_field(&r.f), get16(csum_field(&r.f)) ^ 0x0101);
+	frame_fill(&r.f);
+	put16(frame_csum(&r.f), get16(frame_csum(&r.f)) ^ 0x0101);
 	memcpy(r.want.data, r.f.data, r.f.len);
 	word = guest_make_packet(r.g.send, r.f.data, r.f.len);
 	guest_send_section(&r.g, 0, 0, word, 30);
@@ -560,7 +372,7 @@ large_send_of_one_segment_is_an_ordinary_frame(void)
 
 	rig_start(&r, NDIS_CAN_TSO4);
 	CU_ASSERT_EQUAL(host_nic_knob(r.g.nic, "lenient", "1"), 0);
-	make(&r.f, stack_mac, r.g.config.mac, false, TCP, 1000, false);
+	frame_make(&r.f, stack_mac, r.g.config.mac, false, TCP, 1000, false);
 	guest_sends(&r, RNDIS_PPI_LSO, rndis_lso(1400, r.f.l4, false), false, 10);
 	CU_ASSERT_EQUAL_FATAL(stack_take(&r.stack, r.g.config.mac, &h, data), r.f.len);
 	CU_ASSERT_EQUAL(h.gso_type, VIRTIO_NET_HDR_GSO_NONE);
@@ -589,8 +401,9 @@ plain_port_on_a_tap_that_had_headers(void)
 	CU_ASSERT_EQUAL(ioctl(fd, TUNSETPERSIST, 1), 0);
 	close(fd);
 	tap = tap_open("tap:hpt2,vnet=off");
-	interface_up(&stack, "hpt2");
-	make(&f, (const uint8_t *)"\x00\x15\x5d\x48\x00\x01", stack_mac, false, TCP, LARGE, false);
+	stack_up(&stack, "hpt2");
+	frame_make(&f, (const uint8_t *)"\x00\x15\x5d\x48\x00\x01", stack_mac, false, TCP, LARGE,
+		false);
 	stack_send(&stack, &f, 1400);
 	while (done < LARGE &&
 		poll(&(struct pollfd){.fd = tap->ops->fd(tap), .events = POLLIN}, 1, 5000) == 1) {
@@ -604,7 +417,7 @@ plain_port_on_a_tap_that_had_headers(void)
 			0);
 		memcpy(back.data, room, frame.len);
 		back.l3 = f.l3, back.l4 = f.l4, back.proto = TCP, back.len = frame.len;
-		fill(&back);
+		frame_fill(&back);
 		CU_ASSERT_EQUAL(memcmp(back.data, room, frame.len), 0);
 		done += frame.len - f.l4 - TCP_BYTES;
 	}

@@ -16,24 +16,14 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "app/hvsim/hvsim.h"
 #include "lib/netvsp/nvsp.h"
 #include "lib/vfio_user/client.h"
 #include "lib/vmbus/ring_map.h"
 #include "test/unit/hvsim_guest.h"
+#include "test/unit/hvsim_rig.h"
 #include "test/unit/unit.h"
 
 static char dir[] = "/tmp/hvsim_session.XXXXXX";
-
-/* ---- the host: what main.c does, for one NIC ---- */
-
-static struct hvsim_device device;
-static struct hvsim_worker worker;
-static struct vfu_signaller signaller;
-static int event_fd;
-static pthread_t control;
-static pthread_mutex_t control_lock = PTHREAD_MUTEX_INITIALIZER;
-static _Atomic bool control_stop;
 
 /* What the worker tells the control thread, and whether it held the device's lock then. */
 static _Atomic unsigned int announced, announced_unlocked;
@@ -41,9 +31,9 @@ static _Atomic unsigned int announced, announced_unlocked;
 static void *
 try_lock_run(void *arg)
 {
-	*(bool *)arg = pthread_mutex_trylock(&device.lock) == 0;
+	*(bool *)arg = pthread_mutex_trylock(&rig.device[0].lock) == 0;
 	if (*(bool *)arg)
-		pthread_mutex_unlock(&device.lock);
+		pthread_mutex_unlock(&rig.device[0].lock);
 	return NULL;
 }
 
@@ -54,7 +44,8 @@ write(int fd, const void *data, size_t len)
 	bool free_now = false;
 
 	/* The lock is recursive, so another thread has to try it. */
-	if (event_fd > 0 && fd == event_fd && pthread_equal(pthread_self(), worker.thread) &&
+	if (rig.event_fd > 0 && fd == rig.event_fd &&
+		pthread_equal(pthread_self(), rig.worker.thread) &&
 		pthread_create(&other, NULL, try_lock_run, &free_now) == 0) {
 		pthread_join(other, NULL);
 		atomic_fetch_add(&announced, 1);
@@ -63,62 +54,10 @@ write(int fd, const void *data, size_t len)
 	return syscall(SYS_write, fd, data, len);
 }
 
-static void *
-control_run(void *arg)
-{
-	while (!atomic_load(&control_stop)) {
-		struct pollfd p[3] = {{event_fd, POLLIN, 0}};
-		uint64_t count;
-
-		pthread_mutex_lock(&control_lock);
-		p[1] = (struct pollfd){device_listen_fd(&device), POLLIN, 0};
-		p[2] = (struct pollfd){device_session_fd(&device), POLLIN, 0};
-		pthread_mutex_unlock(&control_lock);
-		poll(p, 3, 20);
-		pthread_mutex_lock(&control_lock);
-		if (p[0].revents != 0 && read(event_fd, &count, sizeof(count)) < 0)
-			count = 0;
-		if (p[2].revents != 0 || atomic_load(&device.ended) != NULL)
-			device_process(&device);
-		if (p[1].revents != 0)
-			device_accept(&device);
-		pthread_mutex_unlock(&control_lock);
-	}
-	return NULL;
-}
-
 static void
 host_start(bool busy)
 {
-	struct host_nic_config config;
-	char err[HVSIM_ERRLEN] = "";
-
-	CU_ASSERT_EQUAL_FATAL(host_nic_config_parse("channels=4,ring=64K,recv=1M,send=1M,port=echo",
-				      0, &config, err, sizeof(err)),
-		0);
-	CU_ASSERT_EQUAL_FATAL(device_create(&device, 0, &config, dir, err, sizeof(err)), 0);
-	CU_ASSERT_EQUAL_FATAL(vfu_signaller_init(&signaller), 0);
-	device.signaller = &signaller;
-	event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	CU_ASSERT_EQUAL_FATAL(worker_create(&worker, 0, -1, busy, event_fd), 0);
-	worker_add(&worker, &device);
-	CU_ASSERT_EQUAL_FATAL(worker_start(&worker), 0);
-	CU_ASSERT_EQUAL_FATAL(device_serve(&device, err, sizeof(err)), 0);
-	atomic_store(&control_stop, false);
-	CU_ASSERT_EQUAL_FATAL(pthread_create(&control, NULL, control_run, NULL), 0);
-}
-
-static void
-host_stop(void)
-{
-	atomic_store(&control_stop, true);
-	pthread_join(control, NULL);
-	worker_stop(&worker);
-	device_destroy(&device);
-	worker_destroy(&worker);
-	vfu_signaller_fini(&signaller);
-	close(event_fd);
-	CU_ASSERT_NOT_EQUAL(access(device.path, F_OK), 0);
+	rig_start(dir, 1, "channels=4,ring=64K,recv=1M,send=1M,port=echo", NULL, busy);
 }
 
 /* ---- the guest ---- */
@@ -126,7 +65,7 @@ host_stop(void)
 static int
 read_descriptor(struct guest *g)
 {
-	struct vmbus_device_expect expect = {.instance = device.config.instance,
+	struct vmbus_device_expect expect = {.instance = rig.device[0].config.instance,
 		.region_size = {128 << 10, 4096, 4096, 1 << 20, 1 << 20, 8192, 4096},
 		.num_regions = 20,
 		.irq_count = 4};
@@ -148,7 +87,7 @@ guest_open(struct guest *g)
 {
 	struct vfu_device_info info;
 
-	guest_connect(g, device.path);
+	guest_connect(g, rig.device[0].path);
 	CU_ASSERT_EQUAL_FATAL(vfu_client_device_info(g->client, &info), 0);
 	CU_ASSERT_EQUAL(info.flags, VFIO_USER_DEVICE_RESET_CAP);
 	CU_ASSERT_EQUAL(info.num_regions, 20);
@@ -233,12 +172,12 @@ check_init(bool busy)
 	CU_ASSERT_EQUAL((g.info.flags & VMBUS_DEVICE_FLAG_BUSY) != 0, busy);
 	/* The host falls asleep, unless it never sleeps. */
 	usleep(20000);
-	for (unsigned int i = 0; i < 5000 && !busy && atomic_load(&worker.sleeps) == 0; i++)
+	for (unsigned int i = 0; i < 5000 && !busy && atomic_load(&rig.worker.sleeps) == 0; i++)
 		usleep(1000);
-	CU_ASSERT_EQUAL(atomic_load(&worker.sleeps) != 0, !busy);
+	CU_ASSERT_EQUAL(atomic_load(&rig.worker.sleeps) != 0, !busy);
 	guest_init(&g);
 	guest_close(&g);
-	host_stop();
+	rig_stop();
 }
 
 static void
@@ -291,7 +230,7 @@ test_regions(void)
 	CU_ASSERT_EQUAL(vfu_client_region_write(g.client, 6, 0, &word, 2), -EINVAL);
 	CU_ASSERT_EQUAL(vfu_client_region_write(g.client, 5, 0, &word, 4), -EPERM);
 	guest_close(&g);
-	host_stop();
+	rig_stop();
 }
 
 /* A client that leaves in the middle: the next one finds new rings, zeroed, and a new epoch. */
@@ -304,7 +243,8 @@ test_next_client(void)
 	host_start(false);
 	guest_open(&g);
 	guest_init(&g);
-	CU_ASSERT_EQUAL(vfu_client_connect(device.path, &h.client, err, sizeof(err)), -EBUSY);
+	CU_ASSERT_EQUAL(
+		vfu_client_connect(rig.device[0].path, &h.client, err, sizeof(err)), -EBUSY);
 	vfu_client_close(g.client);
 	g.client = NULL;
 	usleep(50000);
@@ -317,7 +257,7 @@ test_next_client(void)
 	guest_init(&h);
 	guest_close(&h);
 	guest_close(&g);
-	host_stop();
+	rig_stop();
 }
 
 /* Up to subchannels, then reset, and all of it again. */
@@ -390,7 +330,7 @@ test_subchannels_and_reset(void)
 		guest_rings_open(&g);
 	}
 	guest_close(&g);
-	host_stop();
+	rig_stop();
 }
 
 static void
@@ -412,12 +352,12 @@ test_memory(void)
 		-EEXIST);
 	CU_ASSERT_EQUAL(vfu_client_dma_unmap(g.client, UINT64_C(0x7f0000000000), 4096), -ENOENT);
 	CU_ASSERT_EQUAL(vfu_client_dma_unmap(g.client, UINT64_C(0x7f0000000000), 8192), 0);
-	pthread_mutex_lock(&control_lock);
-	CU_ASSERT_EQUAL(host_memmap_count(device.memory->map, NULL), 511);
-	pthread_mutex_unlock(&control_lock);
+	pthread_mutex_lock(&rig.lock);
+	CU_ASSERT_EQUAL(host_memmap_count(rig.device[0].memory->map, NULL), 511);
+	pthread_mutex_unlock(&rig.lock);
 	guest_init(&g);
 	guest_close(&g);
-	host_stop();
+	rig_stop();
 	close(ro);
 	close(fd);
 }
@@ -465,7 +405,7 @@ test_truncated_memory(void)
 	guest_open(&g);
 	guest_init(&g);
 	guest_close(&g);
-	host_stop();
+	rig_stop();
 }
 
 /*
@@ -521,8 +461,8 @@ read_lines(int fd, const char *what)
 static void *
 lock_run(void *arg)
 {
-	device_lock(&device);
-	device_unlock(&device);
+	device_lock(&rig.device[0]);
+	device_unlock(&rig.device[0]);
 	return arg;
 }
 
@@ -548,7 +488,7 @@ test_nobody_reads_the_log(void)
 	for (unsigned int i = 0; i < 10000; i++) {
 		struct host_nic_status status;
 
-		host_nic_status(device.nic, &status);
+		host_nic_status(rig.device[0].nic, &status);
 		if (status.stats.protocol_errors != 0)
 			break;
 		/* Stuck in the line about it, the worker does not come to publish. */
@@ -569,7 +509,7 @@ test_nobody_reads_the_log(void)
 	CU_ASSERT_TRUE(locked);
 	CU_ASSERT_EQUAL(lines, 1);
 	guest_close(&g);
-	host_stop();
+	rig_stop();
 }
 
 static void
@@ -582,28 +522,28 @@ test_rescind_and_offer(void)
 	host_start(false);
 	guest_open(&g);
 	guest_init(&g);
-	pthread_mutex_lock(&control_lock);
-	CU_ASSERT_EQUAL(device_rescind(&device, err, sizeof(err)), 0);
-	CU_ASSERT_EQUAL(device_rescind(&device, err, sizeof(err)), -EALREADY);
-	pthread_mutex_unlock(&control_lock);
+	pthread_mutex_lock(&rig.lock);
+	CU_ASSERT_EQUAL(device_rescind(&rig.device[0], err, sizeof(err)), 0);
+	CU_ASSERT_EQUAL(device_rescind(&rig.device[0], err, sizeof(err)), -EALREADY);
+	pthread_mutex_unlock(&rig.lock);
 	CU_ASSERT_EQUAL(read(g.irq[4], &count, sizeof(count)), 8);
 	CU_ASSERT_EQUAL(read_descriptor(&g), 0);
 	CU_ASSERT_EQUAL(g.info.state, VMBUS_DEVICE_RESCINDED);
-	CU_ASSERT_NOT_EQUAL(access(device.path, F_OK), 0);
+	CU_ASSERT_NOT_EQUAL(access(rig.device[0].path, F_OK), 0);
 	/* The client agrees by a reset; the host hangs up. */
 	CU_ASSERT_EQUAL(vfu_client_reset(g.client), 0);
 	for (unsigned int i = 0; i < 200 && vfu_client_alive(g.client) == 0; i++)
 		usleep(10000);
 	CU_ASSERT_NOT_EQUAL(vfu_client_alive(g.client), 0);
 	guest_close(&g);
-	pthread_mutex_lock(&control_lock);
-	CU_ASSERT_EQUAL(device_offer(&device, err, sizeof(err)), 0);
-	pthread_mutex_unlock(&control_lock);
+	pthread_mutex_lock(&rig.lock);
+	CU_ASSERT_EQUAL(device_offer(&rig.device[0], err, sizeof(err)), 0);
+	pthread_mutex_unlock(&rig.lock);
 	guest_open(&g);
 	CU_ASSERT_EQUAL(g.info.state, VMBUS_DEVICE_OFFERED);
 	guest_init(&g);
 	guest_close(&g);
-	host_stop();
+	rig_stop();
 }
 
 static void
@@ -614,15 +554,16 @@ test_two_servers(void)
 	struct stat st;
 
 	host_start(false);
-	CU_ASSERT_EQUAL(stat(device.path, &st), 0);
+	CU_ASSERT_EQUAL(stat(rig.device[0].path, &st), 0);
 	CU_ASSERT_EQUAL(st.st_mode & 0777, 0600);
-	CU_ASSERT_EQUAL_FATAL(device_create(&other, 1, &device.config, dir, err, sizeof(err)), 0);
+	CU_ASSERT_EQUAL_FATAL(
+		device_create(&other, 1, &rig.device[0].config, dir, err, sizeof(err)), 0);
 	CU_ASSERT_EQUAL(device_serve(&other, err, sizeof(err)), -EBUSY);
-	CU_ASSERT_PTR_NOT_NULL(strstr(err, device.guid));
+	CU_ASSERT_PTR_NOT_NULL(strstr(err, rig.device[0].guid));
 	device_destroy(&other);
 	/* The first server's socket is untouched. */
-	CU_ASSERT_EQUAL(access(device.path, F_OK), 0);
-	host_stop();
+	CU_ASSERT_EQUAL(access(rig.device[0].path, F_OK), 0);
+	rig_stop();
 }
 
 int

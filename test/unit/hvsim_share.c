@@ -15,97 +15,23 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "app/hvsim/hvsim.h"
 #include "lib/netvsp/nvsp.h"
 #include "lib/vfio_user/client.h"
 #include "lib/vmbus/ring_map.h"
 #include "test/unit/hvsim_guest.h"
+#include "test/unit/hvsim_rig.h"
 #include "test/unit/unit.h"
 
-#define NICS 2u
 /* Only a failure takes so long; on a machine whose processors are busy an answer may take seconds.
  */
 #define PATIENCE_MS 60000u
 
 static char dir[] = "/tmp/hvsim_share.XXXXXX";
-static struct hvsim_device device[NICS];
-static struct hvsim_worker worker;
-static struct vfu_signaller signaller;
-static int event_fd;
-/* The control thread's loop, for clients that wait for answers. */
-static pthread_t control;
-static pthread_mutex_t control_lock = PTHREAD_MUTEX_INITIALIZER;
-static _Atomic bool control_stop;
-static _Atomic unsigned int accepts;
-
-static void *
-control_run(void *arg)
-{
-	while (!atomic_load(&control_stop)) {
-		struct pollfd p[2 * NICS];
-
-		pthread_mutex_lock(&control_lock);
-		for (unsigned int i = 0; i < NICS; i++) {
-			p[2 * i] = (struct pollfd){device_listen_fd(&device[i]), POLLIN, 0};
-			p[2 * i + 1] = (struct pollfd){device_session_fd(&device[i]), POLLIN, 0};
-		}
-		pthread_mutex_unlock(&control_lock);
-		poll(p, 2 * NICS, 10);
-		pthread_mutex_lock(&control_lock);
-		for (unsigned int i = 0; i < NICS; i++) {
-			bool due = device_deadline(&device[i]) <= now_ns();
-
-			if (p[2 * i + 1].revents != 0 || atomic_load(&device[i].ended) != NULL)
-				device_process(&device[i]);
-			if (p[2 * i].revents == 0 && !(due && device[i].accept_after != 0))
-				continue;
-			atomic_fetch_add(&accepts, 1);
-			device_accept(&device[i]);
-		}
-		pthread_mutex_unlock(&control_lock);
-	}
-	return NULL;
-}
 
 static void
 host_start(const struct hvsim_budget *budget, bool busy)
 {
-	struct host_nic_config config;
-	char err[HVSIM_ERRLEN] = "";
-
-	CU_ASSERT_EQUAL_FATAL(vfu_signaller_init(&signaller), 0);
-	event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	CU_ASSERT_EQUAL_FATAL(worker_create(&worker, 0, -1, busy, event_fd), 0);
-	for (unsigned int i = 0; i < NICS; i++) {
-		CU_ASSERT_EQUAL_FATAL(
-			host_nic_config_parse("channels=4,ring=64K,recv=1M,send=1M,port=echo", i,
-				&config, err, sizeof(err)),
-			0);
-		CU_ASSERT_EQUAL_FATAL(
-			device_create(&device[i], i, &config, dir, err, sizeof(err)), 0);
-		device[i].signaller = &signaller;
-		if (budget != NULL)
-			device[i].budget = *budget;
-		worker_add(&worker, &device[i]);
-	}
-	CU_ASSERT_EQUAL_FATAL(worker_start(&worker), 0);
-	for (unsigned int i = 0; i < NICS; i++)
-		CU_ASSERT_EQUAL_FATAL(device_serve(&device[i], err, sizeof(err)), 0);
-	atomic_store(&control_stop, false);
-	CU_ASSERT_EQUAL_FATAL(pthread_create(&control, NULL, control_run, NULL), 0);
-}
-
-static void
-host_stop(void)
-{
-	atomic_store(&control_stop, true);
-	pthread_join(control, NULL);
-	worker_stop(&worker);
-	for (unsigned int i = 0; i < NICS; i++)
-		device_destroy(&device[i]);
-	worker_destroy(&worker);
-	vfu_signaller_fini(&signaller);
-	close(event_fd);
+	rig_start(dir, RIG_NICS, "channels=4,ring=64K,recv=1M,send=1M,port=echo", budget, busy);
 }
 
 /* ---- a guest that says INIT ---- */
@@ -144,61 +70,61 @@ static void
 test_one_nic_is_held(void)
 {
 	struct host_nic_status status;
-	struct guest g[NICS];
+	struct guest g[RIG_NICS];
 	uint64_t sleeps;
 
 	host_start(NULL, false);
-	guest_connect(&g[0], device[0].path);
-	guest_connect(&g[1], device[1].path);
-	pthread_mutex_lock(&control_lock);
-	device_lock(&device[0]);
+	guest_connect(&g[0], rig.device[0].path);
+	guest_connect(&g[1], rig.device[1].path);
+	pthread_mutex_lock(&rig.lock);
+	device_lock(&rig.device[0]);
 	guest_ask_init(&g[0]);
 	guest_ask_init(&g[1]);
 	CU_ASSERT(guest_answered(&g[1], PATIENCE_MS));
-	sleeps = atomic_load(&worker.sleeps);
+	sleeps = atomic_load(&rig.worker.sleeps);
 	CU_ASSERT(!guest_answered(&g[0], 0));
 	/* Statistics of both need nobody's consent. */
-	for (unsigned int i = 0; i < NICS; i++) {
-		device_refresh(&device[i]);
-		host_nic_status(device[i].nic, &status);
+	for (unsigned int i = 0; i < RIG_NICS; i++) {
+		device_refresh(&rig.device[i]);
+		host_nic_status(rig.device[i].nic, &status);
 		CU_ASSERT_EQUAL(status.channels_open, 1);
 	}
 	/* Time enough for the worker to fall asleep without the first one's doorbell. */
-	for (unsigned int i = 0; i < 100 && atomic_load(&worker.sleeps) == sleeps; i++)
+	for (unsigned int i = 0; i < 100 && atomic_load(&rig.worker.sleeps) == sleeps; i++)
 		usleep(1000);
-	device_unlock(&device[0]);
+	device_unlock(&rig.device[0]);
 	CU_ASSERT(guest_answered(&g[0], PATIENCE_MS));
-	pthread_mutex_unlock(&control_lock);
+	pthread_mutex_unlock(&rig.lock);
 	guest_close(&g[0]);
 	guest_close(&g[1]);
-	host_stop();
+	rig_stop();
 }
 
 /* A worker that takes its lock again at once would never let the control thread have it. */
 static void
 test_control_thread_goes_first(void)
 {
-	struct guest g[NICS];
+	struct guest g[RIG_NICS];
 
 	host_start(NULL, true);
-	guest_connect(&g[0], device[0].path);
-	guest_connect(&g[1], device[1].path);
-	pthread_mutex_lock(&control_lock);
+	guest_connect(&g[0], rig.device[0].path);
+	guest_connect(&g[1], rig.device[1].path);
+	pthread_mutex_lock(&rig.lock);
 	/* As device_lock() before it has the lock; a turn that had begun still ends. */
-	atomic_fetch_add(&device[0].wanted, 1);
-	pthread_mutex_lock(&device[0].lock);
-	pthread_mutex_unlock(&device[0].lock);
+	atomic_fetch_add(&rig.device[0].wanted, 1);
+	pthread_mutex_lock(&rig.device[0].lock);
+	pthread_mutex_unlock(&rig.device[0].lock);
 	guest_ask_init(&g[0]);
 	guest_ask_init(&g[1]);
 	CU_ASSERT(guest_answered(&g[1], PATIENCE_MS));
 	CU_ASSERT(!guest_answered(&g[0], 0));
-	atomic_fetch_sub(&device[0].wanted, 1);
-	worker_wake(&worker);
+	atomic_fetch_sub(&rig.device[0].wanted, 1);
+	worker_wake(&rig.worker);
 	CU_ASSERT(guest_answered(&g[0], PATIENCE_MS));
-	pthread_mutex_unlock(&control_lock);
+	pthread_mutex_unlock(&rig.lock);
 	guest_close(&g[0]);
 	guest_close(&g[1]);
-	host_stop();
+	rig_stop();
 }
 
 /* Mappings and bytes of one client end at its budget; the neighbour has its own. */
@@ -207,13 +133,13 @@ test_map_budget(void)
 {
 	const struct hvsim_budget budget = {.maps = 100, .bytes = 64 << 20, .fds = 5};
 	int fd = memfd_create("guest", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	struct guest g[NICS];
+	struct guest g[RIG_NICS];
 
 	/* A sparse terabyte costs the client nothing. */
 	CU_ASSERT_EQUAL_FATAL(ftruncate(fd, (off_t)1 << 40), 0);
 	host_start(&budget, false);
-	guest_connect(&g[0], device[0].path);
-	guest_connect(&g[1], device[1].path);
+	guest_connect(&g[0], rig.device[0].path);
+	guest_connect(&g[1], rig.device[1].path);
 	CU_ASSERT_EQUAL(vfu_client_dma_map(
 				g[0].client, fd, VFIO_USER_DMA_READ_FLAG, 0, 0, UINT64_C(1) << 40),
 		-ENOSPC);
@@ -236,12 +162,12 @@ test_map_budget(void)
 		vfu_client_dma_map(g[0].client, fd, VFIO_USER_DMA_READ_FLAG, 0, 0, 4096), 0);
 	CU_ASSERT_EQUAL(
 		vfu_client_dma_map(g[1].client, fd, VFIO_USER_DMA_READ_FLAG, 0, 0, 4096), 0);
-	for (unsigned int i = 0; i < NICS; i++) {
+	for (unsigned int i = 0; i < RIG_NICS; i++) {
 		guest_ask_init(&g[i]);
 		CU_ASSERT(guest_answered(&g[i], PATIENCE_MS));
 		guest_close(&g[i]);
 	}
-	host_stop();
+	rig_stop();
 	close(fd);
 }
 
@@ -257,43 +183,43 @@ test_accept_without_descriptors(void)
 	char byte;
 
 	host_start(NULL, false);
-	guest_connect(&g, device[0].path);
+	guest_connect(&g, rig.device[0].path);
 	/* The next client connects itself, for our descriptors are the host's. */
-	strcpy(address.sun_path, device[1].path);
+	strcpy(address.sun_path, rig.device[1].path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	pthread_mutex_lock(&control_lock);
+	pthread_mutex_lock(&rig.lock);
 	CU_ASSERT_EQUAL_FATAL(getrlimit(RLIMIT_NOFILE, &before), 0);
 	few = before;
 	few.rlim_cur = 64;
 	CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_NOFILE, &few), 0);
 	while (n_taken < 64 && (free_fd = dup(fd)) >= 0)
 		taken[n_taken++] = free_fd;
-	n = atomic_load(&accepts);
+	n = atomic_load(&rig.accepts);
 	CU_ASSERT_EQUAL(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	pthread_mutex_unlock(&control_lock);
-	while (atomic_load(&accepts) == n)
+	pthread_mutex_unlock(&rig.lock);
+	while (atomic_load(&rig.accepts) == n)
 		usleep(1000);
 	usleep(350000);
 	/* Four pauses; without them it is tens of thousands. */
-	CU_ASSERT(atomic_load(&accepts) - n < 20);
+	CU_ASSERT(atomic_load(&rig.accepts) - n < 20);
 	/* The client that is there is served meanwhile. */
 	guest_ask_init(&g);
 	CU_ASSERT(guest_answered(&g, PATIENCE_MS));
-	pthread_mutex_lock(&control_lock);
+	pthread_mutex_lock(&rig.lock);
 	while (n_taken > 0)
 		close(taken[--n_taken]);
 	CU_ASSERT_EQUAL(setrlimit(RLIMIT_NOFILE, &before), 0);
-	pthread_mutex_unlock(&control_lock);
+	pthread_mutex_unlock(&rig.lock);
 	close(fd);
 	for (unsigned int i = 0; i < 5000 && recv(fd, &byte, 1, MSG_DONTWAIT) > 0; i++)
 		;
 	usleep(300000);
-	guest_connect(&waiting, device[1].path);
+	guest_connect(&waiting, rig.device[1].path);
 	guest_ask_init(&waiting);
 	CU_ASSERT(guest_answered(&waiting, PATIENCE_MS));
 	guest_close(&waiting);
 	guest_close(&g);
-	host_stop();
+	rig_stop();
 }
 
 /* The division of what the kernel allows. */

@@ -252,6 +252,37 @@ test_the_users_mac_address_goes_with_every_session(void)
 	ladder_end();
 }
 
+/* The recovery in which the host refuses goes on when the port was closed around it. */
+static _Atomic uint32_t closing;
+
+static void
+close_at_the_address(struct fixture *fixture, unsigned int ch)
+{
+	ladder_on_signal(fixture, ch);
+	if (host.asked[USER_MAC] != 0)
+		atomic_store(&closing, 1);
+}
+
+static void
+test_the_address_of_a_port_that_was_closed_is_not_written(void)
+{
+	static const struct hpbus_op_kind kind = {"a recovery", 2000, 500, false};
+	struct hpbus_op op;
+
+	REQUIRE(ladder_begin(true));
+	f.port.config.mac = ladder_users;
+	f.port.config.mac_user = true;
+	ladder_script(USER_MAC, REFUSE);
+	f.on_signal = close_at_the_address;
+	CU_ASSERT_EQUAL(netvsc_control_begin(&f.port, &op, &kind), 0);
+	hpbus_op_end_for(&op, &closing);
+	CU_ASSERT_EQUAL(netvsc_attach(&f.port, 1, 1500), -ECANCELED);
+	netvsc_control_end(&f.port, &op);
+	/* ethdev has freed it. */
+	CU_ASSERT(rte_is_same_ether_addr(&ladder_told, &ladder_users));
+	ladder_end();
+}
+
 static int (*real_open)(struct hpbus_device *, unsigned int, struct hpbus_channel *);
 static unsigned int bad_index;
 static enum { REFUSED, BAD_TX, BAD_RX } bad_how;
@@ -378,6 +409,8 @@ main(void)
 		{"the oldest host", test_the_oldest_host},
 		{"requests through the send buffer", test_requests_through_the_send_buffer},
 		{"every misdeed at every rung", test_every_misdeed_at_every_rung},
+		{"the address of a port that was closed is not written",
+			test_the_address_of_a_port_that_was_closed_is_not_written},
 		{"the user's MAC address goes with every session",
 			test_the_users_mac_address_goes_with_every_session},
 		{"channels that cannot be opened", test_channels_that_cannot_be_opened},

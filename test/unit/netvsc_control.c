@@ -56,6 +56,17 @@ static unsigned int broken;
 /* ---- what is below the requests ---- */
 
 void
+netvsc_event(struct netvsc_port *p, uint32_t events)
+{
+	atomic_fetch_or(&p->events, events);
+}
+
+void
+netvsc_events_again(struct netvsc_port *p)
+{
+}
+
+void
 netvsc_port_broken(struct netvsc_port *p, const char *why)
 {
 	atomic_fetch_or(&p->state, NETVSC_STATE_BROKEN);

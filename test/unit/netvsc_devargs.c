@@ -238,7 +238,39 @@ arguments_that_are_too_long_are_said_to_be(void)
 	memcpy(text, "trace=", 6);
 	forget_log();
 	CU_ASSERT_EQUAL(netvsc_devargs_parse(&port, &da), -EINVAL);
-	CU_ASSERT_TRUE(logged_once("longer than 4094 bytes"));
+	CU_ASSERT_TRUE(logged_once("longer than 4095 bytes"));
+	memset(&port.config, 0, sizeof(port.config));
+}
+
+/* "driver=aaa...", of so many bytes, behind others or alone. @return what the parser says */
+static int
+parse_long(const char *others, size_t len)
+{
+	static char text[6000];
+	struct rte_devargs da = devargs_of(text);
+	size_t used = (size_t)snprintf(text, sizeof(text), "%sdriver=", others);
+
+	memset(text + used, 'a', len - used);
+	text[len] = '\0';
+	forget_log();
+	return netvsc_devargs_parse(&port, &da);
+}
+
+static void
+arguments_of_the_length_that_is_said_are_accepted(void)
+{
+	static const char *const others[] = {"", "latency=7,", "latency=1,latency=7,"};
+	unsigned int i;
+
+	for (i = 0; i < RTE_DIM(others); i++) {
+		CU_ASSERT_EQUAL(parse_long(others[i], 4095), 0);
+		CU_ASSERT_EQUAL(port.config.latency_ns, i == 0 ? 50000 : 7000);
+		CU_ASSERT_EQUAL(parse_long(others[i], 4096), -EINVAL);
+		CU_ASSERT_TRUE(logged_once("longer than 4095 bytes"));
+	}
+	/* Those of the virtual function have a length of their own. */
+	CU_ASSERT_EQUAL(parse_long("vf_args=[a=1,b=2],", 4095 + strlen("vf_args=[a=1,b=2],")), 0);
+	CU_ASSERT_STRING_EQUAL(port.config.vf_args, "a=1,b=2");
 	memset(&port.config, 0, sizeof(port.config));
 }
 
@@ -270,6 +302,8 @@ a_vf_has_a_name_and_arguments(void)
 }
 
 static const struct unit_test tests[] = {
+	{"arguments of the length that is said are accepted",
+		arguments_of_the_length_that_is_said_are_accepted},
 	{"arguments that are too long are said to be", arguments_that_are_too_long_are_said_to_be},
 	{"name_is_the_guid_until_the_user_chooses", name_is_the_guid_until_the_user_chooses},
 	{"names_that_are_none_are_refused_with_one_line",

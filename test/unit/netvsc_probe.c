@@ -15,10 +15,16 @@
 /* The host is asked on this thread only: no housekeeping. */
 int __wrap_netvsc_events_start(struct netvsc_port *port);
 
+static int events_rc;
+static struct netvsc_port *begun; /* the last one */
+static bool (*begun_on_gone)(struct hpbus_device *dev);
+
 int
 __wrap_netvsc_events_start(struct netvsc_port *port)
 {
-	return 0;
+	begun = port;
+	begun_on_gone = port->bus->on_gone;
+	return events_rc;
 }
 
 /* A secondary process keeps the channel open. */
@@ -119,6 +125,42 @@ test_a_probe_succeeds_after_one_that_failed_with_the_channel_held(void)
 	ladder_end();
 }
 
+/*
+ * EAL's interrupt thread has heard that the device is gone, and has looked whom to tell before the
+ * probe took that back: the close waits for it.
+ */
+static void
+close_while_somebody_tells(struct hpbus_device *dev)
+{
+	f.closes++;
+	CU_ASSERT(dev->driver_data == NULL && dev->on_gone == NULL);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(begun->control_zone);
+	dev->driver_data = begun;
+	CU_ASSERT_TRUE(begun_on_gone(dev));
+	CU_ASSERT_TRUE(netvsc_port_recovers(begun));
+	dev->driver_data = NULL;
+}
+
+static void
+test_a_device_that_goes_while_its_probe_fails_finds_the_port(void)
+{
+	unsigned int before;
+
+	REQUIRE(ladder_begin(false));
+	before = zones();
+	events_rc = -ENOMEM;
+	f.backend.close = close_while_somebody_tells;
+	CU_ASSERT_EQUAL(fixture_driver->probe(&f.bus), -ENOMEM);
+	CU_ASSERT_EQUAL(f.closes, 1);
+	CU_ASSERT_EQUAL(zones(), before);
+	events_rc = 0;
+	f.backend.close = fixture_backend.close;
+	ladder_script(OTHER, ANSWER);
+	CU_ASSERT_EQUAL(fixture_driver->probe(&f.bus), 0);
+	CU_ASSERT_EQUAL(rte_eth_dev_close(probed_port()), 0);
+	ladder_end();
+}
+
 static int
 not_there(struct fixture *fixture)
 {
@@ -160,6 +202,8 @@ main(void)
 			test_a_probe_succeeds_after_a_close_that_was_no_fence},
 		{"a probe succeeds after one that failed with the channel held",
 			test_a_probe_succeeds_after_one_that_failed_with_the_channel_held},
+		{"a device that goes while its probe fails finds the port",
+			test_a_device_that_goes_while_its_probe_fails_finds_the_port},
 		{"a traced probe succeeds after one that found no host",
 			test_a_traced_probe_succeeds_after_one_that_found_no_host},
 	};

@@ -298,6 +298,46 @@ a_secondary_polls_on_while_a_device_is_away(void)
 	end();
 }
 
+static unsigned int removals;
+
+static int
+on_removal(uint16_t port, enum rte_eth_event_type event, void *arg, void *ret)
+{
+	removals++;
+	return 0;
+}
+
+/* The bus calls when it has no lock; no alarm is set, for which there may be no memory. */
+static void
+the_application_of_a_secondary_hears_of_a_removal(void)
+{
+	struct rte_eth_dev *eth;
+
+	begin();
+	eth = rte_eth_dev_allocate("removed");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(eth);
+	eth->data->dev_private = &f.port;
+	snprintf(f.bus.sharing.port, sizeof(f.bus.sharing.port), "removed");
+	CU_ASSERT_EQUAL_FATAL(netvsc_secondary_probe(&f.bus), 0);
+	netvsc_process = primary;
+	removals = 0;
+	CU_ASSERT_EQUAL(rte_eth_dev_callback_register(
+				eth->data->port_id, RTE_ETH_EVENT_INTR_RMV, on_removal, NULL),
+		0);
+	atomic_store(&f.bus.told, true);
+	netvsc_secondary_changed(&f.bus);
+	CU_ASSERT_TRUE(f.bus.removed);
+	CU_ASSERT_EQUAL(removals, 0);
+	netvsc_secondary_removed(eth);
+	CU_ASSERT_EQUAL(removals, 1);
+	eth->data->dev_private = NULL; /* the fixture's, which ethdev would free */
+	CU_ASSERT_EQUAL(netvsc_secondary_remove(&f.bus), 0);
+	/* It was closed meanwhile. */
+	netvsc_secondary_removed(eth);
+	CU_ASSERT_EQUAL(removals, 1);
+	end();
+}
+
 static void
 hosts_are_signalled_for_others(void)
 {
@@ -395,6 +435,8 @@ static const struct unit_test tests[] = {
 	{"with others no frame is lent", with_others_no_frame_is_lent},
 	{"a secondary polls on while a device is away",
 		a_secondary_polls_on_while_a_device_is_away},
+	{"the application of a secondary hears of a removal",
+		the_application_of_a_secondary_hears_of_a_removal},
 	{"hosts are signalled for others", hosts_are_signalled_for_others},
 };
 

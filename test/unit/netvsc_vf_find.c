@@ -323,13 +323,34 @@ test_devargs_survive_a_replug(void)
 	rig_end();
 }
 
-/* Somebody else detaches it while it is in use. */
+/* EAL attaches a device in all processes; none of them could use it as long as there are several.
+ */
+static void
+test_function_is_not_attached_while_another_process_has_the_port(void)
+{
+	REQUIRE(rig_begin(NULL, NULL, MAC_ARG));
+	atomic_store(&rig.f.bus.sharing.attached, 2);
+	rig_function(RIG_PCI, 4);
+	rig_associate(4);
+	CU_ASSERT(rig_look() > 0); /* it comes again */
+	CU_ASSERT_PTR_NULL(fake_vf_find(RIG_PCI));
+	CU_ASSERT_PTR_NOT_NULL(strstr(rig.setup.dev->said, "other processes"));
+	atomic_store(&rig.f.bus.sharing.attached, 0);
+	rig_look();
+	CU_ASSERT_EQUAL(rig.found, 1);
+	CU_ASSERT_PTR_NOT_NULL(fake_vf_find(RIG_PCI));
+	rig_end();
+}
+
+/* Somebody else closes it while it is in use. */
 static void
 test_ethdev_that_is_destroyed_is_lost(void)
 {
 	REQUIRE(rig_begin(NULL, NULL, MAC_ARG));
 	use(4);
-	CU_ASSERT_EQUAL(fake_command(RIG_PCI " remove", NULL, 0), 0);
+	CU_ASSERT_EQUAL(rte_eth_dev_stop((uint16_t)rig.last), 0);
+	CU_ASSERT_EQUAL(rte_eth_dev_close((uint16_t)rig.last), 0);
+	CU_ASSERT_EQUAL(rte_eal_hotplug_remove("pci", RIG_PCI), 0);
 	CU_ASSERT_EQUAL(rig.lost, 1);
 	/* What the control thread does now finds nothing, and hurts nobody. */
 	netvsc_vf_stop(&rig.setup, (uint16_t)rig.last);
@@ -535,6 +556,8 @@ main(void)
 		{"port that the application uses is not taken",
 			test_port_that_the_application_uses_is_not_taken},
 		{"devargs survive a replug", test_devargs_survive_a_replug},
+		{"function is not attached while another process has the port",
+			test_function_is_not_attached_while_another_process_has_the_port},
 		{"ethdev that is destroyed is lost", test_ethdev_that_is_destroyed_is_lost},
 		{"device that goes is lost", test_device_that_goes_is_lost},
 		{"link and recovery are told", test_link_and_recovery_are_told},

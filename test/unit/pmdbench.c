@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* pmdbench without a driver: it notices a damaged frame, and combines what it is asked for. */
 #include <errno.h>
+#include <json-c/json.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "app/pmdbench/cells.h"
 #include "app/pmdbench/frame.h"
@@ -127,6 +130,41 @@ quartiles_are_of_the_sorted_rounds(void)
 	CU_ASSERT_DOUBLE_EQUAL(result.upper, 3, 0);
 }
 
+/* After minutes of measuring. */
+static void
+figures_for_a_fifo_that_nobody_reads_are_an_error(void)
+{
+	char dir[] = "/tmp/pmdbench.XXXXXX", fifo[64];
+	const char *why = "";
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+	snprintf(fifo, sizeof(fifo), "%s/fifo", dir);
+	CU_ASSERT_EQUAL_FATAL(mkfifo(fifo, 0600), 0);
+	alarm(30);
+	CU_ASSERT_EQUAL(result_json(fifo, NULL, 0, &why), -ENXIO);
+	alarm(0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, "pipe"));
+	unlink(fifo);
+	rmdir(dir);
+}
+
+static void
+figures_take_the_place_of_older_ones(void)
+{
+	char path[] = "/tmp/pmdbench.XXXXXX", old[10000] = "";
+	int fd = mkstemp(path);
+	struct json_object *o;
+	const char *why = "";
+
+	CU_ASSERT_EQUAL(write(fd, old, sizeof(old)), (ssize_t)sizeof(old));
+	CU_ASSERT_EQUAL(result_json(path, NULL, 0, &why), 0);
+	close(fd);
+	o = json_object_from_file(path);
+	CU_ASSERT_PTR_NOT_NULL(o);
+	json_object_put(o);
+	unlink(path);
+}
+
 int
 main(void)
 {
@@ -140,6 +178,9 @@ main(void)
 		{"every set fits and has its queues in a row",
 			every_set_fits_and_has_its_queues_in_a_row},
 		{"quartiles are of the sorted rounds", quartiles_are_of_the_sorted_rounds},
+		{"figures for a FIFO that nobody reads are an error",
+			figures_for_a_fifo_that_nobody_reads_are_an_error},
+		{"figures take the place of older ones", figures_take_the_place_of_older_ones},
 	};
 
 	return UNIT_RUN("pmdbench", tests);

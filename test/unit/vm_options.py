@@ -16,9 +16,9 @@ HVSIM_VM = None
 USAGE, FAILED = 2, 1
 
 
-def run(*arguments):
+def run(*arguments, prefix=()):
     wrapper = shlex.split(os.environ.get("MESON_EXE_WRAPPER", ""))
-    done = subprocess.run([*wrapper, HVSIM_VM, *arguments], stdin=subprocess.DEVNULL, capture_output=True,
+    done = subprocess.run([*prefix, *wrapper, HVSIM_VM, *arguments], stdin=subprocess.DEVNULL, capture_output=True,
                           text=True, timeout=60, check=False)
     return done.returncode, done.stdout, done.stderr
 
@@ -42,8 +42,8 @@ class Options(unittest.TestCase):
             f.write(content)
         return path
 
-    def expect(self, status, sentence, *arguments):
-        got, out, err = run(*arguments)
+    def expect(self, status, sentence, *arguments, **keys):
+        got, out, err = run(*arguments, **keys)
         self.assertEqual((got, out), (status, ""), err)
         self.assertRegex(err, sentence)
         self.assertNotIn("kvm", err.lower())
@@ -127,6 +127,13 @@ class Options(unittest.TestCase):
         ]:
             with self.subTest(arguments=arguments):
                 self.expect(FAILED, sentence, *arguments)
+
+    def test_limit_of_open_files_too_low_to_start(self):
+        """One sentence that names the limit, and not what would have been opened last."""
+        for limit in (10, 20):
+            self.expect(FAILED, f"file descriptors are needed .*ulimit -Hn, now {limit}\\)",
+                        "--kernel", self.kernel, "--nic", "port=sink",
+                        prefix=["prlimit", f"--nofile={limit}:{limit}", "--"])
 
     def test_ctl_without_a_host(self):
         got, _, err = run("ctl", os.path.join(self.folder, "missing"), "stats")

@@ -3,7 +3,9 @@
  * Nobody who reads hvsim-vm's output, or does not, can make it wait: console and log with a pipe
  * that is full, closed, or read late (spec/hyperv-host-on-kvm.md §3).
  */
+#include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -23,6 +25,25 @@
 
 /* Far more than the pipe and the buffer take. */
 #define FLOOD (4u * OUTPUT_BYTES)
+
+/* The kernel refuses to wait for a descriptor, as with a limit of open files of 0. */
+static atomic_bool no_files;
+static atomic_uint refusals, rests;
+
+int __real_poll(struct pollfd *fds, nfds_t n, int timeout);
+int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout);
+
+int
+__wrap_poll(struct pollfd *fds, nfds_t n, int timeout)
+{
+	if (n == 0 && timeout > 0)
+		atomic_fetch_add(&rests, 1);
+	if (n == 0 || !atomic_load(&no_files))
+		return __real_poll(fds, n, timeout);
+	atomic_fetch_add(&refusals, 1);
+	errno = EINVAL;
+	return -1;
+}
 
 static int pipe_fd[2];
 static struct serial serial;
@@ -249,6 +270,64 @@ test_nonblocking_pipe(void)
 	CU_ASSERT_EQUAL(wrong, 0);
 }
 
+static bool
+within_a_minute(bool (*condition)(void))
+{
+	unsigned int i;
+
+	for (i = 0; i < 60000 && !condition(); i++)
+		usleep(1000);
+	return condition();
+}
+
+static bool
+refused_again_and_again(void)
+{
+	return atomic_load(&refusals) >= 5;
+}
+
+static void
+begin_without_files(void)
+{
+	atomic_store(&refusals, 0);
+	atomic_store(&rests, 0);
+	atomic_store(&no_files, true);
+}
+
+/* One of them may be under way. */
+static void
+check_rested(void)
+{
+	CU_ASSERT_TRUE(within_a_minute(refused_again_and_again));
+	CU_ASSERT(atomic_load(&rests) + 1 >= 5);
+	atomic_store(&no_files, false);
+}
+
+static void
+test_output_without_open_files(void)
+{
+	struct output *o = set_up();
+	pthread_t thread;
+	size_t len = 0;
+	uint32_t i, n = 0;
+
+	CU_ASSERT_EQUAL(fcntl(pipe_fd[1], F_SETFL, O_NONBLOCK), 0);
+	while (write(pipe_fd[1], "x", 1) == 1)
+		n++;
+	begin_without_files();
+	for (i = 0; i < 1000; i++)
+		serial_write(&serial, REG_DATA, printed(i));
+	check_rested();
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, reader, &len), 0);
+	CU_ASSERT_TRUE(output_stop(o));
+	close(pipe_fd[1]);
+	CU_ASSERT_TRUE_FATAL(join(thread, 60));
+	close(pipe_fd[0]);
+	CU_ASSERT_EQUAL_FATAL(len, n + 1000);
+	for (i = 0; i < 1000; i++)
+		CU_ASSERT_EQUAL((uint8_t)text[n + i], printed(i));
+}
+
 /* ---- input ---- */
 
 static atomic_bool has_quit;
@@ -276,16 +355,6 @@ start_input(bool interactive)
 }
 
 static bool
-within_a_minute(bool (*condition)(void))
-{
-	unsigned int i;
-
-	for (i = 0; i < 60000 && !condition(); i++)
-		usleep(1000);
-	return condition();
-}
-
-static bool
 quitted(void)
 {
 	return atomic_load(&has_quit);
@@ -308,6 +377,22 @@ test_quit_with_a_deaf_guest(void)
 	CU_ASSERT_EQUAL(write(pipe_fd[1], junk, sizeof(junk)), (ssize_t)sizeof(junk));
 	CU_ASSERT_EQUAL(write(pipe_fd[1], "\001\001\001x", 4), 4);
 	CU_ASSERT_TRUE(within_a_minute(quitted));
+	input_stop(input);
+}
+
+static void
+test_input_without_open_files(void)
+{
+	struct input *input;
+
+	begin_without_files();
+	input = start_input(false);
+	fcntl(pipe_fd[0], F_SETFL, O_NONBLOCK);
+	/* What it is in the middle of. */
+	CU_ASSERT_EQUAL(write(pipe_fd[1], "a", 1), 1);
+	check_rested();
+	CU_ASSERT_TRUE(within_a_minute(received));
+	CU_ASSERT_EQUAL(serial_read(&serial, REG_DATA), 'a');
 	input_stop(input);
 }
 
@@ -397,6 +482,8 @@ main(void)
 		{"a reader that keeps up gets everything", test_reader_keeps_up},
 		{"the reader is gone", test_reader_is_gone},
 		{"the pipe is nonblocking", test_nonblocking_pipe},
+		{"output without open files", test_output_without_open_files},
+		{"input without open files", test_input_without_open_files},
 		{"a user quits though the guest does not read", test_quit_with_a_deaf_guest},
 		{"a script's input waits for the guest", test_script_waits_for_the_guest},
 		{"log lines do not wait, and are limited for a guest", test_log},

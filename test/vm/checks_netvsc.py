@@ -117,8 +117,7 @@ class Netvsc:
             self.guest.check("ethtool -K eth0 rx %s" % rx)
             before = csum_errors(self.guest.check("cat /proc/net/snmp"))
             self.guest.check("rm -f /tmp/in; socat -u TCP-LISTEN:5002,reuseaddr CREATE:/tmp/in & "
-                             "for i in 1 2 3 4 5 6 7 8 9; do grep -q :138A /proc/net/tcp && break; "
-                             "sleep 0.2; done")
+                             "for i in $(seq 50); do grep -q :138A /proc/net/tcp && break; sleep 0.2; done")
             digest = send_blob(GUEST, 5002, 2 * MEGABYTE, seed=len(rx))
             self.guest.check("wait", 60)
             got = self.guest.check("sha256sum < /tmp/in").split()[0]

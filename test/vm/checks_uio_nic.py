@@ -6,7 +6,7 @@ import time
 
 from checks_netvsc import need
 from checks_uio import APPEND, EAL, PLUGIN, SPOOF, Program, Uio, swap, testpmd
-from network import checksum, exchange, mac_bytes, numbered_frames, sh
+from network import checksum, exchange, listener, mac_bytes, numbered_frames, received, sh
 
 UDP, TCP = 17, 6
 FRAMES = 200
@@ -96,7 +96,7 @@ class Nic(Uio):
     def tags(self):
         """
         Tags are kept, stripped and inserted, as set. A socket on the TAP sees frames without them, so
-        that its VLAN device says which had one.
+        that one on its VLAN device says which had one.
         """
         tap, tagged = self.machine.tap, self.machine.tap + ".5"
         sh("ip link add link %s name %s type vlan id 5; ip link set %s up" % (tap, tagged, tagged))
@@ -104,15 +104,12 @@ class Nic(Uio):
             frames = numbered_frames(mac_bytes(self.mac), mac_bytes(f.read().strip()), FRAMES)
 
         def through(sender, tags, what, change=lambda frame: frame):
-            before = tags_seen()
-            got = exchange(sender, frames, taker=tap)
-            need(got == [change(frame) for frame in frames], "%s: %d frames came back, not all as they "
-                 "should be" % (what, len(got)))
-            need(tags_seen() - before == tags, "%s: %d frames had a tag" % (what, tags_seen() - before))
-
-        def tags_seen():
-            with open("/sys/class/net/%s/statistics/rx_packets" % tagged, encoding="ascii") as f:
-                return int(f.read())
+            with listener(tagged) as behind:
+                got = exchange(sender, frames, taker=tap)
+                need(got == [change(frame) for frame in frames], "%s: %d frames came back, not all as they "
+                     "should be" % (what, len(got)))
+                had = received(behind, tags)
+            need(had == tags, "%s: %d frames had a tag" % (what, had))
         try:
             self.with_testpmd("io", "", [], lambda: through(tagged, FRAMES, "kept"))
             self.with_testpmd("io", "--enable-hw-vlan-strip", [], lambda: through(tagged, 0, "stripped"))

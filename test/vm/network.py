@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 
+SO_RCVBUFFORCE = 33
 PINGS = itertools.count(os.getpid())
 
 
@@ -109,7 +110,7 @@ class Sniffer(threading.Thread):
         super().__init__(daemon=True)
         self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
         self.socket.bind((interface, 0))
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+        self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 22)
         self.socket.setblocking(False)
         self.longest = 0
         self.tcp = 0
@@ -188,6 +189,36 @@ def is_numbered(frame):
     return frame[12:14] == b"\x88\xb5"
 
 
+def listener(interface):
+    """A socket that has every frame of an interface from now on."""
+    s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+    s.bind((interface, 0))
+    s.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 22)  # beyond net.core.rmem_max
+    s.setblocking(False)
+    return s
+
+
+def arrived(s, keep=is_numbered):
+    """Frames that are to be kept and have come to a listener by now, none of them sent by this side."""
+    got = []
+    while True:
+        try:
+            frame, address = s.recvfrom(1 << 16)
+        except BlockingIOError:
+            return got
+        if address[2] != socket.PACKET_OUTGOING and keep(frame):
+            got.append(frame)
+
+
+def received(s, count, seconds=5):
+    """How many numbered frames have come to a listener; those that are expected have some time."""
+    got, end = len(arrived(s)), time.monotonic() + seconds
+    while got < count and time.monotonic() < end:
+        select.select([s], [], [], 0.2)
+        got += len(arrived(s))
+    return got
+
+
 def exchange(interface, frames, seconds=20, burst=16, keep=is_numbered, each=1, taker=None):
     """
     Send Ethernet frames to the guest a few at a time and collect what comes back, as sent by the
@@ -195,12 +226,8 @@ def exchange(interface, frames, seconds=20, burst=16, keep=is_numbered, each=1, 
     @return frames that are to be kept, in order of arrival
     """
     got = []
-    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as out, \
-            socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)) as s:
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as out, listener(taker or interface) as s:
         out.bind((interface, 0))
-        s.bind((taker or interface, 0))
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
-        s.setblocking(False)
         end = time.monotonic() + seconds
         sent = 0
         while time.monotonic() < end and len(got) < len(frames) * each:
@@ -208,17 +235,8 @@ def exchange(interface, frames, seconds=20, burst=16, keep=is_numbered, each=1, 
             while sent < len(frames) and sent - len(got) // each < burst:
                 out.send(frames[sent])
                 sent += 1
-            if not select.select([s], [], [], 0.2)[0]:
-                if sent == len(frames):
-                    continue
-                sent = min(sent, len(frames))
-            while True:
-                try:
-                    frame, address = s.recvfrom(1 << 16)
-                except BlockingIOError:
-                    break
-                if address[2] != socket.PACKET_OUTGOING and keep(frame):
-                    got.append(frame)
+            select.select([s], [], [], 0.2)
+            got += arrived(s, keep)
     return got
 
 

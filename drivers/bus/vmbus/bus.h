@@ -218,6 +218,7 @@ struct hpbus_device {
 	/* The driver's. */
 	void *driver_data;
 	struct rte_eth_dev *driver_eth; /**< in a secondary, which shares @a driver_data */
+	bool removed; /**< set by changed(): removed() is to be called; the device list's lock */
 	/**
 	 * The device is gone; on the EAL interrupt thread. @return whether the driver waits for it:
 	 * then it calls hpbus_device_lost() or backend->open() in the end
@@ -246,6 +247,9 @@ struct hpbus_driver {
 	uint64_t (*call)(struct hpbus_device *dev, uint64_t channels);
 	/** In a secondary, the same: the primary has changed something, or is gone. */
 	void (*changed)(struct hpbus_device *dev);
+	/** Tell the application. On EAL's interrupt thread without a lock: it may detach the port.
+	 */
+	void (*removed)(struct rte_eth_dev *eth);
 };
 
 /** Register the driver; called once, from a constructor. */

@@ -13,12 +13,13 @@
 #include <linux/netlink.h>
 
 #include <rte_dev.h>
-#include <rte_interrupts.h>
 
 #include "drivers/bus/vmbus/bus_private.h"
 #include "drivers/bus/vmbus/sysfs.h"
+#include "drivers/bus/vmbus/watch.h"
 
 static int uevent_fd = -1;
+static bool uevent_missed; /* and said so */
 static struct rte_intr_handle *uevent_intr;
 
 static void
@@ -112,43 +113,49 @@ on_uevent(void *arg)
 	}
 }
 
+/* @return a socket that hears the kernel, or a negative errno */
+static int
+hotplug_listen(void)
+{
+	struct sockaddr_nl addr = {.nl_family = AF_NETLINK, .nl_groups = 1};
+	int on = 1, rc;
+	int fd = socket(
+		AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_KOBJECT_UEVENT);
+
+	if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) == 0 &&
+		bind(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0)
+		return fd;
+	rc = -errno;
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
 void
 hpbus_hotplug_start(void)
 {
-	struct sockaddr_nl addr = {.nl_family = AF_NETLINK, .nl_groups = 1};
-	int on = 1;
+	int fd, rc;
 
 	if (uevent_fd >= 0)
 		return;
-	uevent_fd = socket(
-		AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_KOBJECT_UEVENT);
-	if (uevent_fd < 0)
+	fd = hotplug_listen();
+	uevent_fd = fd; /* from where the callback reads */
+	rc = fd < 0 ? fd : hpbus_watch(fd, on_uevent, NULL, &uevent_intr);
+	if (rc == 0)
 		return;
-	uevent_intr = rte_intr_instance_alloc(RTE_INTR_INSTANCE_F_PRIVATE);
-	if (uevent_intr != NULL &&
-		setsockopt(uevent_fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) == 0 &&
-		bind(uevent_fd, (struct sockaddr *)&addr, sizeof(addr)) == 0 &&
-		rte_intr_fd_set(uevent_intr, uevent_fd) == 0 &&
-		rte_intr_type_set(uevent_intr, RTE_INTR_HANDLE_EXT) == 0 &&
-		rte_intr_callback_register(uevent_intr, on_uevent, NULL) == 0)
-		return;
-	HPBUS_LOG(NOTICE,
-		"no device events: %s; NICs that come or go are seen at the next scan only",
-		strerror(errno));
-	rte_intr_instance_free(uevent_intr);
-	uevent_intr = NULL;
-	close(uevent_fd);
-	uevent_fd = -1;
+	/* It is tried again with each scan. */
+	if (!uevent_missed)
+		HPBUS_LOG(NOTICE,
+			"no device events: %s; NICs that come or go are seen at the next scan only",
+			strerror(-rc));
+	uevent_missed = true;
+	hpbus_hotplug_stop();
 }
 
 void
 hpbus_hotplug_stop(void)
 {
-	if (uevent_intr != NULL) {
-		rte_intr_callback_unregister_sync(uevent_intr, on_uevent, NULL);
-		rte_intr_instance_free(uevent_intr);
-		uevent_intr = NULL;
-	}
+	hpbus_unwatch(&uevent_intr, on_uevent, NULL);
 	if (uevent_fd >= 0)
 		close(uevent_fd);
 	uevent_fd = -1;

@@ -17,6 +17,7 @@
 #include <rte_malloc.h>
 
 #include "drivers/bus/vmbus/mp.h"
+#include "drivers/bus/vmbus/watch.h"
 
 /* A secondary, by slot; slot 0 is the primary's. */
 struct peer {
@@ -90,6 +91,21 @@ calls_of(struct hpbus_device *dev, void *arg)
 	hpbus_mp_calls(dev);
 }
 
+/* On EAL's interrupt thread, once. */
+static void
+peer_end(struct peer *peer)
+{
+	/* A request of its that is being answered comes before this or is refused. */
+	hpbus_devices_lock();
+	pthread_mutex_lock(&peers_lock);
+	peer->state = PEER_ENDED;
+	pthread_mutex_unlock(&peers_lock);
+	hpbus_devices_walk(peer_died, peer);
+	hpbus_devices_unlock();
+	/* Last: who waits for this finds what became of its devices. */
+	HPBUS_LOG(DEBUG, "secondary process %u has ended", (unsigned int)(peer - peers));
+}
+
 static void
 peer_on_event(void *arg)
 {
@@ -103,19 +119,10 @@ peer_on_event(void *arg)
 	hpbus_devices_each(calls_of, NULL);
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 		return;
-	if (peer->state == PEER_ENDED)
-		return;
-	/* A request of its that is being answered comes before this or is refused. */
-	hpbus_devices_lock();
-	pthread_mutex_lock(&peers_lock);
-	peer->state = PEER_ENDED;
-	pthread_mutex_unlock(&peers_lock);
-	hpbus_devices_walk(peer_died, peer);
-	hpbus_devices_unlock();
-	/* Last: who waits for this finds what became of its devices. */
-	HPBUS_LOG(DEBUG, "secondary process %u has ended", (unsigned int)(peer - peers));
-	/* Behind that its slot is another's. */
-	rte_intr_callback_unregister_pending(peer->intr, peer_on_event, peer, peer_forgotten);
+	if (peer->state != PEER_ENDED)
+		peer_end(peer);
+	/* Behind that its slot is another's; until it can be done, this comes again. */
+	hpbus_watch_over(peer->intr, peer_on_event, peer, peer_forgotten);
 }
 
 static void
@@ -172,7 +179,7 @@ static int
 peer_new(int fd)
 {
 	struct peer *peer;
-	int slot;
+	int slot, rc;
 
 	slots_settle();
 	slot = slot_take(fd);
@@ -181,16 +188,13 @@ peer_new(int fd)
 		return slot;
 	}
 	peer = &peers[slot];
-	peer->intr = rte_intr_instance_alloc(RTE_INTR_INSTANCE_F_PRIVATE);
 	/* From then on it may end at any time. */
-	if (peer->intr != NULL && rte_intr_fd_set(peer->intr, fd) == 0 &&
-		rte_intr_type_set(peer->intr, RTE_INTR_HANDLE_EXT) == 0 &&
-		rte_intr_callback_register(peer->intr, peer_on_event, peer) == 0)
+	rc = hpbus_watch(fd, peer_on_event, peer, &peer->intr);
+	if (rc == 0)
 		return slot;
-	rte_intr_instance_free(peer->intr);
 	slot_give_back(peer);
 	close(fd);
-	return -ENOMEM;
+	return rc;
 }
 
 /* Something has changed: those who have a device look again. */

@@ -77,13 +77,39 @@ tell_changed(struct hpbus_device *dev, void *arg)
 		hpbus_driver()->changed(dev);
 }
 
+static void
+find_removed(struct hpbus_device *dev, void *arg)
+{
+	struct rte_eth_dev **eth = arg;
+
+	if (*eth != NULL || !dev->removed)
+		return;
+	dev->removed = false;
+	*eth = dev->driver_eth;
+}
+
+static void
+tell_driver(void)
+{
+	struct rte_eth_dev *eth;
+
+	hpbus_devices_each(tell_changed, NULL);
+	/* From the beginning: any device may be gone behind such a call. */
+	do {
+		eth = NULL;
+		hpbus_devices_each(find_removed, &eth);
+		if (eth != NULL)
+			hpbus_driver()->removed(eth);
+	} while (eth != NULL);
+}
+
 void
 secondary_ended(void)
 {
 	pthread_mutex_lock(&secondary_lock);
 	hpbus_devices_each(primary_ended, NULL);
 	pthread_mutex_unlock(&secondary_lock);
-	hpbus_devices_each(tell_changed, NULL);
+	tell_driver();
 }
 
 /* ---- what is mapped ---- */
@@ -425,7 +451,7 @@ secondary_changed(void)
 	hpbus_devices_each(sync_one, NULL);
 	secondary_ask_until(0);
 	pthread_mutex_unlock(&secondary_lock);
-	hpbus_devices_each(tell_changed, NULL);
+	tell_driver();
 }
 
 /* ---- of struct hpbus_backend ---- */

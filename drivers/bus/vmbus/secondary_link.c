@@ -13,9 +13,9 @@
 
 #include <rte_cycles.h>
 #include <rte_errno.h>
-#include <rte_interrupts.h>
 
 #include "drivers/bus/vmbus/secondary.h"
+#include "drivers/bus/vmbus/watch.h"
 
 /* The answer to a request that was given up is on its way. */
 #define LATE_US 10000
@@ -123,7 +123,7 @@ link_on_event(void *arg)
 		secondary_changed();
 		return;
 	}
-	rte_intr_callback_unregister_pending(link_intr, link_on_event, NULL, NULL);
+	hpbus_watch_over(link_intr, link_on_event, NULL, NULL);
 	if (atomic_exchange(&link_lost, true))
 		return;
 	secondary_ended();
@@ -153,17 +153,12 @@ secondary_link_make(void)
 	link_iova_mode = (enum rte_iova_mode)reply.hello.iova_mode;
 	/* Before anything can come: who hears of it reads there. */
 	link_fd = pair[0];
-	link_intr = rte_intr_instance_alloc(RTE_INTR_INSTANCE_F_PRIVATE);
-	if (link_intr == NULL || rte_intr_fd_set(link_intr, pair[0]) != 0 ||
-		rte_intr_type_set(link_intr, RTE_INTR_HANDLE_EXT) != 0 ||
-		rte_intr_callback_register(link_intr, link_on_event, NULL) != 0) {
-		rte_intr_instance_free(link_intr);
-		link_intr = NULL;
+	rc = hpbus_watch(link_fd, link_on_event, NULL, &link_intr);
+	if (rc != 0) {
 		link_fd = -1;
 		close(pair[0]);
-		return -ENOMEM;
 	}
-	return 0;
+	return rc;
 }
 
 bool

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "drivers/bus/vmbus/uio.h"
+#include "drivers/bus/vmbus/watch.h"
 
 void
 uio_mask_unarmed(struct uio_device *u)
@@ -55,7 +56,7 @@ uio_on_event(void *arg)
 		return;
 	}
 	/* Ready for ever from now on: stop listening before anything else. */
-	rte_intr_callback_unregister_pending(u->intr, uio_on_event, u, NULL);
+	hpbus_watch_over(u->intr, uio_on_event, u, NULL);
 	uio_replace(u);
 	hpbus_device_gone(u->dev, "the host withdrew the device");
 }
@@ -63,26 +64,13 @@ uio_on_event(void *arg)
 int
 uio_watch(struct uio_device *u)
 {
-	u->intr = rte_intr_instance_alloc(RTE_INTR_INSTANCE_F_PRIVATE);
-	if (u->intr == NULL)
-		return -ENOMEM;
-	if (rte_intr_fd_set(u->intr, u->fd) == 0 &&
-		rte_intr_type_set(u->intr, RTE_INTR_HANDLE_EXT) == 0 &&
-		rte_intr_callback_register(u->intr, uio_on_event, u) == 0)
-		return 0;
-	rte_intr_instance_free(u->intr);
-	u->intr = NULL;
-	return -EIO;
+	return hpbus_watch(u->fd, uio_on_event, u, &u->intr);
 }
 
 void
 uio_unwatch(struct uio_device *u)
 {
-	if (u->intr == NULL)
-		return;
-	rte_intr_callback_unregister_sync(u->intr, uio_on_event, u);
-	rte_intr_instance_free(u->intr);
-	u->intr = NULL;
+	hpbus_unwatch(&u->intr, uio_on_event, u);
 }
 
 /* ---- receive interrupts ---- */

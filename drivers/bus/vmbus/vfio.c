@@ -16,6 +16,7 @@
 #include <rte_cycles.h>
 
 #include "drivers/bus/vmbus/vfio.h"
+#include "drivers/bus/vmbus/watch.h"
 
 /* ---- the connection ---- */
 
@@ -91,7 +92,7 @@ vfio_on_hup(void *arg)
 	pthread_mutex_unlock(&v->lock);
 	if (rc == 0)
 		return;
-	rte_intr_callback_unregister_pending(v->hup_intr, vfio_on_hup, v, NULL);
+	hpbus_watch_over(v->hup_intr, vfio_on_hup, v, NULL);
 	hpbus_device_gone(v->dev, why);
 }
 
@@ -111,7 +112,7 @@ vfio_on_event(void *arg)
 		/* Ready for ever: only the end of the connection tells of a withdrawal then. */
 		HPBUS_LOG(NOTICE, "%s: device events cannot be read on this kernel: %s",
 			v->dev->name, strerror(-rc));
-		rte_intr_callback_unregister_pending(v->event_intr, vfio_on_event, v, NULL);
+		hpbus_watch_over(v->event_intr, vfio_on_event, v, NULL);
 	}
 	/* From the mapped page: the interrupt thread never waits for a reply. */
 	if (v->descriptor == NULL || vmbus_device_snapshot(v->descriptor, bytes) != 0)
@@ -119,32 +120,6 @@ vfio_on_event(void *arg)
 	memcpy(&header, bytes, sizeof(header));
 	if (header.state == VMBUS_DEVICE_RESCINDED)
 		hpbus_device_gone(v->dev, "the host withdrew the device");
-}
-
-static int
-vfio_watch(int fd, void (*cb)(void *), struct vfio_device *v, struct rte_intr_handle **out)
-{
-	struct rte_intr_handle *intr = rte_intr_instance_alloc(RTE_INTR_INSTANCE_F_PRIVATE);
-
-	if (intr == NULL)
-		return -ENOMEM;
-	if (rte_intr_fd_set(intr, fd) != 0 || rte_intr_type_set(intr, RTE_INTR_HANDLE_EXT) != 0 ||
-		rte_intr_callback_register(intr, cb, v) != 0) {
-		rte_intr_instance_free(intr);
-		return -EIO;
-	}
-	*out = intr;
-	return 0;
-}
-
-static void
-vfio_unwatch(struct rte_intr_handle **intr, void (*cb)(void *), struct vfio_device *v)
-{
-	if (*intr == NULL)
-		return;
-	rte_intr_callback_unregister_sync(*intr, cb, v);
-	rte_intr_instance_free(*intr);
-	*intr = NULL;
 }
 
 /* ---- descriptor and regions ---- */
@@ -374,8 +349,8 @@ vfio_close(struct hpbus_device *dev)
 	struct vfio_device *v = dev->backend_data;
 	struct vfu_client *client;
 
-	vfio_unwatch(&v->hup_intr, vfio_on_hup, v);
-	vfio_unwatch(&v->event_intr, vfio_on_event, v);
+	hpbus_unwatch(&v->hup_intr, vfio_on_hup, v);
+	hpbus_unwatch(&v->event_intr, vfio_on_event, v);
 	/* The reset tells a living host at once; otherwise it sees the end of the connection. */
 	if (vfio_enter(v, hpbus_op_until()) == 0) {
 		if (!atomic_load(&dev->gone))
@@ -433,9 +408,9 @@ vfio_open(struct hpbus_device *dev)
 	atomic_store(&dev->told, false);
 	rc = vfio_dma_start(v);
 	if (rc == 0)
-		rc = vfio_watch(vfu_client_fd(v->client), vfio_on_hup, v, &v->hup_intr);
+		rc = hpbus_watch(vfu_client_fd(v->client), vfio_on_hup, v, &v->hup_intr);
 	if (rc == 0)
-		rc = vfio_watch(v->event_fd, vfio_on_event, v, &v->event_intr);
+		rc = hpbus_watch(v->event_fd, vfio_on_event, v, &v->event_intr);
 	if (rc == 0)
 		return 0;
 	HPBUS_LOG(ERR, "%s: cannot watch the connection: %s", dev->name, strerror(-rc));

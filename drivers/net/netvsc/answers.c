@@ -127,13 +127,13 @@ control_indication(struct netvsc_port *port, const void *msg, uint32_t len)
 		atomic_store(&port->link.speed, speed);
 		break;
 	case RNDIS_STATUS_NETWORK_CHANGE:
-		atomic_fetch_or(&port->events, NETVSC_EVENT_FLAP);
+		netvsc_event(port, NETVSC_EVENT_FLAP);
 		break;
 	default:
 		return;
 	}
 	/* Only noted here: the housekeeping alarm tells the application (pitfall N4). */
-	atomic_fetch_or(&port->events, NETVSC_EVENT_LINK);
+	netvsc_event(port, NETVSC_EVENT_LINK);
 }
 
 static bool

@@ -65,6 +65,15 @@ netvsc_set_mac(struct netvsc_port *port, const struct rte_ether_addr *mac)
 	return rc;
 }
 
+int
+netvsc_own_mac(struct netvsc_port *port)
+{
+	if (hpbus_op_given_up())
+		return -ECANCELED;
+	port->data->mac_addrs[0] = port->session.mac;
+	return 0;
+}
+
 /* The address that the application has set, if this host allows it, too. */
 static int
 attach_user_mac(struct netvsc_port *port)
@@ -76,12 +85,14 @@ attach_user_mac(struct netvsc_port *port)
 	rc = netvsc_set_mac(port, &port->config.mac);
 	if (rc != -EIO && rc != -ENOTSUP)
 		return rc;
+	rc = netvsc_own_mac(port);
+	if (rc != 0)
+		return rc;
 	NETVSC_LOG(WARNING, port,
 		"the host does not take the MAC address that was set (" RTE_ETHER_ADDR_PRT_FMT
 		") again: the port has its own; does the virtual switch allow MAC spoofing?",
 		RTE_ETHER_ADDR_BYTES(&port->config.mac));
 	port->config.mac_user = false;
-	port->data->mac_addrs[0] = port->session.mac;
 	return 0;
 }
 

@@ -75,6 +75,11 @@ void netvsc_refuse_mtu(const struct netvsc_port *port, uint32_t mtu, uint32_t mo
 int netvsc_set_filter(struct netvsc_port *port, uint32_t filter);
 /** Have the host know the port by this address; 0 when it does. */
 int netvsc_set_mac(struct netvsc_port *port, const struct rte_ether_addr *mac);
+/**
+ * Let the port go by the address that the host knows it by.
+ * @return 0; -ECANCELED: who closes the port has given up waiting, and that place is ethdev's
+ */
+int netvsc_own_mac(struct netvsc_port *port);
 /** Ask the host for link state and speed. */
 int netvsc_query_link(struct netvsc_port *port);
 

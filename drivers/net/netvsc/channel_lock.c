@@ -80,7 +80,7 @@ netvsc_channel_stuck(struct netvsc_channel *ch, const char *where)
 	netvsc_vf_event(port, NETVSC_VF_SESSION_GONE, 0);
 	/* Nothing can be done about it within an operation that takes the port down. */
 	if (!hpbus_op_down())
-		atomic_fetch_or(&port->events, NETVSC_EVENT_RESET);
+		netvsc_event(port, NETVSC_EVENT_RESET);
 }
 
 /* Has whoever was inside come out? */

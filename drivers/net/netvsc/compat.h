@@ -87,6 +87,13 @@ netvsc_compat_stats_of(
 	return rc;
 }
 
+/** What a bus does to remove a device, by its name in struct rte_bus. */
+#if RTE_VERSION >= RTE_VERSION_NUM(26, 7, 0, 0)
+#define NETVSC_COMPAT_UNPLUG unplug_device
+#else
+#define NETVSC_COMPAT_UNPLUG unplug
+#endif
+
 /** Numbers of telemetry, which had another name. */
 static inline int
 netvsc_compat_tel_number(struct rte_tel_data *d, const char *name, uint64_t value)

@@ -86,8 +86,10 @@ control_wait_lock(struct netvsc_port *port, const struct hpbus_op_kind *kind)
 static int
 control_lock(struct netvsc_port *port, const struct hpbus_op_kind *kind)
 {
-	int rc = control_allowed(port, kind);
+	int rc;
 
+	netvsc_events_again(port);
+	rc = control_allowed(port, kind);
 	if (rc != 0)
 		return rc;
 	/* A recovery that has the lock ends its try. */
@@ -140,6 +142,7 @@ void
 netvsc_control_end(struct netvsc_port *port, struct hpbus_op *op)
 {
 	hpbus_op_end(op);
+	netvsc_events_again(port);
 	pthread_mutex_unlock(&port->control_lock);
 }
 

@@ -33,7 +33,7 @@ static const char *const netvsc_keys[] = {"vfio-user", "driver", "latency", "rx_
 	"tx_copybreak", "copy_only", "size_stats", "rx_extmbuf_enable", "numa_aware", "recovery_s",
 	"ignore_vf", "vf", "name", "trace", "trace_data", "trace_snaplen", NULL};
 
-#define NETVSC_ARGS_MAX 4096u /* bytes of all arguments */
+#define NETVSC_ARGS_MAX 4096u /* bytes of all arguments but vf_args, with the zero behind them */
 
 struct devarg_range {
 	struct netvsc_port *port;
@@ -106,7 +106,7 @@ devargs_cut(const char *args, char rest[NETVSC_ARGS_MAX], char value[NETVSC_VF_A
 				return -EINVAL;
 			snprintf(value, NETVSC_VF_ARGS_MAX, "%.*s", (int)len, args);
 		} else {
-			if (used + len + 2 > NETVSC_ARGS_MAX)
+			if (used + (used != 0) + len >= NETVSC_ARGS_MAX)
 				return -E2BIG;
 			used += (size_t)snprintf(rest + used, NETVSC_ARGS_MAX - used, "%s%.*s",
 				used != 0 ? "," : "", (int)len, args);
@@ -253,7 +253,7 @@ netvsc_devargs_parse(struct netvsc_port *port, const struct rte_devargs *devargs
 	rc = devargs_cut(devargs->args, rest, port->config.vf_args);
 	if (rc == -E2BIG) {
 		NETVSC_LOG(ERR, port, "the device arguments are longer than %u bytes: give fewer",
-			NETVSC_ARGS_MAX - 2);
+			NETVSC_ARGS_MAX - 1);
 		return -EINVAL;
 	}
 	if (rc != 0) {

@@ -362,7 +362,7 @@ netvsc_close(struct rte_eth_dev *eth)
 	struct netvsc_port *port = netvsc_port_of(eth);
 	struct rte_eth_dev_data *data = eth->data;
 	struct hpbus_op op, rest;
-	bool vf_closed;
+	bool vf_closed, ticks_over;
 	bool unread;
 	uint16_t q;
 	int rc;
@@ -374,12 +374,12 @@ netvsc_close(struct rte_eth_dev *eth)
 	}
 	/* Without the lock: its thread, and callbacks of a tick that is running, may want it. */
 	vf_closed = netvsc_vf_close(port);
-	netvsc_events_stop(port);
+	ticks_over = netvsc_events_stop(port);
 	unread = netvsc_telemetry_remove(port);
 	rc = netvsc_recover_end(port);
 	if (rc == 0)
 		rc = netvsc_control_begin(port, &rest, &netvsc_op_close);
-	if (rc == 0 && !(unread && vf_closed && close_session(port))) {
+	if (rc == 0 && !(ticks_over && unread && vf_closed && close_session(port))) {
 		rc = -EBUSY;
 		netvsc_control_end(port, &rest);
 	}
@@ -415,7 +415,10 @@ netvsc_close(struct rte_eth_dev *eth)
 int
 netvsc_is_removed(struct rte_eth_dev *eth)
 {
-	return (atomic_load(&netvsc_port_of(eth)->state) & NETVSC_STATE_GONE) != 0;
+	struct netvsc_port *port = netvsc_port_of(eth);
+
+	netvsc_events_again(port);
+	return (atomic_load(&port->state) & NETVSC_STATE_GONE) != 0;
 }
 
 const struct eth_dev_ops netvsc_ops = {

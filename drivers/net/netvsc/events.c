@@ -4,7 +4,10 @@
  * noticed (link, removal, a broken host) and keeps the primary channel moving when nobody polls it.
  * It never waits: every lock is tried, what could not be done is done at the next tick.
  */
+#include <string.h>
+
 #include <rte_alarm.h>
+#include <rte_cycles.h>
 #include <rte_ethdev.h>
 
 #include "drivers/net/netvsc/channel.h"
@@ -14,6 +17,8 @@
 #include "drivers/net/netvsc/rx.h"
 
 #define TICK_US 20000
+/* Who sets an alarm has this long even when the time of the close is over. */
+#define ARMING_MS 100
 
 /* Callbacks of a recovery that its own news makes void. */
 #define RECOVERY_OVER (NETVSC_EVENT_RECOVERED | NETVSC_EVENT_RESET)
@@ -39,7 +44,7 @@ netvsc_port_broken(struct netvsc_port *port, const char *why)
 		"(rte_eth_dev_reset)",
 		why);
 	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_BROKEN, 0, 0, why);
-	atomic_fetch_or(&port->events, NETVSC_EVENT_RESET);
+	netvsc_event(port, NETVSC_EVENT_RESET);
 	/* Nothing is sent any more, whichever way; until a reset there is no session to speak of.
 	 */
 	netvsc_vf_event(port, NETVSC_VF_SESSION_GONE, 0);
@@ -53,6 +58,7 @@ netvsc_link_update(struct rte_eth_dev *eth, int wait)
 	uint64_t mbps = atomic_load(&port->link.speed) / 10000;
 	struct rte_eth_link link, before;
 
+	netvsc_events_again(port);
 	memset(&link, 0, sizeof(link));
 	link.link_duplex = RTE_ETH_LINK_FULL_DUPLEX;
 	link.link_autoneg = RTE_ETH_LINK_AUTONEG;
@@ -122,7 +128,7 @@ events_recover(struct netvsc_port *port, uint32_t events)
 	if (netvsc_recover_begin(port))
 		return events & ~(uint32_t)RECOVERY_OVER;
 	/* The end of the one before is news first; or nothing is there to begin with. */
-	atomic_fetch_or(&port->events, NETVSC_EVENT_RECOVERING | NETVSC_EVENT_LINK);
+	netvsc_event(port, NETVSC_EVENT_RECOVERING | NETVSC_EVENT_LINK);
 	return events & ~(uint32_t)NETVSC_EVENT_RECOVERING;
 }
 
@@ -159,13 +165,38 @@ events_tell(struct netvsc_port *port, uint32_t events)
 	return events_call(port, events & NETVSC_EVENT_RESET, RTE_ETH_EVENT_INTR_RESET);
 }
 
+static void events_tick(void *arg);
+
+/*
+ * One alarm brings one tick, so that one which cannot be had (there is no memory for it) would be
+ * the end of all: what happens then is told when somebody comes by, netvsc_events_again().
+ */
+static int
+events_arm(struct netvsc_port *port)
+{
+	uint32_t set = NETVSC_ALARM_SET;
+	int rc = rte_eal_alarm_set(TICK_US, events_tick, port);
+
+	if (rc == 0) {
+		if (atomic_load(&port->alarm_said) && atomic_exchange(&port->alarm_said, false))
+			NETVSC_LOG(NOTICE, port, "there is an alarm for housekeeping again");
+	} else if (atomic_compare_exchange_strong(&port->alarm, &set, NETVSC_ALARM_MISSED) &&
+		   !atomic_exchange(&port->alarm_said, true)) {
+		NETVSC_LOG(ERR, port,
+			"no alarm for housekeeping: %s; link changes, removal and recovery wait for "
+			"the application's next call (statistics will do); is memory short?",
+			strerror(-rc));
+	}
+	return rc;
+}
+
 static void
 events_tick(void *arg)
 {
 	struct netvsc_port *port = arg;
 	uint32_t events;
 
-	if (atomic_load(&port->alarm_stop))
+	if (atomic_load(&port->alarm) == NETVSC_ALARM_OFF)
 		return;
 	/* A control operation in progress drives the channel itself. */
 	if (pthread_mutex_trylock(&port->control_lock) == 0) {
@@ -190,23 +221,57 @@ events_tick(void *arg)
 	if (!events_tell(port, events))
 		return;
 	ticking = NULL;
-	rte_eal_alarm_set(TICK_US, events_tick, port);
+	events_arm(port);
+}
+
+void
+netvsc_events_again(struct netvsc_port *port)
+{
+	uint32_t missed = NETVSC_ALARM_MISSED;
+
+	/* EAL's alarms in another process are not the port's. */
+	if (likely(atomic_load(&port->alarm) != NETVSC_ALARM_MISSED) || !netvsc_is_primary())
+		return;
+	/* Before the look: a stop that is not seen there sees this. */
+	atomic_fetch_add(&port->arming, 1);
+	if (atomic_compare_exchange_strong(&port->alarm, &missed, NETVSC_ALARM_SET))
+		events_arm(port);
+	atomic_fetch_sub(&port->arming, 1);
+}
+
+void
+netvsc_event(struct netvsc_port *port, uint32_t events)
+{
+	atomic_fetch_or(&port->events, events);
+	netvsc_events_again(port);
 }
 
 int
 netvsc_events_start(struct netvsc_port *port)
 {
-	atomic_store(&port->alarm_stop, false);
-	return rte_eal_alarm_set(TICK_US, events_tick, port);
+	int rc;
+
+	atomic_store(&port->alarm, NETVSC_ALARM_SET);
+	rc = rte_eal_alarm_set(TICK_US, events_tick, port);
+	if (rc != 0)
+		netvsc_events_stop(port);
+	return rc;
 }
 
-void
+bool
 netvsc_events_stop(struct netvsc_port *port)
 {
+	int64_t until = RTE_MAX(hpbus_op_talk_until(), hpbus_now_ms() + ARMING_MS);
+	bool quiet;
+
 	/* No lock is held: cancelling waits for a running tick (pitfall V7), unless we are in it.
 	 */
 	if (ticking == port)
 		ticking = NULL;
-	atomic_store(&port->alarm_stop, true);
+	atomic_store(&port->alarm, NETVSC_ALARM_OFF);
+	/* What is set behind the cancel would be a tick of a port that is gone. */
+	while (!(quiet = atomic_load(&port->arming) == 0) && hpbus_now_ms() < until)
+		rte_delay_us_sleep(50);
 	rte_eal_alarm_cancel(events_tick, port);
+	return quiet;
 }

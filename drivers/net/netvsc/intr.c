@@ -120,7 +120,7 @@ netvsc_intr_wake(struct netvsc_port *port)
 
 	for (q = 0; q < n; q++)
 		if (hpbus_intr_raise(port->bus, q) != 0)
-			atomic_fetch_or(&port->events, NETVSC_EVENT_WAKE);
+			netvsc_event(port, NETVSC_EVENT_WAKE);
 }
 
 /* ---- one queue ---- */
@@ -130,7 +130,7 @@ static void
 intr_raise(struct netvsc_port *port, uint16_t queue)
 {
 	if (hpbus_intr_raise(port->bus, queue) != 0)
-		atomic_fetch_or(&port->events, NETVSC_EVENT_WAKE);
+		netvsc_event(port, NETVSC_EVENT_WAKE);
 }
 
 /* rx_lock held. @return false: there is work for a burst */

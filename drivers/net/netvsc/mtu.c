@@ -112,7 +112,7 @@ mtu_change_started(struct netvsc_port *port, uint32_t mtu)
 	if (lost)
 		netvsc_port_broken(port, "the port did not come up again with another MTU");
 	/* What the link is by now was asked for, and may be news. */
-	atomic_fetch_or(&port->events, NETVSC_EVENT_LINK);
+	netvsc_event(port, NETVSC_EVENT_LINK);
 	return rc;
 }
 

@@ -70,6 +70,7 @@ bool netvsc_break_locks(struct netvsc_port *port, int holder);
 int netvsc_secondary_probe(struct hpbus_device *bus);
 int netvsc_secondary_remove(struct hpbus_device *bus);
 void netvsc_secondary_changed(struct hpbus_device *bus);
+void netvsc_secondary_removed(struct rte_eth_dev *eth);
 
 /* ---- info.c: ethdev operations that look ---- */
 
@@ -174,8 +175,16 @@ netvsc_rx_room(uint32_t mtu)
 
 int netvsc_link_update(struct rte_eth_dev *eth, int wait);
 int netvsc_events_start(struct netvsc_port *port);
-/** No tick runs after this; control_lock must not be held. */
-void netvsc_events_stop(struct netvsc_port *port);
+/**
+ * Set the alarm if EAL had none when its turn was. For whoever comes by and is inside of the port:
+ * every control operation, who looks at link or counters, and netvsc_event(). Never waits.
+ */
+void netvsc_events_again(struct netvsc_port *port);
+/**
+ * No tick runs after this; control_lock must not be held.
+ * @return false: a thread that was setting the alarm does not go on; it may touch the port
+ */
+bool netvsc_events_stop(struct netvsc_port *port);
 
 /* ---- intr.c ---- */
 

@@ -66,7 +66,7 @@ extern int netvsc_logtype;
 /** Nothing that was asked of the host or is in flight comes back. */
 #define NETVSC_STATE_NO_HOST (NETVSC_STATE_GONE | NETVSC_STATE_BROKEN | NETVSC_STATE_RECOVERING)
 
-/** Bits of netvsc_port.events: set anywhere, handled by the housekeeping alarm. */
+/** Bits of netvsc_port.events: set by netvsc_event(), handled by the housekeeping alarm. */
 #define NETVSC_EVENT_LINK	0x1u
 #define NETVSC_EVENT_GONE	0x2u
 #define NETVSC_EVENT_RESET	0x4u
@@ -76,6 +76,13 @@ extern int netvsc_logtype;
 #define NETVSC_EVENT_RECOVERED	0x40u
 #define NETVSC_EVENT_FAILED	0x80u  /**< it did not recover */
 #define NETVSC_EVENT_VF		0x100u /**< another process has told something of a VF */
+
+/** netvsc_port.alarm: the housekeeping alarm (events.c). */
+enum netvsc_alarm {
+	NETVSC_ALARM_OFF,    /**< not begun, or stopped for good */
+	NETVSC_ALARM_SET,    /**< a tick runs, or will */
+	NETVSC_ALARM_MISSED, /**< EAL had none for us: set with the next call or event */
+};
 
 struct netvsc_channel;
 struct netvsc_rx_lender;
@@ -172,10 +179,12 @@ struct netvsc_port {
 	struct hpbus_buffer recv; /**< of the device: what receive reads */
 	_Atomic uint32_t state;
 	_Atomic uint32_t events;
-	atomic_bool alarm_stop;
-	atomic_bool others; /**< there is, or was, a secondary: nothing is lent */
-	bool started;	    /**< as netvsc_start() and netvsc_stop() left it; control_lock */
-	bool bus_closed;    /**< the backend is, while a device is waited for */
+	_Atomic uint32_t alarm;	 /**< enum netvsc_alarm */
+	_Atomic uint32_t arming; /**< threads that may be setting it: a close waits for them */
+	atomic_bool alarm_said;	 /**< that it was missed, until it is set again */
+	atomic_bool others;	 /**< there is, or was, a secondary: nothing is lent */
+	bool started;		 /**< as netvsc_start() and netvsc_stop() left it; control_lock */
+	bool bus_closed;	 /**< the backend is, while a device is waited for */
 	struct netvsc_recovery recovery;
 	atomic_bool monitored;	      /**< since its start: somebody reads a ring without us */
 	_Atomic uint32_t n_intr;      /**< receive queues that can be armed (intr.c) */
@@ -259,6 +268,13 @@ netvsc_port_may_recover(const struct netvsc_port *port)
 
 /** What an operation says to a device that is away, in a message. @return -EAGAIN or -ENODEV */
 int netvsc_port_away(struct netvsc_port *port);
+
+/**
+ * Something has happened: the housekeeping tells the application. Any thread, a burst included;
+ * never waits.
+ * @param events NETVSC_EVENT_*
+ */
+void netvsc_event(struct netvsc_port *port, uint32_t events);
 
 /** The host broke the ring or the protocol: stop the port, tell the application once. */
 void netvsc_port_broken(struct netvsc_port *port, const char *why);

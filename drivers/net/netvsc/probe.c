@@ -150,7 +150,10 @@ port_bring_up(struct netvsc_port *port, struct rte_eth_dev *eth, struct hpbus_de
 detach:
 	netvsc_detach(port, false);
 close:
-	/* The fence, whatever became of the one before, unless another process keeps it open. */
+	/*
+	 * The fence, whatever became of the one before, unless another process keeps it open. Who
+	 * is inside of netvsc_on_gone() comes out before it is over.
+	 */
 	bus->backend->close(bus);
 	port->unfenced = bus->held;
 	netvsc_port_free(port);
@@ -249,6 +252,7 @@ static struct hpbus_driver netvsc_driver = {
 	.process_ended = netvsc_process_ended,
 	.call = netvsc_process_call,
 	.changed = netvsc_secondary_changed,
+	.removed = netvsc_secondary_removed,
 };
 
 /*

@@ -41,7 +41,7 @@ recover_note(struct netvsc_port *port)
 		return;
 	atomic_store(&port->recovery.since, hpbus_now_ms());
 	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_STATE, 0, 0, "away");
-	atomic_fetch_or(&port->events, NETVSC_EVENT_RECOVERING | NETVSC_EVENT_LINK);
+	netvsc_event(port, NETVSC_EVENT_RECOVERING | NETVSC_EVENT_LINK);
 }
 
 static void
@@ -50,7 +50,7 @@ recover_give_up(struct netvsc_port *port, uint32_t events)
 	atomic_fetch_or(&port->state, NETVSC_STATE_GONE);
 	netvsc_flight_note(&port->flight, NETVSC_FLIGHT_STATE, 0, 0, "gone");
 	atomic_fetch_and(&port->state, ~NETVSC_STATE_RECOVERING);
-	atomic_fetch_or(&port->events, events | NETVSC_EVENT_GONE);
+	netvsc_event(port, events | NETVSC_EVENT_GONE);
 }
 
 bool
@@ -117,21 +117,23 @@ recover_open(struct netvsc_port *port)
 static int
 recover_mac(struct netvsc_port *port)
 {
-	struct rte_ether_addr *mac = port->data->mac_addrs;
+	struct rte_ether_addr mac;
 	int rc;
 
 	/* Who closes the port may have given up waiting: it is ethdev's, and gone then. */
 	if (hpbus_op_given_up())
 		return -ECANCELED;
-	rc = netvsc_set_mac(port, mac);
+	mac = port->data->mac_addrs[0];
+	rc = netvsc_set_mac(port, &mac);
 	if (rc != -EIO && rc != -ENOTSUP)
 		return rc;
-	NETVSC_LOG(WARNING, port,
-		"the device came back with MAC address " RTE_ETHER_ADDR_PRT_FMT
-		", and the host does not take the one before",
-		RTE_ETHER_ADDR_BYTES(&port->session.mac));
-	*mac = port->session.mac;
-	return 0;
+	rc = netvsc_own_mac(port);
+	if (rc == 0)
+		NETVSC_LOG(WARNING, port,
+			"the device came back with MAC address " RTE_ETHER_ADDR_PRT_FMT
+			", and the host does not take the one before",
+			RTE_ETHER_ADDR_BYTES(&port->session.mac));
+	return rc;
 }
 
 /* As started as it was, within an operation. */
@@ -219,8 +221,7 @@ recover_succeeded(struct netvsc_port *port)
 	NETVSC_LOG(NOTICE, port, "the device is back; the port has recovered after %u ms", ms);
 	/* What another one did not take with it (an event of a session that failed) is over. */
 	atomic_fetch_and(&port->events, ~NETVSC_EVENT_RESET);
-	atomic_fetch_or(
-		&port->events, NETVSC_EVENT_RECOVERED | NETVSC_EVENT_LINK | NETVSC_EVENT_WAKE);
+	netvsc_event(port, NETVSC_EVENT_RECOVERED | NETVSC_EVENT_LINK | NETVSC_EVENT_WAKE);
 	recover_note_again(port);
 }
 
@@ -243,7 +244,7 @@ recover_failed(struct netvsc_port *port, int rc)
 	port->bus->returning = false;
 	atomic_fetch_or(&port->state, NETVSC_STATE_BROKEN);
 	atomic_fetch_and(&port->state, ~NETVSC_STATE_RECOVERING);
-	atomic_fetch_or(&port->events, NETVSC_EVENT_FAILED);
+	netvsc_event(port, NETVSC_EVENT_FAILED);
 	recover_note_again(port);
 }
 

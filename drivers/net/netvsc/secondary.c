@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include <rte_alarm.h>
 #include <rte_eal.h>
 
 #include "drivers/net/netvsc/channel.h"
@@ -211,12 +210,9 @@ static const struct eth_dev_ops secondary_ops = {
 
 /* ---- what the primary does ---- */
 
-/* The application may detach the port in its callback. */
-static void
-tell_removed(void *arg)
+void
+netvsc_secondary_removed(struct rte_eth_dev *eth)
 {
-	struct rte_eth_dev *eth = arg;
-
 	if (eth->state != RTE_ETH_DEV_UNUSED && eth->process_private != NULL &&
 		(eth->dev_ops == &secondary_ops || eth->dev_ops == &closed_ops))
 		rte_eth_dev_callback_process(eth, RTE_ETH_EVENT_INTR_RMV, NULL);
@@ -256,7 +252,7 @@ netvsc_secondary_changed(struct hpbus_device *bus)
 		bus->driver_data = NULL;
 		eth->dev_ops = &closed_ops;
 	}
-	rte_eal_alarm_set(1, tell_removed, eth);
+	bus->removed = true;
 }
 
 int

@@ -153,7 +153,7 @@ port_set_link(struct rte_eth_dev *eth, bool down)
 			netvsc_rx_each_channel(port, netvsc_rx_drain);
 		netvsc_vf_join(port);
 		netvsc_intr_wake(port); /* who was told not to sleep, or sleeps */
-		atomic_fetch_or(&port->events, NETVSC_EVENT_LINK);
+		netvsc_event(port, NETVSC_EVENT_LINK);
 	}
 	netvsc_control_end(port, &op);
 	return rc;

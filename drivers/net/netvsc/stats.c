@@ -97,42 +97,65 @@ stats_sent(uint64_t sent, uint64_t refused, uint64_t *told)
 	return *told;
 }
 
-static void
-stats_get_rx(const struct netvsc_rxq_counts *c, unsigned int q, struct rte_eth_stats *stats,
-	struct eth_queue_stats *queues)
+void
+netvsc_stats_rx_queue(
+	const struct netvsc_port *port, unsigned int queue, struct netvsc_queue_told *told)
 {
+	const struct netvsc_rxq_counts *c = &port->counts.rx[queue];
 	const struct netvsc_rxq_stats *now = stats_of_rxq(c);
+	const struct netvsc_channel *ch = port->channels[queue]; /* queue and channel are one */
 
-	stats->ipackets += now->packets - c->base.packets;
-	stats->ibytes += now->bytes - c->base.bytes;
-	stats->imissed += now->too_long - c->base.too_long;
-	stats->rx_nombuf += now->no_mbuf - c->base.no_mbuf;
-	if (queues != NULL && q < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
-		queues->q_ipackets[q] = now->packets - c->base.packets;
-		queues->q_ibytes[q] = now->bytes - c->base.bytes;
-	}
+	told->packets = now->packets - c->base.packets;
+	told->bytes = now->bytes - c->base.bytes;
+	told->errors = ch == NULL ? 0 : ch->stats.rx_malformed - ch->base.rx_malformed;
 }
 
-static void
-stats_get_tx(struct netvsc_txq_counts *c, unsigned int q, struct rte_eth_stats *stats,
-	struct eth_queue_stats *queues)
+void
+netvsc_stats_tx_queue(struct netvsc_port *port, unsigned int queue, struct netvsc_queue_told *told)
 {
+	struct netvsc_txq_counts *c = &port->counts.tx[queue];
 	const struct netvsc_txq_stats *now = stats_of_txq(c);
 	bool credit = now->failed == 0;
 	uint64_t flying = credit ? 0 : now->packets - now->over;
 	uint64_t flying_bytes = credit ? 0 : now->bytes - now->over_bytes;
-	uint64_t packets = stats_sent(now->packets - c->base.packets,
-		now->refused - c->base.refused + flying, &c->told_packets);
-	uint64_t bytes = stats_sent(now->bytes - c->base.bytes,
-		now->refused_bytes - c->base.refused_bytes + flying_bytes, &c->told_bytes);
 
-	stats->opackets += packets;
-	stats->obytes += bytes;
-	stats->oerrors += now->errors - c->base.errors;
-	if (queues != NULL && q < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
-		queues->q_opackets[q] = packets;
-		queues->q_obytes[q] = bytes;
-	}
+	told->packets = stats_sent(now->packets - c->base.packets,
+		now->refused - c->base.refused + flying, &c->told_packets);
+	told->bytes = stats_sent(now->bytes - c->base.bytes,
+		now->refused_bytes - c->base.refused_bytes + flying_bytes, &c->told_bytes);
+	told->errors = 0;
+}
+
+/* @param queues NULL, also where ethdev has no place for the queue: xstats.c tells of it then */
+static void
+stats_get_queue(struct netvsc_port *port, unsigned int q, struct rte_eth_stats *stats,
+	struct eth_queue_stats *queues)
+{
+	const struct netvsc_rxq_counts *rx = &port->counts.rx[q];
+	const struct netvsc_txq_counts *tx = &port->counts.tx[q];
+	const struct netvsc_channel *ch = port->channels[q];
+	struct netvsc_queue_told in, out;
+
+	netvsc_stats_rx_queue(port, q, &in);
+	netvsc_stats_tx_queue(port, q, &out);
+	stats->ipackets += in.packets;
+	stats->ibytes += in.bytes;
+	stats->ierrors += in.errors;
+	stats->opackets += out.packets;
+	stats->obytes += out.bytes;
+	stats->imissed += stats_of_rxq(rx)->too_long - rx->base.too_long;
+	stats->rx_nombuf += stats_of_rxq(rx)->no_mbuf - rx->base.no_mbuf;
+	stats->oerrors += stats_of_txq(tx)->errors - tx->base.errors;
+	if (ch != NULL)
+		stats->imissed += ch->stats.rx_dropped_unpolled - ch->base.rx_dropped_unpolled +
+				  ch->stats.rx_dropped_stopped - ch->base.rx_dropped_stopped;
+	if (queues == NULL)
+		return;
+	queues->q_ipackets[q] = in.packets;
+	queues->q_ibytes[q] = in.bytes;
+	queues->q_errors[q] = in.errors;
+	queues->q_opackets[q] = out.packets;
+	queues->q_obytes[q] = out.bytes;
 }
 
 /* The queues of a direction have one writer each, which goes on counting for their number. */
@@ -158,27 +181,15 @@ netvsc_stats_get(
 	struct rte_eth_dev *eth, struct rte_eth_stats *stats, struct eth_queue_stats *queues)
 {
 	struct netvsc_port *port = netvsc_port_of(eth);
-	uint64_t malformed;
 	unsigned int i;
 
+	netvsc_events_again(port);
 	/* ethdev presets this one with what it was told last: not to be added to (pitfall I3). */
 	stats->rx_nombuf = 0;
 	if (!netvsc_lock_in_time(&port->counts.lock))
 		return -EBUSY;
-	for (i = 0; i < HPBUS_MAX_CHANNELS; i++) {
-		const struct netvsc_channel *ch = port->channels[i];
-
-		stats_get_rx(&port->counts.rx[i], i, stats, queues);
-		stats_get_tx(&port->counts.tx[i], i, stats, queues);
-		if (ch == NULL)
-			continue;
-		malformed = ch->stats.rx_malformed - ch->base.rx_malformed;
-		stats->ierrors += malformed;
-		if (queues != NULL && i < RTE_ETHDEV_QUEUE_STAT_CNTRS)
-			queues->q_errors[i] = malformed; /* queue and channel are one */
-		stats->imissed += ch->stats.rx_dropped_unpolled - ch->base.rx_dropped_unpolled +
-				  ch->stats.rx_dropped_stopped - ch->base.rx_dropped_stopped;
-	}
+	for (i = 0; i < HPBUS_MAX_CHANNELS; i++)
+		stats_get_queue(port, i, stats, i < RTE_ETHDEV_QUEUE_STAT_CNTRS ? queues : NULL);
 	rte_spinlock_unlock(&port->counts.lock);
 	if (!netvsc_vf_stats_add(port, stats, queues))
 		return -EBUSY;

@@ -101,6 +101,16 @@ int netvsc_xstats_get_names_by_id(struct rte_eth_dev *eth, const uint64_t *ids,
 	struct rte_eth_xstat_name *names, unsigned int n);
 int netvsc_xstats_reset(struct rte_eth_dev *eth);
 int netvsc_priv_dump(struct rte_eth_dev *eth, FILE *f);
+/** What is told of one queue, without what went through VFs; errors only of receive. */
+struct netvsc_queue_told {
+	uint64_t packets, bytes, errors;
+};
+
+/** The lock is held. */
+void netvsc_stats_rx_queue(
+	const struct netvsc_port *port, unsigned int queue, struct netvsc_queue_told *told);
+void netvsc_stats_tx_queue(
+	struct netvsc_port *port, unsigned int queue, struct netvsc_queue_told *told);
 /** Frames that went through VFs: received (0) or sent (1). The lock is held. */
 uint64_t netvsc_stats_path(const struct netvsc_port *port, unsigned int direction);
 /**

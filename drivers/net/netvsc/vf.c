@@ -105,7 +105,7 @@ netvsc_vf_event(struct netvsc_port *port, enum netvsc_vf_event event, uint32_t v
 	if (rte_eal_process_type() == RTE_PROC_PRIMARY)
 		netvsc_vf_wake(port->vf);
 	else
-		atomic_fetch_or(&port->events, NETVSC_EVENT_VF);
+		netvsc_event(port, NETVSC_EVENT_VF);
 }
 
 void
@@ -237,9 +237,8 @@ vf_all_started(const struct rte_eth_dev_data *data)
 	return data->nb_rx_queues != 0 && data->nb_tx_queues != 0;
 }
 
-/* Also those that have not mapped it yet: they poll as soon as they have. */
-static bool
-vf_others(const struct netvsc_port *port)
+bool
+netvsc_vf_others(const struct netvsc_port *port)
 {
 	return netvsc_processes(port) != NETVSC_PRIMARY ||
 	       (atomic_load(&port->bus->sharing.attached) & ~NETVSC_PRIMARY) != 0;
@@ -253,7 +252,7 @@ netvsc_vf_join(struct netvsc_port *port)
 	if (!netvsc_vf_possible(port) || atomic_load(&port->state) != NETVSC_STATE_RUNNING ||
 		!vf_all_started(data))
 		return;
-	if (vf_others(port))
+	if (netvsc_vf_others(port))
 		return; /* and netvsc_vf_tick() says so */
 	if (data->dev_conf.intr_conf.rxq != 0) {
 		uint16_t found = netvsc_vf_facts_found(atomic_load(&port->vf_shared.facts));
@@ -271,7 +270,7 @@ void
 netvsc_vf_tick(struct netvsc_port *port)
 {
 	struct netvsc_vf *vf = port->vf;
-	bool shared = vf_others(port), was = vf != NULL && vf->shared;
+	bool shared = netvsc_vf_others(port), was = vf != NULL && vf->shared;
 
 	if (vf == NULL)
 		return;

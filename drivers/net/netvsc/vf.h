@@ -165,6 +165,11 @@ void netvsc_vf_session_ends(struct netvsc_port *port, bool talk);
  */
 void netvsc_vf_tick(struct netvsc_port *port);
 
+/**
+ * Do other processes have the port, or map it just now? They receive from the synthetic path alone:
+ * no VF is used, nor attached, which EAL would do in all of them.
+ */
+bool netvsc_vf_others(const struct netvsc_port *port);
 /** May a VF be used in this session? */
 bool netvsc_vf_possible(const struct netvsc_port *port);
 /** Has the host been asked to move the data path, and has not answered? */

@@ -2,9 +2,9 @@
 /**
  * @file
  * The ethdev below a port: what is known of it. Shared by vf_find.c (which one it is), vf_slot.c
- * (what Linux says of it), vf_plug.c (having EAL attach and detach it), vf_hold.c (taking and
- * leaving it), vf_port.c and vf_settings.c (making it what the port is), vf_want.c (which is what),
- * vf_queues.c (whose memory it has) and vf_stats.c (what it counts).
+ * (what Linux says of it), vf_plug.c (having EAL attach and detach it), vf_removal.c (others detach
+ * it), vf_hold.c (taking and leaving it), vf_port.c and vf_settings.c (making it what the port is),
+ * vf_want.c (which is what), vf_queues.c (whose memory it has) and vf_stats.c (what it counts).
  *
  * One object for each port that looks for a VF, from netvsc_vf_find_start() on; it is freed when
  * neither the port (netvsc_vf_find_stop()) nor its control thread (netvsc_vf_setup_free()) needs it
@@ -67,6 +67,7 @@ struct netvsc_vf_dev {
 	bool owned; /**< from netvsc_vf_own() to netvsc_vf_disown() */
 	bool destroyed; /**< it does not exist any more */
 	bool removed;	/**< its device goes, or is gone */
+	bool removing;	/**< ... and somebody is removing it: nobody else looks at it */
 	bool reset;	/**< it asked for rte_eth_dev_reset() */
 	bool configured;
 	bool attached; /**< its device was attached by us */
@@ -84,8 +85,8 @@ struct netvsc_vf_dev {
 	char tried[NETVSC_VF_NAME_MAX];	 /**< device that could not be attached, */
 	char driver[NETVSC_VF_NAME_MAX]; /**< ... what Linux had for it then, */
 	int64_t try_at, try_after;	 /**< ... when it is tried again, and after how long */
-	bool attach_waits;		 /**< another port's device is being attached or detached */
-	char said[256];			 /**< why it is not used, as was said */
+	bool attach_waits; /**< other ports' devices, or other processes, are in the way */
+	char said[256];	   /**< why it is not used, as was said */
 	bool replaying;
 
 	pthread_mutex_t calls;
@@ -112,6 +113,16 @@ struct netvsc_vf_dev *netvsc_vf_dev_of(const struct netvsc_port *port);
 bool netvsc_vf_ref(const struct netvsc_port *port, struct netvsc_vf_dev **dev);
 /** Learn what the VF can, unless that is known or a call into its driver is going on. */
 void netvsc_vf_know(struct netvsc_vf_dev *dev);
+
+/** It is not there any more, or not for long. The lock is held. */
+void netvsc_vf_tell_lost(struct netvsc_vf_dev *dev);
+
+/* ---- vf_removal.c ---- */
+
+/** From now on removals of devices of bus @p name wait until VFs are left. The lock is held. */
+void netvsc_vf_meet_removals(const char *name);
+/** Paths to it are off: no burst is inside when this returns, or that is said. No lock is held. */
+void netvsc_vf_await_quiet(struct netvsc_vf_dev *dev);
 
 /* ---- vf_slot.c: control side; sysfs is small files, read at once ---- */
 

@@ -100,9 +100,8 @@ tell_found(struct netvsc_vf_dev *dev)
 	netvsc_vf_event(dev->port, NETVSC_VF_FOUND, dev->held);
 }
 
-/* The lock is held. */
-static void
-tell_lost(struct netvsc_vf_dev *dev)
+void
+netvsc_vf_tell_lost(struct netvsc_vf_dev *dev)
 {
 	/* Nobody uses it: find_again() does the rest, if there is any. */
 	if (!dev->told && !dev->removed) {
@@ -150,7 +149,7 @@ ethdev_link(const struct netvsc_vf_dev *dev)
 static int
 on_ethdev(uint16_t id, enum rte_eth_event_type event, void *arg, void *ret)
 {
-	struct netvsc_vf_dev *dev;
+	struct netvsc_vf_dev *dev, *destroyed = NULL;
 
 	rte_spinlock_lock(&netvsc_vf_lock);
 	if (event == RTE_ETH_EVENT_NEW)
@@ -161,18 +160,20 @@ on_ethdev(uint16_t id, enum rte_eth_event_type event, void *arg, void *ret)
 		switch (event) {
 		case RTE_ETH_EVENT_DESTROY:
 			dev->destroyed = true;
-			tell_lost(dev);
+			netvsc_vf_tell_lost(dev);
+			dev->refs++;
+			destroyed = dev;
 			break;
 		case RTE_ETH_EVENT_INTR_RMV:
 			dev->removed = true;
-			tell_lost(dev);
+			netvsc_vf_tell_lost(dev);
 			break;
 		case RTE_ETH_EVENT_INTR_RESET:
 			dev->reset = true;
 			/* Nobody uses it yet: it is reset when it is owned, and heard until then.
 			 */
 			if (dev->told)
-				tell_lost(dev);
+				netvsc_vf_tell_lost(dev);
 			break;
 		case RTE_ETH_EVENT_INTR_LSC:
 			ethdev_link(dev);
@@ -192,6 +193,10 @@ on_ethdev(uint16_t id, enum rte_eth_event_type event, void *arg, void *ret)
 		break;
 	}
 	rte_spinlock_unlock(&netvsc_vf_lock);
+	if (destroyed != NULL) {
+		netvsc_vf_await_quiet(destroyed);
+		netvsc_vf_unref(destroyed);
+	}
 	return 0;
 }
 
@@ -207,7 +212,7 @@ on_device(const char *name, enum rte_dev_event_type event, void *arg)
 	TAILQ_FOREACH (dev, &netvsc_vf_list, next)
 		if (dev->held != NETVSC_VF_NONE && strcmp(dev->record->device, name) == 0) {
 			dev->removed = true;
-			tell_lost(dev);
+			netvsc_vf_tell_lost(dev);
 		}
 	rte_spinlock_unlock(&netvsc_vf_lock);
 }
@@ -284,8 +289,13 @@ look_at_held(struct netvsc_vf_dev *dev)
 	struct netvsc_vf_candidate c;
 	char device[NETVSC_VF_NAME_MAX];
 	enum match is = MATCH_NOT;
-	bool pci, held;
+	bool pci, held, removing;
 
+	rte_spinlock_lock(&netvsc_vf_lock);
+	removing = dev->removing;
+	rte_spinlock_unlock(&netvsc_vf_lock);
+	if (removing)
+		return true;
 	/* It was lost, and the machine does not have it (any more). */
 	if (dev->gone && !dev->owned) {
 		pthread_mutex_lock(&dev->calls);
@@ -314,7 +324,7 @@ look_at_held(struct netvsc_vf_dev *dev)
 	if (dev->port != NULL && dev->held != NETVSC_VF_NONE && !dev->gone) {
 		if (is == MATCH_NOT) {
 			dev->removed |= pci && !netvsc_vf_function(device);
-			tell_lost(dev);
+			netvsc_vf_tell_lost(dev);
 		} else if (is == MATCH_IS && !dev->told)
 			tell_found(dev);
 	}
@@ -330,6 +340,7 @@ look_for_device(struct netvsc_vf_dev *dev)
 	struct netvsc_vf_record *record;
 	char bus[NETVSC_VF_NAME_MAX] = "pci", device[NETVSC_VF_NAME_MAX];
 	struct netvsc_vf_candidate c;
+	bool others;
 	uint16_t id;
 
 	snprintf(device, sizeof(device), "%.63s", dev->want[0] != '\0' ? dev->want : dev->slot);
@@ -354,6 +365,15 @@ look_for_device(struct netvsc_vf_dev *dev)
 					id, device);
 			return;
 		}
+	rte_spinlock_lock(&netvsc_vf_lock);
+	others = dev->port != NULL && netvsc_vf_others(dev->port);
+	rte_spinlock_unlock(&netvsc_vf_lock);
+	if (others) {
+		netvsc_vf_say(
+			dev, "VF %s is not attached while other processes have the port", device);
+		dev->attach_waits = true;
+		return;
+	}
 	netvsc_vf_attach(dev, bus, device);
 }
 

@@ -136,6 +136,7 @@ netvsc_vf_hold(struct netvsc_vf_dev *dev, const struct netvsc_vf_candidate *c)
 	dev->told = dev->gone = dev->owned = false;
 	dev->destroyed = dev->removed = dev->reset = dev->configured = dev->has_info = false;
 	atomic_store(&dev->shared->held, ++dev->holds);
+	netvsc_vf_meet_removals(c->bus);
 	dev->attached = strcmp(dev->tried, c->device) == 0;
 	if (dev->attached)
 		dev->tried[0] = '\0'; /* it did not fail */
@@ -182,8 +183,16 @@ vf_remove(struct netvsc_vf_dev *dev, uint16_t vf)
 		NETVSC_VF_LOG(NOTICE, dev->name, "VF %s: its driver could not close it: %s",
 			dev->record->device, rte_strerror(-rc));
 	/* A function may have ports of other adapters, too (pitfall V9). */
-	if (device != NULL && alone)
-		netvsc_vf_detach(dev, device);
+	if (device == NULL || !alone)
+		return;
+	/* It is left: nobody meets this removal. */
+	rte_spinlock_lock(&netvsc_vf_lock);
+	dev->removing = true;
+	rte_spinlock_unlock(&netvsc_vf_lock);
+	netvsc_vf_detach(dev, device);
+	rte_spinlock_lock(&netvsc_vf_lock);
+	dev->removing = false;
+	rte_spinlock_unlock(&netvsc_vf_lock);
 }
 
 void
@@ -201,7 +210,7 @@ netvsc_vf_leave_it(struct netvsc_vf_dev *dev)
 		dev->told = dev->told && !dev->gone;
 		dev->gone = false;
 	}
-	remove = !keep && netvsc_vf_is_there(dev) &&
+	remove = !keep && !dev->removing && netvsc_vf_is_there(dev) &&
 		 (dev->removed || dev->configured || dev->attached);
 	rte_spinlock_unlock(&netvsc_vf_lock);
 	if (keep)

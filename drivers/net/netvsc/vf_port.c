@@ -72,7 +72,7 @@ own(struct netvsc_vf_dev *dev, uint16_t vf)
 	int rc = 0;
 
 	rte_spinlock_lock(&netvsc_vf_lock);
-	if (dev->held != vf || dev->gone || !netvsc_vf_is_there(dev))
+	if (dev->held != vf || dev->gone || dev->removing || !netvsc_vf_is_there(dev))
 		rc = -ENODEV;
 	/* It is announced to us before its probe is over. */
 	else if (!netvsc_vf_candidate(vf, &c) || !c.usable)

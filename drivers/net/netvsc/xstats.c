@@ -47,6 +47,17 @@ static const struct xstat txq_xstats[] = {
 	{"doorbells", offsetof(struct netvsc_tx_drops, doorbells)},
 };
 
+/* Of queues for which basic statistics have no place. */
+#define FIRST_QUEUE RTE_ETHDEV_QUEUE_STAT_CNTRS
+
+static const struct xstat queue_xstats[] = {
+	{"packets", offsetof(struct netvsc_queue_told, packets)},
+	{"bytes", offsetof(struct netvsc_queue_told, bytes)},
+	{"errors", offsetof(struct netvsc_queue_told, errors)},
+};
+#define RX_QUEUE_XSTATS RTE_DIM(queue_xstats)
+#define TX_QUEUE_XSTATS (RTE_DIM(queue_xstats) - 1) /* errors have names that say which */
+
 static uint64_t
 xstat_diff(const void *now, const void *base, size_t offset)
 {
@@ -74,6 +85,8 @@ struct xstat_place {
 		XSTAT_COPY_ONLY,
 		XSTAT_HOST,
 		XSTAT_SIZE,
+		XSTAT_RX_QUEUE,
+		XSTAT_TX_QUEUE,
 		XSTAT_TXQ,
 		XSTAT_PATH,
 		XSTAT_VF
@@ -86,13 +99,19 @@ struct xstat_place {
 struct xstats_view {
 	struct netvsc_port *port;
 	struct netvsc_vf_xstats vf;
-	unsigned int txq, paths; /* extended statistics of that kind */
-	unsigned int count;	 /* of all kinds */
-	bool busy;		 /* somebody has the VF's who does not go on */
+	unsigned int rx_queues, tx_queues, txq, paths; /* extended statistics of that kind */
+	unsigned int count;			       /* of all kinds */
+	bool busy; /* somebody has the VF's who does not go on */
 };
 
 /* Frames by the way that they took. */
 static const char *const path_xstats[] = {"rx_vf_packets", "tx_vf_packets"};
+
+static unsigned int
+beyond(uint16_t n_queues)
+{
+	return n_queues > FIRST_QUEUE ? n_queues - FIRST_QUEUE : 0;
+}
 
 static struct xstats_view
 xstats_begin(const struct rte_eth_dev *eth)
@@ -100,11 +119,13 @@ xstats_begin(const struct rte_eth_dev *eth)
 	struct xstats_view v = {.port = netvsc_port_of(eth)};
 
 	v.busy = !netvsc_vf_xstats(v.port, &v.vf);
+	v.rx_queues = beyond(eth->data->nb_rx_queues) * RX_QUEUE_XSTATS;
+	v.tx_queues = beyond(eth->data->nb_tx_queues) * TX_QUEUE_XSTATS;
 	v.txq = eth->data->nb_tx_queues * RTE_DIM(txq_xstats);
 	v.paths = v.port->vf != NULL ? RTE_DIM(path_xstats) : 0;
 	/* One more: the address mode. */
 	v.count = RTE_DIM(port_xstats) + 1 + NETVSC_HOST_STATS + netvsc_sizes_count(v.port) +
-		  v.txq + v.paths + v.vf.n;
+		  v.rx_queues + v.tx_queues + v.txq + v.paths + v.vf.n;
 	return v;
 }
 
@@ -132,6 +153,14 @@ xstat_place(const struct xstats_view *v, uint64_t id)
 	if (at < sizes)
 		return (struct xstat_place){XSTAT_SIZE, at, 0};
 	at -= sizes;
+	if (at < v->rx_queues)
+		return (struct xstat_place){
+			XSTAT_RX_QUEUE, at % RX_QUEUE_XSTATS, FIRST_QUEUE + at / RX_QUEUE_XSTATS};
+	at -= v->rx_queues;
+	if (at < v->tx_queues)
+		return (struct xstat_place){
+			XSTAT_TX_QUEUE, at % TX_QUEUE_XSTATS, FIRST_QUEUE + at / TX_QUEUE_XSTATS};
+	at -= v->tx_queues;
 	if (at < v->txq)
 		return (struct xstat_place){
 			XSTAT_TXQ, at % RTE_DIM(txq_xstats), at / RTE_DIM(txq_xstats)};
@@ -148,6 +177,8 @@ xstat_value(const struct xstats_view *v, uint64_t id)
 	struct netvsc_port *port = v->port;
 	struct xstat_place place = xstat_place(v, id);
 	const struct netvsc_txq_counts *c = &port->counts.tx[place.queue];
+	const struct netvsc_queue_told none = {0};
+	struct netvsc_queue_told told;
 
 	switch (place.kind) {
 	case XSTAT_PORT:
@@ -158,6 +189,12 @@ xstat_value(const struct xstats_view *v, uint64_t id)
 		return netvsc_host_stats_value(port, place.index);
 	case XSTAT_SIZE:
 		return netvsc_sizes_value(port, place.index);
+	case XSTAT_RX_QUEUE:
+		netvsc_stats_rx_queue(port, place.queue, &told);
+		return xstat_diff(&told, &none, queue_xstats[place.index].offset);
+	case XSTAT_TX_QUEUE:
+		netvsc_stats_tx_queue(port, place.queue, &told);
+		return xstat_diff(&told, &none, queue_xstats[place.index].offset);
 	case XSTAT_PATH:
 		return netvsc_stats_path(port, place.index);
 	case XSTAT_VF:
@@ -185,6 +222,12 @@ xstat_name(const struct xstats_view *v, uint64_t id, char name[RTE_ETH_XSTATS_NA
 		break;
 	case XSTAT_SIZE:
 		netvsc_sizes_name(place.index, name);
+		break;
+	case XSTAT_RX_QUEUE:
+	case XSTAT_TX_QUEUE:
+		snprintf(name, RTE_ETH_XSTATS_NAME_SIZE, "%s_q%u_%s",
+			place.kind == XSTAT_RX_QUEUE ? "rx" : "tx", place.queue,
+			queue_xstats[place.index].name);
 		break;
 	case XSTAT_PATH:
 		snprintf(name, RTE_ETH_XSTATS_NAME_SIZE, "%s", path_xstats[place.index]);

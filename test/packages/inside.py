@@ -48,7 +48,11 @@ def newer(package):
     with tempfile.TemporaryDirectory() as folder:
         run("dpkg-deb", "-R", package, f"{folder}/tree")
         with open(f"{folder}/tree/DEBIAN/control", encoding="utf-8") as file:
-            control = re.sub(r"^(Version: .*)$", r"\1+newer", file.read(), flags=re.M)
+            control = file.read()
+        version = re.search(r"^Version: (.*)$", control, re.M).group(1)
+        # Its own, and that of those which it depends on by it.
+        control = control.replace(f"Version: {version}\n", f"Version: {version}+newer\n")
+        control = control.replace(f"(= {version})", f"(= {version}+newer)")
         with open(f"{folder}/tree/DEBIAN/control", "w", encoding="utf-8") as file:
             file.write(control)
         out = package.replace(".deb", ".newer")

@@ -105,12 +105,18 @@ netvsc_compat_tel_number(struct rte_tel_data *d, const char *name, uint64_t valu
 #endif
 }
 
-/** What rx_queue_count and tx_queue_count return: unsigned or not, by release; -errno in any. */
-typedef __typeof__(((eth_rx_queue_count_t)NULL)(NULL)) netvsc_queue_count;
+/** What rx_queue_count returns: unsigned or not, by release; -errno in any. */
+typedef __typeof__(((eth_rx_queue_count_t)NULL)(NULL)) netvsc_rx_count;
+/** What tx_queue_count returns, which older releases do not have; not the same in 24.11. */
+#if RTE_VERSION >= RTE_VERSION_NUM(24, 3, 0, 0)
+typedef __typeof__(((eth_tx_queue_count_t)NULL)(NULL)) netvsc_tx_count;
+#else
+typedef int netvsc_tx_count;
+#endif
 
-/** Descriptors in use of a send queue, which older releases do not ask for. */
+/** Descriptors in use of a send queue. */
 static inline void
-netvsc_compat_tx_queue_count(struct rte_eth_dev *eth, netvsc_queue_count (*count)(void *txq))
+netvsc_compat_tx_queue_count(struct rte_eth_dev *eth, netvsc_tx_count (*count)(void *txq))
 {
 #if RTE_VERSION >= RTE_VERSION_NUM(24, 3, 0, 0)
 	eth->tx_queue_count = count;

@@ -80,12 +80,12 @@ rx_used(struct netvsc_rxq *rxq, uint32_t most)
 	return (int)RTE_MIN(frames, most);
 }
 
-static netvsc_queue_count
+static netvsc_rx_count
 rx_queue_count(void *queue)
 {
 	struct netvsc_rxq *rxq = queue;
 
-	return (netvsc_queue_count)rx_used(rxq, rxq->nb_desc);
+	return (netvsc_rx_count)rx_used(rxq, rxq->nb_desc);
 }
 
 static int
@@ -115,10 +115,10 @@ netvsc_tx_outstanding(const struct netvsc_txq *txq)
 	return taken > done ? taken - done : 0;
 }
 
-static netvsc_queue_count
+static netvsc_tx_count
 tx_queue_count(void *queue)
 {
-	return (netvsc_queue_count)netvsc_tx_outstanding(queue);
+	return (netvsc_tx_count)netvsc_tx_outstanding(queue);
 }
 
 /* Descriptors are taken from a stack: those that are free come first, those in flight behind them.

@@ -117,7 +117,7 @@ rndis_shape_learn(struct rndis_shape *shape, const void *header, uint32_t avail,
 	const struct rndis_packet_info *info)
 {
 	const uint8_t *bytes = header;
-	uint32_t at = info->ppi_abs, bit, end;
+	uint32_t at = info->ppi_abs, bit;
 	struct rndis_ppi ppi;
 	uint32_t *place;
 
@@ -139,13 +139,13 @@ rndis_shape_learn(struct rndis_shape *shape, const void *header, uint32_t avail,
 			*place = at + RNDIS_PPI_HEADER;
 		shape->present |= bit;
 	}
+	/* What is in front of a frame is in the message if the frame is. */
+	if (at > info->data_abs)
+		return;
 	shape->data_offset = info->data_abs - RNDIS_OFFSET_BASE;
 	shape->ppi_abs = info->ppi_abs;
 	memcpy(&shape->ppi_area, bytes + offsetof(struct rndis_packet, ppi_offset),
 		sizeof(shape->ppi_area));
-	/* The parser has checked that all of it is in the message: none of these wraps. */
-	end = info->data_abs + RNDIS_MIN_FRAME;
-	shape->min_length = end > at ? end : at;
 }
 
 /** Checksum and LSO words must point into the frame (spec/rndis.md §4.1, §10). */

@@ -250,26 +250,27 @@ rndis_packet_parse_rx(
  * say. All zero but for rndis_shape_forget() at start; one per receive queue.
  */
 struct rndis_shape {
-	uint32_t
-		min_length; /**< of a message, so that all of this is in it; UINT32_MAX: no shape */
-	uint32_t data_offset; /**< as it lies in the header */
-	uint64_t ppi_area;    /**< PerPacketInfoOffset and Length, as they lie */
+	uint32_t data_offset; /**< as it lies in the header; RNDIS_SHAPE_NONE: no shape */
 	uint32_t ppi_abs, n_ppis;
+	uint64_t ppi_area;		/**< PerPacketInfoOffset and Length, as they lie */
 	uint64_t ppi[RNDIS_SHAPE_PPIS]; /**< size and type of each, as they lie */
 	uint32_t present;		/**< RNDIS_HAS_* */
 	/** Where the words are, from the message's start; by kind, if present. */
 	uint32_t csum_at, vlan_at, hash_value_at, hash_info_at, packet_id_at;
 };
 
+/** A data offset behind which no message has a frame. */
+#define RNDIS_SHAPE_NONE UINT32_MAX
+
 static inline void
 rndis_shape_forget(struct rndis_shape *shape)
 {
-	shape->min_length = UINT32_MAX;
+	shape->data_offset = RNDIS_SHAPE_NONE;
 }
 
 /**
  * Remember the shape of a message that rndis_packet_parse_rx() has accepted; one that has none,
- * with other than 16-byte PPIs of different kinds, leaves no shape.
+ * with other than 16-byte PPIs of different kinds in front of the frame, leaves no shape.
  * @param header the private copy that was parsed. @param info what the parser said
  */
 void rndis_shape_learn(struct rndis_shape *shape, const void *header, uint32_t avail,
@@ -290,30 +291,31 @@ rndis_shape_match(const struct rndis_shape *shape, const uint8_t *msg, uint32_t 
 {
 	uint64_t head = vmbus_load64(msg);
 	uint64_t data = vmbus_load64(msg + offsetof(struct rndis_packet, data_offset));
-	uint32_t length = (uint32_t)(head >> 32), i;
+	uint64_t data_abs = (uint64_t)shape->data_offset + RNDIS_OFFSET_BASE;
+	uint32_t length = (uint32_t)(head >> 32), data_length = (uint32_t)(data >> 32), i;
 	const uint8_t *ppi;
 
 	if ((uint32_t)head != RNDIS_TYPE_PACKET || (uint32_t)data != shape->data_offset ||
 		vmbus_load64(msg + offsetof(struct rndis_packet, ppi_offset)) != shape->ppi_area)
 		return false;
-	if (length < shape->min_length || length > range_length)
+	/* The frame is in the message, and so are the PPIs in front of it. */
+	if (data_length < RNDIS_MIN_FRAME || data_abs + data_length > length ||
+		length > range_length)
 		return false;
+	if (shape->n_ppis != 0) {
+		ppi = msg + shape->ppi_abs;
+		for (i = 0; i < shape->n_ppis; i++, ppi += sizeof(struct rndis_ppi))
+			if (vmbus_load64(ppi) != shape->ppi[i] ||
+				vmbus_load32(ppi + offsetof(struct rndis_ppi, offset)) !=
+					RNDIS_PPI_HEADER)
+				return false;
+	}
 	info->message_length = length;
-	info->data_abs = shape->data_offset + RNDIS_OFFSET_BASE;
-	info->data_length = (uint32_t)(data >> 32);
-	/* Both lengths less the shortest frame: it fits since min_length, and less wraps. */
-	if (info->data_length - RNDIS_MIN_FRAME > length - info->data_abs - RNDIS_MIN_FRAME)
-		return false;
+	info->data_abs = (uint32_t)data_abs;
+	info->data_length = data_length;
 	info->ppi_abs = shape->ppi_abs;
 	info->ppi_length = shape->n_ppis * (uint32_t)sizeof(struct rndis_ppi);
 	info->present = shape->present;
-	if (shape->n_ppis == 0)
-		return true;
-	ppi = msg + shape->ppi_abs;
-	for (i = 0; i < shape->n_ppis; i++, ppi += sizeof(struct rndis_ppi))
-		if (vmbus_load64(ppi) != shape->ppi[i] ||
-			vmbus_load32(ppi + offsetof(struct rndis_ppi, offset)) != RNDIS_PPI_HEADER)
-			return false;
 	want &= info->present;
 	if (want == 0)
 		return true;

@@ -55,16 +55,18 @@ struct vmbus_ring {
 static inline uint32_t
 vmbus_ring_used(uint32_t size, uint32_t w, uint32_t r)
 {
-	return w >= r ? w - r : size - (r - w);
+	uint32_t ahead = w - r;
+
+	return w >= r ? ahead : ahead + size;
 }
 
 /** Index @p i moved on by @p n <= size. */
 static inline uint32_t
 vmbus_ring_advance(uint32_t size, uint32_t i, uint32_t n)
 {
-	uint32_t to_end = size - i;
+	uint32_t next = i + n; /* far from wrapping: VMBUS_RING_DATA_MAX */
 
-	return n >= to_end ? n - to_end : i + n;
+	return next >= size ? next - size : next;
 }
 
 static inline bool
@@ -349,6 +351,8 @@ vmbus_ring_reader_refresh(struct vmbus_ring_reader *r)
 {
 	uint32_t w = atomic_load_explicit(&r->ring.ctl->write_index, memory_order_acquire);
 
+	if (w == r->cached_w)
+		return true;
 	/*
 	 * A write index that falls behind what was seen would un-write packets. Measured from the
 	 * published read index, which the producer cannot legally pass: measured from next_r, a

@@ -44,7 +44,7 @@ vf_of(const struct rte_eth_dev *eth)
 static inline bool
 is_set(const uint64_t *knob)
 {
-	return __atomic_load_n(knob, __ATOMIC_RELAXED) != 0;
+	return __atomic_load_n(knob, __ATOMIC_ACQUIRE) != 0;
 }
 
 /** @return what an operation answers before it does anything */

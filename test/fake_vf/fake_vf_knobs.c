@@ -39,7 +39,7 @@ fake_vf_key(struct fake_vf_knobs *knobs, const char *key, const char *value)
 	for (i = 0; *end == '\0' && i < RTE_DIM(knob_names); i++)
 		if (strcmp(key, knob_names[i].name) == 0) {
 			__atomic_store_n((uint64_t *)((char *)knobs + knob_names[i].at), number,
-				__ATOMIC_RELAXED);
+				__ATOMIC_RELEASE);
 			return 0;
 		}
 	return -EINVAL;

@@ -16,7 +16,7 @@ declare -A packages=(
 	[cross-arm64]="gcc-aarch64-linux-gnu qemu-user"
 	[suricata]="suricata"
 	[ovs]="openvswitch-switch-dpdk"
-	[deb]="debhelper dh-python fakeroot lintian pandoc"
+	[deb]="build-essential debhelper dh-python fakeroot lintian pandoc"
 	[packages]="debootstrap python3-pyelftools rpm"
 	[doc]="pandoc"
 )

@@ -13,7 +13,8 @@ from exchange import exchange
 from harness import Case, wait_until
 from test_forward import as_is, mac, macswap
 
-STALLS = 60
+STALLS = 20
+PATIENCE = 120  # seconds, within which its faults show
 
 
 class InTree(Case):
@@ -92,6 +93,15 @@ class InTree(Case):
         In rings of two pages it frees frames that it reports as unsent, which l2fwd frees again, so
         that frames go out twice; and it drops receive completions, which costs sections for good.
         """
+        twice, acks, end = 0, False, time.monotonic() + PATIENCE
+        # It begins anew now and then: with most sections lost there is little left to fail.
+        while not (twice and acks) and time.monotonic() < end:
+            more, failed = self.under_stalls()
+            twice, acks = twice + more, acks or failed
+        self.assertTrue(twice and acks, f"{twice} duplicates, failed acknowledgement: {acks}; correct doc/peer.md")
+
+    def under_stalls(self):
+        """@return frames that went out twice, and whether it failed to acknowledge some"""
         nic = ("ring=8K", "gen:size=60,flows=16,seed=5,rate=100K")
         host = self.host(nic, nic, args=["--poll", "busy"])
         app = self.own(peer.intree(host, "--no-mac-updating"))
@@ -102,9 +112,13 @@ class InTree(Case):
             host.set("stall", 0, 1)
             time.sleep(0.1)
             twice = host.port(0)["duplicate"] + host.port(1)["duplicate"]
-            if twice and "RXBUF ack failed" in app.text:
-                return
-        self.fail(f"no fault in {STALLS} stalls ({twice} duplicates): correct doc/peer.md")
+            failed = "RXBUF ack failed" in app.text
+            if twice and failed:
+                break
+        app.signal(signal.SIGINT)
+        app.wait()
+        host.stop()
+        return twice, failed
 
 
 class Forwarder(Case):

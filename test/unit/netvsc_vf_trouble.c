@@ -181,17 +181,13 @@ test_a_queue_stays_whose_burst_hangs_inside_of_the_vf(void)
 static void
 test_a_queue_stop_tells_of_a_burst_that_hangs_inside_of_the_vf(void)
 {
-	static const struct hpbus_op_kind soon = {"a test", 150, 50, false};
-	struct hpbus_op op;
 	pthread_t thread;
 
 	REQUIRE(begin_used());
 	atomic_store(&vf.hold_burst, true);
 	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, burst_once, NULL), 0);
 	UNTIL(atomic_load(&vf.in_burst));
-	hpbus_op_begin(&op, &soon);
 	CU_ASSERT_EQUAL(netvsc_rx_queue_stop(&f.eth, 0), -EBUSY);
-	hpbus_op_end(&op);
 	CU_ASSERT_TRUE(fixture_channel(&f, 0)->stuck);
 	CU_ASSERT(atomic_load(&f.port.events) & NETVSC_EVENT_RESET);
 	atomic_store(&vf.hold_burst, false);

@@ -6,10 +6,13 @@
  * AddressSanitizer: heap rings have exact redzones).
  */
 #include <pthread.h>
+#include <sched.h>
+#include <time.h>
 
 #include "test/unit/vmbus_fixture.h"
 
-#define SIZE 4096u
+#define SIZE	   4096u
+#define PATIENCE_S 60 /* on a busy machine */
 
 static uint32_t
 ends_send(struct ends *e, uint32_t max)
@@ -451,6 +454,7 @@ descriptor_changing_under_the_reader(void)
 	_Alignas(8) uint8_t pkt[56];
 	struct test_ring t;
 	pthread_t thread;
+	time_t until;
 
 	REQUIRE(test_ring_mirrored(&t, SIZE));
 	test_packet(pkt, sizeof(pkt), 3);
@@ -460,9 +464,13 @@ descriptor_changing_under_the_reader(void)
 	m.alias = mmap(NULL, VMBUS_PAGE_SIZE + SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, t.fd, 0);
 	REQUIRE(m.alias != MAP_FAILED);
 	REQUIRE(pthread_create(&thread, NULL, mutate, &m) == 0);
-	for (i = 0; i < 300000; i++) {
+	/* For as long the other thread may not be scheduled, in the middle of what it writes. */
+	until = time(NULL) + PATIENCE_S;
+	for (i = 0; i < 300000 || (good == 0 && time(NULL) < until); i++) {
 		int total;
 
+		if (i % 1024 == 0)
+			sched_yield();
 		vmbus_ring_reader_init(&r, &t.ring);
 		total = vmbus_ring_peek(&r, &p);
 		if (total > 0) {

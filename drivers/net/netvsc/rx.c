@@ -34,9 +34,9 @@
 /* The receive buffer as of this burst. */
 struct rx_buffer {
 	const uint8_t *base;
-	uint32_t len;	  /* bytes */
-	uint32_t section; /* bytes */
-	uint32_t last;	  /* the last offset at which a whole section fits */
+	uint32_t len;	     /* bytes */
+	uint32_t section;    /* bytes */
+	const uint8_t *last; /* the last place where a whole section fits */
 };
 
 /* ---- parse ---- */
@@ -69,15 +69,18 @@ rx_parse(struct rndis_shape *shape, const uint8_t *msg, uint32_t range_length,
 	return rc;
 }
 
-/* Is the message one that looks like the one before it? @param words RNDIS_HAS_*: to be loaded */
+/*
+ * Is the message one that looks like the one before it?
+ * @param msg   anywhere from the buffer's start on, which is all that a range's offset can name
+ * @param words RNDIS_HAS_*: to be loaded
+ */
 static __rte_always_inline bool
-rx_match(const struct netvsc_rxq *rxq, const struct rx_buffer *recv, struct vmbus_xfer_range range,
-	uint32_t words, struct rndis_packet_info *info)
+rx_match(const struct netvsc_rxq *rxq, const struct rx_buffer *recv, const uint8_t *msg,
+	uint32_t range_length, uint32_t words, struct rndis_packet_info *info)
 {
 	/* A whole section in the buffer is more than nvsp_xfer_range_ok() asks for. */
-	return range.byte_offset <= recv->last && range.byte_count <= recv->section &&
-	       rndis_shape_match(
-		       &rxq->shape, recv->base + range.byte_offset, range.byte_count, words, info);
+	return msg <= recv->last && range_length <= recv->section &&
+	       rndis_shape_match(&rxq->shape, msg, range_length, words, info);
 }
 
 /* ---- place ---- */
@@ -134,7 +137,7 @@ rx_odd(struct netvsc_rxq *rxq, const struct rx_buffer *recv, const uint8_t *at,
 	struct rndis_packet_info info;
 
 	/* Of the usual shape, but not simple; or else the parser's. */
-	if (!rx_match(rxq, recv, range, RNDIS_HAS_ALL, &info)) {
+	if (!rx_match(rxq, recv, msg, range.byte_count, RNDIS_HAS_ALL, &info)) {
 		if (!nvsp_xfer_range_ok(range, recv->len, recv->section))
 			return NETVSC_RX_MALFORMED;
 		if (ch->cursor.alone && netvsc_rx_control_range(ch, range))
@@ -213,11 +216,11 @@ rx_ranges(struct netvsc_rxq *rxq, const bool tells, const struct rx_buffer *recv
 {
 	struct netvsc_rx_cursor *cursor = &rxq->ch->cursor;
 	const uint8_t *at = cursor->range, *end;
-	struct vmbus_xfer_range range, next;
 	struct rndis_packet_info info = {0};
 	struct rte_mbuf **stock, **to = pkts, *m;
-	const uint8_t *msg;
-	uint32_t take;
+	struct vmbus_xfer_range next;
+	const uint8_t *msg, *next_msg;
+	uint32_t take, length;
 	int len;
 
 	if (unlikely(rxq->n_mbufs == 0)) {
@@ -234,18 +237,20 @@ rx_ranges(struct netvsc_rxq *rxq, const bool tells, const struct rx_buffer *recv
 	stock = rxq->mbufs + rxq->n_mbufs;
 	take = RTE_MIN(n, rxq->n_mbufs);
 	take = RTE_MIN(take, cursor->left);
-	end = at + take * sizeof(range);
-	for (next = nvsp_xfer_range_load(at); at != end; at += sizeof(range)) {
-		range = next;
+	end = at + take * sizeof(next);
+	next = nvsp_xfer_range_load(at);
+	next_msg = recv->base + next.byte_offset;
+	for (; at != end; at += sizeof(next)) {
+		msg = next_msg;
+		length = next.byte_count;
 		/* Behind the last one there are other bytes of the packet: a prefetch does no harm.
 		 */
-		next = nvsp_xfer_range_load(at + sizeof(range));
-		rte_prefetch0(recv->base + next.byte_offset);
-		rte_prefetch0(
-			recv->base + next.byte_offset + rxq->shape.data_offset + RNDIS_OFFSET_BASE);
+		next = nvsp_xfer_range_load(at + sizeof(next));
+		next_msg = recv->base + next.byte_offset;
+		rte_prefetch0(next_msg);
+		rte_prefetch0(next_msg + rxq->shape.data_offset + RNDIS_OFFSET_BASE);
 		m = stock[-1];
-		msg = recv->base + range.byte_offset;
-		if (likely(rx_match(rxq, recv, range, 0, &info) &&
+		if (likely(rx_match(rxq, recv, msg, length, 0, &info) &&
 			    info.data_length <= rxq->plan.copy_max)) {
 			len = rx_place(rxq, msg, &info, m);
 			if (tells) {
@@ -336,7 +341,7 @@ rx_packets(struct netvsc_rxq *rxq, const bool tells, const bool traced, struct r
 		.base = port->recv.base,
 		.len = (uint32_t)port->recv.len,
 		.section = port->session.recv_section,
-		.last = (uint32_t)port->recv.len - port->session.recv_section,
+		.last = port->recv.base + port->recv.len - port->session.recv_section,
 	};
 	unsigned int budget = RX_BUDGET;
 	uint64_t bytes = 0;
@@ -359,9 +364,11 @@ rx_packets(struct netvsc_rxq *rxq, const bool tells, const bool traced, struct r
 		if (likely(ch->cursor.left == 0))
 			rx_packet_done(ch);
 	}
-	rxq->stats.packets += got;
-	rxq->stats.batches += got != 0;
-	rxq->stats.bytes += bytes;
+	if (got != 0) {
+		rxq->stats.packets += got;
+		rxq->stats.batches++;
+		rxq->stats.bytes += bytes;
+	}
 	return got;
 }
 

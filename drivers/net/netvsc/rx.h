@@ -264,8 +264,19 @@ netvsc_rx_complete_room(struct netvsc_channel *ch)
 {
 	return likely(ch->done_head - ch->done_tail < NETVSC_DONE_MAX) || netvsc_rx_make_room(ch);
 }
+/** The rest of netvsc_rx_flush(). */
+void netvsc_rx_flush_done(struct netvsc_channel *ch);
 /** Publish what was consumed and send waiting completions; rx_lock held. */
-void netvsc_rx_flush(struct netvsc_channel *ch);
+static inline void
+netvsc_rx_flush(struct netvsc_channel *ch)
+{
+	/* A hint: who takes those acquires, and what is missed now is seen by the next flush. */
+	bool released = atomic_load_explicit(&ch->released, memory_order_relaxed) != NULL;
+
+	if (ch->in.next_r != ch->in.published_r || ch->done_tail != ch->done_head || released ||
+		ch->releasing != NULL)
+		netvsc_rx_flush_done(ch);
+}
 /** The same for a channel that may be traced. */
 void netvsc_rx_flush_any(struct netvsc_channel *ch);
 

@@ -205,7 +205,7 @@ rx_flush(struct netvsc_channel *ch, const bool traced)
 {
 	bool signal;
 
-	/* A hint: who takes them acquires, and what is missed now is seen by the next flush. */
+	/* A hint, as in netvsc_rx_flush(). */
 	if (unlikely(atomic_load_explicit(&ch->released, memory_order_relaxed) != NULL ||
 		     ch->releasing != NULL))
 		netvsc_rx_take_released(ch);
@@ -229,7 +229,7 @@ rx_flush(struct netvsc_channel *ch, const bool traced)
 }
 
 void
-netvsc_rx_flush(struct netvsc_channel *ch)
+netvsc_rx_flush_done(struct netvsc_channel *ch)
 {
 	rx_flush(ch, false);
 }

@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/** @file A guest with a VF of two ports, its frames on both paths, and the books of its host. */
+/**
+ * @file
+ * A guest with a VF: what its host says of that, its frames on both paths where it has two ports,
+ * and the books of the host.
+ */
 #ifndef HP_TEST_HOST_NIC_VF_GUEST_H
 #define HP_TEST_HOST_NIC_VF_GUEST_H
+
+#include <stdio.h>
 
 #include "test/unit/host_nic_guest.h"
 
@@ -14,14 +20,27 @@ knob(struct guest *g, const char *name, const char *value)
 }
 
 static inline void
-switch_to(struct guest *g, uint32_t path)
+ask(struct guest *g, uint32_t path, uint64_t tid)
 {
 	struct nvsp_message msg;
 
 	nvsp_build_switch_data_path(&msg, path);
-	CU_ASSERT_EQUAL(guest_nvsp(g, &msg, g->next_tid, true), 0);
+	CU_ASSERT_EQUAL(guest_nvsp(g, &msg, tid, true), 0);
+}
+
+/* Ask for a path and be answered at once. */
+static inline void
+switch_to(struct guest *g, uint32_t path)
+{
+	const struct guest_packet *p;
+	uint64_t tid = g->next_tid++;
+
+	ask(g, path, tid);
 	guest_poll(g);
-	CU_ASSERT_PTR_NOT_NULL(guest_completion(g, g->next_tid++));
+	p = guest_completion(g, tid);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+	CU_ASSERT_EQUAL(p->payload_len, 0); /* anything else hangs Linux */
+	CU_ASSERT_EQUAL(p->desc.flags, 0);
 }
 
 static inline void
@@ -32,6 +51,33 @@ start_on_vf(struct guest *g, const char *nic, uint32_t filter)
 	guest_poll(g);
 	switch_to(g, NVSP_DATA_PATH_VF);
 	CU_ASSERT_TRUE_FATAL(host_nic_path_is_vf(g->nic));
+}
+
+/* The host has said this since last time. */
+static inline void
+hears(struct guest *g, const char *what)
+{
+	guest_poll(g);
+	if (strcmp(g->heard, what) != 0)
+		printf("\n    heard '%s' instead of '%s'", g->heard, what);
+	CU_ASSERT_STRING_EQUAL(g->heard, what);
+	g->heard[0] = '\0';
+}
+
+/* A guest that has switched to the VF with this serial. */
+static inline void
+start_told(struct guest *g, const char *nic, uint32_t serial)
+{
+	char expected[16];
+
+	guest_start(g, nic, 16);
+	host_nic_set_vf(g->nic, true, serial);
+	guest_up(g, 13);
+	snprintf(expected, sizeof(expected), "+%u ", serial);
+	hears(g, expected);
+	switch_to(g, NVSP_DATA_PATH_VF);
+	CU_ASSERT_TRUE(host_nic_path_is_vf(g->nic));
+	hears(g, "");
 }
 
 /* Every frame that came in on a side went out on another or has a reason; no frame twice. */

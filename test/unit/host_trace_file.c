@@ -9,6 +9,7 @@
 
 #include "lib/host/nic.h"
 #include "lib/host/trace_file.h"
+#include "test/unit/threads.h"
 #include "test/unit/unit.h"
 
 static char dir[] = "/tmp/host_trace_file.XXXXXX";
@@ -56,15 +57,6 @@ entries(const char *path)
 		n += e->d_name[0] != '.';
 	closedir(d);
 	return n;
-}
-
-/* One that was joined may be seen for a moment, a writer on a busy machine be left behind. */
-static bool
-threads_become(unsigned int n)
-{
-	for (unsigned int i = 0; i < 60000 && entries("/proc/self/task") != n; i++)
-		usleep(1000);
-	return entries("/proc/self/task") == n;
 }
 
 static struct host_port *
@@ -167,10 +159,10 @@ files_and_their_threads_come_when_the_nic_is_told(void)
 	CU_ASSERT_TRUE(threads_become(1));
 	nic = nic_of("trace=%s/t,capture=%s/c,vf-port=pcap:out=%s/v,port=pcap:out=%s/p");
 	CU_ASSERT_EQUAL(entries(dir), files);
-	CU_ASSERT_EQUAL(entries("/proc/self/task"), 1);
+	CU_ASSERT_EQUAL(threads(), 1);
 	CU_ASSERT_EQUAL(host_nic_record(nic, why, sizeof(why)), 0);
 	CU_ASSERT_EQUAL(entries(dir), files + 4);
-	CU_ASSERT_EQUAL(entries("/proc/self/task"), 3);
+	CU_ASSERT_EQUAL(threads(), 3);
 	host_nic_destroy(nic);
 	CU_ASSERT_TRUE(threads_become(1));
 }
@@ -333,7 +325,7 @@ a_file_gets_no_second_writer_while_the_first_one_lives(void)
 	CU_ASSERT_EQUAL(host_trace_open(fifo, &second, why, sizeof(why)), -EBUSY);
 	CU_ASSERT_PTR_NOT_NULL(strstr(why, fifo));
 	CU_ASSERT_PTR_NOT_NULL(strstr(why, "wait until it is, or give another file"));
-	CU_ASSERT_EQUAL(entries("/proc/self/task"), 2);
+	CU_ASSERT_EQUAL(threads(), 2);
 	/* It ends with its reader; then the file is free again. */
 	close(fd);
 	CU_ASSERT_TRUE(threads_become(1));

@@ -3,7 +3,6 @@
  * The trace writer: what is in the file, and that nobody waits for it: a disk that is full, a
  * reader that does not read, more than the buffer holds, many at once.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,6 +13,7 @@
 
 #include "lib/netvsp/nvsp.h"
 #include "lib/trace/trace_vmbus.h"
+#include "test/unit/threads.h"
 #include "test/unit/unit.h"
 
 #define PACKET_BLOCK 6u
@@ -185,18 +185,6 @@ test_a_full_disk_costs_one_message_and_a_count(void)
 	CU_ASSERT_EQUAL(complaints, 1);
 }
 
-static unsigned int
-threads(void)
-{
-	DIR *tasks = opendir("/proc/self/task");
-	unsigned int n = 0;
-
-	while (readdir(tasks) != NULL)
-		n++;
-	closedir(tasks);
-	return n - 2; /* . and .. */
-}
-
 static void
 test_a_reader_that_does_not_read_stops_nobody(void)
 {
@@ -227,9 +215,7 @@ test_a_reader_that_does_not_read_stops_nobody(void)
 	CU_ASSERT(trace_clock() - began < UINT64_C(20) * TRACE_CLOSE_MS * 1000000);
 	/* The writer that was left behind ends by itself: what it writes goes nowhere now. */
 	close(fd);
-	for (i = 0; i < 10000 && threads() > 1; i++)
-		usleep(1000);
-	CU_ASSERT_EQUAL(threads(), 1);
+	CU_ASSERT_TRUE(threads_become(1));
 	unlink(fifo);
 }
 

@@ -414,7 +414,8 @@ class Unbind(Case):
 class CrossBuild(Case):
     def test_runs_under_the_exe_wrapper(self):
         t = self.tree()
-        wrapper = f"sh -c 'echo \"$1\" >{t.path('ran')}; exec \"$@\"' wrapper"
+        inner = os.environ.get("MESON_EXE_WRAPPER", "")  # this is a cross build
+        wrapper = f"sh -c 'echo \"$1\" >{t.path('ran')}; exec {inner} \"$@\"' wrapper"
         with mock.patch.dict(os.environ, MESON_EXE_WRAPPER=wrapper):
             self.check(["status", "uio0"], 0, UIO_STATUS)
         self.assertEqual(t.get("ran"), self.program + "\n")

@@ -152,6 +152,30 @@ test_the_same_kind_matches(void)
 	}
 }
 
+/* That the frame is in a message would say nothing of PPIs behind it, which nobody sends. */
+static void
+test_ppis_behind_the_frame_leave_no_shape(void)
+{
+	const struct rndis_ppi ppi = {sizeof(ppi), RNDIS_PPI_HASH_VALUE, RNDIS_PPI_HEADER, 1};
+	struct rndis_packet_info info;
+	struct rndis_shape shape;
+	uint8_t msg[ROOM] = {0};
+	struct rndis_packet p = {
+		.h = {RNDIS_TYPE_PACKET, 80},
+		.data_offset = sizeof(p) - RNDIS_OFFSET_BASE,
+		.data_length = 20,
+		.ppi_offset = 64 - RNDIS_OFFSET_BASE,
+		.ppi_length = sizeof(ppi),
+	};
+
+	memcpy(msg, &p, sizeof(p));
+	memcpy(msg + 64, &ppi, sizeof(ppi));
+	CU_ASSERT_EQUAL(parse(msg, 80, &info), 0);
+	CU_ASSERT_EQUAL(info.hash_value, 1);
+	rndis_shape_learn(&shape, msg, 80, &info);
+	CU_ASSERT_FALSE(rndis_shape_match(&shape, msg, 80, RNDIS_HAS_ALL, &info));
+}
+
 static void
 test_no_shape(void)
 {
@@ -196,6 +220,7 @@ test_no_shape(void)
 static const struct unit_test tests[] = {
 	{"a match says what the parser says", test_match_says_what_the_parser_says},
 	{"the same kind matches", test_the_same_kind_matches},
+	{"PPIs behind the frame leave no shape", test_ppis_behind_the_frame_leave_no_shape},
 	{"messages without a shape", test_no_shape},
 };
 

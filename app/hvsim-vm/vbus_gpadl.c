@@ -198,21 +198,24 @@ vbus_view_get(struct vbus *bus, struct vbus_device *device, uint32_t id, struct 
 {
 	struct vbus_channel *primary = device->channel[0];
 	struct vbus_gpadl *gpadl;
+	struct vbus_view *found;
 
 	if (primary == NULL || primary->state != VBUS_OPEN)
 		return -ENOENT;
 	gpadl = vbus_gpadl_find(bus, primary->relid, id);
 	if (gpadl == NULL)
 		return -ENOENT;
-	if (gpadl->view == NULL) {
+	found = gpadl->view;
+	if (found == NULL) {
 		if (gpadl->n_pages > VBUS_MAX_MAPS - bus->n_maps)
 			return -ENOMEM;
-		gpadl->view = view_make(bus, device, gpadl);
-		if (gpadl->view == NULL)
+		found = view_make(bus, device, gpadl);
+		if (found == NULL)
 			return -ENOMEM;
+		gpadl->view = found;
 	}
-	gpadl->view->users++;
-	*view = gpadl->view;
+	found->users++;
+	*view = found;
 	return 0;
 }
 

@@ -169,10 +169,12 @@ print_result(const struct job *job, const struct vmbus_sysfs_device *now, bool c
 static void
 show_command(void *opaque, char *command)
 {
+	const char *text = command != NULL ? command : "# no memory to show this command";
+
 	if (opaque == NULL)
-		puts(command);
+		puts(text);
 	else
-		json_object_array_add(opaque, json_object_new_string(command));
+		json_object_array_add(opaque, json_object_new_string(text));
 	free(command);
 }
 

@@ -137,6 +137,7 @@ static void
 put(struct out *o, const char *name, const char *text)
 {
 	char path[PATH_MAX], *clean;
+	bool written;
 	FILE *f;
 
 	if (o->rc != CTL_OK || o->n == sizeof(o->names) / sizeof(o->names[0]))
@@ -147,7 +148,11 @@ put(struct out *o, const char *name, const char *text)
 	clean = redact_text(o->redact, text);
 	snprintf(path, sizeof(path), "%s/" FOLDER "/%s", o->base, name);
 	f = fopen(path, "wxe");
-	if (clean == NULL || f == NULL || fputs(clean, f) < 0 || fclose(f) != 0) {
+	written = clean != NULL && f != NULL && fputs(clean, f) >= 0;
+	/* What is buffered may fail only here. */
+	if (f != NULL && fclose(f) != 0)
+		written = false;
+	if (!written) {
 		ctl_error("cannot write %s: %s", path, strerror(errno));
 		o->rc = CTL_FAILED;
 	}

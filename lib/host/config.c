@@ -284,11 +284,12 @@ config_port(
 	return host_port_check(to, errbuf, errlen);
 }
 
-/* vf-port=SPEC,port=SPEC, or one of them. */
+/* vf-port=SPEC,port=SPEC, or one of them; it begins with @p key. */
 static int
-config_ports(const char *text, struct host_nic_config *config, char *errbuf, size_t errlen)
+config_ports(const char *key, const char *text, struct host_nic_config *config, char *errbuf,
+	size_t errlen)
 {
-	const char *key = config_port_key(text), *end;
+	const char *end;
 	int rc;
 
 	if (key[0] == 'v') {
@@ -339,13 +340,14 @@ int
 host_nic_config_parse(const char *arg, unsigned int number, struct host_nic_config *config,
 	char *errbuf, size_t errlen)
 {
+	const char *key = NULL;
 	char pair[256 + 16];
 	uint32_t seen = 0;
 	size_t len;
 	int rc;
 
 	config_defaults(number, config);
-	while (*arg != '\0' && config_port_key(arg) == NULL) {
+	while (*arg != '\0' && (key = config_port_key(arg)) == NULL) {
 		len = strcspn(arg, ",");
 		if (len == 0 || len >= sizeof(pair))
 			return config_error(
@@ -362,7 +364,7 @@ host_nic_config_parse(const char *arg, unsigned int number, struct host_nic_conf
 	/* More would be refused by the NIC itself. */
 	if (config->nvsp_max <= NVSP_VERSION_2 && !(seen & 1u << config_key("recv", 4)))
 		config->recv_bytes = NVSP_MAX_RECV_BUF_LEGACY;
-	return *arg == '\0' ? 0 : config_ports(arg, config, errbuf, errlen);
+	return key == NULL ? 0 : config_ports(key, arg, config, errbuf, errlen);
 }
 
 int

@@ -23,7 +23,7 @@ begin_phase(struct host_scenario *s, uint64_t now)
 			s->steps[i].next = s->steps[i].at;
 }
 
-static struct scenario_step *
+static const struct scenario_step *
 wait_of(const struct host_scenario *s, unsigned int phase)
 {
 	for (unsigned int i = 0; i < s->n; i++)
@@ -59,12 +59,12 @@ end(struct host_scenario *s, uint64_t now, const char *why)
 static void
 next_phase(struct host_scenario *s, uint64_t now)
 {
-	if (wait_of(s, s->phase + 1) == NULL) {
+	s->wait = wait_of(s, s->phase + 1);
+	if (s->wait == NULL) {
 		end(s, now, "");
 		return;
 	}
 	s->phase++;
-	s->waiting = true;
 	s->origin = s->look = now;
 }
 
@@ -84,7 +84,7 @@ host_scenario_deadline(const struct host_scenario *s)
 
 	if (s->ended)
 		return UINT64_MAX;
-	if (s->waiting)
+	if (s->wait != NULL)
 		return s->look;
 	step = first(s);
 	/* None is left: run() goes on at once. */
@@ -130,7 +130,7 @@ static void
 look(struct host_scenario *s, uint64_t now, char *(*execute)(void *ctx, const char *request),
 	void *ctx)
 {
-	const struct scenario_step *step = wait_of(s, s->phase);
+	const struct scenario_step *step = s->wait;
 	char *line = execute(ctx, step->request);
 	struct json_object *answer = line == NULL ? NULL : json_tokener_parse(line), *stats;
 	bool done = json_object_object_get_ex(answer, "stats", &stats) && met(step, stats);
@@ -141,7 +141,7 @@ look(struct host_scenario *s, uint64_t now, char *(*execute)(void *ctx, const ch
 	if (s->look > s->origin + step->within)
 		s->look = s->origin + step->within;
 	if (done) {
-		s->waiting = false;
+		s->wait = NULL;
 		begin_phase(s, now);
 	} else if (now - s->origin >= step->within) {
 		s->failures++;
@@ -158,7 +158,7 @@ host_scenario_run(struct host_scenario *s, uint64_t now,
 	struct scenario_step *step;
 
 	for (unsigned int n = 0; n < TURN && !s->ended; n++) {
-		if (s->waiting) {
+		if (s->wait != NULL) {
 			if (now < s->look)
 				return;
 			look(s, now, execute, ctx);

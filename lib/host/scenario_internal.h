@@ -29,9 +29,10 @@ struct host_scenario {
 	unsigned int n;
 	/* Of the run. */
 	unsigned int phase, executed, failures;
-	bool ended, waiting;
-	uint64_t started, origin; /**< monotonic ns: of the scenario, of the phase */
-	uint64_t look;		  /**< monotonic ns: when a wait looks again */
+	bool ended;
+	const struct scenario_step *wait; /**< what the phase waits for; NULL: not, or no longer */
+	uint64_t started, origin;	  /**< monotonic ns: of the scenario, of the phase */
+	uint64_t look;			  /**< monotonic ns: when a wait looks again */
 };
 
 #endif

@@ -172,7 +172,7 @@ vm_boot_load(struct ram *ram, const struct vm_options *options)
 {
 	struct boot_params *params = ram_at(ram, VM_BOOT_PARAMS, sizeof(*params));
 	size_t cmdline = strlen(options->append);
-	struct file f;
+	struct file f = {.fd = -1};
 	int rc;
 
 	if (params == NULL || cmdline >= VM_CMDLINE_MAX)

@@ -130,7 +130,7 @@ cannot_give(const struct ctl *ctl, const struct vmbus_sysfs_device *device, int 
 static int
 own_node(struct ctl *ctl, const struct vmbus_sysfs_device *device, uid_t uid)
 {
-	struct stat st;
+	struct stat st = {0};
 	int fd = wait_node(ctl, device, &st), rc = 0;
 
 	if (fd < 0)
@@ -296,7 +296,7 @@ ctl_given_to(
 {
 	char why[CTL_WHY_MAX];
 	enum ctl_given given;
-	struct stat st;
+	struct stat st = {0};
 	int fd;
 
 	memset(owner, 0, sizeof(*owner));

@@ -193,7 +193,9 @@ take_route(struct ctl_network *net, const struct rtmsg *info, const struct attri
 		table = info->rtm_table;
 	add_route(net, info->rtm_family, table, (int)get_u32(a, RTA_OIF), 0);
 	add_route(net, info->rtm_family, table, 0, get_u32(a, RTA_NH_ID));
-	for (at = several == NULL ? NULL : RTA_DATA(several); left >= sizeof(*way); at += used) {
+	if (several == NULL)
+		return;
+	for (at = RTA_DATA(several); left >= sizeof(*way); at += used) {
 		way = (const void *)at;
 		if (way->rtnh_len < sizeof(*way) || way->rtnh_len > left)
 			return;

@@ -228,7 +228,7 @@ pcap_add(struct port_pcap *p, uint64_t *used, uint64_t *room, uint64_t *slots,
 	const struct pcap_pkthdr *header, const u_char *data, const char *file,
 	const struct port_error *error)
 {
-	uint64_t ns;
+	uint64_t ns, more;
 	void *grown;
 
 	if (header->caplen != header->len)
@@ -244,18 +244,20 @@ pcap_add(struct port_pcap *p, uint64_t *used, uint64_t *room, uint64_t *slots,
 		return port_fail(error, -EFBIG,
 			"port pcap: %s holds more than 2 GiB of frames; split it", file);
 	if (p->n == *slots) {
-		*slots = *slots != 0 ? 2 * *slots : 1024;
-		grown = realloc(p->records, *slots * sizeof(p->records[0]));
+		more = *slots != 0 ? 2 * *slots : 1024;
+		grown = realloc(p->records, more * sizeof(p->records[0]));
 		if (grown == NULL)
 			return port_fail(error, -ENOMEM, "port pcap: no memory for %s", file);
 		p->records = grown;
+		*slots = more;
 	}
 	if (*room - *used < header->caplen) {
-		*room = 2 * *room + header->caplen + (1u << 20);
-		grown = realloc(p->bytes, *room);
+		more = 2 * *room + header->caplen + (1u << 20);
+		grown = realloc(p->bytes, more);
 		if (grown == NULL)
 			return port_fail(error, -ENOMEM, "port pcap: no memory for %s", file);
 		p->bytes = grown;
+		*room = more;
 	}
 	memcpy(p->bytes + *used, data, header->caplen);
 	/* With nanoseconds in the place of microseconds, see pcap_load(). */

@@ -52,7 +52,7 @@ number_suffix_power(char c)
 /**
  * Take a number from the front of a text, as for "A-B".
  *
- * @param text  is moved behind the number; unchanged when it fails
+ * @param text  is moved behind the number; unchanged when it fails; NULL has no number
  * @param flags NUMBER_*
  * @return 0 and *value; -EINVAL: no number here; -ERANGE: it does not fit 64 bits
  */
@@ -64,6 +64,8 @@ number_take(const char **text, unsigned int flags, uint64_t *value)
 	uint64_t n = 0, unit = 1;
 	int digit;
 
+	if (p == NULL)
+		return -EINVAL;
 	if ((flags & NUMBER_HEX) && p[0] == '0' && (p[1] == 'x' || p[1] == 'X')) {
 		base = 16;
 		p += 2;
@@ -99,7 +101,7 @@ static inline int
 number_parse(const char *text, unsigned int flags, uint64_t min, uint64_t max, uint64_t *value)
 {
 	uint64_t n;
-	int rc = text == NULL ? -EINVAL : number_take(&text, flags, &n);
+	int rc = number_take(&text, flags, &n);
 
 	if (rc == 0 && *text != '\0')
 		rc = -EINVAL;

@@ -85,6 +85,8 @@ taking_stops_behind_the_number(void)
 	CU_ASSERT_PTR_EQUAL(text, range + 2);
 	CU_ASSERT_EQUAL(number_take(&text, NUMBER_PLAIN, &n), -EINVAL);
 	CU_ASSERT_PTR_EQUAL(text, range + 2);
+	text = NULL;
+	CU_ASSERT_EQUAL(number_take(&text, NUMBER_PLAIN, &n), -EINVAL);
 }
 
 int

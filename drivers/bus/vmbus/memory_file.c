@@ -87,7 +87,7 @@ kept_open(const struct mapping *m)
 int
 hpbus_memory_file(uintptr_t addr, size_t *len, uint64_t *offset)
 {
-	struct mapping m;
+	struct mapping m = {0};
 	char path[64];
 	int fd, rc;
 

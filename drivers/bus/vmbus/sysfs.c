@@ -284,7 +284,7 @@ take_netdev(struct vmbus_sysfs_device *device, const char *entry)
 int
 vmbus_sysfs_state(struct vmbus_sysfs *fs, const char *name)
 {
-	int state, rc = read_int(fs, name, "state", 0, 3, &state);
+	int state = 0, rc = read_int(fs, name, "state", 0, 3, &state);
 
 	return rc < 0 ? rc : state;
 }
@@ -315,7 +315,7 @@ int
 vmbus_sysfs_device_read(struct vmbus_sysfs *fs, const char *name, const uint8_t *class_guid,
 	struct vmbus_sysfs_device *device)
 {
-	int rc, id;
+	int rc, id = 0;
 
 	memset(device, 0, sizeof(*device));
 	device->uio = -1;

@@ -100,7 +100,7 @@ netvsc_section_cache_free(struct netvsc_section_cache *cache)
 	if (cache->pool != NULL)
 		netvsc_section_give_back(cache, 0);
 	/* What cannot be given back is lost until the sections are divided anew. */
-	for (i = 0; cache->n_due != 0 && i < LAST_LOOKS; i++) {
+	for (i = 0; cache->pool != NULL && cache->n_due != 0 && i < LAST_LOOKS; i++) {
 		nanosleep(&pause, NULL);
 		if (pool_lock(cache->pool)) {
 			pool_put(cache->pool, cache->due, cache->n_due);

@@ -104,14 +104,14 @@ size_t
 vfu_caps_format(char *json, size_t size, uint32_t max_msg_fds, unsigned int named)
 {
 	const struct {
-		unsigned int bit;
 		const char *key;
+		unsigned int bit;
 		uint32_t value;
 	} keys[] = {
-		{VFU_CAP_MAX_MSG_FDS, "max_msg_fds", max_msg_fds},
-		{VFU_CAP_MAX_DATA_XFER, "max_data_xfer_size", VFIO_USER_MAX_DATA_XFER},
-		{VFU_CAP_MAX_DMA_MAPS, "max_dma_maps", VFIO_USER_MAX_DMA_MAPS},
-		{VFU_CAP_PGSIZES, "pgsizes", VFIO_USER_PAGE},
+		{"max_msg_fds", VFU_CAP_MAX_MSG_FDS, max_msg_fds},
+		{"max_data_xfer_size", VFU_CAP_MAX_DATA_XFER, VFIO_USER_MAX_DATA_XFER},
+		{"max_dma_maps", VFU_CAP_MAX_DMA_MAPS, VFIO_USER_MAX_DMA_MAPS},
+		{"pgsizes", VFU_CAP_PGSIZES, VFIO_USER_PAGE},
 	};
 	const char *comma = "";
 	size_t len = 0;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "app/hvsim-vm/input.h"
+#include "lib/host/descriptors.h"
 
 #define ESCAPE 0x01 /* Ctrl-A */
 
@@ -34,7 +35,6 @@ static void *
 input_thread(void *arg)
 {
 	struct input *input = arg;
-	struct pollfd readable = {.fd = input->fd, .events = POLLIN};
 	bool escaped = false;
 
 	while (!atomic_load(&input->stop)) {
@@ -49,9 +49,7 @@ input_thread(void *arg)
 		if (atomic_load(&input->stop))
 			break;
 		if (n < 0 && errno == EAGAIN) {
-			/* Refused when the limit of open files is 0: then we look now and then. */
-			if (poll(&readable, 1, -1) < 0)
-				poll(NULL, 0, 1);
+			descriptors_wait(input->fd, POLLIN);
 		} else if (n == 0 || (n < 0 && errno != EINTR)) {
 			break; /* end of input: the machine runs on */
 		} else if (n > 0 && !input->interactive) {

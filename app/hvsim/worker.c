@@ -98,8 +98,9 @@ prepare_sleep(struct hvsim_worker *worker, struct hvsim_device *device, uint64_t
 
 	if (!device_try_lock(device))
 		return true;
-	heard = watch_port(worker, &device->port_fd[0], host_nic_port_fd(device->nic)) &&
-		watch_port(worker, &device->port_fd[1], host_nic_vf_port_fd(device->nic));
+	/* Both in any case: what a port had before is not to be waited for. */
+	heard = watch_port(worker, &device->port_fd[0], host_nic_port_fd(device->nic));
+	heard &= watch_port(worker, &device->port_fd[1], host_nic_vf_port_fd(device->nic));
 	least = host_nic_deadline(device->nic);
 	if (!heard && least > UNHEARD_NS)
 		least = UNHEARD_NS;

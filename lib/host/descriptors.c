@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/resource.h>
 
@@ -38,4 +39,13 @@ descriptors_check(unsigned int need, char *errbuf, size_t errlen)
 		"%llu), or give fewer NICs",
 		need, left, (unsigned long long)limit);
 	return -EMFILE;
+}
+
+void
+descriptors_wait(int fd, short events)
+{
+	struct pollfd p = {.fd = fd, .events = events};
+
+	if (poll(&p, 1, -1) < 0)
+		poll(NULL, 0, 1);
 }

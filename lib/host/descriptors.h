@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/** @file File descriptors that a host may have (RLIMIT_NOFILE). At the start, on one thread. */
+/** @file File descriptors that a host may have (RLIMIT_NOFILE). Asked at the start, on one thread.
+ */
 #ifndef HP_HOST_DESCRIPTORS_H
 #define HP_HOST_DESCRIPTORS_H
 
@@ -15,5 +16,12 @@ uint64_t descriptors_limit(void);
  * @return 0, or -EMFILE and one sentence
  */
 int descriptors_check(unsigned int need, char *errbuf, size_t errlen);
+
+/**
+ * Wait until @p fd is as asked, or a millisecond where poll(2) is refused, as it is with a limit of
+ * 0 that somebody has set since. Any thread; it may come back early.
+ * @param events POLLIN or POLLOUT
+ */
+void descriptors_wait(int fd, short events);
 
 #endif

@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/host/descriptors.h"
 #include "lib/host/output.h"
 
 #define CHUNK	     4096u
@@ -17,13 +18,10 @@ write_all(int fd, const uint8_t *data, size_t len)
 {
 	while (len > 0) {
 		ssize_t n = write(fd, data, len);
-		struct pollfd writable = {.fd = fd, .events = POLLOUT};
 
 		if (n < 0 && errno == EAGAIN) {
 			/* Somebody else made the shared descriptor nonblocking. */
-			/* Refused when the limit of open files is 0: then we look now and then. */
-			if (poll(&writable, 1, -1) < 0)
-				poll(NULL, 0, 1);
+			descriptors_wait(fd, POLLOUT);
 			continue;
 		}
 		if (n < 0 && errno == EINTR)

@@ -16,9 +16,10 @@
 #define PATIENCE_MS 30000u
 
 static char dir[] = "/tmp/hvsim_watch.XXXXXX";
-static _Atomic bool refuse;
+static _Atomic bool refuse, refuse_port, vf_watched;
 
-/* All but the worker's own descriptor, without which there is none. */
+/* All but the worker's own descriptor, without which there is none; or only that of the NIC's port.
+ */
 int
 epoll_ctl(int set, int op, int fd, struct epoll_event *event)
 {
@@ -26,6 +27,16 @@ epoll_ctl(int set, int op, int fd, struct epoll_event *event)
 		fd != rig.worker.wake_fd) {
 		errno = ENOSPC;
 		return -1;
+	}
+	/* A port's comes on the worker, with the NIC locked. */
+	if (atomic_load(&refuse_port) && op == EPOLL_CTL_ADD && set == rig.worker.epoll_fd &&
+		rig.device[0].nic != NULL) {
+		if (fd == host_nic_port_fd(rig.device[0].nic)) {
+			errno = ENOSPC;
+			return -1;
+		}
+		if (fd == host_nic_vf_port_fd(rig.device[0].nic))
+			atomic_store(&vf_watched, true);
 	}
 	return (int)syscall(SYS_epoll_ctl, set, op, fd, event);
 }
@@ -54,6 +65,21 @@ frames_of_a_port_that_cannot_be_watched_are_taken(void)
 	rig_stop();
 	other->ops->close(other);
 	atomic_store(&refuse, false);
+}
+
+/* And a descriptor that the other one had before is not waited for any more. */
+static void
+port_that_cannot_be_watched_leaves_the_other_its_watch(void)
+{
+	unsigned int ms;
+
+	atomic_store(&refuse_port, true);
+	rig_start(dir, 1, "recv=1M,send=1M,vf-port=switch:other,port=switch:watch", NULL, false);
+	for (ms = 0; ms < PATIENCE_MS && !atomic_load(&vf_watched); ms++)
+		usleep(1000);
+	CU_ASSERT_TRUE(atomic_load(&vf_watched));
+	rig_stop();
+	atomic_store(&refuse_port, false);
 }
 
 /* Its packets would lie in the ring until something else happens. */
@@ -86,6 +112,8 @@ main(void)
 	static const struct unit_test tests[] = {
 		{"frames of a port that cannot be watched are taken",
 			frames_of_a_port_that_cannot_be_watched_are_taken},
+		{"port that cannot be watched leaves the other its watch",
+			port_that_cannot_be_watched_leaves_the_other_its_watch},
 		{"guest whose doorbell cannot be watched is refused",
 			guest_whose_doorbell_cannot_be_watched_is_refused},
 	};

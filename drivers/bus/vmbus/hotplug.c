@@ -134,13 +134,12 @@ hotplug_listen(void)
 void
 hpbus_hotplug_start(void)
 {
-	int fd, rc;
+	int rc;
 
 	if (uevent_fd >= 0)
 		return;
-	fd = hotplug_listen();
-	uevent_fd = fd; /* from where the callback reads */
-	rc = fd < 0 ? fd : hpbus_watch(fd, on_uevent, NULL, &uevent_intr);
+	uevent_fd = hotplug_listen(); /* from where the callback reads */
+	rc = uevent_fd < 0 ? uevent_fd : hpbus_watch(uevent_fd, on_uevent, NULL, &uevent_intr);
 	if (rc == 0)
 		return;
 	/* It is tried again with each scan. */

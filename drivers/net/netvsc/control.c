@@ -142,7 +142,6 @@ void
 netvsc_control_end(struct netvsc_port *port, struct hpbus_op *op)
 {
 	hpbus_op_end(op);
-	netvsc_events_again(port);
 	pthread_mutex_unlock(&port->control_lock);
 }
 

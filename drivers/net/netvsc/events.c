@@ -171,7 +171,7 @@ static void events_tick(void *arg);
  * One alarm brings one tick, so that one which cannot be had (there is no memory for it) would be
  * the end of all: what happens then is told when somebody comes by, netvsc_events_again().
  */
-static int
+static void
 events_arm(struct netvsc_port *port)
 {
 	uint32_t set = NETVSC_ALARM_SET;
@@ -187,7 +187,6 @@ events_arm(struct netvsc_port *port)
 			"the application's next call (statistics will do); is memory short?",
 			strerror(-rc));
 	}
-	return rc;
 }
 
 static void

@@ -264,6 +264,7 @@ netvsc_rx_complete_room(struct netvsc_channel *ch)
 {
 	return likely(ch->done_head - ch->done_tail < NETVSC_DONE_MAX) || netvsc_rx_make_room(ch);
 }
+
 /** The rest of netvsc_rx_flush(). */
 void netvsc_rx_flush_done(struct netvsc_channel *ch);
 /** Publish what was consumed and send waiting completions; rx_lock held. */

@@ -247,6 +247,12 @@ class Host(Program):
     def socket(self, number=0):
         return f"{self.dir}/{self.guids[number]}.sock"
 
+    backend = "vfio-user"  # what the driver calls it
+
+    def where(self, number=0):
+        """Where the driver says that a NIC is."""
+        return self.socket(number)
+
     def device(self, number=0, options=""):
         """The EAL -a argument of a NIC."""
         return f"vmbus:{self.guids[number]},vfio-user={self.socket(number)}{options}"

@@ -19,6 +19,7 @@ GAUGES = {
         "recv_sections_lent": "Sections that the application holds (rx_copybreak)",
         "send_sections": "Sections of the send buffer",
         "send_sections_used": "Sections of the send buffer that the host has",
+        "send_tables": "Send indirection tables of the host in this session",
         "path_is_vf": "1 while data takes the virtual function",
         "last_recovery_ms": "Milliseconds that the last recovery that succeeded took",
         "last_recovery_failed": "1 if the last recovery failed",
@@ -36,6 +37,7 @@ GAUGES = {
         "tx_completions_outstanding": "Packets that the host has not completed",
         "tx_sections_used": "Sections of the send buffer that the queue uses",
         "tx_sections_free": "Sections of the send buffer that the queue has ready",
+        "tx_send_table_entries": "Entries of the host's send table (16) that name the queue",
     },
 }
 COUNTERS = {

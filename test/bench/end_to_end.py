@@ -120,18 +120,18 @@ def measure(name, direction, size, cpus, seconds, verified=False):
         system.close()
 
 
-def latency(name, polling, sleepy, rate, seconds, cpus):
-    """What bench-latency prints: round trips through the host, which sends everything back."""
+def bench_latency(name, port, polling, habit, rate, seconds, cpus):
+    """What bench-latency prints beside a host with such a port, one core for each."""
     directory = tempfile.mkdtemp(prefix="hyperpoll-bench-")
     os.environ["RUNTIME_DIRECTORY"] = directory
     host = app = None
     try:
-        host = Host(directory, "echo", args=["--poll", "busy"] if polling else [],
+        host = Host(directory, port, args=["--poll", "busy"] if polling else [],
                     prefix=["taskset", "-c", str(cpus[0])]).ready()
         app = Program(name, [
             LATENCY, "--file-prefix", f"bench{next(SERIAL)}", "--lcores", f"0@{cpus[1]}",
             "--no-pci", "--no-telemetry", *harness.memory_args(), "-d", PLUGIN, "-a",
-            host.device(), "--", rate, seconds, time.monotonic_ns(), *(["sleep"] if sleepy else [])])
+            host.device(), "--", rate, seconds, time.monotonic_ns(), *([habit] if habit else [])])
         status = app.wait(seconds + 45)
         if status != 0:
             raise RuntimeError(app.tail())
@@ -141,3 +141,14 @@ def latency(name, polling, sleepy, rate, seconds, cpus):
             if program is not None:
                 program.close()
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def latency(name, polling, sleepy, rate, seconds, cpus):
+    """Round trips through a host that sends everything back."""
+    return bench_latency(name, "echo", polling, "sleep" if sleepy else None, rate, seconds, cpus)
+
+
+def wake_ups(name, polling, rate, seconds, cpus):
+    """How long a frame of the host's takes to wake up the lcore that sleeps on its queue."""
+    return bench_latency(name, f"gen:size=100,rate={rate},latency=on", polling, "wake", rate, seconds,
+                         cpus)

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Round trips of single frames through whatever port EAL has found, whose other end sends every
- * frame back. Usage: [EAL options] -- RATE SECONDS STARTED [sleep]
+ * frame back; or wake-ups by frames that the other end generates.
+ * Usage: [EAL options] -- RATE SECONDS STARTED [sleep|wake]
  *
  * RATE frames per second are due at even distances; a round trip begins when its frame was due, not
  * when it could be sent, so that a stall counts against all frames that it held. STARTED is the
  * monotonic clock in nanoseconds when the process was started. With "sleep" the lcore sleeps until
  * the frame that it has sent is back, instead of polling. Prints one line of JSON.
+ *
+ * With "wake" the lcore sends nothing and sleeps until a frame comes. Frames of hvsim's generator
+ * say when they were made (latency=on), which is just before the host writes them to the ring and
+ * signals: a wake-up is from then until rte_epoll_wait() has returned. RATE is what they come at.
  */
 #include <inttypes.h>
 #include <stdbool.h>
@@ -20,6 +25,8 @@
 #include <rte_ethdev.h>
 #include <rte_ether.h>
 #include <rte_interrupts.h>
+
+#include "lib/host/gen_frame.h"
 
 #define PORT	    0
 #define BURST	    32
@@ -36,7 +43,7 @@ struct stamp {
 
 static struct rte_mempool *pool;
 static struct rte_ether_addr own;
-static uint64_t *samples;
+static uint64_t *samples; /* ticks, or nanoseconds where the host has measured, too */
 static uint32_t n_samples;
 static uint64_t sent;
 
@@ -179,6 +186,68 @@ run(uint64_t rate, uint64_t seconds, bool sleepy)
 		receive(true);
 }
 
+/* ---- wake-ups ---- */
+
+/* When a frame was made, or 0: it does not say. */
+static uint64_t
+made_at(const struct rte_mbuf *m)
+{
+	const uint8_t *tag = rte_pktmbuf_mtod_offset(m, const uint8_t *, GEN_HEADER_LEN);
+	uint64_t time;
+
+	if (m->data_len < GEN_HEADER_LEN + GEN_TAG_LEN + GEN_TIME_LEN ||
+		(tag[0] | tag[1] << 8) != GEN_MAGIC_TIME)
+		return 0;
+	memcpy(&time, tag + GEN_TAG_LEN, sizeof(time));
+	return rte_le_to_cpu_64(time);
+}
+
+/* Take all that has come. @return when the first of it was made that was made after @asleep, or 0
+ */
+static uint64_t
+take_all(uint64_t asleep, uint64_t *frames)
+{
+	struct rte_mbuf *pkts[BURST];
+	uint64_t first = 0;
+	uint16_t n, i;
+
+	while ((n = rte_eth_rx_burst(PORT, 0, pkts, BURST)) != 0) {
+		for (i = 0; i < n; i++) {
+			uint64_t made = made_at(pkts[i]);
+
+			if (first == 0 && made > asleep)
+				first = made;
+		}
+		*frames += n;
+		rte_pktmbuf_free_bulk(pkts, n);
+	}
+	return first;
+}
+
+/* What was made before the lcore slept has woken nobody. @return frames */
+static uint64_t
+run_asleep(uint64_t seconds)
+{
+	uint64_t end = monotonic_ns() + seconds * UINT64_C(1000000000), frames = 0;
+	uint64_t asleep, awake, made;
+	struct rte_epoll_event event;
+
+	do {
+		rte_eth_dev_rx_intr_enable(PORT, 0);
+		asleep = monotonic_ns();
+		if (rte_epoll_wait(RTE_EPOLL_PER_THREAD, &event, 1, LOST_MS) != 1)
+			rte_exit(EXIT_FAILURE, "no frame comes\n");
+		awake = monotonic_ns();
+		rte_eth_dev_rx_intr_disable(PORT, 0);
+		made = take_all(asleep, &frames);
+		if (made != 0 && n_samples < MAX_SAMPLES)
+			samples[n_samples++] = awake - made;
+	} while (awake < end);
+	return frames;
+}
+
+/* ---- what comes of it ---- */
+
 static int
 by_value(const void *a, const void *b)
 {
@@ -188,37 +257,54 @@ by_value(const void *a, const void *b)
 }
 
 static double
-percentile_us(double percent)
+percentile_us(double percent, uint64_t hz)
 {
 	if (n_samples == 0)
 		return 0;
 	return (double)samples[(uint32_t)((double)(n_samples - 1) * percent / 100)] * 1e6 /
-	       (double)rte_get_tsc_hz();
+	       (double)hz;
+}
+
+static void
+print_percentiles(uint64_t hz)
+{
+	qsort(samples, n_samples, sizeof(*samples), by_value);
+	printf("\"p50_us\": %.2f, \"p99_us\": %.2f, \"p99_9_us\": %.2f", percentile_us(50, hz),
+		percentile_us(99, hz), percentile_us(99.9, hz));
 }
 
 int
 main(int argc, char **argv)
 {
-	uint64_t rate, seconds, started, first;
+	uint64_t rate, seconds, started, first, frames;
 	int used = rte_eal_init(argc, argv);
-	bool sleepy = used >= 0 && argc - used == 5 && strcmp(argv[used + 4], "sleep") == 0;
+	const char *habit = used >= 0 && argc - used == 5 ? argv[used + 4] : "";
+	bool sleepy = strcmp(habit, "sleep") == 0, wakes = strcmp(habit, "wake") == 0;
 
-	if (used < 0 || (argc - used != 4 && !sleepy))
-		rte_exit(EXIT_FAILURE, "usage: [EAL options] -- RATE SECONDS STARTED [sleep]\n");
+	if (used < 0 || (argc - used != 4 && !sleepy && !wakes))
+		rte_exit(EXIT_FAILURE,
+			"usage: [EAL options] -- RATE SECONDS STARTED [sleep|wake]\n");
 	rate = strtoull(argv[used + 1], NULL, 10);
 	seconds = strtoull(argv[used + 2], NULL, 10);
 	started = strtoull(argv[used + 3], NULL, 10);
 	samples = malloc(MAX_SAMPLES * sizeof(*samples));
 	if (samples == NULL || rate == 0)
 		rte_exit(EXIT_FAILURE, "no memory, or no rate\n");
-	port_start(sleepy);
-	first = first_frame();
-	run(rate, seconds, sleepy);
-	qsort(samples, n_samples, sizeof(*samples), by_value);
-	printf("{\"rate\": %" PRIu64 ", \"sent\": %" PRIu64 ", \"returned\": %u, "
-	       "\"p50_us\": %.2f, \"p99_us\": %.2f, \"p99_9_us\": %.2f, \"first_frame_ms\": %.1f}\n",
-		rate, sent, n_samples, percentile_us(50), percentile_us(99), percentile_us(99.9),
-		(double)(first - started) / 1e6);
+	port_start(sleepy || wakes);
+	if (wakes) {
+		frames = run_asleep(seconds);
+		printf("{\"rate\": %" PRIu64 ", \"frames\": %" PRIu64 ", \"wake_ups\": %u, ", rate,
+			frames, n_samples);
+		print_percentiles(UINT64_C(1000000000));
+		printf("}\n");
+	} else {
+		first = first_frame();
+		run(rate, seconds, sleepy);
+		printf("{\"rate\": %" PRIu64 ", \"sent\": %" PRIu64 ", \"returned\": %u, ", rate,
+			sent, n_samples);
+		print_percentiles(rte_get_tsc_hz());
+		printf(", \"first_frame_ms\": %.1f}\n", (double)(first - started) / 1e6);
+	}
 	fflush(stdout);
 	rte_eth_dev_stop(PORT);
 	rte_eth_dev_close(PORT);

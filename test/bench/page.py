@@ -236,6 +236,25 @@ def trips(figures):
         for t in figures["round_trips"]])
 
 
+WAKE_UPS = """
+## Wake-ups
+
+The receive interrupt: `bench-latency` sleeps in `rte_epoll_wait()` until one of hvsim's frames comes, 1,000 per second, takes
+it and sleeps again. A frame says when the host made it, just before it is written to the ring and the queue's eventfd signalled;
+a wake-up is from then until `rte_epoll_wait()` has returned. What the kernel takes to bring a sleeping thread back on an idle
+core is in it. Microseconds.
+
+"""
+
+
+def wake_ups(figures):
+    if not figures.get("wake_ups"):
+        return NOTHING
+    return table(("host", "frames/s", "p50", "p99", "p99.9", "wake-ups", "frames"), [
+        (w["host"], str(w["rate"]), f"{w['p50_us']:.1f}", f"{w['p99_us']:.1f}", f"{w['p99_9_us']:.1f}",
+         str(w["wake_ups"]), str(w["frames"])) for w in figures["wake_ups"]])
+
+
 STACKS = """
 ## Between two Linux stacks
 
@@ -326,6 +345,7 @@ def write(figures, folder):
     text += image["burst32.svg"] + image["burst1.svg"] + "### Goals\n\n" + reach(figures) + "\n\n"
     text += "### All cells\n\n" + cells(figures) + "\n"
     text += ACROSS + image["end-to-end.svg"] + across(figures) + "\n" + TRIPS + trips(figures) + "\n"
+    text += WAKE_UPS + wake_ups(figures) + "\n"
     text += STACKS + between_stacks(figures) + "\n"
     if failures:
         text += f"\n## What failed\n\n{failures}"

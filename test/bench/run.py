@@ -3,7 +3,7 @@
 """What the driver and the simulated host cost, and how that compares; writes doc/bench/.
 
 Parts: pmdbench (one driver alone, against the in-tree one and a bare loop), two processes on two
-cores end to end (against memif and virtio-user/vhost), round trips, the time to the first frame, and
+cores end to end (against memif and virtio-user/vhost), round trips, wake-ups, the time to the first frame, and
 iperf3 between two Linux stacks without and with offloads. Whoever is compared takes turns in rounds, so that what else the machine does meets all.
 """
 import argparse
@@ -24,6 +24,7 @@ from harness import BUILD, PLUGIN, ROOT  # noqa: E402
 
 SIZES = (64, 1514)
 RATES = (1_000, 50_000, 500_000)  # round trips per second
+WAKE_RATE = 1_000  # frames per second, each of which finds the guest asleep
 
 
 def say(text):
@@ -90,6 +91,20 @@ def round_trips(cpus, seconds, failures):
     return results
 
 
+def wake_ups(cpus, seconds, failures):
+    """From the host's frame to the lcore that has slept: a list of dictionaries."""
+    results = []
+    for host in ("polling", "sleeping"):
+        what = f"wake-ups, {host} host"
+        result = attempt(failures, what, end_to_end.wake_ups, "wake-ups", host == "polling",
+                         WAKE_RATE, seconds, cpus)
+        if result is not None:
+            results.append({"host": host, **result})
+            say(f"{what}: p50 {result['p50_us']} us, p99 {result['p99_us']} us, p99.9 "
+                f"{result['p99_9_us']} us, of {result['wake_ups']}")
+    return results
+
+
 def between_stacks(rounds, seconds, failures):
     """Mbit/s of one TCP connection between two Linux stacks, without offloads and with all of them."""
     rates = {kind: [] for kind in ("plain", "offloads")}
@@ -124,6 +139,8 @@ def main():
     result["end_to_end"] = [] if options.alone else across(cpus, rounds, seconds, failures)
     result["round_trips"] = [] if options.alone else \
         round_trips(cpus, 1 if options.quick else 5, failures)
+    result["wake_ups"] = [] if options.alone else \
+        wake_ups(cpus, 1 if options.quick else 5, failures)
     result["stacks"] = [] if options.alone or linux_stacks.missing() else \
         between_stacks(rounds, 1 if options.quick else 5, failures)
     result["failures"] = failures

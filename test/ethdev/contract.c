@@ -83,6 +83,52 @@ modes_that_are_not_there_are_refused(void)
 	CHECK(ethdev_logged(lines, "no loopback"));
 }
 
+/* Configure for coalescing and start. @return whether the port says that there is */
+static bool
+coalesces(uint32_t limit, uint16_t mtu)
+{
+	struct rte_eth_conf conf = {.rxmode = {.offloads = RTE_ETH_RX_OFFLOAD_TCP_LRO,
+					    .max_lro_pkt_size = limit,
+					    .mtu = mtu}};
+	struct rte_eth_burst_mode mode;
+
+	CHECK_EQUAL(rte_eth_dev_configure(ethdev_port, 1, 1, &conf), 0);
+	CHECK_EQUAL(
+		rte_eth_rx_queue_setup(ethdev_port, 0, 512, SOCKET_ID_ANY, NULL, ethdev_pool), 0);
+	CHECK_EQUAL(rte_eth_tx_queue_setup(ethdev_port, 0, 512, SOCKET_ID_ANY, NULL), 0);
+	CHECK_EQUAL(rte_eth_dev_start(ethdev_port), 0);
+	CHECK_EQUAL(rte_eth_rx_burst_mode_get(ethdev_port, 0, &mode), 0);
+	CHECK_EQUAL(strstr(mode.info, "coalescing") != NULL, port_device()->data->lro);
+	CHECK_EQUAL(rte_eth_dev_stop(ethdev_port), 0);
+	return port_device()->data->lro;
+}
+
+/* The limit of coalesced frames: kept, or refused by ethdev; who has none gets what there is. */
+static void
+a_limit_of_coalesced_frames_is_kept(void)
+{
+	struct rte_eth_conf conf = {.rxmode.offloads = RTE_ETH_RX_OFFLOAD_TCP_LRO};
+	struct rte_eth_dev_info info;
+	unsigned long lines;
+
+	CHECK_EQUAL(rte_eth_dev_info_get(ethdev_port, &info), 0);
+	CHECK(info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_TCP_LRO);
+	CHECK(info.max_lro_pkt_size > UINT16_MAX);
+	lines = ethdev_log_lines();
+	CHECK(coalesces(0, 0));
+	CHECK(coalesces(0, 1400));
+	CHECK(coalesces(UINT16_MAX, 0));
+	CHECK(coalesces(info.max_lro_pkt_size, 0));
+	CHECK(!ethdev_logged(lines, "max_lro_pkt_size"));
+	CHECK(!coalesces(16000, 0));
+	CHECK(ethdev_logged(lines, "max_lro_pkt_size 16000: the host"));
+	/* What the port cannot have. */
+	conf.rxmode.max_lro_pkt_size = info.max_lro_pkt_size + 1;
+	CHECK_EQUAL(rte_eth_dev_configure(ethdev_port, 1, 1, &conf), -EINVAL);
+	ethdev_bring_up(2, 2);
+	CHECK(!port_device()->data->lro);
+}
+
 /* ---- limits ---- */
 
 static void
@@ -511,6 +557,7 @@ device_arguments_of_the_in_tree_driver_are_accepted(void)
 const struct ethdev_case ethdev_contract_cases[] = {
 	CASE(start_without_a_queue_that_was_configured_is_refused),
 	CASE(modes_that_are_not_there_are_refused),
+	CASE(a_limit_of_coalesced_frames_is_kept),
 	CASE(what_dev_info_announces_works),
 	CASE(the_port_has_a_node),
 	CASE(bursts_of_a_stopped_or_removed_port_are_harmless),

@@ -15,27 +15,6 @@
 #include <rte_errno.h>
 
 /* Frames that must have gone by reference. */
-static void
-check_by_reference(uint64_t want)
-{
-	uint64_t got = xstat("tx_q0_by_reference");
-
-	CHECK(got == (xstat("copy_only") != 0 ? 0 : want),
-		"%" PRIu64 " of %" PRIu64 " frames by reference", got, want);
-}
-
-/* A person or a test looks at the host now, and then goes on with a line. */
-static void
-pause_for(const char *what)
-{
-	char line[16];
-
-	printf("%s\n", what);
-	fflush(stdout);
-	if (fgets(line, sizeof(line), stdin) == NULL)
-		rte_exit(2, "no answer\n");
-}
-
 /* ---- received mbufs of pools with pinned external buffers ---- */
 
 /*
@@ -88,29 +67,6 @@ case_forward_pinned_foreign(void)
 
 /* ---- attached external buffers ---- */
 
-static unsigned int buffers_freed;
-
-static void
-buffer_free(void *addr, void *opaque)
-{
-	buffers_freed++;
-}
-
-/* A frame in a buffer of the application's, with an address for devices that is made up. */
-static struct rte_mbuf *
-attached(struct rte_mempool *mp, uint8_t *buffer, struct rte_mbuf_ext_shared_info *info, uint32_t n)
-{
-	struct rte_mbuf *m = mbuf_alloc(mp);
-
-	info->free_cb = buffer_free;
-	rte_mbuf_ext_refcnt_set(info, 1);
-	rte_pktmbuf_attach_extbuf(m, buffer, 0xdead000 + n, 2048, info);
-	rte_pktmbuf_reset_headroom(m);
-	frame_fill(rte_pktmbuf_append(m, (uint16_t)frame_size(n)), n, 0, frame_size(n));
-	frame_expect(n, frame_size(n));
-	return m;
-}
-
 /* Buffers in EAL's memory and outside of it in turns; the former lie across pages, too. */
 static void
 case_attached(void)
@@ -136,74 +92,6 @@ case_attached(void)
 	pool_wait(mp);
 	CHECK(buffers_freed == N, "%u of %u buffers are freed", buffers_freed, N);
 	rte_eth_dev_stop(0);
-	pool_audit(mp);
-	pool_audit(rx);
-}
-
-/* ---- memory that the application registers ---- */
-
-/* Frames in buffers of @p memory, @p n of them from number @p first on. @return large ones */
-static uint64_t
-send_in(struct rte_mempool *mp, uint8_t *memory, uint32_t first, uint32_t n)
-{
-	static struct rte_mbuf_ext_shared_info info[400];
-	uint64_t large = 0;
-	uint32_t i;
-
-	CHECK(n <= RTE_DIM(info), "%u buffers", n);
-	for (i = 0; i < n; i++) {
-		struct rte_mbuf *m = attached(mp, memory + (size_t)i * 2088, &info[i], first + i);
-
-		large += m->pkt_len > COPYBREAK;
-		send_all(&m, 1);
-	}
-	pool_wait(mp);
-	return large;
-}
-
-/*
- * Memory of a file goes by reference once it is mapped for the device, and is copied after that is
- * undone; memory without a file is refused, and copied. The rig's device names no such memory.
- */
-static void
-case_registered(void)
-{
-	enum { N = 400, LEN = 2 << 20 };
-	struct rte_mempool *mp = pool_plain("registered", 511, 0),
-			   *rx = pool_plain("rx", 255, ROOM);
-	int fd = memfd_create("registered", MFD_CLOEXEC), rc;
-	uint8_t *foreign = memory_foreign(LEN), *shared = MAP_FAILED;
-	struct rte_eth_dev_info dev;
-	uint64_t large = 0;
-	bool can;
-
-	if (fd >= 0 && ftruncate(fd, LEN) == 0)
-		shared = mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (shared == MAP_FAILED)
-		rte_exit(2, "no file of %u bytes\n", LEN);
-	port_start(rx);
-	can = getenv("RIG_SOCKETS") == NULL && xstat("copy_only") == 0;
-	CHECK(rte_eth_dev_info_get(0, &dev) == 0, "dev_info");
-	CHECK(rte_extmem_register(shared, LEN, NULL, 0, 4096) == 0, "shared");
-	CHECK(rte_extmem_register(foreign, LEN, NULL, 0, 4096) == 0, "foreign");
-	send_in(mp, shared, 0, N);
-	check_by_reference(0);
-	rc = rte_dev_dma_map(dev.device, shared, (uintptr_t)shared, LEN);
-	CHECK((rc == 0) == can, "dma_map of a file: %d", rc);
-	rc = rte_dev_dma_map(dev.device, foreign, (uintptr_t)foreign, LEN);
-	CHECK(rc != 0 && rte_errno == ENOTSUP, "dma_map without a file: %d", rc);
-	large = send_in(mp, shared, N, N);
-	CHECK(large != 0, "no large frames");
-	check_by_reference(can ? large : 0);
-	send_in(mp, foreign, 2 * N, N);
-	check_by_reference(can ? large : 0);
-	rte_dev_dma_unmap(dev.device, shared, (uintptr_t)shared, LEN);
-	send_in(mp, shared, 3 * N, N);
-	check_by_reference(can ? large : 0);
-	rte_eth_dev_stop(0);
-	CHECK(rte_extmem_unregister(shared, LEN) == 0, "unregister");
-	munmap(shared, LEN);
-	close(fd);
 	pool_audit(mp);
 	pool_audit(rx);
 }
@@ -506,6 +394,7 @@ static const struct {
 	{"pages_reborn", case_pages_reborn},
 	{"pool_reborn_foreign", case_pool_reborn_foreign},
 	{"registered", case_registered},
+	{"registered_returns", case_registered_returns},
 	{"smallest_ring", case_smallest_ring},
 	{"stop_gives_all_back", case_stop_gives_all_back},
 };

@@ -66,6 +66,18 @@ uint64_t xstat(const char *name);
 /** All mbufs of a pool are in the pool. */
 void pool_audit(struct rte_mempool *mp);
 
+/** So many frames went by reference, where the port can; none where it copies. */
+void check_by_reference(uint64_t want);
+/** A person or a test looks at the host now, and then goes on with a line. */
+void pause_for(const char *what);
+/** Frame @p n in a buffer of the application's, with an address for devices that is made up. */
+struct rte_mbuf *attached(
+	struct rte_mempool *mp, uint8_t *buffer, struct rte_mbuf_ext_shared_info *info, uint32_t n);
+extern unsigned int buffers_freed; /**< of those */
+
+/** Memory that the application registers (mbufs_registered.c), also where the device comes back. */
+void case_registered(void);
+void case_registered_returns(void);
 /** Received frames that are kept (mbufs_held.c). */
 void case_held(void);
 /** What a port takes of memory, by the number of its queue pairs (mbufs_memory.c). */

@@ -177,3 +177,47 @@ xstat(const char *name)
 		rte_exit(2, "no counter %s\n", name);
 	return value;
 }
+
+void
+check_by_reference(uint64_t want)
+{
+	uint64_t got = xstat("tx_q0_by_reference");
+
+	CHECK(got == (xstat("copy_only") != 0 ? 0 : want),
+		"%" PRIu64 " of %" PRIu64 " frames by reference", got, want);
+}
+
+void
+pause_for(const char *what)
+{
+	char line[16];
+
+	printf("%s\n", what);
+	fflush(stdout);
+	if (fgets(line, sizeof(line), stdin) == NULL)
+		rte_exit(2, "no answer\n");
+}
+
+/* ---- attached external buffers ---- */
+
+unsigned int buffers_freed;
+
+static void
+buffer_free(void *addr, void *opaque)
+{
+	buffers_freed++;
+}
+
+struct rte_mbuf *
+attached(struct rte_mempool *mp, uint8_t *buffer, struct rte_mbuf_ext_shared_info *info, uint32_t n)
+{
+	struct rte_mbuf *m = mbuf_alloc(mp);
+
+	info->free_cb = buffer_free;
+	rte_mbuf_ext_refcnt_set(info, 1);
+	rte_pktmbuf_attach_extbuf(m, buffer, 0xdead000 + n, 2048, info);
+	rte_pktmbuf_reset_headroom(m);
+	frame_fill(rte_pktmbuf_append(m, (uint16_t)frame_size(n)), n, 0, frame_size(n));
+	frame_expect(n, frame_size(n));
+	return m;
+}

@@ -1,14 +1,20 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""pmdbench: each kind of cell moves every frame intact, and says so in the agreed words.
+"""pmdbench: each kind of cell moves every frame intact, and says so in the agreed words; and what
+measures from one process to another says what it has seen.
 
 How fast is no test's business.
 """
 import json
 import os
 import shutil
+import sys
 import unittest
 
 from harness import BUILD, PLUGIN, Case
+
+sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "bench"))
+
+import end_to_end  # noqa: E402
 
 PMDBENCH = os.path.join(BUILD, "app/pmdbench/pmdbench")
 KEYS = {"pmd": str, "op": str, "size": (int, str), "burst": int, "ppis": int, "queues": int,
@@ -118,3 +124,26 @@ class Bench(Case):
             "pmdbench", [PMDBENCH, "--plugin", self.path("none.so"), "--pmd", "ours"])
         self.assertEqual(status, 1, text)
         self.assertIn("hyperpoll with 1 queues does not start", text)
+
+
+class AcrossProcesses(Case):
+    limit = 90
+
+    def check(self, result, keys):
+        self.assertEqual(set(result), {"rate", "p50_us", "p99_us", "p99_9_us", *keys})
+        self.assertGreater(result["p50_us"], 0)
+        self.assertLessEqual(result["p50_us"], result["p99_us"])
+        self.assertLessEqual(result["p99_us"], result["p99_9_us"])
+
+    def test_round_trips_of_an_lcore_that_sleeps(self):
+        result = end_to_end.latency("latency", False, True, 200, 1, self.cpus())
+        self.check(result, ("sent", "returned", "first_frame_ms"))
+        self.assertTrue(0 < result["returned"] <= result["sent"], result)
+
+    def test_wake_ups_are_of_frames_that_found_the_lcore_asleep(self):
+        result = end_to_end.wake_ups("wake-ups", False, 200, 1, self.cpus())
+        self.check(result, ("frames", "wake_ups"))
+        self.assertTrue(0 < result["wake_ups"] <= result["frames"], result)
+
+    def cpus(self):
+        return (sorted(os.sched_getaffinity(0)) * 2)[-2:]

@@ -83,6 +83,9 @@ class Numbers(Asked):
         self.assertEqual((info["path"], info["vf"], info["last_recovery"]),
                          ("synthetic", "none", "none"))
         self.assertGreaterEqual(info["send_sections"], info["send_sections_used"])
+        # hvsim has flows on all of its channels in turn, and a queue of either has half of them.
+        self.assertEqual((info["send_table"], info["send_tables"]), (" ".join(["0 1"] * 8), 1))
+        self.assertEqual([q["tx_send_table_entries"] for q in telemetry.queues()], [8, 8])
         pmd.stop()
         pmd.cmd("port stop 0")
         info = telemetry.cmd("/netvsc/info", 0)

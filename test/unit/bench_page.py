@@ -43,6 +43,8 @@ def figures(*cells, load=0.1, failures=()):
             "round_trips": [{"host": "polling", "rate": 1000, "sent": 10, "returned": 9,
                              "p50_us": 1.0, "p99_us": 2.0, "p99_9_us": 3.0,
                              "first_frame_ms": 200.0}],
+            "wake_ups": [{"host": "sleeping", "rate": 1000, "frames": 500, "wake_ups": 499, "p50_us": 4.04,
+                          "p99_us": 15.0, "p99_9_us": 90.0}],
             "stacks": [{"frames": frames, "median": rate, "least": rate - 1, "most": rate + 1}
                        for frames, rate in (("plain", 500), ("offloads", 2000))]}
 
@@ -79,6 +81,8 @@ class Page(unittest.TestCase):
         self.assertIn("| 30.0 (30.0 ±1.0) |", self.row(text, "rx 64 B, burst 32"))
         self.assertIn("| failed |", self.row(text, "tx 64 B, burst 32"))
         self.assertIn("9 of 10", text)
+        self.assertEqual(self.row(text, "sleeping"),
+                         "| sleeping | 1000 | 4.0 | 15.0 | 90.0 | 499 | 500 |")
         self.assertEqual(self.row(text, "offloads"), "| offloads | 2000 (1999–2001) |")
         self.assertEqual(self.row(text, "offloads / plain"), "| offloads / plain | 4.00 (>= 3: met) |")
         quiet = self.written(figures(cell("hyperpoll", ticks=30.0)))

@@ -522,6 +522,14 @@ test_a_start_tells_scatter_and_coalescing(void)
 	REQUIRE(start_as(&conf));
 	CU_ASSERT_EQUAL(f.data.scattered_rx, 1);
 	CU_ASSERT_EQUAL(f.data.lro, 1);
+	/* A limit that the host cannot be told: no chains, and none is told of. */
+	netvsc_port_down(&f.port);
+	f.data.dev_conf.rxmode.max_lro_pkt_size = 8000;
+	CU_ASSERT_EQUAL(netvsc_port_up(&f.port), 0);
+	CU_ASSERT_EQUAL(f.data.scattered_rx, 0);
+	CU_ASSERT_EQUAL(f.data.lro, 0);
+	CU_ASSERT_FALSE(fixture_rxq(&f, 0)->chains);
+	f.data.dev_conf.rxmode.max_lro_pkt_size = 0;
 	finish();
 }
 

@@ -345,6 +345,48 @@ test_the_host_does_what_was_configured(void)
 	}
 }
 
+/* A host has no limit that it can be told: who has one gets segments as they came. */
+static void
+test_a_limit_of_coalescing_is_kept(void)
+{
+	static const struct {
+		uint32_t mtu, max;
+		bool on;
+	} cases[] = {
+		{1500, 0, true}, /* a driver's own test; ethdev makes it the next */
+		{1500, 1518, true},
+		{9000, 9018, true},
+		{1500, UINT16_MAX, true},
+		{1500, 65557, true},
+		{1500, 64, false},
+		{1500, 1517, false},
+		{1500, 1519, false},
+		{1500, 9018, false},
+		{1500, UINT16_MAX - 1, false},
+	};
+	struct rte_eth_rxmode *rx = &data.dev_conf.rxmode;
+	size_t i;
+
+	begin(NDIS_CAN_ALL);
+	attach();
+	for (i = 0; i < RTE_DIM(cases); i++) {
+		uint32_t limit = cases[i].on ? 0 : cases[i].max;
+
+		rx->mtu = cases[i].mtu;
+		rx->max_lro_pkt_size = cases[i].max;
+		CU_ASSERT_EQUAL(netvsc_lro_limit(rx), limit);
+		CU_ASSERT_EQUAL(
+			start(RTE_ETH_RX_OFFLOAD_TCP_LRO | RTE_ETH_RX_OFFLOAD_IPV4_CKSUM, 0), 0);
+		CU_ASSERT_EQUAL(host.on,
+			NDIS_CAN_RX_IP4 | (cases[i].on ? NDIS_CAN_RSC4 | NDIS_CAN_RSC6 : 0));
+		CU_ASSERT_EQUAL(netvsc_lro_is_on(&data), cases[i].on);
+		/* Who does not have the offload has no limit either. */
+		CU_ASSERT_EQUAL(start(0, 0), 0);
+		CU_ASSERT_FALSE(netvsc_lro_is_on(&data));
+	}
+	rx->mtu = rx->max_lro_pkt_size = 0;
+}
+
 static void
 test_nothing_new_is_not_said_twice(void)
 {
@@ -408,6 +450,7 @@ main(void)
 		{"receive checksums are had together", test_receive_checksums_are_had_together},
 		{"send offloads are whole", test_send_offloads_are_whole},
 		{"the host does what was configured", test_the_host_does_what_was_configured},
+		{"a limit of coalescing is kept", test_a_limit_of_coalescing_is_kept},
 		{"queues and attaches", test_queues_and_attaches},
 		{"a host that refuses or has changed", test_a_host_that_refuses_or_has_changed},
 		{"nothing new is not said twice", test_nothing_new_is_not_said_twice},

@@ -203,10 +203,13 @@ test_a_link_stays_down_with_another_mtu(void)
 	finish();
 }
 
+#define PORT_WORDS 32 /* of the registers */
+
 static void
 test_registers(void)
 {
-	uint32_t words[16 * (1 + CHANNELS)];
+	uint32_t words[PORT_WORDS + 16 * CHANNELS];
+	unsigned int i;
 	struct rte_dev_reg_info info = {0};
 
 	REQUIRE(start());
@@ -221,14 +224,24 @@ test_registers(void)
 	CU_ASSERT_EQUAL(words[4], NVSP_VERSION_61);
 	CU_ASSERT_EQUAL(words[6], 1500);
 	CU_ASSERT_EQUAL(words[13], USUAL);
-	CU_ASSERT_EQUAL(words[16 + 16], 1);
-	CU_ASSERT_EQUAL(words[16 + 16 + 2], NETVSC_CHANNEL_RUNNING);
-	CU_ASSERT_EQUAL(words[16 + 16 + 3], f.conf.ring);
+	/* The host of this test tells nothing of the channels that it would have sends on. */
+	for (i = PORT_WORDS - NVSP_SEND_TABLE_ENTRIES; i < PORT_WORDS; i++)
+		CU_ASSERT_EQUAL(words[i], UINT32_MAX);
+	atomic_store(&f.port.send_table.tables, 1);
+	atomic_store(&f.port.send_table.channel[0], 2);
+	atomic_store(&f.port.send_table.channel[NVSP_SEND_TABLE_ENTRIES - 1], 1);
+	CU_ASSERT_EQUAL(netvsc_get_reg(&f.eth, &info), 0);
+	CU_ASSERT_EQUAL(words[0], 2);
+	CU_ASSERT_EQUAL(words[PORT_WORDS - NVSP_SEND_TABLE_ENTRIES], 2);
+	CU_ASSERT_EQUAL(words[PORT_WORDS - 1], 1);
+	CU_ASSERT_EQUAL(words[PORT_WORDS + 16], 1);
+	CU_ASSERT_EQUAL(words[PORT_WORDS + 16 + 2], NETVSC_CHANNEL_RUNNING);
+	CU_ASSERT_EQUAL(words[PORT_WORDS + 16 + 3], f.conf.ring);
 	/* A frame that waits is seen in the indices of its channel. */
 	a_frame(1);
 	CU_ASSERT_EQUAL(netvsc_get_reg(&f.eth, &info), 0);
-	CU_ASSERT(words[16 + 16 + 4] > words[16 + 16 + 5]);
-	CU_ASSERT_EQUAL(words[16 + 32 + 4], words[16 + 32 + 5]);
+	CU_ASSERT(words[PORT_WORDS + 16 + 4] > words[PORT_WORDS + 16 + 5]);
+	CU_ASSERT_EQUAL(words[PORT_WORDS + 32 + 4], words[PORT_WORDS + 32 + 5]);
 	CU_ASSERT_EQUAL(receive(), 1);
 	/* Part of them is not to be had, and nobody waits for them. */
 	info.length = 3;

@@ -284,6 +284,8 @@ test_info_is_what_the_port_is(void)
 	CU_ASSERT_EQUAL(number("recv_sections"), 256);
 	CU_ASSERT_EQUAL(number("send_sections"), 64);
 	CU_ASSERT_EQUAL(number("send_sections_used"), 0);
+	CU_ASSERT_STRING_EQUAL(text("send_table"), "none");
+	CU_ASSERT_EQUAL(number("send_tables"), 0);
 	/* What never happened. */
 	CU_ASSERT_STRING_EQUAL(text("path"), "synthetic");
 	CU_ASSERT_EQUAL(number("path_is_vf"), 0);
@@ -314,6 +316,29 @@ test_info_is_what_the_port_is(void)
 	CU_ASSERT_EQUAL(number("breaks"), 1);
 	CU_ASSERT_EQUAL(number("events"), 4);
 	netvsc_vf_path_off(f.port.vf_tx);
+	end();
+}
+
+/* Who would send as the host wishes can: the channels, and how many of the entries a queue has. */
+static void
+test_the_send_table_of_the_host_is_told(void)
+{
+	unsigned int i;
+
+	REQUIRE(begin());
+	netvsc_send_table_forget(&f.port);
+	CU_ASSERT_EQUAL(ask("/netvsc/queue", "7,0"), 0);
+	CU_ASSERT_EQUAL(number("tx_send_table_entries"), 0);
+	for (i = 0; i < NVSP_SEND_TABLE_ENTRIES; i++)
+		atomic_store(&f.port.send_table.channel[i], i < 5 ? 0 : 1);
+	atomic_store(&f.port.send_table.tables, 3);
+	CU_ASSERT_EQUAL(ask("/netvsc/info", "7"), 0);
+	CU_ASSERT_STRING_EQUAL(text("send_table"), "0 0 0 0 0 1 1 1 1 1 1 1 1 1 1 1");
+	CU_ASSERT_EQUAL(number("send_tables"), 3);
+	CU_ASSERT_EQUAL(ask("/netvsc/queue", "7,0"), 0);
+	CU_ASSERT_EQUAL(number("tx_send_table_entries"), 5);
+	CU_ASSERT_EQUAL(ask("/netvsc/queue", "7,1"), 0);
+	CU_ASSERT_EQUAL(number("tx_send_table_entries"), 11);
 	end();
 }
 
@@ -595,6 +620,7 @@ main(void)
 		{"list has ports that are there", test_list_has_ports_that_are_there},
 		{"bad parameters are errors", test_bad_parameters_are_errors},
 		{"info is what the port is", test_info_is_what_the_port_is},
+		{"the send table of the host is told", test_the_send_table_of_the_host_is_told},
 		{"the path is where frames go", test_the_path_is_where_frames_go},
 		{"why a port broke is told beside one who died",
 			test_why_a_port_broke_is_told_beside_one_who_died},

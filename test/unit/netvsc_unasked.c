@@ -107,12 +107,85 @@ test_what_belongs_to_no_request(void)
 	ladder_end();
 }
 
+/* A message of the host with channels first, first + 1, ... modulo @modulo, @claimed its offset. */
+static void
+say_table(uint32_t first, uint32_t modulo, uint32_t claimed)
+{
+	uint32_t table[NVSP_SEND_TABLE_ENTRIES], i;
+	uint8_t msg[NVSP_SEND_TABLE_MAX_LEN];
+	struct netvsc_channel *ch = fixture_channel(&f, 0);
+	int n;
+
+	for (i = 0; i < NVSP_SEND_TABLE_ENTRIES; i++)
+		table[i] = (first + i) % modulo;
+	n = nvsp_build_send_table(msg, sizeof(msg), NVSP_SEND_TABLE_AT_VMM, claimed, table);
+	CU_ASSERT_FATAL(n > 0);
+	CU_ASSERT_EQUAL(fixture_inband(&f, 0, msg, (uint32_t)n), 0);
+	fixture_publish(&f, 0);
+	rte_spinlock_lock(&ch->rx_lock);
+	netvsc_rx_scan(ch);
+	rte_spinlock_unlock(&ch->rx_lock);
+}
+
+/* @return the table in words; @tables of this session */
+static const char *
+table_text(uint32_t *tables)
+{
+	static char text[NETVSC_SEND_TABLE_TEXT];
+	uint32_t table[NVSP_SEND_TABLE_ENTRIES];
+
+	*tables = netvsc_send_table_read(&f.port, table);
+	netvsc_send_table_text(table, text);
+	return text;
+}
+
+/* Where the host would have sends is known to who asks, until another session. */
+static void
+test_the_send_table_is_kept(void)
+{
+	uint32_t table[NVSP_SEND_TABLE_ENTRIES], n;
+
+	REQUIRE(ladder_begin(true));
+	CU_ASSERT_EQUAL(ladder_attach(1, 1500), 0);
+	CU_ASSERT_STRING_EQUAL(table_text(&n), "none");
+	CU_ASSERT_EQUAL(n, 0);
+	say_table(0, 3, NVSP_SEND_TABLE_AT_VMM);
+	CU_ASSERT_STRING_EQUAL(table_text(&n), "0 1 2 0 1 2 0 1 2 0 1 2 0 1 2 0");
+	CU_ASSERT_EQUAL(n, 1);
+	/* It moves them: the newest counts; what names no channel that can be changes nothing. */
+	say_table(62, 66, NVSP_SEND_TABLE_AT_VMM);
+	CU_ASSERT_STRING_EQUAL(table_text(&n), "62 63 2 0 0 1 2 3 4 5 6 7 8 9 10 11");
+	CU_ASSERT_EQUAL(n, 2);
+	netvsc_send_table_read(&f.port, table);
+	CU_ASSERT_EQUAL(netvsc_send_table_share(table, 0), 2);
+	CU_ASSERT_EQUAL(netvsc_send_table_share(table, 62), 1);
+	CU_ASSERT_EQUAL(netvsc_send_table_share(table, 20), 0);
+	CU_ASSERT_EQUAL(fixture_channel(&f, 0)->stats.rx_unknown_packets, 0);
+	/* One that lies beyond its message. */
+	say_table(0, 1, 1000);
+	CU_ASSERT_STRING_EQUAL(table_text(&n), "62 63 2 0 0 1 2 3 4 5 6 7 8 9 10 11");
+	CU_ASSERT_EQUAL(n, 2);
+	CU_ASSERT_EQUAL(fixture_channel(&f, 0)->stats.rx_unknown_packets, 1);
+	CU_ASSERT_EQUAL(netvsc_detach(&f.port, true), 0);
+	CU_ASSERT_EQUAL(ladder_attach(1, 1500), 0);
+	CU_ASSERT_STRING_EQUAL(table_text(&n), "none");
+	/* One whose every entry is nonsense names nothing, and one of another session is not kept.
+	 */
+	say_table(64, 1000, NVSP_SEND_TABLE_AT_VMM);
+	CU_ASSERT_STRING_EQUAL(table_text(&n), "none");
+	CU_ASSERT_EQUAL(n, 1);
+	say_table(63, 1000, NVSP_SEND_TABLE_AT_VMM);
+	CU_ASSERT_STRING_EQUAL(table_text(&n), "63 - - - - - - - - - - - - - - -");
+	ladder_end();
+}
+
 int
 main(void)
 {
 	static const struct unit_test tests[] = {
 		{"indications", test_indications},
 		{"what belongs to no request", test_what_belongs_to_no_request},
+		{"the send table is kept", test_the_send_table_is_kept},
 	};
 
 	return UNIT_RUN("netvsc_unasked", tests);

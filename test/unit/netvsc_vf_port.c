@@ -355,6 +355,30 @@ test_dev_info_never_excludes_what_is_configured(void)
 	rig_end();
 }
 
+/* A VF is told how long coalesced frames may get, which the host cannot be. */
+static void
+test_the_limit_of_coalescing_reaches_the_vf(void)
+{
+	static const uint32_t limits[][2] = {{0, 65535}, {65557, 65535}, {9000, 9000}};
+	struct rte_eth_rxmode *rx = &rig.f.data.dev_conf.rxmode;
+	struct rte_eth_dev_info both;
+	size_t i;
+
+	for (i = 0; i < RTE_DIM(limits); i++) {
+		REQUIRE(rig_begin_found(NULL));
+		rx->offloads = RTE_ETH_RX_OFFLOAD_TCP_LRO;
+		rx->max_lro_pkt_size = limits[i][0];
+		CU_ASSERT_EQUAL(rig_own_and_start(), 0);
+		CU_ASSERT_TRUE(rig.seen->conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_TCP_LRO);
+		CU_ASSERT_EQUAL(rig.seen->conf.rxmode.max_lro_pkt_size, limits[i][1]);
+		/* ethdev compares it with what is told when a queue is set up. */
+		both = rig_info();
+		CU_ASSERT(both.max_lro_pkt_size >= limits[i][0]);
+		rig_end();
+	}
+	rx->offloads = rx->max_lro_pkt_size = 0;
+}
+
 static void
 test_packet_types_that_the_application_wants_reach_the_vf(void)
 {
@@ -420,6 +444,8 @@ main(void)
 		{"refusals are harmless or not", test_refusals_are_harmless_or_not},
 		{"offloads of one path only", test_offloads_of_one_path_only},
 		{"dev_info is what both paths can", test_dev_info_is_what_both_paths_can},
+		{"the limit of coalescing reaches the VF",
+			test_the_limit_of_coalescing_reaches_the_vf},
 		{"dev_info never excludes what is configured",
 			test_dev_info_never_excludes_what_is_configured},
 		{"packet types that the application wants reach the VF",

@@ -91,7 +91,7 @@ backend_disconnect(struct vfio_device *connected, int host)
 	vfu_client_close(connected->client);
 	connected->client = NULL;
 	vfu_signaller_fini(&connected->signaller);
-	free(connected->dma);
+	hpbus_dma_table_clear(&connected->dma);
 	dev->backend->release(dev);
 	close(host);
 }

@@ -23,9 +23,9 @@ static int other_peer;
 static void
 share(struct vfio_device *with, void *memory, size_t len)
 {
-	with->dma = malloc(sizeof(*with->dma));
-	with->dma[0] = (struct vfio_dma_range){(uintptr_t)memory, (uintptr_t)memory, len};
-	with->n_dma = with->cap_dma = 1;
+	const struct hpbus_dma_range range = {(uintptr_t)memory, (uintptr_t)memory, len};
+
+	CU_ASSERT_EQUAL(hpbus_dma_table_add(&with->dma, &range), 0);
 }
 
 static bool
@@ -64,17 +64,17 @@ test_a_lookup_does_not_wait_for_whoever_changes_the_table(void)
 
 	backend_begin();
 	share(backend, memory, 4096);
-	rte_rwlock_write_lock(&backend->dma_lock);
+	rte_rwlock_write_lock(&backend->dma.lock);
 	CU_ASSERT_FALSE(vfio_dma_usable(&backend_device, memory, 100));
-	rte_rwlock_write_unlock(&backend->dma_lock);
+	rte_rwlock_write_unlock(&backend->dma.lock);
 	CU_ASSERT_TRUE(vfio_dma_usable(&backend_device, memory, 100));
 	/* Others who look are no reason, nor for a control operation. */
-	rte_rwlock_read_lock(&backend->dma_lock);
+	rte_rwlock_read_lock(&backend->dma.lock);
 	CU_ASSERT_TRUE(vfio_dma_usable(&backend_device, memory, 100));
 	hpbus_op_begin(&op, &backend_short_op);
 	CU_ASSERT_TRUE(vfio_dma_usable(&backend_device, memory, 100));
 	hpbus_op_end(&op);
-	rte_rwlock_read_unlock(&backend->dma_lock);
+	rte_rwlock_read_unlock(&backend->dma.lock);
 	backend_end();
 }
 

@@ -113,7 +113,8 @@ struct hpbus_backend {
 	bool (*dma_usable)(struct hpbus_device *dev, const void *addr, size_t len);
 	/**
 	 * Have packets name memory of the application's own (rte_dev_dma_map()), and not any more.
-	 * NULL: it is copied. @return 0; -ENOTSUP: it has no file, and is copied; negative errno
+	 * NULL: it is copied. @return 0; -ENOTSUP: nobody can be told of it, and it is copied;
+	 * negative errno
 	 */
 	int (*dma_map)(struct hpbus_device *dev, uintptr_t addr, uint64_t iova, size_t len);
 	void (*dma_unmap)(struct hpbus_device *dev, uintptr_t addr, size_t len);

@@ -2,9 +2,9 @@
 /*
  * Which memory GPA-direct packets may name, asked by address: EAL's own, and what an application
  * has mapped for the device (rte_dev_dma_map()) where a backend can share its file
- * (spec/vmbus-over-vfio-user.md §11). Of everything else nobody knows the physical address: what
- * stands in memory that was registered as external is what the application says, and pages outside
- * of hugepages move. It is copied.
+ * (spec/vmbus-over-vfio-user.md §11) or find its pages (spec/linux-uio-vmbus.md §9). Of everything
+ * else nobody knows the physical address: what stands in memory that was registered as external is
+ * what the application says, and pages outside of hugepages move. It is copied.
  */
 #include <errno.h>
 #include <pthread.h>

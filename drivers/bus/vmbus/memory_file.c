@@ -112,3 +112,33 @@ hpbus_memory_file(uintptr_t addr, size_t *len, uint64_t *offset)
 	*offset = m.offset + (addr - m.start);
 	return fd;
 }
+
+int
+hpbus_memory_hugepages(uintptr_t addr, size_t *len, size_t *page)
+{
+	FILE *maps = fopen("/proc/self/smaps", "re");
+	struct mapping m = {0}, next;
+	size_t room = 0, kib = 0;
+	bool inside = false;
+	char *line = NULL;
+
+	if (maps == NULL)
+		return -errno;
+	while (kib == 0 && getline(&line, &room, maps) > 0) {
+		if (mapping_parse(line, &next)) {
+			if (inside)
+				break;
+			m = next;
+			inside = addr >= m.start && addr < m.end;
+		} else if (inside) {
+			sscanf(line, "KernelPageSize: %zu", &kib);
+		}
+	}
+	free(line);
+	fclose(maps);
+	if (!inside)
+		return -ENOENT;
+	*len = m.end - addr;
+	*page = kib << 10;
+	return m.shared && *page > (size_t)sysconf(_SC_PAGESIZE) ? 0 : -ENOTSUP;
+}

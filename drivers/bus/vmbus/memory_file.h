@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
  * @file
- * The file behind memory that an application has mapped itself, so that it can be shared with a
- * host. Control side only; reads /proc/self.
+ * What is behind memory that an application has mapped itself, so that it can be shared with a
+ * host: its file, or its pages. Control side only; reads /proc/self.
  */
 #ifndef HP_BUS_MEMORY_FILE_H
 #define HP_BUS_MEMORY_FILE_H
@@ -18,5 +18,14 @@
  *         cannot be opened any more; -ENOENT: nothing is mapped there
  */
 int hpbus_memory_file(uintptr_t addr, size_t *len, uint64_t *offset);
+
+/**
+ * Are the pages at an address ones that stay where they are: hugepages, mapped shared? Those of a
+ * private mapping are exchanged by a write after a fork().
+ * @param[out] len  bytes from @p addr to the end of the mapping
+ * @param[out] page bytes of one of its pages
+ * @return 0; -ENOTSUP: no; -ENOENT: nothing is mapped there
+ */
+int hpbus_memory_hugepages(uintptr_t addr, size_t *len, size_t *page);
 
 #endif

@@ -186,45 +186,6 @@ uio_unmap_ring(struct hpbus_device *dev, struct vmbus_ring *ring)
 	hpbus_place_ring_end(dev, ring);
 }
 
-/* ---- address mode ---- */
-
-/* GPA-direct packets carry physical addresses here; never a virtual one (pitfall A3). */
-static void
-uio_choose_mode(struct hpbus_device *dev)
-{
-	const char *why = NULL;
-
-	if (dev->want_copy_only)
-		why = "copy_only=1";
-	else if (rte_eal_iova_mode() != RTE_IOVA_PA)
-		why = "EAL uses virtual addresses";
-	else if (!rte_eal_has_hugepages())
-		why = "without hugepages memory may move";
-	else if (hpbus_dma_follow() != 0)
-		why = "EAL does not tell when memory goes";
-	dev->copy_only = why != NULL;
-	if (why != NULL)
-		HPBUS_LOG(NOTICE, "%s: copy-only mode (%s)", dev->name, why);
-}
-
-static bool
-uio_dma_usable(struct hpbus_device *dev, const void *addr, size_t len)
-{
-	uintptr_t va = (uintptr_t)addr, end = va + len;
-	const struct rte_memseg_list *msl = rte_mem_virt2memseg_list(addr);
-
-	if (msl == NULL || msl->external)
-		return false;
-	while (va < end) {
-		const struct rte_memseg *ms = rte_mem_virt2memseg((void *)va, msl);
-
-		if (ms == NULL || ms->iova == RTE_BAD_IOVA || ms->iova == 0)
-			return false;
-		va = (uintptr_t)ms->addr + ms->len;
-	}
-	return true;
-}
-
 /* ---- open and close ---- */
 
 /*
@@ -272,7 +233,12 @@ uio_end(struct hpbus_device *dev)
 static void
 uio_close(struct hpbus_device *dev)
 {
+	struct uio_device *u = dev->backend_data;
+
 	uio_end(dev);
+	/* A device that comes back is told of it again. */
+	hpbus_dma_table_clear(&u->dma);
+	hpbus_dma_changed();
 }
 
 static int
@@ -579,6 +545,7 @@ uio_release(struct hpbus_device *dev)
 	struct uio_device *u = dev->backend_data;
 
 	pthread_mutex_destroy(&u->channels_lock);
+	hpbus_dma_table_clear(&u->dma);
 	free(u);
 	dev->backend_data = NULL;
 	dev->backend = NULL;
@@ -599,6 +566,7 @@ uio_found(const struct vmbus_sysfs *fs, const struct vmbus_sysfs_device *found)
 	u->fs = *fs;
 	u->fd = -1;
 	pthread_mutex_init(&u->channels_lock, NULL);
+	hpbus_dma_table_init(&u->dma);
 	snprintf(u->name, sizeof(u->name), "%s", found->name);
 	dev->backend_data = u;
 	dev->backend = &hpbus_uio_backend;
@@ -634,6 +602,9 @@ const struct hpbus_backend hpbus_uio_backend = {
 	.channel_close = uio_channel_close,
 	.signal = uio_signal,
 	.dma_usable = uio_dma_usable,
+	.dma_map = uio_dma_map,
+	.dma_unmap = uio_dma_unmap,
+	.dma_own = uio_dma_own,
 	.intr_open = uio_intr_open,
 	.intr_raise = uio_intr_raise,
 	.arm = uio_arm,

@@ -2,7 +2,8 @@
 /**
  * @file
  * Private to the uio backend: one device bound to uio_hv_generic. uio.c opens, maps and closes;
- * uio_intr.c has what comes through the descriptor: interrupts, and the news that the device went.
+ * uio_dma.c says which memory packets name; uio_intr.c has what comes through the descriptor:
+ * interrupts, and the news that the device went.
  */
 #ifndef HP_BUS_VMBUS_UIO_H
 #define HP_BUS_VMBUS_UIO_H
@@ -12,6 +13,7 @@
 #include <rte_interrupts.h>
 
 #include "drivers/bus/vmbus/bus_private.h"
+#include "drivers/bus/vmbus/dma_table.h"
 #include "drivers/bus/vmbus/place.h"
 #include "drivers/bus/vmbus/sysfs.h"
 
@@ -28,10 +30,22 @@ struct uio_device {
 	/** Nobody unmaps a ring whose mask is written, and nobody masks one that is being armed. */
 	pthread_mutex_t channels_lock;
 	struct hpbus_channel *channels[HPBUS_MAX_CHANNELS]; /* open ones, for masks */
+	struct hpbus_dma_table dma; /**< memory of the application's own that packets may name */
 };
 
 /** The device is gone: put zeroed memory in the place of everything mapped. Any thread, once. */
 void uio_replace(struct uio_device *u);
+
+/* ---- uio_dma.c ---- */
+
+/** At each opening: may packets name memory at all? If not it says why, and dev->copy_only. */
+void uio_choose_mode(struct hpbus_device *dev);
+
+/* Of struct hpbus_backend. */
+bool uio_dma_usable(struct hpbus_device *dev, const void *addr, size_t len);
+int uio_dma_map(struct hpbus_device *dev, uintptr_t addr, uint64_t iova, size_t len);
+void uio_dma_unmap(struct hpbus_device *dev, uintptr_t addr, size_t len);
+bool uio_dma_own(struct hpbus_device *dev, uintptr_t addr, struct hpbus_dma_run *run);
 
 /* ---- uio_intr.c ---- */
 

@@ -470,7 +470,7 @@ hpbus_vfio_attach(struct hpbus_device *dev, const char *path)
 		v->dev = dev;
 		v->rings_fd = v->event_fd = -1;
 		pthread_mutex_init(&v->lock, NULL);
-		rte_rwlock_init(&v->dma_lock);
+		hpbus_dma_table_init(&v->dma);
 		dev->backend_data = v;
 		dev->backend = &hpbus_vfio_backend;
 	}

@@ -7,8 +7,7 @@
  * take it, with a deadline: control operations and memory events. Nobody allocates DPDK memory
  * while holding it, because memory event callbacks take it with EAL's memory lock held. The data
  * path and the interrupt thread never wait for it: signals need no lock, and the table of shared
- * memory has @a dma_lock of its own, which is never held while waiting for anything, and without
- * which the data path does when somebody changes the table.
+ * memory has a lock of its own (dma_table.h).
  */
 #ifndef HP_BUS_VMBUS_VFIO_H
 #define HP_BUS_VMBUS_VFIO_H
@@ -16,21 +15,14 @@
 #include <pthread.h>
 
 #include <rte_interrupts.h>
-#include <rte_rwlock.h>
 
 #include "drivers/bus/vmbus/bus_private.h"
+#include "drivers/bus/vmbus/dma_table.h"
 #include "drivers/bus/vmbus/place.h"
 #include "lib/vfio_user/client.h"
 #include "lib/vfio_user/signal.h"
 #include "lib/vfio_user/sockets.h"
 #include "lib/vfio_user/vmbus_device.h"
-
-/** One range of guest memory that the host has mapped. */
-struct vfio_dma_range {
-	uintptr_t va;
-	uint64_t iova;
-	uint64_t len;
-};
 
 struct vfio_device {
 	struct hpbus_device *dev;
@@ -49,11 +41,8 @@ struct vfio_device {
 	struct vfu_signaller signaller;
 	struct rte_intr_handle *hup_intr, *event_intr;
 
-	/* Shared memory, sorted by va. */
-	rte_rwlock_t dma_lock; /**< written by memory events and control operations */
-	struct vfio_dma_range *dma;
-	unsigned int n_dma, cap_dma;
-	bool dma_active; /**< memory event callback is registered */
+	struct hpbus_dma_table dma; /**< shared memory */
+	bool dma_active;	    /**< memory event callback is registered */
 };
 
 /**

@@ -28,9 +28,6 @@
  */
 #define EVENT_LEAST_MS 1000
 
-/* Looks at the table's lock before the data path does without the table. */
-#define LOCK_LOOKS 500u
-
 /* Until when what is done under EAL's memory lock may wait for the host. */
 static int64_t
 locked_until(void)
@@ -48,85 +45,9 @@ event_until(void)
 	return RTE_MAX(least, until);
 }
 
-/* First range whose end lies beyond va; dma_lock held. */
-static unsigned int
-dma_find(const struct vfio_device *v, uintptr_t va)
-{
-	unsigned int lo = 0, hi = v->n_dma;
-
-	while (lo < hi) {
-		unsigned int mid = (lo + hi) / 2;
-
-		if (v->dma[mid].va + v->dma[mid].len <= va)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
-}
-
-static int
-dma_insert(struct vfio_device *v, const struct vfio_dma_range *range)
-{
-	unsigned int at;
-	int rc = 0;
-
-	rte_rwlock_write_lock(&v->dma_lock);
-	if (v->n_dma == v->cap_dma) {
-		unsigned int cap = v->cap_dma == 0 ? 64 : 2 * v->cap_dma;
-		struct vfio_dma_range *dma = realloc(v->dma, cap * sizeof(*dma));
-
-		if (dma == NULL) {
-			rc = -ENOMEM;
-			goto out;
-		}
-		v->dma = dma;
-		v->cap_dma = cap;
-	}
-	at = dma_find(v, range->va);
-	memmove(&v->dma[at + 1], &v->dma[at], (v->n_dma - at) * sizeof(*v->dma));
-	v->dma[at] = *range;
-	v->n_dma++;
-out:
-	rte_rwlock_write_unlock(&v->dma_lock);
-	return rc;
-}
-
-/* Take the first range that begins in [va, end) or spans va out of the table. */
-static bool
-dma_take(struct vfio_device *v, uintptr_t va, uintptr_t end, struct vfio_dma_range *range)
-{
-	unsigned int at;
-	bool found;
-
-	rte_rwlock_write_lock(&v->dma_lock);
-	at = dma_find(v, va);
-	found = at < v->n_dma && v->dma[at].va < end;
-	if (found) {
-		*range = v->dma[at];
-		v->n_dma--;
-		memmove(&v->dma[at], &v->dma[at + 1], (v->n_dma - at) * sizeof(*v->dma));
-	}
-	rte_rwlock_write_unlock(&v->dma_lock);
-	return found;
-}
-
-static bool
-dma_has(struct vfio_device *v, uintptr_t va)
-{
-	unsigned int at;
-	bool has;
-
-	rte_rwlock_read_lock(&v->dma_lock);
-	at = dma_find(v, va);
-	has = at < v->n_dma && v->dma[at].va <= va;
-	rte_rwlock_read_unlock(&v->dma_lock);
-	return has;
-}
-
 /* Share one range of a file, unless it is shared: the event may come before the walk. */
 static int
-dma_map(struct vfio_device *v, int fd, uint64_t offset, const struct vfio_dma_range *range,
+dma_map(struct vfio_device *v, int fd, uint64_t offset, const struct hpbus_dma_range *range,
 	int64_t until)
 {
 	int ro, rc;
@@ -138,11 +59,11 @@ dma_map(struct vfio_device *v, int fd, uint64_t offset, const struct vfio_dma_ra
 	rc = vfio_enter(v, until);
 	if (rc != 0)
 		goto out;
-	if (!dma_has(v, range->va)) {
+	if (!hpbus_dma_table_has(&v->dma, range->va)) {
 		rc = vfu_client_dma_map(
 			v->client, ro, VFIO_USER_DMA_READ_FLAG, offset, range->iova, range->len);
 		if (rc == 0) {
-			rc = dma_insert(v, range);
+			rc = hpbus_dma_table_add(&v->dma, range);
 			if (rc != 0)
 				vfu_client_dma_unmap(v->client, range->iova, range->len);
 		}
@@ -168,7 +89,7 @@ dma_partial(struct vfio_device *v)
 static int
 dma_map_seg(struct vfio_device *v, const struct rte_memseg *ms, int64_t until)
 {
-	struct vfio_dma_range range = {(uintptr_t)ms->addr, ms->iova, ms->len};
+	struct hpbus_dma_range range = {(uintptr_t)ms->addr, ms->iova, ms->len};
 	size_t offset;
 	int fd, rc;
 
@@ -193,10 +114,10 @@ dma_map_seg(struct vfio_device *v, const struct rte_memseg *ms, int64_t until)
 static void
 dma_unmap_range(struct vfio_device *v, uintptr_t va, uintptr_t end, int64_t until)
 {
-	struct vfio_dma_range range;
+	struct hpbus_dma_range range;
 	int rc = 0;
 
-	while (dma_take(v, va, end, &range)) {
+	while (hpbus_dma_table_take(&v->dma, va, end, &range)) {
 		if (rc != 0)
 			continue; /* the connection is over, and with it the host's mappings */
 		rc = vfio_enter(v, until);
@@ -259,7 +180,7 @@ dma_walk_one(const struct rte_memseg_list *msl, const struct rte_memseg *ms, voi
 struct dma_merge {
 	struct vfio_device *v;
 	int64_t until;
-	struct vfio_dma_range range;
+	struct hpbus_dma_range range;
 	uint64_t offset;
 	int fd;
 };
@@ -306,7 +227,7 @@ dma_walk_merge(const struct rte_memseg_list *msl, const struct rte_memseg *ms, v
 	dma_merge_flush(m);
 	m->fd = fd;
 	m->offset = offset;
-	m->range = (struct vfio_dma_range){(uintptr_t)ms->addr, ms->iova, ms->len};
+	m->range = (struct hpbus_dma_range){(uintptr_t)ms->addr, ms->iova, ms->len};
 	return 0;
 }
 
@@ -318,7 +239,7 @@ vfio_dma_start(struct vfio_device *v)
 
 	dev->copy_only = dev->want_copy_only;
 	atomic_store(&dev->dma_partial, false);
-	v->n_dma = 0;
+	hpbus_dma_table_clear(&v->dma);
 	if (dev->want_copy_only)
 		return 0; /* nothing is shared */
 	rc = hpbus_dma_follow();
@@ -342,7 +263,7 @@ vfio_dma_start(struct vfio_device *v)
 			rte_strerror(rte_errno));
 		return -rte_errno;
 	}
-	dev->copy_only = v->n_dma == 0;
+	dev->copy_only = v->dma.n == 0;
 	hpbus_dma_changed();
 	if (dev->copy_only)
 		HPBUS_LOG(WARNING,
@@ -358,48 +279,16 @@ vfio_dma_stop(struct vfio_device *v)
 	if (v->dma_active)
 		rte_mem_event_callback_unregister(MEM_EVENT_NAME, v);
 	v->dma_active = false;
-	rte_rwlock_write_lock(&v->dma_lock);
-	free(v->dma);
-	v->dma = NULL;
-	v->n_dma = v->cap_dma = 0;
-	rte_rwlock_write_unlock(&v->dma_lock);
+	hpbus_dma_table_clear(&v->dma);
 	hpbus_dma_changed();
-}
-
-/*
- * A control operation waits for the answer. The data path does not: whoever changes the table may
- * not be scheduled, and makes every answer void afterwards (hpbus_dma_changed()), a hasty no, too.
- */
-static bool
-dma_read_lock(struct vfio_device *v)
-{
-	unsigned int looks;
-
-	if (hpbus_op_current() != NULL) {
-		rte_rwlock_read_lock(&v->dma_lock);
-		return true;
-	}
-	for (looks = 0; rte_rwlock_read_trylock(&v->dma_lock) != 0; looks++) {
-		if (looks == LOCK_LOOKS)
-			return false;
-		rte_pause();
-	}
-	return true;
 }
 
 bool
 vfio_dma_usable(struct hpbus_device *dev, const void *addr, size_t len)
 {
 	struct vfio_device *v = dev->backend_data;
-	uintptr_t va = (uintptr_t)addr, end = va + len;
-	unsigned int at;
 
-	if (!dma_read_lock(v))
-		return false;
-	for (at = dma_find(v, va); va < end && at < v->n_dma && v->dma[at].va <= va; at++)
-		va = v->dma[at].va + v->dma[at].len;
-	rte_rwlock_read_unlock(&v->dma_lock);
-	return va >= end;
+	return hpbus_dma_table_covers(&v->dma, addr, len);
 }
 
 /* ---- memory of the application's own ---- */
@@ -425,8 +314,8 @@ vfio_dma_map(struct hpbus_device *dev, uintptr_t addr, uint64_t iova, size_t len
 			break;
 		}
 		part = RTE_MIN(part, len - at);
-		rc = dma_map(
-			v, fd, offset, &(struct vfio_dma_range){addr + at, iova + at, part}, until);
+		rc = dma_map(v, fd, offset, &(struct hpbus_dma_range){addr + at, iova + at, part},
+			until);
 		close(fd);
 	}
 	if (rc != 0 && at != 0)
@@ -451,24 +340,6 @@ bool
 vfio_dma_own(struct hpbus_device *dev, uintptr_t addr, struct hpbus_dma_run *run)
 {
 	struct vfio_device *v = dev->backend_data;
-	uintptr_t start, end;
-	unsigned int at;
-	bool own;
 
-	if (!dma_read_lock(v))
-		return false;
-	at = dma_find(v, addr);
-	own = at < v->n_dma && v->dma[at].va <= addr;
-	if (own) {
-		start = RTE_MAX(run->start, v->dma[at].va);
-		end = RTE_MIN(run->start + run->len, v->dma[at].va + v->dma[at].len);
-		*run = (struct hpbus_dma_run){
-			.start = start,
-			.len = end - start,
-			.usable = true,
-			.offset = v->dma[at].iova - v->dma[at].va,
-		};
-	}
-	rte_rwlock_read_unlock(&v->dma_lock);
-	return own;
+	return hpbus_dma_table_run(&v->dma, addr, run);
 }

@@ -4,6 +4,8 @@
  * notices, of which only a note is taken. Called by the dispatcher (rx_ring.c) on whatever thread
  * that runs, with rx_lock of channel 0 held.
  */
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "drivers/net/netvsc/channel.h"
@@ -78,6 +80,82 @@ control_vf_notice(struct netvsc_port *port, const struct nvsp_message *msg)
 	return true;
 }
 
+/* ---- the send indirection table ---- */
+
+void
+netvsc_send_table_forget(struct netvsc_port *port)
+{
+	unsigned int i;
+
+	atomic_store(&port->send_table.tables, 0);
+	for (i = 0; i < NVSP_SEND_TABLE_ENTRIES; i++)
+		atomic_store(&port->send_table.channel[i], UINT32_MAX);
+}
+
+uint32_t
+netvsc_send_table_read(const struct netvsc_port *port, uint32_t table[NVSP_SEND_TABLE_ENTRIES])
+{
+	const struct netvsc_send_table *has = &port->send_table;
+	uint32_t tables = atomic_load(&has->tables);
+	unsigned int i;
+
+	for (i = 0; i < NVSP_SEND_TABLE_ENTRIES; i++)
+		table[i] = tables != 0 ? atomic_load(&has->channel[i]) : UINT32_MAX;
+	return tables;
+}
+
+unsigned int
+netvsc_send_table_share(const uint32_t table[NVSP_SEND_TABLE_ENTRIES], uint32_t channel)
+{
+	unsigned int i, share = 0;
+
+	for (i = 0; i < NVSP_SEND_TABLE_ENTRIES; i++)
+		share += table[i] == channel;
+	return share;
+}
+
+void
+netvsc_send_table_text(
+	const uint32_t table[NVSP_SEND_TABLE_ENTRIES], char text[NETVSC_SEND_TABLE_TEXT])
+{
+	unsigned int i, at = 0;
+
+	if (netvsc_send_table_share(table, UINT32_MAX) == NVSP_SEND_TABLE_ENTRIES) {
+		snprintf(text, NETVSC_SEND_TABLE_TEXT, "none");
+		return;
+	}
+	for (i = 0; i < NVSP_SEND_TABLE_ENTRIES; i++) {
+		const char *space = i == 0 ? "" : " ";
+		char *to = text + at;
+		size_t left = NETVSC_SEND_TABLE_TEXT - at;
+
+		at += (unsigned int)(table[i] == UINT32_MAX
+					     ? snprintf(to, left, "%s-", space)
+					     : snprintf(to, left, "%s%" PRIu32, space, table[i]));
+	}
+}
+
+/*
+ * Advisory: the application chooses its transmit queue, and with it the channel. Of a channel that
+ * is open as soon as the host says: the control side may not have counted it yet.
+ */
+static bool
+control_send_table(struct netvsc_port *port, const void *payload, uint32_t len)
+{
+	struct netvsc_send_table *has = &port->send_table;
+	uint32_t table[NVSP_SEND_TABLE_ENTRIES];
+	unsigned int i;
+
+	netvsc_send_table_read(port, table);
+	if (nvsp_parse_send_table(
+		    payload, len, port->session.nvsp_version, HPBUS_MAX_CHANNELS, table) < 0)
+		return false;
+	for (i = 0; i < NVSP_SEND_TABLE_ENTRIES; i++)
+		atomic_store(&has->channel[i], table[i]);
+	atomic_fetch_add(&has->tables, 1);
+	return true;
+}
+
 void
 netvsc_control_notice(
 	struct netvsc_port *port, const struct vmbus_packet *pkt, const void *payload, uint32_t len)
@@ -93,9 +171,10 @@ netvsc_control_notice(
 		known = control_vf_notice(port, &msg);
 		if (pkt->flags & VMBUS_FLAG_COMPLETION)
 			control_complete(ch, pkt->trans_id);
+	} else if (known && msg.type == NVSP_TYPE_SEND_TABLE) {
+		known = control_send_table(port, payload, len);
 	} else if (known) {
-		/* Advisory: the application chooses its transmit queue. */
-		known = msg.type == NVSP_TYPE_SEND_TABLE || msg.type == NVSP_TYPE_UPLINK_STATE;
+		known = msg.type == NVSP_TYPE_UPLINK_STATE;
 	}
 	if (!known)
 		ch->stats.rx_unknown_packets++;

@@ -193,6 +193,7 @@ attach_forget(struct netvsc_port *port)
 {
 	port->session = netvsc_session_none;
 	memset(&port->request, 0, sizeof(port->request));
+	netvsc_send_table_forget(port);
 	netvsc_host_stats_forget(port);
 }
 

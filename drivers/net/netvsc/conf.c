@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 
+#include "drivers/net/netvsc/offload.h"
 #include "drivers/net/netvsc/ops.h"
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/rx.h"
@@ -75,6 +76,13 @@ netvsc_check_conf(struct netvsc_port *port, const struct rte_eth_conf *conf)
 			rss->rss_key_len);
 		return -EINVAL;
 	}
+	if ((conf->rxmode.offloads & RTE_ETH_RX_OFFLOAD_TCP_LRO) &&
+		netvsc_lro_limit(&conf->rxmode) != 0)
+		NETVSC_LOG(NOTICE, port,
+			"max_lro_pkt_size %u: the host coalesces up to %u bytes and cannot be told "
+			"less, so that it does not coalesce; leave the limit 0, or set %u or more",
+			conf->rxmode.max_lro_pkt_size, RNDIS_MAX_BIG_FRAME + RTE_VLAN_HLEN,
+			UINT16_MAX);
 	/* Nobody else refuses it, and applications set it everywhere. */
 	if (conf->lpbk_mode != 0)
 		NETVSC_LOG(NOTICE, port, "lpbk_mode %u: the port has no loopback, frames go out",

@@ -145,4 +145,20 @@ void netvsc_control_notice(struct netvsc_port *port, const struct vmbus_packet *
 /** RNDIS control message, a private copy; rx_lock of channel 0 held. */
 void netvsc_control_rndis(struct netvsc_port *port, const void *msg, uint32_t len);
 
+/* ---- answers.c: the send indirection table ---- */
+
+#define NETVSC_SEND_TABLE_TEXT 128u /**< bytes of one in words */
+
+/** The next session begins: its host has named none. */
+void netvsc_send_table_forget(struct netvsc_port *port);
+/** Any thread. @param table channels, UINT32_MAX: none. @return tables that came in this session */
+uint32_t netvsc_send_table_read(
+	const struct netvsc_port *port, uint32_t table[NVSP_SEND_TABLE_ENTRIES]);
+/** How many of its entries name a channel. */
+unsigned int netvsc_send_table_share(
+	const uint32_t table[NVSP_SEND_TABLE_ENTRIES], uint32_t channel);
+/** Channels, separated by spaces, "-" where none is named; or "none". */
+void netvsc_send_table_text(
+	const uint32_t table[NVSP_SEND_TABLE_ENTRIES], char text[NETVSC_SEND_TABLE_TEXT]);
+
 #endif

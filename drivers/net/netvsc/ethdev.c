@@ -103,7 +103,7 @@ netvsc_port_up(struct netvsc_port *port)
 
 	netvsc_queues_link(port);
 	netvsc_rx_lender_begin(port);
-	data->lro = (data->dev_conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_TCP_LRO) != 0;
+	data->lro = netvsc_lro_is_on(data);
 	data->scattered_rx = 0;
 	for (q = 0; q < data->nb_rx_queues; q++) {
 		struct netvsc_rxq *rxq = data->rx_queues[q];

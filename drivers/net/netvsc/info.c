@@ -37,7 +37,7 @@ netvsc_infos_get(struct rte_eth_dev *eth, struct rte_eth_dev_info *info)
 	info->max_rx_pktlen = netvsc_rx_room(port->limits.mtu);
 	info->tx_offload_capa = info->tx_queue_offload_capa = netvsc_offload_tx_capa(port);
 	info->rx_offload_capa = netvsc_offload_rx_capa(port);
-	/* The host coalesces as it likes: no limit can be set for it. */
+	/* The host coalesces as it likes, or not at all: netvsc_lro_limit(). */
 	if (info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_TCP_LRO)
 		info->max_lro_pkt_size = RNDIS_MAX_BIG_FRAME + RTE_VLAN_HLEN;
 	info->rx_queue_offload_capa = info->rx_offload_capa & NETVSC_RXQ_OFFLOADS;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "drivers/net/netvsc/control.h"
+#include "drivers/net/netvsc/ops.h"
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/rx.h"
 #include "drivers/net/netvsc/tx.h"
@@ -89,6 +90,24 @@ uint64_t
 netvsc_offload_tx_capa(const struct netvsc_port *port)
 {
 	return tx_capa(port->limits.offloads.can);
+}
+
+/* ---- coalescing ---- */
+
+uint32_t
+netvsc_lro_limit(const struct rte_eth_rxmode *rx)
+{
+	if (rx->max_lro_pkt_size == netvsc_rx_room(rx->mtu) || rx->max_lro_pkt_size >= UINT16_MAX)
+		return 0;
+	return rx->max_lro_pkt_size;
+}
+
+bool
+netvsc_lro_is_on(const struct rte_eth_dev_data *data)
+{
+	const struct rte_eth_rxmode *rx = &data->dev_conf.rxmode;
+
+	return (rx->offloads & RTE_ETH_RX_OFFLOAD_TCP_LRO) != 0 && netvsc_lro_limit(rx) == 0;
 }
 
 /* ---- attach ---- */
@@ -220,6 +239,8 @@ netvsc_offload_apply(struct netvsc_port *port)
 	rc = offload_missing(port, rx, tx);
 	if (rc != 0)
 		return rc;
+	if (!netvsc_lro_is_on(data))
+		rx &= ~RTE_ETH_RX_OFFLOAD_TCP_LRO;
 	want = uses(rx_rules, RTE_DIM(rx_rules), rx) | uses(tx_rules, RTE_DIM(tx_rules), tx);
 	want &= port->session.offloads.can;
 	/* Attaching has switched all off. */

@@ -10,9 +10,11 @@
 #ifndef HP_NETVSC_OFFLOAD_H
 #define HP_NETVSC_OFFLOAD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <rte_ethdev.h>
+#include <ethdev_driver.h>
 
 struct netvsc_port;
 
@@ -32,6 +34,18 @@ struct netvsc_port;
 uint64_t netvsc_offload_rx_capa(const struct netvsc_port *port);
 /** RTE_ETH_TX_OFFLOAD_*, likewise. */
 uint64_t netvsc_offload_tx_capa(const struct netvsc_port *port);
+
+/**
+ * Longest frame that the application takes of what is coalesced. ethdev stands the longest frame of
+ * the MTU in the place of 0, which limits nothing, nor does what the longest IP packet fits.
+ * @return rxmode.max_lro_pkt_size, or 0: all that can be
+ */
+uint32_t netvsc_lro_limit(const struct rte_eth_rxmode *rx);
+/**
+ * Is the host to coalesce what the port receives? It has no limit that it can be told, so that it
+ * is not where the application has one.
+ */
+bool netvsc_lro_is_on(const struct rte_eth_dev_data *data);
 
 /**
  * Attach: ask the host what it can, and switch off what it may have left on.

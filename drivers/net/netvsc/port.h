@@ -169,6 +169,15 @@ struct netvsc_link {
 	_Atomic uint32_t speed; /**< units of 100 bit/s */
 };
 
+/**
+ * Channels on which the host would have flows, by their hash (spec/nvsp.md §8): told to who asks.
+ * Written with rx_lock of channel 0, read by anybody.
+ */
+struct netvsc_send_table {
+	_Atomic uint32_t tables;			   /**< that came in this session */
+	_Atomic uint32_t channel[NVSP_SEND_TABLE_ENTRIES]; /**< UINT32_MAX: none was named */
+};
+
 /** Shared by all processes that have the port (process.h). */
 struct netvsc_port {
 	/** The primary's, for its control side; what runs in any process has netvsc_bus_of(). */
@@ -204,6 +213,7 @@ struct netvsc_port {
 	struct netvsc_session session;
 	struct netvsc_limits limits;
 	struct netvsc_link link;
+	struct netvsc_send_table send_table;
 	struct netvsc_section_pool sections;
 	struct netvsc_rx_lender *lender; /**< NULL: receive copies all */
 	bool few_sections;		 /**< it does for that, as has been said */

@@ -10,6 +10,7 @@
 
 #include "drivers/net/netvsc/channel.h"
 #include "drivers/net/netvsc/compat.h"
+#include "drivers/net/netvsc/offload.h"
 #include "drivers/net/netvsc/ops.h"
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/rx.h"
@@ -172,7 +173,7 @@ netvsc_rx_burst_mode(struct rte_eth_dev *eth, uint16_t queue, struct rte_eth_bur
 	mode_add(mode, true, "Scalar");
 	mode_add(mode, netvsc_rxq_tells(rxq), "offloads");
 	mode_add(mode, rxq->chains, "scattered");
-	mode_add(mode, (netvsc_rxq_offloads(rxq) & RTE_ETH_RX_OFFLOAD_TCP_LRO) != 0, "coalescing");
+	mode_add(mode, netvsc_lro_is_on(eth->data), "coalescing");
 	mode_add(mode, rxq->copybreak != 0, "copy");
 	mode_add(mode, rxq->copybreak != NETVSC_RX_COPY_ALL, "zero copy");
 	mode_add(mode, netvsc_port_of(eth)->sizes != NULL, "sizes");

@@ -12,15 +12,17 @@
 #include "drivers/net/netvsc/ops.h"
 #include "drivers/net/netvsc/port.h"
 
-#define REGS_VERSION 1u
-#define REGS_PORT    16u
+#define REGS_VERSION 2u
+#define REGS_PORT    32u
 #define REGS_CHANNEL 16u
+/* Of the port's words: the channels of the send indirection table, all ones where there is none. */
+#define REGS_SEND_TABLE (REGS_PORT - NVSP_SEND_TABLE_ENTRIES)
 
 static void
 regs_port(struct netvsc_port *port, uint32_t w[REGS_PORT])
 {
 	const struct netvsc_session *s = &port->session;
-	const uint32_t words[REGS_PORT] = {
+	const uint32_t words[REGS_SEND_TABLE] = {
 		REGS_VERSION,
 		REGS_CHANNEL,
 		s->n_channels,
@@ -40,6 +42,7 @@ regs_port(struct netvsc_port *port, uint32_t w[REGS_PORT])
 	};
 
 	memcpy(w, words, sizeof(words));
+	netvsc_send_table_read(port, w + REGS_SEND_TABLE);
 }
 
 static void

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 
+#include "drivers/net/netvsc/offload.h"
 #include "drivers/net/netvsc/ops.h"
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/rx.h"
@@ -81,7 +82,8 @@ netvsc_rxq_apply(struct netvsc_rxq *rxq)
 				 ? rxq->port->config.rx_copybreak
 				 : NETVSC_RX_COPY_ALL;
 	rxq->copy_max = RTE_MIN(rxq->room, rxq->copybreak);
-	rxq->chains = (offloads & (RTE_ETH_RX_OFFLOAD_SCATTER | RTE_ETH_RX_OFFLOAD_TCP_LRO)) != 0;
+	rxq->chains =
+		(offloads & RTE_ETH_RX_OFFLOAD_SCATTER) != 0 || netvsc_lro_is_on(rxq->port->data);
 	/* Bursts may run; each word for itself is right before and after a change. */
 	__atomic_store_n(&rxq->wants.csum, csum_bits(offloads), __ATOMIC_RELAXED);
 	__atomic_store_n(&rxq->wants.words, words, __ATOMIC_RELAXED);

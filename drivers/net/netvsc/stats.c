@@ -12,6 +12,7 @@
  *   flight counts when it is over, so that the sums are exact after a drain. A refusal of what was
  *   sent before a reset only counts as an error.
  */
+#include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -246,6 +247,8 @@ netvsc_priv_dump(struct rte_eth_dev *eth, FILE *f)
 {
 	struct netvsc_port *port = netvsc_port_of(eth);
 	const struct hpbus_device *bus = netvsc_bus_of(port);
+	uint32_t table[NVSP_SEND_TABLE_ENTRIES], tables;
+	char text[NETVSC_SEND_TABLE_TEXT];
 	unsigned int i;
 
 	/* Somebody who looks at a hang must not hang with it. */
@@ -263,6 +266,9 @@ netvsc_priv_dump(struct rte_eth_dev *eth, FILE *f)
 		atomic_load(&port->state), port->session.mtu, port->recv.len,
 		port->session.recv_count, port->session.recv_section, port->session.send_count,
 		port->session.send_section);
+	tables = netvsc_send_table_read(port, table);
+	netvsc_send_table_text(table, text);
+	fprintf(f, "send table of the host: %s; tables %" PRIu32 "\n", text, tables);
 	for (i = 0; i < port->session.n_channels; i++) {
 		struct netvsc_channel *ch = port->channels[i];
 

@@ -144,6 +144,7 @@ struct telemetry_info {
 	struct netvsc_session session;
 	struct netvsc_limits limits;
 	uint32_t lent, sections_used, recoveries, recoveries_failed, recovery_ms;
+	uint32_t send_tables, send_table[NVSP_SEND_TABLE_ENTRIES];
 	uint64_t age, events, lost;
 	struct telemetry_last last[NETVSC_FLIGHT_KINDS];
 };
@@ -199,6 +200,7 @@ info_take(struct netvsc_port *port, struct telemetry_info *i)
 	i->recoveries_failed = atomic_load(&port->recovery.failed);
 	i->recovery_ms = atomic_load(&port->recovery.last_ms);
 	i->sections_used = info_sections_used(port);
+	i->send_tables = netvsc_send_table_read(port, i->send_table);
 	i->age = (rte_rdtsc() - flight->epoch) / rte_get_tsc_hz();
 	i->events = netvsc_flight_total(flight);
 	i->lost = atomic_load_explicit(&flight->lost, memory_order_relaxed);
@@ -235,7 +237,7 @@ info_text(const struct telemetry_last *last)
 static void
 info_add_session(const struct telemetry_info *i, struct rte_tel_data *d)
 {
-	char version[16];
+	char version[16], table[NETVSC_SEND_TABLE_TEXT];
 
 	snprintf(version, sizeof(version), "%u.%u", i->limits.nvsp_version >> 16,
 		i->limits.nvsp_version & 0xffff);
@@ -254,6 +256,9 @@ info_add_session(const struct telemetry_info *i, struct rte_tel_data *d)
 	add(d, "send_sections", i->session.send_count);
 	add(d, "send_section_bytes", i->session.send_section);
 	add(d, "send_sections_used", i->sections_used);
+	netvsc_send_table_text(i->send_table, table);
+	rte_tel_data_add_dict_string(d, "send_table", table);
+	add(d, "send_tables", i->send_tables);
 }
 
 static void
@@ -330,7 +335,7 @@ struct telemetry_queue {
 	struct netvsc_channel_stats channel;
 	bool has_rx, has_tx, has_rings;
 	uint64_t sends;
-	uint32_t rx_desc, tx_desc, tx_used, sections_used, sections_free;
+	uint32_t rx_desc, tx_desc, tx_used, sections_used, sections_free, table_share;
 	struct netvsc_rxq_stats rx;
 	struct netvsc_txq_stats tx;
 	struct netvsc_tx_drops tx_drops;
@@ -376,6 +381,7 @@ static int
 queue_take(struct netvsc_port *port, uint64_t q, struct telemetry_queue *t)
 {
 	const struct rte_eth_dev_data *data = port->eth->data;
+	uint32_t table[NVSP_SEND_TABLE_ENTRIES];
 	const struct netvsc_channel *ch;
 
 	if (q >= (uint64_t)RTE_MAX(data->nb_rx_queues, data->nb_tx_queues) ||
@@ -383,6 +389,8 @@ queue_take(struct netvsc_port *port, uint64_t q, struct telemetry_queue *t)
 		return -EINVAL;
 	t->has_rx = q < data->nb_rx_queues;
 	t->has_tx = q < data->nb_tx_queues;
+	netvsc_send_table_read(port, table);
+	t->table_share = netvsc_send_table_share(table, (uint32_t)q);
 	if (!netvsc_lock_in_time(&port->counts.lock))
 		return -EBUSY;
 	queue_take_counts(port, (uint16_t)q, t);
@@ -449,6 +457,7 @@ queue_add_tx(const struct telemetry_queue *t, struct rte_tel_data *d)
 	add(d, "tx_completions_outstanding", t->tx_used);
 	add(d, "tx_sections_used", t->sections_used);
 	add(d, "tx_sections_free", t->sections_free);
+	add(d, "tx_send_table_entries", t->table_share);
 }
 
 static int

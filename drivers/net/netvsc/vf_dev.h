@@ -210,6 +210,7 @@ uint32_t netvsc_vf_mtu_max(const struct rte_eth_dev_info *info);
 struct netvsc_vf_want {
 	uint16_t n_rx, n_tx, mtu;
 	uint64_t rx_offloads, tx_offloads; /**< RTE_ETH_*_OFFLOAD_* of the port as a whole */
+	uint32_t lro_limit;		   /**< netvsc_lro_limit() */
 	bool sleeps;			   /**< the application sleeps on receive queues */
 	uint32_t releases;		   /**< netvsc_vf_told's: these queues are still there */
 	struct rte_ether_addr mac;

@@ -155,6 +155,7 @@ configured(const struct netvsc_port *port, struct rte_eth_dev_info *used)
 		used->min_mtu = data->mtu;
 		used->max_mtu = RTE_MAX(data->mtu, RTE_ETHER_MTU);
 		used->rx_offload_capa = data->dev_conf.rxmode.offloads;
+		used->max_lro_pkt_size = data->dev_conf.rxmode.max_lro_pkt_size;
 		used->tx_offload_capa = data->dev_conf.txmode.offloads;
 		used->flow_type_rss_offloads = port->config.rss.hf;
 	}

@@ -217,8 +217,13 @@ configure(struct netvsc_vf_dev *dev, const struct netvsc_vf_want *want, uint16_t
 	for (q = 0; q < want->n_tx; q++)
 		conf.txmode.offloads |= want->tx[q].conf.offloads & ~info->tx_queue_offload_capa;
 	conf.txmode.offloads &= info->tx_offload_capa;
+	/* One that has no limit of its own takes none. */
+	if (want->lro_limit != 0 && info->max_lro_pkt_size == 0)
+		conf.rxmode.offloads &= ~RTE_ETH_RX_OFFLOAD_TCP_LRO;
 	if (conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_TCP_LRO)
-		conf.rxmode.max_lro_pkt_size = info->max_lro_pkt_size;
+		conf.rxmode.max_lro_pkt_size =
+			want->lro_limit == 0 ? info->max_lro_pkt_size
+					     : RTE_MIN(want->lro_limit, info->max_lro_pkt_size);
 	if (netvsc_vf_rss_types(dev, want) != 0) {
 		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
 		conf.rx_adv_conf.rss_conf = netvsc_vf_rss_conf(dev, want);

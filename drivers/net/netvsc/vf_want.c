@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "drivers/net/netvsc/offload.h"
 #include "drivers/net/netvsc/ops.h"
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/rx.h"
@@ -47,6 +48,7 @@ want_queues(const struct netvsc_port *port, struct netvsc_vf_want *want)
 	want->n_tx = data->nb_tx_queues;
 	want->rx_offloads = data->dev_conf.rxmode.offloads;
 	want->tx_offloads = data->dev_conf.txmode.offloads;
+	want->lro_limit = netvsc_lro_limit(&data->dev_conf.rxmode);
 	want->sleeps = data->dev_conf.intr_conf.rxq != 0;
 	for (q = 0; q < want->n_rx; q++) {
 		const struct netvsc_rxq *rxq = data->rx_queues[q];

@@ -261,12 +261,13 @@ accept_client(struct host_control *c)
 
 /* One request line, answered at once. @return false: the client is gone or does not read */
 static bool
-serve_line(struct host_control *c, struct client *client, const char *line)
+serve_line(struct host_control *c, struct client *client, const char *line, size_t used)
 {
 	char *answer;
 	ssize_t n, len;
 
-	answer = host_control_execute(&c->ops, line);
+	/* What is behind a NUL would not be looked at. */
+	answer = host_control_execute(&c->ops, strlen(line) == used ? line : "");
 	if (answer == NULL)
 		return false;
 	len = (ssize_t)strlen(answer);
@@ -296,7 +297,7 @@ serve(struct host_control *c, struct client *client)
 		size_t used = (size_t)(end - client->line) + 1;
 
 		*end = '\0';
-		if (!serve_line(c, client, client->line)) {
+		if (!serve_line(c, client, client->line, used - 1)) {
 			drop(client);
 			return;
 		}

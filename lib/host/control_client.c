@@ -48,8 +48,10 @@ control_request(int argc, char **argv)
 		return NULL;
 	request = json_object_new_object();
 	json_object_object_add(request, "cmd", json_object_new_string(argv[0]));
-	if (argc > 1 && is_number(argv[1], &number))
-		json_object_object_add(request, "nic", value_of(argv[i++]));
+	if (argc > 1 && is_number(argv[1], &number)) {
+		json_object_object_add(request, "nic", json_object_new_int64(number));
+		i++;
+	}
 	for (; i < argc; i++) {
 		char *equals = strchr(argv[i], '=');
 		char key[64];
@@ -184,6 +186,10 @@ host_control_client(int argc, char **argv)
 		path = argv[0];
 		argc--;
 		argv++;
+	}
+	if (control_check_words(argc, argv, why, sizeof(why)) != 0) {
+		fprintf(stderr, "ctl: %s\n", why);
+		return 2;
 	}
 	request = control_request(argc, argv);
 	if (request == NULL)

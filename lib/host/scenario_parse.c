@@ -139,6 +139,7 @@ take_command(struct parser *p, int argc, char **argv, uint64_t at, uint64_t peri
 {
 	bool end = argc == 1 && strcmp(argv[0], "end") == 0;
 	struct json_object *request;
+	char why[256];
 	struct scenario_step *step;
 
 	if (!end && check_command(p, argc, argv) != 0)
@@ -156,9 +157,15 @@ take_command(struct parser *p, int argc, char **argv, uint64_t at, uint64_t peri
 		p->endless = false;
 		return 0;
 	}
+	if (control_check_words(argc, argv, why, sizeof(why)) != 0)
+		return bad(p, "%s", why);
 	request = control_request(argc, argv);
 	if (request == NULL)
 		return bad(p, "'%s' is no command", step->text);
+	if (control_check(request, why, sizeof(why)) != 0) {
+		json_object_put(request);
+		return bad(p, "%s", why);
+	}
 	step->request = strdup(json_object_to_json_string_ext(request, JSON_C_TO_STRING_PLAIN));
 	json_object_put(request);
 	return step->request == NULL ? -ENOMEM : 0;

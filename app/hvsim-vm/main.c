@@ -15,7 +15,7 @@
 #include "lib/host/notify.h"
 
 /* Descriptors without which there is no machine, none of its processors, no NIC of it. */
-#define PROCESS_FDS 20u
+#define PROCESS_FDS 21u
 #define CPU_FDS	    4u
 #define NIC_FDS	    8u
 
@@ -100,7 +100,7 @@ main(int argc, char **argv)
 	static struct options o;
 	static struct vm vm;
 	static struct input input;
-	static struct nics nics = {.epoll_fd = -1, .timer_fd = -1};
+	static struct nics nics = {.epoll_fd = -1, .timer_fd = -1, .control_stop = -1};
 	char why[512] = "cannot give up new privileges (prctl)";
 	int signal_fd = -1, rc;
 

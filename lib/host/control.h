@@ -59,9 +59,12 @@ int host_control_open(struct host_control **control, const char *path,
 void host_control_close(struct host_control *control);
 /** Readable when host_control_poll() has something to do. */
 int host_control_fd(const struct host_control *control);
-/** When host_control_poll() is due without an event: monotonic ns, UINT64_MAX = never. */
+/**
+ * When host_control_poll() is due without an event: monotonic ns, 0 = at once, for requests wait;
+ * UINT64_MAX = never.
+ */
 uint64_t host_control_deadline(const struct host_control *control);
-/** Accept, read, answer; never blocks. */
+/** Accept, read, answer one request; the next ones have their turns. Never waits for a client. */
 void host_control_poll(struct host_control *control);
 
 /**

@@ -99,6 +99,11 @@ int vm_start(struct vm *vm);
 bool vcpu_join(struct vcpu *vcpu);
 /** Stop the vCPU threads, or end the process when one does not stop within seconds. */
 void vm_stop_vcpus(struct vm *vm);
+/**
+ * Write what is left of the console and the log.
+ * @return @p status, but VM_FAILED in the place of 0 when output of the console is lost, which is said
+ */
+int vm_output_end(struct vm *vm, int status);
 /** End the process at once: some thread does not stop. */
 _Noreturn void vm_abandon(struct vm *vm);
 /** Free everything; the threads have been stopped. */

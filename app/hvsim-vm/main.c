@@ -8,6 +8,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "app/common/printed.h"
 #include "app/hvsim-vm/input.h"
 #include "app/hvsim-vm/options.h"
 #include "lib/host/descriptors.h"
@@ -106,10 +107,10 @@ main(int argc, char **argv)
 
 	log_program("hvsim-vm");
 	if (argc >= 2 && strcmp(argv[1], "ctl") == 0)
-		return host_control_client(argc - 2, argv + 2);
+		return printed_status("ctl", host_control_client(argc - 2, argv + 2));
 	rc = options_parse(&o, argc, argv);
 	if (rc >= 0)
-		return rc;
+		return printed_status("hvsim-vm", rc);
 	if (descriptors_check(PROCESS_FDS + CPU_FDS * o.vm.cpus + NIC_FDS * o.n_nics, why,
 		    sizeof(why)) != 0) {
 		log_line("%s", why);
@@ -153,7 +154,5 @@ main(int argc, char **argv)
 	if (!nics_destroy(&nics))
 		vm_abandon(&vm);
 	vm_destroy(&vm);
-	output_stop(&vm.console);
-	log_stop();
-	return rc;
+	return vm_output_end(&vm, rc);
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 """What hvsim and its verbs say to what is not right: in one sentence, with an exit status that is not 0.
-Usage: hvsim_usage.py HVSIM"""
+Usage: hvsim_usage.py HVSIM [HVSIM-VM] [PMDBENCH]"""
 import json
 import os
 import shlex
@@ -16,12 +16,12 @@ USAGE, FAILED = 2, 1
 PATIENCE = 60  # only a failure takes so long
 
 
-def command(*words):
-    return [*shlex.split(os.environ.get("MESON_EXE_WRAPPER", "")), HVSIM, *words]
+def command(*words, program=None):
+    return [*shlex.split(os.environ.get("MESON_EXE_WRAPPER", "")), program or HVSIM, *words]
 
 
-def run(*words, **keys):
-    done = subprocess.run(command(*words), stdin=subprocess.DEVNULL, stdout=keys.pop("stdout", subprocess.PIPE),
+def run(*words, program=None, **keys):
+    done = subprocess.run(command(*words, program=program), stdin=subprocess.DEVNULL, stdout=keys.pop("stdout", subprocess.PIPE),
                           stderr=subprocess.PIPE, text=True, timeout=PATIENCE, check=False, **keys)
     return done.returncode, done.stdout, done.stderr
 
@@ -122,8 +122,64 @@ class Requests(Case):
             self.assertNotIn(answer.get("error", ""), ("a key is there twice", "a request is one JSON object, with a member cmd"))
 
 
+class Output(Case):
+    """What a program prints has arrived, or it says so and its exit status is not 0."""
+
+    def lost(self, words, prefix, program=None, **keys):
+        with open("/dev/full", "w", encoding="ascii") as full:
+            status, _, err = run(*words, program=program, stdout=full, **keys)
+        self.assertEqual(status, FAILED, err)
+        self.assertRegex(err, f"(?m)^{prefix}: cannot write the output")
+        self.assertEqual(err.count("cannot write"), 1, err)
+
+    def test_of_verbs_and_help(self):
+        self.host(nics=16)
+        for prefix, *words in (
+                ("hvsim", "--help"), ("hvsim", "--version"),
+                # Short, and so long that the descriptor hears of it at once.
+                ("ctl", "ctl", self.control, "link", "0", "up=true"), ("ctl", "ctl", self.control, "stats"),
+                ("ctl", "ctl", "--json", self.control, "stats"), ("ctl", "ctl", self.control, "knobs"),
+                ("hvsim top", "top", "--help"), ("hvsim top", "top", "--once", self.control),
+                ("hvsim top", "top", "--once", "--json", self.control),
+                ("hvsim top", "top", "--interval", "0.1", "--json", self.control)):
+            with self.subTest(words=words):
+                self.lost(words, prefix)
+
+    def test_of_others(self):
+        self.host()
+        for program in OTHERS:
+            name = os.path.basename(program)
+            for words in (("--help",), *([("--version",)] if name == "hvsim-vm" else [])):
+                with self.subTest(program=name, words=words):
+                    self.lost(words, name, program)
+            if name == "hvsim-vm":
+                self.lost(("ctl", self.control, "stats"), "ctl", program)
+
+    def test_of_reports(self):
+        scenario = self.file("scenario", "0 link 0 up=true\n")
+        options = ("--dir", self.folder, "--nic", "port=sink")
+        for more in ((), ("--json",), ("--rings", "--stats-interval", "1")):
+            with self.subTest(more=more):
+                self.lost((*options, *more, "--exit-after-scenario", "--scenario", scenario), "hvsim")
+                self.lost((*options, *more, "--duration", "1"), "hvsim")
+
+    def test_whose_reader_has_gone(self):
+        host = self.host("--duration", "1")
+        host.stdout.close()
+        self.assertEqual(host.wait(PATIENCE), FAILED)
+        self.assertEqual(host.stderr.read(), "hvsim: cannot write the output: Broken pipe\n")
+
+    def test_that_arrives(self):
+        status, out, err = run("--help")
+        self.assertEqual((status, err), (0, ""))
+        self.assertGreater(len(out), 4096)
+        host = self.host("--duration", "1")
+        self.assertIn("to guest", host.stdout.read())
+        self.assertEqual((host.wait(PATIENCE), host.stderr.read()), (0, ""))
+
+
 if __name__ == "__main__":
     if len(sys.argv) < 2:
         sys.exit(__doc__)
-    HVSIM = os.path.realpath(sys.argv.pop(1))
-    unittest.main(verbosity=1)
+    HVSIM, *OTHERS = [os.path.realpath(program) for program in sys.argv[1:]]
+    unittest.main(argv=sys.argv[:1], verbosity=1)

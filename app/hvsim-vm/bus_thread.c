@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The bus thread: NICs, monitor page, messages, control socket (spec/hyperv-host-on-kvm.md §2, §8).
- */
+/* The bus thread: NICs, monitor page, messages (spec/hyperv-host-on-kvm.md §2, §8). */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -105,8 +104,6 @@ wait_events(struct nics *nics, uint64_t ns)
 		if (fd >= 0)
 			drain(fd);
 	}
-	if (nics->control != NULL)
-		host_control_poll(nics->control);
 }
 
 static void *
@@ -175,46 +172,47 @@ nics_start(struct nics *nics, const int *acks, unsigned int n_acks)
 		if (rc == 0 && vf_fd >= 0)
 			rc = watch(nics, vf_fd, EPOLLIN | EPOLLET, false);
 	}
-	if (rc == 0 && nics->control != NULL)
-		rc = watch(nics, host_control_fd(nics->control), EPOLLIN, false);
 	if (rc != 0)
 		goto fail;
 	rc = -pthread_create(&nics->thread, NULL, bus_thread, nics);
 	nics->started = rc == 0;
 	if (rc == 0)
-		return 0;
+		return nics_control_start(nics);
 fail:
 	log_line("cannot start the bus thread: %s", strerror(-rc));
 	return rc;
 }
 
 static bool
-join(struct nics *nics)
+join(struct nics *nics, const struct timespec *until)
 {
 	const uint64_t one = 1;
-	struct timespec until;
 
-	atomic_store(&nics->stop, true);
 	/* An eventfd write fails only at 2^64-1: then the thread is awake anyway. */
 	if (write(nics->kick_fd, &one, sizeof(one)) < 0)
 		log_line("cannot wake the bus thread");
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += JOIN_SECONDS;
 	/* It may hang in a port: a file of the user's on a dead file system. */
-	return pthread_timedjoin_np(nics->thread, NULL, &until) == 0;
+	return pthread_timedjoin_np(nics->thread, NULL, until) == 0;
 }
 
 bool
 nics_destroy(struct nics *nics)
 {
+	struct timespec until;
 	unsigned int i;
 
-	if (nics->started && !join(nics)) {
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += JOIN_SECONDS;
+	atomic_store(&nics->stop, true);
+	if (nics->started && !join(nics, &until)) {
 		log_line("the bus thread does not stop; giving up on it");
 		return false;
 	}
-	host_control_close(nics->control);
-	nics->control = NULL;
+	nics->started = false;
+	if (!nics_control_stop(nics, &until)) {
+		log_line("the thread of the control socket does not stop; giving up on it");
+		return false;
+	}
 	if (nics->count != 0) {
 		bus_lock_take(nics->lock);
 		vbus_reset(nics->bus);

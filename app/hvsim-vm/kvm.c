@@ -369,13 +369,24 @@ close_fd(int fd)
 		close(fd);
 }
 
+int
+vm_output_end(struct vm *vm, int status)
+{
+	const char *why;
+
+	output_stop(&vm->console);
+	why = output_trouble(&vm->console);
+	if (why != NULL)
+		log_line("cannot write the console's output: %s", why);
+	log_stop();
+	return why != NULL && status == VM_POWER_OFF ? VM_FAILED : status;
+}
+
 void
 vm_abandon(struct vm *vm)
 {
 	console_restore();
-	output_stop(&vm->console);
-	log_stop();
-	_exit(atomic_load(&vm->exit_reason));
+	_exit(vm_output_end(vm, atomic_load(&vm->exit_reason)));
 }
 
 void

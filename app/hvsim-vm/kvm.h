@@ -4,8 +4,8 @@
  * The machine: KVM's VM, its vCPU threads and what they exit for (spec/hyperv-host-on-kvm.md §2).
  *
  * Threads: main makes and destroys it; one thread per vCPU runs the guest; the bus thread
- * (bus_thread.c) serves VMBus and the NICs; two threads write standard output and error (output.h),
- * one reads standard input.
+ * (bus_thread.c) serves VMBus and the NICs, another one the control socket (control_thread.c); two
+ * threads write standard output and error (output.h), one reads standard input.
  * The bus lock covers synic, vbus and NICs; the serial port has a lock of its own and is never
  * entered with the bus lock held. No thread waits for the guest or for a reader of our output.
  */
@@ -99,6 +99,11 @@ int vm_start(struct vm *vm);
 bool vcpu_join(struct vcpu *vcpu);
 /** Stop the vCPU threads, or end the process when one does not stop within seconds. */
 void vm_stop_vcpus(struct vm *vm);
+/**
+ * Write what is left of the console and the log.
+ * @return @p status, but VM_FAILED in the place of 0 when output of the console is lost, which is said
+ */
+int vm_output_end(struct vm *vm, int status);
 /** End the process at once: some thread does not stop. */
 _Noreturn void vm_abandon(struct vm *vm);
 /** Free everything; the threads have been stopped. */

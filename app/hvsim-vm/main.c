@@ -8,6 +8,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "app/common/printed.h"
 #include "app/hvsim-vm/input.h"
 #include "app/hvsim-vm/options.h"
 #include "lib/host/descriptors.h"
@@ -15,7 +16,7 @@
 #include "lib/host/notify.h"
 
 /* Descriptors without which there is no machine, none of its processors, no NIC of it. */
-#define PROCESS_FDS 20u
+#define PROCESS_FDS 21u
 #define CPU_FDS	    4u
 #define NIC_FDS	    8u
 
@@ -100,16 +101,16 @@ main(int argc, char **argv)
 	static struct options o;
 	static struct vm vm;
 	static struct input input;
-	static struct nics nics = {.epoll_fd = -1, .timer_fd = -1};
+	static struct nics nics = {.epoll_fd = -1, .timer_fd = -1, .control_stop = -1};
 	char why[512] = "cannot give up new privileges (prctl)";
 	int signal_fd = -1, rc;
 
 	log_program("hvsim-vm");
 	if (argc >= 2 && strcmp(argv[1], "ctl") == 0)
-		return host_control_client(argc - 2, argv + 2);
+		return printed_status("ctl", host_control_client(argc - 2, argv + 2));
 	rc = options_parse(&o, argc, argv);
 	if (rc >= 0)
-		return rc;
+		return printed_status("hvsim-vm", rc);
 	if (descriptors_check(PROCESS_FDS + CPU_FDS * o.vm.cpus + NIC_FDS * o.n_nics, why,
 		    sizeof(why)) != 0) {
 		log_line("%s", why);
@@ -153,7 +154,5 @@ main(int argc, char **argv)
 	if (!nics_destroy(&nics))
 		vm_abandon(&vm);
 	vm_destroy(&vm);
-	output_stop(&vm.console);
-	log_stop();
-	return rc;
+	return vm_output_end(&vm, rc);
 }

@@ -122,7 +122,7 @@ nics_create(struct nics *nics, struct vbus *bus, struct bus_lock *lock, int kick
 	nics->bus = bus;
 	nics->lock = lock;
 	nics->kick_fd = kick_fd;
-	nics->epoll_fd = nics->timer_fd = -1;
+	nics->epoll_fd = nics->timer_fd = nics->control_stop = -1;
 	for (i = 0; i < count && i < NICS_MAX; i++) {
 		struct nic_device *n = &nics->nic[i];
 		struct host_transport transport = {.ctx = n,
@@ -206,7 +206,7 @@ control_nic(void *ctx, unsigned int number)
 	return number < nics->count ? nics->nic[number].nic : NULL;
 }
 
-/* Only control commands, which this thread serves, change it. */
+/* Only control commands change it, which are its thread's. */
 static bool
 control_offered(void *ctx, unsigned int number)
 {

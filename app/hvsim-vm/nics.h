@@ -5,8 +5,8 @@
  * NICs and the monitor page, delivers messages, and sleeps when nothing moves. None of it knows
  * KVM.
  *
- * NICs are touched only with the bus lock held: by the bus thread, and by vCPU threads when the
- * guest opens, closes or revokes something.
+ * NICs are touched only with the bus lock held: by the bus thread, by vCPU threads when the guest
+ * opens, closes or revokes something, and by the control socket's thread for a command.
  */
 #ifndef HVSIM_VM_NICS_H
 #define HVSIM_VM_NICS_H
@@ -44,7 +44,10 @@ struct nics {
 	pthread_t thread;
 	bool started;
 	atomic_bool stop;
-	struct host_control *control; /**< the control socket, or NULL */
+	struct host_control *control; /**< the control socket, or NULL; its thread's once started */
+	pthread_t control_thread;
+	bool control_started;
+	int control_stop; /**< eventfd: its thread is to end, @a stop is set */
 };
 
 /**
@@ -56,18 +59,25 @@ int nics_create(struct nics *nics, struct vbus *bus, struct bus_lock *lock, int 
 	const struct host_nic_config *configs, unsigned int count);
 /** Open the files that they write: as the user to become. @return as nics_create() */
 int nics_record(struct nics *nics);
-/** Serve the control socket @p path; call before nics_start(). */
+/** Listen at the control socket @p path, which nics_start() serves; call before it. */
 int nics_control(struct nics *nics, const char *path);
 /**
- * Start the bus thread.
+ * Start the bus thread, and that of the control socket.
  * @param acks eventfds that say a virtual processor has acknowledged its interrupt
  */
 int nics_start(struct nics *nics, const int *acks, unsigned int n_acks);
 /**
- * Stop the bus thread, reset the bus and free the NICs. The vCPUs have been stopped.
- * @return false when the bus thread does not come back within seconds: then nothing is freed, and
- *         the process should end
+ * Stop both threads, reset the bus and free the NICs. The vCPUs have been stopped.
+ * @return false when one of them does not come back within seconds: then nothing is freed, and the
+ *         process should end
  */
 bool nics_destroy(struct nics *nics);
+
+/* ---- control_thread.c, for bus_thread.c ---- */
+
+/** @return 0, also without a socket, or a negative errno; the reason has been printed */
+int nics_control_start(struct nics *nics);
+/** Close the socket; nics.stop is set. @return false: its thread has not ended by @p until */
+bool nics_control_stop(struct nics *nics, const struct timespec *until);
 
 #endif

@@ -334,6 +334,9 @@ device_accept(struct hvsim_device *device)
 	int rc;
 
 	device->accept_after = 0;
+	/* It may have been taken away since poll() saw a client. */
+	if (device->rescinded)
+		return;
 	/* Tens of megabytes of zeroed memory: made while the worker runs. */
 	if (device->session == NULL && device->memory == NULL) {
 		device->memory = memory_create(device);
@@ -397,6 +400,7 @@ device_rescind(struct hvsim_device *device, char *errbuf, size_t errlen)
 	device->rescinded = true;
 	device->reset_seen = false;
 	device->rescind_deadline = now_ns() + RESCIND_WAIT_NS;
+	device->accept_after = 0;
 	vfu_server_withdraw(device->server);
 	if (device->attached) {
 		device->info.state = VMBUS_DEVICE_RESCINDED;
@@ -415,13 +419,13 @@ device_offer(struct hvsim_device *device, char *errbuf, size_t errlen)
 		snprintf(errbuf, errlen, "NIC %u is offered already", device->number);
 		return -EALREADY;
 	}
+	/* First: when it fails nothing has changed. */
+	rc = vfu_server_return(device->server, errbuf, errlen);
+	if (rc != 0)
+		return rc;
 	session_end(device, NULL);
-	vfu_server_destroy(device->server);
-	device->server = NULL;
-	rc = device_serve(device, errbuf, errlen);
-	if (rc == 0)
-		device->rescinded = false;
-	return rc;
+	device->rescinded = false;
+	return 0;
 }
 
 /* ---- life of the device ---- */

@@ -13,6 +13,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "app/common/printed.h"
 #include "app/hvsim/hvsim.h"
 #include "app/hvsim/report.h"
 #include "app/hvsim/top.h"
@@ -574,16 +575,17 @@ int
 main(int argc, char **argv)
 {
 	static struct hvsim h;
+	const char *why;
 	int rc;
 
 	log_program("hvsim");
 	if (argc >= 2 && strcmp(argv[1], "ctl") == 0)
-		return host_control_client(argc - 2, argv + 2);
+		return printed_status("ctl", host_control_client(argc - 2, argv + 2));
 	if (argc >= 2 && strcmp(argv[1], "top") == 0)
-		return hvsim_top(argc - 1, argv + 1);
+		return printed_status("hvsim top", hvsim_top(argc - 1, argv + 1));
 	rc = options_parse(&h.options, argc, argv);
 	if (rc >= 0)
-		return rc;
+		return printed_status("hvsim", rc);
 	rc = set_up(&h);
 	if (rc == EXIT_SUCCESS) {
 		run(&h);
@@ -596,6 +598,11 @@ main(int argc, char **argv)
 	tear_down(&h);
 	host_scenario_free(h.options.scenario);
 	output_stop(&report_output);
+	why = output_trouble(&report_output);
+	if (why != NULL) {
+		log_line("cannot write the output: %s", why);
+		rc = EXIT_FAILURE;
+	}
 	log_stop();
 	return rc;
 }

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "app/common/printed.h"
 #include "app/pmdbench/cells.h"
 #include "app/pmdbench/frame.h"
 #include "app/pmdbench/rounds.h"
@@ -342,7 +343,7 @@ main(int argc, char **argv)
 		return subject(argv + 2);
 	rc = options_parse(&o, argc, argv);
 	if (rc >= 0)
-		return rc;
+		return printed_status("pmdbench", rc);
 	o.process.dir = mkdtemp(own_dir);
 	if (o.process.dir == NULL) {
 		fprintf(stderr, "pmdbench: no folder in /tmp: %s\n", strerror(errno));
@@ -350,5 +351,5 @@ main(int argc, char **argv)
 	}
 	rc = run(&o);
 	remove_dir(own_dir);
-	return rc;
+	return printed_status("pmdbench", rc);
 }

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "app/common/printed.h"
 #include "app/pmdbench/process.h"
 #include "lib/host/nic.h"
 #include "lib/vfio_user/sockets.h"
@@ -222,7 +223,8 @@ keep_file(const char *path, const char *keep, enum bench_pmd pmd, const struct b
 	while (fgets(line, sizeof(line), in) != NULL)
 		fputs(line, out);
 	fclose(in);
-	return fclose(out) == 0 ? 0 : -errno;
+	rc = printed(out);
+	return fclose(out) != 0 && rc == 0 ? -errno : rc;
 }
 
 int

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "app/common/printed.h"
 #include "app/top/screen.h"
 #include "app/top/source.h"
 
@@ -112,7 +113,7 @@ for_scripts(struct loop *loop)
 			print_json(loop, &seen);
 		else if (n > 0)
 			print_page(loop);
-		if (fflush(stdout) != 0)
+		if (printed(stdout) != 0)
 			return complain(loop, "cannot write the output");
 		if (n > 0 && loop->options->once)
 			break;

@@ -35,6 +35,7 @@ struct host_control {
 	dev_t dev; /* of our socket file */
 	ino_t ino;
 	uint64_t requests;
+	unsigned int next;     /* client whose request comes first */
 	uint64_t accept_after; /* monotonic ns; 0: the listening socket is watched */
 	struct client client[CLIENTS];
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
@@ -259,14 +260,21 @@ accept_client(struct host_control *c)
 	client->active = ++c->requests;
 }
 
+static bool
+has_line(const struct client *client)
+{
+	return client->fd >= 0 && memchr(client->line, '\n', client->len) != NULL;
+}
+
 /* One request line, answered at once. @return false: the client is gone or does not read */
 static bool
-serve_line(struct host_control *c, struct client *client, const char *line)
+serve_line(struct host_control *c, struct client *client, const char *line, size_t used)
 {
 	char *answer;
 	ssize_t n, len;
 
-	answer = host_control_execute(&c->ops, line);
+	/* What is behind a NUL would not be looked at. */
+	answer = host_control_execute(&c->ops, strlen(line) == used ? line : "");
 	if (answer == NULL)
 		return false;
 	len = (ssize_t)strlen(answer);
@@ -277,13 +285,16 @@ serve_line(struct host_control *c, struct client *client, const char *line)
 	return n == len;
 }
 
+/* What has come; behind a request that waits for its turn it stays where it is. */
 static void
-serve(struct host_control *c, struct client *client)
+receive(struct client *client)
 {
-	ssize_t n = recv(
-		client->fd, client->line + client->len, sizeof(client->line) - 1 - client->len, 0);
-	char *end;
+	ssize_t n;
 
+	if (has_line(client))
+		return;
+	n = recv(
+		client->fd, client->line + client->len, sizeof(client->line) - 1 - client->len, 0);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
@@ -291,25 +302,44 @@ serve(struct host_control *c, struct client *client)
 		return;
 	}
 	client->len += (size_t)n;
-	client->line[client->len] = '\0';
-	while ((end = memchr(client->line, '\n', client->len)) != NULL) {
-		size_t used = (size_t)(end - client->line) + 1;
+	if (client->len == sizeof(client->line) - 1 && !has_line(client))
+		drop(client); /* a line without an end */
+}
 
+/*
+ * One request of one client. A line is short and what it asks for may be long: before the next one
+ * comes whatever else our owner has to do, and the other clients.
+ */
+static void
+serve_one(struct host_control *c)
+{
+	for (unsigned int i = 0; i < CLIENTS; i++) {
+		struct client *client = &c->client[(c->next + i) % CLIENTS];
+		char *end;
+		size_t used;
+
+		if (!has_line(client))
+			continue;
+		c->next = (c->next + i + 1) % CLIENTS;
+		end = memchr(client->line, '\n', client->len);
+		used = (size_t)(end - client->line) + 1;
 		*end = '\0';
-		if (!serve_line(c, client, client->line)) {
+		if (!serve_line(c, client, client->line, used - 1)) {
 			drop(client);
 			return;
 		}
 		client->len -= used;
-		memmove(client->line, end + 1, client->len + 1);
+		memmove(client->line, end + 1, client->len);
+		return;
 	}
-	if (client->len == sizeof(client->line) - 1)
-		drop(client); /* a line without an end */
 }
 
 uint64_t
 host_control_deadline(const struct host_control *c)
 {
+	for (unsigned int i = 0; i < CLIENTS; i++)
+		if (has_line(&c->client[i]))
+			return 0;
 	return c->accept_after != 0 ? c->accept_after : UINT64_MAX;
 }
 
@@ -330,6 +360,7 @@ host_control_poll(struct host_control *c)
 		}
 		for (unsigned int k = 0; k < CLIENTS; k++)
 			if (c->client[k].fd == events[i].data.fd)
-				serve(c, &c->client[k]);
+				receive(&c->client[k]);
 	}
+	serve_one(c);
 }

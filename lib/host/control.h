@@ -59,9 +59,12 @@ int host_control_open(struct host_control **control, const char *path,
 void host_control_close(struct host_control *control);
 /** Readable when host_control_poll() has something to do. */
 int host_control_fd(const struct host_control *control);
-/** When host_control_poll() is due without an event: monotonic ns, UINT64_MAX = never. */
+/**
+ * When host_control_poll() is due without an event: monotonic ns, 0 = at once, for requests wait;
+ * UINT64_MAX = never.
+ */
 uint64_t host_control_deadline(const struct host_control *control);
-/** Accept, read, answer; never blocks. */
+/** Accept, read, answer one request; the next ones have their turns. Never waits for a client. */
 void host_control_poll(struct host_control *control);
 
 /**
@@ -86,8 +89,9 @@ void host_control_printable(char *text);
 /**
  * One request to the host at @p path, a line of JSON without its newline. @p listed: nobody named
  * that path, it is from host_control_find().
- * @return 0 and *answer, a line to be freed, or a negative errno: -ETIMEDOUT after ten seconds,
- *         -EACCES another user serves the socket, -EPIPE it hung up
+ * @return 0 and *answer, a line to be freed, or a negative errno: -ETIMEDOUT ten seconds are over
+ *         and the answer is not there as a whole, -EMSGSIZE it is longer than 1 MiB, -EACCES another
+ *         user serves the socket, -EPIPE it hung up
  */
 int host_control_ask(const char *path, bool listed, const char *request, char **answer);
 

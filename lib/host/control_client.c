@@ -2,16 +2,20 @@
 /* Client of the control socket: "hvsim ctl [SOCKET] CMD [NIC] [KEY=VALUE]...". */
 #include <errno.h>
 #include <json-c/json.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/host/control_internal.h"
 #include "lib/vmbus/number.h"
 
 #define ANSWER_SECONDS 10
+/* Several times what 64 NICs have to say. */
+#define ANSWER_MAX (1u << 20)
 
 static bool
 is_number(const char *text, int64_t *value)
@@ -48,8 +52,10 @@ control_request(int argc, char **argv)
 		return NULL;
 	request = json_object_new_object();
 	json_object_object_add(request, "cmd", json_object_new_string(argv[0]));
-	if (argc > 1 && is_number(argv[1], &number))
-		json_object_object_add(request, "nic", value_of(argv[i++]));
+	if (argc > 1 && is_number(argv[1], &number)) {
+		json_object_object_add(request, "nic", json_object_new_int64(number));
+		i++;
+	}
 	for (; i < argc; i++) {
 		char *equals = strchr(argv[i], '=');
 		char key[64];
@@ -66,15 +72,90 @@ control_request(int argc, char **argv)
 	return request;
 }
 
+static int64_t
+now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* @return 0, or -ETIMEDOUT: not before @until */
+static int
+wait_for(int fd, short events, int64_t until)
+{
+	struct pollfd p = {fd, events, 0};
+	int64_t left = until - now_ms();
+	int n = left > 0 ? poll(&p, 1, (int)left) : 0;
+
+	return n > 0 ? 0 : n == 0 ? -ETIMEDOUT : -errno;
+}
+
+static int
+send_request(int fd, const char *request, int64_t until)
+{
+	size_t len = strlen(request) + 1, done = 0;
+	char *line = NULL;
+	int rc = asprintf(&line, "%s\n", request) < 0 ? -ENOMEM : 0;
+
+	while (rc == 0 && done < len) {
+		ssize_t n = send(fd, line + done, len - done, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (n >= 0)
+			done += (size_t)n;
+		else
+			rc = errno == EAGAIN ? wait_for(fd, POLLOUT, until) : -errno;
+	}
+	free(line);
+	return rc;
+}
+
+/* A line, in whatever pieces it comes, but whole by @until. */
+static int
+receive_answer(int fd, char **answer, int64_t until)
+{
+	size_t room = 65536, len = 0;
+	char *text = malloc(room + 1), *more, *end = NULL;
+	int rc = text == NULL ? -ENOMEM : 0;
+
+	while (rc == 0 && end == NULL) {
+		ssize_t n = 0;
+
+		rc = wait_for(fd, POLLIN, until);
+		if (rc == 0)
+			n = recv(fd, text + len, room - len, MSG_DONTWAIT);
+		if (rc == 0 && n <= 0)
+			rc = n == 0 ? -EPIPE : -errno;
+		if (rc != 0)
+			break;
+		end = memchr(text + len, '\n', (size_t)n);
+		len += (size_t)n;
+		if (end != NULL || len < room)
+			continue;
+		more = room < ANSWER_MAX ? realloc(text, 2 * room + 1) : NULL;
+		rc = more != NULL ? 0 : room < ANSWER_MAX ? -ENOMEM : -EMSGSIZE;
+		text = more != NULL ? more : text;
+		room *= 2;
+	}
+	if (rc == 0) {
+		text[len] = '\0';
+		*answer = text;
+	} else {
+		free(text);
+	}
+	return rc;
+}
+
 int
 host_control_ask(const char *path, bool listed, const char *request, char **answer)
 {
 	bool (*allowed)(int sock, const char *path) =
 		listed ? vfu_found_server_allowed : vfu_server_allowed;
-	struct sockaddr_un address;
+	/* One limit for all of it: a server may be anybody's, and send a byte now and then. */
+	int64_t until = now_ms() + ANSWER_SECONDS * 1000;
 	const struct timeval limit = {.tv_sec = ANSWER_SECONDS};
-	size_t size = 0;
-	FILE *f;
+	struct sockaddr_un address;
 	int fd, rc = control_address(&address, path);
 
 	*answer = NULL;
@@ -85,22 +166,15 @@ host_control_ask(const char *path, bool listed, const char *request, char **answ
 		return -errno;
 	/* A host that hangs is no reason to hang, too; connect() obeys the limit of sending. */
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0 ||
-		(rc = allowed(fd, path) ? 0 : -EACCES) != 0 || (f = fdopen(fd, "r+")) == NULL) {
-		if (rc == 0)
-			rc = errno == EAGAIN ? -ETIMEDOUT : -errno;
-		close(fd);
-		return rc;
-	}
-	errno = 0;
-	if (fprintf(f, "%s\n", request) < 0 || fflush(f) != 0 || getline(answer, &size, f) <= 0)
-		rc = errno == EAGAIN ? -ETIMEDOUT : -EPIPE;
-	fclose(f);
-	if (rc != 0) {
-		free(*answer);
-		*answer = NULL;
-	}
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0)
+		rc = errno == EAGAIN ? -ETIMEDOUT : -errno;
+	else if (!allowed(fd, path))
+		rc = -EACCES;
+	if (rc == 0)
+		rc = send_request(fd, request, until);
+	if (rc == 0)
+		rc = receive_answer(fd, answer, until);
+	close(fd);
 	return rc;
 }
 
@@ -184,6 +258,10 @@ host_control_client(int argc, char **argv)
 		path = argv[0];
 		argc--;
 		argv++;
+	}
+	if (control_check_words(argc, argv, why, sizeof(why)) != 0) {
+		fprintf(stderr, "ctl: %s\n", why);
+		return 2;
 	}
 	request = control_request(argc, argv);
 	if (request == NULL)

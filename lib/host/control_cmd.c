@@ -245,19 +245,6 @@ nic_command(const struct host_control_ops *ops, struct json_object *request,
 	return rc;
 }
 
-bool
-control_is_command(const char *cmd)
-{
-	static const char *const commands[] = {
-		"stats", "rings", "link", "vf", "set", "trace", "rescind", "offer"};
-	size_t i;
-
-	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		if (strcmp(cmd, commands[i]) == 0)
-			return true;
-	return false;
-}
-
 static int
 execute(const struct host_control_ops *ops, struct json_object *request, struct json_object *answer,
 	char *errbuf, size_t errlen)
@@ -266,11 +253,11 @@ execute(const struct host_control_ops *ops, struct json_object *request, struct 
 	const char *cmd;
 	unsigned int i, n = ops->nics(ops->ctx);
 	int64_t number;
+	int rc = control_check(request, errbuf, errlen);
 
-	if (!json_object_is_type(request, json_type_object) ||
-		(cmd = member(request, "cmd")) == NULL)
-		return fail(
-			errbuf, errlen, -EINVAL, "a request is a JSON object with a member cmd");
+	if (rc != 0)
+		return rc;
+	cmd = member(request, "cmd");
 	if (strcmp(cmd, "knobs") == 0) {
 		json_object_object_add(answer, "knobs", json_object_new_string(host_nic_knob_help));
 		return 0;
@@ -281,10 +268,6 @@ execute(const struct host_control_ops *ops, struct json_object *request, struct 
 			return fail(errbuf, errlen, -ENOENT, "there is no such NIC");
 		return nic_command(ops, request, answer, cmd, (unsigned int)number, errbuf, errlen);
 	}
-	if (!control_is_command(cmd))
-		return fail(errbuf, errlen, -ENOSYS,
-			"there is no such command; there are stats, rings, link, vf, set, trace, "
-			"knobs, rescind and offer");
 	if (strcmp(cmd, "stats") != 0 && n == 1)
 		return nic_command(ops, request, answer, cmd, 0, errbuf, errlen);
 	if (strcmp(cmd, "stats") != 0)
@@ -302,11 +285,15 @@ execute(const struct host_control_ops *ops, struct json_object *request, struct 
 char *
 host_control_execute(const struct host_control_ops *ops, const char *line)
 {
-	struct json_object *request = json_tokener_parse(line), *answer = json_object_new_object();
+	struct json_object *request, *answer = json_object_new_object();
 	char errbuf[256] = "", *text = NULL;
-	int rc;
+	int rc = -EINVAL;
 
-	rc = execute(ops, request, answer, errbuf, sizeof(errbuf));
+	request = control_parse(line, errbuf, sizeof(errbuf));
+	if (request != NULL) {
+		errbuf[0] = '\0';
+		rc = execute(ops, request, answer, errbuf, sizeof(errbuf));
+	}
 	json_object_object_add(answer, "ok", json_object_new_boolean(rc == 0));
 	if (rc != 0)
 		json_object_object_add(answer, "error", json_object_new_string(errbuf));

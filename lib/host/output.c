@@ -12,8 +12,8 @@
 #define CHUNK	     4096u
 #define STOP_SECONDS 10u
 
-/* @return false: the other end is gone */
-static bool
+/* @return 0 or an errno: the other end is gone */
+static int
 write_all(int fd, const uint8_t *data, size_t len)
 {
 	while (len > 0) {
@@ -27,11 +27,11 @@ write_all(int fd, const uint8_t *data, size_t len)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return false;
+			return errno;
 		data += n;
 		len -= (size_t)n;
 	}
-	return true;
+	return 0;
 }
 
 /* The next piece to write, lock held: the notice of a gap stands where the gap is. */
@@ -65,7 +65,7 @@ writer(void *arg)
 	pthread_mutex_lock(&o->lock);
 	for (;;) {
 		size_t n;
-		bool good;
+		int error;
 
 		while (o->len == 0 && !o->stop)
 			pthread_cond_wait(&o->more, &o->lock);
@@ -74,10 +74,11 @@ writer(void *arg)
 		n = take(o, chunk);
 		o->writing = true;
 		pthread_mutex_unlock(&o->lock);
-		good = write_all(o->fd, chunk, n);
+		error = write_all(o->fd, chunk, n);
 		pthread_mutex_lock(&o->lock);
-		if (!good) {
+		if (error != 0) {
 			o->dead = true;
+			o->error = error;
 			o->len = 0;
 		}
 		o->writing = false;
@@ -188,6 +189,7 @@ output_stop(struct output *o)
 	ended = o->ended;
 	/* A writer that is left behind may wake up at any time: it finds nothing to do. */
 	o->running = false;
+	o->left = !ended;
 	o->len = 0;
 	pthread_mutex_unlock(&o->lock);
 	if (ended)
@@ -195,4 +197,18 @@ output_stop(struct output *o)
 	else
 		pthread_detach(o->thread);
 	return ended;
+}
+
+const char *
+output_trouble(struct output *o)
+{
+	const char *why = NULL;
+
+	pthread_mutex_lock(&o->lock);
+	if (o->error != 0)
+		why = strerror(o->error);
+	else if (o->left)
+		why = "nobody reads it";
+	pthread_mutex_unlock(&o->lock);
+	return why;
 }

@@ -30,6 +30,8 @@ struct output {
 	bool running, stop, ended;
 	bool writing; /**< the writer has bytes in hand */
 	bool dead;    /**< write failed: the other end is gone */
+	int error;    /**< errno of that */
+	bool left;    /**< the writer was left behind */
 	size_t head, len;
 	uint64_t lost;	  /**< bytes dropped and not yet reported */
 	uint64_t dropped; /**< bytes dropped so far */
@@ -53,5 +55,7 @@ void output_flush(struct output *output);
  * @return false when it was
  */
 bool output_stop(struct output *output);
+/** After output_stop(): why there is output that has not been written, or NULL. */
+const char *output_trouble(struct output *output);
 
 #endif

@@ -109,8 +109,11 @@ command(struct host_scenario *s, const struct scenario_step *step,
 	free(line);
 }
 
-/* Do the statistics say what is waited for? Members of members are named with dots. */
-static bool
+/*
+ * Do the statistics say what is waited for? Members of members are named with dots.
+ * @return 1 yes, 0 not yet, -1 never: what is no number is never at least one
+ */
+static int
 met(const struct scenario_step *step, struct json_object *stats)
 {
 	char key[128], *save = NULL, *part;
@@ -118,12 +121,14 @@ met(const struct scenario_step *step, struct json_object *stats)
 	snprintf(key, sizeof(key), "%s", step->key);
 	for (part = strtok_r(key, ".", &save); part != NULL; part = strtok_r(NULL, ".", &save))
 		if (!json_object_object_get_ex(stats, part, &stats))
-			return false;
+			return 0;
 	if (stats == NULL)
-		return false;
-	if (step->at_least)
-		return json_object_get_double(stats) >= strtod(step->value, NULL);
-	return strcmp(json_object_get_string(stats), step->value) == 0;
+		return 0;
+	if (!step->at_least)
+		return strcmp(json_object_get_string(stats), step->value) == 0;
+	if (!json_object_is_type(stats, json_type_int))
+		return -1;
+	return json_object_get_uint64(stats) >= step->least;
 }
 
 static void
@@ -133,16 +138,20 @@ look(struct host_scenario *s, uint64_t now, char *(*execute)(void *ctx, const ch
 	const struct scenario_step *step = s->wait;
 	char *line = execute(ctx, step->request);
 	struct json_object *answer = line == NULL ? NULL : json_tokener_parse(line), *stats;
-	bool done = json_object_object_get_ex(answer, "stats", &stats) && met(step, stats);
+	int is = json_object_object_get_ex(answer, "stats", &stats) ? met(step, stats) : 0;
 
 	json_object_put(answer);
 	free(line);
 	s->look = now + LOOK_NS;
 	if (s->look > s->origin + step->within)
 		s->look = s->origin + step->within;
-	if (done) {
+	if (is > 0) {
 		s->wait = NULL;
 		begin_phase(s, now);
+	} else if (is < 0) {
+		s->failures++;
+		log_line("%s:%u: %s: %s is no number", s->path, step->line, step->text, step->key);
+		end(s, now, " by a wait that came to nothing");
 	} else if (now - s->origin >= step->within) {
 		s->failures++;
 		log_line("%s:%u: %s: not so within %.1f s", s->path, step->line, step->text,

@@ -20,6 +20,7 @@ struct scenario_step {
 	char *text;	     /**< as it was written */
 	char *key, *value;   /**< of a wait */
 	bool at_least;	     /**< the wait's >= */
+	uint64_t least;	     /**< its number */
 	uint64_t within;     /**< ns that a wait may take */
 };
 

@@ -139,6 +139,7 @@ take_command(struct parser *p, int argc, char **argv, uint64_t at, uint64_t peri
 {
 	bool end = argc == 1 && strcmp(argv[0], "end") == 0;
 	struct json_object *request;
+	char why[256];
 	struct scenario_step *step;
 
 	if (!end && check_command(p, argc, argv) != 0)
@@ -156,9 +157,15 @@ take_command(struct parser *p, int argc, char **argv, uint64_t at, uint64_t peri
 		p->endless = false;
 		return 0;
 	}
+	if (control_check_words(argc, argv, why, sizeof(why)) != 0)
+		return bad(p, "%s", why);
 	request = control_request(argc, argv);
 	if (request == NULL)
 		return bad(p, "'%s' is no command", step->text);
+	if (control_check(request, why, sizeof(why)) != 0) {
+		json_object_put(request);
+		return bad(p, "%s", why);
+	}
 	step->request = strdup(json_object_to_json_string_ext(request, JSON_C_TO_STRING_PLAIN));
 	json_object_put(request);
 	return step->request == NULL ? -ENOMEM : 0;
@@ -194,9 +201,12 @@ take_every(struct parser *p, int argc, char **argv)
 static int
 take_wait(struct parser *p, int argc, char **argv)
 {
-	uint64_t within = WAIT_NS, number;
+	uint64_t within = WAIT_NS, number, least = 0;
 	struct scenario_step *step;
-	char request[64], *equals;
+	const char *word, *value;
+	char request[64];
+	size_t key_len;
+	bool at_least;
 	int i = 1;
 
 	if (argc > 2 && strcmp(argv[1], "within") == 0) {
@@ -204,9 +214,15 @@ take_wait(struct parser *p, int argc, char **argv)
 			return bad(p, "'%s' is no time", argv[2]);
 		i = 3;
 	}
-	if (argc != i + 2 || (equals = strchr(argv[i + 1], '=')) == NULL || equals == argv[i + 1])
+	word = argc == i + 2 ? argv[i + 1] : "";
+	key_len = strcspn(word, ">=");
+	at_least = word[key_len] == '>';
+	value = word + key_len + at_least;
+	if (key_len == 0 || *value++ != '=')
 		return bad(p, "wait needs a NIC and what its stats are to say, as in: wait 0 "
 			      "state=running, or: wait within 10 0 rx_frames>=1000");
+	if (at_least && number_parse(value, NUMBER_PLAIN, 0, UINT64_MAX, &least) != 0)
+		return bad(p, "'%s' is no whole number, which >= is for", value);
 	if (check_nic(p, argv[i], &number) != 0)
 		return -EINVAL;
 	if (p->endless)
@@ -216,12 +232,13 @@ take_wait(struct parser *p, int argc, char **argv)
 	step = add(p, SCENARIO_WAIT, argc, argv);
 	if (step == NULL)
 		return -ENOMEM;
-	snprintf(request, sizeof(request), "{\"cmd\":\"stats\",\"nic\":%s}", argv[i]);
+	snprintf(request, sizeof(request), "{\"cmd\":\"stats\",\"nic\":%u}", (unsigned int)number);
 	step->request = strdup(request);
 	step->within = within;
-	step->value = strdup(equals + 1);
-	step->at_least = equals[-1] == '>';
-	step->key = strndup(argv[i + 1], (size_t)(equals - argv[i + 1]) - step->at_least);
+	step->value = strdup(value);
+	step->at_least = at_least;
+	step->least = least;
+	step->key = strndup(word, key_len);
 	return step->request == NULL || step->key == NULL || step->value == NULL ? -ENOMEM : 0;
 }
 

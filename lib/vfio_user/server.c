@@ -74,6 +74,7 @@ take_lock(struct vfu_server *server, char *errbuf, size_t errlen)
 static int
 listen_at(struct vfu_server *server, char *errbuf, size_t errlen)
 {
+	struct epoll_event ev = {.events = EPOLLIN};
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	struct stat st;
 	int n, ret;
@@ -99,7 +100,9 @@ listen_at(struct vfu_server *server, char *errbuf, size_t errlen)
 		return fail(
 			ret, errbuf, errlen, "cannot make %s: %s", addr.sun_path, strerror(-ret));
 	}
+	ev.data.fd = server->sock;
 	if (listen(server->sock, BACKLOG) < 0 || lstat(addr.sun_path, &st) < 0 ||
+		epoll_ctl(server->epoll, EPOLL_CTL_ADD, server->sock, &ev) < 0 ||
 		rename(addr.sun_path, server->path) < 0) {
 		ret = -errno;
 		unlink(addr.sun_path);
@@ -115,7 +118,6 @@ int
 vfu_server_create(const char *path, const struct vfu_device *device, struct vfu_server **server,
 	char *errbuf, size_t errlen)
 {
-	struct epoll_event ev = {.events = EPOLLIN};
 	struct vfu_server *s;
 	int ret;
 
@@ -135,16 +137,15 @@ vfu_server_create(const char *path, const struct vfu_device *device, struct vfu_
 	s->lock = s->sock = s->epoll = -1;
 	memcpy(s->path, path, strlen(path) + 1);
 	ret = take_lock(s, errbuf, errlen);
-	if (ret == 0)
-		ret = listen_at(s, errbuf, errlen);
 	if (ret == 0) {
-		ev.data.fd = s->sock;
 		s->epoll = epoll_create1(EPOLL_CLOEXEC);
-		if (s->epoll < 0 || epoll_ctl(s->epoll, EPOLL_CTL_ADD, s->sock, &ev) < 0) {
+		if (s->epoll < 0) {
 			ret = -errno;
 			fail(ret, errbuf, errlen, "cannot watch %s: %s", path, strerror(-ret));
 		}
 	}
+	if (ret == 0)
+		ret = listen_at(s, errbuf, errlen);
 	if (ret < 0) {
 		vfu_server_destroy(s);
 		return ret;
@@ -166,6 +167,18 @@ vfu_server_withdraw(struct vfu_server *server)
 	if (server->sock >= 0)
 		close(server->sock);
 	server->sock = -1;
+}
+
+int
+vfu_server_return(struct vfu_server *server, char *errbuf, size_t errlen)
+{
+	int ret;
+
+	vfu_server_withdraw(server);
+	ret = listen_at(server, errbuf, errlen);
+	if (ret < 0)
+		vfu_server_withdraw(server);
+	return ret;
 }
 
 void

@@ -127,6 +127,11 @@ int vfu_server_create(const char *path, const struct vfu_device *device, struct 
 void vfu_server_destroy(struct vfu_server *server);
 /** Remove the socket file now and accept nobody any more (hot-remove, §10). */
 void vfu_server_withdraw(struct vfu_server *server);
+/**
+ * Listen again after vfu_server_withdraw(); the lock was ours all the time.
+ * @return 0, or a negative errno with a sentence: it is withdrawn as before
+ */
+int vfu_server_return(struct vfu_server *server, char *errbuf, size_t errlen);
 /** Readable when vfu_server_accept() has something to do. */
 int vfu_server_listen_fd(const struct vfu_server *server);
 /**

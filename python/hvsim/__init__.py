@@ -32,6 +32,8 @@ import time
 
 __all__ = ["Control", "HostError", "NoHost", "connect", "find"]
 
+_ANSWER_MAX = 1 << 20  # several times what 64 NICs have to say
+
 
 class HostError(RuntimeError):
     """The host refused a request; the text is its sentence."""
@@ -164,13 +166,14 @@ class Control:
     """A host, by its control socket. NICs are numbered from 0 in the order of --nic.
 
     The connection is made with the first request and again after a failed one; close(), or the end
-    of a with statement, ends it. One thread at a time.
+    of a with statement, ends it. An answer must be there as a whole within so many seconds (timeout).
+    One thread at a time.
     """
 
     def __init__(self, path=None, timeout=10):
         self.path, self._is_listed = _find() if path is None else (path, False)
         self.timeout = timeout
-        self._socket = self._lines = None
+        self._socket, self._left = None, b""
 
     def __enter__(self):
         return self
@@ -181,21 +184,39 @@ class Control:
     def close(self):
         """End the connection; the next request makes another."""
         if self._socket is not None:
-            self._lines.close()
             self._socket.close()
-        self._socket = self._lines = None
+        self._socket, self._left = None, b""
+
+    def _wait_until(self, deadline):
+        """What is done next with the socket ends by then."""
+        seconds = deadline - time.monotonic()
+        if seconds <= 0:
+            raise TimeoutError(f"{self.path}: no answer within {self.timeout} s")
+        self._socket.settimeout(seconds)
+
+    def _line(self, deadline):
+        """The answer, in whatever pieces it comes; who serves the socket may be anybody."""
+        while b"\n" not in self._left:
+            if len(self._left) > _ANSWER_MAX:
+                raise ConnectionError(f"{self.path}: an answer of more than {_ANSWER_MAX} bytes")
+            self._wait_until(deadline)
+            piece = self._socket.recv(65536)
+            if not piece:
+                raise ConnectionResetError(f"{self.path}: the host hung up")
+            self._left += piece
+        line, self._left = self._left.split(b"\n", 1)
+        return line.decode()
 
     def request(self, cmd, nic=None, **members):
         """One request, as hvsim(1) has them under CONTROL; the answer. HostError, OSError."""
         line = {"cmd": cmd, **({} if nic is None else {"nic": nic}), **members}
+        deadline = time.monotonic() + self.timeout
         try:
             if self._socket is None:
                 self._socket = connect(self.path, self.timeout, self._is_listed)
-                self._lines = self._socket.makefile(encoding="utf-8")
+            self._wait_until(deadline)
             self._socket.sendall(json.dumps(line).encode() + b"\n")
-            text = self._lines.readline()
-            if not text:
-                raise ConnectionResetError(f"{self.path}: the host hung up")
+            text = self._line(deadline)
             answer = json.loads(text)
         except (OSError, ValueError):
             self.close()

@@ -79,9 +79,13 @@ no_lock(void *ctx, unsigned int nic)
 {
 }
 
+static unsigned int executed;
+
+/* Asked for with every request. */
 static unsigned int
 no_nics(void *ctx)
 {
+	executed++;
 	return 0;
 }
 
@@ -156,6 +160,70 @@ test_pause_that_cannot_end(void)
 	host_control_close(c);
 }
 
+static int
+client(const struct sockaddr_un *address, const char *requests)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	CU_ASSERT_EQUAL(connect(fd, (const struct sockaddr *)address, sizeof(*address)), 0);
+	CU_ASSERT_EQUAL(
+		send(fd, requests, strlen(requests), 0), (ssize_t)strlen(requests));
+	return fd;
+}
+
+/* Answers that have come. */
+static unsigned int
+answers(int fd)
+{
+	static char text[1 << 16];
+	ssize_t n = recv(fd, text, sizeof(text), MSG_DONTWAIT);
+	unsigned int lines = 0;
+
+	for (ssize_t i = 0; i < n; i++)
+		lines += text[i] == '\n';
+	return lines;
+}
+
+/* Requests in one piece, of two clients: one of them each time, each client in its turn. */
+static void
+test_one_request_at_a_time(void)
+{
+	static const char many[] = "{\"cmd\":\"stats\"}\n{\"cmd\":\"stats\"}\n"
+				   "{\"cmd\":\"stats\"}\n{\"cmd\":\"stats\"}\n{\"cmd\":";
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct host_control *c = NULL;
+	char why[256] = "";
+	int first, second;
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/ctl", dir);
+	CU_ASSERT_EQUAL_FATAL(host_control_open(&c, address.sun_path, &ops, why, sizeof(why)), 0);
+	first = client(&address, many);
+	second = client(&address, "{\"cmd\":\"stats\"}\n");
+	/* Each poll accepts one client. */
+	executed = 0;
+	host_control_poll(c);
+	host_control_poll(c);
+	for (unsigned int i = 0; i < 3 && executed < 2; i++)
+		turn(c);
+	CU_ASSERT_EQUAL(executed, 2);
+	CU_ASSERT_EQUAL(answers(first), 1);
+	CU_ASSERT_EQUAL(answers(second), 1);
+	for (unsigned int i = 3; i <= 5; i++) {
+		CU_ASSERT_EQUAL(host_control_deadline(c), 0);
+		turn(c);
+		CU_ASSERT_EQUAL(executed, i);
+	}
+	CU_ASSERT_EQUAL(host_control_deadline(c), UINT64_MAX);
+	CU_ASSERT_EQUAL(answers(first), 3);
+	/* And the one that had not come as a whole. */
+	CU_ASSERT_EQUAL(send(first, "\"stats\"}\n", 9, 0), 9);
+	turn(c);
+	CU_ASSERT_EQUAL(answers(first), 1);
+	close(first);
+	close(second);
+	host_control_close(c);
+}
+
 /* What is there afterwards would be taken for a host's. */
 static void
 check_not_served(int rc, const char *reason)
@@ -197,6 +265,7 @@ main(void)
 		{"no memory is said", test_no_memory_is_said},
 		{"no socket file is left", test_no_socket_file_is_left},
 		{"a pause that cannot end is another pause", test_pause_that_cannot_end},
+		{"one request at a time", test_one_request_at_a_time},
 	};
 	int rc;
 

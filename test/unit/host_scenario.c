@@ -180,6 +180,39 @@ test_wait_for_nothing(void)
 	host_scenario_free(s);
 }
 
+/* A word is not at least 5, nor ever will be, and nobody is to wait for it. */
+static void
+test_wait_for_a_number_that_is_none(void)
+{
+	static const char *const says[] = {
+		"\"x\":\"running\"", "\"x\":{\"y\":7}", "\"x\":true", "\"x\":[9]"};
+
+	for (size_t i = 0; i < sizeof(says) / sizeof(says[0]); i++) {
+		struct host_scenario *s = start("wait 0 x>=0\n0 link 0 up=false\n");
+
+		CU_ASSERT_STRING_EQUAL(at(s, 0), "");
+		CU_ASSERT_FALSE(host_scenario_ended(s));
+		strcpy(stats, says[i]);
+		CU_ASSERT_STRING_EQUAL(at(s, 100), "");
+		CU_ASSERT_TRUE(host_scenario_ended(s));
+		CU_ASSERT_EQUAL(host_scenario_failures(s), 1);
+		host_scenario_free(s);
+	}
+}
+
+/* Beyond what a double holds. */
+static void
+test_wait_for_a_large_number(void)
+{
+	struct host_scenario *s = start("wait 0 x>=18446744073709551615\n0 link 0 up=false\n");
+
+	strcpy(stats, "\"x\":18446744073709551614");
+	CU_ASSERT_STRING_EQUAL(at(s, 0), "");
+	strcpy(stats, "\"x\":18446744073709551615");
+	CU_ASSERT_STRING_EQUAL(at(s, 100), "cmd:link,nic:0,up:false ");
+	host_scenario_free(s);
+}
+
 static void
 test_a_command_that_fails(void)
 {
@@ -217,6 +250,13 @@ test_bad_files(void)
 		{"1 link 0 up\n", ":1: 'up' is not KEY=VALUE"},
 		{"1 link 0 =true\n", ":1: 'link 0 =true' is no command"},
 		{"1 set 0 name=stal value=1\n", ":1: there is no knob stal"},
+		{"1 link 0 up=false\n2 link 0 nic=1 up=false\n",
+			":2: 'nic=1': the command and the NIC's number stand before the keys"},
+		{"1 link 0 up=false cmd=rescind\n", ":1: 'cmd=rescind': the command and"},
+		{"1 link 0 up=false up=true\n", ":1: up is there twice"},
+		{"1 vf 0 present=true serail=7\n", ":1: vf knows no 'serail'; it takes present"},
+		{"every 1 to 2 rescind 0 after=3\n", ":1: rescind knows no 'after'"},
+		{"1 trace 0 file=x on=false\n", ":1: trace takes either file or on"},
 		{"every link 0 up=true\n", ":1: every needs a period"},
 		{"every 1us link 0 up=true\n", ":1: every needs a period"},
 		{"every 0 link 0 up=true\n", ":1: every needs a period"},
@@ -228,6 +268,18 @@ test_bad_files(void)
 		{"wait 0\n", ":1: wait needs a NIC and what"},
 		{"wait within 0 state=running\n", ":1: wait needs a NIC and what"},
 		{"wait 7 state=running\n", ":1: there is no NIC 7"},
+		{"# a\nwait 0 rx_frames>=1OOO\n", ":2: '1OOO' is no whole number"},
+		{"wait 0 rx_frames>=1k\n", ":1: '1k' is no whole number"},
+		{"wait 0 rx_frames>=\n", ":1: '' is no whole number"},
+		{"wait 0 rx_frames>=-1\n", ":1: '-1' is no whole number"},
+		{"wait 0 rx_frames>=nan\n", ":1: 'nan' is no whole number"},
+		{"wait 0 rx_frames>=0x10\n", ":1: '0x10' is no whole number"},
+		{"wait 0 rx_frames>=1.5\n", ":1: '1.5' is no whole number"},
+		{"wait 0 rx_frames>=18446744073709551616\n", ":1: '18446744073709551616' is no"},
+		{"wait 0 state>=running\n", ":1: 'running' is no whole number"},
+		{"wait 0 >=5\n", ":1: wait needs a NIC and what"},
+		{"wait 0 >5\n", ":1: wait needs a NIC and what"},
+		{"wait 0 x>y=5\n", ":1: wait needs a NIC and what"},
 		{"1 a b c d e f g h i j k l m n o p q r s t u v w x y z 1 2 3 4 5 6 7\n",
 			":1: more than 32 words"},
 	};
@@ -257,6 +309,8 @@ main(void)
 		{"a turn is bounded", test_a_turn_is_bounded},
 		{"wait, and times since then", test_wait},
 		{"a wait that comes to nothing", test_wait_for_nothing},
+		{"a wait for a number that is none", test_wait_for_a_number_that_is_none},
+		{"a wait for a large number", test_wait_for_a_large_number},
 		{"a command that fails", test_a_command_that_fails},
 		{"bad files are named by line", test_bad_files},
 	};

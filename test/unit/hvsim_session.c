@@ -546,6 +546,51 @@ test_rescind_and_offer(void)
 	rig_stop();
 }
 
+/* Somebody's file is where the socket was: nothing has changed then, and the NIC stays ours. */
+static void
+test_offer_that_fails(void)
+{
+	struct hvsim_device *device, other;
+	char err[HVSIM_ERRLEN] = "";
+	struct guest g;
+	int fd;
+
+	host_start(false);
+	device = &rig.device[0];
+	guest_open(&g);
+	pthread_mutex_lock(&rig.lock);
+	/* As after a client that there were not the means for. */
+	device->accept_after = 1;
+	CU_ASSERT_EQUAL(device_rescind(device, err, sizeof(err)), 0);
+	CU_ASSERT_EQUAL(device_deadline(device), device->rescind_deadline);
+	fd = open(device->path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+	CU_ASSERT_FATAL(fd >= 0);
+	close(fd);
+	for (unsigned int i = 0; i < 2; i++)
+		CU_ASSERT_EQUAL(device_offer(device, err, sizeof(err)), -EEXIST);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err, "exists and is not a socket"));
+	CU_ASSERT_EQUAL(device_listen_fd(device), -1);
+	/* As main() does, which polled when there was a client. */
+	device_accept(device);
+	device_process(device);
+	CU_ASSERT_PTR_NOT_NULL(device->session);
+	pthread_mutex_unlock(&rig.lock);
+	CU_ASSERT_EQUAL(vfu_client_alive(g.client), 0);
+	guest_close(&g);
+	CU_ASSERT_EQUAL_FATAL(
+		device_create(&other, 1, &device->config, dir, err, sizeof(err)), 0);
+	CU_ASSERT_EQUAL(device_serve(&other, err, sizeof(err)), -EBUSY);
+	device_destroy(&other);
+	CU_ASSERT_EQUAL(unlink(device->path), 0);
+	pthread_mutex_lock(&rig.lock);
+	CU_ASSERT_EQUAL(device_offer(device, err, sizeof(err)), 0);
+	pthread_mutex_unlock(&rig.lock);
+	guest_open(&g);
+	guest_init(&g);
+	guest_close(&g);
+	rig_stop();
+}
+
 static void
 test_two_servers(void)
 {
@@ -581,6 +626,7 @@ main(void)
 			test_end_is_announced_with_the_lock_held},
 		{"nobody reads the log, and the device's lock is free", test_nobody_reads_the_log},
 		{"rescind and offer", test_rescind_and_offer},
+		{"an offer that fails changes nothing", test_offer_that_fails},
 		{"two servers", test_two_servers},
 	};
 

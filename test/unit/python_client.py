@@ -9,6 +9,7 @@ import socket
 import sys
 import tempfile
 import threading
+import time
 import unittest
 
 ROOT = os.path.realpath(sys.argv.pop(1))
@@ -39,7 +40,7 @@ class Host:
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client):
-        with client, client.makefile("rw") as lines:
+        with client, client.makefile() as lines:
             for line in lines:
                 request = json.loads(line)
                 self.requests.append(request)
@@ -47,8 +48,12 @@ class Host:
                 if answer is None:
                     client.shutdown(socket.SHUT_RDWR)
                     return
-                lines.write(answer if isinstance(answer, str) else json.dumps(answer) + "\n")
-                lines.flush()
+                try:
+                    for piece in [json.dumps(answer) + "\n"] if isinstance(answer, dict) else \
+                            [answer] if isinstance(answer, str) else answer:
+                        client.sendall(piece.encode())
+                except OSError:
+                    return  # the client has had enough
 
     def _answer(self, request):
         if request.get("nic", 0) != 0:
@@ -112,6 +117,29 @@ class Client(unittest.TestCase):
                 control.wait(0, lambda stats: stats["rx_frames"] > 0, timeout=0.1)
         with self.assertRaises(OSError):
             hvsim.Control(self.host.path + "x").stats()
+
+    def test_an_answer_has_one_limit_and_an_end(self):
+        """Whoever serves the socket may send a byte now and then, or without end."""
+        def dribble():
+            for _ in range(100):
+                yield " "
+                time.sleep(0.1)
+            yield '{"ok": true}\n'
+
+        def flood():
+            for _ in range(4):
+                yield " " * (1 << 20)
+            yield '{"ok": true}\n'
+
+        with hvsim.Control(self.host.path, timeout=0.5) as control:
+            self.host.answers = [dribble()]
+            with self.assertRaises(TimeoutError):
+                control.stats()
+        with hvsim.Control(self.host.path) as control:
+            self.host.answers = [flood()]
+            with self.assertRaisesRegex(ConnectionError, "more than 1048576 bytes"):
+                control.stats()
+            self.assertEqual(len(control.stats()), 1)
 
     def test_find(self):
         def find(*folders):

@@ -386,7 +386,14 @@ test_lock_stale_and_own_inode(void)
 	vfu_server_withdraw(server);
 	CU_ASSERT_EQUAL(lstat(t.path, &st), -1);
 	CU_ASSERT_EQUAL(raw_connect(t.path), -ENOENT);
+	/* The name is ours all the same. */
+	CU_ASSERT_EQUAL(vfu_server_create(t.path, &d.device, &second, err, sizeof(err)), -EBUSY);
+	CU_ASSERT_EQUAL(vfu_server_return(server, err, sizeof(err)), 0);
+	fd = raw_connect(t.path);
+	CU_ASSERT_TRUE(fd >= 0);
+	close(fd);
 	vfu_server_destroy(server);
+	CU_ASSERT_EQUAL(lstat(t.path, &st), -1);
 	/* Not over a file. */
 	fd = open(t.path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
 	close(fd);

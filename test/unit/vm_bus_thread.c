@@ -7,7 +7,11 @@
 #include <sched.h>
 #include <semaphore.h>
 #include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -189,6 +193,71 @@ test_vcpus_against_bus_thread(void)
 }
 
 static sem_t entered, go_on;
+static atomic_bool inside;
+
+bool __real_host_trace_close(struct trace *trace, unsigned int ms);
+bool __wrap_host_trace_close(struct trace *trace, unsigned int ms);
+
+/* The disk takes what is left of a trace only when the test says so. */
+bool
+__wrap_host_trace_close(struct trace *trace, unsigned int ms)
+{
+	struct timespec until;
+
+	if (trace != NULL) {
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_sec += 20;
+		atomic_store(&inside, true);
+		sem_post(&entered);
+		sem_timedwait(&go_on, &until);
+		atomic_store(&inside, false);
+	}
+	return __real_host_trace_close(trace, ms);
+}
+
+/* A command that waits for a disk: the NICs do not wait for it, nor does the machine. */
+static void
+test_frames_flow_while_a_command_waits(void)
+{
+	static const char on[] = "{\"cmd\":\"trace\",\"file\":\"%s/trace\"}\n",
+			  off[] = "{\"cmd\":\"trace\",\"on\":false}\n";
+	char dir[] = "/tmp/vm_bus_thread.XXXXXX", line[128], answer[512];
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	sem_init(&entered, 0, 0);
+	sem_init(&go_on, 0, 0);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/ctl", dir);
+	vm_guest_start(&g, "channels=4,port=gen:size=60");
+	g.threaded = true;
+	CU_ASSERT_EQUAL_FATAL(nics_control(&g.nics, address.sun_path), 0);
+	CU_ASSERT_EQUAL_FATAL(nics_start(&g.nics, NULL, 0), 0);
+	run();
+	CU_ASSERT_EQUAL_FATAL(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	snprintf(line, sizeof(line), on, dir);
+	CU_ASSERT_EQUAL(send(fd, line, strlen(line), 0), (ssize_t)strlen(line));
+	CU_ASSERT(recv(fd, answer, sizeof(answer), 0) > 0);
+	CU_ASSERT_EQUAL(strncmp(answer, "{\"trace\":{", 10), 0);
+	CU_ASSERT_EQUAL(send(fd, off, strlen(off), 0), (ssize_t)strlen(off));
+	sem_wait(&entered);
+	/* What was in the ring before is no proof. */
+	for (unsigned int i = 0; i < 20; i++) {
+		CU_ASSERT_TRUE_FATAL(frames_arrive());
+		CU_ASSERT_TRUE_FATAL(vm_guest_wait_turn(&g));
+	}
+	CU_ASSERT_TRUE(atomic_load(&inside));
+	sem_post(&go_on);
+	CU_ASSERT(recv(fd, answer, sizeof(answer), 0) > 0);
+	vm_guest_stop(&g);
+	CU_ASSERT_NOT_EQUAL(access(address.sun_path, F_OK), 0);
+	close(fd);
+	snprintf(line, sizeof(line), "%s/trace", dir);
+	unlink(line);
+	rmdir(dir);
+	sem_destroy(&entered);
+	sem_destroy(&go_on);
+}
 
 /* The hypervisor's part of an offer, which the bus thread asks for in its turn. */
 static int
@@ -234,6 +303,8 @@ main(void)
 	static const struct unit_test tests[] = {
 		{"memory taken back under traffic", test_memory_taken_under_traffic},
 		{"vCPUs and control against the bus thread", test_vcpus_against_bus_thread},
+		{"frames flow while a command of the control socket waits",
+			test_frames_flow_while_a_command_waits},
 		{"the end does not wait for a bus thread that hangs",
 			test_end_with_a_hanging_bus_thread},
 	};

@@ -127,6 +127,7 @@ test_nobody_reads(void)
 	CU_ASSERT_FALSE(output_stop(o));
 	clock_gettime(CLOCK_MONOTONIC, &after);
 	CU_ASSERT(after.tv_sec - before.tv_sec < 12);
+	CU_ASSERT_STRING_EQUAL(output_trouble(o), "nobody reads it");
 	/* What is printed after that goes nowhere, and is no crash. */
 	serial_write(&serial, REG_DATA, 'z');
 	/* The pipe stays open: a thread still writes to it. */
@@ -232,6 +233,7 @@ test_reader_keeps_up(void)
 		wrong += (uint8_t)text[i] != printed(i);
 	CU_ASSERT_EQUAL(wrong, 0);
 	CU_ASSERT_EQUAL(o->dropped, 0);
+	CU_ASSERT_PTR_NULL(output_trouble(o));
 }
 
 static void
@@ -244,6 +246,7 @@ test_reader_is_gone(void)
 	for (i = 0; i < FLOOD; i++)
 		serial_write(&serial, REG_DATA, 'x');
 	CU_ASSERT_TRUE(output_stop(o));
+	CU_ASSERT_STRING_EQUAL(output_trouble(o), strerror(EPIPE));
 	close(pipe_fd[1]);
 }
 

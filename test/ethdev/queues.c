@@ -4,10 +4,13 @@
  * come. Every frame of the host is received, or counted.
  */
 #include <rte_byteorder.h>
+#include <rte_errno.h>
 #include <rte_ip.h>
 #include <rte_malloc.h>
+#include <rte_power_intrinsics.h>
 #include <rte_thash.h>
 #include <rte_udp.h>
+#include <rte_version.h>
 
 #include "drivers/net/netvsc/channel.h"
 #include "drivers/net/netvsc/port.h"
@@ -316,6 +319,86 @@ queues_are_set_up_while_the_port_runs(void)
 	all_are_accounted_for(2);
 }
 
+/* Whatever goes past ethdev's checks to queues that are not there. */
+static void
+check_absent(uint16_t rx, uint16_t tx)
+{
+	struct rte_power_monitor_cond cond;
+	struct rte_mbuf *m, *got;
+
+	CHECK(port_device()->data->rx_queues[rx] == NULL);
+	CHECK(port_device()->data->tx_queues[tx] == NULL);
+	CHECK_EQUAL(rte_eth_rx_queue_count(ethdev_port, rx), -EINVAL);
+	CHECK_EQUAL(rte_eth_rx_descriptor_status(ethdev_port, rx, 0), -EINVAL);
+	CHECK_EQUAL(rte_eth_tx_descriptor_status(ethdev_port, tx, 0), -EINVAL);
+#if RTE_VERSION >= RTE_VERSION_NUM(24, 3, 0, 0)
+	CHECK_EQUAL(rte_eth_tx_queue_count(ethdev_port, tx), -EINVAL);
+#endif
+	CHECK_EQUAL(rte_eth_tx_done_cleanup(ethdev_port, tx, 0), -EINVAL);
+	CHECK_EQUAL(rte_eth_get_monitor_addr(ethdev_port, rx, &cond), -EINVAL);
+	CHECK_EQUAL(rte_eth_rx_burst(ethdev_port, rx, &got, 1), 0);
+	m = rte_pktmbuf_alloc(ethdev_pool);
+	CHECK(m != NULL && rte_pktmbuf_append(m, 60) != NULL);
+	CHECK_EQUAL(rte_eth_tx_prepare(ethdev_port, tx, &m, 1), 0);
+	CHECK_EQUAL(rte_errno, EINVAL);
+	CHECK_EQUAL(rte_eth_tx_burst(ethdev_port, tx, &m, 1), 0);
+	rte_pktmbuf_free(m);
+	CHECK(rte_eth_dev_rx_queue_start(ethdev_port, rx) < 0);
+	CHECK(rte_eth_dev_tx_queue_start(ethdev_port, tx) < 0);
+}
+
+/* ethdev has released the queue before the new one is refused, by it or by the port. */
+static void
+fail_to_set_up(struct rte_mempool *small)
+{
+	struct rte_eth_rxconf no_rx = {.offloads = RTE_ETH_RX_OFFLOAD_MACSEC_STRIP};
+	struct rte_eth_txconf no_tx = {.offloads = RTE_ETH_TX_OFFLOAD_MACSEC_INSERT};
+
+	bring_up(2, 2);
+	CHECK_EQUAL(rte_eth_dev_rx_queue_stop(ethdev_port, 1), 0);
+	CHECK_EQUAL(rte_eth_dev_tx_queue_stop(ethdev_port, 1), 0);
+	CHECK_EQUAL(
+		rte_eth_rx_queue_setup(ethdev_port, 1, 512, SOCKET_ID_ANY, NULL, small), -EINVAL);
+	heap_fails = "netvsc_txq";
+	CHECK_EQUAL(rte_eth_tx_queue_setup(ethdev_port, 1, 512, SOCKET_ID_ANY, NULL), -ENOMEM);
+	heap_fails = NULL;
+	check_absent(1, 1);
+	CHECK_EQUAL(rte_eth_rx_queue_setup(ethdev_port, 1, 512, SOCKET_ID_ANY, &no_rx, ethdev_pool),
+		-EINVAL);
+	CHECK_EQUAL(rte_eth_tx_queue_setup(ethdev_port, 1, 512, SOCKET_ID_ANY, &no_tx), -EINVAL);
+	check_absent(1, 1);
+	/* The others go on, and so do these when they are there. */
+	poll_until(1, 100);
+	ethdev_send(0, 10, 300);
+	CHECK_EQUAL(
+		rte_eth_rx_queue_setup(ethdev_port, 1, 512, SOCKET_ID_ANY, NULL, ethdev_pool), 0);
+	CHECK_EQUAL(rte_eth_tx_queue_setup(ethdev_port, 1, 512, SOCKET_ID_ANY, NULL), 0);
+	CHECK_EQUAL(rte_eth_dev_rx_queue_start(ethdev_port, 1), 0);
+	CHECK_EQUAL(rte_eth_dev_tx_queue_start(ethdev_port, 1), 0);
+	ethdev_send(1, 10, 300);
+	poll_until(2, 100);
+}
+
+/* By any of the bursts that a port may have. */
+static void
+queues_whose_set_up_failed_are_not_there(void)
+{
+	static const char *const args[] = {"", ",ignore_vf=1", ",size_stats=1"};
+	struct rte_mempool *small = rte_pktmbuf_pool_create(
+		"tiny", 63, 0, 0, RTE_PKTMBUF_HEADROOM + 1000, SOCKET_ID_ANY);
+	char device[320];
+	size_t i;
+
+	CHECK(small != NULL);
+	for (i = 0; i < RTE_DIM(args); i++) {
+		ethdev_detach();
+		snprintf(device, sizeof(device), "%s%s", ethdev_device, args[i]);
+		CHECK_EQUAL(ethdev_attach(device), 0);
+		fail_to_set_up(small);
+	}
+	rte_mempool_free(small);
+}
+
 static void
 queues_start_later_when_deferred(void)
 {
@@ -422,6 +505,7 @@ const struct ethdev_case ethdev_queue_cases[] = {
 	CASE(receive_queues_stop_and_start),
 	CASE(send_queues_stop_and_start),
 	CASE(queues_are_set_up_while_the_port_runs),
+	CASE(queues_whose_set_up_failed_are_not_there),
 	CASE(queues_start_later_when_deferred),
 	CASE(numbers_of_queues_need_not_be_equal),
 	CASE(fewer_queues_keep_the_session),

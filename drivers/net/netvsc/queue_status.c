@@ -4,6 +4,9 @@
  * how bursts work. A receive queue has no descriptors of its own: the n-th one stands for the n-th
  * frame that waits in the ring. The ring is looked at under its lock, which keeps it mapped, for a
  * bounded walk that changes nothing; a burst that meets it comes again.
+ *
+ * Here and in bursts a queue may be NULL: ethdev asks for none of its own checks, and one that was
+ * to be set up anew while the port runs, and could not be, is not there.
  */
 #include <errno.h>
 #include <string.h>
@@ -86,7 +89,7 @@ rx_queue_count(void *queue)
 {
 	struct netvsc_rxq *rxq = queue;
 
-	return (netvsc_rx_count)rx_used(rxq, rxq->nb_desc);
+	return (netvsc_rx_count)(rxq == NULL ? -EINVAL : rx_used(rxq, rxq->nb_desc));
 }
 
 static int
@@ -95,7 +98,7 @@ rx_descriptor_status(void *queue, uint16_t offset)
 	struct netvsc_rxq *rxq = queue;
 	int used;
 
-	if (offset >= rxq->nb_desc)
+	if (rxq == NULL || offset >= rxq->nb_desc)
 		return -EINVAL;
 	used = rx_used(rxq, offset + 1u);
 	if (used < 0)
@@ -119,7 +122,7 @@ netvsc_tx_outstanding(const struct netvsc_txq *txq)
 static netvsc_tx_count
 tx_queue_count(void *queue)
 {
-	return (netvsc_tx_count)netvsc_tx_outstanding(queue);
+	return (netvsc_tx_count)(queue == NULL ? -EINVAL : (int)netvsc_tx_outstanding(queue));
 }
 
 /* Descriptors are taken from a stack: those that are free come first, those in flight behind them.
@@ -129,7 +132,7 @@ tx_descriptor_status(void *queue, uint16_t offset)
 {
 	const struct netvsc_txq *txq = queue;
 
-	if (offset >= txq->nb_desc)
+	if (txq == NULL || offset >= txq->nb_desc)
 		return -EINVAL;
 	return offset < txq->nb_desc - netvsc_tx_outstanding(txq) ? RTE_ETH_TX_DESC_DONE
 								  : RTE_ETH_TX_DESC_FULL;

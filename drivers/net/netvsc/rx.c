@@ -418,12 +418,13 @@ uint16_t
 netvsc_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct netvsc_rxq *rxq = queue;
-	struct netvsc_channel *ch = rxq->ch;
+	struct netvsc_channel *ch;
 	uint16_t got = 0;
 	uint8_t mode;
 
-	if (unlikely(!rx_lock(rxq)))
+	if (unlikely(rxq == NULL || !rx_lock(rxq)))
 		return 0;
+	ch = rxq->ch;
 	/*
 	 * Asked with the lock: who stops or closes the channel knows that no burst is inside. The
 	 * port's state is a hint beside it, so that no order is needed.

@@ -24,9 +24,12 @@ uint16_t
 netvsc_rx_burst_sized(void *queue, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct netvsc_rxq *rxq = queue;
-	uint64_t *count = rxq->port->sizes->rx[rxq->queue_id];
 	uint16_t got = netvsc_vf_rx_burst(queue, pkts, n), i;
+	uint64_t *count;
 
+	if (got == 0)
+		return 0;
+	count = rxq->port->sizes->rx[rxq->queue_id];
 	for (i = 0; i < got; i++)
 		count[size_bin(pkts[i]->pkt_len)]++;
 	return got;
@@ -37,7 +40,6 @@ uint16_t
 netvsc_tx_burst_sized(void *queue, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct netvsc_txq *txq = queue;
-	uint64_t *count = txq->port->sizes->tx[txq->queue_id];
 	uint32_t handed[NETVSC_SIZE_BINS] = {0};
 	uint16_t sent, i;
 
@@ -48,8 +50,8 @@ netvsc_tx_burst_sized(void *queue, struct rte_mbuf **pkts, uint16_t n)
 	for (i = sent; i < n; i++)
 		if (pkts[i] != NULL)
 			handed[size_bin(pkts[i]->pkt_len)]--;
-	for (i = 0; i < NETVSC_SIZE_BINS; i++)
-		count[i] += handed[i];
+	for (i = 0; sent != 0 && i < NETVSC_SIZE_BINS; i++)
+		txq->port->sizes->tx[txq->queue_id][i] += handed[i];
 	return sent;
 }
 

@@ -535,13 +535,14 @@ uint16_t
 netvsc_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct netvsc_txq *txq = queue;
-	struct netvsc_channel *ch = txq->ch;
+	struct netvsc_channel *ch;
 	uint32_t generation;
 	uint16_t sent;
 
-	if (unlikely(atomic_load_explicit(&txq->port->state, memory_order_acquire) !=
-		     NETVSC_STATE_RUNNING))
+	if (unlikely(txq == NULL || atomic_load_explicit(&txq->port->state, memory_order_acquire) !=
+					    NETVSC_STATE_RUNNING))
 		return 0;
+	ch = txq->ch;
 	if (!tx_enter(txq))
 		return 0;
 	netvsc_tx_slots_reap(txq, 0);

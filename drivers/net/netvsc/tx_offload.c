@@ -350,6 +350,10 @@ netvsc_tx_prepare(void *queue, struct rte_mbuf **pkts, uint16_t n)
 	uint16_t i;
 	int rc;
 
+	if (unlikely(txq == NULL)) {
+		rte_errno = EINVAL;
+		return 0;
+	}
 	for (i = 0; i < n; i++) {
 		rc = prepare(txq, pkts[i]);
 		if (rc != 0) {

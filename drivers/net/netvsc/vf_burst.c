@@ -90,8 +90,11 @@ uint16_t
 netvsc_vf_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct netvsc_rxq *rxq = queue;
-	struct netvsc_vf_queue *q = &rxq->port->vf_rx[rxq->queue_id];
+	struct netvsc_vf_queue *q;
 
+	if (unlikely(rxq == NULL))
+		return 0;
+	q = &rxq->port->vf_rx[rxq->queue_id];
 	/* A hint: what is not 0 is looked at again in vf_enter(), which acquires. */
 	if (likely(atomic_load_explicit(&q->path, memory_order_relaxed) == 0))
 		return netvsc_rx_burst(rxq, pkts, n);
@@ -123,8 +126,11 @@ uint16_t
 netvsc_vf_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct netvsc_txq *txq = queue;
-	struct netvsc_vf_queue *q = &txq->port->vf_tx[txq->queue_id];
+	struct netvsc_vf_queue *q;
 
+	if (unlikely(txq == NULL))
+		return 0;
+	q = &txq->port->vf_tx[txq->queue_id];
 	if (likely(atomic_load_explicit(&q->path, memory_order_relaxed) == 0))
 		return netvsc_tx_burst(txq, pkts, n);
 	return vf_tx(txq, q, pkts, n);

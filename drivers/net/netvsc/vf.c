@@ -129,6 +129,14 @@ netvsc_vf_unanswered(struct netvsc_port *port)
 
 /* ---- steps ---- */
 
+/* For who does not have the lock. */
+static void
+vf_tell_host(struct netvsc_vf *vf)
+{
+	atomic_store(&vf->sends, vf->machine.host != NETVSC_VF_HOST_SYNTHETIC &&
+					 vf->machine.host != NETVSC_VF_HOST_LEFT);
+}
+
 void
 netvsc_vf_take(struct netvsc_vf *vf)
 {
@@ -142,6 +150,7 @@ netvsc_vf_take(struct netvsc_vf *vf)
 			;
 	}
 	netvsc_vf_machine_take(&vf->machine, facts, hpbus_now_ms());
+	vf_tell_host(vf);
 }
 
 /*
@@ -202,6 +211,7 @@ netvsc_vf_done(struct netvsc_vf *vf, enum netvsc_vf_step step, int rc)
 	struct netvsc_port *port = vf->port;
 
 	netvsc_vf_machine_done(&vf->machine, step, rc, hpbus_now_ms());
+	vf_tell_host(vf);
 	if (port == NULL || rc == -EAGAIN)
 		return;
 	if (step == NETVSC_VF_STEP_TX || step == NETVSC_VF_STEP_TX_OFF)

@@ -91,6 +91,7 @@ enum netvsc_vf_at {
 struct netvsc_vf {
 	_Atomic unsigned int references; /**< the port's, the thread's */
 	_Atomic uint32_t replay;	 /**< NETVSC_VF_SET_*: changed, and not done for the VF */
+	atomic_bool sends; /**< the host may send to the VF, as far as the machine knows */
 	/**
 	 * How often the thread was asked, for what the VF has counted, and has answered; and the
 	 * number of one who has given up waiting: until it is answered nobody waits. They come

@@ -5,7 +5,7 @@
  * the host moves the port's traffic and from which it takes it away again.
  *
  * - What happens is an *event* (netvsc_vf_event()), told by any thread at any time. Events end in
- *   one word of facts (vf_machine.h); nobody waits.
+ *   one word of facts (vf_facts.h); nobody waits.
  * - Each port that may use a VF has a control thread (vf_thread.c), which does one *step* at a time
  * of what the state machine wants. Only it calls the VF's driver, with no lock held: a call that
  * never returns keeps nobody but that thread. That is why there is a thread for each port: another

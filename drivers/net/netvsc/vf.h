@@ -140,37 +140,6 @@ void netvsc_vf_event(struct netvsc_port *port, enum netvsc_vf_event event, uint3
 /** Settings of the port have changed (NETVSC_VF_SET_*): they are replayed onto the VF in use. */
 void netvsc_vf_changed(struct netvsc_port *port, uint32_t what);
 
-/**
- * The port runs, or runs differently: tell whether a VF may be used now. That is when the port and
- * all its queues are started, its link is not down by request, and nobody sleeps on its interrupts.
- * Control side, control_lock held.
- */
-void netvsc_vf_join(struct netvsc_port *port);
-/**
- * The port, a queue of it, or its session is about to stop: when this returns no frame is sent
- * through the VF, and the host has the data path on the synthetic side, or was asked to and had its
- * time. What it still sends to the VF is received until it has moved the path. The VF itself is
- * stopped later. Control side, control_lock held.
- * @param stops the port as a whole: nothing is received any more, either
- * @return false: a burst is inside of the VF's driver and does not come out: its channel is stuck
- */
-bool netvsc_vf_leave(struct netvsc_port *port, bool stops);
-/** A session is attached. Control side, control_lock held, as for the next. */
-void netvsc_vf_session_begins(struct netvsc_port *port);
-/** One is about to be detached. @param talk the host can be asked for the synthetic side */
-void netvsc_vf_session_ends(struct netvsc_port *port, bool talk);
-
-/**
- * The housekeeping alarm, with control_lock: a VF is not used while other processes have the port,
- * who would not receive from it.
- */
-void netvsc_vf_tick(struct netvsc_port *port);
-
-/**
- * Do other processes have the port, or map it just now? They receive from the synthetic path alone:
- * no VF is used, nor attached, which EAL would do in all of them.
- */
-bool netvsc_vf_others(const struct netvsc_port *port);
 /** May a VF be used in this session? */
 bool netvsc_vf_possible(const struct netvsc_port *port);
 /** Has the host been asked to move the data path, and has not answered? */
@@ -209,7 +178,10 @@ netvsc_vf_hangs(struct netvsc_vf *vf)
 	return (int32_t)(atomic_load(&vf->overdue) - atomic_load(&vf->answered)) > 0;
 }
 
-/* What vf.c and vf_thread.c have of each other. */
+/* What vf.c, vf_operations.c and vf_thread.c have of each other. */
+
+/** Have the lock; @return false: not in time, who has it does not go on */
+bool netvsc_vf_lock_soon(struct netvsc_vf *vf);
 
 void netvsc_vf_wake(struct netvsc_vf *vf);
 /** Let the machine take the facts; with the lock, as for the next. */
@@ -221,6 +193,40 @@ int netvsc_vf_do_quick(struct netvsc_vf *vf, enum netvsc_vf_step step);
 void netvsc_vf_put(struct netvsc_vf *vf);
 /** The host may have answered before: that means nothing any more. With rx_lock of channel 0. */
 void netvsc_vf_unanswered(struct netvsc_port *port);
+
+/* ---- vf_operations.c ---- */
+
+/**
+ * The port runs, or runs differently: tell whether a VF may be used now. That is when the port and
+ * all its queues are started, its link is not down by request, and nobody sleeps on its interrupts.
+ * Control side, control_lock held.
+ */
+void netvsc_vf_join(struct netvsc_port *port);
+/**
+ * The port, a queue of it, or its session is about to stop: when this returns no frame is sent
+ * through the VF, and the host has the data path on the synthetic side, or was asked to and had its
+ * time. What it still sends to the VF is received until it has moved the path. The VF itself is
+ * stopped later. Control side, control_lock held.
+ * @param stops the port as a whole: nothing is received any more, either
+ * @return false: a burst is inside of the VF's driver and does not come out: its channel is stuck
+ */
+bool netvsc_vf_leave(struct netvsc_port *port, bool stops);
+/** A session is attached. Control side, control_lock held, as for the next. */
+void netvsc_vf_session_begins(struct netvsc_port *port);
+/** One is about to be detached. @param talk the host can be asked for the synthetic side */
+void netvsc_vf_session_ends(struct netvsc_port *port, bool talk);
+
+/**
+ * The housekeeping alarm, with control_lock: a VF is not used while other processes have the port,
+ * who would not receive from it.
+ */
+void netvsc_vf_tick(struct netvsc_port *port);
+
+/**
+ * Do other processes have the port, or map it just now? They receive from the synthetic path alone:
+ * no VF is used, nor attached, which EAL would do in all of them.
+ */
+bool netvsc_vf_others(const struct netvsc_port *port);
 
 /* ---- vf_thread.c ---- */
 

@@ -2,6 +2,8 @@
 /* Options, and what becomes of them. */
 #include <errno.h>
 #include <getopt.h>
+#include <glob.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,7 +54,9 @@ usage(FILE *out)
 		"  --count[=LIST]    instructions per frame too, under callgrind, of these drivers (all): the\n"
 		"                    burst functions and all they call. The same in every run: the number to\n"
 		"                    steer by\n"
-		"  --keep DIR        keep callgrind's files there, for callgrind_annotate\n"
+		"  --keep DIR        keep callgrind's files in this folder, one for each driver and cell, for\n"
+		"                    callgrind_annotate; it is made if need be, and has none of another run:\n"
+		"                    nothing is overwritten\n"
 		"  --json FILE       write the figures there\n"
 		"  --plugin FILE     our driver; default: of this build\n"
 		"  --cpu N           core of the guest; --host-cpu N: of the host with --cross\n"
@@ -182,7 +186,7 @@ parse_one(struct options *o, struct cells_lists *lists, int option, const char *
 		return 0;
 	case OPT_KEEP:
 		o->rounds.keep = value;
-		return mkdir(value, 0777) == 0 || errno == EEXIST ? 0 : -errno;
+		return 0;
 	case OPT_JSON:
 		o->json = value;
 		return 0;
@@ -237,6 +241,34 @@ find_files(struct process_options *options)
 	options->rig = rig_path;
 }
 
+/* Have a folder for --keep, before anything is measured. @return -1 go on; else the exit status */
+static int
+keep_in(const char *dir)
+{
+	char pattern[PATH_MAX];
+	glob_t found = {0};
+	bool has = false;
+
+	if (mkdir(dir, 0777) != 0 && errno != EEXIST) {
+		fprintf(stderr, "pmdbench: --keep: cannot make the folder %s: %s\n", dir,
+			strerror(errno));
+		return 2;
+	}
+	if (access(dir, W_OK | X_OK) != 0) {
+		fprintf(stderr, "pmdbench: --keep: nothing can be written to %s: %s\n", dir,
+			strerror(errno));
+		return 2;
+	}
+	snprintf(pattern, sizeof(pattern), "%s/*" PROCESS_KEPT, dir);
+	has = glob(pattern, GLOB_NOSORT, NULL, &found) == 0;
+	if (has)
+		fprintf(stderr,
+			"pmdbench: --keep: %s is there from another run; give another folder\n",
+			found.gl_pathv[0]);
+	globfree(&found);
+	return has ? 2 : -1;
+}
+
 /* @return -1 go on; else the exit status */
 static int
 options_parse(struct options *o, int argc, char **argv)
@@ -270,7 +302,7 @@ options_parse(struct options *o, int argc, char **argv)
 		fprintf(stderr, "pmdbench: more than %u cells; give fewer\n", CELLS_MAX);
 		return 2;
 	}
-	return -1;
+	return o->rounds.keep == NULL ? -1 : keep_in(o->rounds.keep);
 }
 
 static int

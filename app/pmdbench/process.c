@@ -208,13 +208,13 @@ keep_file(const char *path, const char *keep, enum bench_pmd pmd, const struct b
 	int rc = 0;
 
 	snprintf(name, sizeof(name),
-		"%s/%s-%s-%u-burst%u-ppis%u-queues%u-flows%u-frames%llu.callgrind", keep,
+		"%s/%s-%s-%u-burst%u-ppis%u-queues%u-flows%u-frames%llu" PROCESS_KEPT, keep,
 		bench_pmd_names[pmd], bench_op_names[cell->op], cell->size, cell->burst, cell->ppis,
 		cell->queues, cell->flows, (unsigned long long)frames);
 	in = fopen(path, "r");
 	if (in == NULL)
 		return -errno;
-	out = fopen(name, "w");
+	out = fopen(name, "wx");
 	if (out == NULL) {
 		rc = -errno;
 		fclose(in);

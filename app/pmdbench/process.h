@@ -39,11 +39,14 @@ int process_start(struct process *process, const struct process_options *options
 void process_ask(
 	struct process *process, const struct bench_request *request, struct bench_reply *reply);
 void process_stop(struct process *process);
+/** How the names of files that are kept end. */
+#define PROCESS_KEPT ".callgrind"
+
 /**
  * Instructions in the counted functions of the last BENCH_COUNT, which was of @p cell and @p
  * frames.
- * @param keep folder to keep callgrind's file in, under the cell's name; or NULL
- * @return 0 or a negative errno
+ * @param keep folder to keep callgrind's file in, under the cell's name, where none is yet; or NULL
+ * @return 0, -EEXIST there is one, or a negative errno
  */
 int process_instructions(struct process *process, const char *keep, const struct bench_cell *cell,
 	uint64_t frames, uint64_t *instructions);

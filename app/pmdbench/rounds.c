@@ -82,10 +82,13 @@ count_cell(struct process *process, const struct rounds_options *o, struct resul
 	if (!result->present)
 		return;
 	process_ask(process, &request, &reply);
-	if (reply.rc == 0 &&
-		process_instructions(process, o->keep, &row->cell, reply.frames, &n) != 0) {
-		reply.rc = -EIO;
-		snprintf(reply.error, sizeof(reply.error), "callgrind has left no count");
+	if (reply.rc == 0) {
+		reply.rc = process_instructions(process, o->keep, &row->cell, reply.frames, &n);
+		if (reply.rc != 0)
+			snprintf(reply.error, sizeof(reply.error),
+				"callgrind's count could not be read%s: %s",
+				o->keep != NULL ? ", or its file not kept" : "",
+				strerror(-reply.rc));
 	}
 	if (reply.rc != 0)
 		result_fail(result, &reply);

@@ -88,12 +88,17 @@ gather(int fd, char *output, size_t size, int64_t until)
 	size_t used = 0;
 	int64_t left;
 	ssize_t n;
+	int rc;
 
 	for (;;) {
 		left = until - now_ms();
 		if (left <= 0)
 			return -ETIMEDOUT;
-		if (poll(&wait, 1, (int)left) <= 0)
+		rc = poll(&wait, 1, (int)left);
+		/* Refused, as with a limit of 0 open files. */
+		if (rc < 0 && errno != EINTR)
+			poll(NULL, 0, 10);
+		if (rc <= 0)
 			continue;
 		n = used + 1 < size ? read(fd, output + used, size - used - 1)
 				    : read(fd, spare, sizeof(spare));
@@ -375,7 +380,7 @@ ctl_process_stop(const char *pid, const char *started)
 	if (read_started("/proc", pid, now) && strcmp(now, started) == 0) {
 		if (syscall(SYS_pidfd_send_signal, ended.fd, SIGTERM, NULL, 0) < 0)
 			rc = errno == ESRCH ? 0 : -errno;
-		else if (poll(&ended, 1, STOP_MS) == 0)
+		else if (poll(&ended, 1, STOP_MS) != 1)
 			rc = -ETIMEDOUT;
 	}
 	close(ended.fd);

@@ -16,6 +16,8 @@
 
 /* The writer looks for records so often when there are none. */
 #define LOOK_NS 20000000l
+/* ... and whether the file takes more, where poll(2) does not tell. */
+#define BLIND_MS 10
 /* Most bytes of one write(2). */
 #define CHUNK (256u << 10)
 
@@ -99,8 +101,9 @@ file_write(struct trace *t, const void *data, size_t len)
 			file_failed(t, errno);
 			return false;
 		}
-		if (n < 0 && errno == EAGAIN)
-			poll(&writable, 1, -1);
+		/* It is refused with a limit of 0 open files. */
+		if (n < 0 && errno == EAGAIN && poll(&writable, 1, -1) < 0)
+			poll(NULL, 0, BLIND_MS);
 		n = 0;
 	}
 	return true;

@@ -275,6 +275,29 @@ def between_stacks(figures):
     return table(("frames", "Mbit/s"), rows)
 
 
+FLIPS = """
+## A virtual function that goes and comes
+
+hvsim's generator sends 60-byte frames at a constant rate, testpmd sends them back: by a virtual function (net_af_packet on a
+TAP of hvsim's) or by the synthetic path. The host takes the virtual function away and gives it back again and again, in
+either of its ways. A gap is the longest time without a frame at the generator's port from the begin of a flip until frames
+go by the virtual function again, milliseconds. *Nothing flips*: the same over as long times between two flips, which is what
+the machine does by itself. *Counted*: of the frames that did not come back, those that a counter has of hvsim, testpmd or the
+interface; none has what the kernel drops in front of net_af_packet when testpmd does not get its core in time.
+
+"""
+
+
+def at_flips(figures):
+    f = figures.get("flips")
+    if not f:
+        return NOTHING
+    rows = [(f"{f['flips']} flips, {f['rate']} frames/s", f"{f['p50_ms']:.2f}", goal(f["p99_ms"], 10, False),
+             f"{f['max_ms']:.2f}", f"{f['lost']} of {f['frames']}", str(f["counted"])),
+            ("nothing flips", *(f"{f['still'][key]:.2f}" for key in ("p50_ms", "p99_ms", "max_ms")), "", "")]
+    return table(("", "p50", "p99", "longest", "lost", "counted"), rows)
+
+
 # ---- plots
 
 COLOURS = ("#2a6f97", "#e07a5f", "#81b29a")
@@ -347,6 +370,7 @@ def write(figures, folder):
     text += ACROSS + image["end-to-end.svg"] + across(figures) + "\n" + TRIPS + trips(figures) + "\n"
     text += WAKE_UPS + wake_ups(figures) + "\n"
     text += STACKS + between_stacks(figures) + "\n"
+    text += FLIPS + at_flips(figures) + "\n"
     if failures:
         text += f"\n## What failed\n\n{failures}"
     with open(os.path.join(folder, "README.md"), "w") as file:

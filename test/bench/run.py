@@ -3,8 +3,9 @@
 """What the driver and the simulated host cost, and how that compares; writes doc/bench/.
 
 Parts: pmdbench (one driver alone, against the in-tree one and a bare loop), two processes on two
-cores end to end (against memif and virtio-user/vhost), round trips, wake-ups, the time to the first frame, and
-iperf3 between two Linux stacks without and with offloads. Whoever is compared takes turns in rounds, so that what else the machine does meets all.
+cores end to end (against memif and virtio-user/vhost), round trips, wake-ups, the time to the first frame,
+iperf3 between two Linux stacks without and with offloads, and the gap when a virtual function comes or goes.
+Whoever is compared takes turns in rounds, so that what else the machine does meets all.
 """
 import argparse
 import json
@@ -18,6 +19,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "integration")]
 
 import end_to_end  # noqa: E402
+import flips  # noqa: E402
 import linux_stacks  # noqa: E402
 import page  # noqa: E402
 from harness import BUILD, PLUGIN, ROOT  # noqa: E402
@@ -25,6 +27,7 @@ from harness import BUILD, PLUGIN, ROOT  # noqa: E402
 SIZES = (64, 1514)
 RATES = (1_000, 50_000, 500_000)  # round trips per second
 WAKE_RATE = 1_000  # frames per second, each of which finds the guest asleep
+FLIP_RATE = 20_000  # frames per second
 
 
 def say(text):
@@ -118,6 +121,15 @@ def between_stacks(rounds, seconds, failures):
              "most": round(max(found))} for kind, found in rates.items() if found]
 
 
+def at_flips(number, failures):
+    """Milliseconds without a frame while a virtual function goes and comes; None: not measured."""
+    result = attempt(failures, "flips of a virtual function", flips.measure, number, FLIP_RATE)
+    if result is not None:
+        say(f"{number} flips: gaps of p50 {result['p50_ms']} ms, p99 {result['p99_ms']} ms, at most "
+            f"{result['max_ms']} ms; without a flip p99 {result['still']['p99_ms']} ms")
+    return result
+
+
 def main():
     parser = argparse.ArgumentParser(prog="./run bench", description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true",
@@ -143,6 +155,8 @@ def main():
         wake_ups(cpus, 1 if options.quick else 5, failures)
     result["stacks"] = [] if options.alone or linux_stacks.missing() else \
         between_stacks(rounds, 1 if options.quick else 5, failures)
+    result["flips"] = None if options.alone or flips.missing() else \
+        at_flips(20 if options.quick else 200, failures)
     result["failures"] = failures
     if options.json:
         with open(options.json, "w") as file:

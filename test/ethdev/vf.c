@@ -3,6 +3,8 @@
  * A port with a VF that misbehaves (test/fake_vf), a host that gives it and takes it, and the
  * application's calls in between: the port keeps working, and waits for nobody (pitfalls V5, V6).
  */
+#include <pthread.h>
+
 #include <rte_bus.h>
 #include <rte_dev.h>
 
@@ -196,10 +198,109 @@ vf_whose_stop_hangs_keeps_only_itself(void)
 	CHECK_EQUAL(sent_by(vf), 3);
 }
 
+static int
+remove_device(struct fake_vf *vf)
+{
+	struct rte_eth_dev_info info;
+
+	CHECK_EQUAL(rte_eth_dev_info_get(fake_vf_port(vf), &info), 0);
+	return rte_dev_remove(info.device);
+}
+
+static atomic_bool polls;
+
+/* An lcore that has much to do with each frame. @return how many it got */
+static void *
+poll_slowly(void *arg)
+{
+	unsigned int *got = arg;
+	struct rte_mbuf *m;
+
+	while (atomic_load(&polls)) {
+		if (rte_eth_rx_burst(ethdev_port, 0, &m, 1) == 1) {
+			rte_pktmbuf_free(m);
+			++*got;
+		}
+		rte_delay_us_sleep(100);
+	}
+	return NULL;
+}
+
+/* @return how many of so many frames that wait in the VF it gets while that is detached */
+static unsigned int
+received_while_detached(unsigned int n)
+{
+	struct fake_vf *vf = plug("");
+	unsigned int got = 0;
+	pthread_t poller;
+
+	WAIT_UNTIL(status().used);
+	received_through(vf, n);
+	atomic_store(&polls, true);
+	CHECK_EQUAL(pthread_create(&poller, NULL, poll_slowly, &got), 0);
+	CHECK_EQUAL(remove_device(vf), 0);
+	atomic_store(&polls, false);
+	CHECK_EQUAL(pthread_join(poller, NULL), 0);
+	CHECK(fake_vf_find(VF) == NULL);
+	return got;
+}
+
+/* The VF works until it is removed: the host takes the path back, and who polls gets what waits. */
+static void
+vf_that_is_detached_is_received_from_until_it_is_empty(void)
+{
+	unsigned int got, i, sum = 0, n = 100;
+
+	port_with_vf();
+	ethdev_bring_up(1, 1);
+	ethdev_vf(true, 1);
+	/* A machine that does not let the poller go on for long loses some: those are counted. */
+	for (i = 0; i < 20; i++) {
+		got = received_while_detached(n);
+		sum += got;
+		CHECK_EQUAL(ethdev_stats().ipackets, sum);
+		CHECK_EQUAL(ethdev_stats().ipackets + ethdev_stats().imissed, (i + 1) * n);
+		if (got == n)
+			break;
+	}
+	CHECK_EQUAL(got, n);
+	CHECK_EQUAL(fake_vf_alive, 0);
+}
+
+static void
+frames_that_nobody_fetches_from_a_vf_are_counted_as_missed(void)
+{
+	struct fake_vf *vf;
+	unsigned int n = 0;
+
+	port_with_vf();
+	ethdev_bring_up(1, 1);
+	ethdev_vf(true, 1);
+	vf = plug("");
+	WAIT_UNTIL(status().used);
+	received_through(vf, 30);
+	CHECK_EQUAL(rte_eth_dev_stop(ethdev_port), 0);
+	WAIT_UNTIL(ethdev_stats().imissed == 30);
+	CHECK_EQUAL(rte_eth_dev_start(ethdev_port), 0);
+	WAIT_UNTIL(status().used);
+	received_through(vf, 5);
+	WAIT_UNTIL((n += ethdev_receive(0)) >= 5);
+	received_through(vf, 20);
+	CHECK_EQUAL(remove_device(vf), 0);
+	CHECK_EQUAL(ethdev_stats().imissed, 50);
+	CHECK_EQUAL(ethdev_xstat("rx_vf_dropped_stopped"), 50);
+	CHECK_EQUAL(ethdev_stats().ipackets, 5);
+	CHECK_EQUAL(ethdev_stats().ibytes, 5 * 60);
+}
+
 const struct ethdev_case ethdev_vf_cases[] = {
 	{"vf_carries_frames_and_is_seen_by_nobody", vf_carries_frames_and_is_seen_by_nobody},
 	{"vf_that_is_plugged_again_is_used_again", vf_that_is_plugged_again_is_used_again},
 	{"slow_start_of_the_vf_holds_nobody", slow_start_of_the_vf_holds_nobody},
 	{"vf_whose_stop_hangs_keeps_only_itself", vf_whose_stop_hangs_keeps_only_itself},
+	{"vf_that_is_detached_is_received_from_until_it_is_empty",
+		vf_that_is_detached_is_received_from_until_it_is_empty},
+	{"frames_that_nobody_fetches_from_a_vf_are_counted_as_missed",
+		frames_that_nobody_fetches_from_a_vf_are_counted_as_missed},
 	{NULL, NULL},
 };

@@ -344,6 +344,8 @@ stats_get(struct rte_eth_dev *eth, struct rte_eth_stats *stats)
 	question(eth);
 	for (q = 0; q < FAKE_VF_QUEUES; q++) {
 		stats->ipackets += vf->rx[q].packets;
+		if (is_set(&vf->knobs.counts_early) && vf->rx[q].ring != NULL)
+			stats->ipackets += rte_ring_count(vf->rx[q].ring);
 		stats->ibytes += vf->rx[q].bytes;
 		stats->imissed += vf->rx[q].dropped;
 		stats->opackets += vf->tx[q].packets;

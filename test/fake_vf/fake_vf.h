@@ -53,6 +53,7 @@ struct fake_vf_knobs {
 	uint64_t stop_hangs;		   /**< a stop does not end while this is set [0] */
 	uint64_t refuses;		   /**< FAKE_VF_REFUSES_* [0] */
 	uint64_t loop;			   /**< what is sent is received [0] */
+	uint64_t counts_early; /**< frames when they come, not when they are fetched [0] */
 	char iface[16];
 };
 

@@ -18,7 +18,8 @@ static const struct {
 	size_t at;
 } knob_names[] = {KNOB(queues), KNOB(max_mtu), KNOB(nb_desc), KNOB(any_segs), KNOB(reta), KNOB(key),
 	KNOB(rss), KNOB(rx_offloads), KNOB(tx_offloads), KNOB(lsc), KNOB(link), KNOB(start_ms),
-	KNOB(stop_ms), KNOB(start_fails), KNOB(stop_hangs), KNOB(refuses), KNOB(loop)};
+	KNOB(stop_ms), KNOB(start_fails), KNOB(stop_hangs), KNOB(refuses), KNOB(loop),
+	KNOB(counts_early)};
 
 int
 fake_vf_key(struct fake_vf_knobs *knobs, const char *key, const char *value)

@@ -109,6 +109,26 @@ class Bench(Case):
         for pmd, op, instructions in counts[0]:
             self.assertGreater(instructions, 0, f"{pmd}, {op}")
 
+    def test_kept_files_are_not_overwritten(self):
+        """A folder with another run's is refused before anything runs; one that is new is made."""
+        folder = self.path("kept")
+        os.mkdir(folder)
+        theirs = os.path.join(folder, "hyperpoll-rx-64.callgrind")
+        with open(theirs, "w") as file:
+            file.write("theirs")
+        keep = [PMDBENCH, "--plugin", self.path("none.so"), "--pmd", "ours", "--keep"]
+        status, text = self.run_program("pmdbench", [*keep, folder])
+        self.assertEqual(status, 2, text)
+        self.assertIn(f"{theirs} is there from another run; give another folder", text)
+        with open(theirs) as file:
+            self.assertEqual(file.read(), "theirs")
+        status, text = self.run_program("pmdbench", [*keep, self.path("none/kept")])
+        self.assertEqual(status, 2, text)
+        self.assertIn("cannot make the folder", text)
+        status, text = self.run_program("pmdbench", [*keep, self.path("new")])
+        self.assertEqual(status, 1, text)
+        self.assertEqual(os.listdir(self.path("new")), [])
+
     def test_wrong_options_are_named(self):
         for options, named in ((["--size", "59"], "'59' is no value of --size"),
                                (["--op", "rx,txx"], "'rx,txx' is no value of --op"),

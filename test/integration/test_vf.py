@@ -282,7 +282,8 @@ class Vf(Case):
     # ---- trouble ----
 
     def test_vf_that_the_application_detaches(self):
-        """Its driver frees its queues first and ethdev tells then: bursts are out of it before that."""
+        """Its driver frees its queues first and ethdev tells then: bursts are out of it before that, and
+        what was on its way by it has been received, or is counted."""
         net, pmd = self.started()
         for _ in range(3):
             self.assertIn("is detached", pmd.cmd("device detach net_af_packet0"))
@@ -291,8 +292,8 @@ class Vf(Case):
             pmd.cmd(f"port attach {af_packet()}")
             net.await_path(True)
             net.await_frames_on(True)
-        port = net.host.port()
-        self.assertEqual((port["corrupt"], port["duplicate"], port["foreign"]), (0, 0, 0), port)
+        lost = net.check_books(pmd)
+        print(f"     {lost} frames lost, counted", flush=True)
         self.assertEqual(pmd.quit(), 0)
 
     def test_vf_whose_link_goes_down(self):

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import struct
 import sys
 import tempfile
 import unittest
@@ -10,6 +11,7 @@ import unittest
 TEST = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(TEST, "bench"))
 
+import flips  # noqa: E402
 import functions  # noqa: E402
 import page  # noqa: E402
 
@@ -25,6 +27,19 @@ calls=2 0
 fn=(2)
 0 400
 """
+
+
+def block(kind, body, **tells):
+    """One of pcapng, with options by their code."""
+    for code, value in tells.items():
+        body += struct.pack("<HH", int(code[1:]), len(value)) + value + bytes(-len(value) % 4)
+    body += bytes(4)
+    return struct.pack("<II", kind, len(body) + 12) + body + struct.pack("<I", len(body) + 12)
+
+
+def packet(interface, time, direction, **tells):
+    head = struct.pack("<IIIII", interface, time >> 32, time & 0xffffffff, 6, 60)
+    return block(6, head + bytes(8), _2=struct.pack("<I", direction), **tells)
 
 
 def cell(pmd, op="rx", size=64, ticks=None, instructions=None, ppis=0, queues=1):
@@ -46,7 +61,10 @@ def figures(*cells, load=0.1, failures=()):
             "wake_ups": [{"host": "sleeping", "rate": 1000, "frames": 500, "wake_ups": 499, "p50_us": 4.04,
                           "p99_us": 15.0, "p99_9_us": 90.0}],
             "stacks": [{"frames": frames, "median": rate, "least": rate - 1, "most": rate + 1}
-                       for frames, rate in (("plain", 500), ("offloads", 2000))]}
+                       for frames, rate in (("plain", 500), ("offloads", 2000))],
+            "flips": {"flips": 200, "rate": 20000, "frames": 10000, "lost": 10, "counted": 9, "p50_ms": 1.25,
+                      "p99_ms": 12.5, "max_ms": 20.0,
+                      "still": {"p50_ms": 0.5, "p99_ms": 2.0, "max_ms": 3.0}}}
 
 
 class Page(unittest.TestCase):
@@ -88,6 +106,38 @@ class Page(unittest.TestCase):
         quiet = self.written(figures(cell("hyperpoll", ticks=30.0)))
         self.assertNotIn("busy", quiet)
         self.assertNotIn("What failed", quiet)
+
+    def test_flips_of_a_virtual_function_have_a_goal(self):
+        text = self.written(figures(cell("hyperpoll", ticks=30.0)))
+        self.assertEqual(self.row(text, "200 flips, 20000 frames/s"),
+                         "| 200 flips, 20000 frames/s | 1.25 | 12.50 (<= 10: **not met**) | 20.00 | 10 of 10000 | 9 |")
+        self.assertEqual(self.row(text, "nothing flips"), "| nothing flips | 0.50 | 2.00 | 3.00 |  |  |")
+        self.assertNotIn("not measured", self.row(text, "nothing flips"))
+        without = {**figures(cell("hyperpoll", ticks=30.0)), "flips": None}
+        self.assertIn(f"core in time.\n\n{page.NOTHING}", self.written(without))
+
+    def test_a_gap_is_between_frames_that_the_guest_sent_to_that_port(self):
+        start = 1 << 32
+        times = [start + ms * 1000000 for ms in (0, 1, 2, 9, 10, 11)]
+        with tempfile.NamedTemporaryFile(suffix=".pcapng") as file:
+            file.write(block(0x0a0d0d0a, bytes(16)))
+            for name in (b"nic0", b"nic0 vf"):
+                file.write(block(1, bytes(8), _2=name))
+            for time in times:
+                file.write(packet(0, time, 2))
+                # The other way, and the other port.
+                file.write(packet(0, time + 100, 1) + packet(1, time + 200, 2))
+            file.flush()
+            self.assertEqual(list(flips.arrivals(file.name, "nic0")), times)
+            file.write(packet(0, times[-1] + 1, 2, _4=bytes(8)))
+            file.flush()
+            with self.assertRaises(RuntimeError):
+                flips.arrivals(file.name, "nic0")
+        self.assertEqual(flips.longest_gap(times, times[1] + 1, times[3] + 1), 7)
+        # The frame before belongs to it, and so does the end when nothing comes.
+        self.assertEqual(flips.longest_gap(times, times[3] - 1, times[3] + 1), 7)
+        self.assertEqual(flips.longest_gap(times, times[4], times[5] + 3000000), 3)
+        self.assertEqual(flips.summary(list(range(1, 101))), {"p50_ms": 50.5, "p99_ms": 99, "max_ms": 100})
 
     def test_a_profile_counts_what_a_function_does_itself(self):
         with tempfile.NamedTemporaryFile("w", suffix=".callgrind") as file:

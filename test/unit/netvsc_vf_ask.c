@@ -4,6 +4,7 @@
  * is, and waits once for a VF that hangs. The time of the one that asks is the test's.
  */
 #include "test/unit/netvsc_vf_world.h"
+#include "test/unit/refused_poll.h"
 
 int64_t __real_hpbus_now_ms(void);
 int64_t __wrap_hpbus_now_ms(void);
@@ -123,6 +124,19 @@ test_an_answer_that_comes_as_one_gives_up_is_an_answer(void)
 	end();
 }
 
+static void
+test_a_thread_whose_poll_is_refused_sleeps_and_hears(void)
+{
+	REQUIRE(begin_used());
+	atomic_store(&poll_refuses, true);
+	netvsc_vf_wake(f.port.vf);
+	UNTIL(atomic_load(&poll_refusals) >= 5);
+	CU_ASSERT_EQUAL(atomic_load(&poll_spins), 0);
+	CU_ASSERT_TRUE(is_counted());
+	atomic_store(&poll_refuses, false);
+	end();
+}
+
 int
 main(void)
 {
@@ -132,6 +146,8 @@ main(void)
 		{"a thread that is slow is waited for", test_a_thread_that_is_slow_is_waited_for},
 		{"an answer that comes as one gives up is an answer",
 			test_an_answer_that_comes_as_one_gives_up_is_an_answer},
+		{"a thread whose poll() is refused sleeps and hears",
+			test_a_thread_whose_poll_is_refused_sleeps_and_hears},
 	};
 
 	return UNIT_RUN("netvsc_vf_ask", tests);

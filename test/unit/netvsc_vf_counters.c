@@ -4,19 +4,26 @@
 #include "drivers/net/netvsc/stats.h"
 #include "test/unit/netvsc_vf_rig.h"
 
-/* @p n frames of @p len bytes come through the VF on a queue. */
+/* @p n frames of @p len bytes come to the VF, and wait in its ring. */
+static void
+to_vf(uint16_t queue, unsigned int n, uint32_t len)
+{
+	struct rte_ring *ring = fake_vf_ring(rig.fake, true, queue);
+	unsigned int i;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(ring);
+	for (i = 0; i < n; i++)
+		CU_ASSERT_EQUAL(rte_ring_enqueue(ring, fixture_mbuf(&rig.f, len, i)), 0);
+}
+
+/* They come through it. */
 static void
 through_vf(uint16_t queue, unsigned int n, uint32_t len)
 {
-	struct rte_ring *ring = fake_vf_ring(rig.fake, true, queue);
 	struct rte_mbuf *m[64];
-	unsigned int i;
 
-	REQUIRE(ring != NULL && n <= RTE_DIM(m));
-	for (i = 0; i < n; i++) {
-		m[i] = fixture_mbuf(&rig.f, len, i);
-		CU_ASSERT_EQUAL(rte_ring_enqueue(ring, m[i]), 0);
-	}
+	REQUIRE(n <= RTE_DIM(m));
+	to_vf(queue, n, len);
 	CU_ASSERT_EQUAL(rte_eth_rx_burst((uint16_t)rig.last, queue, m, (uint16_t)n), n);
 	rte_pktmbuf_free_bulk(m, n);
 }
@@ -120,6 +127,54 @@ test_counters_are_sums_and_never_go_backwards(void)
 	through_vf(0, 2, 64);
 	CU_ASSERT_EQUAL(stats_now(&queues).ipackets, 2);
 	rig_end();
+}
+
+/* The port never had them; what was told of them by then is made up for by later frames. */
+static void
+check_frames_that_wait(bool early)
+{
+	struct eth_queue_stats queues;
+	struct rte_eth_stats stats;
+
+	REQUIRE(rig_begin_found(NULL));
+	rig.knobs->counts_early = early;
+	CU_ASSERT_EQUAL(rig_own_and_start(), 0);
+	through_vf(1, 5, 100);
+	to_vf(1, 40, 100);
+	to_vf(2, 3, 60);
+	CU_ASSERT_EQUAL(stats_now(&queues).ipackets, early ? 48 : 5);
+	netvsc_vf_stop(&rig.setup, (uint16_t)rig.last);
+	CU_ASSERT_EQUAL(rig.seen->stops, 1);
+	stats = stats_told(&queues);
+	CU_ASSERT_EQUAL(stats.ipackets, early ? 48 : 5);
+	CU_ASSERT_EQUAL(stats.ibytes, 500);
+	CU_ASSERT_EQUAL(stats.imissed, 43);
+	CU_ASSERT_EQUAL(queues.q_ipackets[1], 5);
+	CU_ASSERT_EQUAL(queues.q_ipackets[2], 0);
+	CU_ASSERT_EQUAL(xstat_now("rx_vf_dropped_stopped"), 43);
+	CU_ASSERT_EQUAL(rig_own_and_start(), 0);
+	through_vf(1, 44, 100);
+	stats = stats_now(&queues);
+	CU_ASSERT_EQUAL(stats.ipackets, 49);
+	CU_ASSERT_EQUAL(stats.ibytes, 4900);
+	CU_ASSERT_EQUAL(stats.imissed, 43);
+	CU_ASSERT_EQUAL(queues.q_ipackets[1], 49);
+	CU_ASSERT_EQUAL(netvsc_xstats_reset(&rig.f.eth), 0);
+	CU_ASSERT_EQUAL(stats_now(&queues).imissed, 0);
+	CU_ASSERT_EQUAL(xstat_now("rx_vf_dropped_stopped"), 0);
+	rig_end();
+}
+
+static void
+test_frames_that_wait_at_a_stop_are_counted_as_missed(void)
+{
+	check_frames_that_wait(false);
+}
+
+static void
+test_frames_that_a_driver_counts_early_are_not_counted_twice(void)
+{
+	check_frames_that_wait(true);
 }
 
 /* What others counted before the port was ours is not the port's. */
@@ -251,6 +306,10 @@ main(void)
 	static const struct unit_test tests[] = {
 		{"counters are sums and never go backwards",
 			test_counters_are_sums_and_never_go_backwards},
+		{"frames that wait at a stop are counted as missed",
+			test_frames_that_wait_at_a_stop_are_counted_as_missed},
+		{"frames that a driver counts early are not counted twice",
+			test_frames_that_a_driver_counts_early_are_not_counted_twice},
 		{"counters begin when the VF is ours", test_counters_begin_when_the_vf_is_ours},
 		{"counters do not wait for a VF that hangs",
 			test_counters_do_not_wait_for_a_vf_that_hangs},

@@ -47,9 +47,13 @@ meanwhile(const char *device)
 
 /* ---- bursts that stay inside ---- */
 
+static _Thread_local bool bursts; /* this thread is an lcore; the control thread polls, too */
+
 static void
 hold(void)
 {
+	if (!bursts)
+		return;
 	atomic_store(&t.inside, true);
 	while (atomic_load(&t.hold))
 		usleep(100);
@@ -78,6 +82,7 @@ receive(void *arg)
 {
 	struct rte_mbuf *m[1];
 
+	bursts = true;
 	netvsc_vf_rx_burst(rig.f.rx_queues[1], m, 1);
 	netvsc_vf_rx_burst(rig.f.rx_queues[1], m, 1);
 	return NULL;
@@ -88,6 +93,7 @@ transmit(void *arg)
 {
 	struct rte_mbuf *m = rte_pktmbuf_alloc(rig.f.pool);
 
+	bursts = true;
 	if (m != NULL && netvsc_vf_tx_burst(rig.f.tx_queues[1], &m, 1) != 1)
 		rte_pktmbuf_free(m);
 	return NULL;

@@ -12,7 +12,9 @@
 #include <unistd.h>
 
 #include "lib/netvsp/nvsp.h"
+#include "lib/trace/trace_internal.h"
 #include "lib/trace/trace_vmbus.h"
+#include "test/unit/refused_poll.h"
 #include "test/unit/threads.h"
 #include "test/unit/unit.h"
 
@@ -231,6 +233,40 @@ drain(void *arg)
 		CU_ASSERT_EQUAL(write(out, chunk, (size_t)n), n);
 	close(out);
 	return NULL;
+}
+
+/* A file that is full and does not wait, as whoever shares it may have made it. */
+static void
+test_a_writer_whose_poll_is_refused_sleeps(void)
+{
+	static uint8_t data[4096];
+	struct trace_stats stats;
+	pthread_t reader;
+	struct trace *t;
+	char fifo[80];
+	int fd, a;
+
+	snprintf(fifo, sizeof(fifo), "%s/fifo", dir);
+	CU_ASSERT_EQUAL_FATAL(mkfifo(fifo, 0600), 0);
+	fd = open(fifo, O_RDONLY | O_NONBLOCK);
+	t = begin(fifo);
+	a = trace_interface(t, TRACE_LINK_VMBUS, "a", "");
+	CU_ASSERT_EQUAL(fcntl(t->fd, F_SETFL, O_NONBLOCK), 0);
+	atomic_store(&poll_refuses, true);
+	/* More than a pipe holds. */
+	while (atomic_load(&poll_refusals) < 5)
+		put(t, a, data, sizeof(data));
+	CU_ASSERT_EQUAL(atomic_load(&poll_spins), 0);
+	fcntl(fd, F_SETFL, 0);
+	pthread_create(&reader, NULL, drain, &fd);
+	trace_stats(t, &stats);
+	CU_ASSERT_FALSE(stats.failed);
+	CU_ASSERT_TRUE(trace_close(t));
+	atomic_store(&poll_refuses, false);
+	pthread_join(reader, NULL);
+	close(fd);
+	unlink(fifo);
+	CU_ASSERT_EQUAL(complaints, 0);
 }
 
 static void
@@ -536,6 +572,8 @@ main(void)
 			test_a_full_disk_costs_one_message_and_a_count},
 		{"a reader that does not read stops nobody",
 			test_a_reader_that_does_not_read_stops_nobody},
+		{"a writer whose poll() is refused sleeps",
+			test_a_writer_whose_poll_is_refused_sleeps},
 		{"what is missing is said where it is", test_what_is_missing_is_said_where_it_is},
 		{"many write at once, and each in order",
 			test_many_write_at_once_and_each_in_order},

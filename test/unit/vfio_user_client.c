@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "test/unit/refused_poll.h"
 #include "test/unit/unit.h"
 #include "test/unit/vfio_user_rig.h"
 
@@ -430,6 +431,26 @@ test_errors_and_server_commands(void)
 }
 
 static void
+test_a_refused_poll_ends_nothing(void)
+{
+	struct rig_step steps[] = {HELLO, {.reply = "id 0d00 10000000 01000000 00000000"},
+		{.reply = "id 0d00 10000000 01000000 00000000"}};
+	struct vfu_client *client;
+	struct rig_script s;
+
+	poll_refuses_here = true;
+	client = attach(&s, steps, N(steps));
+	CU_ASSERT_EQUAL(vfu_client_reset(client), 0);
+	CU_ASSERT_EQUAL(vfu_client_reset(client), 0);
+	poll_refuses_here = false;
+	/* An answer that is there before it is waited for makes none. */
+	CU_ASSERT_EQUAL(atomic_load(&poll_spins), 0);
+	CU_ASSERT_EQUAL(vfu_client_alive(client), 0);
+	vfu_client_close(client);
+	rig_script_end(&s);
+}
+
+static void
 test_lost_connections(void)
 {
 	struct rig_step silent[] = {HELLO, {.expect = NULL}};
@@ -641,6 +662,7 @@ main(void)
 		{"IO_FDS, good and bad", test_io_fds_replies},
 		{"IO_FDS that is cut short", test_io_fds_cut},
 		{"error replies and a server's commands", test_errors_and_server_commands},
+		{"a refused poll() ends nothing", test_a_refused_poll_ends_nothing},
 		{"lost connections", test_lost_connections},
 		{"SET_IRQS in pieces", test_set_irqs_in_chunks},
 		{"against our own server", test_against_our_server},

@@ -51,7 +51,7 @@ struct netvsc_request {
 	uint8_t reply[RNDIS_MAX_REQUEST];
 };
 
-/* ---- control.c ---- */
+/* ---- operations.c ---- */
 
 /**
  * A control operation begins: no other one runs until it ends, and it has the time of its kind. Not
@@ -81,6 +81,8 @@ void netvsc_control_try_end(struct netvsc_port *port);
  * @return 0; -EBUSY, with a message: it is away and waited for
  */
 int netvsc_check_here(struct netvsc_port *port, const char *what);
+
+/* ---- control.c ---- */
 
 /** Write a message that is not answered. */
 int netvsc_nvsp_post(struct netvsc_port *port, const struct nvsp_message *msg);

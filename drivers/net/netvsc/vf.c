@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The VF of a port as others see it: events, operations of the application that take frames off it,
- * and the quick steps of the machine, which whoever has the lock does. The thread is vf_thread.c.
+ * The VF of a port as others see it: events, the quick steps of the machine, which whoever has the
+ * lock does, and how it stands. Operations of the application are vf_operations.c, the thread is
+ * vf_thread.c.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -12,7 +13,6 @@
 #include <rte_eal.h>
 #include <rte_malloc.h>
 
-#include "drivers/net/netvsc/channel.h"
 #include "drivers/net/netvsc/control.h"
 #include "drivers/net/netvsc/ops.h"
 #include "drivers/net/netvsc/port.h"
@@ -22,10 +22,6 @@
 /* How long a thread that ends is waited for, and then one that only has to let go of the port. */
 #define END_MS	  1500
 #define LET_GO_MS 500
-/* ... and the answer of a host to which nothing else will be said. */
-#define ANSWER_MS 200
-/* ... and receive bursts of a port that stops, when there is no time any more. */
-#define CUT_MS 100
 /*
  * The control thread is waited for so long by who asks it. It may not be scheduled for a while;
  * what does not return is waited for once.
@@ -40,8 +36,8 @@
  * Whoever has it has it for microseconds, unless this thread has it itself: in the handler of a
  * signal that closes the port. Then it is not had.
  */
-static bool
-vf_lock(struct netvsc_vf *vf)
+bool
+netvsc_vf_lock_soon(struct netvsc_vf *vf)
 {
 	int64_t until = RTE_MAX(hpbus_op_talk_until(), hpbus_now_ms() + LOCK_MS);
 
@@ -129,6 +125,14 @@ netvsc_vf_unanswered(struct netvsc_port *port)
 
 /* ---- steps ---- */
 
+/* For who does not have the lock. */
+static void
+vf_tell_host(struct netvsc_vf *vf)
+{
+	atomic_store(&vf->sends, vf->machine.host != NETVSC_VF_HOST_SYNTHETIC &&
+					 vf->machine.host != NETVSC_VF_HOST_LEFT);
+}
+
 void
 netvsc_vf_take(struct netvsc_vf *vf)
 {
@@ -142,6 +146,7 @@ netvsc_vf_take(struct netvsc_vf *vf)
 			;
 	}
 	netvsc_vf_machine_take(&vf->machine, facts, hpbus_now_ms());
+	vf_tell_host(vf);
 }
 
 /*
@@ -202,6 +207,7 @@ netvsc_vf_done(struct netvsc_vf *vf, enum netvsc_vf_step step, int rc)
 	struct netvsc_port *port = vf->port;
 
 	netvsc_vf_machine_done(&vf->machine, step, rc, hpbus_now_ms());
+	vf_tell_host(vf);
 	if (port == NULL || rc == -EAGAIN)
 		return;
 	if (step == NETVSC_VF_STEP_TX || step == NETVSC_VF_STEP_TX_OFF)
@@ -219,221 +225,6 @@ netvsc_vf_do_quick(struct netvsc_vf *vf, enum netvsc_vf_step step)
 
 	netvsc_vf_done(vf, step, rc);
 	return rc;
-}
-
-/* ---- operations ---- */
-
-static bool
-vf_all_started(const struct rte_eth_dev_data *data)
-{
-	uint16_t q;
-
-	for (q = 0; q < data->nb_rx_queues; q++)
-		if (data->rx_queue_state[q] != RTE_ETH_QUEUE_STATE_STARTED)
-			return false;
-	for (q = 0; q < data->nb_tx_queues; q++)
-		if (data->tx_queue_state[q] != RTE_ETH_QUEUE_STATE_STARTED)
-			return false;
-	return data->nb_rx_queues != 0 && data->nb_tx_queues != 0;
-}
-
-bool
-netvsc_vf_others(const struct netvsc_port *port)
-{
-	return netvsc_processes(port) != NETVSC_PRIMARY ||
-	       (atomic_load(&port->bus->sharing.attached) & ~NETVSC_PRIMARY) != 0;
-}
-
-void
-netvsc_vf_join(struct netvsc_port *port)
-{
-	const struct rte_eth_dev_data *data = port->data;
-
-	if (!netvsc_vf_possible(port) || atomic_load(&port->state) != NETVSC_STATE_RUNNING ||
-		!vf_all_started(data))
-		return;
-	if (netvsc_vf_others(port))
-		return; /* and netvsc_vf_tick() says so */
-	if (data->dev_conf.intr_conf.rxq != 0) {
-		uint16_t found = netvsc_vf_facts_found(atomic_load(&port->vf_shared.facts));
-
-		NETVSC_LOG(NOTICE, port,
-			"receive interrupts are configured, which only the synthetic path has: "
-			"virtual functions are not used%s",
-			found != NETVSC_VF_NONE ? ", though there is one" : "");
-		return;
-	}
-	netvsc_vf_event(port, NETVSC_VF_PORT_STARTED, 0);
-}
-
-void
-netvsc_vf_tick(struct netvsc_port *port)
-{
-	struct netvsc_vf *vf = port->vf;
-	bool shared = netvsc_vf_others(port), was = vf != NULL && vf->shared;
-
-	if (vf == NULL)
-		return;
-	vf->shared = shared;
-	if (was && !shared)
-		netvsc_vf_join(port);
-	if (!was && shared)
-		NETVSC_LOG(NOTICE, port,
-			"other processes have the port: virtual functions are not used as long as "
-			"they do");
-	/* One that came while the port was about to join was not seen there. */
-	if (shared && netvsc_vf_facts_started(atomic_load(&port->vf_shared.facts)))
-		netvsc_vf_event(port, NETVSC_VF_PORT_STOPPING, 0);
-}
-
-/* What a quick step of leaving waits for: the host, or bursts that come out. */
-static bool
-leave_waits(const struct netvsc_vf_machine *m)
-{
-	return m->host == NETVSC_VF_HOST_TO_VF || m->host == NETVSC_VF_HOST_BACK || !m->tx_quiet ||
-	       !m->rx_quiet;
-}
-
-/* @return whether to come again */
-static bool
-leave_step(struct netvsc_vf *vf)
-{
-	enum netvsc_vf_step step;
-	int64_t until;
-	int rc;
-
-	netvsc_vf_take(vf);
-	step = netvsc_vf_machine_next(&vf->machine, hpbus_now_ms(), &until);
-	if (step == NETVSC_VF_WAIT)
-		return leave_waits(&vf->machine);
-	if (netvsc_vf_step_is_slow(step))
-		return !vf->machine.tx_quiet || !vf->machine.rx_quiet;
-	rc = netvsc_vf_do_quick(vf, step);
-	return rc == 0 || rc == -EAGAIN;
-}
-
-/* Nobody will poll: receive bursts are taken off while the host may still send to the VF. */
-static bool
-leave_cut_rx(struct netvsc_vf *vf)
-{
-	int64_t until = hpbus_now_ms() + CUT_MS;
-	bool on;
-
-	for (;;) {
-		if (!vf_lock(vf))
-			return false;
-		netvsc_vf_machine_cut_rx(&vf->machine);
-		leave_step(vf);
-		on = vf->machine.rx || !vf->machine.rx_quiet;
-		pthread_mutex_unlock(&vf->lock);
-		if (!on || hpbus_now_ms() >= until)
-			return !on;
-		rte_delay_us_sleep(50);
-	}
-}
-
-/* @return whether no burst is inside of a VF that is left */
-static bool
-leave_in_time(struct netvsc_port *port, struct netvsc_vf *vf)
-{
-	bool again, quiet;
-
-	do {
-		if (!vf_lock(vf))
-			return false;
-		again = leave_step(vf);
-		quiet = vf->machine.tx_quiet && vf->machine.rx_quiet;
-		pthread_mutex_unlock(&vf->lock);
-		if (again) {
-			netvsc_control_scan(port);
-			hpbus_signal_again(port->bus);
-			rte_delay_us_sleep(50);
-		}
-	} while (again && !hpbus_op_spent());
-	return quiet;
-}
-
-/*
- * Who is inside comes back to the queue, and to the port: they stay. A path that is still on is
- * received from by a port that goes on, and nobody's by one that stops.
- */
-static void
-leave_stuck(struct netvsc_port *port, bool stops)
-{
-	unsigned int i;
-
-	for (i = 0; i < RTE_DIM(port->channels); i++) {
-		bool on = atomic_load(&port->vf_rx[i].path) != 0 ||
-			  atomic_load(&port->vf_tx[i].path) != 0;
-
-		if (port->channels[i] != NULL && (stops || !on) && netvsc_vf_is_inside(port, i))
-			netvsc_channel_stuck(port->channels[i], "the virtual function's driver");
-	}
-}
-
-bool
-netvsc_vf_leave(struct netvsc_port *port, bool stops)
-{
-	struct netvsc_vf *vf = port->vf;
-	struct hpbus_op op;
-	bool quiet;
-
-	if (vf == NULL)
-		return true;
-	hpbus_op_begin(&op, &netvsc_op_path);
-	netvsc_vf_event(port, NETVSC_VF_PORT_STOPPING, 0);
-	quiet = leave_in_time(port, vf);
-	if (stops)
-		quiet = leave_cut_rx(vf) && quiet;
-	hpbus_op_end(&op);
-	if (!quiet)
-		leave_stuck(port, stops);
-	netvsc_vf_wake(vf);
-	return quiet;
-}
-
-/* The host's last chance; a session that is left has no time for more. */
-static void
-vf_await_answer(struct netvsc_port *port)
-{
-	int64_t until = hpbus_now_ms() + ANSWER_MS;
-
-	while (netvsc_vf_switching(port) && !hpbus_op_spent() && hpbus_now_ms() < until) {
-		netvsc_control_scan(port);
-		hpbus_signal_again(port->bus);
-		rte_delay_us_sleep(50);
-	}
-}
-
-void
-netvsc_vf_session_begins(struct netvsc_port *port)
-{
-	if (port->session.nvsp_version >= NVSP_VERSION_5)
-		netvsc_vf_event(port, NETVSC_VF_SESSION_NEW, 0);
-}
-
-void
-netvsc_vf_session_ends(struct netvsc_port *port, bool talk)
-{
-	struct netvsc_vf *vf = port->vf;
-	bool back = true; /* if nobody knows */
-
-	if (vf == NULL)
-		return;
-	if (vf_lock(vf)) {
-		netvsc_vf_take(vf);
-		back = vf->machine.host != NETVSC_VF_HOST_SYNTHETIC &&
-		       vf->machine.host != NETVSC_VF_HOST_LEFT;
-		pthread_mutex_unlock(&vf->lock);
-	}
-	/* The path may outlive the channel: whoever comes next is not prepared (pitfall V13). */
-	if (talk && back) {
-		vf_await_answer(port);
-		if (netvsc_nvsp_switch(port, false) == 0)
-			vf_await_answer(port);
-	}
-	netvsc_vf_event(port, NETVSC_VF_SESSION_GONE, 0);
-	atomic_store(&port->vf_shared.switch_tid, 0);
 }
 
 /* ---- coming and going ---- */
@@ -486,7 +277,7 @@ vf_wait_for(struct netvsc_vf *vf, bool (*what)(const struct netvsc_vf *vf), unsi
 
 	until = RTE_MIN(until, now + ms);
 	for (;;) {
-		if (!vf_lock(vf))
+		if (!netvsc_vf_lock_soon(vf))
 			return false;
 		done = what(vf);
 		pthread_mutex_unlock(&vf->lock);
@@ -513,7 +304,7 @@ vf_is_in_call_here(struct netvsc_vf *vf)
 {
 	bool here;
 
-	if (!vf_lock(vf))
+	if (!netvsc_vf_lock_soon(vf))
 		return false;
 	here = vf->at == NETVSC_VF_AT_CALL && pthread_equal(vf->self, pthread_self());
 	pthread_mutex_unlock(&vf->lock);
@@ -528,7 +319,7 @@ vf_abandon(struct netvsc_vf *vf)
 	struct netvsc_port *port = vf->port;
 	bool alone;
 
-	if (!vf_lock(vf))
+	if (!netvsc_vf_lock_soon(vf))
 		return false;
 	alone = vf->at == NETVSC_VF_AT_CALL && !vf->machine.tx && !vf->machine.rx &&
 		vf->machine.tx_quiet && vf->machine.rx_quiet;
@@ -557,7 +348,7 @@ netvsc_vf_close(struct netvsc_port *port)
 	if (!netvsc_lock_in_time(&netvsc_vf_lock))
 		return false;
 	rte_spinlock_unlock(&netvsc_vf_lock);
-	if (!vf_lock(vf))
+	if (!netvsc_vf_lock_soon(vf))
 		return false;
 	pthread_mutex_unlock(&vf->lock);
 	vf->calls->find_stop(port);
@@ -660,7 +451,7 @@ netvsc_vf_status(const struct netvsc_port *port, struct netvsc_vf_status *status
 	status->found = status->vf != NETVSC_VF_NONE;
 	status->link = netvsc_vf_facts_link(facts);
 	status->recovering = netvsc_vf_facts_recovering(facts, status->vf);
-	if (!vf_lock(vf))
+	if (!netvsc_vf_lock_soon(vf))
 		return;
 	status->owned = m->vf != NETVSC_VF_NONE;
 	if (status->owned)

@@ -5,7 +5,7 @@
  * the host moves the port's traffic and from which it takes it away again.
  *
  * - What happens is an *event* (netvsc_vf_event()), told by any thread at any time. Events end in
- *   one word of facts (vf_machine.h); nobody waits.
+ *   one word of facts (vf_facts.h); nobody waits.
  * - Each port that may use a VF has a control thread (vf_thread.c), which does one *step* at a time
  * of what the state machine wants. Only it calls the VF's driver, with no lock held: a call that
  * never returns keeps nobody but that thread. That is why there is a thread for each port: another
@@ -91,6 +91,7 @@ enum netvsc_vf_at {
 struct netvsc_vf {
 	_Atomic unsigned int references; /**< the port's, the thread's */
 	_Atomic uint32_t replay;	 /**< NETVSC_VF_SET_*: changed, and not done for the VF */
+	atomic_bool sends; /**< the host may send to the VF, as far as the machine knows */
 	/**
 	 * How often the thread was asked, for what the VF has counted, and has answered; and the
 	 * number of one who has given up waiting: until it is answered nobody waits. They come
@@ -139,37 +140,6 @@ void netvsc_vf_event(struct netvsc_port *port, enum netvsc_vf_event event, uint3
 /** Settings of the port have changed (NETVSC_VF_SET_*): they are replayed onto the VF in use. */
 void netvsc_vf_changed(struct netvsc_port *port, uint32_t what);
 
-/**
- * The port runs, or runs differently: tell whether a VF may be used now. That is when the port and
- * all its queues are started, its link is not down by request, and nobody sleeps on its interrupts.
- * Control side, control_lock held.
- */
-void netvsc_vf_join(struct netvsc_port *port);
-/**
- * The port, a queue of it, or its session is about to stop: when this returns no frame is sent
- * through the VF, and the host has the data path on the synthetic side, or was asked to and had its
- * time. What it still sends to the VF is received until it has moved the path. The VF itself is
- * stopped later. Control side, control_lock held.
- * @param stops the port as a whole: nothing is received any more, either
- * @return false: a burst is inside of the VF's driver and does not come out: its channel is stuck
- */
-bool netvsc_vf_leave(struct netvsc_port *port, bool stops);
-/** A session is attached. Control side, control_lock held, as for the next. */
-void netvsc_vf_session_begins(struct netvsc_port *port);
-/** One is about to be detached. @param talk the host can be asked for the synthetic side */
-void netvsc_vf_session_ends(struct netvsc_port *port, bool talk);
-
-/**
- * The housekeeping alarm, with control_lock: a VF is not used while other processes have the port,
- * who would not receive from it.
- */
-void netvsc_vf_tick(struct netvsc_port *port);
-
-/**
- * Do other processes have the port, or map it just now? They receive from the synthetic path alone:
- * no VF is used, nor attached, which EAL would do in all of them.
- */
-bool netvsc_vf_others(const struct netvsc_port *port);
 /** May a VF be used in this session? */
 bool netvsc_vf_possible(const struct netvsc_port *port);
 /** Has the host been asked to move the data path, and has not answered? */
@@ -208,7 +178,10 @@ netvsc_vf_hangs(struct netvsc_vf *vf)
 	return (int32_t)(atomic_load(&vf->overdue) - atomic_load(&vf->answered)) > 0;
 }
 
-/* What vf.c and vf_thread.c have of each other. */
+/* What vf.c, vf_operations.c and vf_thread.c have of each other. */
+
+/** Have the lock; @return false: not in time, who has it does not go on */
+bool netvsc_vf_lock_soon(struct netvsc_vf *vf);
 
 void netvsc_vf_wake(struct netvsc_vf *vf);
 /** Let the machine take the facts; with the lock, as for the next. */
@@ -220,6 +193,40 @@ int netvsc_vf_do_quick(struct netvsc_vf *vf, enum netvsc_vf_step step);
 void netvsc_vf_put(struct netvsc_vf *vf);
 /** The host may have answered before: that means nothing any more. With rx_lock of channel 0. */
 void netvsc_vf_unanswered(struct netvsc_port *port);
+
+/* ---- vf_operations.c ---- */
+
+/**
+ * The port runs, or runs differently: tell whether a VF may be used now. That is when the port and
+ * all its queues are started, its link is not down by request, and nobody sleeps on its interrupts.
+ * Control side, control_lock held.
+ */
+void netvsc_vf_join(struct netvsc_port *port);
+/**
+ * The port, a queue of it, or its session is about to stop: when this returns no frame is sent
+ * through the VF, and the host has the data path on the synthetic side, or was asked to and had its
+ * time. What it still sends to the VF is received until it has moved the path. The VF itself is
+ * stopped later. Control side, control_lock held.
+ * @param stops the port as a whole: nothing is received any more, either
+ * @return false: a burst is inside of the VF's driver and does not come out: its channel is stuck
+ */
+bool netvsc_vf_leave(struct netvsc_port *port, bool stops);
+/** A session is attached. Control side, control_lock held, as for the next. */
+void netvsc_vf_session_begins(struct netvsc_port *port);
+/** One is about to be detached. @param talk the host can be asked for the synthetic side */
+void netvsc_vf_session_ends(struct netvsc_port *port, bool talk);
+
+/**
+ * The housekeeping alarm, with control_lock: a VF is not used while other processes have the port,
+ * who would not receive from it.
+ */
+void netvsc_vf_tick(struct netvsc_port *port);
+
+/**
+ * Do other processes have the port, or map it just now? They receive from the synthetic path alone:
+ * no VF is used, nor attached, which EAL would do in all of them.
+ */
+bool netvsc_vf_others(const struct netvsc_port *port);
 
 /* ---- vf_thread.c ---- */
 

@@ -121,6 +121,8 @@ void netvsc_vf_tell_lost(struct netvsc_vf_dev *dev);
 
 /** From now on removals of devices of bus @p name wait until VFs are left. The lock is held. */
 void netvsc_vf_meet_removals(const char *name);
+/** Is it about to be removed? Then it counts as one without a link. The lock is not held. */
+bool netvsc_vf_goes(struct netvsc_vf_dev *dev);
 /** Paths to it are off: no burst is inside when this returns, or that is said. No lock is held. */
 void netvsc_vf_await_quiet(struct netvsc_vf_dev *dev);
 
@@ -269,6 +271,13 @@ void netvsc_vf_queues_end(struct netvsc_vf_dev *dev, uint16_t vf);
 void netvsc_vf_stats_begin(struct netvsc_vf_dev *dev, uint16_t vf);
 /** Read what it has counted. @a calls held. */
 void netvsc_vf_stats_read(struct netvsc_vf_dev *dev, uint16_t vf);
+
+/**
+ * Frames of a queue were taken out of its ring and freed: of what the driver counts as received,
+ * now or before, they are not the port's. Before the next netvsc_vf_stats_read(). @a calls held.
+ */
+void netvsc_vf_stats_dropped(
+	struct netvsc_vf_dev *dev, uint16_t queue, uint64_t frames, uint64_t bytes);
 
 /* ---- vf_told.c ---- */
 

@@ -143,7 +143,8 @@ ethdev_link(const struct netvsc_vf_dev *dev)
 
 	/* As the driver has stored it before it told: asking the driver might take long. */
 	rte_eth_linkstatus_get(&rte_eth_devices[dev->held], &link);
-	netvsc_vf_event(dev->port, NETVSC_VF_LINK, link.link_status == RTE_ETH_LINK_UP);
+	netvsc_vf_event(
+		dev->port, NETVSC_VF_LINK, link.link_status == RTE_ETH_LINK_UP && !dev->removing);
 }
 
 static int

@@ -5,209 +5,6 @@
 #include <errno.h>
 #include <string.h>
 
-/* ---- facts: serial, port id, levels, marks ---- */
-
-#define FACT_VF_SHIFT 32
-#define FACT_VF	      (UINT64_C(0xffff) << FACT_VF_SHIFT)
-#define FACT_SERIAL   UINT64_C(0xffffffff)
-#define FACT(bit)     (UINT64_C(1) << (48 + (bit)))
-/* Levels: how it is. */
-#define FACT_ASSOCIATED FACT(0)
-#define FACT_FOUND	FACT(1)
-#define FACT_LINK	FACT(2)
-#define FACT_RECOVERING FACT(3)
-#define FACT_FAILED	FACT(4)
-#define FACT_STARTED	FACT(5)
-#define FACT_SESSION	FACT(6)
-#define FACT_CLOSING	FACT(7)
-/* Marks: it was so at some time since they were last taken. */
-#define MARK_DISASSOCIATED FACT(8)
-#define MARK_SYNTHETIC	   FACT(9)
-#define MARK_ANSWERED	   FACT(10)
-#define MARK_LOST	   FACT(11)
-#define MARK_LINK_DOWN	   FACT(12)
-#define MARK_RECOVERING	   FACT(13)
-#define MARK_STOPPING	   FACT(14)
-#define MARK_SESSION_GONE  FACT(15)
-
-/* A port that stops receives as long as the host sends to the VF. */
-#define MARKS_CUT_RX (MARK_LOST | MARK_RECOVERING)
-#define MARKS_CUT_TX                                                                               \
-	(MARKS_CUT_RX | MARK_STOPPING | MARK_DISASSOCIATED | MARK_SYNTHETIC | MARK_LINK_DOWN |     \
-		MARK_SESSION_GONE)
-#define MARKS (MARKS_CUT_TX | MARK_ANSWERED)
-
-#define FACTS_OF_VF (FACT_VF | FACT_FOUND | FACT_LINK | FACT_RECOVERING | FACT_FAILED)
-
-static uint64_t
-facts_associated(uint64_t facts, uint32_t serial)
-{
-	/* Another one in its place: the one before has been taken away. */
-	if ((facts & FACT_ASSOCIATED) && (facts & FACT_SERIAL) != serial)
-		facts |= MARK_DISASSOCIATED;
-	return (facts & ~FACT_SERIAL) | FACT_ASSOCIATED | serial;
-}
-
-static uint64_t
-facts_disassociated(uint64_t facts)
-{
-	return (facts & ~(FACT_ASSOCIATED | FACT_SERIAL)) | MARK_DISASSOCIATED;
-}
-
-/* Is that the VF that something is known of, found or not? */
-static bool
-is_of_vf(uint64_t facts, uint32_t vf)
-{
-	return (facts & FACTS_OF_VF) != 0 && (uint16_t)(facts >> FACT_VF_SHIFT) == vf;
-}
-
-static uint64_t
-facts_found(uint64_t facts, uint32_t vf)
-{
-	if (vf >= NETVSC_VF_NONE)
-		return facts;
-	if ((facts & FACT_FOUND) && netvsc_vf_facts_found(facts) == vf)
-		return facts & ~FACT_FAILED;
-	/* It resets itself, as was told before it was found. */
-	if (is_of_vf(facts, vf))
-		return facts | FACT_FOUND;
-	if (facts & FACT_FOUND)
-		facts |= MARK_LOST;
-	return (facts & ~FACTS_OF_VF) | FACT_FOUND | (uint64_t)vf << FACT_VF_SHIFT;
-}
-
-static uint64_t
-facts_lost(uint64_t facts, uint32_t vf)
-{
-	return is_of_vf(facts, vf) ? (facts & ~FACTS_OF_VF) | MARK_LOST : facts;
-}
-
-/* Also of one that is not found yet; of one at a time. */
-static uint64_t
-facts_recovery(uint64_t facts, enum netvsc_vf_event event, uint32_t vf)
-{
-	if (vf >= NETVSC_VF_NONE || ((facts & FACT_FOUND) && !is_of_vf(facts, vf)))
-		return facts;
-	if (!is_of_vf(facts, vf))
-		facts &= ~FACTS_OF_VF;
-	if (event == NETVSC_VF_RECOVERED)
-		facts &= ~(FACT_RECOVERING | FACT_FAILED);
-	else if (event == NETVSC_VF_RECOVERING)
-		facts = (facts & ~FACT_FAILED) | FACT_RECOVERING | MARK_RECOVERING;
-	else
-		facts = (facts & ~FACT_RECOVERING) | FACT_FAILED | MARK_RECOVERING;
-	/* Nothing is left to remember. */
-	if (!(facts & (FACT_FOUND | FACT_RECOVERING | FACT_FAILED)))
-		return facts & ~FACTS_OF_VF;
-	return (facts & ~FACT_VF) | (uint64_t)vf << FACT_VF_SHIFT;
-}
-
-static uint64_t
-facts_link(uint64_t facts, bool up)
-{
-	if (!(facts & FACT_FOUND))
-		return facts;
-	return up ? facts | FACT_LINK : (facts & ~FACT_LINK) | MARK_LINK_DOWN;
-}
-
-uint64_t
-netvsc_vf_facts_add(uint64_t facts, enum netvsc_vf_event event, uint32_t value)
-{
-	switch (event) {
-	case NETVSC_VF_HOST_ASSOCIATED:
-		return facts_associated(facts, value);
-	case NETVSC_VF_HOST_DISASSOCIATED:
-		return facts_disassociated(facts);
-	case NETVSC_VF_HOST_PATH:
-		/* The other way only the guest moves it. */
-		return value == 0 ? facts | MARK_SYNTHETIC : facts;
-	case NETVSC_VF_HOST_ANSWERED:
-		return facts | MARK_ANSWERED;
-	case NETVSC_VF_FOUND:
-		return facts_found(facts, value);
-	case NETVSC_VF_LOST:
-		return facts_lost(facts, value);
-	case NETVSC_VF_LINK:
-		return facts_link(facts, value != 0);
-	case NETVSC_VF_RECOVERING:
-	case NETVSC_VF_RECOVERED:
-	case NETVSC_VF_RECOVERY_FAILED:
-		return facts_recovery(facts, event, value);
-	case NETVSC_VF_PORT_STARTED:
-		return facts | FACT_STARTED;
-	case NETVSC_VF_PORT_STOPPING:
-		return (facts & ~FACT_STARTED) | MARK_STOPPING;
-	case NETVSC_VF_SESSION_NEW:
-		return facts | FACT_SESSION;
-	case NETVSC_VF_SESSION_GONE:
-		return (facts_disassociated(facts) & ~FACT_SESSION) | MARK_SESSION_GONE;
-	case NETVSC_VF_CLOSING:
-		return (facts & ~FACT_STARTED) | FACT_CLOSING | MARK_STOPPING;
-	}
-	return facts;
-}
-
-uint64_t
-netvsc_vf_facts_rest(uint64_t facts)
-{
-	return facts & ~MARKS;
-}
-
-uint64_t
-netvsc_vf_facts_unanswered(uint64_t facts)
-{
-	return facts & ~MARK_ANSWERED;
-}
-
-bool
-netvsc_vf_facts_serial(uint64_t facts, uint32_t *serial)
-{
-	*serial = (uint32_t)(facts & FACT_SERIAL);
-	return (facts & FACT_ASSOCIATED) != 0;
-}
-
-uint16_t
-netvsc_vf_facts_found(uint64_t facts)
-{
-	return (facts & FACT_FOUND) ? (uint16_t)(facts >> FACT_VF_SHIFT) : NETVSC_VF_NONE;
-}
-
-bool
-netvsc_vf_facts_link(uint64_t facts)
-{
-	return (facts & FACT_LINK) != 0;
-}
-
-bool
-netvsc_vf_facts_recovering(uint64_t facts, uint16_t vf)
-{
-	return (facts & FACT_RECOVERING) != 0 && is_of_vf(facts, vf);
-}
-
-bool
-netvsc_vf_facts_know(uint64_t facts, uint16_t vf)
-{
-	return is_of_vf(facts, vf);
-}
-
-bool
-netvsc_vf_facts_started(uint64_t facts)
-{
-	return (facts & FACT_STARTED) != 0;
-}
-
-bool
-netvsc_vf_facts_cut_tx(uint64_t facts)
-{
-	return (facts & MARKS_CUT_TX) != 0;
-}
-
-bool
-netvsc_vf_facts_cut_rx(uint64_t facts)
-{
-	return (facts & MARKS_CUT_RX) != 0;
-}
-
 /* ---- trying again ---- */
 
 static void
@@ -245,20 +42,21 @@ owned(const struct netvsc_vf_machine *m)
 static bool
 wants_run(const struct netvsc_vf_machine *m)
 {
-	return owned(m) && !m->lost && is(m, FACT_STARTED) && !is(m, FACT_FAILED);
+	return owned(m) && !m->lost && is(m, VF_FACT_STARTED) && !is(m, VF_FACT_FAILED);
 }
 
 static bool
 wants_rx(const struct netvsc_vf_machine *m)
 {
-	return m->running && !m->leave && wants_run(m) && !is(m, FACT_RECOVERING);
+	return m->running && !m->leave && wants_run(m) && !is(m, VF_FACT_RECOVERING);
 }
 
 /* The host may send to it: somebody must receive that, also from one that is about to be left. */
 static bool
 keeps_rx(const struct netvsc_vf_machine *m)
 {
-	return m->running && !m->lost && !is(m, FACT_RECOVERING | FACT_FAILED | FACT_CLOSING) &&
+	return m->running && !m->lost &&
+	       !is(m, VF_FACT_RECOVERING | VF_FACT_FAILED | VF_FACT_CLOSING) &&
 	       m->host != NETVSC_VF_HOST_SYNTHETIC && m->host != NETVSC_VF_HOST_LEFT;
 }
 
@@ -266,8 +64,8 @@ keeps_rx(const struct netvsc_vf_machine *m)
 static bool
 wants_host(const struct netvsc_vf_machine *m)
 {
-	return wants_rx(m) && m->rx && is(m, FACT_ASSOCIATED) && is(m, FACT_LINK) &&
-	       is(m, FACT_SESSION);
+	return wants_rx(m) && m->rx && is(m, VF_FACT_ASSOCIATED) && is(m, VF_FACT_LINK) &&
+	       is(m, VF_FACT_SESSION);
 }
 
 static bool
@@ -351,31 +149,31 @@ take_time(struct netvsc_vf_machine *m, int64_t now)
 void
 netvsc_vf_machine_take(struct netvsc_vf_machine *m, uint64_t facts, int64_t now)
 {
-	bool had_session = is(m, FACT_SESSION);
+	bool had_session = is(m, VF_FACT_SESSION);
 
 	m->levels = netvsc_vf_facts_rest(facts);
 	m->cut_tx |= m->tx && netvsc_vf_facts_cut_tx(facts);
 	m->cut_rx |= m->rx && netvsc_vf_facts_cut_rx(facts);
-	if (facts & MARK_LOST) {
+	if (facts & VF_MARK_LOST) {
 		retry_reset(&m->own);
 		retry_reset(&m->start);
 	}
-	if (owned(m) && ((facts & MARK_LOST) || netvsc_vf_facts_found(facts) != m->vf))
+	if (owned(m) && ((facts & VF_MARK_LOST) || netvsc_vf_facts_found(facts) != m->vf))
 		m->lost = true;
-	if (facts & MARK_STOPPING)
+	if (facts & VF_MARK_STOPPING)
 		retry_reset(&m->start); /* what failed may be configured otherwise by now */
-	if ((m->running || m->starting) && (m->lost || (facts & MARK_STOPPING)))
+	if ((m->running || m->starting) && (m->lost || (facts & VF_MARK_STOPPING)))
 		m->leave = true;
 	/* An answer comes last: whether it was before or behind nobody knows. */
-	if (facts & MARK_SYNTHETIC)
+	if (facts & VF_MARK_SYNTHETIC)
 		take_host_synthetic(m, now);
-	if (facts & MARK_DISASSOCIATED)
+	if (facts & VF_MARK_DISASSOCIATED)
 		take_disassociated(m);
-	if (facts & MARK_ANSWERED)
+	if (facts & VF_MARK_ANSWERED)
 		take_answer(m, now);
-	if (facts & MARK_SESSION_GONE)
+	if (facts & VF_MARK_SESSION_GONE)
 		m->host = NETVSC_VF_HOST_SYNTHETIC;
-	if (is(m, FACT_SESSION) && (!had_session || (facts & MARK_SESSION_GONE)))
+	if (is(m, VF_FACT_SESSION) && (!had_session || (facts & VF_MARK_SESSION_GONE)))
 		m->host = NETVSC_VF_HOST_LEFT;
 	take_time(m, now);
 }
@@ -418,10 +216,10 @@ next_off(const struct netvsc_vf_machine *m, int64_t now, int64_t *until)
 static bool
 wants_back(const struct netvsc_vf_machine *m)
 {
-	if (!is(m, FACT_SESSION))
+	if (!is(m, VF_FACT_SESSION))
 		return false;
 	return m->host == NETVSC_VF_HOST_UNSURE ||
-	       (m->host == NETVSC_VF_HOST_LEFT && is(m, FACT_ASSOCIATED)) ||
+	       (m->host == NETVSC_VF_HOST_LEFT && is(m, VF_FACT_ASSOCIATED)) ||
 	       (m->host == NETVSC_VF_HOST_VF && !wants_host(m));
 }
 
@@ -456,9 +254,9 @@ is_quiet(const struct netvsc_vf_machine *m)
 static bool
 may_stop(const struct netvsc_vf_machine *m)
 {
-	if (!is_quiet(m) || is(m, FACT_RECOVERING))
+	if (!is_quiet(m) || is(m, VF_FACT_RECOVERING))
 		return false;
-	return m->lost || is(m, FACT_CLOSING) || m->host == NETVSC_VF_HOST_SYNTHETIC ||
+	return m->lost || is(m, VF_FACT_CLOSING) || m->host == NETVSC_VF_HOST_SYNTHETIC ||
 	       m->host == NETVSC_VF_HOST_LEFT;
 }
 
@@ -466,17 +264,17 @@ static enum netvsc_vf_step
 next_slow(const struct netvsc_vf_machine *m, int64_t now, int64_t *until)
 {
 	/* One that resets itself must not be stopped, but nobody waits for that any more. */
-	if (m->running && is(m, FACT_CLOSING) && is(m, FACT_RECOVERING))
+	if (m->running && is(m, VF_FACT_CLOSING) && is(m, VF_FACT_RECOVERING))
 		return is_quiet(m) ? NETVSC_VF_STEP_DISOWN : NETVSC_VF_WAIT;
 	if (m->running && (m->leave || !wants_run(m)))
 		return may_stop(m) ? NETVSC_VF_STEP_STOP : NETVSC_VF_WAIT;
-	if (owned(m) && !m->running && (m->lost || is(m, FACT_CLOSING)))
+	if (owned(m) && !m->running && (m->lost || is(m, VF_FACT_CLOSING)))
 		return NETVSC_VF_STEP_DISOWN;
-	if (is(m, FACT_CLOSING))
+	if (is(m, VF_FACT_CLOSING))
 		return NETVSC_VF_STEP_END;
-	if (is(m, FACT_RECOVERING))
+	if (is(m, VF_FACT_RECOVERING))
 		return NETVSC_VF_WAIT;
-	if (!owned(m) && is(m, FACT_FOUND))
+	if (!owned(m) && is(m, VF_FACT_FOUND))
 		return due(m->own.at, now, until) ? NETVSC_VF_STEP_OWN : NETVSC_VF_WAIT;
 	if (wants_run(m) && !m->running)
 		return due(m->start.at, now, until) ? NETVSC_VF_STEP_START : NETVSC_VF_WAIT;
@@ -625,7 +423,7 @@ netvsc_vf_machine_cut_rx(struct netvsc_vf_machine *m)
 bool
 netvsc_vf_machine_replays(const struct netvsc_vf_machine *m)
 {
-	return m->running && !m->leave && wants_run(m) && !is(m, FACT_RECOVERING);
+	return m->running && !m->leave && wants_run(m) && !is(m, VF_FACT_RECOVERING);
 }
 
 void

@@ -4,14 +4,9 @@
  * What is to be done about a VF, as a function of what has happened and of the time. Nothing here
  * does anything: no DPDK, no clock, no lock. All orders of events: test/unit/netvsc_vf_orders.c.
  *
- * Events of all sources end in one 64-bit word of *facts*. Some are levels (a VF is there), some
- * are marks that stay until the machine has seen them (it has been away meanwhile): so events that
- * come faster than they are looked at lose nothing that matters, and telling one is a single
- * compare-and-swap from any thread.
- *
- * The machine takes the facts and says which step is next. A step is done, or fails, and the
- * machine is told. Nothing is given up: what fails is tried again, later and later, until the VF is
- * gone.
+ * The machine takes the facts (vf_facts.h) and says which step is next. A step is done, or fails,
+ * and the machine is told. Nothing is given up: what fails is tried again, later and later, until
+ * the VF is gone.
  */
 #ifndef HP_NETVSC_VF_MACHINE_H
 #define HP_NETVSC_VF_MACHINE_H
@@ -19,25 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum netvsc_vf_event {
-	NETVSC_VF_HOST_ASSOCIATED,    /**< 128(1); value: the serial */
-	NETVSC_VF_HOST_DISASSOCIATED, /**< 128(0) */
-	NETVSC_VF_HOST_PATH,	      /**< the host's own 129; value: 0 synthetic, else the VF */
-	NETVSC_VF_HOST_ANSWERED,      /**< our 129 is completed */
-	NETVSC_VF_FOUND,	      /**< value: port id of the ethdev that is the VF */
-	NETVSC_VF_LOST,		      /**< value: port id; another than was found means nothing */
-	NETVSC_VF_LINK,		      /**< of the VF that was found; value: 0 down, 1 up */
-	/** It resets itself: nothing of it may be called. Value of this and the next two: port id.
-	 */
-	NETVSC_VF_RECOVERING,
-	NETVSC_VF_RECOVERED,
-	NETVSC_VF_RECOVERY_FAILED, /**< it is of no use until it is found again, or recovers */
-	NETVSC_VF_PORT_STARTED,	   /**< frames may go through a VF: netvsc_vf_join() */
-	NETVSC_VF_PORT_STOPPING,
-	NETVSC_VF_SESSION_NEW,
-	NETVSC_VF_SESSION_GONE, /**< with it goes the association */
-	NETVSC_VF_CLOSING,	/**< the last one */
-};
+#include "drivers/net/netvsc/vf_facts.h"
 
 /** How long the host may take to complete a 129; then the path counts as synthetic. */
 #define NETVSC_VF_SWITCH_MS 60000
@@ -93,8 +70,6 @@ netvsc_vf_step_is_slow(enum netvsc_vf_step step)
 	return step >= NETVSC_VF_STEP_STOP;
 }
 
-#define NETVSC_VF_NONE UINT16_MAX /**< no port id */
-
 /** When something that failed is tried again, and how long that was. */
 struct netvsc_vf_retry {
 	int64_t at;
@@ -130,27 +105,6 @@ struct netvsc_vf_machine {
 		uint64_t starts, failed_starts, stops;
 	} counts;
 };
-
-/** Facts after an event. Pure. */
-uint64_t netvsc_vf_facts_add(uint64_t facts, enum netvsc_vf_event event, uint32_t value);
-/** The same without the marks: what stays when they have been taken. */
-uint64_t netvsc_vf_facts_rest(uint64_t facts);
-/** A 129 is about to be sent: what was answered before means nothing. */
-uint64_t netvsc_vf_facts_unanswered(uint64_t facts);
-/** The serial that the host has associated. @return false: none */
-bool netvsc_vf_facts_serial(uint64_t facts, uint32_t *serial);
-/** Which port is the VF, or NETVSC_VF_NONE. */
-uint16_t netvsc_vf_facts_found(uint64_t facts);
-bool netvsc_vf_facts_link(uint64_t facts);
-/** Does this one reset itself, found or not? */
-bool netvsc_vf_facts_recovering(uint64_t facts, uint16_t vf);
-/** Is anything known of this one, found or not? */
-bool netvsc_vf_facts_know(uint64_t facts, uint16_t vf);
-/** May the port use a VF? */
-bool netvsc_vf_facts_started(uint64_t facts);
-/** Do facts forbid to send (receive) through the VF at once, before the machine looks? */
-bool netvsc_vf_facts_cut_tx(uint64_t facts);
-bool netvsc_vf_facts_cut_rx(uint64_t facts);
 
 void netvsc_vf_machine_init(struct netvsc_vf_machine *m);
 /**

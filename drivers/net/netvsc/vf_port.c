@@ -14,6 +14,9 @@
 #include "drivers/net/netvsc/vf.h"
 #include "drivers/net/netvsc/vf_dev.h"
 
+/* So long a VF that is about to be stopped may go on receiving. */
+#define DRAIN_MS 20
+
 /* Offloads that all frames must get on either path. */
 static uint64_t
 lacking(uint64_t wanted, uint64_t there, uint64_t harmless)
@@ -385,6 +388,33 @@ netvsc_vf_start(struct netvsc_vf_setup *setup, uint16_t vf)
 	return rc;
 }
 
+/*
+ * What waits in the VF's rings is lost when it is stopped, and no driver says how much that was: so
+ * it is fetched, for what is fetched is counted. What comes meanwhile makes no end of it.
+ */
+static void
+drain(struct netvsc_vf_dev *dev, uint16_t vf)
+{
+	int64_t until = hpbus_now_ms() + DRAIN_MS;
+	uint64_t frames, bytes;
+	struct rte_mbuf *pkts[32];
+	uint16_t q, i, n;
+
+	if (!rte_eth_dev_is_valid_port(vf) || !rte_eth_devices[vf].data->dev_started)
+		return;
+	for (q = 0; q < rte_eth_devices[vf].data->nb_rx_queues; q++) {
+		frames = bytes = 0;
+		do {
+			n = rte_eth_rx_burst(vf, q, pkts, RTE_DIM(pkts));
+			for (i = 0; i < n; i++)
+				bytes += pkts[i]->pkt_len;
+			rte_pktmbuf_free_bulk(pkts, n);
+			frames += n;
+		} while (n != 0 && hpbus_now_ms() < until);
+		netvsc_vf_stats_dropped(dev, q, frames, bytes);
+	}
+}
+
 void
 netvsc_vf_stop(struct netvsc_vf_setup *setup, uint16_t vf)
 {
@@ -394,6 +424,7 @@ netvsc_vf_stop(struct netvsc_vf_setup *setup, uint16_t vf)
 	if (!there(dev, vf))
 		return;
 	pthread_mutex_lock(&dev->calls);
+	drain(dev, vf);
 	/* Some drivers forget what they have counted. */
 	netvsc_vf_stats_read(dev, vf);
 	rc = rte_eth_dev_stop(vf);
@@ -448,5 +479,5 @@ netvsc_vf_link(struct netvsc_vf_setup *setup, uint16_t vf)
 	pthread_mutex_lock(&setup->dev->calls);
 	up = rte_eth_link_get_nowait(vf, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
 	pthread_mutex_unlock(&setup->dev->calls);
-	return up;
+	return up && !netvsc_vf_goes(setup->dev);
 }

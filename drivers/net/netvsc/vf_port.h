@@ -120,6 +120,7 @@ struct netvsc_vf_xstats {
 	unsigned int n;
 	struct rte_eth_xstat_name *names;
 	uint64_t *values;
+	uint64_t dropped; /**< frames that were in VFs' rings when these were stopped */
 };
 /** @param x freed by netvsc_vf_xstats_free() in any case */
 bool netvsc_vf_xstats(struct netvsc_port *port, struct netvsc_vf_xstats *x);

@@ -2,12 +2,15 @@
 /*
  * Others take the VF away while the port uses it: the application detaches its device, or closes
  * its ethdev. Drivers free what their bursts use first, and ethdev tells of it then. So a removal
- * is met where EAL begins it, in the bus: the VF is lost from there on, and its device is removed
- * when no burst of ours is inside and the control thread has left it. If that does not come to
- * pass, the removal fails and the device stays as it is: nothing else keeps memory under a burst.
+ * is met where EAL begins it, in the bus. First the VF, which works still, is one without a link:
+ * nothing is sent through it, the host takes the path back, and who polls receives what is on its
+ * way. Then it is lost, and its device is removed when no burst of ours is inside and the control
+ * thread has left it. If that does not come to pass, the removal fails and the device stays as it
+ * is: nothing else keeps memory under a burst.
  *
  * A close of the ethdev alone nobody meets. What its driver frees after it has told is freed when
- * bursts have come out; after a while it goes on, and that is said.
+ * bursts have come out; after a while it goes on, and that is said. Frames that wait in a VF which
+ * somebody else stops are lost, and nobody can count them.
  */
 #include <errno.h>
 
@@ -19,12 +22,19 @@
 
 #include "drivers/net/netvsc/compat.h"
 #include "drivers/net/netvsc/port.h"
+#include "drivers/net/netvsc/stats.h"
 #include "drivers/net/netvsc/vf.h"
 #include "drivers/net/netvsc/vf_dev.h"
 
 /* A burst that was preempted comes out in this time, and a VF has started and stopped. */
 #define REMOVAL_MS 5000
 #define CLOSE_MS   1000
+/* So long the host may take to move the path; */
+#define BACK_MS 1000
+/* ... what came by it until then has been received when nothing has been for so long, */
+#define DRY_MS 20
+/* ... or this has passed. */
+#define DRY_MAX_MS 500
 
 typedef int (*unplug_function)(struct rte_device *device);
 
@@ -33,6 +43,62 @@ static struct {
 	struct rte_bus *bus;
 	unplug_function unplug;
 } buses[16];
+
+/* ---- nothing is on its way ---- */
+
+bool
+netvsc_vf_goes(struct netvsc_vf_dev *dev)
+{
+	bool goes;
+
+	rte_spinlock_lock(&netvsc_vf_lock);
+	goes = dev->removing;
+	rte_spinlock_unlock(&netvsc_vf_lock);
+	return goes;
+}
+
+/* Does the host send to it? */
+static bool
+host_sends(const struct netvsc_vf_dev *dev)
+{
+	bool sends;
+
+	rte_spinlock_lock(&netvsc_vf_lock);
+	sends = dev->port != NULL && dev->port->vf != NULL && atomic_load(&dev->port->vf->sends);
+	rte_spinlock_unlock(&netvsc_vf_lock);
+	return sends;
+}
+
+/* @param frames that were received from VFs so far. @return whether bursts go there */
+static bool
+is_polled(const struct netvsc_vf_dev *dev, uint64_t *frames)
+{
+	bool polled;
+
+	rte_spinlock_lock(&netvsc_vf_lock);
+	polled = dev->port != NULL && netvsc_vf_path(dev->port->vf_rx) != 0;
+	*frames = polled ? netvsc_stats_path(dev->port, 0) : 0;
+	rte_spinlock_unlock(&netvsc_vf_lock);
+	return polled;
+}
+
+static void
+await_received(const struct netvsc_vf_dev *dev)
+{
+	int64_t now = hpbus_now_ms(), until = now + BACK_MS, dry = now + DRY_MS;
+	uint64_t frames, before = 0;
+
+	while (host_sends(dev) && hpbus_now_ms() < until)
+		rte_delay_us_sleep(100);
+	now = hpbus_now_ms();
+	for (until = now + DRY_MAX_MS; is_polled(dev, &frames) && now < RTE_MIN(dry, until);
+		now = hpbus_now_ms()) {
+		if (frames != before)
+			dry = now + DRY_MS;
+		before = frames;
+		rte_delay_us_sleep(100);
+	}
+}
 
 /* ---- is it left? ---- */
 
@@ -106,7 +172,7 @@ await_left(struct netvsc_vf_dev *dev)
 
 /* ---- removals ---- */
 
-/* It goes: ports whose VF is on it lose that. @return how many these are, a reference to each */
+/* It goes: ports whose VF is on it leave that. @return how many these are, a reference to each */
 static unsigned int
 removal_begins(const struct rte_device *device, struct netvsc_vf_dev **devs)
 {
@@ -123,10 +189,20 @@ removal_begins(const struct rte_device *device, struct netvsc_vf_dev **devs)
 		devs[n++] = dev;
 		/* What was not told is reserved, and used by nobody. */
 		if (dev->told)
-			netvsc_vf_tell_lost(dev);
+			netvsc_vf_event(dev->port, NETVSC_VF_LINK, 0);
 	}
 	rte_spinlock_unlock(&netvsc_vf_lock);
 	return n;
+}
+
+/* It may be lost by now, or its port closed. */
+static void
+removal_goes_on(struct netvsc_vf_dev *dev)
+{
+	rte_spinlock_lock(&netvsc_vf_lock);
+	if (dev->port != NULL && dev->told)
+		netvsc_vf_tell_lost(dev);
+	rte_spinlock_unlock(&netvsc_vf_lock);
 }
 
 static void
@@ -172,6 +248,10 @@ removal(struct rte_device *device)
 	bool left = true;
 	int rc;
 
+	for (i = 0; i < n; i++)
+		await_received(devs[i]);
+	for (i = 0; i < n; i++)
+		removal_goes_on(devs[i]);
 	for (i = 0; left && i < n; i++)
 		left = await_left(devs[i]);
 	rc = left ? unplug(device) : -EBUSY;

@@ -17,9 +17,10 @@
 #include "drivers/net/netvsc/stats.h"
 #include "drivers/net/netvsc/vf_dev.h"
 
+enum { BASIC_PACKETS, BASIC_BYTES };
 static const size_t basic[NETVSC_VF_BASIC] = {
-	offsetof(struct rte_eth_stats, ipackets),
-	offsetof(struct rte_eth_stats, ibytes),
+	[BASIC_PACKETS] = offsetof(struct rte_eth_stats, ipackets),
+	[BASIC_BYTES] = offsetof(struct rte_eth_stats, ibytes),
 	offsetof(struct rte_eth_stats, opackets),
 	offsetof(struct rte_eth_stats, obytes),
 	offsetof(struct rte_eth_stats, imissed),
@@ -28,9 +29,10 @@ static const size_t basic[NETVSC_VF_BASIC] = {
 	offsetof(struct rte_eth_stats, rx_nombuf),
 };
 
+enum { QUEUE_PACKETS, QUEUE_BYTES };
 static const size_t per_queue[NETVSC_VF_PER_QUEUE] = {
-	offsetof(struct eth_queue_stats, q_ipackets),
-	offsetof(struct eth_queue_stats, q_ibytes),
+	[QUEUE_PACKETS] = offsetof(struct eth_queue_stats, q_ipackets),
+	[QUEUE_BYTES] = offsetof(struct eth_queue_stats, q_ibytes),
 	offsetof(struct eth_queue_stats, q_opackets),
 	offsetof(struct eth_queue_stats, q_obytes),
 	offsetof(struct eth_queue_stats, q_errors),
@@ -46,9 +48,14 @@ member(void *stats, size_t at)
 static void
 count(struct netvsc_vf_count *c, uint64_t now, bool begin)
 {
-	if (!begin)
-		c->sum += now >= c->last ? now - c->last : now;
+	uint64_t more = now >= c->last ? now - c->last : now;
+	uint64_t not_ours = RTE_MIN(more, c->owed);
+
 	c->last = now;
+	if (begin)
+		return;
+	c->owed -= not_ours;
+	c->sum += more - not_ours;
 }
 
 /* ---- reading ---- */
@@ -193,6 +200,27 @@ netvsc_vf_stats_read(struct netvsc_vf_dev *dev, uint16_t vf)
 	stats_read(dev, vf, false);
 }
 
+/*
+ * Some drivers count a frame when it is fetched, others when it comes. What these have told of
+ * before is not taken back, for a counter does not go backwards: later frames make up for it.
+ */
+void
+netvsc_vf_stats_dropped(struct netvsc_vf_dev *dev, uint16_t queue, uint64_t frames, uint64_t bytes)
+{
+	struct netvsc_vf_told *sums = dev->shared;
+
+	if (frames == 0 || !netvsc_lock_in_time(&sums->lock))
+		return;
+	sums->dropped += frames;
+	sums->basic[BASIC_PACKETS].owed += frames;
+	sums->basic[BASIC_BYTES].owed += bytes;
+	if (queue < RTE_ETHDEV_QUEUE_STAT_CNTRS) {
+		sums->queue[QUEUE_PACKETS][queue].owed += frames;
+		sums->queue[QUEUE_BYTES][queue].owed += bytes;
+	}
+	netvsc_channel_unlock(&sums->lock);
+}
+
 /* ---- telling ---- */
 
 /* The sums as of now. @return whether there are any, with their lock; @p rc false: not in time */
@@ -222,6 +250,7 @@ netvsc_vf_stats_add(
 		return rc;
 	for (i = 0; i < NETVSC_VF_BASIC; i++)
 		*member(stats, basic[i]) += sums->basic[i].sum;
+	stats->imissed += sums->dropped;
 	for (i = 0; queues != NULL && i < NETVSC_VF_PER_QUEUE; i++)
 		for (q = 0; q < RTE_ETHDEV_QUEUE_STAT_CNTRS; q++)
 			member(queues, per_queue[i])[q] += sums->queue[i][q].sum;
@@ -240,10 +269,11 @@ netvsc_vf_stats_reset(struct netvsc_port *port)
 	if (sums == NULL)
 		return rc;
 	for (i = 0; i < NETVSC_VF_BASIC; i++)
-		sums->basic[i].sum = 0;
+		sums->basic[i].sum = sums->basic[i].owed = 0;
 	for (i = 0; i < NETVSC_VF_PER_QUEUE; i++)
 		for (q = 0; q < RTE_ETHDEV_QUEUE_STAT_CNTRS; q++)
-			sums->queue[i][q].sum = 0;
+			sums->queue[i][q].sum = sums->queue[i][q].owed = 0;
+	sums->dropped = 0;
 	for (i = 0; i < sums->n_xstats; i++)
 		sums->xstats[i].sum = 0;
 	netvsc_channel_unlock(&sums->lock);
@@ -262,6 +292,7 @@ netvsc_vf_xstats(struct netvsc_port *port, struct netvsc_vf_xstats *x)
 	if (sums == NULL)
 		return rc;
 	n = sums->n_xstats;
+	x->dropped = sums->dropped;
 	x->names = n != 0 ? malloc(n * sizeof(*x->names)) : NULL;
 	x->values = n != 0 ? malloc(n * sizeof(*x->values)) : NULL;
 	for (i = 0; x->names != NULL && x->values != NULL && i < n; i++) {

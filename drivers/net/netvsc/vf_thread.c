@@ -16,6 +16,8 @@
 #define BUSY_MS 2
 /* When VFs are looked for first, after the port has come. */
 #define LOOK_MS 1000
+/* ... and for events where poll() is refused, as it is with a limit of 0 open files. */
+#define BLIND_MS 10
 
 const struct netvsc_vf_calls netvsc_vf_calls = {
 	.find_start = netvsc_vf_find_start,
@@ -41,8 +43,8 @@ thread_wait(struct netvsc_vf *vf, int64_t until)
 	uint64_t count;
 	ssize_t n;
 
-	if (left > 0)
-		poll(&pfd, 1, (int)RTE_MIN(left, (int64_t)60000));
+	if (left > 0 && poll(&pfd, 1, (int)RTE_MIN(left, (int64_t)60000)) < 0)
+		poll(NULL, 0, (int)RTE_MIN(left, (int64_t)BLIND_MS));
 	n = read(vf->wake, &count, sizeof(count));
 	(void)n; /* nothing there: the time was over */
 }

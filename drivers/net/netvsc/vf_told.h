@@ -22,6 +22,7 @@ struct netvsc_port;
 struct netvsc_vf_count {
 	uint64_t sum;  /**< since the last reset of the port's counters */
 	uint64_t last; /**< as the driver said last */
+	uint64_t owed; /**< of what the driver counts: not to be added, for nobody received it */
 };
 
 #define NETVSC_VF_BASIC	    8u /**< members of struct rte_eth_stats that are added up */
@@ -38,6 +39,7 @@ struct netvsc_vf_told {
 	struct rte_eth_dev_info info; /**< limits, no pointers */
 	struct netvsc_vf_count basic[NETVSC_VF_BASIC];
 	struct netvsc_vf_count queue[NETVSC_VF_PER_QUEUE][RTE_ETHDEV_QUEUE_STAT_CNTRS];
+	uint64_t dropped; /**< frames that were in VFs' rings when these were stopped */
 	/* Extended statistics of all VFs so far. */
 	unsigned int n_xstats;
 	struct rte_eth_xstat_name *names;

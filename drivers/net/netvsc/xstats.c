@@ -104,8 +104,13 @@ struct xstats_view {
 	bool busy; /* somebody has the VF's who does not go on */
 };
 
-/* Frames by the way that they took. */
-static const char *const path_xstats[] = {"rx_vf_packets", "tx_vf_packets"};
+/* Frames by the way that they took, or did not get to the end of. */
+enum { PATH_RX, PATH_TX, PATH_DROPPED };
+static const char *const path_xstats[] = {
+	[PATH_RX] = "rx_vf_packets",
+	[PATH_TX] = "tx_vf_packets",
+	[PATH_DROPPED] = "rx_vf_dropped_stopped",
+};
 
 static unsigned int
 beyond(uint16_t n_queues)
@@ -196,7 +201,8 @@ xstat_value(const struct xstats_view *v, uint64_t id)
 		netvsc_stats_tx_queue(port, place.queue, &told);
 		return xstat_diff(&told, &none, queue_xstats[place.index].offset);
 	case XSTAT_PATH:
-		return netvsc_stats_path(port, place.index);
+		return place.index == PATH_DROPPED ? v->vf.dropped
+						   : netvsc_stats_path(port, place.index);
 	case XSTAT_VF:
 		return v->vf.values[place.index];
 	default:

@@ -46,7 +46,7 @@ class Arguments(unittest.TestCase):
     def test_a_folder_without_dpdk_also_from_elsewhere(self):
         with tempfile.TemporaryDirectory() as folder:
             os.mkdir(os.path.join(folder, "prefix"))
-            self.assertIn(f"no DPDK is installed below {os.path.realpath(folder)}/prefix",
+            self.assertIn(f"no DPDK is installed in {os.path.realpath(folder)}/prefix",
                           self.refused("test", "--dpdk", "prefix", "unit", cwd=folder))
 
     def test_a_kernel_that_is_no_version(self):

@@ -105,7 +105,7 @@ apt_get() {
 setup_packages() {
 	local missing=() all='' p set
 	for set in "$@"; do
-		all+=" ${packages[$set]-$(die "no set of packages '$set'; there are: ${!packages[*]}")}"
+		all+=" ${packages[$set]}"
 	done
 	for p in $all; do
 		[ "$(dpkg-query -W -f '${db:Status-Abbrev}' "$p" 2>/dev/null)" = 'ii ' ] || missing+=("$p")

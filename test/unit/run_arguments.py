@@ -8,12 +8,21 @@ import tempfile
 import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+# What looks for packages, installs or compiles.
+WORK = ("apt-cache", "apt-get", "cc", "clang", "dpkg-query", "gcc", "meson", "ninja", "pandoc")
 
 
-def run(*arguments, cwd=ROOT):
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("HYPERPOLL_", "DPDK_"))}
-    return subprocess.run([os.path.join(ROOT, "run"), *arguments], capture_output=True, text=True, check=False,
-                          timeout=60, cwd=cwd, env=environment)
+def run(*arguments, cwd=ROOT, **environment):
+    """./run where nothing of WORK can be done."""
+    environment = {**{k: v for k, v in os.environ.items() if not k.startswith(("HYPERPOLL_", "DPDK_"))}, **environment}
+    with tempfile.TemporaryDirectory() as folder:
+        for name in WORK:
+            with open(os.path.join(folder, name), "w", encoding="ascii") as file:
+                file.write(f"#!/bin/sh\necho {name} $* >&2\nexit 99\n")
+            os.chmod(file.name, 0o755)
+        environment["PATH"] = folder + ":" + environment["PATH"]
+        return subprocess.run([os.path.join(ROOT, "run"), *arguments], capture_output=True, text=True, check=False,
+                              timeout=60, cwd=cwd, env=environment)
 
 
 class Arguments(unittest.TestCase):
@@ -37,7 +46,7 @@ class Arguments(unittest.TestCase):
     def test_an_unknown_suite_or_option(self):
         self.assertIn("no suite 'foo'; there are: lint unit", self.refused("test", "unit", "foo"))
         self.assertIn("no option '--foo'", self.refused("test", "--foo"))
-        self.assertIn("no set of packages 'foo'", run("setup", "foo").stderr)
+        self.assertIn("no set of packages 'foo'; there are: ", self.refused("setup", "build", "foo"))
 
     def test_dpdk_that_is_no_folder(self):
         for words in ([], [""], ["/nonexistent"], [os.path.join(ROOT, "run")]):
@@ -55,6 +64,20 @@ class Arguments(unittest.TestCase):
 
     def test_a_kernel_without_a_guest(self):
         self.assertIn("not among: unit", self.refused("test", "--kernel", "6.12", "unit"))
+
+    def test_a_kernel_for_suites_that_have_one_of_their_own(self):
+        """They ran with theirs, whatever was said."""
+        for suites in (["vm-6.12"], ["vm-newest"], ["unit", "vm-6.12", "vm-newest"]):
+            self.assertIn(f"is not among: {' '.join(suites)}", self.refused("test", "--kernel", "6.1", *suites))
+
+    def test_a_dpdk_that_build_would_not_have_built_with(self):
+        self.assertIn("build has no arguments", self.refused("build", "--dpdk", "/opt/dpdk"))
+
+    def test_more_than_is_done(self):
+        self.assertIn("one --dpdk at a time", self.refused("test", "--dpdk", "/usr", "--dpdk", "/opt", "unit"))
+        self.assertIn("one --kernel at a time", self.refused("test", "vm", "--kernel", "6.1", "--kernel", "6.12"))
+        self.assertIn("doc has no arguments", self.refused("doc", "guide.md"))
+        self.assertIn("one DPDK source tree at a time, not also '/usr'", self.refused("dpdk-tree", "/", "/usr"))
 
     def test_fuzz_for_no_time(self):
         for words in (["all", "x"], ["all", "0"], ["all", "1", "2"]):

@@ -1,13 +1,20 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 """What ./run says to arguments that it cannot do with: one sentence, before anything is installed or built."""
+import io
 import os
 import re
+import shutil
 import subprocess
+import sys
 import tempfile
 import unittest
+from unittest import mock
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "test", "lib"))
+
+import arguments  # noqa: E402
 # What looks for packages, installs or compiles.
 WORK = ("apt-cache", "apt-get", "cc", "clang", "dpkg-query", "gcc", "meson", "ninja", "pandoc")
 
@@ -79,9 +86,17 @@ class Arguments(unittest.TestCase):
         self.assertIn("doc has no arguments", self.refused("doc", "guide.md"))
         self.assertIn("one DPDK source tree at a time, not also '/usr'", self.refused("dpdk-tree", "/", "/usr"))
 
-    def test_fuzz_for_no_time(self):
+    def test_fuzz(self):
         for words in (["all", "x"], ["all", "0"], ["all", "1", "2"]):
             self.assertIn("fuzz needs a target or all, and seconds", self.refused("fuzz", *words))
+        self.assertIn("no target 'nosuch'; there are: control driver_control driver_data driver_data_flip host_nic",
+                      self.refused("fuzz", "nosuch", "10"))
+
+    def test_words_were_looked_at_after_a_build(self):
+        """With the sets of packages, the compiler's minutes and, of a benchmark, its own before."""
+        for words in ("demo --bogus", "bench --json /nonexistent/x", "profile --bogus", "coverage nosuch", "lint nosuch",
+                      "drill x", "soak x", "vm nosuch"):
+            self.refused(*words.split())
 
     def test_no_such_release(self):
         self.assertIn("which Debian release?", self.refused("chroot"))
@@ -97,6 +112,76 @@ class Arguments(unittest.TestCase):
 
     def test_packages_of_something(self):
         self.assertIn("deb has no arguments", self.refused("deb", "hvsim"))
+
+
+class Words(unittest.TestCase):
+    """What test/lib/arguments.py takes."""
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def test_what_is_right_is_taken(self):
+        for words in ("demo", "demo tap --seconds 3", "demo --rings --size 60-9014 --queues 64", "demo --size imix", "bench",
+                      "bench --quick --alone", "profile", "profile --pmd ours --size=64 --count --cpu 1", "coverage",
+                      "coverage unit ring", "coverage netvsc_attach,netvsc_detach drivers/net/netvsc/attach.c", "lint", "lint --long tidy",
+                      "fuzz", "fuzz host_nic_flip", "fuzz all 1", "drill", "drill 7", "drill 7 20 stall cut", "soak .5",
+                      "vm", "vm testpmd --kernel 6.12", "vm --kernel newest"):
+            with self.subTest(words), mock.patch("sys.stderr", io.StringIO()) as said:
+                verb, *words = words.split()
+                arguments.VERBS[verb](words)
+                self.assertEqual(said.getvalue(), "")
+
+    def test_what_is_not_is_told_in_a_sentence(self):
+        for words, why in (
+                ("demo --bogus", "unrecognized arguments: --bogus"), ("demo tip", "invalid choice: 'tip'"),
+                ("demo --size 59", "'59' is no size"), ("demo --size 60-", "'60-' is no size"),
+                ("demo --queues 0", "'0' is no number from 1 to 64"), ("demo tap --rings", "no --rings and no --size"),
+                ("demo tap --size 60", "no --rings and no --size"), ("bench --bogus", "unrecognized arguments: --bogus"),
+                ("bench --json /nonexistent/x", "/nonexistent/x cannot be written: No such file or directory"),
+                ("bench --out /nonexistent/x/y", "/nonexistent/x/y is no folder"),
+                ("profile --bogus 1", "'--bogus' is no option of pmdbench: --set --op"), ("profile --op", "--op needs a value"),
+                ("profile rx", "'rx' is no option of pmdbench"), ("profile --keep /tmp", "call pmdbench"),
+                ("coverage nosuch", "no part, unit test or fuzz target 'nosuch'; parts: unit fuzz; targets: control "),
+                ("coverage a/b", "which unit test, and of which sources?"),
+                ("coverage nosuch lib/vmbus/ring.c", "no unit test 'nosuch'; there are: bus_mp"),
+                ("coverage vmbus_ring lib/vmbus/nosuch.c", "no source 'lib/vmbus/nosuch.c' in the checkout"),
+                ("lint nosuch", "no check 'nosuch'; there are: format shell"), ("lint --short", "no check '--short'"),
+                ("drill x", "seed and events are numbers, not 'x'"), ("drill 1 0", "at least one event, of these kinds: stall"),
+                ("drill 1 1 nosuch", "at least one event, of these kinds: stall"), ("drill --suite", "are numbers"),
+                ("soak", "how many minutes?"), ("soak x", "how many minutes?"), ("soak 0", "how many minutes?"),
+                ("soak 1 2", "how many minutes?"), ("vm nosuch", "invalid choice: 'nosuch'"),
+                ("vm --kernel six", "'six' is not how a version starts"), ("vm --bogus", "unrecognized arguments: --bogus")):
+            with self.subTest(words):
+                verb, *words = words.split()
+                with mock.patch("sys.stderr", io.StringIO()) as said, self.assertRaises(SystemExit) as end:
+                    arguments.VERBS[verb](words)
+                # sys.exit() with a sentence prints it later.
+                said = said.getvalue() or f"{end.exception}\n"
+                self.assertRegex(said, rf"^{verb}: error: [^\n]+\n$")
+                self.assertIn(why, said)
+
+    def take(self, *words, **environment):
+        done = subprocess.run([sys.executable, "-B", os.path.join(ROOT, "test/lib/arguments.py"), *words],
+                              capture_output=True, text=True, check=False, env={**os.environ, **environment})
+        return done.returncode, done.stdout + done.stderr
+
+    def test_a_file_is_relative_to_the_caller_and_only_looked_at(self):
+        with open(f"{self.folder}/old", "w", encoding="ascii") as file:
+            file.write("figures")
+        for name in ("old", "new"):
+            self.assertEqual(self.take("bench", "--json", name, HYPERPOLL_HERE=self.folder), (0, ""))
+        self.assertEqual(os.listdir(self.folder), ["old"])
+        self.assertEqual(os.path.getsize(f"{self.folder}/old"), 7)
+        self.assertEqual(self.take("bench", "--json", "old/x", HYPERPOLL_HERE=self.folder),
+                         (2, "bench: error: argument --json: old/x cannot be written: Not a directory\n"))
+
+    def test_every_unit_test_and_fuzz_target_is_known(self):
+        """They are read off meson's files, before there is a build folder to ask."""
+        for part, listed in (("unit", arguments.unit_tests), ("fuzz", arguments.fuzz_targets)):
+            with open(os.path.join(ROOT, f"test/{part}/meson.build"), encoding="utf-8") as file:
+                lines = len(re.findall(r"^ *(?:unit_tests \+= )?\[+'", file.read(), re.M))
+            self.assertEqual(len({name.removesuffix("_flip") for name in listed()}), lines)
 
 
 class Offline(unittest.TestCase):
@@ -148,8 +233,8 @@ class Offline(unittest.TestCase):
 class Help(unittest.TestCase):
     def test_it_is_the_same_everywhere_and_installs_nothing(self):
         text = run("help").stdout
-        for arguments in (["--help"], ["test", "--help"], ["demo", "-h"], ["vm", "testpmd", "--help"], ["setup", "-h"]):
-            self.assertEqual((run(*arguments).stdout, run(*arguments).returncode), (text, 0), arguments)
+        for words in (["--help"], ["test", "--help"], ["demo", "-h"], ["vm", "testpmd", "--help"], ["setup", "-h"]):
+            self.assertEqual((run(*words).stdout, run(*words).returncode), (text, 0), words)
 
     def test_it_lists_all_verbs_suites_and_options(self):
         text = run("help").stdout

@@ -33,9 +33,9 @@ def run(*arguments, cwd=ROOT, **environment):
 
 
 class Arguments(unittest.TestCase):
-    def refused(self, *arguments, cwd=ROOT):
+    def refused(self, *arguments, cwd=ROOT, **environment):
         """@return the sentence"""
-        done = run(*arguments, cwd=cwd)
+        done = run(*arguments, cwd=cwd, **environment)
         self.assertNotEqual(done.returncode, 0)
         self.assertEqual(done.stdout, "")
         self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
@@ -68,6 +68,8 @@ class Arguments(unittest.TestCase):
     def test_a_kernel_that_is_no_version(self):
         for words in ([], [""], ["six"], ["6..1"], ["6.12-amd64"], ["--long"]):
             self.assertIn(f"not '{(words or [''])[0]}'", self.refused("test", "vm", "--kernel", *words))
+
+        self.assertIn("HYPERPOLL_KERNEL is how a version starts", self.refused("test", "vm", HYPERPOLL_KERNEL="six"))
 
     def test_a_kernel_without_a_guest(self):
         self.assertIn("not among: unit", self.refused("test", "--kernel", "6.12", "unit"))
@@ -189,8 +191,8 @@ class Offline(unittest.TestCase):
 
     def setup_sdk(self, folder, have=None, environment=()):
         """setup_sdk with an installed DPDK 22.11.11 that has none of its own, and `have` fetched before."""
-        os.makedirs(f"{folder}/bin")
-        os.makedirs(f"{folder}/sdk")
+        os.makedirs(f"{folder}/bin", exist_ok=True)
+        os.makedirs(f"{folder}/sdk", exist_ok=True)
         with open(f"{folder}/bin/pkg-config", "w", encoding="ascii") as file:
             file.write(f'#!/bin/sh\ncase $1 in --modversion) echo 22.11.11;; *) echo {folder}/include;; esac\n')
         os.chmod(f"{folder}/bin/pkg-config", 0o755)
@@ -209,6 +211,23 @@ class Offline(unittest.TestCase):
                 self.assertNotIn("FETCHED", done.stdout)
                 self.assertRegex(done.stderr, r"^deb: error: there are no driver headers of DPDK 22.11.11 here.*"
                                               r"\./run setup.*DPDK_SDK=DIR \./run deb\n$")
+
+    def test_headers_of_which_some_are_missing_passed_for_all_of_them(self):
+        """VERSION came first: the next one believed it."""
+        with tempfile.TemporaryDirectory() as folder:
+            tree = f"{folder}/tree"
+            os.makedirs(f"{tree}/lib/eal/include")
+            with open(f"{tree}/lib/eal/include/bus_driver.h", "w", encoding="ascii") as file:
+                file.write("/* */\n")
+            with open(f"{tree}/VERSION", "w", encoding="ascii") as file:
+                file.write("22.11.11\n")
+            for words in ("init -q", "add lib VERSION", "commit -q -m one", "tag v22.11.11", "rm -q VERSION"):
+                subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *words.split()], cwd=tree, check=True)
+            for named in ({"DPDK_SDK": tree}, {}):
+                done = self.setup_sdk(folder, environment=named)
+                self.assertNotEqual(done.returncode, 0)
+                self.assertIn("driver headers of DPDK 22.11", done.stderr)
+            self.assertEqual(os.path.exists(f"{folder}/sdk/VERSION"), False)
 
     def test_headers_of_the_series_will_do(self):
         with tempfile.TemporaryDirectory() as folder:

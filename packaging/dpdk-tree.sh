@@ -23,7 +23,10 @@ do_dpdk-tree() {
 		case $1 in
 		--undo) undo=1 ;;
 		-*) die "dpdk-tree has no option '$1': DIR, --undo" ;;
-		*) dir=$(cd "$here" && realpath -e "$1" 2>/dev/null) || die "there is no folder '$1'" ;;
+		*)
+			[ -z "$dir" ] || die "one DPDK source tree at a time, not also '$1'"
+			dir=$(cd "$here" && realpath -e "$1" 2>/dev/null) || die "there is no folder '$1'"
+			;;
 		esac
 		shift
 	done

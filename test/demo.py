@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 """What ./run demo shows: frames from a simulated Hyper-V host through the driver and back."""
-import argparse
 import json
 import os
 import shutil
@@ -11,7 +10,8 @@ import tempfile
 import time
 from contextlib import ExitStack
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "integration"))
+sys.path[:0] = [os.path.join(os.path.dirname(os.path.abspath(__file__)), name) for name in ("integration", "lib")]
+import arguments  # noqa: E402
 from harness import Host, Namespace, Testpmd  # noqa: E402
 
 # Drop counters: of the host's NIC beside its rx_dropped_ and tx_dropped_, its port, testpmd's port.
@@ -134,13 +134,7 @@ def demo_tap(stack, args):
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="./run demo")
-    parser.add_argument("what", nargs="?", choices=["gen", "tap"], default="gen")
-    parser.add_argument("--rings", action="store_true", help="print the rings from both ends")
-    parser.add_argument("--seconds", type=int, default=10)
-    parser.add_argument("--size", default="60", help="bytes per frame, or a range A-B")
-    parser.add_argument("--queues", type=int, default=1, help="queue pairs (channels)")
-    args = parser.parse_args()
+    args = arguments.demo(sys.argv[1:])
     with ExitStack() as stack:
         try:
             return (demo_tap if args.what == "tap" else demo_generator)(stack, args)

@@ -15,6 +15,7 @@
 #include "app/pmdbench/cells.h"
 #include "app/pmdbench/frame.h"
 #include "app/pmdbench/rounds.h"
+#include "lib/host/file_open.h"
 #include "lib/vmbus/number.h"
 
 #define ROUNDS	     24u
@@ -305,6 +306,21 @@ options_parse(struct options *o, int argc, char **argv)
 	return o->rounds.keep == NULL ? -1 : keep_in(o->rounds.keep);
 }
 
+/* What came of minutes is not lost for a file that was never one to write into: it is opened
+ * before. */
+static bool
+can_write(const char *path)
+{
+	const char *why = NULL;
+	int fd = file_open_write(path, &why);
+
+	if (fd >= 0)
+		close(fd);
+	else
+		fprintf(stderr, "pmdbench: %s cannot be written: %s\n", path, why);
+	return fd >= 0;
+}
+
 static int
 run(struct options *o)
 {
@@ -376,6 +392,8 @@ main(int argc, char **argv)
 	rc = options_parse(&o, argc, argv);
 	if (rc >= 0)
 		return printed_status("pmdbench", rc);
+	if (o.json != NULL && !can_write(o.json))
+		return EXIT_FAILURE;
 	o.process.dir = mkdtemp(own_dir);
 	if (o.process.dir == NULL) {
 		fprintf(stderr, "pmdbench: no folder in /tmp: %s\n", strerror(errno));

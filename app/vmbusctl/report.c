@@ -334,6 +334,26 @@ put_traffic(struct out *o)
 
 /* ---- the archive ---- */
 
+/*
+ * Before anything is gathered, a traffic test for one: could the archive be made? It is not there
+ * in the meantime, where an end by a signal would leave it, in the way of the next one.
+ */
+static bool
+can_make(const char *archive, bool dry_run)
+{
+	struct stat st;
+	int fd;
+
+	if (dry_run && lstat(archive, &st) == 0)
+		errno = EEXIST;
+	else if (dry_run)
+		return true;
+	else if ((fd = open(archive, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)) >= 0)
+		return close(fd) == 0 && unlink(archive) == 0;
+	ctl_error("cannot make %s: %s", archive, strerror(errno));
+	return false;
+}
+
 static int
 pack(struct out *o, const char *archive)
 {
@@ -429,7 +449,8 @@ ctl_report(struct ctl *ctl)
 		redact_free(o.redact);
 		return CTL_USAGE;
 	}
-	if (o.redact == NULL || (!ctl->dry_run && prepare(&o) != CTL_OK)) {
+	if (!can_make(archive, ctl->dry_run) || o.redact == NULL ||
+		(!ctl->dry_run && prepare(&o) != CTL_OK)) {
 		redact_free(o.redact);
 		free(o.base);
 		return CTL_FAILED;

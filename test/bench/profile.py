@@ -11,8 +11,9 @@ import sys
 import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "integration")]
+sys.path[:0] = [HERE, *(os.path.join(os.path.dirname(HERE), name) for name in ("integration", "lib"))]
 
+import arguments  # noqa: E402
 import functions  # noqa: E402
 from harness import BUILD, PLUGIN  # noqa: E402
 
@@ -21,11 +22,11 @@ NAME = re.compile(r"(.+?)-((?:host-)?[a-z]+)-(\d+)-burst(\d+)-ppis(\d+)-queues(\
 
 
 def main():
-    options = sys.argv[1:] or ["--pmd", "ours", "--op", "rx,tx,fwd", "--size", "64,1514"]
+    options = arguments.profile(sys.argv[1:]) or ["--pmd", "ours", "--op", "rx,tx,fwd", "--size", "64,1514"]
     with tempfile.TemporaryDirectory(prefix="hyperpoll-profile-") as folder:
         status = subprocess.call([
             os.path.join(BUILD, "app/pmdbench/pmdbench"), "--plugin", PLUGIN, "--rounds", "0",
-            "--count", "--keep", folder, *options])
+            "--count", "--keep", folder, *options], cwd=arguments.HERE or None)
         if status != 0:
             return status
         for name in sorted(os.listdir(folder)):

@@ -7,7 +7,6 @@ cores end to end (against memif and virtio-user/vhost), round trips, wake-ups, t
 iperf3 between two Linux stacks without and with offloads, and the gap when a virtual function comes or goes.
 Whoever is compared takes turns in rounds, so that what else the machine does meets all.
 """
-import argparse
 import json
 import os
 import statistics
@@ -16,8 +15,9 @@ import sys
 import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "integration")]
+sys.path[:0] = [HERE, *(os.path.join(os.path.dirname(HERE), name) for name in ("integration", "lib"))]
 
+import arguments  # noqa: E402
 import end_to_end  # noqa: E402
 import flips  # noqa: E402
 import linux_stacks  # noqa: E402
@@ -43,7 +43,7 @@ def driver_alone(quick, failures):
                   ("--set", "full", "--count", "--pmd", "ours,ours-uio,in-tree,floor"))]
         if subprocess.call(argv) != 0:
             failures.append("pmdbench: a driver or a cell failed, see its table")
-        if not os.path.exists(path):
+        if not os.path.exists(path) or os.path.getsize(path) == 0:
             sys.exit("bench: pmdbench has left no figures")
         with open(path) as file:
             return json.load(file)
@@ -55,6 +55,12 @@ def attempt(failures, what, measure, *args, **keys):
     except (OSError, RuntimeError, TimeoutError, StopIteration) as error:
         failures.append(f"{what}: {error}")
         return None
+
+
+def figures(result, path):
+    with open(path, "w") as file:
+        json.dump(result, file, indent=1)
+        file.write("\n")
 
 
 def across(cpus, rounds, seconds, failures):
@@ -131,16 +137,7 @@ def at_flips(number, failures):
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="./run bench", description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true",
-                        help="the cells with goals and few rounds, under 4 minutes; doc/bench/ "
-                             "is left alone")
-    parser.add_argument("--alone", action="store_true",
-                        help="the driver alone: not end to end, no round trips, which mean nothing "
-                             "on a busy machine")
-    parser.add_argument("--json", metavar="FILE", help="write the figures there too")
-    parser.add_argument("--out", metavar="DIR", help="the page and its plots (doc/bench)")
-    options = parser.parse_args()
+    options = arguments.bench(sys.argv[1:])
     cpus = sorted(os.sched_getaffinity(0))
     if len(cpus) < 2:
         sys.exit("bench: needs two CPUs, one for each end")
@@ -159,9 +156,7 @@ def main():
         at_flips(20 if options.quick else 200, failures)
     result["failures"] = failures
     if options.json:
-        with open(options.json, "w") as file:
-            json.dump(result, file, indent=1)
-            file.write("\n")
+        attempt(failures, options.json, figures, result, options.json)
     out = options.out or (None if options.quick else os.path.join(ROOT, "doc/bench"))
     if out:
         page.write(result, out)

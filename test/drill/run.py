@@ -10,9 +10,9 @@ import sys
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "integration")]
+sys.path[:0] = [HERE, *(os.path.join(os.path.dirname(HERE), name) for name in ("integration", "lib"))]
 
-EVENTS = 100
+import arguments
 
 
 def seeds(which, path=os.path.join(HERE, "seeds")):
@@ -22,27 +22,19 @@ def seeds(which, path=os.path.join(HERE, "seeds")):
     return [(int(seed), int(events)) for suite, seed, events, *_ in lines if suite == which]
 
 
-def main(arguments):
+def main(words):
     # This process' own run.py of the integration tests, for its lines.
     import importlib.util
     spec = importlib.util.spec_from_file_location("integration_run", os.path.join(HERE, "../integration/run.py"))
     runner = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(runner)
     from drill import Drill
-    from schedule import FAULTS
 
-    if arguments[:1] == ["--suite"]:
-        wanted, only = seeds(*arguments[1:] or ["drill"]), []
+    if words[:1] == ["--suite"]:
+        wanted, only = seeds(*words[1:] or ["drill"]), []
     else:
-        try:
-            seed = int(arguments[0]) if arguments else secrets.randbelow(1000000)
-            events = int(arguments[1]) if len(arguments) > 1 else EVENTS
-        except ValueError:
-            sys.exit(f"drill: error: seed and events are numbers, not '{' '.join(arguments)}'")
-        only = arguments[2:]
-        if events < 1 or not set(only) <= set(FAULTS):
-            sys.exit(f"drill: error: at least one event, of these kinds: {' '.join(FAULTS)}")
-        wanted = [(seed, events)]
+        seed, events, only = arguments.drill(words)
+        wanted = [(secrets.randbelow(1000000) if seed is None else seed, events)]
     print("drill: a simulated host and two testpmds with the plugin forward numbered frames; hosts, guests, wires and "
           "memory\ndrill: fail as the seed says, and each lost frame must be in somebody's count", flush=True)
     drills = []

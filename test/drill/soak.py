@@ -13,8 +13,9 @@ import time
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "integration")]
+sys.path[:0] = [HERE, *(os.path.join(os.path.dirname(HERE), name) for name in ("integration", "lib"))]
 
+import arguments
 from harness import descriptors, resident_kib, wait_until
 from processes import mappings
 from samples import growth
@@ -90,14 +91,8 @@ class Soak(Traffic):
         self.assertEqual(host.stop(), 0)
 
 
-def main(arguments):
-    try:
-        minutes = float(arguments[0]) if len(arguments) == 1 else 0
-    except ValueError:
-        minutes = 0
-    if not 0 < minutes < 1e5:
-        print("soak: error: how many minutes? soak 30", file=sys.stderr)
-        return 2
+def main(words):
+    minutes = arguments.soak(words)
     spec = importlib.util.spec_from_file_location("integration_run", os.path.join(HERE, "../integration/run.py"))
     runner = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(runner)

@@ -139,6 +139,11 @@ class Bench(Case):
             self.assertEqual(status, 2, text)
             self.assertIn(named, text)
 
+    def test_a_file_that_cannot_be_written_is_named_before_anything_is_measured(self):
+        status, text = self.run_program("pmdbench", [PMDBENCH, "--json", self.path("nosuch/bench.json")])
+        self.assertEqual(status, 1, text)
+        self.assertRegex(text.strip(), r"^pmdbench: \S*/nosuch/bench.json cannot be written: No such file or directory$")
+
     def test_a_driver_that_does_not_start_is_named(self):
         status, text = self.run_program(
             "pmdbench", [PMDBENCH, "--plugin", self.path("none.so"), "--pmd", "ours"])

@@ -105,7 +105,7 @@ apt_get() {
 setup_packages() {
 	local missing=() all='' p set
 	for set in "$@"; do
-		all+=" ${packages[$set]-$(die "no set of packages '$set'; there are: ${!packages[*]}")}"
+		all+=" ${packages[$set]}"
 	done
 	for p in $all; do
 		[ "$(dpkg-query -W -f '${db:Status-Abbrev}' "$p" 2>/dev/null)" = 'ii ' ] || missing+=("$p")
@@ -144,10 +144,12 @@ source_entries() {
 # The release series of a DPDK version: 22.11.3 -> 22.11. Internal structures do not change within.
 dpdk_series() { sed -nE 's/^v?([0-9]+\.[0-9]+).*/\1/p' <<<"$1"; }
 
-# Copy the driver headers and VERSION out of DPDK tree $1 to folder $2.
+# Copy the driver headers and VERSION out of DPDK tree $1 to folder $2. VERSION says that they are there: it
+# goes first and comes last, here and below.
 copy_sdk() {
-	cp "$1"/lib/eal/include/{bus_driver.h,dev_driver.h} "$1/lib/ethdev/ethdev_driver.h" \
-		"$1/VERSION" "$2/"
+	rm -f "$2/VERSION"
+	cp "$1"/lib/eal/include/{bus_driver.h,dev_driver.h} "$1/lib/ethdev/ethdev_driver.h" "$2/"
+	cp "$1/VERSION" "$2/"
 }
 
 # The driver headers of git checkout or repository $1 at its newest tag of series $2, the installed
@@ -159,8 +161,9 @@ git_sdk() {
 	tag=$("${git[@]}" tag --list "v$installed" "v$series" "v$series.*" 2>/dev/null | grep -v rc |
 		sort -V | awk -v want="v$installed" '{last = $0} $0 == want {found = $0} END {print found ? found : last}')
 	[ -n "$tag" ] || return 1
-	for file in VERSION lib/eal/include/bus_driver.h lib/eal/include/dev_driver.h \
-		lib/ethdev/ethdev_driver.h; do
+	rm -f "$sdk/VERSION"
+	for file in lib/eal/include/bus_driver.h lib/eal/include/dev_driver.h lib/ethdev/ethdev_driver.h \
+		VERSION; do
 		"${git[@]}" show "$tag:$file" >"$sdk/${file##*/}" || return 1
 	done
 }
@@ -172,6 +175,7 @@ user_sdk() {
 		if [ -d "$dir/lib/ethdev" ]; then
 			copy_sdk "$dir" "$sdk"
 		else
+			rm -f "$sdk/VERSION"
 			for header in bus_driver.h dev_driver.h ethdev_driver.h VERSION; do
 				cp "$dir/$header" "$sdk/"
 			done

@@ -171,13 +171,17 @@ CHECKS = {"format": Lint.format, "shell": Lint.shell, "python": Lint.python, "c"
 LONG = {"clang": Lint.clang, "fanalyzer": Lint.fanalyzer}
 
 
+def chosen(words):
+    """The names of the checks that these words mean."""
+    names = [word for word in words if word != "--long"] or [*CHECKS, *(LONG if "--long" in words else {})]
+    for name in names:
+        if name not in CHECKS and name not in LONG:
+            sys.exit(f"lint: error: no check '{name}'; there are: {' '.join([*CHECKS, *LONG])}")
+    return names
+
+
 def main(words):
-    checks = {**CHECKS, **(LONG if "--long" in words else {})}
-    names = [word for word in words if word != "--long"] or list(checks)
-    checks.update(LONG)
-    unknown = [name for name in names if name not in checks]
-    if unknown:
-        sys.exit(f"lint: error: no check '{unknown[0]}'; there are: {' '.join(checks)}")
+    names, checks = chosen(words), {**CHECKS, **LONG}
     if not os.path.exists(os.path.join(BUILD, "compile_commands.json")):
         sys.exit(f"lint: error: {BUILD} is not set up; ./run lint does that")
     failed = 0

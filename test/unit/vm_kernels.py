@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Kernels for the guests of test/vm: which is meant, what is taken from its package, what its initramfs holds."""
 import gzip
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -70,6 +71,101 @@ class Choice(Folder):
             sources.return_value.versions.return_value = VERSIONS
             with self.assertRaisesRegex(FileNotFoundError, "no kernel 5.10 in the package sources; there are: 6.1.0-9"):
                 kernels.select("5.10")
+
+
+class Unpacking(Folder):
+    """With stubs of apt's and dpkg's tools: a package is a folder's name in a file, and holds an image and a module."""
+
+    VERSION = "6.12.95+deb12-amd64"
+    TOOLS = {
+        "apt-get": """case "$*" in
+            indextargets*) echo 'http://deb Debian bookworm';;
+            *download*) for package; do :; done; echo "$package" >"${package}_2.deb";;
+            esac""",
+        "apt-cache": """case "$*" in
+            *linux-image-amd64) echo 'Depends: linux-image-6.1.0-50-amd64 | linux-image-%(v)s, linux-image-%(v)s';;
+            *linux-image-%(v)s) echo 'Depends: kmod, linux-modules-%(v)s';;
+            esac""" % {"v": VERSION},
+        "dpkg-deb": """mkdir -p "$3/usr/lib/modules/%(v)s" "$3/boot"
+            cp "$2" "$3/usr/lib/modules/%(v)s/"
+            case "$2" in *linux-image*) cp "$2" "$3/boot/vmlinuz-%(v)s";; esac""" % {"v": VERSION},
+        "depmod": '[ -e "$2/lib/modules/$3/linux-modules-${3}_2.deb" ] && touch "$2/lib/modules/$3/modules.dep"',
+    }
+
+    def setUp(self):
+        super().setUp()
+        for name, text in self.TOOLS.items():
+            self.tool(name, text)
+        os.mkdir(self.cache)
+        for patch in (mock.patch.object(kernels, "CACHE", self.cache),
+                      mock.patch.dict(os.environ, PATH="%s/bin:%s" % (self.folder, os.environ["PATH"]))):
+            patch.start()
+            self.addCleanup(patch.stop)
+
+    @property
+    def cache(self):
+        return os.path.join(self.folder, "cache")
+
+    def tool(self, name, text):
+        self.put("bin/" + name, "#!/bin/sh\n%s\n" % text)
+        os.chmod(os.path.join(self.folder, "bin", name), 0o755)
+
+    def unpacked(self, wanted="6.12"):
+        kernel = kernels.select(wanted)
+        self.assertEqual((kernel.version, kernel.root), (self.VERSION, os.path.join(self.cache, self.VERSION)))
+        self.assertTrue(os.path.exists(kernel.image))
+        self.assertEqual(sorted(os.listdir(os.path.join(kernel.root, "lib/modules", self.VERSION))),
+                         ["linux-image-%s_2.deb" % self.VERSION, "linux-modules-%s_2.deb" % self.VERSION, "modules.dep"])
+        # Of downloads nothing is left.
+        self.assertEqual([name for _, _, names in os.walk(os.path.join(self.cache, "apt")) for name in names
+                          if name.endswith(".deb")], [])
+
+    def test_it_is_unpacked_once(self):
+        self.unpacked()
+        self.tool("apt-get", "exit 1")
+        self.unpacked()
+
+    def test_what_an_interrupted_one_left_was_in_the_way_for_ever(self):
+        """Of an older program, too: a folder half made, and a package of an older revision."""
+        self.put("cache/%s/lib/modules/%s/half" % (self.VERSION, self.VERSION), "")
+        self.put("cache/apt/linux-image-%s_1.deb" % self.VERSION, "linux-image")
+        self.put("cache/.unpacking/root/usr/lib/modules/half", "")
+        with mock.patch.object(kernels.os, "rename", side_effect=KeyboardInterrupt), self.assertRaises(KeyboardInterrupt):
+            kernels.select("6.12")
+        os.unlink(os.path.join(self.cache, "apt/linux-image-%s_1.deb" % self.VERSION))
+        self.unpacked()
+
+    def test_a_tool_that_fails_is_told_in_a_sentence_and_breaks_nothing(self):
+        for name in self.TOOLS:
+            with self.subTest(name):
+                self.tool(name, "echo no such luck >&2; exit 3")
+                with self.assertRaisesRegex((RuntimeError, FileNotFoundError), "no such luck|no kernel 6.12 in the"):
+                    kernels.select("6.12")
+                self.tool(name, self.TOOLS[name])
+        self.unpacked()
+
+    def test_a_series_that_is_unpacked_will_do_but_is_not_the_newest_of_all(self):
+        """With an unpacked 6.1, "6" was it."""
+        self.kernel("6.1.0-50-amd64", "6.1.0-50-amd64/boot/vmlinuz-6.1.0-50-amd64", {})
+        os.rename(os.path.join(self.folder, "6.1.0-50-amd64"), os.path.join(self.cache, "6.1.0-50-amd64"))
+        self.assertEqual(kernels.select("6.1").version, "6.1.0-50-amd64")
+        self.unpacked("6")
+        self.unpacked("newest")
+        # Without any offer what is here is all there is.
+        self.tool("apt-cache", "exit 1")
+        self.unpacked("newest")
+
+    def test_an_empty_word_in_the_environment_is_none(self):
+        for script in ("run.py", "shell.py"):
+            spec = importlib.util.spec_from_file_location("vm_script", os.path.join(VM, script))
+            module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+            with mock.patch.dict(os.environ, HYPERPOLL_KERNEL=""), mock.patch.object(sys, "argv", [script]), \
+                    mock.patch.object(module.kernels, "select", side_effect=RuntimeError("asked")) as select, \
+                    mock.patch.object(module.os, "access", return_value=True), \
+                    self.assertRaisesRegex(SystemExit, "vm: asked"):
+                module.main()
+            select.assert_called_once_with(None)
 
 
 class Modules(Folder):

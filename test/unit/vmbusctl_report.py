@@ -184,6 +184,22 @@ class Report(Case):
         self.assertFalse(os.path.exists(t.path("report.tar.gz")))
         self.assertFalse(os.path.exists(t.path("ran")))
 
+    def test_that_the_archive_cannot_be_made_was_found_after_the_traffic_test(self):
+        t = self.tree()
+        t.remove("proc/4242")
+        t.put("usr/lib/x86_64-linux-gnu/dpdk/pmds-23.0/librte_hyperpoll.so", "")
+        t.put("report.tar.gz", "another report")
+        for name in ("dmesg", "ip", "timeout"):
+            self.script(name, f"touch {t.path('ran')}")
+        for words, why in (([t.path("report.tar.gz")], "File exists"), (["--dry-run", t.path("report.tar.gz")], "File exists"),
+                           ([t.path("nosuch/report.tar.gz")], "No such file or directory")):
+            code, out, err = self.report(*words)
+            self.assertEqual((code, out), (1, ""))
+            self.assertRegex(err, rf"\Avmbusctl: cannot make @/[^\n]*report.tar.gz: {why}\n\Z")
+        self.assertFalse(os.path.exists(t.path("ran")))
+        self.assertEqual(self.report(t.path("other.tar.gz"))[0], 0)
+        self.assertTrue(os.path.exists(t.path("ran")))
+
     def test_without_a_free_adapter(self):
         self.tree()
         self.assertIn("no traffic test: no network adapter is bound to uio_hv_generic and free",

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Debian kernels for the guest: the installed one, or one of another release, unpacked and not installed."""
 import collections
+import fcntl
 import glob
 import os
 import re
+import shutil
 import subprocess
 
 HERE = os.path.dirname(os.path.realpath(__file__))
@@ -32,6 +34,14 @@ def installed():
     return Kernel(image[len("/boot/vmlinuz-"):], image, "/")
 
 
+def tool(*argv, check=True, cwd=None):
+    """@return what a program prints"""
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=cwd)
+    if check and done.returncode != 0:
+        raise RuntimeError("%s failed: %s" % (" ".join(argv), done.stderr.strip()))
+    return done.stdout
+
+
 class Sources:
     """apt with the kernels of this release, its backports and testing; the machine's own stays as it is."""
 
@@ -39,9 +49,7 @@ class Sources:
         self.folder = folder
         for name in ("lists/partial", "cache/archives/partial"):
             os.makedirs(os.path.join(folder, name), exist_ok=True)
-        entries = subprocess.run(
-            ["apt-get", "indextargets", "--format", "$(REPO_URI) $(ORIGIN) $(CODENAME)"],
-            capture_output=True, text=True, check=True).stdout.split("\n")
+        entries = tool("apt-get", "indextargets", "--format", "$(REPO_URI) $(ORIGIN) $(CODENAME)").split("\n")
         debian = [e.split() for e in entries if e.split()[1:2] == ["Debian"] and "-" not in e.split()[2]]
         if not debian:
             raise RuntimeError("this machine has no package sources of Debian")
@@ -53,17 +61,14 @@ class Sources:
             pass
         self.run("apt-get", "-q", "update", check=False)
 
-    def run(self, tool, *args, check=True, cwd=None):
+    def run(self, name, *args, check=True, cwd=None):
         options = {"Dir::Etc::sourcelist": "sources.list", "Dir::Etc::sourceparts": "-",
                    "Dir::State::lists": "lists", "Dir::State::status": "status", "Dir::Cache": "cache"}
-        argv = [tool]
+        argv = [name]
         for key, value in options.items():
             argv += ["-o", "%s=%s" % (key, value if value == "-" else os.path.join(self.folder, value))]
         argv += ["-o", "APT::Sandbox::User=root"] if os.geteuid() == 0 else []
-        done = subprocess.run(argv + list(args), capture_output=True, text=True, check=False, cwd=cwd)
-        if check and done.returncode != 0:
-            raise RuntimeError("%s %s: %s" % (tool, " ".join(args), done.stderr.strip()))
-        return done.stdout
+        return tool(*argv, *args, check=check, cwd=cwd)
 
     def depends(self, package):
         text = self.run("apt-cache", "show", package, check=False)
@@ -83,36 +88,53 @@ def cached(version):
     return Kernel(version, image, root)
 
 
-def unpacked(wanted):
-    """The kernel with version prefix `wanted`, or the newest, of a release that apt can reach."""
-    ready = [os.path.basename(os.path.dirname(mark)) for mark in glob.glob(os.path.join(CACHE, "*", "complete"))]
-    if wanted != "newest" and newest_of(ready, wanted):
-        return cached(newest_of(ready, wanted))
-    folder = os.path.join(CACHE, "apt")
-    sources = Sources(folder)
-    versions = sources.versions()
-    version = newest_of(versions, wanted)
-    if version is None:
-        raise FileNotFoundError("no kernel %s in the package sources; there are: %s"
-                                % (wanted, " ".join(versions) or "none"))
+def unpack(sources, version):
+    """The kernel's packages in a new folder, which gets its name when it is whole: an end on the way leaves none."""
+    new = os.path.join(CACHE, ".unpacking")
+    downloads, root = os.path.join(new, "packages"), os.path.join(new, "root")
+    shutil.rmtree(new, ignore_errors=True)
+    os.makedirs(downloads)
+    os.makedirs(root)
     package = "linux-image-" + version
-    root = os.path.join(CACHE, version)
-    if not os.path.exists(os.path.join(root, "complete")):
-        os.makedirs(root, exist_ok=True)
-        # Newer releases keep the modules in a package of their own.
-        parts = [package] + [d for d in sources.depends(package) if d.endswith(version)]
-        for part in parts:
-            sources.run("apt-get", "-q", "download", part, cwd=folder)
-            deb, = glob.glob(os.path.join(folder, part + "_*.deb"))
-            subprocess.run(["dpkg-deb", "-x", deb, root], check=True)
-            os.unlink(deb)
-        for top in glob.glob(os.path.join(root, "usr", "lib", "modules")):
-            os.makedirs(os.path.join(root, "lib"), exist_ok=True)
-            os.rename(top, os.path.join(root, "lib", "modules"))
-        subprocess.run(["depmod", "-b", root, version], check=True)
-        with open(os.path.join(root, "complete"), "w", encoding="ascii"):
-            pass
-    return cached(version)
+    # Newer releases keep the modules in a package of their own.
+    for part in [package] + [d for d in sources.depends(package) if d.endswith(version)]:
+        sources.run("apt-get", "-q", "download", part, cwd=downloads)
+    for deb in sorted(os.listdir(downloads)):
+        tool("dpkg-deb", "-x", os.path.join(downloads, deb), root)
+    for top in glob.glob(os.path.join(root, "usr", "lib", "modules")):
+        os.makedirs(os.path.join(root, "lib"), exist_ok=True)
+        os.rename(top, os.path.join(root, "lib", "modules"))
+    tool("depmod", "-b", root, version)
+    with open(os.path.join(root, "complete"), "w", encoding="ascii"):
+        pass
+    shutil.rmtree(os.path.join(CACHE, version), ignore_errors=True)
+    os.rename(root, os.path.join(CACHE, version))
+    shutil.rmtree(new, ignore_errors=True)
+
+
+def ready():
+    """Versions that are unpacked."""
+    return [os.path.basename(os.path.dirname(mark)) for mark in glob.glob(os.path.join(CACHE, "*", "complete"))]
+
+
+def unpacked(wanted):
+    """The kernel with version prefix `wanted`, or the newest, of a release that apt can reach.
+
+    Of a series (6.12) whichever is unpacked will do: its kernels differ in repairs."""
+    if "." in wanted and newest_of(ready(), wanted):
+        return cached(newest_of(ready(), wanted))
+    os.makedirs(CACHE, exist_ok=True)
+    with open(os.path.join(CACHE, "lock"), "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        sources = Sources(os.path.join(CACHE, "apt"))
+        versions = sources.versions()
+        version = newest_of(versions + ready(), wanted)
+        if version is None:
+            raise FileNotFoundError("no kernel %s in the package sources; there are: %s"
+                                    % (wanted, " ".join(versions) or "none"))
+        if version not in ready():
+            unpack(sources, version)
+        return cached(version)
 
 
 def select(wanted=None):

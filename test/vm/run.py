@@ -78,9 +78,9 @@ def main():
     parser.add_argument("--npt", type=int, choices=(0, 1), default=machine.NPT,
                         help="with 1 the emulated machine uses nested page tables: guests boot faster, "
                         "and die now and then")
-    parser.add_argument("--kernel", metavar="VERSION", default=os.environ.get("HYPERPOLL_KERNEL"),
-                        help="of the guests: the newest Debian kernel whose version starts so, or \"newest\", "
-                        "unpacked below .cache/; else the installed one")
+    parser.add_argument("--kernel", metavar="VERSION", default=os.environ.get("HYPERPOLL_KERNEL") or None,
+                        help="of the guests: the newest Debian kernel whose version starts so (of a series, 6.12, one "
+                        "that is unpacked already), or \"newest\", unpacked below .cache/; else the installed one")
     parser.add_argument("--places", type=int, help="how many machines run at a time")
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=" ".join(SECONDS))
     arguments = parser.parse_args()

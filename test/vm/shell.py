@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """An interactive guest for people; see shell.sh."""
-import argparse
 import os
 import shlex
 import shutil
 import subprocess
 import sys
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file__))), "lib"))
+
+import arguments as words
 import images
 import kernels
 import machine
@@ -19,13 +21,8 @@ TESTPMD = ("mkdir -p /dev/hugepages; mount -t hugetlbfs none /dev/hugepages; /op
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="shell.sh", description="A guest with a synthetic NIC on a TAP.")
-    parser.add_argument("--build", default=images.BUILD)
-    parser.add_argument("--kernel", metavar="VERSION", default=os.environ.get("HYPERPOLL_KERNEL"),
-                        help="of the guest; see run.py")
-    parser.add_argument("what", nargs="?", default="shell", choices=("shell", "testpmd"))
-    arguments = parser.parse_args()
-    build = os.path.realpath(arguments.build)
+    arguments = words.vm(sys.argv[1:])
+    build = os.path.realpath(arguments.build or images.BUILD)
     hvsim_vm = os.path.join(build, "app", "hvsim-vm", "hvsim-vm")
     if not os.access(hvsim_vm, os.X_OK):
         sys.exit("vm: %s is missing: run ./run build first" % hvsim_vm)

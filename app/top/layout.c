@@ -240,6 +240,8 @@ top_layout(const struct top_model *m, const struct top_view *view, unsigned int 
 		nic = &m->now->nic[selected];
 		put(&w, TOP_PLAIN, "%s", "");
 		put(&w, TOP_HEADER, " NIC %s  %s  %s", nic->name, nic->device, nic->about);
+		if (nic->why[0] != '\0')
+			put(&w, TOP_PLAIN, " %s", nic->why);
 		spare = bounded ? rows_left(&w) / 3 : TOP_COUNTERS;
 		put_drops(&w, nic, &m->rate[selected], spare);
 		spare = bounded ? rows_left(&w) / 2 : TOP_GAUGES;

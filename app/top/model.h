@@ -35,6 +35,7 @@ struct top_nic {
 	char device[40];	      /**< GUID */
 	char state[24];		      /**< in the owner's words; "" unknown */
 	char path[12];		      /**< "synthetic" or "VF" */
+	char why[160];		      /**< why not the other one, "": nothing to say */
 	char link[8];		      /**< "up", "down", "" unknown */
 	char about[160];	      /**< what else there is to know */
 	bool gone;		      /**< the host has taken it away */

@@ -42,6 +42,10 @@ top_take_info(struct json_object *info, unsigned int port, struct top_nic *nic)
 			number(info, "link_up") != 0 ? "up" : "down");
 	snprintf(nic->about, sizeof(nic->about), "%s NVSP %s MTU %u %s", text(info, "backend"),
 		text(info, "nvsp_version"), (unsigned int)number(info, "mtu"), text(info, "name"));
+	/* Where the host offers one. */
+	if (number(info, "vf_associated") != 0 && text(info, "vf_unused_because")[0] != '\0')
+		snprintf(nic->why, sizeof(nic->why), "VF not used: %s",
+			text(info, "vf_unused_because"));
 	nic->gone = strcmp(nic->state, "gone") == 0;
 	for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]); i++)
 		top_counter_add(

@@ -208,9 +208,16 @@ class Vf(Case):
         self.assertFalse(net.on_vf())
         self.assertEqual(net.host.stats()["vf_tx_frames"], 0)
         self.assertEqual(net.host.stats()["vf_tx_dropped_path"], 0, "it did not wait")
+        info = telemetry.cmd("/netvsc/info", port)
+        self.assertEqual((info["path"], info["vf_used"], info["vf_associated"], info["vf_found"]),
+                         ("synthetic", 0, 1, 1))
+        self.assertEqual(info["vf_name"], "net_af_packet0")
         net.host.set("vf_switch_ms", 0)
         net.await_path(True)
         net.await_frames_on(True)
+        info = telemetry.cmd("/netvsc/info", port)
+        self.assertEqual((info["vf_used"], info["vf_receives"], info["vf_link_up"], info["vf_unused_because"]),
+                         (1, 1, 1, ""))
         net.check_books(pmd)
         self.assertEqual(pmd.quit(), 0)
 
@@ -246,6 +253,31 @@ class Vf(Case):
         net.await_frames_on(False, 1000)
         self.assertEqual((net.on_vf(), net.host.stats()["vf_tx_dropped_path"]), (False, 0))
         self.assertEqual(net.check_books(pmd), 0)
+        self.assertEqual(pmd.quit(), 0)
+
+    def test_telemetry_says_why_no_vf_is_used(self):
+        """One after another: what is in the way, until nothing is."""
+        net = self.network()
+        net.vf(present=False)
+        pmd = net.guest(vdevs=[], telemetry=True)
+        telemetry = Telemetry(pmd)
+        self.addCleanup(telemetry.close)
+        port = telemetry.cmd("/netvsc/list")[0]
+
+        def await_reason(words):
+            wait_until(lambda: words in telemetry.cmd("/netvsc/info", port)["vf_unused_because"], 15,
+                       f"the reason is {words!r}")
+
+        await_reason("the host offers none")
+        net.vf(present=True)
+        await_reason("no port is found yet: none is called 'net_af_packet0'")
+        self.assertEqual(telemetry.cmd("/netvsc/info", port)["vf_associated"], 1)
+        net.host.set("vf_switch", "ignore")
+        pmd.cmd(f"port attach {af_packet()}")
+        await_reason("has not answered")
+        pmd.stop()
+        pmd.cmd("port stop 0")
+        await_reason("the port is stopped")
         self.assertEqual(pmd.quit(), 0)
 
     # ---- which one ----

@@ -293,6 +293,15 @@ test_info_is_what_the_port_is(void)
 	CU_ASSERT_STRING_EQUAL(text("last_recovery"), "none");
 	CU_ASSERT_EQUAL(number("recoveries"), 0);
 	CU_ASSERT_STRING_EQUAL(text("last_broken"), "none");
+	CU_ASSERT_EQUAL(number("vf_associated"), 0);
+	CU_ASSERT_EQUAL(number("vf_used"), 0);
+	CU_ASSERT_FALSE(has("vf_serial"));
+	CU_ASSERT_FALSE(has("vf_port"));
+	CU_ASSERT_STRING_EQUAL(text("vf_name"), "");
+	f.port.config.ignore_vf = true;
+	CU_ASSERT_EQUAL(ask("/netvsc/info", "7"), 0);
+	CU_ASSERT_STRING_EQUAL(
+		text("vf_unused_because"), "ignore_vf forbids it: the devarg, or an isolated VM");
 	/* And what did. */
 	netvsc_flight_note(&f.port.flight, NETVSC_FLIGHT_VF, 0, 0, "started");
 	netvsc_vf_path_on(f.port.vf_tx, 3);

@@ -282,6 +282,7 @@ test_answers_of_a_driver(void)
 	CU_ASSERT_STRING_EQUAL(nic->path, "VF");
 	CU_ASSERT_STRING_EQUAL(nic->link, "down");
 	CU_ASSERT_STRING_EQUAL(nic->about, "uio NVSP 6.1 MTU 1500 n");
+	CU_ASSERT_STRING_EQUAL(nic->why, "");
 	CU_ASSERT_TRUE(nic->gone);
 	CU_ASSERT_EQUAL(nic->notes[0].value, 2);
 	for (unsigned int q = 0; q < 2; q++) {
@@ -307,6 +308,30 @@ test_answers_of_a_driver(void)
 	CU_ASSERT_EQUAL(nic->rx_frames, 100);
 	CU_ASSERT_EQUAL(nic->n_gauges, 5);
 	free(s);
+}
+
+/* Where the host offers a virtual function and the data does not take it, the view says why. */
+static void
+test_why_no_virtual_function_is_used(void)
+{
+	struct top_sample *s = sample(1, 0, 0);
+	struct json_object *o =
+		parse("{\"device\":\"g\",\"path\":\"synthetic\",\"vf_associated\":0,"
+		      "\"vf_unused_because\":\"the host offers none\"}");
+	const struct top_view view = {.title = "x"};
+	struct top_page page;
+
+	top_take_info(o, 0, &s->nic[0]);
+	json_object_put(o);
+	CU_ASSERT_STRING_EQUAL(s->nic[0].why, "");
+	o = parse("{\"device\":\"g\",\"path\":\"synthetic\",\"vf_associated\":1,"
+		  "\"vf_unused_because\":\"its link is down\"}");
+	top_take_info(o, 0, &s->nic[0]);
+	json_object_put(o);
+	again();
+	take(s);
+	top_layout(&model, &view, 24, 80, &page);
+	CU_ASSERT_TRUE(page_has(&page, "VF not used: its link is down"));
 }
 
 static void
@@ -368,6 +393,7 @@ main(void)
 		{"a page without a sample", test_page_without_a_sample},
 		{"answers of the host", test_answers_of_the_host},
 		{"answers of a driver", test_answers_of_a_driver},
+		{"why no virtual function is used", test_why_no_virtual_function_is_used},
 		{"answers that are none", test_answers_that_are_none},
 		{"lines for scripts", test_json},
 	};

@@ -26,6 +26,7 @@
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/rx.h"
 #include "drivers/net/netvsc/tx.h"
+#include "drivers/net/netvsc/vf_reason.h"
 #include "lib/vmbus/number.h"
 
 #define PATIENCE_MS 20
@@ -143,6 +144,7 @@ struct telemetry_info {
 	uint16_t mtu, rx_queues, tx_queues;
 	struct netvsc_session session;
 	struct netvsc_limits limits;
+	struct netvsc_vf_show vf;
 	uint32_t lent, sections_used, recoveries, recoveries_failed, recovery_ms;
 	uint32_t send_tables, send_table[NVSP_SEND_TABLE_ENTRIES];
 	uint64_t age, events, lost;
@@ -193,6 +195,7 @@ info_take(struct netvsc_port *port, struct telemetry_info *i)
 	i->rx_queues = data->nb_rx_queues;
 	i->tx_queues = data->nb_tx_queues;
 	i->on_vf = netvsc_vf_path(port->vf_tx) != 0;
+	netvsc_vf_show_take(port, &i->vf);
 	i->session = port->session;
 	i->limits = port->limits;
 	i->lent = netvsc_rx_lent(port);
@@ -273,6 +276,7 @@ info_add_history(const struct telemetry_info *i, struct rte_tel_data *d)
 	add(d, "path_switches", path->count);
 	rte_tel_data_add_dict_string(d, "vf", info_text(vf));
 	add(d, "vf_changes", vf->count);
+	netvsc_vf_show_add(&i->vf, d);
 	rte_tel_data_add_dict_string(d, "last_recovery", info_text(recovery));
 	add(d, "last_recovery_failed", recovery->is && recovery->event.value < 0);
 	add(d, "last_recovery_age_seconds", recovery->age);

@@ -451,12 +451,16 @@ netvsc_vf_status(const struct netvsc_port *port, struct netvsc_vf_status *status
 	status->found = status->vf != NETVSC_VF_NONE;
 	status->link = netvsc_vf_facts_link(facts);
 	status->recovering = netvsc_vf_facts_recovering(facts, status->vf);
+	status->failed = netvsc_vf_facts_failed(facts, status->vf);
+	status->hangs = netvsc_vf_hangs(vf);
 	if (!netvsc_vf_lock_soon(vf))
 		return;
 	status->owned = m->vf != NETVSC_VF_NONE;
 	if (status->owned)
 		status->vf = m->vf;
+	status->starting = m->starting;
 	status->running = m->running;
+	status->asks_later = m->ask.at > hpbus_now_ms();
 	status->receives = m->rx;
 	status->used = m->tx;
 	status->host = m->host;

@@ -162,7 +162,9 @@ void netvsc_vf_know_now(struct netvsc_port *port);
 
 /** How it stands, for who shows it. Any thread. */
 struct netvsc_vf_status {
-	bool possible, associated, found, owned, running, link, recovering;
+	bool possible, associated, found, owned, starting, running, link, recovering, failed;
+	bool hangs;	     /**< its driver does not return from a call, as somebody has noticed */
+	bool asks_later;     /**< the host is asked for the data path again, but not yet */
 	bool receives, used; /**< frames come from it; frames are sent through it, too */
 	uint32_t serial;
 	uint16_t vf; /**< ethdev's number, when @a found or @a owned */

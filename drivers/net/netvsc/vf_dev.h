@@ -31,6 +31,8 @@
 #include "drivers/net/netvsc/vf_told.h"
 
 #define NETVSC_VF_NAME_MAX 64u /**< of a device or bus */
+/** Characters of a reason: what telemetry takes. */
+#define NETVSC_VF_WHY_MAX  128u
 #define NETVSC_VF_KEY_MAX  64u /**< bytes of an RSS key; no VF is known to have a longer one */
 #define NETVSC_VF_RETA_MAX 512u
 
@@ -79,9 +81,11 @@ struct netvsc_vf_dev {
 	bool associated;
 	uint32_t serial;
 	char slot[NETVSC_VF_NAME_MAX]; /**< PCI device with that serial, "" unknown */
+	char why[NETVSC_VF_WHY_MAX];   /**< why it is not used, "" unknown */
 
 	/* The control thread's. */
 	char busy[RTE_ETH_NAME_MAX_LEN]; /**< ethdev of which was said that others use it */
+	bool is_busy;			 /**< others use one that would be it */
 	char tried[NETVSC_VF_NAME_MAX];	 /**< device that could not be attached, */
 	char driver[NETVSC_VF_NAME_MAX]; /**< ... what Linux had for it then, */
 	int64_t try_at, try_after;	 /**< ... when it is tried again, and after how long */
@@ -177,7 +181,9 @@ struct netvsc_vf_record *netvsc_vf_record_find(const char *device);
  * ours to begin with) left to others. On the control thread, @a calls held.
  */
 void netvsc_vf_leave_it(struct netvsc_vf_dev *dev);
-/** Say why the VF is not used, unless that was said last. The control thread's. */
+/** It is not used for this reason, NULL: for none that is known. No lock is held. */
+void netvsc_vf_why(struct netvsc_vf_dev *dev, const char *text);
+/** Say why the VF is not used, unless that was said last. The control thread's, as the above. */
 __rte_format_printf(2, 3) void netvsc_vf_say(struct netvsc_vf_dev *dev, const char *format, ...);
 
 /** The control thread has ended, or has nothing to do with it any more: leave the VF. */

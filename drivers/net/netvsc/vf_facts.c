@@ -158,6 +158,12 @@ netvsc_vf_facts_recovering(uint64_t facts, uint16_t vf)
 }
 
 bool
+netvsc_vf_facts_failed(uint64_t facts, uint16_t vf)
+{
+	return (facts & VF_FACT_FAILED) != 0 && is_of_vf(facts, vf);
+}
+
+bool
 netvsc_vf_facts_know(uint64_t facts, uint16_t vf)
 {
 	return is_of_vf(facts, vf);

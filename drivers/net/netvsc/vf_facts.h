@@ -75,6 +75,8 @@ uint16_t netvsc_vf_facts_found(uint64_t facts);
 bool netvsc_vf_facts_link(uint64_t facts);
 /** Does this one reset itself, found or not? */
 bool netvsc_vf_facts_recovering(uint64_t facts, uint16_t vf);
+/** Has its reset failed? */
+bool netvsc_vf_facts_failed(uint64_t facts, uint16_t vf);
 /** Is anything known of this one, found or not? */
 bool netvsc_vf_facts_know(uint64_t facts, uint16_t vf);
 /** May the port use a VF? */

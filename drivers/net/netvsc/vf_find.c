@@ -253,6 +253,26 @@ hear_begin(void)
 
 /* ---- looking ---- */
 
+/* It would be the VF, but the application has it. */
+static void
+is_used(struct netvsc_vf_dev *dev, const struct netvsc_vf_candidate *c)
+{
+	char text[NETVSC_VF_WHY_MAX];
+
+	dev->is_busy = true;
+	snprintf(text, sizeof(text),
+		"port %u (%.32s) is it, but is used as a port of its own: it is taken once it is stopped",
+		c->id, c->name);
+	netvsc_vf_why(dev, text);
+	if (strcmp(dev->busy, c->name) == 0)
+		return;
+	snprintf(dev->busy, sizeof(dev->busy), "%s", c->name);
+	NETVSC_VF_LOG(WARNING, dev->name,
+		"port %u (%s) is this port's VF, but it is used as a port of its own: it is taken "
+		"once it is stopped",
+		c->id, c->name);
+}
+
 /* Reserve the best of the ethdevs that there are. @return whether it is the VF */
 static bool
 look_at_ethdevs(struct netvsc_vf_dev *dev)
@@ -262,6 +282,7 @@ look_at_ethdevs(struct netvsc_vf_dev *dev)
 	bool found = false;
 	uint16_t id;
 
+	dev->is_busy = false;
 	for (; !found && least > MATCH_NOT; least--)
 		for (id = 0; !found && id < RTE_MAX_ETHPORTS; id++) {
 			if (!netvsc_vf_candidate(id, &c) || !c.usable)
@@ -272,13 +293,8 @@ look_at_ethdevs(struct netvsc_vf_dev *dev)
 			if (is >= least && !c.started)
 				found = netvsc_vf_hold(dev, &c) == 0;
 			rte_spinlock_unlock(&netvsc_vf_lock);
-			if (is >= least && !found && strcmp(dev->busy, c.name) != 0) {
-				snprintf(dev->busy, sizeof(dev->busy), "%s", c.name);
-				NETVSC_VF_LOG(WARNING, dev->name,
-					"port %u (%s) is this port's VF, but it is used as a port "
-					"of its own: it is taken once it is stopped",
-					id, c.name);
-			}
+			if (is >= least && !found)
+				is_used(dev, &c);
 		}
 	return found;
 }
@@ -355,6 +371,8 @@ look_for_device(struct netvsc_vf_dev *dev)
 	}
 	if (device[0] == '\0' || (strcmp(bus, "pci") == 0 && !netvsc_vf_function(device))) {
 		dev->tried[0] = '\0'; /* at once when it comes (back) */
+		if (!dev->is_busy)
+			netvsc_vf_why(dev, NULL);
 		return;
 	}
 	for (id = 0; id < RTE_MAX_ETHPORTS; id++)

@@ -44,6 +44,18 @@ netvsc_vf_owner_new(uint64_t *id)
 }
 
 void
+netvsc_vf_why(struct netvsc_vf_dev *dev, const char *text)
+{
+	static const char more[] = " ...";
+
+	rte_spinlock_lock(&netvsc_vf_lock);
+	if (snprintf(dev->why, sizeof(dev->why), "%s", text != NULL ? text : "") >=
+		(int)sizeof(dev->why))
+		memcpy(dev->why + sizeof(dev->why) - sizeof(more), more, sizeof(more));
+	rte_spinlock_unlock(&netvsc_vf_lock);
+}
+
+void
 netvsc_vf_say(struct netvsc_vf_dev *dev, const char *format, ...)
 {
 	char text[sizeof(dev->said)];
@@ -52,6 +64,7 @@ netvsc_vf_say(struct netvsc_vf_dev *dev, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
+	netvsc_vf_why(dev, text);
 	/* What is tried again and again fails again and again. */
 	if (strcmp(text, dev->said) == 0)
 		return;
@@ -133,6 +146,7 @@ netvsc_vf_hold(struct netvsc_vf_dev *dev, const struct netvsc_vf_candidate *c)
 	if (c->args[0] != '\0')
 		snprintf(record->args, sizeof(record->args), "%s", c->args);
 	dev->held = c->id;
+	dev->why[0] = '\0'; /* it was another one's */
 	dev->told = dev->gone = dev->owned = false;
 	dev->destroyed = dev->removed = dev->reset = dev->configured = dev->has_info = false;
 	atomic_store(&dev->shared->held, ++dev->holds);

@@ -347,6 +347,8 @@ start(struct netvsc_vf_dev *dev, struct netvsc_vf_want *want, uint16_t vf)
 		netvsc_vf_queues_end(dev, vf);
 	else
 		dev->said[0] = '\0';
+	if (rc == 0)
+		netvsc_vf_why(dev, NULL);
 	return rc;
 }
 

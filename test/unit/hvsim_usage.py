@@ -122,6 +122,21 @@ class Requests(Case):
             self.assertNotIn(answer.get("error", ""), ("a key is there twice", "a request is one JSON object, with a member cmd"))
 
 
+class CommandLine(Case):
+    def test_a_scenario_that_had_not_ended(self):
+        scenario = self.file("scenario", "0 link 0 up=false\n30 link 0 up=true\n")
+        end = ("--scenario", scenario, "--exit-after-scenario")
+        said = f"hvsim: scenario {scenario}: had not ended\n"
+        host = self.host(*end, "--duration", "1")
+        self.assertEqual((host.wait(PATIENCE), host.stderr.read()), (FAILED, said))
+        host = self.host(*end)
+        host.terminate()
+        self.assertEqual((host.wait(PATIENCE), host.stderr.read()), (FAILED, said))
+        # Without the option a scenario may be cut off.
+        host = self.host("--scenario", scenario, "--duration", "1")
+        self.assertEqual((host.wait(PATIENCE), host.stderr.read()), (0, ""))
+
+
 class Output(Case):
     """What a program prints has arrived, or it says so and its exit status is not 0."""
 

@@ -123,6 +123,19 @@ class Requests(Case):
 
 
 class CommandLine(Case):
+    def test_words_are_sent_as_they_are(self):
+        """A file of digits has the name that was said; numbers and truth are JSON's."""
+        self.host(cwd=self.folder)
+        for name in ("007", "7", "-0", "true"):
+            status, out, err = run("ctl", "--json", self.control, "trace", "0", f"file={name}")
+            self.assertEqual((status, err), (0, ""))
+            self.assertIn(f'"file":"{name}"', out)
+            self.assertEqual(run("ctl", self.control, "trace", "0", "on=false")[0], 0)
+            self.assertTrue(os.path.exists(os.path.join(self.folder, name)))
+        status, _, err = run("ctl", self.control, "vf", "0", "present=true", "serial=007")
+        self.assertEqual((status, err), (FAILED, "ctl: serial is a number of 32 bits\n"))
+        self.assertEqual(run("ctl", self.control, "link", "01", "up=false")[0], 0)
+
     def test_a_scenario_that_had_not_ended(self):
         scenario = self.file("scenario", "0 link 0 up=false\n30 link 0 up=true\n")
         end = ("--scenario", scenario, "--exit-after-scenario")

@@ -89,6 +89,49 @@ read_header(const struct file *f, uint8_t first[1024], struct setup_header *h)
 	return 0;
 }
 
+/* Where its protected-mode part begins in the file. */
+static uint64_t
+setup_len(const struct setup_header *h)
+{
+	return (uint64_t)((h->setup_sects == 0 ? 4 : h->setup_sects) + 1) * SETUP_SECT;
+}
+
+/* Does it fit into @low bytes of memory? It unpacks itself in place and needs init_size for that. */
+static int
+check_kernel(const struct file *f, const struct setup_header *h, uint64_t low)
+{
+	uint64_t setup = setup_len(h), need = f->size > setup ? f->size - setup : 0;
+
+	if (need == 0) {
+		fprintf(stderr, "hvsim-vm: there is no kernel in %s: it is cut off\n", f->path);
+		return -EINVAL;
+	}
+	if (need < h->init_size)
+		need = h->init_size;
+	if (low > VM_BOOT_ENTRY && need <= low - VM_BOOT_ENTRY)
+		return 0;
+	fprintf(stderr, "hvsim-vm: %s needs %llu MiB of memory or more: use a larger --mem\n",
+		f->path, (unsigned long long)(need >> 20) + 2);
+	return -ENOMEM;
+}
+
+/* The same of an initrd, which lies as high as the kernel and @low bytes let it. */
+static int
+place_initrd(const struct file *f, const struct setup_header *h, uint64_t low, uint64_t *at)
+{
+	uint64_t top = low;
+
+	if (h->initrd_addr_max != 0 && top > (uint64_t)h->initrd_addr_max + 1)
+		top = (uint64_t)h->initrd_addr_max + 1;
+	*at = f->size < top ? (top - f->size) & ~UINT64_C(0xfff) : 0;
+	if (*at >= VM_BOOT_ENTRY + (uint64_t)h->init_size)
+		return 0;
+	fprintf(stderr,
+		"hvsim-vm: %s does not fit into memory beside the kernel: use a larger --mem\n",
+		f->path);
+	return -ENOMEM;
+}
+
 /* Kernel into memory, header into boot_params; returns through *header what initrd needs. */
 static int
 load_kernel(struct ram *ram, const struct file *f, struct boot_params *params)
@@ -96,21 +139,15 @@ load_kernel(struct ram *ram, const struct file *f, struct boot_params *params)
 	uint8_t first[1024];
 	struct setup_header *h = &params->hdr;
 	uint64_t setup, len;
-	uint8_t *dst;
 	int rc = read_header(f, first, h);
 
+	if (rc == 0)
+		rc = check_kernel(f, h, ram->low);
 	if (rc != 0)
 		return rc;
-	setup = (uint64_t)((h->setup_sects == 0 ? 4 : h->setup_sects) + 1) * SETUP_SECT;
-	len = f->size > setup ? f->size - setup : 0;
-	/* The kernel unpacks itself in place and needs init_size for that. */
-	dst = ram_at(ram, VM_BOOT_ENTRY, len > h->init_size ? len : h->init_size);
-	if (len == 0 || dst == NULL) {
-		fprintf(stderr, "hvsim-vm: %s needs %u MiB of memory or more: use a larger --mem\n",
-			f->path, (h->init_size >> 20) + 2);
-		return -ENOMEM;
-	}
-	rc = file_read(f, dst, setup, len);
+	setup = setup_len(h);
+	len = f->size - setup;
+	rc = file_read(f, ram_at(ram, VM_BOOT_ENTRY, len), setup, len);
 	h->type_of_loader = LOADER_UNKNOWN;
 	h->loadflags |= CAN_USE_HEAP;
 	h->heap_end_ptr = 0xfe00;
@@ -121,17 +158,11 @@ load_kernel(struct ram *ram, const struct file *f, struct boot_params *params)
 static int
 load_initrd(struct ram *ram, const struct file *f, struct boot_params *params)
 {
-	uint64_t top = ram->low, at;
+	uint64_t at;
+	int rc = place_initrd(f, &params->hdr, ram->low, &at);
 
-	if (params->hdr.initrd_addr_max != 0 && top > (uint64_t)params->hdr.initrd_addr_max + 1)
-		top = (uint64_t)params->hdr.initrd_addr_max + 1;
-	at = f->size < top ? (top - f->size) & ~UINT64_C(0xfff) : 0;
-	if (at < VM_BOOT_ENTRY + (uint64_t)params->hdr.init_size) {
-		fprintf(stderr,
-			"hvsim-vm: %s does not fit into memory beside the kernel: use a larger --mem\n",
-			f->path);
-		return -ENOMEM;
-	}
+	if (rc != 0)
+		return rc;
 	params->hdr.ramdisk_image = (uint32_t)at;
 	params->hdr.ramdisk_size = (uint32_t)f->size;
 	return file_read(f, ram_at(ram, at, f->size), 0, f->size);
@@ -151,6 +182,7 @@ int
 vm_boot_check(const struct vm_options *options)
 {
 	struct setup_header header = {0};
+	uint64_t low = ram_low(options->mem), at;
 	uint8_t first[1024];
 	struct file f = {.fd = -1};
 	int rc = file_open(&f, "kernel", options->kernel);
@@ -158,12 +190,16 @@ vm_boot_check(const struct vm_options *options)
 	if (rc != 0)
 		return rc;
 	rc = read_header(&f, first, &header);
+	if (rc == 0)
+		rc = check_kernel(&f, &header, low);
 	close(f.fd);
 	if (rc != 0 || options->initrd == NULL)
 		return rc;
 	rc = file_open(&f, "initrd", options->initrd);
-	if (rc == 0)
-		close(f.fd);
+	if (rc != 0)
+		return rc;
+	rc = place_initrd(&f, &header, low, &at);
+	close(f.fd);
 	return rc;
 }
 

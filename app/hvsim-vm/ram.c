@@ -11,7 +11,7 @@ ram_create(struct ram *ram, uint64_t size)
 	int rc;
 
 	ram->size = size;
-	ram->low = size < RAM_HOLE_START ? size : RAM_HOLE_START;
+	ram->low = ram_low(size);
 	ram->fd = memfd_create("hvsim-vm-ram", MFD_CLOEXEC);
 	if (ram->fd < 0)
 		return -errno;

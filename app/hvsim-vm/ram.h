@@ -23,6 +23,13 @@ struct ram {
 	uint64_t low; /**< bytes at guest-physical 0; the rest is at RAM_HOLE_END */
 };
 
+/** Bytes at guest-physical 0 of a memory of @p size. */
+static inline uint64_t
+ram_low(uint64_t size)
+{
+	return size < RAM_HOLE_START ? size : RAM_HOLE_START;
+}
+
 /**
  * Make the memory.
  * @param size bytes, multiple of 4096

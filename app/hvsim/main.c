@@ -433,6 +433,21 @@ go_on(struct hvsim *h)
 	return !h->options.exit_after_scenario || !host_scenario_ended(s);
 }
 
+/* Of --exit-after-scenario: steps that nobody came to have not passed. */
+static int
+scenario_status(const struct hvsim *h)
+{
+	const struct host_scenario *s = h->options.scenario;
+
+	if (!h->options.exit_after_scenario)
+		return EXIT_SUCCESS;
+	if (!host_scenario_ended(s)) {
+		log_line("scenario %s: had not ended", h->options.scenario_path);
+		return EXIT_FAILURE;
+	}
+	return host_scenario_failures(s) != 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
 static int
 timeout_ms(const struct hvsim *h)
 {
@@ -543,7 +558,14 @@ serve_devices(struct hvsim *h, const struct pollfd *p)
 	h->unfinished = i < h->n_devices;
 }
 
-static void
+static int
+fail_to(const char *what)
+{
+	log_line("cannot %s: %s", what, strerror(errno));
+	return EXIT_FAILURE;
+}
+
+static int
 run(struct hvsim *h)
 {
 	struct pollfd p[DEVICES + 2 * HVSIM_MAX_NICS];
@@ -555,20 +577,22 @@ run(struct hvsim *h)
 		host_scenario_start(h->options.scenario, h->started);
 	while (!atomic_load(&h->stop)) {
 		if (wait_events(h, p) < 0 && errno != EINTR)
-			return;
-		if (p[EVENTS].revents != 0 && read(h->event_fd, &count, sizeof(count)) < 0)
-			return;
+			return fail_to("wait for events");
+		if (p[EVENTS].revents != 0 && read(h->event_fd, &count, sizeof(count)) < 0 &&
+			errno != EAGAIN)
+			return fail_to("read what the polling threads have to say");
 		/* Always: it may have a pause to end. */
 		host_control_poll(h->control);
 		serve_devices(h, p);
 		if (!go_on(h))
-			return;
+			break;
 		if (h->options.interval_s != 0 && h->next_report <= now_ns())
 			show(h);
 		if (h->options.duration_s != 0 &&
 			now_ns() - h->started >= h->options.duration_s * NSEC)
-			return;
+			break;
 	}
+	return scenario_status(h);
 }
 
 int
@@ -588,12 +612,9 @@ main(int argc, char **argv)
 		return printed_status("hvsim", rc);
 	rc = set_up(&h);
 	if (rc == EXIT_SUCCESS) {
-		run(&h);
+		rc = run(&h);
 		notify_manager("STOPPING=1");
 		show_totals(&h);
-		if (h.options.exit_after_scenario &&
-			host_scenario_failures(h.options.scenario) != 0)
-			rc = EXIT_FAILURE;
 	}
 	tear_down(&h);
 	host_scenario_free(h.options.scenario);

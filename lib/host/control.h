@@ -98,7 +98,7 @@ int host_control_ask(const char *path, bool listed, const char *request, char **
 /**
  * Client: send the command of the words argv[0..argc), "[--json] [SOCKET] CMD [NIC]
  * [KEY=VALUE]...", and print the answer: with --json one line, without it for a reader. Values
- * true, false and numbers are sent as such.
+ * true, false and numbers are sent as such, 007 and the like as text.
  * @return exit status: 0 when the answer says ok
  */
 int host_control_client(int argc, char **argv);

@@ -25,6 +25,9 @@ is_number(const char *text, int64_t *value)
 
 	if (number_parse(text + negative, NUMBER_PLAIN, 0, INT64_MAX, &digits) != 0)
 		return false;
+	/* 007 and -0 would not be sent as they are. */
+	if (text[negative] == '0' && (negative || text[1] != '\0'))
+		return false;
 	*value = negative ? -(int64_t)digits : (int64_t)digits;
 	return true;
 }
@@ -45,15 +48,15 @@ struct json_object *
 control_request(int argc, char **argv)
 {
 	struct json_object *request;
-	int64_t number;
+	uint64_t number;
 	int i = 1;
 
 	if (argc < 1)
 		return NULL;
 	request = json_object_new_object();
 	json_object_object_add(request, "cmd", json_object_new_string(argv[0]));
-	if (argc > 1 && is_number(argv[1], &number)) {
-		json_object_object_add(request, "nic", json_object_new_int64(number));
+	if (argc > 1 && number_parse(argv[1], NUMBER_PLAIN, 0, INT64_MAX, &number) == 0) {
+		json_object_object_add(request, "nic", json_object_new_int64((int64_t)number));
 		i++;
 	}
 	for (; i < argc; i++) {

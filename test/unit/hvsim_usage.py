@@ -122,6 +122,34 @@ class Requests(Case):
             self.assertNotIn(answer.get("error", ""), ("a key is there twice", "a request is one JSON object, with a member cmd"))
 
 
+class CommandLine(Case):
+    def test_words_are_sent_as_they_are(self):
+        """A file of digits has the name that was said; numbers and truth are JSON's."""
+        self.host(cwd=self.folder)
+        for name in ("007", "7", "-0", "true"):
+            status, out, err = run("ctl", "--json", self.control, "trace", "0", f"file={name}")
+            self.assertEqual((status, err), (0, ""))
+            self.assertIn(f'"file":"{name}"', out)
+            self.assertEqual(run("ctl", self.control, "trace", "0", "on=false")[0], 0)
+            self.assertTrue(os.path.exists(os.path.join(self.folder, name)))
+        status, _, err = run("ctl", self.control, "vf", "0", "present=true", "serial=007")
+        self.assertEqual((status, err), (FAILED, "ctl: serial is a number of 32 bits\n"))
+        self.assertEqual(run("ctl", self.control, "link", "01", "up=false")[0], 0)
+
+    def test_a_scenario_that_had_not_ended(self):
+        scenario = self.file("scenario", "0 link 0 up=false\n30 link 0 up=true\n")
+        end = ("--scenario", scenario, "--exit-after-scenario")
+        said = f"hvsim: scenario {scenario}: had not ended\n"
+        host = self.host(*end, "--duration", "1")
+        self.assertEqual((host.wait(PATIENCE), host.stderr.read()), (FAILED, said))
+        host = self.host(*end)
+        host.terminate()
+        self.assertEqual((host.wait(PATIENCE), host.stderr.read()), (FAILED, said))
+        # Without the option a scenario may be cut off.
+        host = self.host("--scenario", scenario, "--duration", "1")
+        self.assertEqual((host.wait(PATIENCE), host.stderr.read()), (0, ""))
+
+
 class Output(Case):
     """What a program prints has arrived, or it says so and its exit status is not 0."""
 

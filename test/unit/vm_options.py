@@ -128,6 +128,32 @@ class Options(unittest.TestCase):
             with self.subTest(arguments=arguments):
                 self.expect(FAILED, sentence, *arguments)
 
+    def test_what_does_not_fit_into_memory_is_1(self):
+        """The sizes are known before there is a machine."""
+        def image(name, size, init_size=1 << 20, setup_sects=1):
+            with open(self.kernel, "rb") as f:
+                content = bytearray(f.read())
+            content[0x1f1] = setup_sects
+            struct.pack_into("<I", content, 0x22c, 0x7fffffff)  # initrd_addr_max
+            struct.pack_into("<I", content, 0x260, init_size)
+            path = self.file(name, content)
+            os.truncate(path, size)
+            return path
+
+        small, large = image("small", 4096), image("large", 65 << 20)
+        unpacked, cut_off = image("unpacked", 4096, 100 << 20), image("cut_off", 1024)
+        initrd = self.file("initrd", b"")
+        os.truncate(initrd, 63 << 20)
+        for arguments, sentence in [
+                (("--kernel", large), "large needs 66 MiB of memory or more: use a larger --mem"),
+                (("--kernel", unpacked), "unpacked needs 102 MiB of memory or more: use a larger --mem"),
+                (("--kernel", cut_off), "there is no kernel in .*cut_off: it is cut off"),
+                (("--kernel", small, "--initrd", initrd),
+                 "initrd does not fit into memory beside the kernel: use a larger --mem"),
+        ]:
+            with self.subTest(arguments=arguments):
+                self.expect(FAILED, sentence, "--mem", "64M", *arguments)
+
     def test_limit_of_open_files_too_low_to_start(self):
         """One sentence that names the limit, and not what would have been opened last."""
         for limit in (10, 20):

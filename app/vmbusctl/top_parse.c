@@ -73,7 +73,8 @@ void
 top_take_queue(struct json_object *queue, struct top_nic *nic)
 {
 	static const char *const drops[] = {"rx_no_mbuf", "rx_too_long", "rx_malformed",
-		"rx_dropped_unpolled", "rx_dropped_stopped", "tx_errors", "tx_refused"};
+		"rx_dropped_unpolled", "rx_dropped_stopped", "tx_refused"};
+	uint64_t errors = number(queue, "tx_errors"), refused = number(queue, "tx_refused");
 	unsigned int q = (unsigned int)number(queue, "queue");
 	char name[32];
 
@@ -83,6 +84,8 @@ top_take_queue(struct json_object *queue, struct top_nic *nic)
 	nic->tx_bytes += number(queue, "tx_bytes");
 	for (size_t i = 0; i < sizeof(drops) / sizeof(drops[0]); i++)
 		add_drop(nic, drops[i], number(queue, drops[i]));
+	/* What the host refuses is an error, too: here are the others. */
+	add_drop(nic, "tx_errors", errors > refused ? errors - refused : 0);
 	/* Without rings the channel is closed, or a control operation is at it. */
 	if (number(queue, "rx_ring_bytes") == 0)
 		return;

@@ -5,8 +5,12 @@
  * test says. The tests share one EAL, whose end is the last of them.
  */
 #include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include <rte_bus.h>
 #include <rte_devargs.h>
@@ -36,10 +40,23 @@ static unsigned int maps, unmaps;
 static uintptr_t mapped_addr;
 static uint64_t mapped_iova;
 static int map_result;
+/* A host that is silent until it is let speak, but not for ever. */
+static atomic_bool map_waits, map_given_up;
+static sem_t map_asked, map_let;
 
 static int
 fake_dma_map(struct hpbus_device *dev, uintptr_t addr, uint64_t iova, size_t len)
 {
+	struct timespec until;
+
+	if (atomic_exchange(&map_waits, false)) {
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_sec += 20;
+		sem_post(&map_asked);
+		if (sem_timedwait(&map_let, &until) != 0)
+			atomic_store(&map_given_up, true);
+		return map_result;
+	}
 	maps++;
 	mapped_addr = addr;
 	mapped_iova = iova;
@@ -325,6 +342,49 @@ memory_that_an_application_has_mapped_is_mapped_again(void)
 	CU_ASSERT_EQUAL(maps, 1);
 }
 
+static _Alignas(4096) uint8_t mapped_late[2][4096];
+
+static void *
+map_in_a_thread(void *arg)
+{
+	CU_ASSERT_EQUAL(rte_dev_dma_map(find(GUID "1"), mapped_late[0], 100, 4096), 0);
+	return NULL;
+}
+
+/* Neither other devices, nor the close of its own; and its recovery only as long as that may take.
+ */
+static void
+a_silent_host_that_is_to_map_memory_holds_up_nobody_else(void)
+{
+	static const struct hpbus_op_kind brief = {.budget = 50};
+	struct rte_device *silent = find(GUID "1"), *other = find(GUID "2");
+	struct hpbus_op op;
+	pthread_t thread;
+
+	CU_ASSERT_TRUE_FATAL(silent != NULL && other != NULL);
+	CU_ASSERT_EQUAL_FATAL(
+		rte_extmem_register(mapped_late, sizeof(mapped_late), NULL, 0, 4096), 0);
+	sem_init(&map_asked, 0, 0);
+	sem_init(&map_let, 0, 0);
+	atomic_store(&map_waits, true);
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, map_in_a_thread, NULL), 0);
+	sem_wait(&map_asked);
+	CU_ASSERT_EQUAL(rte_dev_dma_map(other, mapped_late[1], 200, 4096), 0);
+	CU_ASSERT_EQUAL(rte_dev_dma_unmap(other, mapped_late[1], 200, 4096), 0);
+	CU_ASSERT_EQUAL(hpbus_dma_again(hpbus_device_of(other)), 0);
+	hpbus_dma_forget(hpbus_device_of(other));
+	hpbus_op_begin(&op, &brief);
+	CU_ASSERT_EQUAL(hpbus_dma_again(hpbus_device_of(silent)), -ETIMEDOUT);
+	hpbus_op_end(&op);
+	hpbus_dma_forget(hpbus_device_of(silent));
+	CU_ASSERT_FALSE(atomic_load(&map_given_up));
+	sem_post(&map_let);
+	pthread_join(thread, NULL);
+	CU_ASSERT_EQUAL(hpbus_device_of(silent)->n_own, 0);
+	CU_ASSERT_EQUAL(hpbus_dma_again(hpbus_device_of(silent)), 0);
+	CU_ASSERT_EQUAL(rte_extmem_unregister(mapped_late, sizeof(mapped_late)), 0);
+}
+
 static void
 cleanup_removes_and_frees_all(void)
 {
@@ -348,6 +408,8 @@ static const struct unit_test tests[] = {
 		unmapping_memory_of_eal_leaves_it_with_the_host},
 	{"memory_that_an_application_has_mapped_is_mapped_again",
 		memory_that_an_application_has_mapped_is_mapped_again},
+	{"a_silent_host_that_is_to_map_memory_holds_up_nobody_else",
+		a_silent_host_that_is_to_map_memory_holds_up_nobody_else},
 	{"cleanup_removes_and_frees_all", cleanup_removes_and_frees_all},
 };
 

@@ -30,9 +30,10 @@ hpbus_device_set_driver_data(
 	dev->on_gone = on_gone;
 }
 
-void
+int
 hpbus_dma_again(struct hpbus_device *dev)
 {
+	return 0;
 }
 
 void

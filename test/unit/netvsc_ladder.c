@@ -305,8 +305,11 @@ take(const struct fixture_packet *pkt)
 	}
 	host.counter_oid = control.oid;
 	deed = asked(rung);
-	if (rung == COUNTER && control.oid == host.absent_counter)
+	if (rung == COUNTER && (control.oid == host.absent_counter ||
+				       (host.counter_strict && control.info_length != 0)))
 		deed = NOT_SUPPORTED;
+	if (host.counter_fits)
+		host.counter_bytes = control.info_length < 8 ? 4 : 8;
 	if (deed != SILENT && deed != VANISH)
 		rndis_answer(pkt, &control, rung, deed);
 }

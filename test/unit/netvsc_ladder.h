@@ -81,6 +81,8 @@ struct ladder_host {
 	uint32_t rss_entry;	 /**< entry 5 of the table that was set last */
 	uint64_t counter;	 /**< what its counters say, less the last digits of their OID */
 	uint32_t counter_bytes;	 /**< 4 or 8 */
+	bool counter_fits;	 /**< 4, or 8 where the question has room for them */
+	bool counter_strict;	 /**< a question with anything in it is refused */
 	uint32_t counter_oid;	 /**< that was asked for last */
 	uint32_t absent_counter; /**< OID of one that it does not have */
 	uint64_t next_tid;

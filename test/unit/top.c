@@ -271,6 +271,7 @@ test_answers_of_a_driver(void)
 {
 	struct top_sample *s = top_sample_new(0);
 	struct top_nic *nic = &s->nic[0];
+	uint64_t lost = 0;
 	struct json_object *o = parse(
 		"{\"name\":\"n\",\"device\":\"g\",\"backend\":\"uio\",\"state\":\"gone\",\"link_up\":0,"
 		"\"nvsp_version\":\"6.1\",\"mtu\":1500,\"path\":\"vf\",\"recoveries\":2,"
@@ -297,6 +298,13 @@ test_answers_of_a_driver(void)
 	CU_ASSERT_EQUAL_FATAL(nic->n_gauges, 5);
 	CU_ASSERT_STRING_EQUAL(nic->gauges[1].name, "q 1 rx ring");
 	CU_ASSERT_EQUAL(nic->gauges[1].used, 50);
+	/* What the host refused is an error of the queue, too. */
+	o = parse("{\"queue\":2,\"tx_errors\":1007,\"tx_refused\":1000}");
+	top_take_queue(o, nic);
+	json_object_put(o);
+	for (unsigned int i = 0; i < nic->n_drops; i++)
+		lost += nic->drops[i].value;
+	CU_ASSERT_EQUAL(lost, 8 + 1007);
 	/* Both paths, where ethdev says it. */
 	o = parse("{\"ipackets\":100,\"opackets\":200}");
 	top_take_ethdev(o, nic);

@@ -124,6 +124,7 @@ hpbus_device_get(const uint8_t instance[16])
 	dev = calloc(1, sizeof(*dev));
 	if (dev == NULL)
 		return NULL;
+	pthread_mutex_init(&dev->own_turn, NULL);
 	memcpy(dev->instance, instance, 16);
 	vmbus_guid_format(instance, dev->name);
 	dev->device.name = dev->name;
@@ -173,6 +174,7 @@ hpbus_free_unplugged(void)
 
 	while ((dev = TAILQ_FIRST(&unplugged)) != NULL) {
 		TAILQ_REMOVE(&unplugged, dev, next);
+		pthread_mutex_destroy(&dev->own_turn);
 		free(dev);
 	}
 }

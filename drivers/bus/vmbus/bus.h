@@ -16,6 +16,7 @@
 #ifndef HP_BUS_VMBUS_BUS_H
 #define HP_BUS_VMBUS_BUS_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -208,6 +209,7 @@ struct hpbus_device {
 	/** What the application has mapped for the device (dma.c). */
 	struct hpbus_dma_own *own;
 	unsigned int n_own;
+	pthread_mutex_t own_turn;
 
 	/* From hpbus_intr_open() to hpbus_intr_close(). */
 	struct hpbus_intr intr;
@@ -360,9 +362,12 @@ bool hpbus_dma_usable(struct hpbus_device *dev, const void *addr, size_t len);
 /** A lookup answers for no more than the aligned window around the address, in bytes. */
 #define HPBUS_DMA_WINDOW (UINT64_C(2) << 20)
 
-/** After backend->open(), for a device that came back: share what the application had mapped. */
-void hpbus_dma_again(struct hpbus_device *dev);
-/** The port is closed: forget what it had mapped. */
+/**
+ * After backend->open(), for a device that came back: share what the application had mapped.
+ * @return 0, or -ETIMEDOUT or -ECANCELED: somebody else talks to the host about it
+ */
+int hpbus_dma_again(struct hpbus_device *dev);
+/** The port is closed: forget what it had mapped. Waits for no host. */
 void hpbus_dma_forget(struct hpbus_device *dev);
 
 /** A piece of memory, [start, start + len), that is of one kind to the host. */

@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include <rte_cycles.h>
 #include <rte_errno.h>
 
 #include "drivers/bus/vmbus/bus_private.h"
@@ -165,39 +166,34 @@ struct hpbus_dma_own {
 	size_t len;
 };
 
-/* Of all devices; never taken on the data path. */
+/*
+ * The lists of all devices: never held while a host is asked, so that nobody waits for another
+ * device's. What a device's host is asked to do with its list comes one at a time, by own_turn of
+ * the device. Neither is taken on the data path.
+ */
 static pthread_mutex_t own_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static int
 own_remember(struct hpbus_device *dev, const struct hpbus_dma_own *own)
 {
-	struct hpbus_dma_own *more = realloc(dev->own, (dev->n_own + 1) * sizeof(*more));
-
-	if (more == NULL)
-		return -ENOMEM;
-	more[dev->n_own] = *own;
-	dev->own = more;
-	dev->n_own++;
-	return 0;
-}
-
-int
-hpbus_dma_own_map(struct hpbus_device *dev, uintptr_t addr, uint64_t iova, size_t len)
-{
-	int rc;
+	struct hpbus_dma_own *more;
+	int rc = -ENOMEM;
 
 	pthread_mutex_lock(&own_lock);
-	rc = own_remember(dev, &(struct hpbus_dma_own){addr, iova, len});
-	if (rc == 0 && !dev->returning) {
-		rc = dev->backend->dma_map(dev, addr, iova, len);
-		dev->n_own -= rc != 0;
+	more = realloc(dev->own, (dev->n_own + 1) * sizeof(*more));
+	if (more != NULL) {
+		more[dev->n_own] = *own;
+		dev->own = more;
+		dev->n_own++;
+		rc = 0;
 	}
 	pthread_mutex_unlock(&own_lock);
 	return rc;
 }
 
-void
-hpbus_dma_own_unmap(struct hpbus_device *dev, uintptr_t addr, size_t len)
+/* What begins in [addr, addr + len). */
+static void
+own_drop(struct hpbus_device *dev, uintptr_t addr, size_t len)
 {
 	unsigned int i, left = 0;
 
@@ -206,20 +202,77 @@ hpbus_dma_own_unmap(struct hpbus_device *dev, uintptr_t addr, size_t len)
 		if (dev->own[i].addr < addr || dev->own[i].addr - addr >= len)
 			dev->own[left++] = dev->own[i];
 	dev->n_own = left;
-	dev->backend->dma_unmap(dev, addr, len);
 	pthread_mutex_unlock(&own_lock);
 }
 
-void
-hpbus_dma_again(struct hpbus_device *dev)
+/* The one that own_remember() added, if the port has not been closed since. */
+static void
+own_drop_last(struct hpbus_device *dev)
 {
-	unsigned int i;
+	pthread_mutex_lock(&own_lock);
+	if (dev->n_own != 0)
+		dev->n_own--;
+	pthread_mutex_unlock(&own_lock);
+}
+
+/* @return whether there is an @p i-th: a port that is closed meanwhile has none any more */
+static bool
+own_at(struct hpbus_device *dev, unsigned int i, struct hpbus_dma_own *own)
+{
+	bool there;
 
 	pthread_mutex_lock(&own_lock);
-	/* What cannot be had any more is copied; the backend says so. */
-	for (i = 0; !dev->copy_only && i < dev->n_own; i++)
-		dev->backend->dma_map(dev, dev->own[i].addr, dev->own[i].iova, dev->own[i].len);
+	there = i < dev->n_own;
+	if (there)
+		*own = dev->own[i];
 	pthread_mutex_unlock(&own_lock);
+	return there;
+}
+
+int
+hpbus_dma_own_map(struct hpbus_device *dev, uintptr_t addr, uint64_t iova, size_t len)
+{
+	int rc;
+
+	pthread_mutex_lock(&dev->own_turn);
+	rc = own_remember(dev, &(struct hpbus_dma_own){addr, iova, len});
+	if (rc == 0 && !dev->returning) {
+		rc = dev->backend->dma_map(dev, addr, iova, len);
+		if (rc != 0)
+			own_drop_last(dev);
+	}
+	pthread_mutex_unlock(&dev->own_turn);
+	return rc;
+}
+
+void
+hpbus_dma_own_unmap(struct hpbus_device *dev, uintptr_t addr, size_t len)
+{
+	pthread_mutex_lock(&dev->own_turn);
+	own_drop(dev, addr, len);
+	dev->backend->dma_unmap(dev, addr, len);
+	pthread_mutex_unlock(&dev->own_turn);
+}
+
+int
+hpbus_dma_again(struct hpbus_device *dev)
+{
+	int64_t until = hpbus_op_talk_until();
+	struct hpbus_dma_own own;
+	unsigned int i;
+
+	while (pthread_mutex_trylock(&dev->own_turn) != 0) {
+		if (hpbus_op_given_up())
+			return -ECANCELED;
+		if (hpbus_now_ms() >= until)
+			return -ETIMEDOUT;
+		rte_delay_us_sleep(100);
+	}
+	/* What cannot be had any more is copied; the backend says so. */
+	for (i = 0; !dev->copy_only && own_at(dev, i, &own); i++)
+		dev->backend->dma_map(dev, own.addr, own.iova, own.len);
+	pthread_mutex_unlock(&dev->own_turn);
+	return 0;
 }
 
 void

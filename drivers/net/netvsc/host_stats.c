@@ -44,11 +44,9 @@ uint64_t
 netvsc_host_stats_value(struct netvsc_port *port, unsigned int i)
 {
 	struct netvsc_host_stats *hs = &port->host_stats;
-	uint64_t base = atomic_load(&hs->base[i]), now = atomic_load(&hs->value[i]);
 
 	atomic_store_explicit(&hs->wanted, true, memory_order_relaxed);
-	/* It has just begun anew, and value_set() is about to say so. */
-	return now >= base ? now - base : now;
+	return atomic_load(&hs->value[i]) - hs->base[i];
 }
 
 void
@@ -56,14 +54,9 @@ netvsc_host_stats_reset(struct netvsc_port *port)
 {
 	struct netvsc_host_stats *hs = &port->host_stats;
 	unsigned int i;
-	uint64_t now;
 
 	for (i = 0; i < NETVSC_HOST_STATS; i++)
-		/* A base that value_set() did not see is not to be of the host before. */
-		do {
-			now = atomic_load(&hs->value[i]);
-			atomic_store(&hs->base[i], now);
-		} while (atomic_load(&hs->value[i]) != now);
+		hs->base[i] = atomic_load(&hs->value[i]);
 }
 
 /* ---- asking ---- */
@@ -79,6 +72,8 @@ netvsc_host_stats_forget(struct netvsc_port *port)
 	atomic_store(&hs->trans_id, 0);
 	atomic_store(&hs->rndis_id, 0);
 	atomic_store(&hs->not_there, 0);
+	atomic_store(&hs->bare, 0);
+	atomic_store(&hs->again, false);
 }
 
 /* Where requests of ours are written, in memory of the port; and whence the host reads them. */
@@ -119,8 +114,11 @@ ask(struct netvsc_port *port, uint32_t which)
 	struct netvsc_host_stats *hs = &port->host_stats;
 	uint64_t tid = netvsc_control_next_tid(port);
 	uint32_t id = netvsc_rndis_next_id(port);
+	/* There are hosts that answer with as many bytes as the question has room for. */
+	static const uint64_t room;
+	uint32_t bytes = atomic_load(&hs->bare) >> which & 1 ? 0 : sizeof(room);
 	int len = rndis_build_query(
-		request_page(port), RNDIS_MAX_REQUEST, id, counters[which].oid, NULL, 0);
+		request_page(port), RNDIS_MAX_REQUEST, id, counters[which].oid, &room, bytes);
 
 	if (len < 0)
 		return;
@@ -158,6 +156,8 @@ netvsc_host_stats_tick(struct netvsc_port *port)
 		hs->round = true;
 		hs->next = 0;
 	}
+	if (atomic_exchange(&hs->again, false))
+		hs->next = hs->asked;
 	hs->next = next_there(hs, hs->next);
 	if (hs->next != NETVSC_HOST_COUNTERS) {
 		ask(port, hs->next);
@@ -184,12 +184,32 @@ netvsc_host_stats_completion(
 	return true;
 }
 
-/* A host that restarted, or that the guest was moved to, counts from 0: so do we from then on. */
+/*
+ * What has come since the host said it last. One that restarted, or that the guest was moved to,
+ * counts from 0. A counter of four bytes that fell may also have passed its end: by less than half
+ * of them, or it would be too long since somebody asked.
+ */
 static void
-value_set(struct netvsc_host_stats *hs, uint32_t which, uint64_t now)
+value_add(struct netvsc_host_stats *hs, uint32_t which, uint64_t now, bool narrow)
 {
-	if (atomic_exchange(&hs->value[which], now) > now)
-		atomic_store(&hs->base[which], 0);
+	uint64_t more = now - hs->said[which];
+
+	if (now < hs->said[which])
+		more = narrow && (uint32_t)more <= INT32_MAX ? (uint32_t)more : now;
+	hs->said[which] = now;
+	atomic_fetch_add(&hs->value[which], more);
+}
+
+/* Not in this way: then in the other one, once. */
+static void
+refused(struct netvsc_host_stats *hs)
+{
+	uint32_t bit = UINT32_C(1) << hs->asked;
+
+	if (atomic_fetch_or(&hs->bare, bit) & bit)
+		atomic_fetch_or(&hs->not_there, bit);
+	else
+		atomic_store(&hs->again, true);
 }
 
 bool
@@ -199,19 +219,21 @@ netvsc_host_stats_answer(struct netvsc_port *port, const void *msg, uint32_t len
 	uint32_t id = atomic_load_explicit(&hs->rndis_id, memory_order_acquire), half = 0;
 	struct rndis_completion done;
 	uint64_t value = 0;
+	bool narrow;
 
 	if (id == 0 || rndis_parse_completion(msg, len, &done) != 0 ||
 		done.type != RNDIS_TYPE_QUERY_CMPLT || done.request_id != id)
 		return false;
 	if (done.status != RNDIS_STATUS_SUCCESS || done.info_length < sizeof(half)) {
-		atomic_fetch_or(&hs->not_there, 1u << hs->asked);
+		refused(hs);
 	} else {
 		/* Hosts have counters of either size. */
-		if (done.info_length >= sizeof(value))
-			memcpy(&value, (const uint8_t *)msg + done.info_abs, sizeof(value));
-		else
+		narrow = done.info_length < sizeof(value);
+		if (narrow)
 			memcpy(&half, (const uint8_t *)msg + done.info_abs, sizeof(half));
-		value_set(hs, hs->asked, value + half);
+		else
+			memcpy(&value, (const uint8_t *)msg + done.info_abs, sizeof(value));
+		value_add(hs, hs->asked, value + half, narrow);
 	}
 	atomic_store_explicit(&hs->rndis_id, 0, memory_order_release);
 	return true;

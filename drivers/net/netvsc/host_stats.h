@@ -20,13 +20,16 @@ struct netvsc_port;
 
 /** Belongs to whoever has control_lock, unless it is said otherwise. */
 struct netvsc_host_stats {
-	/** What the host said last: written by the dispatcher, the last one by the alarm. */
+	/**
+	 * Sums, which go on where a host begins anew: written by the dispatcher, the last one by
+	 * the alarm.
+	 */
 	_Atomic uint64_t value[NETVSC_HOST_STATS];
-	/** As of the last reset, under counts.lock; the dispatcher makes it 0 for a new host. */
-	_Atomic uint64_t base[NETVSC_HOST_STATS];
-	_Atomic bool wanted; /**< somebody has read since the last round began */
-	bool round;	     /**< one is under way */
-	uint32_t next;	     /**< counter to ask for */
+	uint64_t base[NETVSC_HOST_STATS];    /**< as of the last reset, under counts.lock */
+	uint64_t said[NETVSC_HOST_COUNTERS]; /**< by the host, last; the dispatcher's */
+	_Atomic bool wanted;		     /**< somebody has read since the last round began */
+	bool round;			     /**< one is under way */
+	uint32_t next;			     /**< counter to ask for */
 
 	/* Of this session. */
 	uint32_t section; /**< of the send buffer, where pages cannot be named */
@@ -36,6 +39,8 @@ struct netvsc_host_stats {
 	_Atomic uint32_t rndis_id;
 	uint32_t asked;		    /**< counter that it is for */
 	_Atomic uint32_t not_there; /**< bits of counters that the host does not have */
+	_Atomic uint32_t bare;	    /**< of those that are asked for without room for the answer */
+	atomic_bool again;	    /**< the last one is, since just now */
 };
 
 /** A session begins or is over, and nothing is outstanding. Control side. */

@@ -104,7 +104,7 @@ recover_open(struct netvsc_port *port)
 	rc = port->bus->backend->open(port->bus);
 	port->bus_closed = rc != 0;
 	if (rc == 0)
-		hpbus_dma_again(port->bus);
+		rc = hpbus_dma_again(port->bus);
 	hpbus_op_end(&op);
 	if (rc != 0)
 		return rc;

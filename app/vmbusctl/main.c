@@ -204,11 +204,41 @@ parse_vf(const char *text, enum ctl_vf_mode *mode)
 	return false;
 }
 
+/*
+ * The roots of a test, all of them: where one is missing, or too long to be followed, what was
+ * meant for the test would be done to this machine.
+ */
+static int
+take_roots(struct ctl *ctl, bool changes)
+{
+	static const char *const names[] = {"HYPERPOLL_ROOT", "HYPERPOLL_SYSFS_ROOT",
+		"HYPERPOLL_DEV_ROOT", "HYPERPOLL_COMMANDS", "HYPERPOLL_MODPROBE"};
+	const char *value, *missing = NULL;
+	bool some = false;
+	size_t i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		value = secure_getenv(names[i]);
+		if (value != NULL && value[0] != '\0')
+			some = true;
+		else if (i < 3)
+			missing = names[i];
+	}
+	if (changes && some && missing != NULL)
+		return bad_usage("%s is not set, another one of its kind is: this would change the "
+				 "machine in the place of a test's tree",
+			missing);
+	value = secure_getenv(names[0]);
+	if (value != NULL && strlen(value) >= sizeof(ctl->root))
+		return bad_usage("%s is longer than 255 characters", names[0]);
+	snprintf(ctl->root, sizeof(ctl->root), "%s", value == NULL ? "" : value);
+	return vmbus_sysfs_init(&ctl->fs, sysfs_message, ctl) < 0 ? CTL_USAGE : CTL_OK;
+}
+
 static int
 run(struct ctl *ctl, int argc, char **argv, const char *user, const char *vf)
 {
 	const struct command *command = NULL;
-	const char *root = secure_getenv("HYPERPOLL_ROOT");
 	size_t i;
 
 	if (argc == 0)
@@ -235,10 +265,8 @@ run(struct ctl *ctl, int argc, char **argv, const char *user, const char *vf)
 	if (vf != NULL && !parse_vf(vf, &ctl->vf))
 		return bad_usage("--vf is auto, keep or vfio-pci, not '%.64s'", vf);
 	ctl->device = argc == 2 ? argv[1] : NULL;
-	if (root != NULL && strlen(root) < sizeof(ctl->root))
-		strcpy(ctl->root, root);
-	if (vmbus_sysfs_init(&ctl->fs, sysfs_message, ctl) < 0)
-		return CTL_FAILED;
+	if (take_roots(ctl, command->changes) != CTL_OK)
+		return CTL_USAGE;
 	ctl_network_read(&ctl->network, ctl->fs.proc);
 	return command->run(ctl);
 }

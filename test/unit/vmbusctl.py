@@ -168,6 +168,30 @@ class Usage(Case):
             self.check(["bind", name], 1, "", f"no VMBus device '{name}': give a GUID, network "
                        "interface or uio device of 'vmbusctl status'")
 
+    def test_a_root_that_is_too_long_was_this_machines(self):
+        self.tree()
+        for name in ("ROOT", "SYSFS_ROOT", "DEV_ROOT", "PROC_ROOT"):
+            for command in (["status"], ["bind", "eth1", "--dry-run"]):
+                code, out, err = self.run_ctl(*command, **{f"HYPERPOLL_{name}": "/" + "x" * 5000})
+                self.assertEqual((code, out), (2, ""))
+                self.assertRegex(err, rf"^vmbusctl: HYPERPOLL_{name} is longer than 255 characters[^\n]*\n$")
+
+    def test_a_root_that_is_missing_was_this_machines(self):
+        """An empty one is a variable that was empty."""
+        self.tree()
+        for name in ("ROOT", "SYSFS_ROOT", "DEV_ROOT"):
+            for command in (["bind", "eth1", "--dry-run"], ["unbind", "uio0", "-n"], ["report", "-n"]):
+                code, out, err = self.run_ctl(*command, **{f"HYPERPOLL_{name}": ""})
+                self.assertEqual((code, out), (2, ""))
+                self.assertIn(f"HYPERPOLL_{name} is not set, another one of its kind is", err)
+            self.assertNotEqual(self.run_ctl("list", **{f"HYPERPOLL_{name}": ""})[0], 2)
+        # modprobe and the like would be this machine's.
+        alone = {f"HYPERPOLL_{name}": "" for name in ("ROOT", "SYSFS_ROOT", "DEV_ROOT", "PROC_ROOT", "MODPROBE")}
+        for name in ("COMMANDS", "MODPROBE"):
+            code, out, err = self.run_ctl("bind", "eth1", "-n", **{**alone, f"HYPERPOLL_{name}": "/bin/false"})
+            self.assertEqual((code, out), (2, ""))
+        self.assertEqual(self.run_ctl("bind", "nosuch", "-n", **alone)[0], 1)
+
     def test_help_and_version(self):
         self.tree()
         code, out, err = self.run_ctl("--help")

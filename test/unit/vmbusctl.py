@@ -4,8 +4,10 @@
 Usage: vmbusctl.py VMBUSCTL"""
 import json
 import os
+import signal
 import stat
 import sys
+import time
 import unittest
 from unittest import mock
 
@@ -345,6 +347,29 @@ class Bind(Case):
                    "cannot load uio_hv_generic (modprobe uio_hv_generic failed): install a kernel with "
                    "this module, see vmbusctl doctor\nnothing was changed")
         self.assertEqual(t.get(t.device(FREE_NIC, "net/eth1/flags")), "0x1003\n")
+
+    def test_a_modprobe_that_hangs_was_waited_for_for_ever(self):
+        """Also where SIGKILL does not help, as when a module's start hangs."""
+        hostile = os.path.join(os.path.dirname(self.program), "../../test/preload/libhyperpoll-hostile.so")
+        t = self.tree()
+        t.remove("sys/bus/vmbus/drivers/uio_hv_generic")
+        t.put("modprobe", f"#!/bin/sh\necho $$ >{t.path('pid')}\nexec sleep 300 >{t.path('out')} 2>&1\n")
+        os.chmod(t.path("modprobe"), stat.S_IRWXU)
+        for immortal in (False, True):
+            if immortal and (os.environ.get("MESON_EXE_WRAPPER") or not os.path.exists(hostile)):
+                self.skipTest("nothing to preload for this machine")
+            began = time.monotonic()
+            try:
+                code, out, err = self.run_ctl("bind", "eth1", HYPERPOLL_MODPROBE=t.path("modprobe"),
+                                              **({"LD_PRELOAD": hostile, "HOSTILE": "immortal"} if immortal else {}))
+                took = time.monotonic() - began
+            finally:
+                alive = os.path.exists(f"/proc/{int(t.get('pid'))}")
+                if alive:
+                    os.kill(int(t.get("pid")), signal.SIGKILL)
+            self.assertEqual((code, out, alive), (1, "", immortal))
+            self.assertIn("cannot load uio_hv_generic (modprobe uio_hv_generic did not end within 10 s)", err)
+            self.assertGreater(took, 9)
 
     def test_a_failed_write_is_undone(self):
         t = self.tree()

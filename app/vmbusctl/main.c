@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Command line of vmbusctl, and what its commands share. */
+#include "app/common/verb.h"
 #include "app/vmbusctl/ctl.h"
 #include "app/vmbusctl/give.h"
 #include "app/vmbusctl/top.h"
@@ -179,6 +180,9 @@ static const struct command {
 	{"report", ctl_report, true, false, true, false},
 };
 
+/* The one whose options are its own. */
+static const char *const late_verbs[] = {"top", NULL};
+
 static int
 bad_usage(const char *fmt, const char *what)
 {
@@ -247,6 +251,8 @@ run(struct ctl *ctl, int argc, char **argv, const char *user, const char *vf)
 	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (strcmp(argv[0], commands[i].name) == 0)
 			command = &commands[i];
+	if (command == NULL && verb_is_late("vmbusctl", 2, argv - 1, late_verbs))
+		return CTL_USAGE;
 	if (command == NULL)
 		return bad_usage(
 			"no command '%.64s': list, status, bind, unbind, doctor, report or top",
@@ -328,7 +334,8 @@ main(int argc, char **argv)
 			puts("vmbusctl " VMBUSCTL_VERSION);
 			return flushed(CTL_OK);
 		default:
-			fputs("vmbusctl: see vmbusctl --help\n", stderr);
+			if (!verb_is_late("vmbusctl", argc, argv, late_verbs))
+				fputs("vmbusctl: see vmbusctl --help\n", stderr);
 			return CTL_USAGE;
 		}
 	}

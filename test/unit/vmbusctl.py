@@ -164,6 +164,13 @@ class Usage(Case):
             self.check(arguments, 2, "", message + see)
         self.check(["status", "--fast"], 2, "", "unrecognized option '--fast'\nsee vmbusctl --help")
 
+    def test_top_behind_an_option_is_said_to_come_first(self):
+        """It was no command, in a sentence that said it was one."""
+        self.tree()
+        first = "'top' is the first word, before all options: vmbusctl top --help"
+        self.check(["--json", "top"], 2, "", first)
+        self.check(["--json", "top", "--once"], 2, "", "unrecognized option '--once'\n" + first)
+
     def test_no_such_device(self):
         self.tree()
         for name in ("eth7", "uio9", "00000000-0000-0000-0000-000000000001", ""):

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/common/verb.h"
 #include "app/hvsim-vm/options.h"
 #include "lib/vmbus/number.h"
 
@@ -279,6 +280,7 @@ refused(int opt, const char *word)
 int
 options_parse(struct options *o, int argc, char **argv)
 {
+	static const char *const verbs[] = {"ctl", NULL};
 	int opt, rc;
 
 	memset(o, 0, sizeof(*o));
@@ -291,13 +293,17 @@ options_parse(struct options *o, int argc, char **argv)
 	o->vm.append = o->append;
 	opterr = 0;
 	while ((opt = getopt_long(argc, argv, ":", long_options, NULL)) != -1) {
+		if ((opt == ':' || opt == '?') && verb_is_late("hvsim-vm", argc, argv, verbs))
+			return OPTIONS_USAGE;
 		rc = opt == ':' || opt == '?' ? refused(opt, argv[optind - 1])
 					      : parse_option(o, opt, optarg);
 		if (rc >= 0)
 			return rc;
 	}
 	if (optind != argc) {
-		fprintf(stderr, "hvsim-vm: what is '%s'? See hvsim-vm --help\n", argv[optind]);
+		if (!verb_is_late("hvsim-vm", 2, argv + optind - 1, verbs))
+			fprintf(stderr, "hvsim-vm: what is '%s'? See hvsim-vm --help\n",
+				argv[optind]);
 		return OPTIONS_USAGE;
 	}
 	for (unsigned int i = 0; i < o->n_nics && o->trace != NULL; i++)

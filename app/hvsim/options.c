@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/common/verb.h"
 #include "app/hvsim/hvsim.h"
 #include "lib/host/control.h"
 #include "lib/vmbus/guid.h"
@@ -174,7 +175,6 @@ parse_one(struct hvsim_options *o, int option, const char *value)
 		printf("hvsim %s\n", HVSIM_VERSION);
 		return EXIT_SUCCESS;
 	default: /* getopt has said what is wrong */
-		fprintf(stderr, "Try 'hvsim --help'.\n");
 		return USAGE_STATUS;
 	}
 }
@@ -244,17 +244,21 @@ options_parse(struct hvsim_options *options, int argc, char **argv)
 		{"version", no_argument, NULL, 'V'},
 		{NULL, 0, NULL, 0},
 	};
+	static const char *const verbs[] = {"ctl", "top", NULL};
 	int option, rc;
 
 	memset(options, 0, sizeof(*options));
 	options->threads = 1;
 	while ((option = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
 		rc = parse_one(options, option, optarg);
+		if (option == '?' && !verb_is_late("hvsim", argc, argv, verbs))
+			fprintf(stderr, "Try 'hvsim --help'.\n");
 		if (rc >= 0)
 			return rc;
 	}
 	if (optind < argc) {
-		fprintf(stderr, "hvsim: what is '%s'? Try 'hvsim --help'.\n", argv[optind]);
+		if (!verb_is_late("hvsim", 2, argv + optind - 1, verbs))
+			fprintf(stderr, "hvsim: what is '%s'? Try 'hvsim --help'.\n", argv[optind]);
 		return USAGE_STATUS;
 	}
 	return check(options);

@@ -174,27 +174,34 @@ process_ask(struct process *process, const struct bench_request *request, struct
 		process->dumps++;
 }
 
+static bool
+has_ended(pid_t pid)
+{
+	const struct timespec nap = {0, STOP_NS};
+
+	for (int i = 0; i < STOP_TRIES; i++) {
+		if (waitpid(pid, NULL, WNOHANG) == pid)
+			return true;
+		nanosleep(&nap, NULL);
+	}
+	return false;
+}
+
 void
 process_stop(struct process *process)
 {
 	const struct bench_request quit = {.what = BENCH_QUIT};
-	struct timespec nap = {0, STOP_NS};
 
 	if (process->pid == 0)
 		return;
-	if (send(process->fd, &quit, sizeof(quit), MSG_NOSIGNAL) == sizeof(quit))
-		for (int i = 0; i < STOP_TRIES; i++) {
-			if (waitpid(process->pid, NULL, WNOHANG) == process->pid) {
-				process->pid = 0;
-				break;
-			}
-			nanosleep(&nap, NULL);
-		}
-	if (process->pid != 0) {
+	if (send(process->fd, &quit, sizeof(quit), MSG_NOSIGNAL) != sizeof(quit) ||
+		!has_ended(process->pid)) {
 		kill(process->pid, SIGKILL);
-		waitpid(process->pid, NULL, 0);
-		process->pid = 0;
+		/* One that even this does not end is left behind: others are still to be measured.
+		 */
+		has_ended(process->pid);
 	}
+	process->pid = 0;
 	close(process->fd);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Command line of vmbusctl, and what its commands share. */
+#include "app/common/verb.h"
 #include "app/vmbusctl/ctl.h"
 #include "app/vmbusctl/give.h"
 #include "app/vmbusctl/top.h"
@@ -179,6 +180,9 @@ static const struct command {
 	{"report", ctl_report, true, false, true, false},
 };
 
+/* The one whose options are its own. */
+static const char *const late_verbs[] = {"top", NULL};
+
 static int
 bad_usage(const char *fmt, const char *what)
 {
@@ -204,11 +208,41 @@ parse_vf(const char *text, enum ctl_vf_mode *mode)
 	return false;
 }
 
+/*
+ * The roots of a test, all of them: where one is missing, or too long to be followed, what was
+ * meant for the test would be done to this machine.
+ */
+static int
+take_roots(struct ctl *ctl, bool changes)
+{
+	static const char *const names[] = {"HYPERPOLL_ROOT", "HYPERPOLL_SYSFS_ROOT",
+		"HYPERPOLL_DEV_ROOT", "HYPERPOLL_COMMANDS", "HYPERPOLL_MODPROBE"};
+	const char *value, *missing = NULL;
+	bool some = false;
+	size_t i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		value = secure_getenv(names[i]);
+		if (value != NULL && value[0] != '\0')
+			some = true;
+		else if (i < 3)
+			missing = names[i];
+	}
+	if (changes && some && missing != NULL)
+		return bad_usage("%s is not set, another one of its kind is: this would change the "
+				 "machine in the place of a test's tree",
+			missing);
+	value = secure_getenv(names[0]);
+	if (value != NULL && strlen(value) >= sizeof(ctl->root))
+		return bad_usage("%s is longer than 255 characters", names[0]);
+	snprintf(ctl->root, sizeof(ctl->root), "%s", value == NULL ? "" : value);
+	return vmbus_sysfs_init(&ctl->fs, sysfs_message, ctl) < 0 ? CTL_USAGE : CTL_OK;
+}
+
 static int
 run(struct ctl *ctl, int argc, char **argv, const char *user, const char *vf)
 {
 	const struct command *command = NULL;
-	const char *root = secure_getenv("HYPERPOLL_ROOT");
 	size_t i;
 
 	if (argc == 0)
@@ -217,6 +251,8 @@ run(struct ctl *ctl, int argc, char **argv, const char *user, const char *vf)
 	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (strcmp(argv[0], commands[i].name) == 0)
 			command = &commands[i];
+	if (command == NULL && verb_is_late("vmbusctl", 2, argv - 1, late_verbs))
+		return CTL_USAGE;
 	if (command == NULL)
 		return bad_usage(
 			"no command '%.64s': list, status, bind, unbind, doctor, report or top",
@@ -235,10 +271,8 @@ run(struct ctl *ctl, int argc, char **argv, const char *user, const char *vf)
 	if (vf != NULL && !parse_vf(vf, &ctl->vf))
 		return bad_usage("--vf is auto, keep or vfio-pci, not '%.64s'", vf);
 	ctl->device = argc == 2 ? argv[1] : NULL;
-	if (root != NULL && strlen(root) < sizeof(ctl->root))
-		strcpy(ctl->root, root);
-	if (vmbus_sysfs_init(&ctl->fs, sysfs_message, ctl) < 0)
-		return CTL_FAILED;
+	if (take_roots(ctl, command->changes) != CTL_OK)
+		return CTL_USAGE;
 	ctl_network_read(&ctl->network, ctl->fs.proc);
 	return command->run(ctl);
 }
@@ -300,7 +334,8 @@ main(int argc, char **argv)
 			puts("vmbusctl " VMBUSCTL_VERSION);
 			return flushed(CTL_OK);
 		default:
-			fputs("vmbusctl: see vmbusctl --help\n", stderr);
+			if (!verb_is_late("vmbusctl", argc, argv, late_verbs))
+				fputs("vmbusctl: see vmbusctl --help\n", stderr);
 			return CTL_USAGE;
 		}
 	}

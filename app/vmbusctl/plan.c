@@ -4,6 +4,7 @@
  * list is made from where the device is, so the same code does, undoes and repeats.
  */
 #include "app/vmbusctl/ctl.h"
+#include "app/vmbusctl/processes.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 /* Kernel's ENOTSUPP, which has no name in libc: the probe refused a device without monitor. */
@@ -212,9 +212,8 @@ run_modprobe(const char *module)
 		execve(modprobe(), arguments, environment);
 		_exit(127);
 	}
-	if (waitpid(pid, &status, 0) != pid)
-		return -errno;
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -ENOENT;
+	status = ctl_child_end(pid);
+	return status > 0 || status == -EINTR ? -ENOENT : status;
 }
 
 int
@@ -244,6 +243,11 @@ explain(const struct ctl_step *step, int error)
 	else if (error == KERNEL_ENOTSUPP)
 		ctl_error("cannot %s (%s): the host gave this device no monitor bit, and kernels "
 			  "before 6.10 refuse it: use a newer kernel",
+			step->what, command);
+	else if (step->path[0] == '\0' && error == ETIMEDOUT)
+		ctl_error(
+			"cannot %s (%s did not end within 10 s): its module may still be starting; "
+			"see dmesg, and try again",
 			step->what, command);
 	else if (step->path[0] == '\0')
 		ctl_error("cannot %s (%s failed): install a kernel with this module, see vmbusctl "

@@ -18,8 +18,10 @@
 #include <unistd.h>
 
 #define PROGRAM_MS 10000
-#define START_MS   2000
-#define STOP_MS	   2000
+/* After SIGKILL; one in the kernel's hands ends only when they let go. */
+#define KILL_MS	 1000
+#define START_MS 2000
+#define STOP_MS	 2000
 /* Before Linux 5.9: there may be a limit of a thousand million, and nobody has so many. */
 #define DESCRIPTORS_MAX 65536
 
@@ -132,6 +134,25 @@ wait_for(pid_t pid, int64_t until)
 	}
 }
 
+/* One that has not ended by then is killed, and left behind where even that takes long. */
+static int
+end_by(pid_t pid, int64_t until)
+{
+	int status = wait_for(pid, until);
+
+	if (status == -ETIMEDOUT) {
+		kill(pid, SIGKILL);
+		wait_for(pid, now_ms() + KILL_MS);
+	}
+	return status;
+}
+
+int
+ctl_child_end(pid_t pid)
+{
+	return end_by(pid, now_ms() + PROGRAM_MS);
+}
+
 int
 ctl_program(const char *const *words, char *output, size_t size)
 {
@@ -158,12 +179,8 @@ ctl_program(const char *const *words, char *output, size_t size)
 		close(ends[0]);
 	if (pid < 0)
 		return rc;
-	status = rc == 0 ? wait_for(pid, until) : rc;
-	if (status == -ETIMEDOUT) {
-		kill(pid, SIGKILL);
-		waitpid(pid, NULL, 0);
-	}
-	return status;
+	status = end_by(pid, rc == 0 ? until : 0);
+	return rc == 0 ? status : rc;
 }
 
 /* ---- processes ---- */

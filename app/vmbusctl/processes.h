@@ -24,6 +24,12 @@ bool ctl_dhcp_client(const struct ctl *ctl, const char *interface, struct ctl_pr
 /** Does such a process with these arguments run (its program's folder does not matter)? */
 bool ctl_process_runs(const struct ctl *ctl, const char *const *arguments);
 
+/**
+ * Wait for a child of ours, 10 s at most; then it is killed.
+ * @return its exit status, -EINTR when a signal ended it, -ETIMEDOUT, or another negative errno
+ */
+int ctl_child_end(pid_t pid);
+
 /** Close all descriptors from one on, inherited ones too. */
 void ctl_close_from(unsigned int first);
 

@@ -41,6 +41,15 @@ class Usage(Case):
         # Long enough for one file in it, not for the socket of a NIC.
         self.ends(2, ["--dir", "/" + 80 * "x", "--nic", "port=sink"], "too long")
 
+    def test_a_verb_behind_an_option_is_said_to_come_first(self):
+        """hvsim --json ctl stats asked what 'ctl' was."""
+        for words in ("--json ctl stats", "--json top --once", "--rings top", "--nic port=sink ctl list"):
+            got, text = self.run_program("hvsim", [HVSIM, *words.split()], timeout=10)
+            verb = re.search("ctl|top", words).group()
+            self.assertEqual(got, 2)
+            self.assertEqual(text.splitlines()[-1],
+                             f"hvsim: '{verb}' is the first word, before all options: hvsim {verb} --help")
+
     def test_two_nics_with_one_mac(self):
         nic = ["--nic", "mac=00:15:5d:00:00:01,port=sink"]
         self.ends(2, ["--dir", self.dir, *nic, *nic], "NICs 0 and 1", "00:15:5d:00:00:01")

@@ -6,12 +6,14 @@
  *             attempt to signal it, as the peer may do at any time
  *   pipe      eventfds given to the peer as doorbells are the ends of full pipes instead
  *   noaio     asynchronous I/O is not to be had
+ *   immortal  no child ends by a signal, as when it is in the kernel's hands
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/aio_abi.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -160,4 +162,12 @@ sendmsg(int sock, const struct msghdr *msg, int flags)
 			memcpy(CMSG_DATA(c) + i * sizeof(int), &fd, sizeof(fd));
 		}
 	return real(sock, msg, flags);
+}
+
+int
+kill(pid_t pid, int number)
+{
+	int (*real)(pid_t, int) = next("kill");
+
+	return asked_for("immortal") ? 0 : real(pid, number);
 }

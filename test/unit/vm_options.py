@@ -74,6 +74,8 @@ class Options(unittest.TestCase):
                 (("--kernel",), "--kernel needs a value"),
                 (("--check=1",), "--check=1 takes no value"),
                 ((*kernel, "word"), "what is 'word'"),
+                (("--verbose", "ctl", "stats"), "'ctl' is the first word, before all options"),
+                (("--verbose", "ctl", "--json"), "'ctl' is the first word, before all options"),
                 ((*kernel, "--mem", "12x"), "--mem 12x: give 64M"),
                 ((*kernel, "--mem", "63M"), "--mem 63M: give 64M"),
                 ((*kernel, "--mem", "-1"), "--mem -1: give 64M"),

@@ -4,8 +4,10 @@
 Usage: vmbusctl.py VMBUSCTL"""
 import json
 import os
+import signal
 import stat
 import sys
+import time
 import unittest
 from unittest import mock
 
@@ -162,11 +164,42 @@ class Usage(Case):
             self.check(arguments, 2, "", message + see)
         self.check(["status", "--fast"], 2, "", "unrecognized option '--fast'\nsee vmbusctl --help")
 
+    def test_top_behind_an_option_is_said_to_come_first(self):
+        """It was no command, in a sentence that said it was one."""
+        self.tree()
+        first = "'top' is the first word, before all options: vmbusctl top --help"
+        self.check(["--json", "top"], 2, "", first)
+        self.check(["--json", "top", "--once"], 2, "", "unrecognized option '--once'\n" + first)
+
     def test_no_such_device(self):
         self.tree()
         for name in ("eth7", "uio9", "00000000-0000-0000-0000-000000000001", ""):
             self.check(["bind", name], 1, "", f"no VMBus device '{name}': give a GUID, network "
                        "interface or uio device of 'vmbusctl status'")
+
+    def test_a_root_that_is_too_long_was_this_machines(self):
+        self.tree()
+        for name in ("ROOT", "SYSFS_ROOT", "DEV_ROOT", "PROC_ROOT"):
+            for command in (["status"], ["bind", "eth1", "--dry-run"]):
+                code, out, err = self.run_ctl(*command, **{f"HYPERPOLL_{name}": "/" + "x" * 5000})
+                self.assertEqual((code, out), (2, ""))
+                self.assertRegex(err, rf"^vmbusctl: HYPERPOLL_{name} is longer than 255 characters[^\n]*\n$")
+
+    def test_a_root_that_is_missing_was_this_machines(self):
+        """An empty one is a variable that was empty."""
+        self.tree()
+        for name in ("ROOT", "SYSFS_ROOT", "DEV_ROOT"):
+            for command in (["bind", "eth1", "--dry-run"], ["unbind", "uio0", "-n"], ["report", "-n"]):
+                code, out, err = self.run_ctl(*command, **{f"HYPERPOLL_{name}": ""})
+                self.assertEqual((code, out), (2, ""))
+                self.assertIn(f"HYPERPOLL_{name} is not set, another one of its kind is", err)
+            self.assertNotEqual(self.run_ctl("list", **{f"HYPERPOLL_{name}": ""})[0], 2)
+        # modprobe and the like would be this machine's.
+        alone = {f"HYPERPOLL_{name}": "" for name in ("ROOT", "SYSFS_ROOT", "DEV_ROOT", "PROC_ROOT", "MODPROBE")}
+        for name in ("COMMANDS", "MODPROBE"):
+            code, out, err = self.run_ctl("bind", "eth1", "-n", **{**alone, f"HYPERPOLL_{name}": "/bin/false"})
+            self.assertEqual((code, out), (2, ""))
+        self.assertEqual(self.run_ctl("bind", "nosuch", "-n", **alone)[0], 1)
 
     def test_help_and_version(self):
         self.tree()
@@ -321,6 +354,29 @@ class Bind(Case):
                    "cannot load uio_hv_generic (modprobe uio_hv_generic failed): install a kernel with "
                    "this module, see vmbusctl doctor\nnothing was changed")
         self.assertEqual(t.get(t.device(FREE_NIC, "net/eth1/flags")), "0x1003\n")
+
+    def test_a_modprobe_that_hangs_was_waited_for_for_ever(self):
+        """Also where SIGKILL does not help, as when a module's start hangs."""
+        hostile = os.path.join(os.path.dirname(self.program), "../../test/preload/libhyperpoll-hostile.so")
+        t = self.tree()
+        t.remove("sys/bus/vmbus/drivers/uio_hv_generic")
+        t.put("modprobe", f"#!/bin/sh\necho $$ >{t.path('pid')}\nexec sleep 300 >{t.path('out')} 2>&1\n")
+        os.chmod(t.path("modprobe"), stat.S_IRWXU)
+        for immortal in (False, True):
+            if immortal and (os.environ.get("MESON_EXE_WRAPPER") or not os.path.exists(hostile)):
+                self.skipTest("nothing to preload for this machine")
+            began = time.monotonic()
+            try:
+                code, out, err = self.run_ctl("bind", "eth1", HYPERPOLL_MODPROBE=t.path("modprobe"),
+                                              **({"LD_PRELOAD": hostile, "HOSTILE": "immortal"} if immortal else {}))
+                took = time.monotonic() - began
+            finally:
+                alive = os.path.exists(f"/proc/{int(t.get('pid'))}")
+                if alive:
+                    os.kill(int(t.get("pid")), signal.SIGKILL)
+            self.assertEqual((code, out, alive), (1, "", immortal))
+            self.assertIn("cannot load uio_hv_generic (modprobe uio_hv_generic did not end within 10 s)", err)
+            self.assertGreater(took, 9)
 
     def test_a_failed_write_is_undone(self):
         t = self.tree()

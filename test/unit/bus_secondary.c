@@ -5,6 +5,7 @@
  */
 #include "drivers/bus/vmbus/secondary.c"
 #include "drivers/bus/vmbus/secondary_link.c"
+#include "drivers/bus/vmbus/secondary_places.c"
 
 #include <sys/mman.h>
 

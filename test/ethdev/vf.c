@@ -196,10 +196,55 @@ vf_whose_stop_hangs_keeps_only_itself(void)
 	CHECK_EQUAL(sent_by(vf), 3);
 }
 
+/* Rings of DPDK have neither a filter nor an address: the port is promiscuous all the same. */
+static void
+vf_that_is_a_ring_gives_back_what_it_is_given(void)
+{
+	enum { N = 64 };
+	char device[sizeof(ethdev_device) + 16], bytes[N][60];
+	struct rte_mbuf *m[N];
+	unsigned int i, k, got = 0;
+
+	ethdev_detach();
+	snprintf(device, sizeof(device), "%s,vf=net_ring0", ethdev_device);
+	CHECK_EQUAL(ethdev_attach(device), 0);
+	ethdev_knob("stall_rx", 1);
+	CHECK_EQUAL(rte_eth_promiscuous_enable(ethdev_port), 0);
+	ethdev_bring_up(1, 1);
+	CHECK_EQUAL(rte_eal_hotplug_add("vdev", "net_ring0", ""), 0);
+	CHECK_EQUAL(rte_eth_dev_count_avail(), 1);
+	ethdev_vf(true, 1);
+	WAIT_UNTIL(status().used);
+	for (i = 0; i < N; i++) {
+		m[i] = rte_pktmbuf_alloc(ethdev_pool);
+		CHECK(m[i] != NULL && rte_pktmbuf_append(m[i], sizeof(bytes[i])) != NULL);
+		for (k = 0; k < sizeof(bytes[i]); k++)
+			bytes[i][k] = (char)(i * 31 + k * 7);
+		memcpy(rte_pktmbuf_mtod(m[i], void *), bytes[i], sizeof(bytes[i]));
+	}
+	CHECK_EQUAL(rte_eth_tx_burst(ethdev_port, 0, m, N), N);
+	while (got < N) {
+		uint16_t n = rte_eth_rx_burst(ethdev_port, 0, m, N);
+
+		for (i = 0; i < n; i++, got++) {
+			CHECK_EQUAL(m[i]->port, ethdev_port);
+			CHECK_EQUAL(m[i]->pkt_len, sizeof(bytes[got]));
+			CHECK_EQUAL(memcmp(rte_pktmbuf_mtod(m[i], void *), bytes[got],
+					    sizeof(bytes[got])),
+				0);
+		}
+		rte_pktmbuf_free_bulk(m, n);
+	}
+	CHECK_EQUAL(ethdev_xstat("tx_vf_packets"), N);
+	CHECK_EQUAL(ethdev_xstat("rx_vf_packets"), N);
+}
+
 const struct ethdev_case ethdev_vf_cases[] = {
 	{"vf_carries_frames_and_is_seen_by_nobody", vf_carries_frames_and_is_seen_by_nobody},
 	{"vf_that_is_plugged_again_is_used_again", vf_that_is_plugged_again_is_used_again},
 	{"slow_start_of_the_vf_holds_nobody", slow_start_of_the_vf_holds_nobody},
 	{"vf_whose_stop_hangs_keeps_only_itself", vf_whose_stop_hangs_keeps_only_itself},
+	{"vf_that_is_a_ring_gives_back_what_it_is_given",
+		vf_that_is_a_ring_gives_back_what_it_is_given},
 	{NULL, NULL},
 };

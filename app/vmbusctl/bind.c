@@ -4,6 +4,7 @@
 #include "app/vmbusctl/ctl.h"
 #include "app/vmbusctl/give.h"
 #include "app/vmbusctl/vf.h"
+#include "drivers/bus/vmbus/isolation.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -446,7 +447,7 @@ ctl_bind(struct ctl *ctl)
 	if (strcmp(job.device->driver, VMBUS_UIO_DRIVER) != 0 && !ctl->force) {
 		if (is_lifeline(ctl, job.device))
 			return CTL_FAILED;
-		if (ctl_isolation() != 0) {
+		if (vmbus_isolation() != 0) {
 			ctl_error("this is an isolated VM: user space cannot share memory with the "
 				  "host here, the adapter would not work; --force does it all the "
 				  "same");

@@ -196,6 +196,29 @@ vf_whose_stop_hangs_keeps_only_itself(void)
 	CHECK_EQUAL(sent_by(vf), 3);
 }
 
+/* Pitfall V14: also one that was set while neither path was started. */
+static void
+mtu_of_the_port_reaches_the_vf_started_or_not(void)
+{
+	struct fake_vf *vf;
+
+	port_with_vf();
+	ethdev_bring_up(1, 1);
+	vf = plug("");
+	ethdev_vf(true, 1);
+	WAIT_UNTIL(status().used);
+	CHECK_EQUAL(fake_vf_seen(vf)->mtu, 1500);
+	CHECK_EQUAL(rte_eth_dev_stop(ethdev_port), 0);
+	CHECK_EQUAL(rte_eth_dev_set_mtu(ethdev_port, 1400), 0);
+	CHECK_EQUAL(rte_eth_dev_start(ethdev_port), 0);
+	WAIT_UNTIL(status().used);
+	CHECK_EQUAL(fake_vf_seen(vf)->mtu, 1400);
+	CHECK_EQUAL(rte_eth_dev_set_mtu(ethdev_port, 1300), 0);
+	WAIT_UNTIL(fake_vf_seen(vf)->mtu == 1300 && status().used);
+	ethdev_send(0, 3, 1300);
+	CHECK_EQUAL(sent_by(vf), 3);
+}
+
 /* Rings of DPDK have neither a filter nor an address: the port is promiscuous all the same. */
 static void
 vf_that_is_a_ring_gives_back_what_it_is_given(void)
@@ -244,6 +267,8 @@ const struct ethdev_case ethdev_vf_cases[] = {
 	{"vf_that_is_plugged_again_is_used_again", vf_that_is_plugged_again_is_used_again},
 	{"slow_start_of_the_vf_holds_nobody", slow_start_of_the_vf_holds_nobody},
 	{"vf_whose_stop_hangs_keeps_only_itself", vf_whose_stop_hangs_keeps_only_itself},
+	{"mtu_of_the_port_reaches_the_vf_started_or_not",
+		mtu_of_the_port_reaches_the_vf_started_or_not},
 	{"vf_that_is_a_ring_gives_back_what_it_is_given",
 		vf_that_is_a_ring_gives_back_what_it_is_given},
 	{NULL, NULL},

@@ -196,6 +196,51 @@ vf_whose_stop_hangs_keeps_only_itself(void)
 	CHECK_EQUAL(sent_by(vf), 3);
 }
 
+/* What is asked of a queue beside bursts is about both paths. */
+static void
+queue_calls_follow_the_path_to_the_vf(void)
+{
+	struct rte_mbuf *m[4];
+	struct fake_vf *vf;
+	unsigned int i, calls;
+
+	port_with_vf();
+	ethdev_bring_up(1, 1);
+	CHECK_EQUAL(rte_eth_rx_queue_count(ethdev_port, 0), 0);
+	vf = plug("");
+	ethdev_vf(true, 1);
+	WAIT_UNTIL(status().used);
+	received_through(vf, 5);
+	CHECK_EQUAL(rte_eth_rx_queue_count(ethdev_port, 0), 5);
+	CHECK_EQUAL(rte_eth_rx_descriptor_status(ethdev_port, 0, 4), RTE_ETH_RX_DESC_DONE);
+	CHECK_EQUAL(rte_eth_rx_descriptor_status(ethdev_port, 0, 5), RTE_ETH_RX_DESC_AVAIL);
+	for (i = 0; i < 5;)
+		i += ethdev_receive(0);
+	CHECK_EQUAL(rte_eth_rx_queue_count(ethdev_port, 0), 0);
+	ethdev_send(0, 7, 60);
+	CHECK_EQUAL(rte_eth_tx_descriptor_status(ethdev_port, 0, 6), RTE_ETH_TX_DESC_FULL);
+	CHECK_EQUAL(rte_eth_tx_descriptor_status(ethdev_port, 0, 7), RTE_ETH_TX_DESC_DONE);
+	CHECK_EQUAL(rte_eth_tx_done_cleanup(ethdev_port, 0, 3), 3);
+	CHECK_EQUAL(rte_eth_tx_done_cleanup(ethdev_port, 0, 0), 4);
+	CHECK_EQUAL(rte_eth_tx_done_cleanup(ethdev_port, 0, 0), 0);
+	for (i = 0; i < RTE_DIM(m); i++) {
+		m[i] = rte_pktmbuf_alloc(ethdev_pool);
+		CHECK(m[i] != NULL && rte_pktmbuf_append(m[i], 60) != NULL);
+	}
+	CHECK_EQUAL(rte_eth_tx_prepare(ethdev_port, 0, m, RTE_DIM(m)), RTE_DIM(m));
+	CHECK_EQUAL(fake_vf_seen(vf)->prepared, RTE_DIM(m));
+	rte_pktmbuf_free_bulk(m, RTE_DIM(m));
+	/* Where it sends nothing, it is not asked what it has sent; frames may still come from it.
+	 */
+	ethdev_vf(false, 1);
+	WAIT_UNTIL(!status().used);
+	calls = fake_vf_seen(vf)->queue_calls;
+	CHECK(calls != 0);
+	CHECK_EQUAL(rte_eth_tx_descriptor_status(ethdev_port, 0, 0), RTE_ETH_TX_DESC_DONE);
+	CHECK_EQUAL(rte_eth_tx_done_cleanup(ethdev_port, 0, 0), 0);
+	CHECK_EQUAL(fake_vf_seen(vf)->queue_calls, calls);
+}
+
 /* Pitfall V14: also one that was set while neither path was started. */
 static void
 mtu_of_the_port_reaches_the_vf_started_or_not(void)
@@ -269,6 +314,7 @@ const struct ethdev_case ethdev_vf_cases[] = {
 	{"vf_whose_stop_hangs_keeps_only_itself", vf_whose_stop_hangs_keeps_only_itself},
 	{"mtu_of_the_port_reaches_the_vf_started_or_not",
 		mtu_of_the_port_reaches_the_vf_started_or_not},
+	{"queue_calls_follow_the_path_to_the_vf", queue_calls_follow_the_path_to_the_vf},
 	{"vf_that_is_a_ring_gives_back_what_it_is_given",
 		vf_that_is_a_ring_gives_back_what_it_is_given},
 	{NULL, NULL},

@@ -299,6 +299,11 @@ do_job(struct job *job)
 			print_notes(job, "");
 		if (!ctl->json && to_uio && ctl->user.uid != 0)
 			print_user(ctl, &now);
+		/* driver_override goes with the device's object (spec/linux-uio-vmbus.md). */
+		if (to_uio && !ctl->json && job->plan.n > 0 && !ctl_persist_exists(ctl, &now))
+			printf("note: hv_netvsc gets it when the host takes it away and offers it "
+			       "again, and at the next boot; with --persist it is bound again by "
+			       "itself\n");
 		if (!to_uio && !ctl->persist && !ctl->json && ctl_persist_exists(ctl, &now))
 			printf("note: a rule binds it again at the next boot; vmbusctl unbind %s --persist "
 			       "removes it\n",

@@ -4,6 +4,7 @@
 #include "app/vmbusctl/ctl.h"
 #include "app/vmbusctl/give.h"
 #include "app/vmbusctl/vf.h"
+#include "drivers/bus/vmbus/isolation.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -298,6 +299,11 @@ do_job(struct job *job)
 			print_notes(job, "");
 		if (!ctl->json && to_uio && ctl->user.uid != 0)
 			print_user(ctl, &now);
+		/* driver_override goes with the device's object (spec/linux-uio-vmbus.md). */
+		if (to_uio && !ctl->json && job->plan.n > 0 && !ctl_persist_exists(ctl, &now))
+			printf("note: hv_netvsc gets it when the host takes it away and offers it "
+			       "again, and at the next boot; with --persist it is bound again by "
+			       "itself\n");
 		if (!to_uio && !ctl->persist && !ctl->json && ctl_persist_exists(ctl, &now))
 			printf("note: a rule binds it again at the next boot; vmbusctl unbind %s --persist "
 			       "removes it\n",
@@ -446,7 +452,7 @@ ctl_bind(struct ctl *ctl)
 	if (strcmp(job.device->driver, VMBUS_UIO_DRIVER) != 0 && !ctl->force) {
 		if (is_lifeline(ctl, job.device))
 			return CTL_FAILED;
-		if (ctl_isolation() != 0) {
+		if (vmbus_isolation() != 0) {
 			ctl_error("this is an isolated VM: user space cannot share memory with the "
 				  "host here, the adapter would not work; --force does it all the "
 				  "same");

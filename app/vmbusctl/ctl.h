@@ -134,8 +134,6 @@ struct ctl_version {
 
 /** Upstream version behind the distribution's own number. @return false when unknown */
 bool ctl_kernel(const struct ctl *ctl, char release[128], struct ctl_version *version);
-/** @return 0 not isolated, 1 VBS, 2 SNP, 3 TDX */
-unsigned int ctl_isolation(void);
 /** Nodes with their own directory. */
 unsigned int ctl_numa_nodes(const struct ctl *ctl);
 /** CPUs of a node as "0-3,8"; "" when unknown. */

@@ -2,6 +2,7 @@
 /* vmbusctl doctor: what stands between this guest and hyperpoll, and what to run about it. */
 #include "app/common/colour.h"
 #include "app/vmbusctl/doctor.h"
+#include "drivers/bus/vmbus/isolation.h"
 
 #include <glob.h>
 #include <stdarg.h>
@@ -46,7 +47,7 @@ static void
 check_isolation(struct report *r)
 {
 	static const char *const names[] = {"", "VBS", "SEV-SNP", "TDX"};
-	unsigned int type = ctl_isolation();
+	unsigned int type = vmbus_isolation();
 
 	if (type != 0)
 		doctor_find(r, FAIL, "isolation",

@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The machine around the devices: kernel version, isolation, NUMA nodes, huge pages. */
+/* The machine around the devices: kernel version, NUMA nodes, huge pages. */
 #include "app/vmbusctl/ctl.h"
-#include "lib/vmbus/number.h"
 
 #include <dirent.h>
 #include <numa.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#if defined(__x86_64__) || defined(__i386__)
-#include <cpuid.h>
-#endif
 
 static bool
 parse_version(const char *text, struct ctl_version *v)
@@ -36,38 +32,6 @@ ctl_kernel(const struct ctl *ctl, char release[128], struct ctl_version *version
 			if (parse_version(at + 8, version))
 				return true;
 	return parse_version(release, version);
-}
-
-unsigned int
-ctl_isolation(void)
-{
-	const char *given = secure_getenv("HYPERPOLL_ISOLATION");
-	uint64_t type;
-
-	/* For tests: CPUID does not follow the roots. */
-	if (given != NULL)
-		return number_parse(given, NUMBER_PLAIN, 0, 3, &type) == 0 ? (unsigned int)type : 0;
-#if defined(__x86_64__) || defined(__i386__)
-	unsigned int a, b, c, d;
-
-	/* spec/linux-uio-vmbus.md §9: "Hv#1" interface, then the isolation leaf. */
-	__cpuid(1, a, b, c, d);
-	if ((c >> 31 & 1) == 0)
-		return 0;
-	__cpuid(0x40000000, a, b, c, d);
-	if (a < 0x4000000c)
-		return 0;
-	__cpuid(0x40000001, a, b, c, d);
-	if (a != 0x31237648)
-		return 0;
-	__cpuid(0x40000003, a, b, c, d);
-	if ((b >> 22 & 1) == 0)
-		return 0;
-	__cpuid(0x4000000c, a, b, c, d);
-	return b & 0xf;
-#else
-	return 0;
-#endif
 }
 
 /* libnuma only knows the machine it runs on. */

@@ -298,6 +298,93 @@ case_smallest_ring(void)
 	pool_audit(mp);
 }
 
+/* ---- chains ---- */
+
+#define CHAIN_MAX   24u
+#define SEGMENT_MAX 9000u
+
+/* The next number of a sequence that is the same in every run. */
+static uint32_t
+next(uint32_t *state, uint32_t below)
+{
+	*state = *state * 1664525 + 1013904223;
+	return (uint32_t)(((uint64_t)*state * below) >> 32);
+}
+
+/*
+ * Lengths of @p n segments, with @p most bytes at most in all; some have none: in front, in the
+ * middle, at the end, or many of them. One has nearly all there can be, the others what is left.
+ */
+static uint32_t
+chain_lengths(uint32_t *state, uint32_t n, uint32_t most, uint32_t round, uint32_t *lengths)
+{
+	uint32_t left = most, big = next(state, n), total = 0, i;
+
+	for (i = 0; i < n; i++)
+		lengths[i] = 0;
+	if (round % 2 == 0)
+		lengths[big] = RTE_MIN(next(state, most - 60) + 60, SEGMENT_MAX);
+	left -= lengths[big];
+	for (i = 0; i < n; i++) {
+		bool empty = (round % 3 == 1 && next(state, 3) == 0) || (round == 2 && i == 0) ||
+			     (round == 4 && i == n / 2) || (round == 5 && i == n - 1);
+
+		if (lengths[i] != 0 || empty)
+			continue;
+		lengths[i] = next(state, RTE_MIN(left / (n - i), SEGMENT_MAX) + 1);
+		left -= lengths[i];
+	}
+	for (i = 0; i < n; i++)
+		total += lengths[i];
+	/* A frame has a header, wherever it lies. */
+	if (total < 60) {
+		lengths[big] += 60;
+		total += 60;
+	}
+	return total;
+}
+
+static void
+case_chains(void)
+{
+	enum { ROUNDS = 12 };
+	struct rte_mempool *mp = pool_plain("mp", 511, SEGMENT_MAX + 60 + RTE_PKTMBUF_HEADROOM);
+	uint32_t lengths[CHAIN_MAX], segments, round, total, i, at, n = 0, state = 1, empty = 0;
+	struct rte_mbuf *m, *seg;
+	uint64_t referred;
+	uint16_t mtu = 0;
+
+	port_start(mp);
+	CHECK(rte_eth_dev_get_mtu(0, &mtu) == 0 && mtu >= 1500, "MTU %u", mtu);
+	for (round = 0; round < ROUNDS; round++)
+		for (segments = 1; segments <= CHAIN_MAX; segments++, n++) {
+			total = chain_lengths(
+				&state, segments, mtu + RTE_ETHER_HDR_LEN - 60u, round, lengths);
+			m = NULL;
+			for (i = 0, at = 0; i < segments; at += lengths[i++]) {
+				seg = mbuf_alloc(mp);
+				frame_fill(rte_pktmbuf_append(seg, (uint16_t)lengths[i]), n, at,
+					lengths[i]);
+				empty += lengths[i] == 0;
+				if (m == NULL)
+					m = seg;
+				else
+					CHECK(rte_pktmbuf_chain(m, seg) == 0, "chain");
+			}
+			CHECK(m->nb_segs == segments && m->pkt_len == total,
+				"%u segments, %u bytes", m->nb_segs, m->pkt_len);
+			frame_expect(n, total);
+			send_all(&m, 1);
+		}
+	CHECK(empty > CHAIN_MAX, "%u empty segments", empty);
+	/* Those that have too many pieces to name are copied. */
+	referred = xstat("tx_q0_by_reference");
+	CHECK((referred != 0) == (xstat("copy_only") == 0), "%" PRIu64 " of %u frames by reference",
+		referred, n);
+	CHECK(rte_eth_dev_stop(0) == 0, "stop");
+	pool_audit(mp);
+}
+
 /* ---- what a queue holds ---- */
 
 /* The host withholds completions until told. */
@@ -384,6 +471,7 @@ static const struct {
 } cases[] = {
 	{"attached", case_attached},
 	{"bad", case_bad},
+	{"chains", case_chains},
 	{"done_cleanup", case_done_cleanup},
 	{"forty_pools", case_forty_pools},
 	{"forward_pinned", case_forward_pinned},

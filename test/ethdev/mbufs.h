@@ -54,7 +54,7 @@ struct rte_mempool *pool_pinned(const char *name, unsigned int n, uint16_t room,
 /** Memory that EAL knows nothing of; zero. */
 void *memory_foreign(size_t len);
 
-/** Configure and start port 0, receiving into @p mp. */
+/** Configure and start port 0, receiving into @p mp; with an MTU of $MBUFS_MTU, if that is set. */
 void port_start(struct rte_mempool *mp);
 /** Send all of them, for at most 20 s. */
 void send_all(struct rte_mbuf **mbufs, uint16_t n);

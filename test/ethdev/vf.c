@@ -293,6 +293,117 @@ frames_that_nobody_fetches_from_a_vf_are_counted_as_missed(void)
 	CHECK_EQUAL(ethdev_stats().ibytes, 5 * 60);
 }
 
+/* What is asked of a queue beside bursts is about both paths. */
+static void
+queue_calls_follow_the_path_to_the_vf(void)
+{
+	struct rte_mbuf *m[4];
+	struct fake_vf *vf;
+	unsigned int i, calls;
+
+	port_with_vf();
+	ethdev_bring_up(1, 1);
+	CHECK_EQUAL(rte_eth_rx_queue_count(ethdev_port, 0), 0);
+	vf = plug("");
+	ethdev_vf(true, 1);
+	WAIT_UNTIL(status().used);
+	received_through(vf, 5);
+	CHECK_EQUAL(rte_eth_rx_queue_count(ethdev_port, 0), 5);
+	CHECK_EQUAL(rte_eth_rx_descriptor_status(ethdev_port, 0, 4), RTE_ETH_RX_DESC_DONE);
+	CHECK_EQUAL(rte_eth_rx_descriptor_status(ethdev_port, 0, 5), RTE_ETH_RX_DESC_AVAIL);
+	for (i = 0; i < 5;)
+		i += ethdev_receive(0);
+	CHECK_EQUAL(rte_eth_rx_queue_count(ethdev_port, 0), 0);
+	ethdev_send(0, 7, 60);
+	CHECK_EQUAL(rte_eth_tx_descriptor_status(ethdev_port, 0, 6), RTE_ETH_TX_DESC_FULL);
+	CHECK_EQUAL(rte_eth_tx_descriptor_status(ethdev_port, 0, 7), RTE_ETH_TX_DESC_DONE);
+	CHECK_EQUAL(rte_eth_tx_done_cleanup(ethdev_port, 0, 3), 3);
+	CHECK_EQUAL(rte_eth_tx_done_cleanup(ethdev_port, 0, 0), 4);
+	CHECK_EQUAL(rte_eth_tx_done_cleanup(ethdev_port, 0, 0), 0);
+	for (i = 0; i < RTE_DIM(m); i++) {
+		m[i] = rte_pktmbuf_alloc(ethdev_pool);
+		CHECK(m[i] != NULL && rte_pktmbuf_append(m[i], 60) != NULL);
+	}
+	CHECK_EQUAL(rte_eth_tx_prepare(ethdev_port, 0, m, RTE_DIM(m)), RTE_DIM(m));
+	CHECK_EQUAL(fake_vf_seen(vf)->prepared, RTE_DIM(m));
+	rte_pktmbuf_free_bulk(m, RTE_DIM(m));
+	/* Where it sends nothing, it is not asked what it has sent; frames may still come from it.
+	 */
+	ethdev_vf(false, 1);
+	WAIT_UNTIL(!status().used);
+	calls = fake_vf_seen(vf)->queue_calls;
+	CHECK(calls != 0);
+	CHECK_EQUAL(rte_eth_tx_descriptor_status(ethdev_port, 0, 0), RTE_ETH_TX_DESC_DONE);
+	CHECK_EQUAL(rte_eth_tx_done_cleanup(ethdev_port, 0, 0), 0);
+	CHECK_EQUAL(fake_vf_seen(vf)->queue_calls, calls);
+}
+
+/* Pitfall V14: also one that was set while neither path was started. */
+static void
+mtu_of_the_port_reaches_the_vf_started_or_not(void)
+{
+	struct fake_vf *vf;
+
+	port_with_vf();
+	ethdev_bring_up(1, 1);
+	vf = plug("");
+	ethdev_vf(true, 1);
+	WAIT_UNTIL(status().used);
+	CHECK_EQUAL(fake_vf_seen(vf)->mtu, 1500);
+	CHECK_EQUAL(rte_eth_dev_stop(ethdev_port), 0);
+	CHECK_EQUAL(rte_eth_dev_set_mtu(ethdev_port, 1400), 0);
+	CHECK_EQUAL(rte_eth_dev_start(ethdev_port), 0);
+	WAIT_UNTIL(status().used);
+	CHECK_EQUAL(fake_vf_seen(vf)->mtu, 1400);
+	CHECK_EQUAL(rte_eth_dev_set_mtu(ethdev_port, 1300), 0);
+	WAIT_UNTIL(fake_vf_seen(vf)->mtu == 1300 && status().used);
+	ethdev_send(0, 3, 1300);
+	CHECK_EQUAL(sent_by(vf), 3);
+}
+
+/* Rings of DPDK have neither a filter nor an address: the port is promiscuous all the same. */
+static void
+vf_that_is_a_ring_gives_back_what_it_is_given(void)
+{
+	enum { N = 64 };
+	char device[sizeof(ethdev_device) + 16], bytes[N][60];
+	struct rte_mbuf *m[N];
+	unsigned int i, k, got = 0;
+
+	ethdev_detach();
+	snprintf(device, sizeof(device), "%s,vf=net_ring0", ethdev_device);
+	CHECK_EQUAL(ethdev_attach(device), 0);
+	ethdev_knob("stall_rx", 1);
+	CHECK_EQUAL(rte_eth_promiscuous_enable(ethdev_port), 0);
+	ethdev_bring_up(1, 1);
+	CHECK_EQUAL(rte_eal_hotplug_add("vdev", "net_ring0", ""), 0);
+	CHECK_EQUAL(rte_eth_dev_count_avail(), 1);
+	ethdev_vf(true, 1);
+	WAIT_UNTIL(status().used);
+	for (i = 0; i < N; i++) {
+		m[i] = rte_pktmbuf_alloc(ethdev_pool);
+		CHECK(m[i] != NULL && rte_pktmbuf_append(m[i], sizeof(bytes[i])) != NULL);
+		for (k = 0; k < sizeof(bytes[i]); k++)
+			bytes[i][k] = (char)(i * 31 + k * 7);
+		memcpy(rte_pktmbuf_mtod(m[i], void *), bytes[i], sizeof(bytes[i]));
+	}
+	CHECK_EQUAL(rte_eth_tx_burst(ethdev_port, 0, m, N), N);
+	while (got < N) {
+		uint16_t n = rte_eth_rx_burst(ethdev_port, 0, m, N);
+
+		for (i = 0; i < n; i++, got++) {
+			CHECK_EQUAL(m[i]->port, ethdev_port);
+			CHECK_EQUAL(m[i]->pkt_len, sizeof(bytes[got]));
+			CHECK_EQUAL(memcmp(rte_pktmbuf_mtod(m[i], void *), bytes[got],
+					    sizeof(bytes[got])),
+				0);
+		}
+		rte_pktmbuf_free_bulk(m, n);
+	}
+	CHECK_EQUAL(ethdev_xstat("tx_vf_packets"), N);
+	CHECK_EQUAL(ethdev_xstat("rx_vf_packets"), N);
+}
+
 const struct ethdev_case ethdev_vf_cases[] = {
 	{"vf_carries_frames_and_is_seen_by_nobody", vf_carries_frames_and_is_seen_by_nobody},
 	{"vf_that_is_plugged_again_is_used_again", vf_that_is_plugged_again_is_used_again},
@@ -302,5 +413,10 @@ const struct ethdev_case ethdev_vf_cases[] = {
 		vf_that_is_detached_is_received_from_until_it_is_empty},
 	{"frames_that_nobody_fetches_from_a_vf_are_counted_as_missed",
 		frames_that_nobody_fetches_from_a_vf_are_counted_as_missed},
+	{"mtu_of_the_port_reaches_the_vf_started_or_not",
+		mtu_of_the_port_reaches_the_vf_started_or_not},
+	{"queue_calls_follow_the_path_to_the_vf", queue_calls_follow_the_path_to_the_vf},
+	{"vf_that_is_a_ring_gives_back_what_it_is_given",
+		vf_that_is_a_ring_gives_back_what_it_is_given},
 	{NULL, NULL},
 };

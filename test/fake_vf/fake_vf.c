@@ -421,6 +421,7 @@ static const struct eth_dev_ops fake_ops = {
 	.rx_queue_release = fake_vf_rx_queue_release,
 	.tx_queue_setup = fake_vf_tx_queue_setup,
 	.tx_queue_release = fake_vf_tx_queue_release,
+	.tx_done_cleanup = fake_vf_tx_done_cleanup,
 	.reta_update = reta_update,
 	.rss_hash_update = rss_hash_update,
 };
@@ -480,6 +481,10 @@ fake_vf_make(struct rte_device *device, const char *name)
 	eth->dev_ops = &fake_ops;
 	eth->rx_pkt_burst = fake_vf_rx_burst;
 	eth->tx_pkt_burst = fake_vf_tx_burst;
+	eth->tx_pkt_prepare = fake_vf_tx_prepare;
+	eth->rx_queue_count = fake_vf_rx_queue_count;
+	eth->rx_descriptor_status = fake_vf_rx_descriptor_status;
+	eth->tx_descriptor_status = fake_vf_tx_descriptor_status;
 	fake_vfs[eth->data->port_id] = eth;
 	fake_vf_alive++;
 	rte_eth_dev_probing_finish(eth);

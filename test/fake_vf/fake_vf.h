@@ -72,6 +72,8 @@ struct fake_vf_knobs {
 struct fake_vf_seen {
 	unsigned int configures, starts, stops, closes, resets, failed_starts;
 	unsigned int while_recovering; /**< questions that came while it reset itself */
+	unsigned int queue_calls;      /**< questions about queues, of status and clean-up */
+	unsigned int prepared;	       /**< frames that it prepared */
 	unsigned int while_started;    /**< settings that came while it was started */
 	struct rte_eth_conf conf;
 	uint8_t key[FAKE_VF_KEY];

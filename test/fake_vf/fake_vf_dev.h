@@ -66,6 +66,13 @@ void fake_vf_link_set(struct rte_eth_dev *eth);
 
 uint16_t fake_vf_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n);
 uint16_t fake_vf_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n);
+uint16_t fake_vf_tx_prepare(void *queue, struct rte_mbuf **pkts, uint16_t n);
+/** Unsigned or not, by release. */
+typedef __typeof__(((eth_rx_queue_count_t)NULL)(NULL)) fake_vf_count;
+fake_vf_count fake_vf_rx_queue_count(void *queue);
+int fake_vf_rx_descriptor_status(void *queue, uint16_t offset);
+int fake_vf_tx_descriptor_status(void *queue, uint16_t offset);
+int fake_vf_tx_done_cleanup(void *queue, uint32_t count);
 int fake_vf_rx_queue_setup(struct rte_eth_dev *eth, uint16_t queue, uint16_t nb_desc,
 	unsigned int socket, const struct rte_eth_rxconf *conf, struct rte_mempool *mp);
 int fake_vf_tx_queue_setup(struct rte_eth_dev *eth, uint16_t queue, uint16_t nb_desc,

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <rte_errno.h>
 #include <rte_mbuf.h>
 
 #include "test/fake_vf/fake_vf_dev.h"
@@ -74,6 +75,71 @@ fake_vf_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 	}
 	q->packets += n;
 	return n;
+}
+
+/* ---- what is asked beside bursts ---- */
+
+fake_vf_count
+fake_vf_rx_queue_count(void *queue)
+{
+	struct fake_queue *q = queue;
+
+	q->vf->seen.queue_calls++;
+	return (fake_vf_count)rte_ring_count(q->ring);
+}
+
+int
+fake_vf_rx_descriptor_status(void *queue, uint16_t offset)
+{
+	struct fake_queue *q = queue;
+
+	q->vf->seen.queue_calls++;
+	return rte_ring_count(q->ring) > offset ? RTE_ETH_RX_DESC_DONE : RTE_ETH_RX_DESC_AVAIL;
+}
+
+int
+fake_vf_tx_descriptor_status(void *queue, uint16_t offset)
+{
+	struct fake_queue *q = queue;
+
+	q->vf->seen.queue_calls++;
+	if (offset >= q->vf->seen.tx_desc[q->number])
+		return -EINVAL;
+	return offset < rte_ring_count(q->ring) ? RTE_ETH_TX_DESC_FULL : RTE_ETH_TX_DESC_DONE;
+}
+
+/* What it was given to send is freed. */
+int
+fake_vf_tx_done_cleanup(void *queue, uint32_t count)
+{
+	struct fake_queue *q = queue;
+	struct rte_mbuf *m;
+	int freed = 0;
+
+	q->vf->seen.queue_calls++;
+	while ((count == 0 || (uint32_t)freed < count) &&
+		rte_ring_dequeue(q->ring, (void **)&m) == 0) {
+		rte_pktmbuf_free(m);
+		freed++;
+	}
+	return freed;
+}
+
+/* Chains that are longer than it said are not for it. */
+uint16_t
+fake_vf_tx_prepare(void *queue, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct fake_queue *q = queue;
+	uint16_t i;
+
+	for (i = 0; i < n; i++) {
+		if (pkts[i]->nb_segs > 8) {
+			rte_errno = EINVAL;
+			break;
+		}
+		q->vf->seen.prepared++;
+	}
+	return i;
 }
 
 /* A socket on the interface; several that receive divide its flows. */

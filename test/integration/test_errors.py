@@ -104,6 +104,18 @@ class GuestErrors(Case):
         self.refused(self.serve(lambda request: self.version_reply(request, 1, 0)),
                      "(?i)version")
 
+    def test_vdev_netvsc_is_warned_of(self):
+        """Failsafe over a TAP and the VF, as instructions of years ago have it (pitfalls Z2)."""
+        host = self.host("sink")
+        said = "net_vdev_netvsc0 is on the command line, too"
+        pmd = self.guest(host, eal=["--vdev=net_vdev_netvsc0"])
+        self.assertIn(said, pmd.text)
+        self.assertEqual(pmd.quit(), 0)
+        # What it says for itself when it has found nothing, and is told to be there for nobody.
+        pmd = self.guest(host, eal=["--vdev=net_vdev_netvsc0,ignore=1"])
+        self.assertNotIn(said, pmd.text)
+        self.assertEqual(pmd.quit(), 0)
+
     def test_device_in_use(self):
         host = self.host("sink")
         self.guest(host)

@@ -130,6 +130,21 @@ class Mbufs(Case):
     def test_wrong_mbufs_on_the_smallest_ring(self):
         self.check("bad", "ring=8K")
 
+    def chains(self, mtu, options=""):
+        self.check("chains", f"mtu={mtu}", env={"MBUFS_MTU": str(mtu)}, options=options)
+
+    def test_chains_of_every_length_by_reference(self):
+        """1 to 24 segments of 0 to 9,000 bytes, empty ones anywhere, every byte compared."""
+        self.chains(9000)
+
+    def test_chains_of_every_length_with_small_copies(self):
+        """Nearly every frame that fits a section is copied into it."""
+        self.chains(9000, ",tx_copybreak=4096")
+
+    def test_chains_of_every_length_copied(self):
+        """In copy-only mode no more than a section holds."""
+        self.chains(4000, ",copy_only=1")
+
     def test_tx_done_cleanup_frees_what_was_asked_and_says_so(self):
         host = self.recorder()
         program = self.start(host, "done_cleanup")

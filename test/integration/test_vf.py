@@ -10,7 +10,7 @@ import threading
 import unittest
 
 import stacks
-from harness import Case, needs_root, wait_until
+from harness import Case, Testpmd, needs_root, wait_until
 from telemetry import Telemetry
 from vf_network import BEHIND, FLIPS, TapVf, VfNetwork, af_packet, prepare
 
@@ -310,6 +310,26 @@ class Vf(Case):
         net.await_frames_on(True)
         net.check_books(pmd)
         self.assertEqual(pmd.quit(), 0)
+
+    def test_vf_that_is_memif(self):
+        """It has no promiscuous mode and takes no address, and leads to another process."""
+        net = self.network()
+        memif = f"net_memif0,role={{}},socket={self.path('memif.sock')},socket-abstract=no,rsize=12"
+        pmd = net.guest(vf="net_memif0", vdevs=[memif.format("server")])
+        self.assertIn("Promiscuous mode: enabled", pmd.cmd("show port info 0"))
+        wire = self.own(Testpmd([], eal=[f"--vdev={memif.format('client')}", f"--vdev={af_packet()}"],
+                                ports=2, plugin=None, prefix=net.space.prefix)).ready()
+        wire.start()
+        pmd.start()
+        net.await_path(True)
+        net.await_frames_on(True, 2000)
+        net.settle()
+        port, counted = net.host.port(), net.losses(pmd)
+        counted["between"] = sum(wire.dropped(n) for n in range(2))
+        self.assertEqual((port["corrupt"], port["duplicate"], port["foreign"]), (0, 0, 0), port)
+        self.assertEqual(port["rx_frames"] - port["verified"], sum(counted.values()), counted)
+        self.assertEqual(pmd.quit(), 0)
+        self.assertEqual(wire.quit(), 0)
 
     # ---- trouble ----
 

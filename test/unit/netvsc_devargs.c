@@ -22,7 +22,8 @@
 
 int hpbus_logtype, netvsc_logtype;
 
-static struct hpbus_device bus = {.name = GUID};
+static struct hpbus_backend backend = {.name = "vfio-user"};
+static struct hpbus_device bus = {.name = GUID, .backend = &backend};
 struct netvsc_process netvsc_process = {NETVSC_PRIMARY, 1};
 static struct netvsc_port port = {.bus = &bus, .port_id = RTE_MAX_ETHPORTS - 1};
 static char *logged;
@@ -301,6 +302,31 @@ a_vf_has_a_name_and_arguments(void)
 	memset(&port.config, 0, sizeof(port.config));
 }
 
+/* The default of an isolated VM, whose host is not trusted; hvsim is not its host. */
+static void
+an_isolated_vm_hears_of_no_virtual_function(void)
+{
+	static const char said[] = "this is an isolated VM: virtual functions are not used";
+
+	setenv("HYPERPOLL_ISOLATION", "2", 1);
+	CU_ASSERT_TRUE(accepted("latency=50", NULL));
+	CU_ASSERT_FALSE(port.config.ignore_vf);
+	backend.name = "uio";
+	CU_ASSERT_TRUE(accepted("latency=50", said));
+	CU_ASSERT_TRUE(port.config.ignore_vf);
+	CU_ASSERT_TRUE(accepted("", said));
+	CU_ASSERT_TRUE(port.config.ignore_vf);
+	CU_ASSERT_TRUE(accepted("ignore_vf=0", NULL));
+	CU_ASSERT_FALSE(port.config.ignore_vf);
+	CU_ASSERT_TRUE(accepted("ignore_vf=1", NULL));
+	CU_ASSERT_TRUE(port.config.ignore_vf);
+	setenv("HYPERPOLL_ISOLATION", "0", 1);
+	CU_ASSERT_TRUE(accepted("", NULL));
+	CU_ASSERT_FALSE(port.config.ignore_vf);
+	unsetenv("HYPERPOLL_ISOLATION");
+	backend.name = "vfio-user";
+}
+
 static const struct unit_test tests[] = {
 	{"arguments of the length that is said are accepted",
 		arguments_of_the_length_that_is_said_are_accepted},
@@ -317,6 +343,8 @@ static const struct unit_test tests[] = {
 	{"unknown_keys_are_refused_with_the_known_ones",
 		unknown_keys_are_refused_with_the_known_ones},
 	{"a_vf_has_a_name_and_arguments", a_vf_has_a_name_and_arguments},
+	{"an_isolated_vm_hears_of_no_virtual_function",
+		an_isolated_vm_hears_of_no_virtual_function},
 };
 
 int

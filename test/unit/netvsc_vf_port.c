@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The VF made to do what the port does, and what the port tells of both (pitfalls V12, V18, V20).
  */
+#include <ethdev_driver.h>
+
 #include "drivers/net/netvsc/compat.h"
 #include "test/unit/netvsc_vf_rig.h"
 
@@ -252,6 +254,42 @@ test_refusals_are_harmless_or_not(void)
 	rig_end();
 }
 
+/* MANA, ENA, gve: no operation, no filter that could be set. Frames for others come otherwise. */
+static void
+test_vf_that_has_no_promiscuous_mode_is_used(void)
+{
+	const struct eth_dev_ops *ops = NULL;
+	struct eth_dev_ops bare;
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		REQUIRE(rig_begin_found(NULL));
+		set_everything();
+		ops = rte_eth_devices[rig.last].dev_ops;
+		bare = *ops;
+		bare.promiscuous_enable = bare.promiscuous_disable = NULL;
+		bare.allmulticast_enable = bare.allmulticast_disable = NULL;
+		bare.set_mc_addr_list = NULL;
+		rte_eth_devices[rig.last].dev_ops = &bare;
+		rig.f.port.config.promiscuous = i == 0;
+		CU_ASSERT_EQUAL(rig_own_and_start(), 0);
+		CU_ASSERT_EQUAL(rig.setup.dev->one_mode, i == 0);
+		CU_ASSERT_FALSE(rig.seen->promiscuous);
+		rig.f.port.config.promiscuous = i != 0;
+		CU_ASSERT_EQUAL(replay(NETVSC_VF_SET_PROMISCUOUS), 0);
+		CU_ASSERT_EQUAL(rig.setup.dev->one_mode, i != 0);
+		/* What the application sets as its address it must have. */
+		bare.mac_addr_set = NULL;
+		rig.f.port.config.mac_user = true;
+		rig.f.port.config.mac = (struct rte_ether_addr){{2, 0, 0, 0, 0, 9}};
+		CU_ASSERT_EQUAL(replay(NETVSC_VF_SET_MAC), -EBUSY);
+		netvsc_vf_stop(&rig.setup, (uint16_t)rig.last);
+		CU_ASSERT_NOT_EQUAL(rig_start(), 0);
+		rte_eth_devices[rig.last].dev_ops = ops;
+		rig_end();
+	}
+}
+
 /* Frames that nothing was found out about say so; those offloads need no VF. */
 static void
 test_offloads_of_one_path_only(void)
@@ -442,6 +480,8 @@ main(void)
 		{"VF that cannot do what is configured is not used",
 			test_vf_that_cannot_do_what_is_configured_is_not_used},
 		{"refusals are harmless or not", test_refusals_are_harmless_or_not},
+		{"VF that has no promiscuous mode is used",
+			test_vf_that_has_no_promiscuous_mode_is_used},
 		{"offloads of one path only", test_offloads_of_one_path_only},
 		{"dev_info is what both paths can", test_dev_info_is_what_both_paths_can},
 		{"the limit of coalescing reaches the VF",

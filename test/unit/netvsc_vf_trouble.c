@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 
+#include "drivers/net/netvsc/ops.h"
 #include "drivers/net/netvsc/vf_dev.h"
 #include "test/unit/netvsc_vf_world.h"
 
@@ -139,6 +140,59 @@ test_a_burst_that_stays_inside_keeps_the_vf(void)
 	atomic_store(&vf.hold_burst, false);
 	pthread_join(thread, NULL);
 	UNTIL(atomic_load(&vf.stops) == 1);
+	end_stuck();
+}
+
+/* Nor is it while others than the lcores of its queues are inside: any number of them. */
+static atomic_bool hold_question;
+static atomic_uint in_question;
+
+static __typeof__(((eth_rx_queue_count_t)NULL)(NULL))
+vf_counts_slowly(void *queue)
+{
+	atomic_fetch_add(&in_question, 1);
+	while (atomic_load(&hold_question))
+		usleep(100);
+	return 5;
+}
+
+static void *
+ask_how_much_waits(void *arg)
+{
+	*(int *)arg = (int)f.eth.rx_queue_count(f.rx_queues[0]);
+	return NULL;
+}
+
+static void
+test_questions_that_stay_inside_keep_the_vf(void)
+{
+	int answers[2] = {0};
+	pthread_t threads[2];
+	unsigned int i;
+
+	REQUIRE(begin_used());
+	netvsc_set_status_calls(&f.eth);
+	rte_eth_fp_ops[VF].rx_queue_count = vf_counts_slowly;
+	atomic_store(&hold_question, true);
+	atomic_store(&in_question, 0);
+	for (i = 0; i < 2; i++)
+		CU_ASSERT_EQUAL_FATAL(
+			pthread_create(&threads[i], NULL, ask_how_much_waits, &answers[i]), 0);
+	UNTIL(atomic_load(&in_question) == 2);
+	/* A burst may be inside at the same time, and its coming out is not theirs. */
+	burst_once(NULL);
+	CU_ASSERT_FALSE(leave());
+	CU_ASSERT_TRUE(atomic_load(&vf.started));
+	atomic_store(&hold_question, false);
+	for (i = 0; i < 2; i++) {
+		pthread_join(threads[i], NULL);
+		CU_ASSERT_EQUAL(answers[i], 5);
+	}
+	UNTIL(atomic_load(&vf.stops) == 1);
+	/* Nobody asks a VF that frames do not come from. */
+	CU_ASSERT_EQUAL((int)f.eth.rx_queue_count(f.rx_queues[0]), 0);
+	CU_ASSERT_EQUAL(atomic_load(&in_question), 2);
+	rte_eth_fp_ops[VF].rx_queue_count = NULL;
 	end_stuck();
 }
 
@@ -453,6 +507,8 @@ main(void)
 		{"a stop that hangs holds up nobody", test_a_stop_that_hangs_holds_up_nobody},
 		{"a burst that stays inside keeps the VF",
 			test_a_burst_that_stays_inside_keeps_the_vf},
+		{"questions that stay inside keep the VF",
+			test_questions_that_stay_inside_keep_the_vf},
 		{"a queue stays whose burst hangs inside of the VF",
 			test_a_queue_stays_whose_burst_hangs_inside_of_the_vf},
 		{"a queue stop tells of a burst that hangs inside of the VF",

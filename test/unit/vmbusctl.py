@@ -12,7 +12,7 @@ import unittest
 from unittest import mock
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from vmbusctl_tree import FREE_NIC, NIC_CLASS, ROUTE_NIC, SCSI, UIO_NIC, Case, Kernel, Tree, main
+from vmbusctl_tree import FREE_NIC, NIC_CLASS, REOFFER_NOTE, ROUTE_NIC, SCSI, UIO_NIC, Case, Kernel, Tree, main
 
 DEVICES = "@/sys/bus/vmbus/devices"
 DRIVERS = "@/sys/bus/vmbus/drivers"
@@ -278,7 +278,7 @@ class Bind(Case):
         t = self.tree()
         with Kernel(t) as kernel:
             self.check(["bind", "eth1"], 0, f"{FREE_NIC} is bound to uio_hv_generic as /dev/uio5\n"
-                       f"undo: vmbusctl unbind {FREE_NIC}\n")
+                       f"undo: vmbusctl unbind {FREE_NIC}\n" + REOFFER_NOTE)
             self.assertEqual(t.get(t.device(FREE_NIC, "driver_override")), "uio_hv_generic\n")
             self.check(["bind", FREE_NIC], 0,
                        f"{FREE_NIC} is already bound to uio_hv_generic as /dev/uio5\n")
@@ -295,7 +295,7 @@ class Bind(Case):
         t.remove(t.device(UIO_NIC, "uio"))
         with Kernel(t) as kernel:
             self.check(["bind", "eth1"], 0, f"{FREE_NIC} is bound to uio_hv_generic as /dev/uio5\n"
-                       f"undo: vmbusctl unbind {FREE_NIC}\n",
+                       f"undo: vmbusctl unbind {FREE_NIC}\n" + REOFFER_NOTE,
                        f"note: this kernel has no driver_override, so {UIO_NIC}, which has no driver, "
                        "is bound too")
             self.check(["unbind", FREE_NIC], 0, f"{FREE_NIC} is bound to hv_netvsc as eth9\n"

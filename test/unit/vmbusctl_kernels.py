@@ -8,7 +8,7 @@ import os
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from vmbusctl_tree import FREE_NIC, NIC_CLASS, UIO_NIC, Case, Kernel, Tree, main
+from vmbusctl_tree import FREE_NIC, NIC_CLASS, REOFFER_NOTE, UIO_NIC, Case, Kernel, Tree, main
 
 FCOPY_CLASS = "34d14be3-dee4-41c8-9ae7-6b174977c192"
 FCOPY = "eb765408-105f-49b6-b4aa-c123b64d17d4"
@@ -89,7 +89,7 @@ class Newest(Case):
             t.put(t.device(FREE_NIC, "driver_override"), unset)
             with Kernel(t) as kernel:
                 self.check(["bind", "eth1"], 0, f"{FREE_NIC} is bound to uio_hv_generic as /dev/uio5\n"
-                           f"undo: vmbusctl unbind {FREE_NIC}\n")
+                           f"undo: vmbusctl unbind {FREE_NIC}\n" + REOFFER_NOTE)
                 self.assertEqual(t.get(t.device(FREE_NIC, "driver_override")), "uio_hv_generic\n")
                 self.check(["unbind", FREE_NIC], 0, f"{FREE_NIC} is bound to hv_netvsc as eth9\n"
                            f"undo: vmbusctl bind {FREE_NIC}\n")

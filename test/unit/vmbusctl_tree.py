@@ -18,6 +18,9 @@ SCSI_CLASS = "ba6163d9-04a1-4d29-b605-72e2ffb1dc7f"
 
 UIO_NIC = "000d3a11-2233-000d-3a11-2233000d3a11"  # the device of §12
 ROUTE_NIC = "6045bd00-0001-6045-bd00-00016045bd00"  # eth0, carries the default route
+# What bind says last, unless the adapter is bound again by itself.
+REOFFER_NOTE = ("note: hv_netvsc gets it when the host takes it away and offers it again, and at the next boot; "
+                "with --persist it is bound again by itself\n")
 FREE_NIC = "7c1e5200-0002-7c1e-5200-00027c1e5200"  # eth1
 SCSI = "f8b3781a-1e82-4818-a1c3-63d806ec15bb"
 

@@ -16,7 +16,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from vmbusctl_tree import FREE_NIC, UIO_NIC, Installed, Kernel, main
+from vmbusctl_tree import FREE_NIC, REOFFER_NOTE, UIO_NIC, Installed, Kernel, main
 
 UID = 4321  # of nobody here
 NODE = "dev/uio5"
@@ -120,7 +120,7 @@ class User(Installed):
         t = self.tree()
         out, err = self.bind()
         self.assertEqual((out, err), (f"{FREE_NIC} is bound to uio_hv_generic as /dev/uio5\n"
-                                      f"undo: vmbusctl unbind {FREE_NIC}\n{FREE_NIC} {LEFT}", ""))
+                                      f"undo: vmbusctl unbind {FREE_NIC}\n{FREE_NIC} {LEFT}{REOFFER_NOTE}", ""))
         self.assertEqual((self.owner(NODE), os.lstat(t.path(NODE)).st_mode), (UID, 0o20600))
         self.assertEqual(self.owner("dev/uio0"), 0)
         first, second = self.ring(50), self.ring(51, 2)

@@ -12,6 +12,7 @@
 #include <rte_devargs.h>
 #include <rte_kvargs.h>
 
+#include "drivers/bus/vmbus/isolation.h"
 #include "drivers/net/netvsc/compat.h"
 #include "drivers/net/netvsc/ops.h"
 #include "drivers/net/netvsc/port.h"
@@ -232,11 +233,29 @@ devargs_wire(struct netvsc_port *port, struct rte_kvargs *kv)
 	return rc;
 }
 
+/*
+ * Of an isolated VM the host is not trusted, and what it says of virtual functions is not heard
+ * unless the user wants to (pitfall V22). A simulated host is none of that machine's.
+ */
+static bool
+is_isolated(const struct netvsc_port *port)
+{
+	return strcmp(port->bus->backend->name, "uio") == 0 && vmbus_isolation() != 0;
+}
+
+static void
+ignores_vf(const struct netvsc_port *port)
+{
+	NETVSC_LOG(NOTICE, port,
+		"this is an isolated VM: virtual functions are not used, as with ignore_vf=1; "
+		"ignore_vf=0 uses them");
+}
+
 int
 netvsc_devargs_parse(struct netvsc_port *port, const struct rte_devargs *devargs)
 {
 	uint32_t latency_us = 50, rx_copybreak = NETVSC_RX_COPYBREAK, copy_only = 0, size_stats = 0,
-		 extmbuf = 0, numa_aware = 0, ignore_vf = 0;
+		 extmbuf = 0, numa_aware = 0, ignore_vf = is_isolated(port);
 	char rest[NETVSC_ARGS_MAX];
 	struct rte_kvargs *kv;
 	int rc;
@@ -247,9 +266,13 @@ netvsc_devargs_parse(struct netvsc_port *port, const struct rte_devargs *devargs
 	port->config.rx_copybreak = NETVSC_RX_COPY_ALL;
 	port->config.latency_ns = latency_us * 1000;
 	port->config.recovery_s = NETVSC_RECOVERY_S;
+	port->config.ignore_vf = ignore_vf != 0;
 	port->bus->want_copy_only = false; /* not what an earlier attach asked for */
-	if (devargs == NULL || devargs->args == NULL || devargs->args[0] == '\0')
+	if (devargs == NULL || devargs->args == NULL || devargs->args[0] == '\0') {
+		if (ignore_vf != 0)
+			ignores_vf(port);
 		return 0;
+	}
 	rc = devargs_cut(devargs->args, rest, port->config.vf_args);
 	if (rc == -E2BIG) {
 		NETVSC_LOG(ERR, port, "the device arguments are longer than %u bytes: give fewer",
@@ -291,6 +314,8 @@ netvsc_devargs_parse(struct netvsc_port *port, const struct rte_devargs *devargs
 	if (rc == 0)
 		rc = devargs_get(port, kv, "ignore_vf", 1, &ignore_vf);
 	port->config.ignore_vf = ignore_vf != 0;
+	if (rc == 0 && ignore_vf != 0 && rte_kvargs_count(kv, "ignore_vf") == 0)
+		ignores_vf(port);
 	/* Of the in-tree driver, which wants to be told to, too. */
 	if (rte_kvargs_count(kv, "rx_extmbuf_enable") == 0)
 		extmbuf = rte_kvargs_count(kv, "rx_copybreak") != 0;

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include <rte_devargs.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_malloc.h>
@@ -160,6 +161,29 @@ close:
 	return rc;
 }
 
+/*
+ * Users have followed old instructions for years (pitfall Z2): failsafe over a TAP and the virtual
+ * function, which this port would take itself.
+ */
+static void
+warn_of_vdev_netvsc(const struct netvsc_port *port)
+{
+	static atomic_flag said = ATOMIC_FLAG_INIT;
+	const struct rte_devargs *da;
+
+	RTE_EAL_DEVARGS_FOREACH ("vdev", da) {
+		if (strncmp(da->name, "net_vdev_netvsc", strlen("net_vdev_netvsc")) != 0 ||
+			(da->args != NULL && strstr(da->args, "ignore=1") != NULL) ||
+			atomic_flag_test_and_set(&said))
+			continue;
+		NETVSC_LOG(WARNING, port,
+			"%s is on the command line, too: this driver has both data paths in one port "
+			"and needs neither that nor failsafe, which may take the virtual function away "
+			"from it: leave it out",
+			da->name);
+	}
+}
+
 static int
 netvsc_probe(struct hpbus_device *bus)
 {
@@ -216,6 +240,7 @@ netvsc_probe(struct hpbus_device *bus)
 	netvsc_set_bursts(eth, false);
 	netvsc_set_status_calls(eth);
 	netvsc_telemetry_add(port);
+	warn_of_vdev_netvsc(port);
 	/* Before the application hears of the port: it may start or close it at once. */
 	netvsc_vf_open(port);
 	rte_eth_dev_probing_finish(eth);

@@ -5,6 +5,9 @@
  * frame that waits in the ring. The ring is looked at under its lock, which keeps it mapped, for a
  * bounded walk that changes nothing; a burst that meets it comes again.
  *
+ * Behind these stand the descriptors of the VF that frames come from, too (vf_asked.c). Frames are
+ * sent by one path at a time, so the other one's descriptors are none of the application's.
+ *
  * Here and in bursts a queue may be NULL: ethdev asks for none of its own checks, and one that was
  * to be set up anew while the port runs, and could not be, is not there.
  */
@@ -18,6 +21,7 @@
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/rx.h"
 #include "drivers/net/netvsc/tx.h"
+#include "drivers/net/netvsc/vf.h"
 #include "drivers/net/netvsc/wire.h"
 
 /* Ring packets that are looked at: what is behind them counts as not there yet. */
@@ -88,8 +92,12 @@ static netvsc_rx_count
 rx_queue_count(void *queue)
 {
 	struct netvsc_rxq *rxq = queue;
+	int used;
 
-	return (netvsc_rx_count)(rxq == NULL ? -EINVAL : rx_used(rxq, rxq->nb_desc));
+	if (rxq == NULL)
+		return (netvsc_rx_count)-EINVAL;
+	used = rx_used(rxq, rxq->nb_desc);
+	return (netvsc_rx_count)(used < 0 ? used : used + (int)netvsc_vf_rx_waiting(rxq));
 }
 
 static int
@@ -103,7 +111,9 @@ rx_descriptor_status(void *queue, uint16_t offset)
 	used = rx_used(rxq, offset + 1u);
 	if (used < 0)
 		return used;
-	return used > offset ? RTE_ETH_RX_DESC_DONE : RTE_ETH_RX_DESC_AVAIL;
+	if (used > offset || netvsc_vf_rx_done(rxq, (uint16_t)(offset - used)))
+		return RTE_ETH_RX_DESC_DONE;
+	return RTE_ETH_RX_DESC_AVAIL;
 }
 
 /* ---- send ---- */
@@ -122,7 +132,9 @@ netvsc_tx_outstanding(const struct netvsc_txq *txq)
 static netvsc_tx_count
 tx_queue_count(void *queue)
 {
-	return (netvsc_tx_count)(queue == NULL ? -EINVAL : (int)netvsc_tx_outstanding(queue));
+	return (netvsc_tx_count)(queue == NULL ? -EINVAL
+					       : (int)(netvsc_tx_outstanding(queue) +
+							 netvsc_vf_tx_waiting(queue)));
 }
 
 /* Descriptors are taken from a stack: those that are free come first, those in flight behind them.
@@ -131,11 +143,13 @@ static int
 tx_descriptor_status(void *queue, uint16_t offset)
 {
 	const struct netvsc_txq *txq = queue;
+	int own;
 
 	if (txq == NULL || offset >= txq->nb_desc)
 		return -EINVAL;
-	return offset < txq->nb_desc - netvsc_tx_outstanding(txq) ? RTE_ETH_TX_DESC_DONE
-								  : RTE_ETH_TX_DESC_FULL;
+	own = offset < txq->nb_desc - netvsc_tx_outstanding(txq) ? RTE_ETH_TX_DESC_DONE
+								 : RTE_ETH_TX_DESC_FULL;
+	return netvsc_vf_tx_status(txq, offset, own);
 }
 
 void

@@ -589,15 +589,18 @@ int
 netvsc_tx_done_cleanup(void *queue, uint32_t count)
 {
 	struct netvsc_txq *txq = queue;
-	unsigned int freed;
+	unsigned int freed = 0;
 
 	/* ethdev does not look whether the queue was set up. */
 	if (txq == NULL)
 		return -EINVAL;
 	netvsc_rx_try_scan(txq->ch, &txq->lock_misses);
-	if (!tx_enter(txq))
-		return 0; /* a stop has freed what could be */
-	freed = netvsc_tx_slots_reap(txq, count);
-	netvsc_channel_unlock(&txq->ch->tx_lock);
+	/* Else a stop has freed what could be. */
+	if (tx_enter(txq)) {
+		freed = netvsc_tx_slots_reap(txq, count);
+		netvsc_channel_unlock(&txq->ch->tx_lock);
+	}
+	if (count == 0 || freed < count)
+		freed += netvsc_vf_tx_cleanup(txq, count == 0 ? 0 : count - freed);
 	return (int)freed;
 }

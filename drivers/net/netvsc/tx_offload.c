@@ -10,6 +10,7 @@
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/tx.h"
 #include "drivers/net/netvsc/tx_frame.h"
+#include "drivers/net/netvsc/vf.h"
 #include "lib/netvsp/rndis.h"
 
 #define IP4_MIN	     20u
@@ -361,5 +362,5 @@ netvsc_tx_prepare(void *queue, struct rte_mbuf **pkts, uint16_t n)
 			break;
 		}
 	}
-	return i;
+	return netvsc_vf_tx_prepare(txq, pkts, i);
 }

@@ -50,6 +50,8 @@ struct netvsc_vf_queue {
 	uint64_t packets; /**< that went through the VF so far; the queue's lcore counts */
 	/** Most segments of a frame that the VF divides, and of others; 0: any (vf_segments.c). */
 	_Atomic uint16_t segs, mtu_segs;
+	/** Threads that ask the VF's driver about the queue, and count as inside (vf_asked.c). */
+	_Atomic uint32_t asking;
 } __rte_cache_aligned;
 
 /** What all processes have of it: a burst of any of them hears the host. */
@@ -249,6 +251,32 @@ void netvsc_vf_segments_set(struct netvsc_vf_queue *queues, uint16_t segs, uint1
 /** Send through a VF with such a limit. @return frames that are done with */
 uint16_t netvsc_vf_tx_segments(struct netvsc_txq *txq, struct netvsc_vf_queue *q, uint16_t vf,
 	struct rte_mbuf **pkts, uint16_t n);
+
+/* ---- vf_asked.c: any thread, and any process, of which only the primary has a VF ---- */
+
+struct netvsc_rxq;
+
+/** Frames that wait in the VF's queue; 0 also when its driver cannot say. */
+uint32_t netvsc_vf_rx_waiting(const struct netvsc_rxq *rxq);
+/** Does one wait in the VF's descriptor @p offset? */
+bool netvsc_vf_rx_done(const struct netvsc_rxq *rxq, uint16_t offset);
+/** @return RTE_ETH_TX_DESC_*, or @p own: no VF sends, or its driver cannot say */
+int netvsc_vf_tx_status(const struct netvsc_txq *txq, uint16_t offset, int own);
+/** Frames in the VF's queue. */
+uint32_t netvsc_vf_tx_waiting(const struct netvsc_txq *txq);
+/** Have the VF's driver free what it has sent. @return how many frames (packets) that were */
+uint32_t netvsc_vf_tx_cleanup(const struct netvsc_txq *txq, uint32_t count);
+/** The VF's own preparation. @return frames that may be sent; rte_errno says why not the next */
+uint16_t netvsc_vf_tx_prepare(const struct netvsc_txq *txq, struct rte_mbuf **pkts, uint16_t n);
+
+/**
+ * One who asks is about to call the VF's driver. @return false: not now; else @p vf is it, until
+ * netvsc_vf_ask_end()
+ */
+bool netvsc_vf_ask_begin(struct netvsc_vf_queue *q, uint16_t *vf);
+void netvsc_vf_ask_end(struct netvsc_vf_queue *q);
+/** Does a frame of so many segments go through the VF as it is (vf_segments.c)? */
+bool netvsc_vf_segments_fit(const struct netvsc_vf_queue *q, const struct rte_mbuf *m);
 
 /* ---- vf_burst.c, the other side ---- */
 

@@ -136,7 +136,41 @@ netvsc_vf_tx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 	return vf_tx(txq, q, pkts, n);
 }
 
+/* ---- who asks ---- */
+
+/* Like vf_enter(), for any number of threads at once: it is no burst. */
+bool
+netvsc_vf_ask_begin(struct netvsc_vf_queue *q, uint16_t *vf)
+{
+	uint32_t path;
+
+	if (likely(atomic_load_explicit(&q->path, memory_order_relaxed) == 0))
+		return false;
+	atomic_fetch_add_explicit(&q->asking, 1, memory_order_relaxed);
+	/* Pairs with the fence in netvsc_vf_path_is_quiet(), as in vf_enter(). */
+	atomic_thread_fence(memory_order_seq_cst);
+	path = atomic_load_explicit(&q->path, memory_order_acquire);
+	if (path == 0)
+		netvsc_vf_ask_end(q);
+	*vf = vf_port(path);
+	return path != 0;
+}
+
+void
+netvsc_vf_ask_end(struct netvsc_vf_queue *q)
+{
+	/* Pairs with the acquire in netvsc_vf_path_is_quiet(), as in vf_exit(). */
+	atomic_fetch_sub_explicit(&q->asking, 1, memory_order_release);
+}
+
 /* ---- the other side ---- */
+
+static bool
+is_called(const struct netvsc_vf_queue *q)
+{
+	return atomic_load_explicit(&q->inside, memory_order_acquire) != 0 ||
+	       atomic_load_explicit(&q->asking, memory_order_acquire) != 0;
+}
 
 static void
 path_set(struct netvsc_vf_queue *queues, uint32_t path)
@@ -182,8 +216,7 @@ netvsc_vf_path_cut(struct netvsc_vf_queue *queues, uint32_t path)
 static bool
 queue_is_inside(const struct netvsc_vf_queue *q)
 {
-	return atomic_load_explicit(&q->path, memory_order_relaxed) != 0 ||
-	       atomic_load_explicit(&q->inside, memory_order_acquire) != 0;
+	return atomic_load_explicit(&q->path, memory_order_relaxed) != 0 || is_called(q);
 }
 
 bool
@@ -202,7 +235,7 @@ netvsc_vf_path_is_quiet(const struct netvsc_vf_queue *queues)
 	/* Pairs with the one in vf_enter(). */
 	atomic_thread_fence(memory_order_seq_cst);
 	for (i = 0; i < HPBUS_MAX_CHANNELS; i++)
-		if (atomic_load_explicit(&queues[i].inside, memory_order_acquire) != 0)
+		if (is_called(&queues[i]))
 			return false;
 	return true;
 }

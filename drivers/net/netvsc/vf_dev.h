@@ -92,6 +92,7 @@ struct netvsc_vf_dev {
 	bool attach_waits; /**< other ports' devices, or other processes, are in the way */
 	char said[256];	   /**< why it is not used, as was said */
 	bool replaying;
+	bool one_mode; /**< its only one is not what is wanted, as was said */
 
 	pthread_mutex_t calls;
 	struct rte_eth_dev_info info; /**< of the one that is held */

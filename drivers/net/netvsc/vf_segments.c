@@ -25,8 +25,8 @@ netvsc_vf_segments_set(struct netvsc_vf_queue *queues, uint16_t segs, uint16_t m
 }
 
 /* 0 means what it means in dev_info: no limit. */
-static bool
-fits(struct netvsc_vf_queue *q, const struct rte_mbuf *m)
+bool
+netvsc_vf_segments_fit(const struct netvsc_vf_queue *q, const struct rte_mbuf *m)
 {
 	uint16_t most = m->ol_flags & RTE_MBUF_F_TX_TCP_SEG
 				? atomic_load_explicit(&q->segs, memory_order_relaxed)
@@ -52,7 +52,7 @@ send_copy(struct netvsc_txq *txq, struct netvsc_vf_queue *q, uint16_t vf, struct
 {
 	struct rte_mempool *mp = pool_of(m);
 	struct rte_mbuf *copy = mp != NULL ? rte_pktmbuf_copy(m, mp, 0, UINT32_MAX) : NULL;
-	bool sendable = mp != NULL && (copy == NULL || fits(q, copy));
+	bool sendable = mp != NULL && (copy == NULL || netvsc_vf_segments_fit(q, copy));
 
 	if (!sendable) {
 		txq->stats.errors++;
@@ -75,7 +75,7 @@ netvsc_vf_tx_segments(struct netvsc_txq *txq, struct netvsc_vf_queue *q, uint16_
 	uint16_t done = 0, run;
 
 	while (done < n) {
-		for (run = done; run < n && fits(q, pkts[run]); run++)
+		for (run = done; run < n && netvsc_vf_segments_fit(q, pkts[run]); run++)
 			;
 		if (run != done)
 			done += rte_eth_tx_burst(vf, txq->queue_id, pkts + done, run - done);

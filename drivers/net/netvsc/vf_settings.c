@@ -31,13 +31,28 @@ netvsc_vf_rss_conf(struct netvsc_vf_dev *dev, const struct netvsc_vf_want *want)
 	};
 }
 
+/*
+ * A driver without the operation has one mode: rings, sockets and memif pass all that they are
+ * given; functions like MANA, ENA or gve pass what their network has for them, and what is for
+ * others comes on the synthetic path, whose filter stays as it is. A driver that has it and refuses
+ * has a filter that would keep frames back.
+ */
 static int
 set_promiscuous(struct netvsc_vf_dev *dev, const struct netvsc_vf_want *want, uint16_t vf)
 {
-	int rc = want->promiscuous ? rte_eth_promiscuous_enable(vf)
-				   : rte_eth_promiscuous_disable(vf);
+	int rc;
 
-	/* One that cannot be told takes everything, or is not promiscuous anyway. */
+	if (rte_eth_devices[vf].dev_ops->promiscuous_enable == NULL) {
+		if (want->promiscuous && dev->pci && !dev->one_mode)
+			NETVSC_VF_LOG(NOTICE, dev->name,
+				"VF %s has no promiscuous mode: frames for other addresses come on "
+				"the synthetic path, if the host has any",
+				netvsc_vf_name(dev));
+		dev->one_mode = want->promiscuous;
+		return 0;
+	}
+	rc = want->promiscuous ? rte_eth_promiscuous_enable(vf) : rte_eth_promiscuous_disable(vf);
+	/* One that cannot be told to stop takes more than it must. */
 	return rc == -ENOTSUP && !want->promiscuous
 		       ? 0
 		       : netvsc_vf_refused(dev, "promiscuous mode", rc);

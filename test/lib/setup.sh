@@ -17,7 +17,7 @@ declare -A packages=(
 	[suricata]="suricata"
 	[ovs]="openvswitch-switch-dpdk"
 	[deb]="build-essential debhelper dh-python fakeroot lintian pandoc"
-	[packages]="debootstrap python3-pyelftools rpm"
+	[packages]="buildah debootstrap python3-pyelftools rpm"
 	[doc]="pandoc"
 )
 

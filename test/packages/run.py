@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Packages: built in Debian releases that ./run chroot unpacks, then used in clean ones (inside.py); RPM's spec file.
+"""Packages: built in Debian releases that ./run chroot unpacks, then used in clean ones (inside.py); an image for
+containers (container.py); RPM's spec file.
 
     run.py [RELEASE...]      12 and 13 when none is named
 """
@@ -10,6 +11,8 @@ import re
 import shutil
 import subprocess
 import sys
+
+import container
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 NEEDED = "python3 iproute2 procps gcc libc6-dev pkgconf dpdk-dev"  # the demo's, and what an application is built with
@@ -125,6 +128,8 @@ def main(releases):
         if files:
             dependencies(release, files)
             use(release, files)
+    print("containers", flush=True)
+    container.check_image(check, os.path.join(ROOT, ".cache/chroot-12"))
     print(f"{passed} passed, {failed} failed")
     return failed != 0
 

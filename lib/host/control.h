@@ -92,9 +92,9 @@ void host_control_printable(char *text);
 int host_control_ask(const char *path, bool listed, const char *request, char **answer);
 
 /**
- * Client: send the command of the words argv[0..argc), "[--json] [SOCKET] CMD [NIC]
- * [KEY=VALUE]...", and print the answer: with --json one line, without it for a reader. Values
- * true, false and numbers are sent as such.
+ * Client: send the command of the words argv[0..argc), "[SOCKET] CMD [NIC] [KEY=VALUE]...", and
+ * print the answer: with --json among them one line, without it for a reader. Values true, false
+ * and numbers are sent as such. With --help only say what there is.
  * @return exit status: 0 when the answer says ok
  */
 int host_control_client(int argc, char **argv);

@@ -280,6 +280,8 @@ struct trace;
 int host_nic_trace(struct host_nic *nic, struct trace *trace, uint32_t snaplen, struct trace **old);
 /** The trace of the NIC, or NULL. */
 struct trace *host_nic_traced(const struct host_nic *nic);
+/** File and @p snaplen of its trace, or of its last one; NULL: it has had none. */
+const char *host_nic_trace_last(const struct host_nic *nic, uint32_t *snaplen);
 
 /** State of one channel for "ctl rings" and --rings: both rings' shared and private indices. */
 struct host_ring_state {

@@ -138,6 +138,43 @@ print_verified(const struct host_port_stats *p)
 			(double)p->latency.p999 / 1e3, (double)p->latency.max / 1e3);
 }
 
+/* Times as a reader takes them in. */
+static void
+print_time(uint64_t ns)
+{
+	if (ns < 1000000)
+		fprintf(out, "%8.1f us", (double)ns / 1e3);
+	else if (ns < UINT64_C(1000000000))
+		fprintf(out, "%8.1f ms", (double)ns / 1e6);
+	else
+		fprintf(out, "%8.1f s ", (double)ns / 1e9);
+}
+
+#define BAR 40
+
+/* A line for each power of two that is not empty: its longest time, frames, a bar. */
+static void
+print_latencies(const char *name, const uint64_t steps[LATENCY_STEPS])
+{
+	static const char bar[BAR + 1] = "########################################";
+	uint64_t count[LATENCY_STEPS / 4] = {0}, most = 1;
+	unsigned int i;
+
+	for (i = 0; i < LATENCY_STEPS; i++) {
+		count[i / 4] += steps[i];
+		if (count[i / 4] > most)
+			most = count[i / 4];
+	}
+	for (i = 0; i < LATENCY_STEPS / 4; i++) {
+		if (count[i] == 0)
+			continue;
+		fprintf(out, "  %s to ", name);
+		print_time(latency_step_end(4 * i + 3));
+		fprintf(out, " %12" PRIu64 " %.*s\n", count[i],
+			(int)((count[i] * BAR + most - 1) / most), bar);
+	}
+}
+
 void
 report_rates(struct hvsim_device *devices, unsigned int n, struct hvsim_rates *previous,
 	uint64_t since_start_ns)
@@ -212,11 +249,13 @@ report_totals(struct hvsim_device *devices, unsigned int n)
 		print_drops(&status);
 		fprintf(out, "\n  signals %" PRIu64 ", protocol-errors %" PRIu64 "\n", s.signals,
 			s.protocol_errors);
-		if (!p.verifies)
-			continue;
-		fprintf(out, "  ");
-		print_verified(&p);
-		fprintf(out, "\n");
+		if (p.verifies) {
+			fprintf(out, "  ");
+			print_verified(&p);
+			fprintf(out, "\n");
+		}
+		print_latencies("latency", status.latency);
+		print_latencies("vf-port latency", status.vf_latency);
 	}
 	report_end();
 }

@@ -260,6 +260,8 @@ struct host_nic_status {
 	bool link_up;
 	bool stalled;			/**< by the knobs stall or stall_rx */
 	struct host_port_stats vf_port; /**< zero without vf-port= */
+	/** Of @a port.latency and @a vf_port.latency, whose own pointers are NULL; zero without. */
+	uint64_t latency[LATENCY_STEPS], vf_latency[LATENCY_STEPS];
 };
 /**
  * Let host_nic_status() see the NIC as it is now. host_nic_poll() and host_nic_sleep() do it

@@ -34,7 +34,7 @@ usage(FILE *f)
 		"  --trace FILE          write the VMBus packets of all NICs into a pcapng file, but for\n"
 		"                        NICs that have their own\n"
 		"  --vmbus-version X.Y   newest VMBus version to agree to (default 5.3)\n"
-		"  --monitor MODE        poll (default) or none: how guests signal the host\n"
+		"  --monitor poll|none   how guests signal the host (default poll)\n"
 		"  --enforce-cpuid       let KVM refuse Hyper-V features that were not announced\n"
 		"  --pv-ipi              recommend hypercalls for IPIs and remote TLB flushes\n"
 		"  --xsave on|off        show XSAVE and AVX to the guest (default: on, except under\n"

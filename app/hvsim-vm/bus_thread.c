@@ -205,14 +205,25 @@ join(struct nics *nics)
 }
 
 bool
+nics_stop(struct nics *nics)
+{
+	if (!nics->started)
+		return true;
+	if (!join(nics)) {
+		log_line("the bus thread does not stop; giving up on it");
+		return false;
+	}
+	nics->started = false;
+	return true;
+}
+
+bool
 nics_destroy(struct nics *nics)
 {
 	unsigned int i;
 
-	if (nics->started && !join(nics)) {
-		log_line("the bus thread does not stop; giving up on it");
+	if (!nics_stop(nics))
 		return false;
-	}
 	host_control_close(nics->control);
 	nics->control = NULL;
 	if (nics->count != 0) {

@@ -9,6 +9,7 @@ import shutil
 import sys
 import tarfile
 
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from vmbusctl_tree import FREE_NIC, NIC_CLASS, ROUTE_HEADER, ROUTE_NIC, SCSI, UIO_NIC, Case, main
 
@@ -183,6 +184,12 @@ class Report(Case):
         self.assertIn("would write @/report.tar.gz: doctor.txt doctor.json", out)
         self.assertFalse(os.path.exists(t.path("report.tar.gz")))
         self.assertFalse(os.path.exists(t.path("ran")))
+
+    def test_who_has_something_to_report_is_told_of_it(self):
+        for name in ("CONTRIBUTING.md", "README.md", "doc/guide.md", "doc/howto/azure.md", ".github/ISSUE_TEMPLATE/bug.md",
+                     ".github/ISSUE_TEMPLATE/report.md"):
+            with open(os.path.join(ROOT, name), encoding="utf-8") as file:
+                self.assertIn("vmbusctl report`", file.read(), name)
 
     def test_without_a_free_adapter(self):
         self.tree()

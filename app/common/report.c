@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What hvsim prints: rates, totals, rings. Control thread; the NICs go on. */
+/* Reports for a reader, and what they have in common with those in JSON. */
+#include "app/common/report.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <time.h>
 
 #include "app/common/colour.h"
-#include "app/hvsim/report.h"
+#include "lib/vmbus/guid.h"
 
 struct output report_output;
 
@@ -15,7 +17,75 @@ struct output report_output;
 static FILE *out;
 static char *text;
 static size_t text_len;
-static bool coloured;
+
+static uint64_t
+now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * UINT64_C(1000000000) + (uint64_t)ts.tv_nsec;
+}
+
+/* ---- in common ---- */
+
+double
+report_seconds(const struct report *r)
+{
+	return (double)(now_ns() - r->started) / 1e9;
+}
+
+struct report_extra
+report_extra(const struct report *r, unsigned int nic)
+{
+	struct report_extra extra = {.socket = NULL};
+
+	if (r->extra != NULL)
+		r->extra(r->ops->ctx, nic, &extra);
+	return extra;
+}
+
+void
+report_exact(const struct report *r, unsigned int nic)
+{
+	if (r->ops->lock != NULL)
+		r->ops->lock(r->ops->ctx, nic);
+	host_nic_publish(r->ops->nic(r->ops->ctx, nic));
+	if (r->ops->unlock != NULL)
+		r->ops->unlock(r->ops->ctx, nic);
+}
+
+static unsigned int
+nics(const struct report *r)
+{
+	return r->ops->nics(r->ops->ctx);
+}
+
+static double
+rate(uint64_t now, uint64_t before, double seconds)
+{
+	return seconds > 0 ? (double)(now - before) / seconds : 0;
+}
+
+void
+report_flow(struct report *r, unsigned int nic, const struct host_nic_stats *s,
+	struct report_flow *flow)
+{
+	struct host_nic_stats *before = &r->previous[nic];
+	double seconds = (double)(r->now - r->at) / 1e9;
+
+	flow->rx_frames = rate(
+		s->rx_frames + s->vf_rx_frames, before->rx_frames + before->vf_rx_frames, seconds);
+	flow->rx_bytes =
+		rate(s->rx_bytes + s->vf_rx_bytes, before->rx_bytes + before->vf_rx_bytes, seconds);
+	flow->tx_frames = rate(
+		s->tx_frames + s->vf_tx_frames, before->tx_frames + before->vf_tx_frames, seconds);
+	flow->tx_bytes =
+		rate(s->tx_bytes + s->vf_tx_bytes, before->tx_bytes + before->vf_tx_bytes, seconds);
+	*before = *s;
+}
+
+/* ---- for a reader ---- */
 
 static bool
 report_begin(void)
@@ -34,51 +104,34 @@ report_end(void)
 }
 
 static void
-print_ports(const struct hvsim_device *device)
+print_ports(const struct host_nic_config *config)
 {
-	if (device->config.vf_port[0] != '\0')
-		fprintf(out, " vf-port=%s", device->config.vf_port);
-	fprintf(out, " port=%s\n", device->config.port);
+	if (config->vf_port[0] != '\0')
+		fprintf(out, " vf-port=%s", config->vf_port);
+	fprintf(out, " port=%s\n", config->port);
 }
 
-void
-report_start(struct hvsim_device *devices, unsigned int n)
+static const struct host_nic_config *
+config_of(const struct report *r, unsigned int nic)
 {
-	coloured = colour_wanted(STDOUT_FILENO);
+	return host_nic_config(r->ops->nic(r->ops->ctx, nic));
+}
+
+static void
+print_start(struct report *r)
+{
+	struct report_extra extra;
+
 	if (!report_begin())
 		return;
-	for (unsigned int i = 0; i < n; i++) {
-		fprintf(out, "NIC %u at %s", i, devices[i].path);
-		print_ports(&devices[i]);
+	for (unsigned int i = 0; i < nics(r); i++) {
+		extra = report_extra(r, i);
+		fprintf(out, "NIC %u", i);
+		if (extra.socket != NULL)
+			fprintf(out, " at %s", extra.socket);
+		print_ports(config_of(r, i));
 	}
 	report_end();
-}
-
-static double
-rate(uint64_t now, uint64_t before, double seconds)
-{
-	return seconds > 0 ? (double)(now - before) / seconds : 0;
-}
-
-void
-report_flow(const struct hvsim_device *device, struct host_nic_stats *before, uint64_t ns,
-	struct hvsim_flow *flow)
-{
-	double seconds = (double)ns / 1e9;
-	struct host_nic_status status;
-	struct host_nic_stats s;
-
-	host_nic_status(device->nic, &status);
-	s = status.stats;
-	flow->rx_frames = rate(
-		s.rx_frames + s.vf_rx_frames, before->rx_frames + before->vf_rx_frames, seconds);
-	flow->rx_bytes =
-		rate(s.rx_bytes + s.vf_rx_bytes, before->rx_bytes + before->vf_rx_bytes, seconds);
-	flow->tx_frames = rate(
-		s.tx_frames + s.vf_tx_frames, before->tx_frames + before->vf_tx_frames, seconds);
-	flow->tx_bytes =
-		rate(s.tx_bytes + s.vf_tx_bytes, before->tx_bytes + before->vf_tx_bytes, seconds);
-	*before = s;
 }
 
 /* Bits on the wire per second without preamble and FCS, as frames are counted here. */
@@ -102,13 +155,13 @@ print_port_drops(const char *name, const struct host_port_stats *p, bool any)
 }
 
 static void
-print_drops(const struct host_nic_status *status)
+print_drops(const struct report *r, const struct host_nic_status *status)
 {
 	const struct host_nic_stats *s = &status->stats;
 	const struct host_counter *c;
 	bool any = false;
 
-	fputs(colour(coloured, COLOUR_WARN), out);
+	fputs(colour(r->coloured, COLOUR_WARN), out);
 	for (c = host_nic_counters; c->name != NULL; c++)
 		if (host_counter(s, c) != 0 &&
 			(strstr(c->name, "_dropped") != NULL || strstr(c->name, "_refused")))
@@ -116,13 +169,13 @@ print_drops(const struct host_nic_status *status)
 				out, "%s%s %" PRIu64, any ? ", " : "", c->name, host_counter(s, c));
 	any = print_port_drops("port", &status->port, any);
 	any = print_port_drops("vf_port", &status->vf_port, any);
-	fputs(colour(coloured, COLOUR_END), out);
+	fputs(colour(r->coloured, COLOUR_END), out);
 	if (!any)
 		fprintf(out, "no drops");
 }
 
 static void
-print_verified(const struct host_port_stats *p)
+print_verified(const struct report *r, const struct host_port_stats *p)
 {
 	bool bad = p->corrupt != 0 || p->lost != 0 || p->duplicate != 0;
 
@@ -130,8 +183,9 @@ print_verified(const struct host_port_stats *p)
 		fprintf(out,
 			"%sverified %" PRIu64 " corrupt %" PRIu64 " lost %" PRIu64
 			" duplicate %" PRIu64 " reordered %" PRIu64 "%s",
-			colour(coloured, bad ? COLOUR_BAD : COLOUR_GOOD), p->verified, p->corrupt,
-			p->lost, p->duplicate, p->reordered, colour(coloured, COLOUR_END));
+			colour(r->coloured, bad ? COLOUR_BAD : COLOUR_GOOD), p->verified,
+			p->corrupt, p->lost, p->duplicate, p->reordered,
+			colour(r->coloured, COLOUR_END));
 	if (p->latency.frames != 0)
 		fprintf(out, ", latency p50 %.1f p99 %.1f p99.9 %.1f max %.1f us",
 			(double)p->latency.p50 / 1e3, (double)p->latency.p99 / 1e3,
@@ -175,68 +229,68 @@ print_latencies(const char *name, const uint64_t steps[LATENCY_STEPS])
 	}
 }
 
-void
-report_rates(struct hvsim_device *devices, unsigned int n, struct hvsim_rates *previous,
-	uint64_t since_start_ns)
+static void
+print_rates(struct report *r)
 {
-	uint64_t now = now_ns();
-
 	if (!report_begin())
 		return;
-	for (unsigned int i = 0; i < n; i++) {
+	for (unsigned int i = 0; i < nics(r); i++) {
 		struct host_nic_status status;
 		struct host_port_stats p;
-		struct hvsim_flow flow;
+		struct report_flow flow;
 
-		device_refresh(&devices[i]);
-		report_flow(&devices[i], &previous->nic[i], now - previous->at, &flow);
-		host_nic_status(devices[i].nic, &status);
+		if (r->ops->refresh != NULL)
+			r->ops->refresh(r->ops->ctx, i);
+		host_nic_status(r->ops->nic(r->ops->ctx, i), &status);
+		report_flow(r, i, &status.stats, &flow);
 		p = status.port;
-		fprintf(out, "%4.0fs NIC %u %s%-11s%s ", (double)since_start_ns / 1e9, i,
-			colour(coloured && strcmp(status.state, "running") == 0, COLOUR_GOOD),
-			status.state, colour(coloured, COLOUR_END));
+		fprintf(out, "%4.0fs NIC %u %s%-11s%s ", report_seconds(r), i,
+			colour(r->coloured && strcmp(status.state, "running") == 0, COLOUR_GOOD),
+			status.state, colour(r->coloured, COLOUR_END));
 		print_flow("to guest", flow.rx_frames, flow.rx_bytes);
 		print_flow(" from guest", flow.tx_frames, flow.tx_bytes);
 		fprintf(out, " | ");
 		if (status.path_is_vf)
 			fprintf(out, "VF | ");
-		print_drops(&status);
+		print_drops(r, &status);
 		if (p.verifies)
 			fprintf(out, " | ");
-		print_verified(&p);
+		print_verified(r, &p);
 		fprintf(out, "\n");
 	}
-	previous->at = now;
 	report_end();
 }
 
-void
-report_totals(struct hvsim_device *devices, unsigned int n)
+static void
+print_totals(struct report *r)
 {
 	if (!report_begin())
 		return;
-	for (unsigned int i = 0; i < n; i++) {
-		struct hvsim_device *d = &devices[i];
+	for (unsigned int i = 0; i < nics(r); i++) {
+		const struct host_nic_config *config = config_of(r, i);
+		struct report_extra extra = report_extra(r, i);
+		char guid[VMBUS_GUID_LEN + 1];
 		struct host_nic_status status;
 		struct host_nic_stats s;
 		struct host_port_stats p;
 
-		/* The last totals are to be exact. */
-		device_lock(d);
-		device_unlock(d);
-		host_nic_status(d->nic, &status);
+		report_exact(r, i);
+		host_nic_status(r->ops->nic(r->ops->ctx, i), &status);
+		vmbus_guid_format(config->instance, guid);
+		guid[VMBUS_GUID_LEN] = '\0';
 		s = status.stats;
 		p = status.port;
-		fprintf(out, "NIC %u %s", i, d->guid);
-		print_ports(d);
-		fprintf(out, "  sessions   %" PRIu64 "\n", d->sessions);
+		fprintf(out, "NIC %u %s", i, guid);
+		print_ports(config);
+		if (extra.has_sessions)
+			fprintf(out, "  sessions   %" PRIu64 "\n", extra.sessions);
 		fprintf(out,
 			"  to guest   frames %" PRIu64 ", bytes %" PRIu64 ", packets %" PRIu64 "\n",
 			s.rx_frames, s.rx_bytes, s.rx_packets);
 		fprintf(out,
 			"  from guest frames %" PRIu64 ", bytes %" PRIu64 ", packets %" PRIu64 "\n",
 			s.tx_frames, s.tx_bytes, s.tx_packets);
-		if (d->config.vf_port[0] != '\0')
+		if (config->vf_port[0] != '\0')
 			fprintf(out,
 				"  by the VF  to guest frames %" PRIu64 ", bytes %" PRIu64
 				"; from guest frames %" PRIu64 ", bytes %" PRIu64 "\n",
@@ -246,12 +300,12 @@ report_totals(struct hvsim_device *devices, unsigned int n)
 			", bytes %" PRIu64 "\n",
 			p.rx_frames, p.rx_bytes, p.tx_frames, p.tx_bytes);
 		fprintf(out, "  ");
-		print_drops(&status);
+		print_drops(r, &status);
 		fprintf(out, "\n  signals %" PRIu64 ", protocol-errors %" PRIu64 "\n", s.signals,
 			s.protocol_errors);
 		if (p.verifies) {
 			fprintf(out, "  ");
-			print_verified(&p);
+			print_verified(r, &p);
 			fprintf(out, "\n");
 		}
 		print_latencies("latency", status.latency);
@@ -268,19 +322,21 @@ print_ring(const char *name, const struct host_ring_state *r)
 		r->feature_bits, r->private_index);
 }
 
-void
-report_rings(struct hvsim_device *devices, unsigned int n)
+static void
+print_rings(struct report *r)
 {
 	if (!report_begin())
 		return;
-	for (unsigned int i = 0; i < n; i++)
-		for (unsigned int k = 0; k < devices[i].config.channels; k++) {
+	for (unsigned int i = 0; i < nics(r); i++)
+		for (unsigned int k = 0; k < config_of(r, i)->channels; k++) {
 			struct host_channel_state state;
 			int rc;
 
-			device_lock(&devices[i]);
-			rc = host_nic_channel_state(devices[i].nic, k, &state);
-			device_unlock(&devices[i]);
+			if (r->ops->lock != NULL)
+				r->ops->lock(r->ops->ctx, i);
+			rc = host_nic_channel_state(r->ops->nic(r->ops->ctx, i), k, &state);
+			if (r->ops->unlock != NULL)
+				r->ops->unlock(r->ops->ctx, i);
 			if (rc != 0 || !state.open)
 				continue;
 			fprintf(out, "NIC %u channel %u\n", i, k);
@@ -288,4 +344,44 @@ report_rings(struct hvsim_device *devices, unsigned int n)
 			print_ring("rx (host to guest)", &state.rx);
 		}
 	report_end();
+}
+
+/* ---- either ---- */
+
+void
+report_start(struct report *r, bool tell)
+{
+	r->started = r->at = now_ns();
+	r->coloured = colour_wanted(report_output.fd);
+	if (!tell)
+		return;
+	if (r->json)
+		report_json_start(r);
+	else
+		print_start(r);
+}
+
+void
+report_rates(struct report *r)
+{
+	r->now = now_ns();
+	if (r->json)
+		report_json_rates(r);
+	else
+		print_rates(r);
+	if (!r->json && r->rings)
+		print_rings(r);
+	r->at = r->now;
+}
+
+void
+report_totals(struct report *r)
+{
+	if (r->json) {
+		report_json_totals(r);
+		return;
+	}
+	if (r->rings)
+		print_rings(r);
+	print_totals(r);
 }

@@ -84,8 +84,10 @@ reporter_start(struct reporter *r, struct nics *nics, const struct options *o)
 {
 	int rc = output_start(&report_output, STDERR_FILENO, "hvsim-vm");
 
-	if (rc != 0)
+	if (rc != 0) {
+		log_line("cannot start a thread: %s", strerror(-rc));
 		return rc;
+	}
 	r->ops = nics_report_ops(nics);
 	r->report = (struct report){.ops = &r->ops, .json = o->json, .rings = o->rings};
 	r->interval = o->interval;

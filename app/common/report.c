@@ -68,21 +68,21 @@ rate(uint64_t now, uint64_t before, double seconds)
 }
 
 void
-report_flow(struct report *r, unsigned int nic, const struct host_nic_stats *s,
+report_flow(struct report *report, unsigned int nic, const struct host_nic_stats *now,
 	struct report_flow *flow)
 {
-	struct host_nic_stats *before = &r->previous[nic];
-	double seconds = (double)(r->now - r->at) / 1e9;
+	struct host_nic_stats *before = &report->previous[nic];
+	double seconds = (double)(report->now - report->at) / 1e9;
 
-	flow->rx_frames = rate(
-		s->rx_frames + s->vf_rx_frames, before->rx_frames + before->vf_rx_frames, seconds);
-	flow->rx_bytes =
-		rate(s->rx_bytes + s->vf_rx_bytes, before->rx_bytes + before->vf_rx_bytes, seconds);
-	flow->tx_frames = rate(
-		s->tx_frames + s->vf_tx_frames, before->tx_frames + before->vf_tx_frames, seconds);
-	flow->tx_bytes =
-		rate(s->tx_bytes + s->vf_tx_bytes, before->tx_bytes + before->vf_tx_bytes, seconds);
-	*before = *s;
+	flow->rx_frames = rate(now->rx_frames + now->vf_rx_frames,
+		before->rx_frames + before->vf_rx_frames, seconds);
+	flow->rx_bytes = rate(
+		now->rx_bytes + now->vf_rx_bytes, before->rx_bytes + before->vf_rx_bytes, seconds);
+	flow->tx_frames = rate(now->tx_frames + now->vf_tx_frames,
+		before->tx_frames + before->vf_tx_frames, seconds);
+	flow->tx_bytes = rate(
+		now->tx_bytes + now->vf_tx_bytes, before->tx_bytes + before->vf_tx_bytes, seconds);
+	*before = *now;
 }
 
 /* ---- for a reader ---- */

@@ -90,7 +90,7 @@ printf '%s\\n' "${COMPREPLY[@]}" """
 
     @unittest.skipUnless(len(sys.argv) > 4, "no hvsim-vm")
     def test_hvsim_vm(self):
-        for line, offered in (("hvsim-vm c", {"ctl"}), ("hvsim-vm t", set()), ("hvsim-vm --ke", {"--kernel"}),
+        for line, offered in (("hvsim-vm c", {"ctl"}), ("hvsim-vm t", {"top"}), ("hvsim-vm --ke", {"--kernel"}),
                               ("hvsim-vm --xsave ", {"on", "off"}), ("hvsim-vm --monitor ", {"poll", "none"}), ("hvsim-vm --mem ", set()),
                               ("hvsim-vm --nic port=e", {"echo"}), ("hvsim-vm ctl rin", {"rings"})):
             self.assertEqual(self.offers(line), offered, line)

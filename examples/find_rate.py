@@ -12,9 +12,11 @@ then
     find_rate.py --low 10K --high 20M
 
 tries rates, halving what is between the highest without a loss and the lowest with one. A frame is lost when the
-guest leaves the host no room for it, or (--round-trip) when it does not come back.
+guest leaves the host no room for it, or (--round-trip) when it does not come back. With --json each trial is a JSON
+object on a line of its own, {"trial": {"rate", "seconds", "frames", "lost", "slow"}}, and the last line is {"rate": N}.
 """
 import argparse
+import json
 import os
 import sys
 import time
@@ -50,9 +52,9 @@ def search(loses, low, high, precision=0.05):
 class Trial:
     """Runs the generator of a NIC at a rate and counts what was lost."""
 
-    def __init__(self, host, nic, seconds, tolerance, round_trip):
+    def __init__(self, host, nic, seconds, tolerance, round_trip, as_json=False):
         self.host, self.nic, self.seconds = host, nic, seconds
-        self.tolerance, self.round_trip = tolerance, round_trip
+        self.tolerance, self.round_trip, self.as_json = tolerance, round_trip, as_json
 
     def counts(self):
         """(frames generated, frames lost) so far, with none on their way."""
@@ -86,6 +88,9 @@ class Trial:
         frames, lost = after - before, lost_after - lost_before
         share = lost / frames if frames else 1
         slow = frames < 0.9 * rate * took
+        if self.as_json:
+            print(json.dumps({"trial": {"rate": rate, "seconds": took, "frames": frames, "lost": lost, "slow": slow}}), flush=True)
+            return share > self.tolerance or slow
         print(f"{rate:>12,} pps: {frames / took:>14,.0f} made, {100 * share:8.4f} % lost"
               f"{'  (the generator cannot make more)' if slow else ''}", flush=True)
         return share > self.tolerance or slow
@@ -101,6 +106,7 @@ def main():
     parser.add_argument("--tolerance", type=float, default=0, help="share of frames that may be lost (0)")
     parser.add_argument("--precision", type=float, default=0.05, help="of the result (0.05)")
     parser.add_argument("--round-trip", action="store_true", help="frames that do not come back are lost, too")
+    parser.add_argument("--json", action="store_true", help="trials and result as JSON, one object per line")
     args = parser.parse_args()
     if not 0 < args.low <= args.high:
         parser.error("--low is at least 1 and at most --high")
@@ -108,7 +114,7 @@ def main():
         with hvsim.Control(args.socket) as host:
             if host.stats(args.nic)["state"] != "running":
                 sys.exit("find_rate: no guest runs on this NIC: start the application first")
-            trial = Trial(host, args.nic, args.seconds, args.tolerance, args.round_trip)
+            trial = Trial(host, args.nic, args.seconds, args.tolerance, args.round_trip, args.json)
             try:
                 rate = search(trial.loses, args.low, args.high, args.precision)
             finally:
@@ -116,9 +122,12 @@ def main():
             host.set("rate", args.low, args.nic)
     except (hvsim.HostError, hvsim.NoHost, OSError) as error:
         sys.exit(f"find_rate: {error}")
+    if args.json:
+        print(json.dumps({"rate": rate}))
     if rate == 0:
         sys.exit(f"find_rate: it loses frames at {args.low:,} pps already; give a lower --low")
-    print(f"{rate} frames per second without a loss")
+    if not args.json:
+        print(f"{rate} frames per second without a loss")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,28 @@ _hyperpoll_options()
 	"$1" --help 2>/dev/null | grep -o -- '--[a-z][a-z-]*' | sort -u
 }
 
+# What an option takes, as its help names it: FILE, DIR, busy|adaptive; nothing.
+_hyperpoll_value()
+{
+	"$1" --help 2>/dev/null | sed -n "s/^ *$2 \([^ ]\+\) .*/\1/p" | head -n 1
+}
+
+_hyperpoll_files()
+{
+	compopt -o filenames 2>/dev/null
+	mapfile -t COMPREPLY < <(compgen -f -- "$1")
+}
+
+# The words of the line up to the cursor: COMP_WORDS has = and : for words of their own.
+_hyperpoll_split()
+{
+	local line=${COMP_LINE:0:COMP_POINT}
+
+	read -ra split <<<"$line"
+	case $line in
+	*[[:space:]]) split+=("") ;;
+	esac
+}
 
 # Names of devices: GUIDs, interfaces and uio devices; of network adapters only, or of all.
 _vmbusctl_devices()
@@ -60,92 +82,174 @@ _vmbusctl()
 	"") COMPREPLY=($(compgen -W "$commands" -- "$cur")) ;;
 	bind | unbind) COMPREPLY=($(compgen -W "$(_vmbusctl_devices nics)" -- "$cur")) ;;
 	status) COMPREPLY=($(compgen -W "$(_vmbusctl_devices all)" -- "$cur")) ;;
-	report) COMPREPLY=($(compgen -f -- "$cur")) ;;
+	report) _hyperpoll_files "$cur" ;;
 	esac
 }
 
-# hvsim ctl [--json] [SOCKET] COMMAND ...
-_hvsim_ctl()
+# What may follow a command of ctl, by its help: NIC, up, down, name=
+_hvsim_ctl_words()
 {
-	local cur=${COMP_WORDS[COMP_CWORD]} at=2 commands
-
-	[ "${COMP_WORDS[at]}" != --json ] || [ "$COMP_CWORD" = "$at" ] || at=$((at + 1))
-	commands=$("$1" --help 2>/dev/null | sed -n '/^Commands of ctl:/,/^$/s/^\([a-z]\+\) .*/\1/p')
-	if [ "$COMP_CWORD" = "$at" ]; then
-		COMPREPLY=($(compgen -W "$commands $([ "$at" = 3 ] || echo --json)" -- "$cur")
-			$(compgen -f -X '!*control.sock' -- "$cur") $(compgen -d -S / -- "$cur"))
-	elif [ "$COMP_CWORD" = $((at + 1)) ] && ! grep -qwF -- "${COMP_WORDS[at]}" <<<"$commands"; then
-		COMPREPLY=($(compgen -W "$commands" -- "$cur"))
-	fi
+	"$1" --help 2>/dev/null | sed -n "/^Commands of ctl:/,/^\$/s/^$2 \(.*\)/\1/p" |
+		sed 's/  .*//' | tr -d '[]' | tr ' |' '\n\n' | sed 's/=[A-Z].*/=/'
 }
 
-# A value of --nic: keys behind each comma; ports behind "port=". bash takes "=" for a word.
+# Numbers of the NICs of the host that is meant.
+_hvsim_nics()
+{
+	local nics
+
+	nics=$(timeout 2 "$1" ctl --json ${2:+"$2"} stats 2>/dev/null | grep -o '"guid"' | grep -c .)
+	[ "$nics" -gt 0 ] && seq 0 $((nics - 1))
+}
+
+# Knobs, one "name=values" a line: two may share a line of the list.
+_hvsim_knobs()
+{
+	timeout 2 "$1" ctl ${2:+"$2"} knobs 2>/dev/null | sed 's/  .*//; s/^\([^ ]*\) [a-z].*/\1/; s/, /\n/g'
+}
+
+# hvsim ctl [--json] [SOCKET] COMMAND [NIC] [KEY=VALUE]...
+_hvsim_ctl()
+{
+	local program=$1 socket="" command cur commands word words=() known nics=""
+
+	for word in "${split[@]:2}"; do
+		case $word in
+		-*) ;;
+		*) words+=("$word") ;;
+		esac
+	done
+	cur=${split[-1]}
+	case $cur in
+	-*) COMPREPLY=($(compgen -W "--json --help" -- "$cur")); return ;;
+	esac
+	case ${words[0]} in
+	*[/.]*)
+		if [ "${#words[@]}" -gt 1 ]; then
+			socket=${words[0]}
+			words=("${words[@]:1}")
+		fi
+		;;
+	esac
+	if [ "${#words[@]}" = 1 ]; then
+		commands=$("$program" --help 2>/dev/null |
+			sed -n '/^Commands of ctl:/,/^$/s/^\([a-z]\+\) .*/\1/p')
+		COMPREPLY=($(compgen -W "$commands" -- "$cur"))
+		[ -n "$socket" ] || COMPREPLY+=($(compgen -f -X '!*control.sock' -- "$cur")
+			$(compgen -d -S / -- "$cur"))
+		return
+	fi
+	command=${words[0]}
+	known=$(_hvsim_ctl_words "$program" "$command")
+	case $command:$cur in
+	set:name=*) known=$(_hvsim_knobs "$program" "$socket" | sed 's/=.*//') ;;
+	set:value=*)
+		known=""
+		for word in "${words[@]}"; do
+			case $word in
+			name=*) known=$(_hvsim_knobs "$program" "$socket" |
+				sed -n "s/^${word#name=}=//p" | tr '|' '\n' | grep '^[a-z0-9_]*$') ;;
+			esac
+		done
+		;;
+	trace:file=*) _hyperpoll_files "${cur#file=}"; return ;;
+	*=*) return ;;
+	*)
+		case $known in
+		*=*) compopt -o nospace 2>/dev/null ;;
+		esac
+		case $known in
+		*NIC*)
+			[ "${#words[@]}" != 2 ] || nics=$(_hvsim_nics "$program" "$socket")
+			known=${known/NIC/$nics}
+			;;
+		esac
+		;;
+	esac
+	COMPREPLY=($(compgen -W "$known" -- "${cur##*=}"))
+}
+
+# Keys of a kind of port, by its help.
+_hvsim_port_keys()
+{
+	"$1" --help 2>/dev/null | sed -n "/^Ports:/,/^\$/{/^  $2/,/^  [a-z]/p}" | sed "1!{/^  [a-z]/d}" |
+		grep -o '[a-z]\+=' | sort -u
+}
+
+# A value of --nic: keys behind each comma; the port's own behind "port=KIND:". What readline takes
+# for the current word begins behind the last = or :.
 _hvsim_nic()
 {
-	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} before="" words
+	local value=${split[-1]} cur=${split[-1]##*[=:]} inner before="" port words=""
 
-	if [ "$cur" = "=" ]; then
-		cur=""
-		prev="="
-		words=${COMP_WORDS[COMP_CWORD-1]}
-	else
-		words=${COMP_WORDS[COMP_CWORD-2]}
-	fi
-	if [ "$prev" = "=" ]; then
-		case ${words##*,} in
-		port | vf-port) COMPREPLY=($(compgen -W "$(_hyperpoll_section "$1" Ports)" -- "$cur")); return ;;
-		profile) COMPREPLY=($(compgen -W "ws2016 ws2019 ws2022 openhcl" -- "$cur")); return ;;
-		esac
-		case $cur in
-		*,*) ;;
-		*) return ;;
-		esac
-	fi
+	compopt -o nospace 2>/dev/null
+	inner=${value##*,}
+	port=${value##*port=}
+	case $inner in
+	port=*:* | vf-port=*:*) inner=${inner#*:} ;;
+	esac
 	case $cur in
 	*,*)
 		before=${cur%,*},
 		cur=${cur##*,}
 		;;
 	esac
-	COMPREPLY=($(compgen -P "$before" -W "$(_hyperpoll_section "$1" 'Keys of --nic')" -- "$cur"))
+	case $inner in
+	port=* | vf-port=*) words=$(_hyperpoll_section "$1" Ports) ;;
+	profile=*) words="ws2016 ws2019 ws2022 openhcl" ;;
+	spoof=* | lenient=* | latency=* | vnet=*) words="on off" ;;
+	trace=* | capture=* | in=* | out=*)
+		_hyperpoll_files "$cur"
+		return
+		;;
+	*=*) return ;;
+	*)
+		case $value in
+		*port=*:*) words=$(_hvsim_port_keys "$1" "${port%%:*}") ;;
+		esac
+		case $value in
+		port=* | *,port=*) ;;
+		*port=*:*) words="$words port=" ;;
+		*) words=$(_hyperpoll_section "$1" 'Keys of --nic') ;;
+		esac
+		;;
+	esac
+	COMPREPLY=($(compgen -P "$before" -W "$words" -- "$cur"))
 }
 
 _hvsim()
 {
-	local cur=${COMP_WORDS[COMP_CWORD]} i
+	local split value words
 
-	if [ "${COMP_WORDS[1]}" = ctl ] && [ "$COMP_CWORD" -gt 1 ]; then
+	_hyperpoll_split
+	local cur=${split[-1]} at=$((${#split[@]} - 1))
+	words=$("$1" --help 2>/dev/null | sed -n 's/^.* hvsim[a-z-]* \(ctl\|top\) .*/\1/p')
+
+	if [ "${split[1]}" = ctl ] && [ "$at" -gt 1 ]; then
 		_hvsim_ctl "$1"
 		return
 	fi
-	if [ "${COMP_WORDS[1]}" = top ] && [ "$COMP_CWORD" -gt 1 ]; then
+	if [ "${split[1]}" = top ] && [ "$at" -gt 1 ]; then
 		COMPREPLY=($(compgen -W "--interval --once --json --help" -- "$cur")
 			$(compgen -f -X '!*control.sock' -- "$cur") $(compgen -d -S / -- "$cur"))
 		return
 	fi
-	compopt -o nospace 2>/dev/null
-	# Is this still the value of a --nic?
-	for ((i = COMP_CWORD - 1; i > 0; i--)); do
-		case ${COMP_WORDS[i]} in
-		--nic)
-			_hvsim_nic "$1"
-			return
-			;;
-		--*) break ;;
+	case ${split[at-1]} in
+	--nic) _hvsim_nic "$1"; return ;;
+	--*)
+		value=$(_hyperpoll_value "$1" "${split[at-1]}")
+		case $value in
+		FILE | PATH | BZIMAGE) _hyperpoll_files "$cur"; return ;;
+		DIR) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -d -- "$cur")); return ;;
+		NAME*) COMPREPLY=($(compgen -u -- "$cur")); return ;;
+		*"|"*) COMPREPLY=($(compgen -W "${value//|/ }" -- "$cur")); return ;;
+		?*) return ;;
 		esac
-		# Words of one value have a "=" on one side.
-		[ "${COMP_WORDS[i]}" = "=" ] || [ "${COMP_WORDS[i+1]}" = "=" ] || break
-	done
-	compopt +o nospace 2>/dev/null
-	case ${COMP_WORDS[COMP_CWORD-1]} in
-	--dir) COMPREPLY=($(compgen -d -- "$cur")); return ;;
-	--user) COMPREPLY=($(compgen -u -- "$cur")); return ;;
-	--scenario) COMPREPLY=($(compgen -f -- "$cur")); return ;;
-	--poll) COMPREPLY=($(compgen -W "busy adaptive" -- "$cur")); return ;;
+		;;
 	esac
 	case $cur in
 	-*) COMPREPLY=($(compgen -W "$(_hyperpoll_options "$1")" -- "$cur")) ;;
-	*) COMPREPLY=($(compgen -W "$([ "$COMP_CWORD" = 1 ] && echo ctl top)" -- "$cur")) ;;
+	*) [ "$at" != 1 ] || COMPREPLY=($(compgen -W "$words" -- "$cur")) ;;
 	esac
 }
 

@@ -196,10 +196,9 @@ join(struct nics *nics, const struct timespec *until)
 }
 
 bool
-nics_destroy(struct nics *nics)
+nics_stop(struct nics *nics)
 {
 	struct timespec until;
-	unsigned int i;
 
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += JOIN_SECONDS;
@@ -213,6 +212,16 @@ nics_destroy(struct nics *nics)
 		log_line("the thread of the control socket does not stop; giving up on it");
 		return false;
 	}
+	return true;
+}
+
+bool
+nics_destroy(struct nics *nics)
+{
+	unsigned int i;
+
+	if (!nics_stop(nics))
+		return false;
 	if (nics->count != 0) {
 		bus_lock_take(nics->lock);
 		vbus_reset(nics->bus);

@@ -36,7 +36,8 @@ static const struct {
 
 /* Ask the VM where there is one: some capabilities are only told there. */
 static int
-check_caps(int kvm_fd, int vm_fd, bool verbose, char *errbuf, size_t errlen)
+check_caps(int kvm_fd, int vm_fd, void (*tell)(void *ctx, const char *name, bool there), void *ctx,
+	char *errbuf, size_t errlen)
 {
 	size_t i, used = 0;
 	int missing = 0;
@@ -46,8 +47,8 @@ check_caps(int kvm_fd, int vm_fd, bool verbose, char *errbuf, size_t errlen)
 		bool there = ioctl(vm_fd, KVM_CHECK_EXTENSION, needed[i].cap) > 0 ||
 			     ioctl(kvm_fd, KVM_CHECK_EXTENSION, needed[i].cap) > 0;
 
-		if (verbose)
-			printf("%-32s %s\n", needed[i].name, there ? "yes" : "NO");
+		if (tell != NULL)
+			tell(ctx, needed[i].name, there);
 		if (there)
 			continue;
 		if (missing++ == 0)
@@ -93,13 +94,14 @@ open_kvm(int *kvm_fd, int *vm_fd, char *errbuf, size_t errlen)
 }
 
 int
-vm_check(bool verbose, char *errbuf, size_t errlen)
+vm_check(void (*tell)(void *ctx, const char *name, bool there), void *ctx, char *errbuf,
+	size_t errlen)
 {
 	int kvm_fd = -1, vm_fd = -1, rc = open_kvm(&kvm_fd, &vm_fd, errbuf, errlen);
 
 	if (rc != 0)
 		return rc;
-	rc = check_caps(kvm_fd, vm_fd, verbose, errbuf, errlen);
+	rc = check_caps(kvm_fd, vm_fd, tell, ctx, errbuf, errlen);
 	close(vm_fd);
 	close(kvm_fd);
 	return rc;
@@ -328,7 +330,7 @@ vm_create(struct vm *vm)
 
 	rc = open_kvm(&vm->kvm_fd, &vm->fd, errbuf, sizeof(errbuf));
 	if (rc == 0)
-		rc = check_caps(vm->kvm_fd, vm->fd, false, errbuf, sizeof(errbuf));
+		rc = check_caps(vm->kvm_fd, vm->fd, NULL, NULL, errbuf, sizeof(errbuf));
 	if (rc != 0) {
 		fprintf(stderr, "hvsim-vm: %s\n", errbuf);
 		return rc;

@@ -81,10 +81,11 @@ struct vm {
 
 /**
  * Say what this machine's KVM lacks.
- * @param verbose print one line per capability to stdout
+ * @param tell called for each capability that is needed
  * @return 0 when everything is there; otherwise -errno and one sentence in @p errbuf
  */
-int vm_check(bool verbose, char *errbuf, size_t errlen);
+int vm_check(void (*tell)(void *ctx, const char *name, bool there), void *ctx, char *errbuf,
+	size_t errlen);
 
 /**
  * Prepare everything that needs no KVM: bus, lock, descriptors. Errors have been printed.
@@ -114,8 +115,9 @@ void vm_stop(struct vm *vm, enum vm_exit reason);
 /**
  * Wait for the machine's end, a signal or the time limit (wait.c). Main thread.
  * @param signal_fd a signalfd that does not block
+ * @param look      called several times a second; NULL: nothing is
  */
-void vm_wait(struct vm *vm, int signal_fd);
+void vm_wait(struct vm *vm, int signal_fd, void (*look)(void *ctx), void *ctx);
 
 /** Exits for port accesses (io.c); called on vCPU threads. */
 void vm_io_out(struct vm *vm, uint16_t port, uint32_t value, unsigned int size);

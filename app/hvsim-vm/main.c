@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Start, signals and the end of the machine. */
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "app/common/printed.h"
+#include "app/common/report.h"
+#include "app/hvsim/top.h"
 #include "app/hvsim-vm/input.h"
 #include "app/hvsim-vm/options.h"
 #include "lib/host/descriptors.h"
@@ -20,16 +24,91 @@
 #define CPU_FDS	    4u
 #define NIC_FDS	    8u
 
-static int
-check_only(void)
-{
-	char errbuf[512];
+static_assert(NICS_MAX <= REPORT_NICS, "all NICs are reported");
 
-	if (vm_check(true, errbuf, sizeof(errbuf)) == 0)
-		return EXIT_SUCCESS;
-	fprintf(stderr, "hvsim-vm: %s\n", errbuf);
-	return EXIT_FAILURE;
+/* ---- --check ---- */
+
+static void
+print_capability(void *ctx, const char *name, bool there)
+{
+	printf("%-32s %s\n", name, there ? "yes" : "NO");
 }
+
+static void
+add_capability(void *ctx, const char *name, bool there)
+{
+	json_object_object_add(ctx, name, json_object_new_boolean(there));
+}
+
+static int
+check_only(bool json)
+{
+	struct json_object *report = json_object_new_object(), *caps = json_object_new_object();
+	char errbuf[512];
+	int rc = vm_check(json ? add_capability : print_capability, caps, errbuf, sizeof(errbuf));
+
+	json_object_object_add(report, "report", json_object_new_string("check"));
+	json_object_object_add(report, "ok", json_object_new_boolean(rc == 0));
+	json_object_object_add(report, "capabilities", caps);
+	if (rc != 0)
+		json_object_object_add(report, "error", json_object_new_string(errbuf));
+	if (json)
+		puts(json_object_to_json_string_ext(
+			report, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+	else if (rc != 0)
+		fprintf(stderr, "hvsim-vm: %s\n", errbuf);
+	json_object_put(report);
+	return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* ---- reports ---- */
+
+struct reporter {
+	struct host_control_ops ops;
+	struct report report;
+	unsigned int interval; /* seconds; 0: only at the end */
+	time_t next;
+};
+
+static time_t
+seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
+/* The console is standard output. */
+static int
+reporter_start(struct reporter *r, struct nics *nics, const struct options *o)
+{
+	int rc = output_start(&report_output, STDERR_FILENO, "hvsim-vm");
+
+	if (rc != 0) {
+		log_line("cannot start a thread: %s", strerror(-rc));
+		return rc;
+	}
+	r->ops = nics_report_ops(nics);
+	r->report = (struct report){.ops = &r->ops, .json = o->json, .rings = o->rings};
+	r->interval = o->interval;
+	r->next = seconds() + (time_t)r->interval;
+	report_start(&r->report, o->json);
+	return 0;
+}
+
+static void
+reporter_look(void *ctx)
+{
+	struct reporter *r = ctx;
+
+	if (r->interval == 0 || seconds() < r->next)
+		return;
+	report_rates(&r->report);
+	r->next = seconds() + (time_t)r->interval;
+}
+
+/* ---- the machine ---- */
 
 /* No thread is there yet; the control socket is to be the user's. */
 static int
@@ -102,12 +181,15 @@ main(int argc, char **argv)
 	static struct vm vm;
 	static struct input input;
 	static struct nics nics = {.epoll_fd = -1, .timer_fd = -1, .control_stop = -1};
+	static struct reporter reporter;
 	char why[512] = "cannot give up new privileges (prctl)";
 	int signal_fd = -1, rc;
 
 	log_program("hvsim-vm");
 	if (argc >= 2 && strcmp(argv[1], "ctl") == 0)
 		return printed_status("ctl", host_control_client(argc - 2, argv + 2));
+	if (argc >= 2 && strcmp(argv[1], "top") == 0)
+		return printed_status("hvsim-vm top", hvsim_top(argc - 1, argv + 1));
 	rc = options_parse(&o, argc, argv);
 	if (rc >= 0)
 		return printed_status("hvsim-vm", rc);
@@ -117,7 +199,7 @@ main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	if (o.check)
-		return check_only();
+		return printed_status("hvsim-vm", check_only(o.json));
 	signal(SIGPIPE, SIG_IGN);
 	if (privileges_no_new() != 0 || privileges_check(&o.user, why, sizeof(why)) != 0) {
 		log_line("%s", why);
@@ -141,18 +223,25 @@ main(int argc, char **argv)
 		signal_fd = catch_signals();
 		rc = start(&vm, &nics, &input);
 	}
+	if (rc == 0 && o.n_nics != 0)
+		rc = reporter_start(&reporter, &nics, &o);
 	if (rc == 0)
 		notify_manager("READY=1");
 	if (rc == 0)
-		vm_wait(&vm, signal_fd);
+		vm_wait(&vm, signal_fd, reporter_look, &reporter);
 	else
 		vm_stop(&vm, VM_FAILED);
 	input_stop(&input);
 	console_restore();
 	rc = atomic_load(&vm.exit_reason);
 	vm_stop_vcpus(&vm);
-	if (!nics_destroy(&nics))
+	if (!nics_stop(&nics))
 		vm_abandon(&vm);
+	if (reporter.report.ops != NULL) {
+		report_totals(&reporter.report);
+		output_stop(&report_output);
+	}
+	nics_destroy(&nics);
 	vm_destroy(&vm);
 	return vm_output_end(&vm, rc);
 }

@@ -241,16 +241,44 @@ control_command(void *ctx, const char *cmd, unsigned int number, char *errbuf, s
 	return -ENOSYS;
 }
 
-int
-nics_control(struct nics *nics, const char *path)
+static struct host_control_ops
+control_ops(struct nics *nics)
 {
-	const struct host_control_ops ops = {.ctx = nics,
+	return (struct host_control_ops){.ctx = nics,
 		.lock = control_lock,
 		.unlock = control_unlock,
 		.nics = control_nics,
 		.nic = control_nic,
 		.offered = control_offered,
 		.command = control_command};
+}
+
+/* Of another thread than the one that changes it. */
+static bool
+report_offered(void *ctx, unsigned int number)
+{
+	bool offered;
+
+	control_lock(ctx, number);
+	offered = control_offered(ctx, number);
+	control_unlock(ctx, number);
+	return offered;
+}
+
+struct host_control_ops
+nics_report_ops(struct nics *nics)
+{
+	struct host_control_ops ops = control_ops(nics);
+
+	ops.offered = report_offered;
+	ops.command = NULL;
+	return ops;
+}
+
+int
+nics_control(struct nics *nics, const char *path)
+{
+	const struct host_control_ops ops = control_ops(nics);
 	char errbuf[512];
 	int rc = host_control_open(&nics->control, path, &ops, errbuf, sizeof(errbuf));
 

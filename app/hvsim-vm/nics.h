@@ -66,6 +66,13 @@ int nics_control(struct nics *nics, const char *path);
  * @param acks eventfds that say a virtual processor has acknowledged its interrupt
  */
 int nics_start(struct nics *nics, const int *acks, unsigned int n_acks);
+/** How reports look at the NICs (report.h); the bus thread goes on. Any thread. */
+struct host_control_ops nics_report_ops(struct nics *nics);
+/**
+ * Stop the bus thread; nics_destroy() does it, too.
+ * @return false when it does not come back within seconds: what it holds may be locked for ever
+ */
+bool nics_stop(struct nics *nics);
 /**
  * Stop both threads, reset the bus and free the NICs. The vCPUs have been stopped.
  * @return false when one of them does not come back within seconds: then nothing is freed, and the

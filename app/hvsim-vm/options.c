@@ -18,10 +18,12 @@ usage(FILE *f)
 {
 	fprintf(f,
 		"Usage: hvsim-vm --kernel BZIMAGE [--initrd FILE] [--nic KEY=VALUE,...,port=SPEC]...\n"
-		"       hvsim-vm --check\n"
-		"       hvsim-vm ctl SOCKET COMMAND [NIC] [KEY=VALUE]...\n"
+		"       hvsim-vm --check [--json]\n"
+		"       hvsim-vm ctl [--json] [SOCKET] COMMAND [NIC] [KEY=VALUE]...\n"
+		"       hvsim-vm top [--interval S] [--once] [--json] [SOCKET]\n"
 		"Boot Linux on KVM with Hyper-V's synthetic NICs on a VMBus; its serial console is\n"
-		"standard input and output. Ctrl-A x quits.\n\n"
+		"standard input and output. Ctrl-A x quits. Reports go to standard error: at the end the\n"
+		"totals of each NIC.\n\n"
 		"  --kernel FILE         bzImage to boot\n"
 		"  --initrd FILE         initramfs\n"
 		"  --append WORDS        kernel command line, added to:\n"
@@ -29,17 +31,21 @@ usage(FILE *f)
 		"  --mem SIZE            guest memory, 64M to 1024G (default 512M)\n"
 		"  --cpus N              virtual processors, 1..%u (default 2)\n"
 		"  --nic SPEC            one NIC; may be given several times (keys below)\n"
-		"  --control PATH        control socket (JSON lines, hvsim ctl)\n"
+		"  --control PATH        control socket, for ctl and top; they find it by itself when it is\n"
+		"                        called control.sock\n"
 		"  --user NAME[:GROUP]   become this user, without capabilities, when KVM and the ports are\n"
 		"                        open\n"
 		"  --trace FILE          write the VMBus packets of all NICs into a pcapng file, but for\n"
 		"                        NICs that have their own\n"
 		"  --vmbus-version X.Y   newest VMBus version to agree to (default 5.3)\n"
-		"  --monitor MODE        poll (default) or none: how guests signal the host\n"
+		"  --monitor poll|none   how guests signal the host (default poll)\n"
 		"  --enforce-cpuid       let KVM refuse Hyper-V features that were not announced\n"
 		"  --pv-ipi              recommend hypercalls for IPIs and remote TLB flushes\n"
 		"  --xsave on|off        show XSAVE and AVX to the guest (default: on, except under\n"
 		"                        QEMU's emulation)\n"
+		"  --stats-interval S    print rates every S seconds\n"
+		"  --rings               print the rings' indices and masks with the rates and at the end\n"
+		"  --json                reports, and --check, as JSON, one object per line\n"
 		"  --timeout SECONDS     give up after that time (exit status 5)\n"
 		"  --check               say what this machine's KVM lacks, and exit\n"
 		"  --verbose             log what happens on the bus to standard error\n"
@@ -174,6 +180,9 @@ enum {
 	OPT_ENFORCE,
 	OPT_PV_IPI,
 	OPT_XSAVE,
+	OPT_INTERVAL,
+	OPT_RINGS,
+	OPT_JSON,
 	OPT_TIMEOUT,
 	OPT_CHECK,
 	OPT_VERBOSE,
@@ -184,8 +193,9 @@ enum {
 static const struct option long_options[] = {{"kernel", 1, NULL, OPT_KERNEL},
 	{"initrd", 1, NULL, OPT_INITRD}, {"append", 1, NULL, OPT_APPEND}, {"mem", 1, NULL, OPT_MEM},
 	{"cpus", 1, NULL, OPT_CPUS}, {"nic", 1, NULL, OPT_NIC}, {"control", 1, NULL, OPT_CONTROL},
-	{"user", 1, NULL, OPT_USER}, {"vmbus-version", 1, NULL, OPT_VMBUS_VERSION},
-	{"trace", 1, NULL, OPT_TRACE}, {"vmbus-version", 1, NULL, OPT_VMBUS_VERSION},
+	{"user", 1, NULL, OPT_USER}, {"trace", 1, NULL, OPT_TRACE},
+	{"vmbus-version", 1, NULL, OPT_VMBUS_VERSION}, {"stats-interval", 1, NULL, OPT_INTERVAL},
+	{"rings", 0, NULL, OPT_RINGS}, {"json", 0, NULL, OPT_JSON},
 	{"monitor", 1, NULL, OPT_MONITOR}, {"enforce-cpuid", 0, NULL, OPT_ENFORCE},
 	{"pv-ipi", 0, NULL, OPT_PV_IPI}, {"xsave", 1, NULL, OPT_XSAVE},
 	{"timeout", 1, NULL, OPT_TIMEOUT}, {"check", 0, NULL, OPT_CHECK},
@@ -243,6 +253,14 @@ parse_option(struct options *o, int opt, const char *value)
 		rc = parse_word("xsave", value, "on", "off", &on);
 		o->vm.xsave = on;
 		return rc;
+	case OPT_INTERVAL:
+		return parse_number("stats-interval", value, 1, 86400, &o->interval);
+	case OPT_RINGS:
+		o->rings = true;
+		return -1;
+	case OPT_JSON:
+		o->json = true;
+		return -1;
 	case OPT_TIMEOUT:
 		return parse_number("timeout", value, 1, 1000000, &o->vm.timeout);
 	case OPT_CHECK:

@@ -24,6 +24,8 @@ struct options {
 	struct privileges_user user; /**< --user */
 	const char *trace;	     /**< of NICs that have none of their own; NULL: none */
 	bool check;		     /**< --check: only say what KVM lacks */
+	bool json, rings;	     /**< of reports, and of --check */
+	unsigned int interval;	     /**< --stats-interval, seconds; 0: none */
 	char append[VM_CMDLINE_MAX];
 };
 

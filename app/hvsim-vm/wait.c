@@ -24,7 +24,7 @@ seconds_now(void)
 
 /* @return 0 or a negative errno */
 static int
-look(struct pollfd fds[N_FDS])
+wait_round(struct pollfd fds[N_FDS])
 {
 	struct signalfd_siginfo signal;
 
@@ -43,7 +43,7 @@ look(struct pollfd fds[N_FDS])
 }
 
 void
-vm_wait(struct vm *vm, int signal_fd)
+vm_wait(struct vm *vm, int signal_fd, void (*look)(void *ctx), void *ctx)
 {
 	uint64_t end = seconds_now() + vm->options->timeout;
 	struct pollfd fds[N_FDS] = {[EXIT] = {.fd = vm->exit_fd, .events = POLLIN},
@@ -51,7 +51,7 @@ vm_wait(struct vm *vm, int signal_fd)
 	int rc;
 
 	while (atomic_load(&vm->exit_reason) == VM_RUNNING) {
-		rc = look(fds);
+		rc = wait_round(fds);
 		if (rc != 0) {
 			log_line("cannot wait for the guest: %s", strerror(-rc));
 			vm_stop(vm, VM_FAILED);
@@ -62,5 +62,7 @@ vm_wait(struct vm *vm, int signal_fd)
 		}
 		if (fds[SIGNAL].revents != 0)
 			vm_stop(vm, VM_FAILED);
+		if (look != NULL)
+			look(ctx);
 	}
 }

@@ -3,6 +3,7 @@
  * hvsim: a user-space Hyper-V network host. This is its control thread: sockets, sessions, signals,
  * the control socket, reports. The NICs are polled by workers (worker.c).
  */
+#include <assert.h>
 #include <errno.h>
 #include <numa.h>
 #include <poll.h>
@@ -14,8 +15,8 @@
 #include <unistd.h>
 
 #include "app/common/printed.h"
+#include "app/common/report.h"
 #include "app/hvsim/hvsim.h"
-#include "app/hvsim/report.h"
 #include "app/hvsim/top.h"
 #include "lib/host/control.h"
 #include "lib/host/notify.h"
@@ -43,8 +44,10 @@ struct hvsim {
 	unsigned int next_device; /* first of the next round */
 	bool unfinished;	  /* a round had no time for all */
 	bool blind;		  /* poll() refuses to wait */
-	struct hvsim_rates rates;
+	struct report report;
 };
+
+static_assert(HVSIM_MAX_NICS <= REPORT_NICS, "all NICs are reported");
 
 static int
 fail(const char *why)
@@ -182,6 +185,16 @@ make_workers(struct hvsim *h)
 	return EXIT_SUCCESS;
 }
 
+static void
+report_more(void *ctx, unsigned int nic, struct report_extra *extra)
+{
+	const struct hvsim_device *device = &((struct hvsim *)ctx)->devices[nic];
+
+	extra->socket = device->path;
+	extra->has_sessions = true;
+	extra->sessions = device->sessions;
+}
+
 static int
 serve(struct hvsim *h)
 {
@@ -206,10 +219,11 @@ serve(struct hvsim *h)
 		blame_user(h, rc, why, sizeof(why));
 		return fail(why);
 	}
-	if (h->options.json)
-		report_json_start(h->devices, h->n_devices);
-	else
-		report_start(h->devices, h->n_devices);
+	h->report = (struct report){.ops = &h->ops,
+		.extra = report_more,
+		.json = h->options.json,
+		.rings = h->options.rings};
+	report_start(&h->report, true);
 	rc = notify_manager("READY=1");
 	if (rc != 0)
 		log_line("cannot tell the service manager that we are ready: %s", strerror(-rc));
@@ -466,30 +480,10 @@ timeout_ms(const struct hvsim *h)
 static void
 show(struct hvsim *h)
 {
-	if (h->options.json) {
-		report_json_rates(h->devices, h->n_devices, &h->rates, now_ns() - h->started,
-			h->options.rings);
-	} else {
-		report_rates(h->devices, h->n_devices, &h->rates, now_ns() - h->started);
-		if (h->options.rings)
-			report_rings(h->devices, h->n_devices);
-	}
+	report_rates(&h->report);
 	do {
 		h->next_report += h->options.interval_s * NSEC;
 	} while (h->next_report <= now_ns());
-}
-
-static void
-show_totals(struct hvsim *h)
-{
-	if (h->options.json) {
-		report_json_totals(
-			h->devices, h->n_devices, now_ns() - h->started, h->options.rings);
-		return;
-	}
-	if (h->options.rings)
-		report_rings(h->devices, h->n_devices);
-	report_totals(h->devices, h->n_devices);
 }
 
 enum { EVENTS, CONTROL, DEVICES };
@@ -571,7 +565,7 @@ run(struct hvsim *h)
 	struct pollfd p[DEVICES + 2 * HVSIM_MAX_NICS];
 	uint64_t count;
 
-	h->started = h->rates.at = now_ns();
+	h->started = now_ns();
 	h->next_report = h->started + h->options.interval_s * NSEC;
 	if (h->options.scenario != NULL)
 		host_scenario_start(h->options.scenario, h->started);
@@ -614,7 +608,7 @@ main(int argc, char **argv)
 	if (rc == EXIT_SUCCESS) {
 		rc = run(&h);
 		notify_manager("STOPPING=1");
-		show_totals(&h);
+		report_totals(&h.report);
 	}
 	tear_down(&h);
 	host_scenario_free(h.options.scenario);

@@ -10,7 +10,7 @@
 #include "lib/host/control.h"
 
 static const char usage[] =
-	"Usage: hvsim top [--interval S] [--once] [--json] [SOCKET]\n"
+	"Usage: %s [--interval S] [--once] [--json] [SOCKET]\n"
 	"Live view of a running host: rates, drops by reason, rings, events; keys take its NICs down\n"
 	"and up. SOCKET is its control socket, needed only where several hosts run.\n\n"
 	"  --interval S  seconds between two looks, from 0.1 (1)\n"
@@ -139,6 +139,8 @@ press(void *ctx, const struct top_nic *nic, int key, char *what, size_t size)
 	return rc;
 }
 
+static char program[48];
+
 int
 hvsim_top(int argc, char **argv)
 {
@@ -146,27 +148,31 @@ hvsim_top(int argc, char **argv)
 	struct top_options options = {.takes_prefix = false};
 	struct top_source source = {
 		.ctx = &s,
-		.program = "hvsim top",
+		.program = program,
 		.title = s.path,
 		.keys = "s stall  l link  r rescind  o offer",
 		.poll = poll_host,
 		.key = press,
 	};
-	char why[2048];
+	char why[2048], text[sizeof(usage) + sizeof(program)];
 	int rc;
 
-	argv[0] = (char *)"hvsim top";
-	rc = top_options_parse(&options, &argc, argv, usage, 1);
+	/* hvsim, or hvsim-vm. */
+	snprintf(program, sizeof(program), "%s top", program_invocation_short_name);
+	snprintf(text, sizeof(text), usage, program);
+	argv[0] = program;
+	rc = top_options_parse(&options, &argc, argv, text, 1);
 	if (rc >= 0)
 		return rc;
 	if (argc == 2) {
 		if (strlen(argv[1]) >= sizeof(s.path)) {
-			fprintf(stderr, "hvsim top: %s: too long for a socket address\n", argv[1]);
+			fprintf(stderr, "%s: %s: too long for a socket address\n", program,
+				argv[1]);
 			return 2;
 		}
 		strcpy(s.path, argv[1]);
 	} else if (host_control_find(s.path, &s.listed, why, sizeof(why)) != 0) {
-		fprintf(stderr, "hvsim top: %s\n", why);
+		fprintf(stderr, "%s: %s\n", program, why);
 		return EXIT_FAILURE;
 	}
 	return top_run(&source, &options);

@@ -278,17 +278,16 @@ put_system(struct out *o)
 	free(text);
 }
 
-static void
-put_program(struct out *o, const char *name, const char *const *words, size_t size)
+/* What a program prints, and how it ended; to be freed, or NULL without memory. */
+static char *
+run_program(const char *const *words, size_t size)
 {
-	char *text = o->ctl->dry_run ? NULL : calloc(1, size), *errors, *all = NULL;
+	char *text = calloc(1, size), *errors, *all = NULL;
 	struct redirection r;
 	int rc = -EIO;
 
-	if (text == NULL) {
-		put(o, name, "");
-		return;
-	}
+	if (text == NULL)
+		return NULL;
 	if (redirect(&r))
 		rc = ctl_program(words, text, size);
 	errors = restore(&r);
@@ -296,9 +295,17 @@ put_program(struct out *o, const char *name, const char *const *words, size_t si
 	if (asprintf(&all, "%s\n%s\n(%s: %s %d)\n", text, errors == NULL ? "" : errors, words[0],
 		    rc < 0 ? "error" : "exit status", rc) < 0)
 		all = NULL;
-	put(o, name, all == NULL ? "" : all);
-	free(all);
 	free(errors);
+	free(text);
+	return all;
+}
+
+static void
+put_program(struct out *o, const char *name, const char *const *words, size_t size)
+{
+	char *text = o->ctl->dry_run ? NULL : run_program(words, size);
+
+	put(o, name, text == NULL ? "" : text);
 	free(text);
 }
 
@@ -311,6 +318,26 @@ say_command(const char *const *words)
 	printf("\n");
 }
 
+/* Two adapters: first their addresses, then frames both ways. What became of them comes first. */
+static void
+put_exchange(struct out *o, struct traffic_run *run)
+{
+	char *looked = o->ctl->dry_run ? NULL : run_program(run->look, TRAFFIC_MAX), *sent = NULL;
+	char summary[512] = "no test: testpmd did not say what addresses the ports have\n", *all;
+
+	if (looked != NULL && traffic_addresses(run, looked)) {
+		sent = run_program(run->words, TRAFFIC_MAX);
+		traffic_summary(sent == NULL ? "" : sent, summary, sizeof(summary));
+	}
+	if (asprintf(&all, "%s\n==> addresses\n%s\n==> frames\n%s", summary,
+		    looked == NULL ? "" : looked, sent == NULL ? "" : sent) < 0)
+		all = NULL;
+	put(o, run->name, all == NULL ? "" : all);
+	free(all);
+	free(sent);
+	free(looked);
+}
+
 static void
 put_traffic(struct out *o)
 {
@@ -321,9 +348,14 @@ put_traffic(struct out *o)
 	if (runs != NULL && ctl_scan(o->ctl) == CTL_OK)
 		n = traffic_plan(o->ctl, runs, &why);
 	for (unsigned int i = 0; i < n; i++) {
+		if (o->ctl->dry_run && runs[i].look[0] != NULL)
+			say_command(runs[i].look);
 		if (o->ctl->dry_run)
 			say_command(runs[i].words);
-		put_program(o, runs[i].name, runs[i].words, TRAFFIC_MAX);
+		if (runs[i].look[0] != NULL)
+			put_exchange(o, &runs[i]);
+		else
+			put_program(o, runs[i].name, runs[i].words, TRAFFIC_MAX);
 	}
 	if (n == 0 && o->ctl->dry_run)
 		printf("no traffic test: %s\n", why);

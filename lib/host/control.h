@@ -90,15 +90,15 @@ void host_control_printable(char *text);
  * One request to the host at @p path, a line of JSON without its newline. @p listed: nobody named
  * that path, it is from host_control_find().
  * @return 0 and *answer, a line to be freed, or a negative errno: -ETIMEDOUT ten seconds are over
- *         and the answer is not there as a whole, -EMSGSIZE it is longer than 1 MiB, -EACCES another
- *         user serves the socket, -EPIPE it hung up
+ *         and the answer is not there as a whole, -EMSGSIZE it is longer than 1 MiB, -EACCES
+ * another user serves the socket, -EPIPE it hung up
  */
 int host_control_ask(const char *path, bool listed, const char *request, char **answer);
 
 /**
- * Client: send the command of the words argv[0..argc), "[--json] [SOCKET] CMD [NIC]
- * [KEY=VALUE]...", and print the answer: with --json one line, without it for a reader. Values
- * true, false and numbers are sent as such, 007 and the like as text.
+ * Client: send the command of the words argv[0..argc), "[SOCKET] CMD [NIC] [KEY=VALUE]...", and
+ * print the answer: with --json among them one line, without it for a reader. Values true, false
+ * and numbers are sent as such, 007 and the like as text. With --help only say what there is.
  * @return exit status: 0 when the answer says ok
  */
 int host_control_client(int argc, char **argv);

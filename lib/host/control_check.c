@@ -34,7 +34,6 @@ static const struct {
 } instead[] = {
 	{"vf", "path", "present"},
 	{"vf", "path", "serial"},
-	{"trace", "file", "on"},
 };
 
 static const struct command *

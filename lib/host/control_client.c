@@ -44,10 +44,34 @@ value_of(const char *text)
 	return json_object_new_string(text);
 }
 
+/* What is shorter to say than KEY=VALUE, and can mean nothing else. */
+static const struct word {
+	const char *cmd, *word, *key;
+	bool value;
+} words[] = {{"link", "up", "up", true}, {"link", "down", "up", false},
+	{"vf", "present", "present", true}, {"vf", "absent", "present", false},
+	{"trace", "on", "on", true}, {"trace", "off", "on", false}};
+
+static const struct word *
+find_word(const char *cmd, const char *text)
+{
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcmp(words[i].cmd, cmd) == 0 && strcmp(words[i].word, text) == 0)
+			return &words[i];
+	return NULL;
+}
+
+bool
+control_is_word(const char *cmd, const char *word)
+{
+	return find_word(cmd, word) != NULL;
+}
+
 struct json_object *
 control_request(int argc, char **argv)
 {
 	struct json_object *request;
+	const struct word *word;
 	uint64_t number;
 	int i = 1;
 
@@ -63,6 +87,12 @@ control_request(int argc, char **argv)
 		char *equals = strchr(argv[i], '=');
 		char key[64];
 
+		word = find_word(argv[0], argv[i]);
+		if (word != NULL) {
+			json_object_object_add(
+				request, word->key, json_object_new_boolean(word->value));
+			continue;
+		}
 		if (equals == NULL || equals == argv[i] ||
 			(size_t)(equals - argv[i]) >= sizeof(key)) {
 			json_object_put(request);
@@ -181,14 +211,40 @@ host_control_ask(const char *path, bool listed, const char *request, char **answ
 	return rc;
 }
 
+/* @return exit status */
 static int
-usage(void)
+usage(FILE *f)
 {
-	fprintf(stderr,
-		"Usage: hvsim ctl [--json] [SOCKET] COMMAND [NIC] [KEY=VALUE]...\n"
-		"SOCKET is needed only where several hosts run. Commands:\n%s",
-		host_control_help);
-	return 2;
+	fprintf(f,
+		"Usage: %s ctl [--json] [SOCKET] COMMAND [NIC] [KEY=VALUE]...\n"
+		"One command to a running host; its answer is JSON, with --json on one line. SOCKET is\n"
+		"the host's control socket, needed only where several hosts run. Commands:\n%s",
+		program_invocation_short_name, host_control_help);
+	return f == stdout ? EXIT_SUCCESS : 2;
+}
+
+/*
+ * Options stand anywhere, for a command's words begin with a letter or a digit; they are taken out
+ * of @argv.
+ * @return exit status, or -1 to go on
+ */
+static int
+take_options(int *argc, char **argv, bool *line)
+{
+	int n = 0;
+
+	for (int i = 0; i < *argc; i++) {
+		if (argv[i][0] != '-')
+			argv[n++] = argv[i];
+		else if (strcmp(argv[i], "--json") == 0)
+			*line = true;
+		else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+			return usage(stdout);
+		else
+			return usage(stderr);
+	}
+	*argc = n;
+	return -1;
 }
 
 void
@@ -247,7 +303,7 @@ print_reply(struct json_object *reply, const char *path, bool line)
 int
 host_control_client(int argc, char **argv)
 {
-	bool line = argc > 0 && strcmp(argv[0], "--json") == 0;
+	bool line = false;
 	char found[VFU_PATH_MAX], why[2048];
 	const char *path = NULL;
 	bool listed = false;
@@ -255,8 +311,9 @@ host_control_client(int argc, char **argv)
 	char *answer;
 	int rc, status;
 
-	argc -= line;
-	argv += line;
+	status = take_options(&argc, argv, &line);
+	if (status >= 0)
+		return status;
 	if (argc > 0 && control_is_path(argv[0])) {
 		path = argv[0];
 		argc--;
@@ -268,7 +325,7 @@ host_control_client(int argc, char **argv)
 	}
 	request = control_request(argc, argv);
 	if (request == NULL)
-		return usage();
+		return usage(stderr);
 	if (path == NULL) {
 		if (host_control_find(found, &listed, why, sizeof(why)) != 0) {
 			fprintf(stderr, "ctl: %s\n", why);

@@ -8,21 +8,16 @@
 
 #include "lib/host/control_internal.h"
 #include "lib/host/control_json.h"
-#include "lib/host/trace_file.h"
-#include "lib/trace/trace_vmbus.h"
-
-/* A trace that ends is finished within this time mostly; who asked for it waits no longer. */
-#define TRACE_MS 200
 
 const char *const host_control_help =
 	"stats [NIC]              counters, state and port of one NIC or all\n"
-	"link NIC up=true|false   connect or disconnect the cable\n"
-	"vf NIC present=true|false [serial=N]  its virtual function appears or goes\n"
+	"link NIC up|down         connect or disconnect the cable\n"
+	"vf NIC present|absent [serial=N]  its virtual function appears or goes\n"
 	"vf NIC path=synthetic    take the data path back from the virtual function\n"
 	"rings NIC                indices and masks of all open channels\n"
 	"set NIC name=KNOB value=V  behaviour and faults of the host (hvsim ctl knobs)\n"
-	"trace NIC [file=FILE [snaplen=BYTES]|on=false]  write its VMBus packets into a file, or no "
-	"longer; how it goes\n"
+	"trace [NIC] [file=FILE|on|off] [snaplen=BYTES]  write VMBus packets of one NIC or all into\n"
+	"                         a new file, or on into the last one, or no longer; how it goes\n"
 	"knobs                    list of the knobs\n"
 	"rescind NIC              take the device away from the guest\n"
 	"offer NIC                give it back\n";
@@ -40,17 +35,16 @@ nic_stats(const struct host_control_ops *ops, struct host_nic *nic, unsigned int
 	return o;
 }
 
-/* Text of a string or number member, or NULL. */
-static const char *
-member(struct json_object *request, const char *key)
+const char *
+control_member(struct json_object *request, const char *key)
 {
 	struct json_object *o;
 
 	return json_object_object_get_ex(request, key, &o) ? json_object_get_string(o) : NULL;
 }
 
-static bool
-truth(struct json_object *request, const char *key, bool *value)
+bool
+control_truth(struct json_object *request, const char *key, bool *value)
 {
 	struct json_object *o;
 
@@ -62,8 +56,8 @@ truth(struct json_object *request, const char *key, bool *value)
 	return true;
 }
 
-static int
-fail(char *errbuf, size_t errlen, int rc, const char *text)
+int
+control_fail(char *errbuf, size_t errlen, int rc, const char *text)
 {
 	snprintf(errbuf, errlen, "%s", text);
 	return rc;
@@ -72,11 +66,12 @@ fail(char *errbuf, size_t errlen, int rc, const char *text)
 static int
 cmd_set(struct json_object *request, struct host_nic *nic, char *errbuf, size_t errlen)
 {
-	const char *name = member(request, "name"), *value = member(request, "value");
+	const char *name = control_member(request, "name"),
+		   *value = control_member(request, "value");
 	int rc;
 
 	if (name == NULL || value == NULL)
-		return fail(errbuf, errlen, -EINVAL, "set needs name and value");
+		return control_fail(errbuf, errlen, -EINVAL, "set needs name and value");
 	rc = host_nic_knob(nic, name, value);
 	if (rc != 0)
 		snprintf(errbuf, errlen,
@@ -87,7 +82,7 @@ cmd_set(struct json_object *request, struct host_nic *nic, char *errbuf, size_t 
 static int
 cmd_vf(struct json_object *request, struct host_nic *nic, char *errbuf, size_t errlen)
 {
-	const char *path = member(request, "path");
+	const char *path = control_member(request, "path");
 	struct json_object *o;
 	int64_t serial = 1;
 	bool present;
@@ -95,97 +90,19 @@ cmd_vf(struct json_object *request, struct host_nic *nic, char *errbuf, size_t e
 	if (path != NULL) {
 		/* The way there is the guest's to ask for. */
 		if (strcmp(path, "synthetic") != 0)
-			return fail(errbuf, errlen, -EINVAL, "vf knows only path=synthetic");
+			return control_fail(
+				errbuf, errlen, -EINVAL, "vf knows only path=synthetic");
 		host_nic_take_path_back(nic);
 		return 0;
 	}
-	if (!truth(request, "present", &present))
-		return fail(errbuf, errlen, -EINVAL,
+	if (!control_truth(request, "present", &present))
+		return control_fail(errbuf, errlen, -EINVAL,
 			"vf needs present=true, present=false or path=synthetic");
 	if (json_object_object_get_ex(request, "serial", &o))
 		serial = json_object_is_type(o, json_type_int) ? json_object_get_int64(o) : -1;
 	if (serial < 0 || serial > UINT32_MAX)
-		return fail(errbuf, errlen, -EINVAL, "serial is a number of 32 bits");
+		return control_fail(errbuf, errlen, -EINVAL, "serial is a number of 32 bits");
 	return host_nic_set_vf(nic, present, (uint32_t)serial);
-}
-
-/* Put another trace, or none, in the place of a NIC's. @return what there was, no lock held */
-static int
-swap_trace(const struct host_control_ops *ops, unsigned int number, struct trace *trace,
-	uint32_t snaplen, struct trace **old)
-{
-	int rc;
-
-	if (ops->lock != NULL)
-		ops->lock(ops->ctx, number);
-	rc = host_nic_trace(ops->nic(ops->ctx, number), trace, snaplen, old);
-	if (ops->unlock != NULL)
-		ops->unlock(ops->ctx, number);
-	return rc;
-}
-
-static int
-change_trace(const struct host_control_ops *ops, struct json_object *request, unsigned int number,
-	char *errbuf, size_t errlen)
-{
-	const char *file = member(request, "file");
-	uint32_t snaplen = TRACE_SNAPLEN;
-	struct trace *trace = NULL, *old = NULL;
-	struct json_object *o;
-	bool on;
-	int rc;
-
-	if (file == NULL && (!truth(request, "on", &on) || on))
-		return fail(errbuf, errlen, -EINVAL, "trace takes file=FILE, or on=false");
-	if (json_object_object_get_ex(request, "snaplen", &o)) {
-		int64_t n = json_object_is_type(o, json_type_int) ? json_object_get_int64(o) : -1;
-
-		if (n < TRACE_SNAPLEN_MIN || n > TRACE_SNAPLEN_MAX)
-			return fail(errbuf, errlen, -EINVAL, "snaplen is from 128 to 131072");
-		snaplen = (uint32_t)n;
-	}
-	rc = file == NULL ? 0 : host_trace_open(file, &trace, errbuf, errlen);
-	if (rc != 0)
-		return rc;
-	rc = swap_trace(ops, number, trace, snaplen, &old);
-	if (rc != 0) {
-		host_trace_close(trace, TRACE_MS);
-		return fail(errbuf, errlen, rc, "no memory for a trace");
-	}
-	/* The NIC goes on while its file is finished. */
-	if (!host_trace_close(old, TRACE_MS))
-		return fail(errbuf, errlen, -EAGAIN,
-			"the trace has ended, but its file does not take what is left; that is "
-			"written when it does");
-	return 0;
-}
-
-/* Begin, end, or only tell. */
-static int
-cmd_trace(const struct host_control_ops *ops, struct json_object *request,
-	struct json_object *answer, unsigned int number, char *errbuf, size_t errlen)
-{
-	struct json_object *o = NULL;
-	struct trace_stats stats;
-	struct trace *trace;
-	int rc = 0;
-
-	if (json_object_object_get_ex(request, "file", NULL) ||
-		json_object_object_get_ex(request, "on", NULL))
-		rc = change_trace(ops, request, number, errbuf, errlen);
-	/* Changed on this thread alone. */
-	trace = host_nic_traced(ops->nic(ops->ctx, number));
-	if (trace != NULL) {
-		trace_stats(trace, &stats);
-		o = json_object_new_object();
-		control_json_text(o, "file", trace_path(trace));
-		control_json_u64(o, "records", stats.records);
-		control_json_u64(o, "lost", stats.lost);
-		control_json_u64(o, "bytes", stats.bytes);
-		json_object_object_add(o, "failed", json_object_new_boolean(stats.failed));
-	}
-	json_object_object_add(answer, "trace", o);
-	return rc;
 }
 
 /* Commands that look into a NIC or change it, its owner's lock held. */
@@ -202,8 +119,9 @@ locked_command(const struct host_control_ops *ops, struct json_object *request,
 		return 0;
 	}
 	if (strcmp(cmd, "link") == 0) {
-		if (!truth(request, "up", &on))
-			return fail(errbuf, errlen, -EINVAL, "link needs up=true or up=false");
+		if (!control_truth(request, "up", &on))
+			return control_fail(
+				errbuf, errlen, -EINVAL, "link needs up=true or up=false");
 		rc = host_nic_set_link(nic, on);
 	} else if (strcmp(cmd, "vf") == 0) {
 		return cmd_vf(request, nic, errbuf, errlen);
@@ -213,7 +131,7 @@ locked_command(const struct host_control_ops *ops, struct json_object *request,
 		rc = ops->command(ops->ctx, cmd, number, errbuf, errlen);
 	}
 	if (rc == -ENOSYS)
-		return fail(errbuf, errlen, rc, "there is no such command");
+		return control_fail(errbuf, errlen, rc, "there is no such command");
 	if (rc != 0 && errbuf[0] == '\0')
 		snprintf(errbuf, errlen, "%s: %s", cmd, strerror(-rc));
 	return rc;
@@ -229,13 +147,13 @@ nic_command(const struct host_control_ops *ops, struct json_object *request,
 	int rc;
 
 	if (nic == NULL)
-		return fail(errbuf, errlen, -ENOENT, "there is no such NIC");
+		return control_fail(errbuf, errlen, -ENOENT, "there is no such NIC");
 	if (strcmp(cmd, "stats") == 0) {
 		json_object_object_add(answer, "stats", nic_stats(ops, nic, number));
 		return 0;
 	}
 	if (strcmp(cmd, "trace") == 0)
-		return cmd_trace(ops, request, answer, number, errbuf, errlen);
+		return control_trace(ops, request, answer, number, errbuf, errlen);
 	if (ops->lock != NULL)
 		ops->lock(ops->ctx, number);
 	rc = locked_command(ops, request, answer, cmd, nic, number, errbuf, errlen);
@@ -257,7 +175,7 @@ execute(const struct host_control_ops *ops, struct json_object *request, struct 
 
 	if (rc != 0)
 		return rc;
-	cmd = member(request, "cmd");
+	cmd = control_member(request, "cmd");
 	if (strcmp(cmd, "knobs") == 0) {
 		json_object_object_add(answer, "knobs", json_object_new_string(host_nic_knob_help));
 		return 0;
@@ -265,13 +183,16 @@ execute(const struct host_control_ops *ops, struct json_object *request, struct 
 	if (json_object_object_get_ex(request, "nic", &o)) {
 		number = json_object_get_int64(o);
 		if (!json_object_is_type(o, json_type_int) || number < 0 || number >= n)
-			return fail(errbuf, errlen, -ENOENT, "there is no such NIC");
+			return control_fail(errbuf, errlen, -ENOENT, "there is no such NIC");
 		return nic_command(ops, request, answer, cmd, (unsigned int)number, errbuf, errlen);
 	}
+	if (strcmp(cmd, "trace") == 0 && n != 1)
+		return control_trace_all(ops, request, answer, errbuf, errlen);
 	if (strcmp(cmd, "stats") != 0 && n == 1)
 		return nic_command(ops, request, answer, cmd, 0, errbuf, errlen);
 	if (strcmp(cmd, "stats") != 0)
-		return fail(errbuf, errlen, -EINVAL, "this command needs nic, the NIC's number");
+		return control_fail(
+			errbuf, errlen, -EINVAL, "this command needs nic, the NIC's number");
 	list = json_object_new_array();
 	for (i = 0; i < n; i++) {
 		struct host_nic *nic = ops->nic(ops->ctx, i);

@@ -18,8 +18,25 @@ control_json_text(struct json_object *o, const char *key, const char *value)
 	json_object_object_add(o, key, json_object_new_string(value));
 }
 
+/* [longest time, frames] of all that are not empty. */
 static struct json_object *
-latency_stats(const struct latency_summary *latency)
+histogram(const uint64_t steps[LATENCY_STEPS])
+{
+	struct json_object *list = json_object_new_array(), *pair;
+
+	for (unsigned int i = 0; i < LATENCY_STEPS; i++) {
+		if (steps[i] == 0)
+			continue;
+		pair = json_object_new_array();
+		json_object_array_add(pair, json_object_new_uint64(latency_step_end(i)));
+		json_object_array_add(pair, json_object_new_uint64(steps[i]));
+		json_object_array_add(list, pair);
+	}
+	return list;
+}
+
+static struct json_object *
+latency_stats(const struct latency_summary *latency, const uint64_t steps[LATENCY_STEPS])
 {
 	struct json_object *o = json_object_new_object();
 
@@ -30,11 +47,12 @@ latency_stats(const struct latency_summary *latency)
 	control_json_u64(o, "p99", latency->p99);
 	control_json_u64(o, "p99.9", latency->p999);
 	control_json_u64(o, "max", latency->max);
+	json_object_object_add(o, "histogram", histogram(steps));
 	return o;
 }
 
 static struct json_object *
-port_stats(const struct host_port_stats *port)
+port_stats(const struct host_port_stats *port, const uint64_t steps[LATENCY_STEPS])
 {
 	struct json_object *o = json_object_new_object();
 	const struct host_counter *c;
@@ -50,7 +68,7 @@ port_stats(const struct host_port_stats *port)
 		control_json_u64(o, "foreign", port->foreign);
 	}
 	if (port->latency.frames != 0)
-		json_object_object_add(o, "latency_ns", latency_stats(&port->latency));
+		json_object_object_add(o, "latency_ns", latency_stats(&port->latency, steps));
 	json_object_object_add(o, "finished", json_object_new_boolean(port->finished));
 	return o;
 }
@@ -86,9 +104,10 @@ control_json_stats(struct host_nic *nic)
 	json_object_object_add(o, "vf_present", json_object_new_boolean(status.vf_present));
 	for (c = host_nic_counters; c->name != NULL; c++)
 		control_json_u64(o, c->name, host_counter(&s, c));
-	json_object_object_add(o, "port_stats", port_stats(&status.port));
+	json_object_object_add(o, "port_stats", port_stats(&status.port, status.latency));
 	if (config->vf_port[0] != '\0')
-		json_object_object_add(o, "vf_port_stats", port_stats(&status.vf_port));
+		json_object_object_add(
+			o, "vf_port_stats", port_stats(&status.vf_port, status.vf_latency));
 	return o;
 }
 

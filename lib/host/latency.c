@@ -2,6 +2,8 @@
 /* The histogram of latency.h: log-linear buckets, and a cursor for each quantile. */
 #include "lib/host/latency.h"
 
+#include <stddef.h>
+
 #define SUB (1u << LATENCY_SUB_BITS)
 
 /* Below 2 * SUB one value each; above, SUB buckets per power of two. */
@@ -30,6 +32,12 @@ bucket_end(uint32_t bucket)
 	return ((uint64_t)(bucket - (shift << LATENCY_SUB_BITS)) + 1) * (UINT64_C(1) << shift) - 1;
 }
 
+uint64_t
+latency_step_end(uint32_t step)
+{
+	return bucket_end((step + 1) * LATENCY_STEP_BUCKETS - 1);
+}
+
 void
 latency_add(struct latency *l, uint64_t ns)
 {
@@ -42,6 +50,7 @@ latency_add(struct latency *l, uint64_t ns)
 	l->frames++;
 	l->sum += ns;
 	l->count[bucket]++;
+	l->steps[bucket / LATENCY_STEP_BUCKETS]++;
 	for (unsigned int i = 0; i < 3; i++)
 		l->cursor[i].below += bucket < l->cursor[i].bucket;
 }
@@ -78,5 +87,6 @@ latency_summarize(struct latency *l, struct latency_summary *summary)
 		.p50 = at[0],
 		.p99 = at[1],
 		.p999 = at[2],
+		.steps = l->frames != 0 ? l->steps : NULL,
 	};
 }

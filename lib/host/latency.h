@@ -15,12 +15,17 @@
 #define LATENCY_BITS	 40u
 #define LATENCY_SUB_BITS 5u
 #define LATENCY_BUCKETS	 ((LATENCY_BITS - LATENCY_SUB_BITS + 1) << LATENCY_SUB_BITS)
+/** To be looked at there are fewer: four of each power of two. */
+#define LATENCY_STEP_BUCKETS 8u
+#define LATENCY_STEPS	     (LATENCY_BUCKETS / LATENCY_STEP_BUCKETS)
 
 /** What can be said of the times so far, in nanoseconds; all 0 without any. */
 struct latency_summary {
 	uint64_t frames;
 	uint64_t min, mean, max; /**< exact */
 	uint64_t p50, p99, p999; /**< so many of 100 or 1,000 took no longer */
+	/** LATENCY_STEPS counts, which go on with the histogram; their sum is @a frames. */
+	const uint64_t *steps;
 };
 
 /** Of one quantile: its bucket as of the last question, and how many times lie below that. */
@@ -33,11 +38,14 @@ struct latency_cursor {
 struct latency {
 	uint64_t frames, sum, min, max;
 	struct latency_cursor cursor[3];
-	uint64_t count[LATENCY_BUCKETS];
+	uint64_t count[LATENCY_BUCKETS], steps[LATENCY_STEPS];
 };
 
 /** Count one time. */
 void latency_add(struct latency *l, uint64_t ns);
+
+/** The longest time that is counted in a step; what takes longer than any is in the last one. */
+uint64_t latency_step_end(uint32_t step);
 
 /** Fill in @p summary of all times since the begin. */
 void latency_summarize(struct latency *l, struct latency_summary *summary);

@@ -260,6 +260,8 @@ struct host_nic_status {
 	bool link_up;
 	bool stalled;			/**< by the knobs stall or stall_rx */
 	struct host_port_stats vf_port; /**< zero without vf-port= */
+	/** Of @a port.latency and @a vf_port.latency, whose own pointers are NULL; zero without. */
+	uint64_t latency[LATENCY_STEPS], vf_latency[LATENCY_STEPS];
 };
 /**
  * Let host_nic_status() see the NIC as it is now. host_nic_poll() and host_nic_sleep() do it
@@ -281,6 +283,8 @@ struct trace;
 int host_nic_trace(struct host_nic *nic, struct trace *trace, uint32_t snaplen, struct trace **old);
 /** The trace of the NIC, or NULL. */
 struct trace *host_nic_traced(const struct host_nic *nic);
+/** File and @p snaplen of its trace, or of its last one; NULL: it has had none. */
+const char *host_nic_trace_last(const struct host_nic *nic, uint32_t *snaplen);
 
 /** State of one channel for "ctl rings" and --rings: both rings' shared and private indices. */
 struct host_ring_state {

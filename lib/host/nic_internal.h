@@ -277,6 +277,8 @@ struct host_nic {
 	struct nic_knobs knobs;
 	bool link_up, link_notice;
 	struct trace_tap *tap; /* NULL: not traced */
+	char *trace_path;      /* of the tap, or of the last one; NULL: there was none */
+	uint32_t trace_snaplen;
 
 	enum nic_state state;
 	uint32_t version, ndis_version, message_size;

@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/host/trace_file.h"
 #include "lib/vmbus/guid.h"
@@ -68,13 +69,20 @@ names(const struct host_nic_config *config, const char *what, char name[TRACE_NA
 int
 host_nic_trace(struct host_nic *nic, struct trace *trace, uint32_t snaplen, struct trace **old)
 {
-	char name[TRACE_NAME], description[TRACE_NAME];
+	char name[TRACE_NAME], description[TRACE_NAME], *path;
 	struct trace_tap *tap = NULL;
 
 	if (trace != NULL) {
 		tap = malloc(sizeof(*tap));
-		if (tap == NULL)
+		path = strdup(trace_path(trace));
+		if (tap == NULL || path == NULL) {
+			free(tap);
+			free(path);
 			return -ENOMEM;
+		}
+		free(nic->trace_path);
+		nic->trace_path = path;
+		nic->trace_snaplen = snaplen;
 		names(&nic->config, "", name, description);
 		trace_tap_init(tap, trace, name, description, snaplen);
 	}
@@ -90,6 +98,13 @@ host_nic_traced(const struct host_nic *nic)
 	return nic->tap == NULL ? NULL : nic->tap->trace;
 }
 
+const char *
+host_nic_trace_last(const struct host_nic *nic, uint32_t *snaplen)
+{
+	*snaplen = nic->trace_snaplen;
+	return nic->trace_path;
+}
+
 void
 nic_trace_end(struct host_nic *nic)
 {
@@ -97,6 +112,7 @@ nic_trace_end(struct host_nic *nic)
 
 	host_nic_trace(nic, NULL, 0, &trace);
 	host_trace_close(trace, TRACE_CLOSE_MS);
+	free(nic->trace_path);
 }
 
 /* ---- what the configuration asks for ---- */
@@ -109,7 +125,7 @@ trace_start(struct host_nic *nic, char *errbuf, size_t errlen)
 
 	if (nic->config.trace[0] == '\0')
 		return 0;
-	rc = host_trace_open(nic->config.trace, &trace, errbuf, errlen);
+	rc = host_trace_open(nic->config.trace, false, &trace, errbuf, errlen);
 	if (rc != 0)
 		return rc;
 	rc = host_nic_trace(nic, trace, nic->config.snaplen, &none);
@@ -132,7 +148,7 @@ capture(const struct host_nic_config *config, const char *what, struct host_port
 
 	if (config->capture[0] == '\0')
 		return 0;
-	rc = host_trace_open(config->capture, &trace, errbuf, errlen);
+	rc = host_trace_open(config->capture, false, &trace, errbuf, errlen);
 	if (rc != 0)
 		return rc;
 	names(config, what, name, description);

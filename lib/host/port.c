@@ -22,6 +22,7 @@ const char *const host_port_help =
 	"                       R may be steps: 100K:5/1M:500ms/1M-2M:10/1M (the last one stays);\n"
 	"                       window=N: at most N on their way, so that a guest that keeps up loses none;\n"
 	"                       latency=on: frames tell when they were sent, stats have quantiles\n"
+	"                       and a histogram\n"
 	"  sink[:flows=N][,verify=V]  takes everything, verifies generated frames; V: all bytes of\n"
 	"                       one frame in N (1/N, default 1/1), or no frame at all (none)\n"
 	"  echo                 returns the guest's frames to it\n"

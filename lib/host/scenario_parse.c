@@ -118,12 +118,14 @@ check_command(struct parser *p, int argc, char **argv)
 			"'%s' is no command of a scenario: link, vf, set, trace, rescind, offer or "
 			"end",
 			argv[0]);
-	named = argc > 1 && strchr(argv[1], '=') == NULL;
+	named = argc > 1 && strchr(argv[1], '=') == NULL && !control_is_word(argv[0], argv[1]);
 	if (named && check_nic(p, argv[1], &number) != 0)
 		return -EINVAL;
-	if (!named && p->nics > 1)
+	if (!named && p->nics > 1 && strcmp(argv[0], "trace") != 0)
 		return bad(p, "'%s' needs the number of a NIC", argv[0]);
 	for (int i = named ? 2 : 1; i < argc; i++) {
+		if (control_is_word(argv[0], argv[i]))
+			continue;
 		if (strchr(argv[i], '=') == NULL)
 			return bad(p, "'%s' is not KEY=VALUE", argv[i]);
 		if (strcmp(argv[0], "set") == 0 && strncmp(argv[i], "name=", 5) == 0 &&

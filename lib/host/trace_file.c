@@ -78,7 +78,7 @@ gone(void *ctx)
 }
 
 static int
-add(const char *path, struct trace **trace, char *errbuf, size_t errlen)
+add(const char *path, bool append, struct trace **trace, char *errbuf, size_t errlen)
 {
 	struct trace_file *f = calloc(1, sizeof(*f));
 	const struct trace_options options = {.path = path,
@@ -86,7 +86,8 @@ add(const char *path, struct trace **trace, char *errbuf, size_t errlen)
 		.complain = complain,
 		.permit = permit,
 		.gone = gone,
-		.ctx = f};
+		.ctx = f,
+		.append = append};
 	int rc;
 
 	if (f == NULL) {
@@ -107,7 +108,7 @@ add(const char *path, struct trace **trace, char *errbuf, size_t errlen)
 }
 
 int
-host_trace_open(const char *path, struct trace **trace, char *errbuf, size_t errlen)
+host_trace_open(const char *path, bool append, struct trace **trace, char *errbuf, size_t errlen)
 {
 	struct trace_file *f;
 	int rc = 0;
@@ -115,7 +116,7 @@ host_trace_open(const char *path, struct trace **trace, char *errbuf, size_t err
 	pthread_mutex_lock(&lock);
 	f = find(path);
 	if (f == NULL) {
-		rc = add(path, trace, errbuf, errlen);
+		rc = add(path, append, trace, errbuf, errlen);
 	} else if (f->users == 0) {
 		snprintf(errbuf, errlen,
 			"cannot write a trace to %s: the one before is not written to its end, for "

@@ -15,9 +15,11 @@
 
 /**
  * The trace that goes to @p path; opened when nobody has it. Given back with host_trace_close().
+ * @param append  a trace that is in the file stays, and goes on behind it
  * @return 0 and *trace, or a negative errno and one sentence
  */
-int host_trace_open(const char *path, struct trace **trace, char *errbuf, size_t errlen);
+int host_trace_open(
+	const char *path, bool append, struct trace **trace, char *errbuf, size_t errlen);
 /**
  * Give it back; the last one waits as trace_close_within() does. NULL is allowed.
  * @return false: the file does not take what is left, its writer goes on by itself

@@ -50,6 +50,9 @@ struct trace_options {
 	/** The writer that trace_close_within() left behind has ended, on its thread; or NULL. */
 	void (*gone)(void *ctx);
 	void *ctx; /**< of these two */
+	/** A trace that is there goes on, with a section of its own (pcapng) behind what is in the
+	 * file. */
+	bool append;
 	/** Starts the writer's thread; NULL: pthread_create(). @return 0 or a positive errno */
 	int (*start)(pthread_t *thread, void *(*run)(void *), void *arg);
 };
@@ -63,9 +66,9 @@ struct trace_stats {
 };
 
 /**
- * Make a file, or empty one that is there (mode 0600, for there are frames in it), and start its
- * writer. A file has one: another that opens it, in whatever process, gets -EBUSY and empties
- * nothing.
+ * Make a file, or empty one that is there (mode 0600, for there are frames in it), or append to it,
+ * and start its writer. A file has one: another that opens it, in whatever process, gets -EBUSY and
+ * empties nothing.
  * @return 0 and *trace, or a negative errno and one sentence in @p errbuf
  */
 int trace_open(

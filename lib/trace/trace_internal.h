@@ -47,6 +47,7 @@ struct trace {
 	int fd;
 	uint32_t told;	 /* interfaces that are in the file */
 	bool regular;	 /* a file that can be cut */
+	uint64_t base;	 /* bytes that were in it */
 	uint64_t offset; /* to UTC from trace_clock() */
 	char *path, application[TRACE_NAME];
 	void (*complain)(const char *what);

@@ -34,6 +34,46 @@
 #define OPT_ISB_DROPPED	 5u
 #define TSRESOL_NS	 9u
 
+/* What is appended to is a trace; the descriptor of its writer cannot read. */
+static int
+check_trace(const char *path, const struct stat *st, const char **why)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat found;
+	uint32_t type = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &found) == 0 && found.st_dev == st->st_dev && found.st_ino == st->st_ino &&
+		pread(fd, &type, sizeof(type), 0) != (ssize_t)sizeof(type))
+		type = 0;
+	close(fd);
+	if (type == BLOCK_SECTION)
+		return 0;
+	*why = "what is in it now is no trace; give another file";
+	return -EEXIST;
+}
+
+/* Empty it, or go to its end. */
+static int
+place_writer(
+	struct trace *t, const struct trace_options *o, const struct stat *st, const char **why)
+{
+	off_t end;
+	int rc;
+
+	if (!o->append || st->st_size == 0)
+		return ftruncate(t->fd, 0) == 0 ? 0 : -errno;
+	rc = check_trace(o->path, st, why);
+	if (rc != 0)
+		return rc;
+	end = lseek(t->fd, 0, SEEK_END);
+	if (end < 0)
+		return -errno;
+	t->base = (uint64_t)end;
+	return 0;
+}
+
 int
 trace_file_open(struct trace *t, const struct trace_options *o, const char **why)
 {
@@ -59,8 +99,9 @@ trace_file_open(struct trace *t, const struct trace_options *o, const char **why
 		*why = "another trace is being written to it; give each a file of its own";
 		return -EBUSY;
 	}
-	if (t->regular && ftruncate(t->fd, 0) != 0)
-		return -errno;
+	rc = t->regular ? place_writer(t, o, &st, why) : 0;
+	if (rc != 0)
+		return rc;
 	flags = fcntl(t->fd, F_GETFL);
 	if (flags < 0 || fcntl(t->fd, F_SETFL, flags & ~O_NONBLOCK) != 0)
 		return -errno;
@@ -75,7 +116,7 @@ file_failed(struct trace *t, int error)
 
 	if (atomic_exchange(&t->failed, true))
 		return;
-	if (t->regular && ftruncate(t->fd, (off_t)atomic_load(&t->bytes)) != 0)
+	if (t->regular && ftruncate(t->fd, (off_t)(t->base + atomic_load(&t->bytes))) != 0)
 		t->regular = false;
 	snprintf(what, sizeof(what),
 		"cannot write the trace %s: %s; what comes from now on is not in it", t->path,

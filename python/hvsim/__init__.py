@@ -256,6 +256,12 @@ class Control:
         """Move the data path back from the virtual function, which stays."""
         self.request("vf", nic, path="synthetic")
 
+    def trace(self, nic=0, file=None, on=None, snaplen=None):
+        """Begin a trace in a file, which is made anew; with on=False end it; with on=True go on in its
+        file. How it goes then: a dictionary, or None without a trace. Messages are cut to snaplen bytes."""
+        members = {"file": file, "on": on, "snaplen": snaplen}
+        return self.request("trace", nic, **{key: value for key, value in members.items() if value is not None})["trace"]
+
     def rescind(self, nic=0):
         """Take the device away from the guest."""
         self.request("rescind", nic)

@@ -67,10 +67,34 @@ class Ctl(Case):
             self.assertEqual(self.ctl(f"{host.dir}/control.sock", "stats", env=self.where(*hosts))[0], 0)
 
     def test_a_command_is_no_socket_and_words_that_make_none_are_2(self):
-        for words in ((), ("--json",), (self.path("control.sock"),), ("stats", "0", "up")):
+        for words in ((), ("--json",), (self.path("control.sock"),), ("stats", "0", "up"), ("trace", "0", "up"),
+                      ("stats", "--jso")):
             status, out, err = self.ctl(*words, env=self.where())
             self.assertEqual((status, out), (2, ""), words)
             self.assertIn("Usage: hvsim ctl", err)
+
+    def test_help_needs_no_host(self):
+        for words in (("--help",), ("-h",), ("stats", "--help"), (self.path("control.sock"), "--help")):
+            status, out, err = self.ctl(*words, env=self.where())
+            self.assertEqual((status, err), (0, ""), words)
+            self.assertIn("Usage: hvsim ctl", out)
+            self.assertIn("trace [NIC]", out)
+
+    def test_words_as_they_are_said(self):
+        """What needs no key has none, and --json stands anywhere."""
+        host = self.host("sink")
+        for words, is_up in ((("link", "0", "down"), False), (("link", "up"), True), (("link", "0", "up=false"), False)):
+            self.assertEqual(self.ctl(*words, env=self.where(host))[::2], (0, ""), words)
+            for order in (("--json", "stats", "0"), ("stats", "--json", "0"), ("stats", "0", "--json")):
+                status, out, err = self.ctl(*order, env=self.where(host))
+                self.assertEqual((status, err, out.count("\n")), (0, "", 1), order)
+                self.assertEqual(json.loads(out)["stats"]["link_up"], is_up, words)
+        for word, is_there in (("present", True), ("absent", False)):
+            self.assertEqual(self.ctl("vf", "0", word, env=self.where(host))[::2], (0, ""))
+            self.assertEqual(host.stats()["vf_present"], is_there)
+        status, out, err = self.ctl("trace", "on", env=self.where(host))
+        self.assertEqual((status, out), (1, ""))
+        self.assertIn("there is no trace that could go on; trace takes file=FILE", err)
 
     @needs_root
     def test_a_host_anywhere_is_found(self):

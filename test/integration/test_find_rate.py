@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The example of the Python client, examples/find_rate.py, against a running testpmd."""
+import json
 import os
 import re
 import subprocess
@@ -32,6 +33,14 @@ class FindRate(Case):
             # It did run what it says.
             made = sum(0.2 * float(pps.replace(",", "")) for pps in re.findall(r": +([\d,]+) made", out))
             self.assertGreaterEqual(host.port()["rx_frames"] - before, 0.9 * made)
+        # The same for scripts: each line is JSON, and the rate is the best of the trials without a loss.
+        status, out, err = self.find_rate(host, *words, "--json")
+        self.assertEqual((status, err), (0, ""), out)
+        *trials, result = [json.loads(line) for line in out.splitlines()]
+        trials = [trial["trial"] for trial in trials]
+        self.assertGreater(len(trials), 0)
+        kept = [trial["rate"] for trial in trials if trial["lost"] <= 0.5 * trial["frames"] and not trial["slow"]]
+        self.assertEqual(result, {"rate": max(kept)})
         # Frames go on as before, and all that came back is sound.
         self.assertFalse(host.stats()["stalled"])
         self.assertEqual(host.port()["corrupt"], 0)

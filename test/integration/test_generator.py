@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What port gen can beyond plain frames, and captures in their own time, through stock testpmd."""
+import re
 import time
 
 import frames
@@ -31,11 +32,26 @@ class Generator(Case):
         self.assertTrue(latency["min"] <= latency["mean"] <= latency["max"], latency)
         self.assertIn(f"latency p50 {latency['p50'] / 1000:.1f} p99 {latency['p99'] / 1000:.1f} "
                       f"p99.9 {latency['p99.9'] / 1000:.1f} max {latency['max'] / 1000:.1f} us", text)
+        # The histogram has each of them once; its quantiles are those.
+        histogram = latency["histogram"]
+        self.assertEqual(histogram, sorted(histogram))
+        self.assertEqual(sum(count for _, count in histogram), 10000)
+        self.assertTrue(all(count > 0 for _, count in histogram))
+        self.assertGreaterEqual(histogram[-1][0], latency["max"])
+        for name, rank in (("p50", 5000), ("p99", 9900), ("p99.9", 9990)):
+            below = sum(count for end, count in histogram if end < latency[name])
+            upto = sum(count for end, count in histogram if end * 4 < (latency[name] + 1) * 5 + 4)
+            self.assertTrue(below < rank <= upto, (name, latency))
+        # So have the lines at the end, whose longest bar is 40.
+        lines = re.findall(r"^  latency to +([\d.]+) (us|ms|s ) +(\d+) (#+)$", text, re.M)
+        self.assertEqual(sum(int(count) for _, _, count, _ in lines), 10000, text)
+        self.assertEqual(max(len(bar) for *_, bar in lines), 40)
+        self.assertLess(len(lines), 37)
 
     def test_without_latency_there_is_none(self):
         port, text = self.there_and_back("flows=16", 1000)
         self.assertNotIn("latency_ns", port)
-        self.assertNotIn("latency p50", text)
+        self.assertNotIn("latency", text)
 
     def test_ipv6_in_vlans_with_100000_flows(self):
         self.there_and_back("ip=6,vlan=5-8,flows=100000,size=80-200", 150000)

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What went over the wire: traces of hvsim through Wireshark's dissector, and captures of frames."""
+import json
 import re
+import subprocess
 
-from harness import Case, wait_until
+from harness import Case, HVSIM, wait_until
 from wire import frames, needs_tshark, unknown
 
 # spec/nvsp.md §4 and spec/rndis.md §8, as our driver goes up.
@@ -133,10 +135,45 @@ class Wire(Case):
         self.assertIn(("200", "128"), cut)
         with self.assertRaisesRegex(RuntimeError, "nowhere.*No such file"):
             host.request("trace", 0, file="/nowhere/at/all")
-        with self.assertRaisesRegex(RuntimeError, "trace takes file=FILE, or on=false"):
-            host.request("trace", 0, on=True)
+        with self.assertRaisesRegex(RuntimeError, "trace takes file=FILE, or on, or off"):
+            host.request("trace", 0, on="yes")
         with self.assertRaisesRegex(RuntimeError, "snaplen is from"):
             host.request("trace", 0, file=first, snaplen=1)
+
+    def ctl(self, host, *words):
+        """The answer of hvsim ctl, as typed."""
+        run = subprocess.run([HVSIM, "ctl", f"{host.dir}/control.sock", *words, "--json"], capture_output=True,
+                             text=True, timeout=20, check=False)
+        self.assertEqual((run.returncode, run.stderr), (0, ""), words)
+        return json.loads(run.stdout)
+
+    def test_a_trace_that_ended_goes_on_in_its_file(self):
+        """hvsim ctl trace off and on: another section of the same pcapng, whose frames are all there."""
+        trace = self.path("wire.pcapng")
+        host = self.host("gen:rate=1K,size=200", "sink", args=["--trace", trace])
+        pmd = self.guest([host.device(0)])
+        pmd.start()
+        wait_until(lambda: host.port()["verified"] >= 50, 30, "frames are back")
+        self.assertEqual([nic["trace"] for nic in self.ctl(host, "trace", "off")["nics"]], [None, None])
+        with open(trace, "rb") as file:
+            before = file.read()
+        seen = len(frames(trace))
+        self.assertGreater(seen, 150)
+        self.assertEqual(self.ctl(host, "trace", "0", "on")["trace"]["file"], trace)
+        verified = host.port()["verified"]
+        wait_until(lambda: host.port()["verified"] >= verified + 50, 30, "more of them")
+        pmd.stop()
+        self.assertIsNone(self.ctl(host, "trace", "0", "off")["trace"])
+        with open(trace, "rb") as file:
+            self.assertTrue(file.read().startswith(before))
+        self.assertGreater(len(frames(trace)), seen + 100)
+        self.assert_clean(trace)
+        # Both NICs again: the one whose guest is gone, too.
+        self.assertEqual([nic["trace"]["file"] for nic in self.ctl(host, "trace", "on")["nics"]], [trace, trace])
+        self.assertEqual(pmd.quit(), 0)
+        self.assertEqual(host.stop(), 0)
+        names = {f["frame.interface_name"] for f in frames(trace, "frame.interface_name")}
+        self.assertEqual(names, {"nic0 channel 0"})
 
     def test_a_full_disk_stops_no_frame(self):
         host = self.host("gen:rate=20K", args=["--trace", "/dev/full"])

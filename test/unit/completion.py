@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 """Completion in bash and zsh, as typed: what is offered for a line whose cursor is at its end.
-Usage: completion.py FOLDER-OF-COMPLETIONS VMBUSCTL HVSIM"""
+Usage: completion.py FOLDER-OF-COMPLETIONS VMBUSCTL HVSIM [HVSIM-VM]"""
 import os
 import shutil
 import subprocess
@@ -23,7 +23,7 @@ while [ -n "$rest" ]; do
 		COMP_WORDS+=("${BASH_REMATCH[1]}"); rest=${BASH_REMATCH[2]}
 	else rest=${rest# }; [ -n "$rest" ] || COMP_WORDS+=(""); fi
 done
-COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); COMPREPLY=()
+COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); COMPREPLY=(); COMP_LINE=$line; COMP_POINT=${#line}
 spec=$(complete -p "${COMP_WORDS[0]}"); [[ $spec =~ -F\\ ([^ ]+) ]]
 "${BASH_REMATCH[1]}" "${COMP_WORDS[0]}" "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}"
 printf '%s\\n' "${COMPREPLY[@]}" """
@@ -64,11 +64,53 @@ printf '%s\\n' "${COMPREPLY[@]}" """
                               ("hvsim --nic vf-port=sink,port=g", {"gen"}),
                               ("hvsim --nic port=", {"tap:", "pcap:", "gen", "sink", "echo", "switch:"}),
                               ("hvsim --nic port=sink --du", {"--duration"}),
+                              ("hvsim --nic mac=00:15:5d:48:00:01,sp", {"01,spoof="}), ("hvsim --nic mac=00:", set()),
+                              ("hvsim --nic port=gen:wi", {"window="}), ("hvsim --nic port=gen:size=60,la", {"60,latency="}),
+                              ("hvsim --nic port=gen:latency=", {"on", "off"}), ("hvsim --nic spoof=o", {"on", "off"}),
+                              ("hvsim --nic port=pcap:", {"in=", "out=", "loop=", "rate="}),
+                              ("hvsim --nic vf-port=gen:size=60,po", {"60,port="}), ("hvsim --duration ", set()),
                               ("hvsim ctl x.sock r", {"rings", "rescind"}), ("hvsim ctl r", {"rings", "rescind"}),
-                              ("hvsim ctl --json of", {"offer"}), ("hvsim ctl --j", {"--json"}), ("hvsim ctl link ", set()), ("hvsim t", {"top"}), ("hvsim top --j", {"--json"}), ("hvsim --dir b", {"bin"})):
+                              ("hvsim ctl --json of", {"offer"}), ("hvsim ctl --j", {"--json"}), ("hvsim ctl stats --j", {"--json"}), ("hvsim ctl link ", {"up", "down"}),
+                              ("hvsim ctl --json link 0 ", {"up", "down"}), ("hvsim ctl ./x.sock link 0 u", {"up"}),
+                              ("hvsim ctl trace ", {"file=", "on", "off", "snaplen="}), ("hvsim ctl vf 0 p", {"present", "path=synthetic"}),
+                              ("hvsim ctl set 0 ", {"name=", "value="}), ("hvsim ctl rescind x", set()), ("hvsim ctl knobs ", set()), ("hvsim t", {"top"}), ("hvsim top --j", {"--json"}), ("hvsim --dir b", {"bin"})):
             self.assertEqual(self.offers(line), offered, line)
         self.tree.put("control.sock", "")
         self.assertIn("control.sock", self.offers("hvsim ctl c"))
+
+    def test_file_names_where_an_option_takes_a_file(self):
+        self.tree.put("vmlinuz", "")
+        for line in ("hvsim --trace ", "hvsim --scenario ", "hvsim --control ", "hvsim --nic trace=", "hvsim --nic spoof=on,capture=",
+                     "hvsim --nic port=pcap:in=", "hvsim --nic port=pcap:in=x,out=", "hvsim ctl trace 0 file=",
+                     "hvsim ctl ./control.sock trace file=", "vmbusctl report ", "vmbusctl report --dry-run ",
+                     *(["hvsim-vm --kernel ", "hvsim-vm --initrd ", "hvsim-vm --trace "] if len(PROGRAMS) > 2 else [])):
+            self.assertEqual(self.offers(line + "vml"), {"vmlinuz"}, line)
+        for line in ("hvsim --threads ", "hvsim --user ", "hvsim ctl link 0 ", "hvsim --nic "):
+            self.assertNotIn("vmlinuz", self.offers(line), line)
+
+    @unittest.skipUnless(len(sys.argv) > 4, "no hvsim-vm")
+    def test_hvsim_vm(self):
+        for line, offered in (("hvsim-vm c", {"ctl"}), ("hvsim-vm t", {"top"}), ("hvsim-vm --ke", {"--kernel"}),
+                              ("hvsim-vm --xsave ", {"on", "off"}), ("hvsim-vm --monitor ", {"poll", "none"}), ("hvsim-vm --mem ", set()),
+                              ("hvsim-vm --nic port=e", {"echo"}), ("hvsim-vm ctl rin", {"rings"})):
+            self.assertEqual(self.offers(line), offered, line)
+
+    def test_what_a_running_host_has(self):
+        """NIC numbers, knobs and their values are those of the host."""
+        host = subprocess.Popen(["hvsim", "--dir", self.tree.path("host"), "--nic", "port=sink", "--nic", "port=sink"],
+                                env=self.environment, stdout=subprocess.PIPE, text=True)
+        self.addCleanup(host.wait)
+        self.addCleanup(host.terminate)
+        self.addCleanup(host.stdout.close)
+        self.assertIn("NIC 0 at", host.stdout.readline())
+        self.environment["HYPERPOLL_VFIO_USER_DIRS"] = self.tree.path("host")
+        for line, offered in (("link ", {"0", "1", "up", "down"}), ("rescind ", {"0", "1"}), ("link 0 ", {"up", "down"}),
+                              ("knobs ", set()), ("set 0 name=stall", {"stall", "stall_rx"}), ("set 0 name=refuse_r", {"refuse_recv", "refuse_rss"}),
+                              ("set 1 name=stall value=", {"0", "1"}), ("set 1 name=vf_switch value=", {"take", "refuse", "fail", "ignore"}),
+                              ("set 0 name=rate value=", set())):
+            self.assertEqual(self.offers("hvsim ctl " + line), offered, line)
+            self.assertEqual(self.offers("hvsim ctl ./host/control.sock " + line), offered, line)
+            self.assertEqual(self.offers("hvsim ctl --json " + line), offered, line)
 
     def test_every_option_of_the_help_is_offered_somewhere(self):
         words = set(subprocess.run(["vmbusctl", "--help"], env=self.environment, capture_output=True, text=True,
@@ -103,5 +145,6 @@ words=("$@[2,-1]"); CURRENT=$#words; service=$words[1]; . $1"""
 if __name__ == "__main__":
     if len(sys.argv) < 4:
         sys.exit(__doc__)
-    FOLDER, *PROGRAMS = [os.path.realpath(sys.argv.pop(1)) for _ in range(3)]
+    FOLDER, *PROGRAMS = [os.path.realpath(path) for path in sys.argv[1:]]
+    del sys.argv[1:]
     unittest.main(verbosity=1)

@@ -20,6 +20,8 @@ sent(struct host_port *port, const struct host_frame *frames, unsigned int n)
 {
 }
 
+static const uint64_t steps[LATENCY_STEPS] = {[3] = 4, [LATENCY_STEPS - 1] = 5};
+
 static void
 counted(struct host_port *port, struct host_port_stats *stats)
 {
@@ -38,7 +40,8 @@ counted(struct host_port *port, struct host_port_stats *stats)
 			.max = 12,
 			.p50 = 13,
 			.p99 = 14,
-			.p999 = 15},
+			.p999 = 15,
+			.steps = steps},
 		.finished = true};
 }
 
@@ -70,7 +73,7 @@ test_each_count_of_a_port_has_its_name(void)
 		{"lost", 5}, {"duplicate", 6}, {"reordered", 7}, {"foreign", 8}},
 	  times[] = {{"frames", 9}, {"min", 10}, {"mean", 11}, {"max", 12}, {"p50", 13},
 		  {"p99", 14}, {"p99.9", 15}};
-	struct json_object *o, *stats, *latency;
+	struct json_object *o, *stats, *latency, *list;
 	size_t i;
 
 	guest_start_port(&g, "recv=128K,send=64K,channels=2", 8, &port);
@@ -83,6 +86,10 @@ test_each_count_of_a_port_has_its_name(void)
 	CU_ASSERT_TRUE_FATAL(json_object_object_get_ex(stats, "latency_ns", &latency));
 	for (i = 0; i < sizeof(times) / sizeof(times[0]); i++)
 		CU_ASSERT_EQUAL(number(latency, times[i].key), times[i].value);
+	/* Only what is not empty: the longest time, and how many. */
+	CU_ASSERT_TRUE_FATAL(json_object_object_get_ex(latency, "histogram", &list));
+	CU_ASSERT_STRING_EQUAL(json_object_to_json_string_ext(list, JSON_C_TO_STRING_PLAIN),
+		"[[31,4],[1099511627775,5]]");
 	CU_ASSERT_FALSE(json_object_object_get_ex(o, "vf_port_stats", NULL));
 	json_object_put(o);
 	guest_stop(&g);

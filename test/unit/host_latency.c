@@ -81,6 +81,41 @@ quantiles_are_those_of_the_sorted_times(void)
 	}
 }
 
+/* Every time is in the step that ends at it or behind it, and all are in one. */
+static void
+steps_hold_all_times(void)
+{
+	uint64_t random = 9, end = 0, wanted[LATENCY_STEPS] = {0}, sum = 0;
+	struct latency_summary s;
+	unsigned int i, step;
+
+	memset(&l, 0, sizeof(l));
+	for (i = 0; i < LATENCY_STEPS; i++) {
+		CU_ASSERT(i == 0 || latency_step_end(i) > end);
+		/* Never more than a quarter beyond the times in it, from where they are that wide.
+		 */
+		CU_ASSERT(i < 8 || latency_step_end(i) <= end + 1 + (end + 1) / 4);
+		end = latency_step_end(i);
+	}
+	CU_ASSERT_EQUAL(end, (UINT64_C(1) << 40) - 1);
+	for (i = 0; i < 100000; i++) {
+		uint64_t ns = gen_random(&random) >> (gen_random(&random) % 64);
+
+		latency_add(&l, ns);
+		for (step = 0; step < LATENCY_STEPS - 1 && latency_step_end(step) < ns; step++)
+			;
+		wanted[step]++;
+	}
+	latency_summarize(&l, &s);
+	CU_ASSERT_EQUAL(s.frames, 100000);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s.steps);
+	for (step = 0; step < LATENCY_STEPS; step++) {
+		CU_ASSERT_EQUAL(s.steps[step], wanted[step]);
+		sum += s.steps[step];
+	}
+	CU_ASSERT_EQUAL(sum, s.frames);
+}
+
 int
 main(void)
 {
@@ -89,6 +124,7 @@ main(void)
 		{"one time is every quantile", one_time_is_every_quantile},
 		{"quantiles are those of the sorted times",
 			quantiles_are_those_of_the_sorted_times},
+		{"steps hold all times", steps_hold_all_times},
 	};
 
 	return UNIT_RUN("host_latency", tests);

@@ -92,6 +92,25 @@ test_times(void)
 }
 
 static void
+test_words_without_a_key(void)
+{
+	struct host_scenario *s = start("1 link 0 down\n"
+					"2 link 1 up\n"
+					"3 trace off\n"
+					"4 trace 1 on\n"
+					"5 vf 0 present serial=7\n"
+					"6 vf 0 absent\n");
+
+	CU_ASSERT_STRING_EQUAL(at(s, 1000), "cmd:link,nic:0,up:false ");
+	CU_ASSERT_STRING_EQUAL(at(s, 2000), "cmd:link,nic:1,up:true ");
+	CU_ASSERT_STRING_EQUAL(at(s, 3000), "cmd:trace,on:false ");
+	CU_ASSERT_STRING_EQUAL(at(s, 4000), "cmd:trace,nic:1,on:true ");
+	CU_ASSERT_STRING_EQUAL(at(s, 5000), "cmd:vf,nic:0,present:true,serial:7 ");
+	CU_ASSERT_STRING_EQUAL(at(s, 6000), "cmd:vf,nic:0,present:false ");
+	host_scenario_free(s);
+}
+
+static void
 test_every(void)
 {
 	struct host_scenario *s = start("every 2 from 1 to 5 link 0 up=false\n"
@@ -247,7 +266,8 @@ test_bad_files(void)
 		{"1 link up=true\n", ":1: 'link' needs the number of a NIC"},
 		{"1 link 2 up=true\n", ":1: there is no NIC 2; the last one is 1"},
 		{"1 link x up=true\n", ":1: 'x' is no NIC's number"},
-		{"1 link 0 up\n", ":1: 'up' is not KEY=VALUE"},
+		{"1 link 0 on\n", ":1: 'on' is not KEY=VALUE"},
+		{"1 link down\n", ":1: 'link' needs the number of a NIC"},
 		{"1 link 0 =true\n", ":1: 'link 0 =true' is no command"},
 		{"1 set 0 name=stal value=1\n", ":1: there is no knob stal"},
 		{"1 link 0 up=false\n2 link 0 nic=1 up=false\n",
@@ -304,6 +324,7 @@ main(void)
 {
 	static const struct unit_test tests[] = {
 		{"commands at their times", test_times},
+		{"words without a key", test_words_without_a_key},
 		{"every", test_every},
 		{"the end of an endless one", test_end_of_an_endless_one},
 		{"a turn is bounded", test_a_turn_is_bounded},

@@ -139,11 +139,44 @@ test_a_trace_begins_tells_and_ends(void)
 }
 
 static void
+test_an_ended_trace_goes_on(void)
+{
+	char path[64], line[200];
+	off_t size;
+	int64_t n;
+
+	snprintf(path, sizeof(path), "%s/a.pcapng", dir);
+	guest_start(&g, "recv=128K,send=64K,channels=2", 8);
+	snprintf(line, sizeof(line), "{\"cmd\":\"trace\",\"file\":\"%s\",\"snaplen\":4096}", path);
+	CU_ASSERT(records(line) >= 0);
+	guest_up(&g, RNDIS_FILTER_PROMISCUOUS);
+	CU_ASSERT_EQUAL(records("{\"cmd\":\"trace\",\"on\":false}"), -1);
+	size = size_of(path);
+	CU_ASSERT(size > 1000);
+	/* It counts anew, behind what is there; to say it again changes nothing. */
+	n = records("{\"cmd\":\"trace\",\"on\":true}");
+	CU_ASSERT(n >= 0 && n < 10);
+	locked = 0;
+	CU_ASSERT(records("{\"cmd\":\"trace\",\"on\":true}") >= n);
+	CU_ASSERT_EQUAL(locked, 0);
+	CU_ASSERT_EQUAL(records("{\"cmd\":\"trace\",\"on\":false}"), -1);
+	CU_ASSERT(size_of(path) > size);
+	/* A file is made anew. */
+	CU_ASSERT(records(line) >= 0);
+	CU_ASSERT_EQUAL(records("{\"cmd\":\"trace\",\"on\":false}"), -1);
+	CU_ASSERT(size_of(path) < size);
+	guest_stop(&g);
+	unlink(path);
+}
+
+static void
 test_what_a_trace_refuses_leaves_none(void)
 {
 	guest_start(&g, "recv=128K,send=64K,channels=2", 8);
-	refused("{\"cmd\":\"trace\",\"on\":true}", "trace takes file=FILE, or on=false");
-	refused("{\"cmd\":\"trace\",\"on\":\"off\"}", "trace takes file=FILE, or on=false");
+	refused("{\"cmd\":\"trace\",\"on\":true}", "there is no trace that could go on");
+	refused("{\"cmd\":\"trace\",\"on\":\"off\"}", "trace takes file=FILE, or on, or off");
+	refused("{\"cmd\":\"trace\",\"on\":false,\"file\":\"/tmp/x\"}",
+		"trace takes file=FILE, or");
 	refused("{\"cmd\":\"trace\",\"file\":\"/tmp/x\",\"snaplen\":127}", "from 128 to 131072");
 	refused("{\"cmd\":\"trace\",\"file\":\"/tmp/x\",\"snaplen\":131073}", "from 128 to 131072");
 	refused("{\"cmd\":\"trace\",\"file\":\"/tmp/x\",\"snaplen\":\"all\"}",
@@ -158,6 +191,7 @@ main(void)
 {
 	static const struct unit_test tests[] = {
 		{"a trace begins, tells and ends", test_a_trace_begins_tells_and_ends},
+		{"an ended trace goes on", test_an_ended_trace_goes_on},
 		{"what a trace refuses leaves none", test_what_a_trace_refuses_leaves_none},
 	};
 	int rc;

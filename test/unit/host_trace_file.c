@@ -68,7 +68,7 @@ captured(const char *spec, const char *file)
 
 	CU_ASSERT_TRUE(threads_become(1));
 	CU_ASSERT_EQUAL_FATAL(host_port_open(spec, mac, &inner, why, sizeof(why)), 0);
-	CU_ASSERT_EQUAL_FATAL(host_trace_open(file, &trace, why, sizeof(why)), 0);
+	CU_ASSERT_EQUAL_FATAL(host_trace_open(file, false, &trace, why, sizeof(why)), 0);
 	port = port_capture_new(inner, trace, 128, "nic0", "test");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(port);
 	return port;
@@ -281,7 +281,7 @@ what_was_played_and_removed_is_in_nobodys_way(void)
 	/* The same inode under another name, as a new file may get the number of a removed one. */
 	snprintf(to, sizeof(to), "%s", in_dir("renamed"));
 	CU_ASSERT_EQUAL(rename(in_dir("played"), to), 0);
-	CU_ASSERT_EQUAL(host_trace_open(to, &trace, why, sizeof(why)), 0);
+	CU_ASSERT_EQUAL(host_trace_open(to, false, &trace, why, sizeof(why)), 0);
 	CU_ASSERT_TRUE(host_trace_close(trace, 60000));
 	host_nic_destroy(nic);
 }
@@ -316,13 +316,13 @@ a_file_gets_no_second_writer_while_the_first_one_lives(void)
 	snprintf(fifo, sizeof(fifo), "%s", in_dir("fifo"));
 	CU_ASSERT_EQUAL_FATAL(mkfifo(fifo, 0600), 0);
 	fd = open(fifo, O_RDONLY | O_NONBLOCK);
-	CU_ASSERT_EQUAL_FATAL(host_trace_open(fifo, &trace, why, sizeof(why)), 0);
+	CU_ASSERT_EQUAL_FATAL(host_trace_open(fifo, false, &trace, why, sizeof(why)), 0);
 	interface = trace_interface(trace, TRACE_LINK_ETHERNET, "x", "");
 	/* More than a pipe holds, and nobody reads. */
 	for (unsigned int i = 0; i < 256; i++)
 		trace_put(trace, interface, trace_clock(), TRACE_FLAG_NONE, &part, 1, sizeof(data));
 	CU_ASSERT_FALSE(host_trace_close(trace, 20));
-	CU_ASSERT_EQUAL(host_trace_open(fifo, &second, why, sizeof(why)), -EBUSY);
+	CU_ASSERT_EQUAL(host_trace_open(fifo, false, &second, why, sizeof(why)), -EBUSY);
 	CU_ASSERT_PTR_NOT_NULL(strstr(why, fifo));
 	CU_ASSERT_PTR_NOT_NULL(strstr(why, "wait until it is, or give another file"));
 	CU_ASSERT_EQUAL(threads(), 2);
@@ -330,7 +330,7 @@ a_file_gets_no_second_writer_while_the_first_one_lives(void)
 	close(fd);
 	CU_ASSERT_TRUE(threads_become(1));
 	fd = open(fifo, O_RDONLY | O_NONBLOCK);
-	rc = host_trace_open(fifo, &second, why, sizeof(why));
+	rc = host_trace_open(fifo, false, &second, why, sizeof(why));
 	CU_ASSERT_EQUAL(rc, 0);
 	if (rc == 0)
 		host_trace_close(second, TRACE_CLOSE_MS);

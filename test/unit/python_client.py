@@ -66,7 +66,7 @@ class Host:
         if request["cmd"] == "knobs":
             return {"ok": True, "knobs": "stall=0|1           do not read\nrefuse_recv=0|1, refuse_send=0|1  refuse\n"
                                          "vf_switch=take|fail  x=1 is no knob\n"}
-        return {"ok": True, "rings": []}
+        return {"ok": True, "rings": [], "trace": None}
 
     def close(self):
         self.listener.close()
@@ -87,12 +87,18 @@ class Client(unittest.TestCase):
             control.take_path_back()
             control.rescind(0)
             control.offer(0)
+            self.assertIsNone(control.trace(0))
+            control.trace(0, file="x", snaplen=128)
+            control.trace(0, on=False)
+            control.trace(0, on=True)
             self.assertEqual(control.rings(0), [])
             self.assertEqual(control.stats(), [{"link_up": False, "state": "offered", "rx_frames": 0}])
         self.assertEqual(self.host.requests, [
             {"cmd": "set", "nic": 0, "name": "stall", "value": "1"}, {"cmd": "link", "nic": 0, "up": False},
             {"cmd": "vf", "nic": 0, "present": True, "serial": 2}, {"cmd": "vf", "nic": 0, "present": False, "serial": 1},
             {"cmd": "vf", "nic": 0, "path": "synthetic"}, {"cmd": "rescind", "nic": 0}, {"cmd": "offer", "nic": 0},
+            {"cmd": "trace", "nic": 0}, {"cmd": "trace", "nic": 0, "file": "x", "snaplen": 128},
+            {"cmd": "trace", "nic": 0, "on": False}, {"cmd": "trace", "nic": 0, "on": True},
             {"cmd": "rings", "nic": 0}, {"cmd": "stats"}])
         self.assertEqual(self.host.connections, 1)
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -41,10 +42,10 @@ complain(const char *what)
 }
 
 static struct trace *
-begin(const char *file)
+begin_either(const char *file, bool append)
 {
 	const struct trace_options o = {
-		.path = file, .application = "unit test", .complain = complain};
+		.path = file, .application = "unit test", .complain = complain, .append = append};
 	struct trace *t = NULL;
 	char why[256] = "";
 
@@ -52,6 +53,12 @@ begin(const char *file)
 	CU_ASSERT_EQUAL(trace_open(&t, &o, why, sizeof(why)), 0);
 	CU_ASSERT_STRING_EQUAL(why, "");
 	return t;
+}
+
+static struct trace *
+begin(const char *file)
+{
+	return begin_either(file, false);
 }
 
 static bool
@@ -563,6 +570,80 @@ test_control_only_leaves_data_out(void)
 	CU_ASSERT_EQUAL(image[at + 28 + 4], TRACE_CONTROL_ONLY);
 }
 
+static void
+test_a_trace_goes_on_behind_what_is_there(void)
+{
+	struct rlimit usual, small;
+	uint8_t first[4096];
+	struct trace *t;
+	size_t at = 0, len;
+	int a;
+
+	unlink(path);
+	/* What is not there begins as ever. */
+	t = begin_either(path, true);
+	a = trace_interface(t, TRACE_LINK_VMBUS, "a", "");
+	CU_ASSERT_TRUE(put(t, a, "first", 5));
+	CU_ASSERT_TRUE(trace_close(t));
+	load();
+	len = image_len;
+	CU_ASSERT_FATAL(len <= sizeof(first));
+	memcpy(first, image, len);
+	t = begin_either(path, true);
+	a = trace_interface(t, TRACE_LINK_VMBUS, "b", "");
+	CU_ASSERT_EQUAL(a, 0);
+	CU_ASSERT_TRUE(put(t, a, "second", 6));
+	CU_ASSERT_TRUE(trace_close(t));
+	load();
+	CU_ASSERT(image_len > len);
+	CU_ASSERT_EQUAL(memcmp(image, first, len), 0);
+	CU_ASSERT_EQUAL(word(len), 0x0a0d0d0a);
+	CU_ASSERT_EQUAL(blocks(0x0a0d0d0a, &at), 2);
+	CU_ASSERT_EQUAL(blocks(1, &at), 2);
+	CU_ASSERT_EQUAL(blocks(PACKET_BLOCK, &at), 2);
+	CU_ASSERT_EQUAL(memcmp(image + at + 28, "second", 6), 0);
+	/* A disk that is full then costs nothing of what was there. */
+	len = image_len;
+	CU_ASSERT_EQUAL_FATAL(getrlimit(RLIMIT_FSIZE, &usual), 0);
+	small = usual;
+	small.rlim_cur = len + 1000;
+	CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_FSIZE, &small), 0);
+	t = begin_either(path, true);
+	a = trace_interface(t, TRACE_LINK_VMBUS, "c", "");
+	for (unsigned int i = 0; i < 100000 && complaints == 0; i++) {
+		put(t, a, first, 500);
+		usleep(100);
+	}
+	CU_ASSERT_TRUE(trace_close(t));
+	CU_ASSERT_EQUAL(setrlimit(RLIMIT_FSIZE, &usual), 0);
+	CU_ASSERT_EQUAL(complaints, 1);
+	load();
+	CU_ASSERT(image_len >= len);
+	CU_ASSERT_EQUAL(memcmp(image, first, 4), 0);
+	CU_ASSERT(blocks(PACKET_BLOCK, &at) >= 2);
+}
+
+static void
+test_only_a_trace_goes_on(void)
+{
+	const struct trace_options o = {.path = path, .application = "unit test", .append = true};
+	struct trace *t = NULL;
+	char why[256] = "", text[8] = "";
+	FILE *f = fopen(path, "w");
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	fputs("letter", f);
+	fclose(f);
+	CU_ASSERT_EQUAL(trace_open(&t, &o, why, sizeof(why)), -EEXIST);
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, path));
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, "is no trace; give another file"));
+	f = fopen(path, "r");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	CU_ASSERT_EQUAL(fread(text, 1, sizeof(text), f), 6);
+	fclose(f);
+	CU_ASSERT_STRING_EQUAL(text, "letter");
+}
+
 int
 main(void)
 {
@@ -584,6 +665,8 @@ main(void)
 			test_a_send_has_section_and_pages_behind_it},
 		{"ranges are cut and checked", test_ranges_are_cut_and_checked},
 		{"control only leaves data out", test_control_only_leaves_data_out},
+		{"a trace goes on behind what is there", test_a_trace_goes_on_behind_what_is_there},
+		{"only a trace goes on", test_only_a_trace_goes_on},
 	};
 	int rc;
 

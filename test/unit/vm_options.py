@@ -3,6 +3,7 @@
 hvsim-vm's command line: vm_options.py HVSIM_VM. What is wrong is said in one sentence, with the exit
 status of hvsim-vm(1), before /dev/kvm is touched: the same on a machine without it.
 """
+import json
 import os
 import re
 import shlex
@@ -162,6 +163,28 @@ class Options(unittest.TestCase):
             self.expect(FAILED, f"file descriptors are needed .*ulimit -Hn, now {limit}\\)",
                         "--kernel", self.kernel, "--nic", "port=sink",
                         prefix=["prlimit", f"--nofile={limit}:{limit}", "--"])
+
+    def test_check_tells_scripts_what_it_tells_people(self):
+        """Whatever this machine has."""
+        status, out, err = run("--check")
+        as_json = run("--json", "--check")
+        self.assertEqual((as_json[0], as_json[2], as_json[1].count("\n")), (status, "", 1))
+        report = json.loads(as_json[1])
+        self.assertEqual((report["report"], report["ok"]), ("check", status == 0))
+        self.assertEqual(report["capabilities"], {line.split()[0]: line.split()[1] == "yes" for line in out.splitlines()})
+        self.assertEqual("error" in report, status != 0)
+        if status != 0:
+            self.assertEqual(err, f"hvsim-vm: {report['error']}\n")
+
+    def test_top_and_ctl_are_those_of_hvsim(self):
+        nowhere = ["env", "HYPERPOLL_VFIO_USER_DIRS=" + self.folder]
+        self.assertEqual(run("top", "--once", prefix=nowhere)[0::2],
+                         (FAILED, "hvsim-vm top: no running host found; start hvsim, or name its control socket if "
+                                  "--control put it elsewhere\n"))
+        for words, usage in (("top --help", "Usage: hvsim-vm top "), ("ctl --help", "Usage: hvsim-vm ctl ")):
+            status, out, err = run(*words.split(), prefix=nowhere)
+            self.assertEqual((status, err), (0, ""))
+            self.assertTrue(out.startswith(usage), out)
 
     def test_ctl_without_a_host(self):
         got, _, err = run("ctl", os.path.join(self.folder, "missing"), "stats")

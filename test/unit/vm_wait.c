@@ -57,7 +57,7 @@ test_the_machine_runs_on(void)
 {
 	begin();
 	options.timeout = 1;
-	vm_wait(&vm, signal_fd);
+	vm_wait(&vm, signal_fd, NULL, NULL);
 	CU_ASSERT_EQUAL(atomic_load(&vm.exit_reason), VM_TIMEOUT);
 	end();
 }
@@ -69,10 +69,30 @@ test_a_signal_is_heard(void)
 
 	begin();
 	CU_ASSERT_EQUAL(kill(getpid(), SIGTERM), 0);
-	vm_wait(&vm, signal_fd);
+	vm_wait(&vm, signal_fd, NULL, NULL);
 	CU_ASSERT_EQUAL(atomic_load(&vm.exit_reason), VM_FAILED);
 	/* That was why. */
 	CU_ASSERT(read(signal_fd, &info, sizeof(info)) < 0 && errno == EAGAIN);
+	end();
+}
+
+static void
+look(void *ctx)
+{
+	if (++*(unsigned int *)ctx == 3)
+		vm_stop(&vm, VM_POWER_OFF);
+}
+
+static void
+test_reports_have_their_turn(void)
+{
+	unsigned int looks = 0;
+
+	begin();
+	options.timeout = 60;
+	vm_wait(&vm, signal_fd, look, &looks);
+	CU_ASSERT_EQUAL(atomic_load(&vm.exit_reason), VM_POWER_OFF);
+	CU_ASSERT_EQUAL(looks, 3);
 	end();
 }
 
@@ -82,6 +102,7 @@ main(void)
 	static const struct unit_test tests[] = {
 		{"the machine runs on", test_the_machine_runs_on},
 		{"a signal is heard", test_a_signal_is_heard},
+		{"reports have their turn", test_reports_have_their_turn},
 	};
 
 	return UNIT_RUN("vm_wait", tests);

@@ -9,6 +9,7 @@ import shutil
 import sys
 import tarfile
 
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from vmbusctl_tree import FREE_NIC, NIC_CLASS, ROUTE_HEADER, ROUTE_NIC, SCSI, UIO_NIC, Case, main
 
@@ -199,6 +200,74 @@ class Report(Case):
         self.assertFalse(os.path.exists(t.path("ran")))
         self.assertEqual(self.report(t.path("other.tar.gz"))[0], 0)
         self.assertTrue(os.path.exists(t.path("ran")))
+
+    def two_free(self):
+        """Two adapters that nobody uses, and a testpmd whose second port gets less than was sent."""
+        t = self.tree()
+        t.remove("proc/4242")
+        t.remove(t.device(FREE_NIC, "net"))
+        t.make_uio(FREE_NIC, 1)
+        t.put("usr/lib/x86_64-linux-gnu/dpdk/pmds-23.0/librte_hyperpoll.so", "")
+        statistics = "  ### NIC statistics for port 0  ###\\n  RX-packets: 1 RX-missed: 0\\n  TX-packets: 2 TX-errors: 0\\n" + "".join(
+            f"  --- Forward statistics for port {port}  ---\\n  RX-packets: {rx}     RX-dropped: 1    RX-total: 9\\n"
+            f"  TX-packets: {tx}     TX-dropped: 0    TX-total: 9\\n" for port, rx, tx in ((0, 7, 1000), (1, 990, 8)))
+        self.script("timeout", f"""echo "ran $*"; echo 'Configuring Port 0 (socket 0)'
+echo 'Port 0: 60:45:BD:00:00:01'; echo 'Port 1: 7C:1E:52:00:00:02'
+case "$*" in *--tx-first*) printf '{statistics}' ;; esac; exit 124""")
+        return t
+
+    def test_two_adapters_send_to_each_other(self):
+        self.two_free()
+        text = self.archive()["traffic-hyperpoll.txt"]
+        self.assertTrue(text.startswith("port 0 sent 1000 frames to port 1, where 990 arrived\n"
+                                        "port 1 sent 8 frames to port 0, where 7 arrived\n"), text)
+        ports = dict(re.findall(r"(?m)^Port (\d): (02:00:\S+)$", text))
+        look, test = re.findall(r"(?m)^ran (.*)$", text)
+        self.assertIn("--forward-mode=rxonly", look)
+        self.assertNotIn("--eth-peer", look)
+        self.assertIn(f"--forward-mode=mac --tx-first --eth-peer=0,{ports['1']} --eth-peer=1,{ports['0']} ", test)
+        for datum in PRIVATE:
+            self.assertNotIn(datum.lower(), text.lower())
+
+    def test_what_a_traffic_test_cannot_know_is_said(self):
+        self.two_free()
+        self.script("timeout", "echo 'Port 0: 60:45:BD:00:00:01'; echo ran $1; exit 1")
+        text = self.archive()["traffic-hyperpoll.txt"]
+        self.assertTrue(text.startswith("no test: testpmd did not say what addresses the ports have\n"), text)
+        self.assertEqual(text.count("(timeout: exit status 1)"), 1)
+        os.unlink(self.t.path("report.tar.gz"))
+        self.script("timeout", "echo; echo 'Port 0: 60:45:BD:00:00:01'; echo 'Port 1: 7C:1E:52:00:00:02'; exit 1")
+        text = self.archive()["traffic-hyperpoll.txt"]
+        self.assertTrue(text.startswith("what was sent is not known: testpmd did not say\n"), text)
+        self.assertEqual(text.count("(timeout: exit status 1)"), 2)
+
+    def test_a_testpmd_that_is_killed_has_said_something(self):
+        """Its statistics of the last second count then."""
+        self.two_free()
+        seconds = "".join(f" ## NIC statistics for port {port}  ##\\n  RX-packets: {n + port}   RX-missed: 0\\n  TX-packets: {n + 5}   TX-errors: 0\\n"
+                          for n in (100, 200) for port in (0, 1))
+        self.script("timeout", f"echo; echo 'Port 0: 60:45:BD:00:00:01'; echo 'Port 1: 7C:1E:52:00:00:02'; printf '{seconds}'; exit 137")
+        text = self.archive()["traffic-hyperpoll.txt"]
+        self.assertTrue(text.startswith("port 0 sent 205 frames to port 1, where 201 arrived\n"
+                                        "port 1 sent 205 frames to port 0, where 200 arrived\n"), text)
+
+    def test_a_dry_run_names_both_runs_of_two_adapters(self):
+        t = self.two_free()
+        self.script("timeout", f"touch {t.path('ran')}")
+        code, out, err = self.report("--dry-run")
+        self.assertEqual((code, err), (0, ""))
+        look, test = re.findall(r"(?m)^would run: (timeout .*)$", out)
+        for run in (look, test):
+            self.assertRegex(run, f"-a vmbus:({UIO_NIC}|{FREE_NIC}) -a vmbus:({UIO_NIC}|{FREE_NIC}) --")
+        self.assertIn("--forward-mode=rxonly", look)
+        self.assertIn("--forward-mode=mac --tx-first --eth-peer=0,<address of port 1> --eth-peer=1,<address of port 0> ", test)
+        self.assertFalse(os.path.exists(t.path("ran")))
+
+    def test_who_has_something_to_report_is_told_of_it(self):
+        for name in ("CONTRIBUTING.md", "README.md", "doc/guide.md", "doc/howto/azure.md", ".github/ISSUE_TEMPLATE/bug.md",
+                     ".github/ISSUE_TEMPLATE/report.md"):
+            with open(os.path.join(ROOT, name), encoding="utf-8") as file:
+                self.assertIn("vmbusctl report`", file.read(), name)
 
     def test_without_a_free_adapter(self):
         self.tree()

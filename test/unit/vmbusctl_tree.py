@@ -94,6 +94,13 @@ class Tree:
     def close(self):
         shutil.rmtree(self.root)
 
+    def environment(self):
+        """Of a vmbusctl that is in this guest."""
+        return {**{k: v for k, v in os.environ.items() if not k.startswith(("HYPERPOLL", "SSH"))},
+                "HYPERPOLL_SYSFS_ROOT": self.path("sys"), "HYPERPOLL_DEV_ROOT": self.path("dev"),
+                "HYPERPOLL_PROC_ROOT": self.path("proc"), "HYPERPOLL_ROOT": self.root,
+                "HYPERPOLL_ISOLATION": "0", "HYPERPOLL_MODPROBE": "/bin/false", "LC_ALL": "C"}
+
     def add(self, name, relid, class_guid=NIC_CLASS, monitor=3, state=3, numa=0):
         put = lambda attr, text: self.put(self.device(name, attr), text + "\n")
         put("class_id", "{" + class_guid + "}")
@@ -264,11 +271,7 @@ class Case(unittest.TestCase):
 
     def run_ctl(self, *arguments, wrap=(), **more):
         t = self.t
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(("HYPERPOLL", "SSH"))}
-        environment.update(HYPERPOLL_SYSFS_ROOT=t.path("sys"), HYPERPOLL_DEV_ROOT=t.path("dev"),
-                           HYPERPOLL_PROC_ROOT=t.path("proc"), HYPERPOLL_ROOT=t.root,
-                           HYPERPOLL_ISOLATION="0", HYPERPOLL_MODPROBE="/bin/false", LC_ALL="C")
-        environment.update(more)
+        environment = {**t.environment(), **more}
         # meson sets this in cross builds whose programs do not run here by themselves.
         wrapper = shlex.split(os.environ.get("MESON_EXE_WRAPPER", ""))
         done = subprocess.run([*wrap, *wrapper, self.program, *arguments], env=environment, capture_output=True,

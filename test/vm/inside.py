@@ -2,6 +2,7 @@
 """Runs a scenario where hvsim-vm works (see machine.py): inside.py FOLDER SCENARIO"""
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -79,6 +80,13 @@ class Machine:
             if status != 0:
                 raise AssertionError("exit status %d" % status)
         report.check("power-off ends the machine", off)
+
+        def totals():
+            with open(os.path.join(self.folder, "guest.log"), encoding="utf-8") as log:
+                frames = re.findall(r"to guest +frames (\d+), bytes \d+, packets \d+$", log.read(), re.M)
+            if not frames or frames[-1] == "0":
+                raise AssertionError("not there, or without a frame: %s" % frames)
+        report.check("the NIC's totals come at the end", totals)
 
     def close(self):
         for child in self.children:

@@ -108,6 +108,11 @@ control_check(struct json_object *request, char *errbuf, size_t errlen)
 				instead[i].key, instead[i].other);
 			return -EINVAL;
 		}
+	if (has(request, "file") && json_object_object_get_ex(request, "on", &o) &&
+		!json_object_get_boolean(o)) {
+		snprintf(errbuf, errlen, "trace takes file=FILE, or on, or off");
+		return -EINVAL;
+	}
 	if (has(request, "snaplen") && !has(request, "file") &&
 		!(json_object_object_get_ex(request, "on", &o) && json_object_get_boolean(o))) {
 		snprintf(errbuf, errlen, "snaplen is for a trace that begins");

@@ -276,7 +276,7 @@ test_bad_files(void)
 		{"1 link 0 up=false up=true\n", ":1: up is there twice"},
 		{"1 vf 0 present=true serail=7\n", ":1: vf knows no 'serail'; it takes present"},
 		{"every 1 to 2 rescind 0 after=3\n", ":1: rescind knows no 'after'"},
-		{"1 trace 0 file=x on=false\n", ":1: trace takes either file or on"},
+		{"1 trace 0 file=x on=false\n", ":1: trace takes file=FILE, or on, or off"},
 		{"every link 0 up=true\n", ":1: every needs a period"},
 		{"every 1us link 0 up=true\n", ":1: every needs a period"},
 		{"every 0 link 0 up=true\n", ":1: every needs a period"},

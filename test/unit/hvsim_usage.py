@@ -86,7 +86,7 @@ class Requests(Case):
                 (FAILED, "rescind knows no 'wait'", "rescind 0 wait=true"),
                 (FAILED, "knobs knows no 'nic'", "knobs 7"),
                 (FAILED, "link knows no 'Up'; it takes up", "link 0 up=false Up=true"),
-                (FAILED, "trace takes either file or on", f"trace 0 {trace} on=false"),
+                (FAILED, "trace takes file=FILE, or on, or off", f"trace 0 {trace} on=false"),
                 (FAILED, "snaplen is for a trace that begins", "trace 0 snaplen=256"),
                 (FAILED, "trace knows no 'snaplan'", f"trace 0 {trace} snaplan=256")):
             with self.subTest(words=words):

@@ -68,6 +68,8 @@ reports(bool json, bool rings, bool has_extra)
 	guest_up(&g, RNDIS_FILTER_PROMISCUOUS);
 	report_rates(&r);
 	is_offered = false;
+	/* Nobody has published that. */
+	CU_ASSERT_EQUAL(host_nic_set_link(g.nic, false), 0);
 	report_totals(&r);
 	CU_ASSERT_TRUE(output_stop(&report_output));
 	len = read(pipe_fds[0], text, sizeof(text) - 1);
@@ -125,6 +127,9 @@ lines_of_json(void)
 			CU_ASSERT_STRING_EQUAL(said(nic, "rescinded"), i == 0	? ""
 								       : i == 1 ? "false"
 										: "true");
+			CU_ASSERT_STRING_EQUAL(said(nic, "link_up"), i == 0   ? ""
+								     : i == 1 ? "true"
+									      : "false");
 			CU_ASSERT_EQUAL(said(nic, "rx_pps")[0] != '\0', i == 1);
 			CU_ASSERT_EQUAL(json_object_object_get_ex(nic, "rings", &rings),
 				has_extra && i != 0);

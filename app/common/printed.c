@@ -10,7 +10,8 @@ printed(FILE *f)
 {
 	if (fflush(f) != 0)
 		return -errno;
-	/* A long text goes to the descriptor at once, and when that fails nothing is left to flush. */
+	/* A long text goes to the descriptor at once, and when that fails nothing is left to flush.
+	 */
 	return ferror(f) != 0 ? -EIO : 0;
 }
 

@@ -4,8 +4,8 @@
 
 #include "lib/host/gen_plain.h"
 
-#define VLAN_TAG       GEN_VLAN_LEN
-#define IPPROTO_UDP    17u
+#define VLAN_TAG    GEN_VLAN_LEN
+#define IPPROTO_UDP 17u
 
 /* Where things are in a frame without a tag. */
 #define AT_IP	       GEN_ETH_LEN
@@ -289,8 +289,7 @@ gen_frame_check_variant(const struct gen_source *source, const uint8_t *frame, u
 	start = gen_fill_start(tag->sequence);
 	fill = len - at.fill;
 	if (source != NULL && gen_source_owns(source, tag->stream) && fill <= GEN_FILL_MAX)
-		good = crc == gen_fill_crc(source, state, start, fill,
-				      source->distance[fill]) &&
+		good = crc == gen_fill_crc(source, state, start, fill, source->distance[fill]) &&
 		       memcmp(frame + at.fill, source->pattern + start, fill) == 0;
 	else
 		good = crc == ~crc32c(state, frame + at.fill, fill);

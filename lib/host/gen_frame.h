@@ -25,23 +25,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GEN_FRAME_MIN  60u   /**< smallest frame without FCS */
-#define GEN_FRAME_MAX  9014u /**< largest: 9000 bytes of IP */
-#define GEN_FLOWS_MAX  262144u
-#define GEN_MAGIC      0x5048u /**< "HP" */
-#define GEN_MAGIC_TIME 0x5448u /**< "HT": with a time */
-#define GEN_UDP_PORT   18512u  /**< destination port of every generated frame */
-#define GEN_ETH_LEN    14u
-#define GEN_IP_LEN     20u
-#define GEN_IP6_LEN    40u
-#define GEN_UDP_LEN    8u
-#define GEN_TAG_LEN    18u /**< our header at the start of the payload */
-#define GEN_TIME_LEN   8u
-#define GEN_VLAN_LEN   4u
+#define GEN_FRAME_MIN	   60u	 /**< smallest frame without FCS */
+#define GEN_FRAME_MAX	   9014u /**< largest: 9000 bytes of IP */
+#define GEN_FLOWS_MAX	   262144u
+#define GEN_MAGIC	   0x5048u /**< "HP" */
+#define GEN_MAGIC_TIME	   0x5448u /**< "HT": with a time */
+#define GEN_UDP_PORT	   18512u  /**< destination port of every generated frame */
+#define GEN_ETH_LEN	   14u
+#define GEN_IP_LEN	   20u
+#define GEN_IP6_LEN	   40u
+#define GEN_UDP_LEN	   8u
+#define GEN_TAG_LEN	   18u /**< our header at the start of the payload */
+#define GEN_TIME_LEN	   8u
+#define GEN_VLAN_LEN	   4u
 #define GEN_ETHERTYPE_IPV4 0x0800u
 #define GEN_ETHERTYPE_IPV6 0x86ddu
 #define GEN_ETHERTYPE_VLAN 0x8100u
-#define GEN_HEADER_LEN (GEN_ETH_LEN + GEN_IP_LEN + GEN_UDP_LEN)
+#define GEN_HEADER_LEN	   (GEN_ETH_LEN + GEN_IP_LEN + GEN_UDP_LEN)
 
 /** What makes a frame besides its size. */
 struct gen_tag {

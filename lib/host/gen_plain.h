@@ -16,10 +16,10 @@
 #include "lib/vmbus/shared.h"
 
 /* Where things are in a frame without a tag. */
-#define GEN_AT_WORDS	12u
-#define GEN_AT_ADDRESS	(GEN_ETH_LEN + 12u)
-#define GEN_AT_UDP	(GEN_ETH_LEN + GEN_IP_LEN)
-#define GEN_AT_FILL	(GEN_HEADER_LEN + GEN_TAG_LEN)
+#define GEN_AT_WORDS   12u
+#define GEN_AT_ADDRESS (GEN_ETH_LEN + 12u)
+#define GEN_AT_UDP     (GEN_ETH_LEN + GEN_IP_LEN)
+#define GEN_AT_FILL    (GEN_HEADER_LEN + GEN_TAG_LEN)
 
 static_assert(GEN_AT_WORDS + sizeof(struct gen_words) == GEN_AT_FILL, "words end at the fill");
 
@@ -55,8 +55,8 @@ gen_head_crc(uint32_t crc, uint64_t flow_sequence, uint64_t sequence)
 
 /** The frame's CRC: state @p crc, then @p len bytes of the pattern from @p at, a @p distance. */
 static inline uint32_t
-gen_fill_crc(const struct gen_source *source, uint32_t crc, uint32_t at, uint32_t len,
-	uint32_t distance)
+gen_fill_crc(
+	const struct gen_source *source, uint32_t crc, uint32_t at, uint32_t len, uint32_t distance)
 {
 	return ~(crc32c_skip(crc ^ source->crc[at], distance) ^ source->crc[at + len]);
 }
@@ -136,8 +136,7 @@ gen_shape_write(const struct gen_source *source, const struct gen_shape *shape, 
 	uint16_t flow, uint64_t sequence)
 {
 	uint32_t port = 1024u + flow % 32768u, sum, crc, at = gen_fill_start(sequence);
-	uint64_t flow_sequence =
-		shape->words.flow_sequence | (uint64_t)flow << 16 | sequence << 32;
+	uint64_t flow_sequence = shape->words.flow_sequence | (uint64_t)flow << 16 | sequence << 32;
 
 	sum = (uint32_t)(shape->ip_sum + GEN_PUT_BE(flow, 0));
 	/* Three numbers of 16 bits: the second time there is nothing to carry. */
@@ -150,8 +149,7 @@ gen_shape_write(const struct gen_source *source, const struct gen_shape *shape, 
 	frame += GEN_AT_WORDS;
 	gen_store(frame, shape->words.type_length);
 	gen_store(frame + 8, shape->words.proto_source | (uint64_t)(~sum & 0xffff) << 32);
-	gen_store(frame + 16,
-		shape->words.dest_port | GEN_PUT_BE(flow, 0) | GEN_PUT_BE(port, 6));
+	gen_store(frame + 16, shape->words.dest_port | GEN_PUT_BE(flow, 0) | GEN_PUT_BE(port, 6));
 	gen_store(frame + 24, shape->words.udp_magic);
 	gen_store(frame + 32, flow_sequence);
 	gen_store(frame + 40, sequence >> 32 | (uint64_t)crc << 32);
@@ -187,7 +185,8 @@ gen_ip_sum(const struct gen_words *w)
 static inline bool
 gen_is_plain(uint64_t type_length, uint64_t udp_magic, uint32_t len)
 {
-	const uint64_t type_mask = UINT64_C(0xffff00ffffff), udp_mask = UINT64_C(0xffff0000ffff0000);
+	const uint64_t type_mask = UINT64_C(0xffff00ffffff),
+		       udp_mask = UINT64_C(0xffff0000ffff0000);
 	uint32_t ip_len = len - GEN_ETH_LEN;
 
 	return (type_length & type_mask) == (UINT64_C(0x450008) | GEN_PUT_BE(ip_len, 4)) &&
@@ -226,8 +225,7 @@ gen_fill_ok(const struct gen_source *source, const struct gen_words *w, const st
 	state = gen_ports_crc(ports, len - GEN_AT_UDP);
 	state = gen_head_crc(state, w->flow_sequence, tag->sequence);
 	if (source != NULL && gen_source_owns(source, tag->stream) && fill <= GEN_FILL_MAX)
-		return crc == gen_fill_crc(source, state, at, fill,
-				      source->distance[fill]) &&
+		return crc == gen_fill_crc(source, state, at, fill, source->distance[fill]) &&
 		       gen_fill_equal(frame + GEN_AT_FILL, source->pattern + at, fill);
 	return crc == ~crc32c(state, frame + GEN_AT_FILL, fill);
 }

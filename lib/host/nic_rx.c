@@ -226,7 +226,7 @@ static_assert(sizeof(struct rx_hashed) == 76, "PPIs follow the header at once");
 struct rx_plan {
 	bool plain;
 	bool hash;
-	uint64_t mac; /* the guest's, as rx_address() gives it; an impossible one: not wanted */
+	uint64_t mac;  /* the guest's, as rx_address() gives it; an impossible one: not wanted */
 	uint8_t *base; /* of the sections; the rest as in struct host_nic */
 	uint32_t section_bytes, data_offset, max;
 	uint32_t udp_type,
@@ -353,7 +353,8 @@ rx_is_plain(const struct rx_plan *plan, const uint8_t *frame, uint32_t len)
 	       rx_word(frame + 12, 2) != VLAN_TYPE;
 }
 
-/* rx_deliver() for such a frame where channels are chosen by a hash; for any other, that is called. */
+/* rx_deliver() for such a frame where channels are chosen by a hash; for any other, that is called.
+ */
 static inline bool
 rx_deliver_hashed(struct host_nic *nic, const struct rx_plan *plan, uint32_t section, uint32_t len)
 {

@@ -341,8 +341,7 @@ forward(struct host_nic *nic, struct nic_tx_message *m)
  * frame with addresses. Returns the bytes of the message, 0: not a plain one.
  */
 static inline uint32_t
-plain_message(
-	const struct host_nic *nic, uint8_t *message, uint32_t left, struct host_frame *frame)
+plain_message(const struct host_nic *nic, uint8_t *message, uint32_t left, struct host_frame *frame)
 {
 	uint64_t head = vmbus_load64(message);
 	uint64_t data = vmbus_load64(message + offsetof(struct rndis_packet, data_offset));
@@ -372,7 +371,7 @@ plain_send(struct host_nic *nic, uint8_t *stream, uint32_t total, bool in_place)
 	struct nic_oid_count counts[3] = {{0}}; /* but for directed frames */
 	uint32_t at = 0, n = 0, most = PLAIN_MESSAGES, length;
 	uint32_t misaligned = nic->announced.alignment - 1;
-	uint8_t (*head)[HOST_FRAME_HEAD];
+	uint8_t(*head)[HOST_FRAME_HEAD];
 	struct host_frame *frame;
 	const uint8_t *addresses;
 	unsigned int kind;

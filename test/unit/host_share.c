@@ -9,9 +9,9 @@
 #include "lib/host/log.h"
 #include "test/unit/host_nic_guest.h"
 
-#define SENDS	 40u
-#define LSO_DATA 60000u
-#define LSO_MSS	 1460u
+#define SENDS	   40u
+#define LSO_DATA   60000u
+#define LSO_MSS	   1460u
 #define BUSY_TURNS 100u
 
 /* Time stands, or goes on by a step with each look at it. */

@@ -368,6 +368,8 @@ what_a_port_that_is_gone_refuses_has_a_reason(void)
 	struct rte_eth_conf conf = {0};
 
 	ethdev_knob("stall", 1);
+	/* The bus tells nobody: after that, ethdev's answer is -EIO instead of ours. */
+	atomic_store(&port->bus->told, true);
 	atomic_store(&port->bus->gone, true);
 	CHECK_REFUSED(rte_eth_dev_default_mac_addr_set(ethdev_port, &mac), -ENODEV, "is gone");
 	CHECK_REFUSED(rte_eth_dev_reset(ethdev_port), -ENODEV, "close the port");
@@ -375,6 +377,7 @@ what_a_port_that_is_gone_refuses_has_a_reason(void)
 	/* It was there all the time. */
 	ethdev_knob("stall", 0);
 	atomic_store(&port->bus->gone, false);
+	atomic_store(&port->bus->told, false);
 	CHECK_EQUAL(port->bus->backend->reset(port->bus), 0);
 	ethdev_bring_up(1, 1);
 	/* A port without a channel has not been refused anything by the host. */

@@ -84,6 +84,8 @@ memory_in_flight_is_kept_until_the_host_is_fenced_off(void)
 static int
 cutting_reset(struct hpbus_device *dev)
 {
+	/* Nor does the bus tell anybody: after that, ethdev's answer is -EIO instead of ours. */
+	atomic_store(&dev->told, true);
 	atomic_store(&dev->gone, true);
 	return -ETIMEDOUT;
 }

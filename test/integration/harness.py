@@ -32,6 +32,11 @@ INSTALLED = "HYPERPOLL_INSTALLED" in os.environ
 # Another build of hvsim, with a sanitizer.
 HVSIM = "hvsim" if INSTALLED else \
     os.path.join(ROOT, os.environ.get("HYPERPOLL_HVSIM_BUILD", BUILD), "app/hvsim/hvsim")
+# The sanitizers' build (ASan, UBSan), where one is made for the run.
+ASAN_BUILD = os.path.join(ROOT, os.environ.get("HYPERPOLL_ASAN_BUILD", "build-asan"))
+SANITIZED = os.path.join(ASAN_BUILD, "app/hvsim/hvsim")
+if INSTALLED or "HYPERPOLL_HVSIM_BUILD" in os.environ or not os.path.exists(SANITIZED):
+    SANITIZED = HVSIM
 
 
 def system_folder():
@@ -233,6 +238,8 @@ class Host(Program):
             with open(path, "w", encoding="ascii") as file:
                 file.write(scenario)
             argv += ["--scenario", path]
+        if program == SANITIZED:
+            env = {"ASAN_OPTIONS": "detect_leaks=1", "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1", **(env or {})}
         super().__init__("hvsim", [*argv, *args], prefix=prefix, env=env)
 
     def ready(self):
@@ -246,6 +253,12 @@ class Host(Program):
 
     def socket(self, number=0):
         return f"{self.dir}/{self.guids[number]}.sock"
+
+    backend = "vfio-user"  # what the driver calls it
+
+    def where(self, number=0):
+        """Where the driver says that a NIC is."""
+        return self.socket(number)
 
     def device(self, number=0, options=""):
         """The EAL -a argument of a NIC."""
@@ -445,6 +458,7 @@ class Case(unittest.TestCase):
     """A test with programs and folders of its own."""
 
     limit = 60  # seconds for one test on a quiet machine; it has up to four times as long
+    hvsim = HVSIM  # or SANITIZED
 
     def setUp(self):
         self.programs = []
@@ -484,7 +498,16 @@ class Case(unittest.TestCase):
         return program.wait(timeout), program.text
 
     def host(self, *nics, directory=None, **keys):
-        return self.own(Host(directory or self.mkdtemp(), *nics, **keys)).ready()
+        host = self.own(Host(directory or self.mkdtemp(), *nics, **{"program": self.hvsim, **keys})).ready()
+        if self.hvsim == SANITIZED:
+            self.addCleanup(self._sanitizers_are_content, host)
+        return host
+
+    def _sanitizers_are_content(self, host):
+        """With its memory and arithmetic until now, and with what it leaves when it ends."""
+        if host.alive():
+            host.stop()
+        self.assertNotRegex(host.text, "AddressSanitizer|LeakSanitizer|runtime error:")
 
     def guest(self, devices, **keys):
         return self.own(Testpmd(devices, **keys)).ready()

@@ -1,12 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Runs the integration tests: run.py [PATTERN...]. Ends with "N passed, N failed"."""
+"""Runs the integration tests: run.py [PATTERN...]. Ends with "N passed, N failed".
+
+Without HYPERPOLL_LONG (./run test --long) those marked long_run are left out, unless a pattern has their name.
+"""
 import os
 import sys
 import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from selection import selected  # noqa: E402  from this folder
 
 
 class Result(unittest.TestResult):
@@ -54,18 +59,9 @@ class Result(unittest.TestResult):
             print(f"ok   {test.id()} {time.monotonic() - self.began:.1f} s", flush=True)
 
 
-def tests_in(suite):
-    for item in suite:
-        if isinstance(item, unittest.TestSuite):
-            yield from tests_in(item)
-        else:
-            yield item
-
-
 def main():
     loaded = unittest.TestLoader().discover(os.path.dirname(os.path.abspath(__file__)))
-    wanted = [test for test in tests_in(loaded)
-              if not sys.argv[1:] or any(word in test.id() for word in sys.argv[1:])]
+    wanted = selected(loaded, sys.argv[1:])
     result = Result()
     unittest.TestSuite(wanted).run(result)
     failed = len({str(test) for test, _ in result.failures + result.errors})

@@ -9,6 +9,7 @@ import unittest
 
 import round_trip
 from harness import Case, pmd_folder, wait_until
+from selection import long_run
 
 TRAFFIC = "gen:size=60-1514,flows=16,rate=4K"
 UP, DOWN = True, False
@@ -112,6 +113,7 @@ class Bond(Upper):
     def test_active_backup(self):
         self.check(self.BACKUP, (1,), 2)
 
+    @long_run
     def test_round_robin(self):
         self.check(self.ROUND_ROBIN, (1, 2), 2)
 

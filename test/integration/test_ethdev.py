@@ -3,9 +3,8 @@
 import os
 import subprocess
 
-from harness import ROOT, SERIAL, Case, lcore_args, memory_args
+from harness import ASAN_BUILD, SERIAL, Case, lcore_args, memory_args
 
-ASAN_BUILD = os.path.join(ROOT, os.environ.get("HYPERPOLL_ASAN_BUILD", "build-asan"))
 TOOL = os.path.join(ASAN_BUILD, "test/ethdev/ethdev")
 # More of them, or other ones, in a long run: HYPERPOLL_SEQUENCES=1000000 HYPERPOLL_SEED=1.
 SEQUENCES = int(os.environ.get("HYPERPOLL_SEQUENCES", "2500"))

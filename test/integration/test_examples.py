@@ -8,6 +8,7 @@ import struct
 import examples
 import frames
 from harness import Case, wait_until
+from selection import long_run
 
 MACS = [bytes.fromhex(f"00155d4800{number:02x}") for number in (1, 2)]  # as harness.Host gives them
 
@@ -105,11 +106,34 @@ class Examples(Case):
     def test_l3fwd_lpm(self):
         self.check_l3fwd("lpm")
 
+    @long_run
     def test_l3fwd_em(self):
         self.check_l3fwd("em")
 
+    @long_run
     def test_l3fwd_fib(self):
         self.check_l3fwd("fib")
+
+    def test_l3fwd_acl(self):
+        """Rules of five fields; frames to port 7 are for nobody."""
+        for family, any_net, net in ((4, "0.0.0.0/0", "198.18.{0}.0/24"),
+                                     (6, "0:0:0:0:0:0:0:0/0", "2001:200:0:{0}:0:0:0:0/64")):
+            with open(self.path(f"rules{family}"), "w", encoding="ascii") as file:
+                file.write(f"@{any_net} {any_net} 0 : 65535 7 : 7 0x11/0xff\n")
+                for port in range(2):
+                    file.write(f"R{any_net} {net.format(port)} 0 : 65535 9 : 9 0x11/0xff {port}\n")
+        sent = [self.l3fwd_frames(port, seed=50 + port) for port in range(2)]
+        denied = [frames.ether(0x0800, frames.ipv4(17, frames.udp(bytes(size), 9, 7), src="198.18.1.1", dst="198.18.1.0"),
+                               dst=MACS[0]) for size in range(20)]
+        got = self.run_example("l3fwd", denied + sent[0], "-p", "3", "-P", "--config=(0,0,0),(1,0,0)", "--lookup=acl",
+                               *(f"--rule_ipv{family}={self.path(f'rules{family}')}" for family in (4, 6)),
+                               count=len(sent[0]), idle=sent[1])
+        for port in range(2):
+            expected = [self.routed(frame, port) for frame in sent[1 - port]]
+            for ethertype in (b"\x08\0", b"\x86\xdd"):  # it sorts each burst by them
+                self.assert_same_frames(*([frame for frame in which if frame[12:14] == ethertype]
+                                          for which in (got[port], expected)))
+            self.assertEqual(len(got[port]), len(expected))
 
     # ---- fragments ----
 
@@ -204,6 +228,7 @@ neigh port 1 02:00:00:00:00:01
             self.assertEqual(frames.checksum(frame[14:34]), 0)
             self.assertEqual(frame[14 + 12:14 + 20], plain[14 + 12:14 + 20])
 
+    @long_run
     def test_ipsec_secgw_null(self):
         self.check_ipsec("crypto_null", "cipher_algo null auth_algo null")
 

@@ -2,10 +2,12 @@
 """Received messages with every defect that the host can give them: each is counted, none is lost."""
 import re
 
-from harness import Case, wait_until
+from harness import SANITIZED, Case, wait_until
 
 
 class Malformed(Case):
+    hvsim = SANITIZED
+
     def kinds(self, host):
         text = host.request("knobs")["knobs"]
         return re.search(r"^malformed_rx_kind=all\|([\w|]+)", text, re.M).group(1).split("|")

@@ -5,7 +5,7 @@ import random
 import struct
 
 import frames
-from harness import Case, wait_until
+from harness import SANITIZED, Case, wait_until
 
 PEER = bytes.fromhex("020000000000")
 TSO_MSS = 536
@@ -64,6 +64,8 @@ def capture(size, count, seed):
 
 
 class OffloadTx(Case):
+    hvsim = SANITIZED
+
     def play(self, sent, mode, commands, expect, devargs=""):
         """Forward a capture after commands to a stopped port; the frames recorded."""
         frames.pcap_write(self.path("in.pcap"), sent)

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Hosts of every NVSP version that there has been (spec/nvsp.md §1)."""
 import frames
-from harness import Case, Testpmd, wait_until
+from harness import SANITIZED, Case, Testpmd, wait_until
 
 # Below 5 there are no subchannels and no RSS.
 QUEUES = {"1": 1, "2": 1, "4": 1, "5": 2, "6": 2, "6.1": 2}
 
 
 class OldHosts(Case):
+    hvsim = SANITIZED
+
     def check_forwarding(self, nvsp):
         """Every size there and back, by copy and by reference; every byte compared."""
         sent = frames.every_size()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Hosts in the field (spec/hosts.md §2), by what they do differently: frames pass, byte for byte."""
 import frames
-from harness import Case, wait_until
+from harness import SANITIZED, Case, wait_until
 
 # NVSP version and link speed that the guest sees.
 PROFILES = {"ws2016": ("6.0", "10 Gbps"), "ws2019": ("6.1", "10 Gbps"),
@@ -16,6 +16,8 @@ def untagged(frame):
 
 
 class Profiles(Case):
+    hvsim = SANITIZED
+
     def check_forwarding(self, profile, knobs=(), expected=lambda frame: frame):
         """Everything that may come, and every size; there and back, by copy and by reference."""
         sent = frames.mixed_capture() + frames.every_size()

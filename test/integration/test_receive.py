@@ -5,7 +5,7 @@ import re
 import struct
 
 import frames
-from harness import Case, Testpmd, wait_until
+from harness import SANITIZED, Case, Testpmd, wait_until
 
 TAGGED = 0xB123  # priority 5, DEI, VLAN 291
 
@@ -39,6 +39,8 @@ def ip(packet, vlan=None):
 
 
 class Receive(Case):
+    hvsim = SANITIZED
+
     def begin(self, sent, mode, args=(), queues=1):
         """testpmd that forwards nothing yet; the host holds its frames."""
         frames.pcap_write(self.path("in.pcap"), sent)

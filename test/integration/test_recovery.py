@@ -11,6 +11,7 @@ import time
 
 import test_life
 from harness import descriptors, resident_kib, wait_until
+from selection import long_run
 
 # More in a long run.
 CYCLES = int(os.environ.get("HYPERPOLL_RECOVERIES", "20"))
@@ -122,12 +123,14 @@ class Recovery(test_life.Traffic):
     def test_rescinded_and_offered_again(self):
         self.check_cycles(self.rescind_and_offer, 1)
 
+    @long_run
     def test_rescinded_and_offered_again_with_queues(self):
         self.check_cycles(self.rescind_and_offer, 4)
 
     def test_host_killed_and_restarted(self):
         self.check_cycles(self.kill_and_restart, 1)
 
+    @long_run
     def test_host_killed_and_restarted_with_queues(self):
         self.check_cycles(self.kill_and_restart, 4)
 

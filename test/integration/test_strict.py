@@ -3,7 +3,7 @@
 import random
 
 import frames
-from harness import Case, wait_until
+from harness import SANITIZED, Case, wait_until
 
 COUNT = 400
 
@@ -15,6 +15,8 @@ def some_frames():
 
 
 class Strict(Case):
+    hvsim = SANITIZED
+
     def forward(self, mode, settings, knobs=(), args=()):
         """Play a capture through testpmd; (frames that came out, NIC's counters, host)."""
         frames.pcap_write(self.path("in.pcap"), some_frames())

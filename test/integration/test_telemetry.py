@@ -74,8 +74,8 @@ class Numbers(Asked):
         shown = pmd.cmd("show port info 0")
         self.assertEqual(telemetry.cmd("/netvsc/list"), [0])
         self.assertEqual(info["device"], host.guids[0])
-        self.assertEqual(info["where"], host.socket())
-        self.assertEqual(info["backend"], "vfio-user")
+        self.assertEqual(info["where"], host.where())
+        self.assertEqual(info["backend"], host.backend)
         self.assertIn(f"NVSP {info['nvsp_version']}", shown)
         self.assertIn(f"MTU: {info['mtu']}", shown)
         self.assertEqual((info["state"], info["running"], info["link_up"]), ("running", 1, 1))
@@ -137,7 +137,7 @@ class BadTimes(Asked):
         os.mkdir(folder)
         host = self.host("sink", directory=folder)
         _, telemetry = self.guest_asked(host)
-        self.assertEqual(telemetry.cmd("/netvsc/info", 0)["where"], host.socket())
+        self.assertEqual(telemetry.cmd("/netvsc/info", 0)["where"], host.where())
 
     def test_a_port_of_another_driver_is_none(self):
         pmd, telemetry = self.guest_asked(self.host("sink"), eal=["--vdev=net_null0"], ports=2)

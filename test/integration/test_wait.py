@@ -5,6 +5,7 @@ import signal
 import time
 
 from harness import BUILD, Case, Testpmd, wait_until
+from selection import long_run
 
 HOSTILE = os.path.join(BUILD, "test/preload/libhyperpoll-hostile.so")
 SLACK = 1.0  # for a busy machine
@@ -91,6 +92,7 @@ class Silent(Waits):
         finally:
             host.signal(signal.SIGCONT)
 
+    @long_run
     def test_answer_that_takes_20_seconds_at_bring_up(self):
         """Busy hosts take their time (pitfall N2)."""
         host = self.host("gen:rate=20K")

@@ -19,10 +19,8 @@ def main():
     spec.loader.exec_module(runner)
     print(f"-- in-tree driver of DPDK {peer.VERSION}", flush=True)
     result = runner.Result()
-    wanted = [test for module in ("test_cost", "test_coexist", "test_intree", "test_moving",
-                                  "test_releases")
-              for test in runner.tests_in(unittest.defaultTestLoader.loadTestsFromName(module))
-              if not sys.argv[1:] or any(word in test.id() for word in sys.argv[1:])]
+    modules = ("test_cost", "test_coexist", "test_intree", "test_moving", "test_releases")
+    wanted = runner.selected(map(unittest.defaultTestLoader.loadTestsFromName, modules), sys.argv[1:])
     unittest.TestSuite(wanted).run(result)
     failed = len({str(test) for test, _ in result.failures + result.errors})
     print(f"{result.passed} passed, {failed} failed")

@@ -61,4 +61,6 @@ def init(program, name, argv, env=None, prefix=()):
 
 harness.Program.__init__ = init
 harness.Host.device = device
+harness.Host.where = lambda host, number=0: f"uio{number}"
+harness.Host.backend = "uio"
 harness.memory_args = memory_args

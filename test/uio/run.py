@@ -21,8 +21,9 @@ PLAN = (
     ("pa", ("test_forward", "test_offload_tx", "test_receive", "test_life", "test_apps",
              "test_examples", "test_flight", "test_iperf", "test_mbufs", "test_coalescing",
              "test_profiles", "test_malformed", "test_mtu", "test_processes", "test_queues",
-             "test_recovery", "test_rig", "test_ethdev", "test_sleep", "test_vf", "test_wire")),
-    ("copy", ("test_forward", "test_offload_tx", "test_user")),
+             "test_recovery", "test_rig", "test_ethdev", "test_sleep", "test_vf", "test_wire",
+             "test_host_counters", "test_telemetry", "test_old_hosts", "test_strict")),
+    ("copy", ("test_forward", "test_offload_tx", "test_user", "test_host_counters")),
 )
 
 
@@ -40,9 +41,7 @@ def main():
     passed = failed = 0
     for mode, modules in PLAN:
         rig.mode = mode
-        wanted = [test for module in modules
-                  for test in runner.tests_in(unittest.defaultTestLoader.loadTestsFromName(module))
-                  if not sys.argv[1:] or any(word in f"{mode}.{test.id()}" for word in sys.argv[1:])]
+        wanted = runner.selected(map(unittest.defaultTestLoader.loadTestsFromName, modules), sys.argv[1:], f"{mode}.")
         if not wanted:
             continue
         print(f"-- {'physical addresses' if mode == 'pa' else 'copy-only'}", flush=True)

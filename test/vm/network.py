@@ -21,6 +21,30 @@ def sh(command, seconds=30, check=True):
     return run.stdout
 
 
+def echo_request(ident, number, data):
+    request = struct.pack(">BBHHH", 8, 0, 0, ident, number) + data
+    return request[:2] + struct.pack(">H", 0xffff - checksum(request)) + request[4:]
+
+
+def resolve(address, seconds=30):
+    """
+    Wait until the kernel knows the neighbour's link-layer address. It asks three times in as many seconds,
+    for which a guest on a busy machine may well stand still, and then drops what was to be sent.
+    """
+    end = time.monotonic() + seconds
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as s:
+        while time.monotonic() < end:
+            with open("/proc/net/arp", encoding="ascii") as f:
+                if any(line.split()[0] == address and int(line.split()[2], 16) & 2 for line in f.readlines()[1:]):
+                    return
+            try:
+                s.sendto(echo_request(next(PINGS) & 0xffff, 0, b""), (address, 0))
+            except OSError:
+                pass  # what the last attempt came to
+            time.sleep(0.2)
+    raise RuntimeError("ping %s: nobody says in %d s that the address is his" % (address, seconds))
+
+
 def ping(address, count=3, size=56, interval=0.2, fragment=True, seconds=30):
     """
     Every echo request is answered with its own bytes, however late. (ping(8) waits for the last
@@ -28,6 +52,7 @@ def ping(address, count=3, size=56, interval=0.2, fragment=True, seconds=30):
     """
     ident = next(PINGS) & 0xffff
     sent = {}
+    resolve(address, seconds)
     with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as s:
         s.setsockopt(socket.IPPROTO_IP, 10, 0 if fragment else 2)  # IP_MTU_DISCOVER: never, always
         due = time.monotonic()
@@ -38,9 +63,7 @@ def ping(address, count=3, size=56, interval=0.2, fragment=True, seconds=30):
             if len(sent) < count and now >= due:
                 number = len(sent)
                 sent[number] = bytes((number + i) & 0xff for i in range(size))
-                request = struct.pack(">BBHHH", 8, 0, 0, ident, number) + sent[number]
-                request = request[:2] + struct.pack(">H", 0xffff - checksum(request)) + request[4:]
-                s.sendto(request, (address, 0))
+                s.sendto(echo_request(ident, number, sent[number]), (address, 0))
                 due = now + interval
             left = (due if len(sent) < count else end) - time.monotonic()
             if not select.select([s], [], [], max(left, 0))[0]:

@@ -110,6 +110,8 @@ def main():
     args = parser.parse_args()
     if not 0 < args.low <= args.high:
         parser.error("--low is at least 1 and at most --high")
+    if not (args.seconds > 0 and 0 <= args.tolerance < 1 and args.precision > 0):
+        parser.error("--seconds and --precision are more than 0, --tolerance is from 0 to less than 1")
     try:
         with hvsim.Control(args.socket) as host:
             if host.stats(args.nic)["state"] != "running":
@@ -127,7 +129,8 @@ def main():
     if rate == 0:
         sys.exit(f"find_rate: it loses frames at {args.low:,} pps already; give a lower --low")
     if not args.json:
-        print(f"{rate} frames per second without a loss")
+        lost = f"with at most {100 * args.tolerance:g} % lost" if args.tolerance else "without a loss"
+        print(f"{rate} frames per second {lost}")
 
 
 if __name__ == "__main__":

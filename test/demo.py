@@ -107,6 +107,9 @@ def demo_generator(stack, args):
     missing = port["rx_frames"] - port["verified"]
     print(f"\n{port['rx_frames']:,} frames generated, {port['verified']:,} came back with the "
           "right sequence number and checksum")
+    if port["rx_frames"] == 0:
+        print("verdict: NOTHING was shown: no frame was generated")
+        return 1
     if missing or bad:
         print(f"verdict: NOT intact: {missing:,} missing; " +
               ", ".join(f"{key} {value}" for key, value in bad.items()))

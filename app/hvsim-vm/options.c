@@ -298,7 +298,7 @@ refused(int opt, const char *word)
 int
 options_parse(struct options *o, int argc, char **argv)
 {
-	static const char *const verbs[] = {"ctl", NULL};
+	static const char *const verbs[] = {"ctl", "top", NULL};
 	int opt, rc;
 
 	memset(o, 0, sizeof(*o));

@@ -26,6 +26,7 @@ struct options {
 	struct rounds_options rounds;
 	const char *json;
 	struct process_options process;
+	bool count_named; /* --count has a list */
 };
 
 static void
@@ -125,7 +126,7 @@ parse_pmds(bool pmd[BENCH_PMDS], const char *text)
 	unsigned int i;
 
 	memset(pmd, 0, BENCH_PMDS * sizeof(*pmd));
-	while (*text != '\0') {
+	for (;; text++) {
 		size_t len = strcspn(text, ",");
 
 		for (i = 0; i < BENCH_PMDS; i++)
@@ -134,16 +135,17 @@ parse_pmds(bool pmd[BENCH_PMDS], const char *text)
 		if (i == BENCH_PMDS)
 			return -EINVAL;
 		pmd[i] = true;
-		text += len + (text[len] == ',');
+		text += len;
+		if (*text == '\0')
+			return 0;
 	}
-	return 0;
 }
 
 static int
-parse_number(const char *text, uint64_t max, uint32_t *number)
+parse_number(const char *text, uint64_t min, uint64_t max, uint32_t *number)
 {
 	uint64_t value = 0;
-	int rc = number_parse(text, NUMBER_PLAIN, 0, max, &value);
+	int rc = number_parse(text, NUMBER_PLAIN, min, max, &value);
 
 	*number = (uint32_t)value;
 	return rc;
@@ -175,12 +177,13 @@ parse_one(struct options *o, struct cells_lists *lists, int option, const char *
 	case OPT_PMD:
 		return parse_pmds(o->rounds.pmd, value);
 	case OPT_RX_OFFLOADS:
-		return parse_number(value, BENCH_RX_PTYPES, &o->process.rx_offloads);
+		return parse_number(value, 0, BENCH_RX_PTYPES, &o->process.rx_offloads);
 	case OPT_ROUNDS:
-		return parse_number(value, ROUNDS_MAX, &o->rounds.rounds);
+		return parse_number(value, 0, ROUNDS_MAX, &o->rounds.rounds);
 	case OPT_FRAMES:
-		return parse_number(value, 1000000000, &o->rounds.frames);
+		return parse_number(value, 1, 1000000000, &o->rounds.frames);
 	case OPT_COUNT:
+		o->count_named = value != NULL;
 		if (value != NULL)
 			return parse_pmds(o->rounds.count, value);
 		memset(o->rounds.count, true, sizeof(o->rounds.count));
@@ -198,7 +201,7 @@ parse_one(struct options *o, struct cells_lists *lists, int option, const char *
 		o->process.verbose = true;
 		return 0;
 	default:
-		rc = parse_number(value, CPU_SETSIZE - 1, &number);
+		rc = parse_number(value, 0, CPU_SETSIZE - 1, &number);
 		*(option == OPT_CPU ? &o->process.cpu : &o->process.host_cpu) = (int)number;
 		return rc;
 	}
@@ -270,11 +273,33 @@ keep_in(const char *dir)
 	return has ? 2 : -1;
 }
 
+/* Options that ask for nothing, each of them right. @return why, or NULL */
+static const char *
+asks_for_nothing(const struct options *o)
+{
+	bool counts = false, alone = false;
+	unsigned int i;
+
+	for (i = 0; i < BENCH_PMDS; i++) {
+		counts |= o->rounds.pmd[i] && o->rounds.count[i];
+		if (o->count_named && o->rounds.count[i] && !o->rounds.pmd[i])
+			return "--count has a driver that --pmd has not";
+	}
+	if (o->rounds.rounds == 0 && !counts)
+		return "--rounds 0 measures nothing without --count";
+	for (i = 0; i < o->cells.n; i++)
+		alone |= !o->cells.cell[i].cross;
+	if (o->rounds.rounds == 0 && !alone)
+		return "of another core's half nothing is counted: --cross 1 wants --rounds";
+	return NULL;
+}
+
 /* @return -1 go on; else the exit status */
 static int
 options_parse(struct options *o, int argc, char **argv)
 {
 	struct cells_lists lists = {.op = {.n = 0}};
+	const char *why;
 	bool product = false;
 	int option;
 
@@ -301,6 +326,11 @@ options_parse(struct options *o, int argc, char **argv)
 	if ((product && cells_product(&o->cells, &lists) != 0) ||
 		(o->cells.n == 0 && cells_set(&o->cells, "steer") != 0)) {
 		fprintf(stderr, "pmdbench: more than %u cells; give fewer\n", CELLS_MAX);
+		return 2;
+	}
+	why = asks_for_nothing(o);
+	if (why != NULL) {
+		fprintf(stderr, "pmdbench: %s; see --help\n", why);
 		return 2;
 	}
 	return o->rounds.keep == NULL ? -1 : keep_in(o->rounds.keep);

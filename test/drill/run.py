@@ -32,6 +32,8 @@ def main(words):
 
     if words[:1] == ["--suite"]:
         wanted, only = seeds(*words[1:] or ["drill"]), []
+        if not wanted:
+            sys.exit(f"drill: error: no seeds of a suite '{words[1]}'")
     else:
         seed, events, only = arguments.drill(words)
         wanted = [(secrets.randbelow(1000000) if seed is None else seed, events)]

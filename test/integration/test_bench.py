@@ -134,7 +134,16 @@ class Bench(Case):
                                (["--op", "rx,txx"], "'rx,txx' is no value of --op"),
                                (["--burst", "65"], "'65' is no value of --burst"),
                                (["--set", "all"], "'all' is no value of --set"),
-                               (["stray"], "unexpected 'stray'")):
+                               (["stray"], "unexpected 'stray'"),
+                               # Nothing was measured, and that was a success.
+                               (["--pmd", ""], "'' is no value of --pmd"),
+                               (["--pmd", "ours,"], "'ours,' is no value of --pmd"),
+                               (["--pmd", "ours", "--count="], "'' is no value of --count"),
+                               (["--op", "rx,"], "'rx,' is no value of --op"),
+                               (["--frames", "0"], "'0' is no value of --frames"),
+                               (["--rounds", "0"], "--rounds 0 measures nothing without --count"),
+                               (["--rounds", "0", "--count", "--cross", "1"], "of another core's half nothing is counted"),
+                               (["--pmd", "ours", "--count=floor"], "--count has a driver that --pmd has not")):
             status, text = self.run_program("pmdbench", [PMDBENCH, *options])
             self.assertEqual(status, 2, text)
             self.assertIn(named, text)

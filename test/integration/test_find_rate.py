@@ -28,7 +28,7 @@ class FindRate(Case):
             before = host.port()["rx_frames"]
             status, out, err = self.find_rate(host, *words, *more)
             self.assertEqual((status, err), (0, ""), out)
-            rate = int(re.search(r"^(\d+) frames per second without a loss$", out, re.M).group(1))
+            rate = int(re.search(r"^(\d+) frames per second with at most 50 % lost$", out, re.M).group(1))
             self.assertTrue(100 <= rate <= 8000, out)
             # It did run what it says.
             made = sum(0.2 * float(pps.replace(",", "")) for pps in re.findall(r": +([\d,]+) made", out))

@@ -106,7 +106,7 @@ def demo(words):
     words_of = parser("demo")
     words_of.add_argument("what", nargs="?", choices=["gen", "tap"], default="gen")
     words_of.add_argument("--rings", action="store_true", help="print the rings from both ends")
-    words_of.add_argument("--seconds", type=int, default=10)
+    words_of.add_argument("--seconds", type=number(1, 86400), default=10)
     words_of.add_argument("--size", type=frame_size, help="bytes per frame, or a range A-B")
     words_of.add_argument("--queues", type=number(1, CHANNELS), default=1, help="queue pairs (channels)")
     args = words_of.parse_args(words)

@@ -27,7 +27,8 @@ chroot_make() {
 		# A debootstrap older than the release has no script of its name; they are all the same.
 		[ -e "$script/$codename" ] && script+=/$codename || script+=/sid
 		say "unpacking Debian $codename into $dir"
-		rm -rf "$dir"
+		# What one that was interrupted has left is root's; nothing that is still mounted there goes with it.
+		as_root rm -rf --one-file-system "$dir"
 		mkdir -p "$dir"
 		quiet build-sdk/chroot.log as_root debootstrap --variant=minbase \
 			--include=ca-certificates "$codename" "$dir" "$mirror" "$script"

@@ -122,7 +122,10 @@ record_run() {
 # the build folder (support.py), and fail unless everything passed.
 run_suites() {
 	local name passed=0 failed=0 start counts status log skipped kernel failures="" runs=()
+	local -A ran=()
 	for name in "$@"; do
+		[ -z "${ran[$name]-}" ] || continue
+		ran[$name]=1
 		echo "== $name"
 		start=$SECONDS
 		log=$(mktemp)
@@ -138,6 +141,10 @@ run_suites() {
 				"$([ $status != 124 ] || echo "(after its limit of ${suites[$name]} s)")"
 			# shellcheck disable=SC2086 # two words
 			counts="$(set -- ${counts:-0 0}; echo "$1 $(($2 + 1))")"
+		fi
+		if [ "$counts" = "0 0" ] && [ "$skipped" = 0 ]; then
+			echo "$name: nothing was tested"
+			counts="0 1"
 		fi
 		passed=$((passed + ${counts%% *}))
 		failed=$((failed + ${counts##* }))

@@ -4,6 +4,7 @@
 import os
 import re
 import socket
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -20,6 +21,14 @@ from samples import growth
 def source(path):
     with open(os.path.join(ROOT, path), encoding="utf-8") as file:
         return file.read()
+
+
+class Suite(unittest.TestCase):
+    def test_a_suite_without_seeds_passed(self):
+        done = subprocess.run([sys.executable, "-B", os.path.join(ROOT, "test/drill/run.py"), "--suite", "nosuch"],
+                              capture_output=True, text=True, check=False)
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertIn("drill: error: no seeds of a suite 'nosuch'", done.stderr)
 
 
 class Schedule(unittest.TestCase):

@@ -3,6 +3,7 @@
 """The Python client and its example, against a host of the test's own: python_client.py ROOT"""
 import doctest
 import importlib.util
+import io
 import json
 import os
 import socket
@@ -11,6 +12,7 @@ import tempfile
 import threading
 import time
 import unittest
+from unittest import mock
 
 ROOT = os.path.realpath(sys.argv.pop(1))
 sys.path.insert(0, os.path.join(ROOT, "python"))
@@ -175,10 +177,14 @@ class Client(unittest.TestCase):
 class FindRate(unittest.TestCase):
     """The search of the example, on applications that drop from some rate on."""
 
-    def test_search(self):
+    def example(self):
         spec = importlib.util.spec_from_file_location("find_rate", os.path.join(ROOT, "examples/find_rate.py"))
         find_rate = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(find_rate)
+        return find_rate
+
+    def test_search(self):
+        find_rate = self.example()
         for limit in (1000, 1001, 37000, 999999, 12345678):
             tried = []
             rate = find_rate.search(lambda r: tried.append(r) or r > limit, 1000, 20000000, 0.01)
@@ -189,6 +195,15 @@ class FindRate(unittest.TestCase):
         self.assertEqual(find_rate.search(lambda r: False, 10, 1000), 1000)
         self.assertEqual(find_rate.search(lambda r: True, 10, 1000), 0)
         self.assertEqual([find_rate.number(text) for text in ("1500", "10K", "2.5M")], [1500, 10000, 2500000])
+
+    def test_trials_that_show_nothing_are_refused(self):
+        """Of no time, or in which everything may be lost."""
+        find_rate = self.example()
+        for words in ("--seconds 0", "--seconds -1", "--tolerance 1", "--tolerance -1", "--precision 0", "--low 0"):
+            with mock.patch.object(sys, "argv", ["find_rate", *words.split()]), \
+                    mock.patch("sys.stderr", io.StringIO()) as said, self.assertRaises(SystemExit):
+                find_rate.main()
+            self.assertIn(words.split()[0], said.getvalue().splitlines()[-1])
 
 
 if __name__ == "__main__":

@@ -138,7 +138,8 @@ class Words(unittest.TestCase):
         for words, why in (
                 ("demo --bogus", "unrecognized arguments: --bogus"), ("demo tip", "invalid choice: 'tip'"),
                 ("demo --size 59", "'59' is no size"), ("demo --size 60-", "'60-' is no size"),
-                ("demo --queues 0", "'0' is no number from 1 to 64"), ("demo tap --rings", "no --rings and no --size"),
+                ("demo --seconds 0", "'0' is no number from 1"), ("demo --seconds -5", "'-5' is no number from 1"),
+                ("demo tap --seconds 0", "'0' is no number from 1"), ("demo --queues 0", "'0' is no number from 1 to 64"), ("demo tap --rings", "no --rings and no --size"),
                 ("demo tap --size 60", "no --rings and no --size"), ("bench --bogus", "unrecognized arguments: --bogus"),
                 ("bench --json /nonexistent/x", "/nonexistent/x cannot be written: No such file or directory"),
                 ("bench --out /nonexistent/x/y", "/nonexistent/x/y is no folder"),
@@ -184,6 +185,50 @@ class Words(unittest.TestCase):
             with open(os.path.join(ROOT, f"test/{part}/meson.build"), encoding="utf-8") as file:
                 lines = len(re.findall(r"^ *(?:unit_tests \+= )?\[+'", file.read(), re.M))
             self.assertEqual(len({name.removesuffix("_flip") for name in listed()}), lines)
+
+
+class Suites(unittest.TestCase):
+    """What ./run test makes of its suites (test/lib/suites.sh), with suites of our own."""
+
+    def run_suites(self, folder, text, *names):
+        with open(f"{folder}/run", "w", encoding="ascii") as file:
+            file.write(f'#!/bin/sh\necho ran $2 >>log\n{text}\n')
+        os.chmod(file.name, 0o755)
+        script = f"set -eu; verb=test; . {ROOT}/test/lib/setup.sh; . {ROOT}/test/lib/suites.sh; " \
+                 f"record_run() {{ :; }}; run_suites {' '.join(names)}"
+        done = subprocess.run(["bash", "-c", script], cwd=folder, capture_output=True, text=True, check=False, timeout=60)
+        with open(f"{folder}/log", encoding="ascii") as file:
+            return done.returncode, done.stdout.splitlines(), file.read().split("\n")
+
+    def test_a_suite_that_tested_nothing_was_no_failure(self):
+        with tempfile.TemporaryDirectory() as folder:
+            text = 'if [ $2 = unit ]; then echo "0 passed, 0 failed"; else echo "3 passed, 0 failed"; fi'
+            status, lines, _ = self.run_suites(folder, text, "unit", "fuzz")
+            self.assertEqual((status, lines[-1]), (1, "3 passed, 1 failed"))
+            self.assertIn("unit: nothing was tested", lines)
+            # What was skipped says why.
+            text = text.replace('"0 passed', '"skip it\n0 passed')
+            status, lines, _ = self.run_suites(folder, text.replace("echo", "printf '%b\\n'"), "unit", "fuzz")
+            self.assertEqual((status, lines[-1]), (0, "3 passed, 0 failed"))
+
+    def test_a_suite_that_was_named_twice_ran_twice(self):
+        """./run test --long --long, too."""
+        with tempfile.TemporaryDirectory() as folder:
+            status, lines, log = self.run_suites(folder, "echo 1 passed, 0 failed", "unit", "fuzz", "unit")
+            self.assertEqual((status, lines[-1], log), (0, "2 passed, 0 failed", ["ran unit", "ran fuzz", ""]))
+
+
+class Demo(unittest.TestCase):
+    def test_no_frame_was_every_frame_back_intact(self):
+        demo, host, pmd = arguments.load("test/demo.py"), mock.MagicMock(), mock.MagicMock()
+        for frames, verdict in ((0, "NOTHING was shown"), (9, "every generated frame came back intact, in order")):
+            host.port.return_value = {"rx_frames": frames, "tx_frames": frames, "verified": frames, "reordered": 0}
+            host.stats.return_value = {"port_stats": {}}
+            pmd.stats.return_value = dict.fromkeys(("RX-packets", "TX-packets", *demo.GUEST_DROPS), 0)
+            with mock.patch.object(demo, "start", return_value=(host, pmd)), mock.patch.object(demo.time, "sleep"), \
+                    mock.patch("sys.stdout", io.StringIO()) as said:
+                self.assertEqual(demo.demo_generator(None, arguments.demo(["--seconds", "1"])), frames == 0)
+            self.assertIn("verdict: " + verdict, said.getvalue())
 
 
 class Offline(unittest.TestCase):

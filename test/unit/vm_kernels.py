@@ -1,14 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 """Kernels for the guests of test/vm: which is meant, what is taken from its package, what its initramfs holds."""
+import fcntl
 import gzip
 import importlib.util
+import io
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 from unittest import mock
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -134,6 +138,17 @@ class Unpacking(Folder):
             kernels.select("6.12")
         os.unlink(os.path.join(self.cache, "apt/linux-image-%s_1.deb" % self.VERSION))
         self.unpacked()
+
+    def test_two_runs_unpack_one_after_the_other(self):
+        with open(os.path.join(self.cache, "lock"), "w", encoding="ascii") as lock, \
+                mock.patch("sys.stdout", io.StringIO()) as said, ThreadPoolExecutor(1) as pool:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            other = pool.submit(self.unpacked)
+            while "another run is unpacking" not in said.getvalue() and not other.done():
+                time.sleep(0.01)
+            self.assertFalse(other.done())
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            other.result()
 
     def test_a_tool_that_fails_is_told_in_a_sentence_and_breaks_nothing(self):
         for name in self.TOOLS:

@@ -125,7 +125,11 @@ def unpacked(wanted):
         return cached(newest_of(ready(), wanted))
     os.makedirs(CACHE, exist_ok=True)
     with open(os.path.join(CACHE, "lock"), "w", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("vm: another run is unpacking a kernel, which comes first", flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
         sources = Sources(os.path.join(CACHE, "apt"))
         versions = sources.versions()
         version = newest_of(versions + ready(), wanted)

@@ -183,8 +183,8 @@ enum {
 static const struct option long_options[] = {{"kernel", 1, NULL, OPT_KERNEL},
 	{"initrd", 1, NULL, OPT_INITRD}, {"append", 1, NULL, OPT_APPEND}, {"mem", 1, NULL, OPT_MEM},
 	{"cpus", 1, NULL, OPT_CPUS}, {"nic", 1, NULL, OPT_NIC}, {"control", 1, NULL, OPT_CONTROL},
-	{"user", 1, NULL, OPT_USER}, {"vmbus-version", 1, NULL, OPT_VMBUS_VERSION},
-	{"trace", 1, NULL, OPT_TRACE}, {"vmbus-version", 1, NULL, OPT_VMBUS_VERSION},
+	{"user", 1, NULL, OPT_USER}, {"trace", 1, NULL, OPT_TRACE},
+	{"vmbus-version", 1, NULL, OPT_VMBUS_VERSION},
 	{"monitor", 1, NULL, OPT_MONITOR}, {"enforce-cpuid", 0, NULL, OPT_ENFORCE},
 	{"pv-ipi", 0, NULL, OPT_PV_IPI}, {"xsave", 1, NULL, OPT_XSAVE},
 	{"timeout", 1, NULL, OPT_TIMEOUT}, {"check", 0, NULL, OPT_CHECK},
@@ -261,6 +261,31 @@ parse_option(struct options *o, int opt, const char *value)
 	}
 }
 
+/* A value that another one would take the place of: the first word of an option counts no less. */
+static bool
+is_double(int opt, uint32_t *seen)
+{
+	uint32_t bit;
+
+	if (opt == OPT_NIC || opt == OPT_APPEND || opt < OPT_KERNEL)
+		return false;
+	bit = UINT32_C(1) << (opt - OPT_KERNEL);
+	if ((*seen & bit) != 0 && optarg != NULL)
+		return true;
+	*seen |= bit;
+	return false;
+}
+
+static const char *
+name_of(int opt)
+{
+	const struct option *o;
+
+	for (o = long_options; o->val != opt; o++)
+		;
+	return o->name;
+}
+
 /* What getopt refused: @p opt is ':' without a value, '?' otherwise. */
 static int
 refused(int opt, const char *word)
@@ -279,6 +304,7 @@ refused(int opt, const char *word)
 int
 options_parse(struct options *o, int argc, char **argv)
 {
+	uint32_t seen = 0;
 	int opt, rc;
 
 	memset(o, 0, sizeof(*o));
@@ -291,8 +317,12 @@ options_parse(struct options *o, int argc, char **argv)
 	o->vm.append = o->append;
 	opterr = 0;
 	while ((opt = getopt_long(argc, argv, ":", long_options, NULL)) != -1) {
-		rc = opt == ':' || opt == '?' ? refused(opt, argv[optind - 1])
-					      : parse_option(o, opt, optarg);
+		if (opt == ':' || opt == '?')
+			rc = refused(opt, argv[optind - 1]);
+		else if (is_double(opt, &seen))
+			rc = wrong(name_of(opt), optarg, "this option is there twice");
+		else
+			rc = parse_option(o, opt, optarg);
 		if (rc >= 0)
 			return rc;
 	}

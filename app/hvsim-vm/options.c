@@ -184,12 +184,11 @@ static const struct option long_options[] = {{"kernel", 1, NULL, OPT_KERNEL},
 	{"initrd", 1, NULL, OPT_INITRD}, {"append", 1, NULL, OPT_APPEND}, {"mem", 1, NULL, OPT_MEM},
 	{"cpus", 1, NULL, OPT_CPUS}, {"nic", 1, NULL, OPT_NIC}, {"control", 1, NULL, OPT_CONTROL},
 	{"user", 1, NULL, OPT_USER}, {"trace", 1, NULL, OPT_TRACE},
-	{"vmbus-version", 1, NULL, OPT_VMBUS_VERSION},
-	{"monitor", 1, NULL, OPT_MONITOR}, {"enforce-cpuid", 0, NULL, OPT_ENFORCE},
-	{"pv-ipi", 0, NULL, OPT_PV_IPI}, {"xsave", 1, NULL, OPT_XSAVE},
-	{"timeout", 1, NULL, OPT_TIMEOUT}, {"check", 0, NULL, OPT_CHECK},
-	{"verbose", 0, NULL, OPT_VERBOSE}, {"help", 0, NULL, OPT_HELP},
-	{"version", 0, NULL, OPT_VERSION}, {NULL, 0, NULL, 0}};
+	{"vmbus-version", 1, NULL, OPT_VMBUS_VERSION}, {"monitor", 1, NULL, OPT_MONITOR},
+	{"enforce-cpuid", 0, NULL, OPT_ENFORCE}, {"pv-ipi", 0, NULL, OPT_PV_IPI},
+	{"xsave", 1, NULL, OPT_XSAVE}, {"timeout", 1, NULL, OPT_TIMEOUT},
+	{"check", 0, NULL, OPT_CHECK}, {"verbose", 0, NULL, OPT_VERBOSE},
+	{"help", 0, NULL, OPT_HELP}, {"version", 0, NULL, OPT_VERSION}, {NULL, 0, NULL, 0}};
 
 /* @return exit status, or -1 to go on */
 static int

@@ -260,7 +260,8 @@ options_parse(struct hvsim_options *options, int argc, char **argv)
 	while ((option = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
 		/* The second value would take the place of the first. */
 		if (option != 'n' && optarg != NULL && seen[option])
-			return complain(name_of(longs, option), optarg, "this option is there twice");
+			return complain(
+				name_of(longs, option), optarg, "this option is there twice");
 		seen[option] = true;
 		rc = parse_one(options, option, optarg);
 		if (rc >= 0)

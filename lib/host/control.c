@@ -293,8 +293,7 @@ receive(struct client *client)
 
 	if (has_line(client))
 		return;
-	n = recv(
-		client->fd, client->line + client->len, sizeof(client->line) - 1 - client->len, 0);
+	n = recv(client->fd, client->line + client->len, sizeof(client->line) - 1 - client->len, 0);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {

@@ -97,7 +97,8 @@ control_check(struct json_object *request, char *errbuf, size_t errlen)
 			"knobs, rescind and offer");
 		return -ENOSYS;
 	}
-	json_object_object_foreach (request, key, value) {
+	json_object_object_foreach(request, key, value)
+	{
 		(void)value;
 		if (!takes(c, key))
 			return unknown_key(c, key, errbuf, errlen);

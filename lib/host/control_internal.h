@@ -2,7 +2,8 @@
 /**
  * @file
  * Between the files of the control socket: control.c (sockets), control_cmd.c (commands),
- * control_check.c (what a request may say), control_client.c (client), control_find.c (which host). Owns nothing.
+ * control_check.c (what a request may say), control_client.c (client), control_find.c (which host).
+ * Owns nothing.
  */
 #ifndef HP_HOST_CONTROL_INTERNAL_H
 #define HP_HOST_CONTROL_INTERNAL_H

@@ -166,8 +166,7 @@ client(const struct sockaddr_un *address, const char *requests)
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	CU_ASSERT_EQUAL(connect(fd, (const struct sockaddr *)address, sizeof(*address)), 0);
-	CU_ASSERT_EQUAL(
-		send(fd, requests, strlen(requests), 0), (ssize_t)strlen(requests));
+	CU_ASSERT_EQUAL(send(fd, requests, strlen(requests), 0), (ssize_t)strlen(requests));
 	return fd;
 }
 

@@ -577,8 +577,7 @@ test_offer_that_fails(void)
 	pthread_mutex_unlock(&rig.lock);
 	CU_ASSERT_EQUAL(vfu_client_alive(g.client), 0);
 	guest_close(&g);
-	CU_ASSERT_EQUAL_FATAL(
-		device_create(&other, 1, &device->config, dir, err, sizeof(err)), 0);
+	CU_ASSERT_EQUAL_FATAL(device_create(&other, 1, &device->config, dir, err, sizeof(err)), 0);
 	CU_ASSERT_EQUAL(device_serve(&other, err, sizeof(err)), -EBUSY);
 	device_destroy(&other);
 	CU_ASSERT_EQUAL(unlink(device->path), 0);

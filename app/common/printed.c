@@ -10,8 +10,7 @@ printed(FILE *f)
 {
 	if (fflush(f) != 0)
 		return -errno;
-	/* A long text goes to the descriptor at once, and when that fails nothing is left to flush.
-	 */
+	/* A long text goes out at once, and when that fails there is nothing left to flush. */
 	return ferror(f) != 0 ? -EIO : 0;
 }
 

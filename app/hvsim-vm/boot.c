@@ -96,8 +96,7 @@ setup_len(const struct setup_header *h)
 	return (uint64_t)((h->setup_sects == 0 ? 4 : h->setup_sects) + 1) * SETUP_SECT;
 }
 
-/* Does it fit into @low bytes of memory? It unpacks itself in place and needs init_size for that.
- */
+/* Does it fit into @low bytes of memory? It unpacks itself in place, for which init_size is. */
 static int
 check_kernel(const struct file *f, const struct setup_header *h, uint64_t low)
 {

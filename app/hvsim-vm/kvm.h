@@ -102,8 +102,7 @@ bool vcpu_join(struct vcpu *vcpu);
 void vm_stop_vcpus(struct vm *vm);
 /**
  * Write what is left of the console and the log.
- * @return @p status, but VM_FAILED in the place of 0 when output of the console is lost, which is
- * said
+ * @return @p status, but VM_FAILED in the place of 0 when output is lost, which is said
  */
 int vm_output_end(struct vm *vm, int status);
 /** End the process at once: some thread does not stop. */

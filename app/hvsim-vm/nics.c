@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/host/log.h"
 #include "app/hvsim-vm/nics.h"
@@ -185,9 +186,14 @@ control_lock(void *ctx, unsigned int nic)
 static void
 control_unlock(void *ctx, unsigned int nic)
 {
+	const uint64_t one = 1;
 	struct nics *nics = ctx;
 
 	bus_lock_drop(nics->lock);
+	/* What has changed is the bus thread's to tell the guest; it fails only when that is awake.
+	 */
+	if (write(nics->kick_fd, &one, sizeof(one)) < 0)
+		return;
 }
 
 static unsigned int

@@ -280,6 +280,31 @@ parse_option(struct options *o, int opt, const char *value)
 	}
 }
 
+/* A value that another one would take the place of: the first word of an option counts no less. */
+static bool
+is_double(int opt, uint32_t *seen)
+{
+	uint32_t bit;
+
+	if (opt == OPT_NIC || opt == OPT_APPEND || opt < OPT_KERNEL)
+		return false;
+	bit = UINT32_C(1) << (opt - OPT_KERNEL);
+	if ((*seen & bit) != 0 && optarg != NULL)
+		return true;
+	*seen |= bit;
+	return false;
+}
+
+static const char *
+name_of(int opt)
+{
+	const struct option *o;
+
+	for (o = long_options; o->val != opt; o++)
+		;
+	return o->name;
+}
+
 /* What getopt refused: @p opt is ':' without a value, '?' otherwise. */
 static int
 refused(int opt, const char *word)
@@ -299,6 +324,7 @@ int
 options_parse(struct options *o, int argc, char **argv)
 {
 	static const char *const verbs[] = {"ctl", "top", NULL};
+	uint32_t seen = 0;
 	int opt, rc;
 
 	memset(o, 0, sizeof(*o));
@@ -313,8 +339,12 @@ options_parse(struct options *o, int argc, char **argv)
 	while ((opt = getopt_long(argc, argv, ":", long_options, NULL)) != -1) {
 		if ((opt == ':' || opt == '?') && verb_is_late("hvsim-vm", argc, argv, verbs))
 			return OPTIONS_USAGE;
-		rc = opt == ':' || opt == '?' ? refused(opt, argv[optind - 1])
-					      : parse_option(o, opt, optarg);
+		if (opt == ':' || opt == '?')
+			rc = refused(opt, argv[optind - 1]);
+		else if (is_double(opt, &seen))
+			rc = wrong(name_of(opt), optarg, "this option is there twice");
+		else
+			rc = parse_option(o, opt, optarg);
 		if (rc >= 0)
 			return rc;
 	}

@@ -220,6 +220,14 @@ check(struct hvsim_options *o)
 	return -1;
 }
 
+static const char *
+name_of(const struct option *longs, int option)
+{
+	while (longs->val != option)
+		longs++;
+	return longs->name;
+}
+
 int
 options_parse(struct hvsim_options *options, int argc, char **argv)
 {
@@ -245,11 +253,17 @@ options_parse(struct hvsim_options *options, int argc, char **argv)
 		{NULL, 0, NULL, 0},
 	};
 	static const char *const verbs[] = {"ctl", "top", NULL};
+	bool seen[128] = {false};
 	int option, rc;
 
 	memset(options, 0, sizeof(*options));
 	options->threads = 1;
 	while ((option = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
+		/* The second value would take the place of the first. */
+		if (option != 'n' && optarg != NULL && seen[option])
+			return complain(
+				name_of(longs, option), optarg, "this option is there twice");
+		seen[option] = true;
 		rc = parse_one(options, option, optarg);
 		if (option == '?' && !verb_is_late("hvsim", argc, argv, verbs))
 			fprintf(stderr, "Try 'hvsim --help'.\n");

@@ -34,10 +34,17 @@ top_options_parse(
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
+	bool seen[128] = {false};
 	int option, left;
 
 	options->interval_ms = INTERVAL_MS;
 	while ((option = getopt_long(*argc, argv, "i:oh", longs, NULL)) != -1) {
+		if (optarg != NULL && seen[option]) {
+			fprintf(stderr, "%s: --%s %s: this option is there twice\n", argv[0],
+				option == 'i' ? "interval" : "file-prefix", optarg);
+			return USAGE_STATUS;
+		}
+		seen[option] = true;
 		switch (option) {
 		case 'i':
 			if (parse_interval(optarg, &options->interval_ms))

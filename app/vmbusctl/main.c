@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Command line of vmbusctl, and what its commands share. */
+#include "app/common/printed.h"
 #include "app/common/verb.h"
 #include "app/vmbusctl/ctl.h"
 #include "app/vmbusctl/give.h"
 #include "app/vmbusctl/top.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -281,9 +281,11 @@ run(struct ctl *ctl, int argc, char **argv, const char *user, const char *vf)
 static int
 flushed(int status)
 {
-	if (fflush(stdout) == 0)
+	int rc = printed(stdout);
+
+	if (rc == 0)
 		return status;
-	ctl_error("cannot write the output: %s", strerror(errno));
+	ctl_error("cannot write the output: %s", strerror(-rc));
 	return CTL_FAILED;
 }
 

@@ -90,8 +90,8 @@ void host_control_printable(char *text);
  * One request to the host at @p path, a line of JSON without its newline. @p listed: nobody named
  * that path, it is from host_control_find().
  * @return 0 and *answer, a line to be freed, or a negative errno: -ETIMEDOUT ten seconds are over
- *         and the answer is not there as a whole, -EMSGSIZE it is longer than 1 MiB, -EACCES
- * another user serves the socket, -EPIPE it hung up
+ *         and the answer is not there as a whole, -EMSGSIZE it is longer than 1 MiB,
+ *         -EACCES another user serves the socket, -EPIPE it hung up
  */
 int host_control_ask(const char *path, bool listed, const char *request, char **answer);
 

@@ -148,6 +148,21 @@ class CommandLine(Case):
         host = self.host("--scenario", scenario, "--duration", "1")
         self.assertEqual((host.wait(PATIENCE), host.stderr.read()), (0, ""))
 
+    def test_an_option_that_is_there_twice(self):
+        nic = ("--nic", "port=sink")
+        for option, first, second in (
+                ("dir", self.folder, "/tmp"), ("threads", "1", "2"), ("control", self.control, self.control),
+                ("poll", "busy", "adaptive"), ("user", "nobody", "nobody"), ("client-maps", "10", "20"),
+                ("client-memory", "1M", "2M"), ("client-fds", "1", "2"), ("duration", "1", "2"),
+                ("stats-interval", "1", "2"), ("trace", "a", "b"), ("scenario", "a", "b")):
+            with self.subTest(option=option):
+                # Refused in any case: nothing is to be opened.
+                status, out, err = run(*nic, f"--{option}", first, f"--{option}", second, "--nonsense")
+                self.assertEqual((status, out, err),
+                                 (USAGE, "", f"hvsim: --{option} {second}: this option is there twice\n"))
+        status, out, err = run("top", "--once", "--interval", "1", "--interval", "2", self.control)
+        self.assertEqual((status, out, err), (USAGE, "", "hvsim top: --interval 2: this option is there twice\n"))
+
 
 class Output(Case):
     """What a program prints has arrived, or it says so and its exit status is not 0."""

@@ -5,8 +5,13 @@
  * teardown, and never an address that is no longer mapped (spec/nvsp.md §10, §12).
  */
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -491,6 +496,33 @@ test_complaint_does_not_wait(void)
 	vm_guest_stop(&g);
 }
 
+/* It sleeps while nothing moves, and the command is another thread's. */
+static void
+test_command_wakes_the_bus_thread(void)
+{
+	static const char down[] = "{\"cmd\":\"link\",\"nic\":0,\"up\":false}\n";
+	char dir[] = "/tmp/vm_nics.XXXXXX", answer[64];
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct pollfd p = {.events = POLLIN};
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/ctl", dir);
+	vm_guest_start(&g, "port=sink");
+	CU_ASSERT_EQUAL_FATAL(nics_control(&g.nics, address.sun_path), 0);
+	CU_ASSERT_EQUAL_FATAL(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	CU_ASSERT_EQUAL(send(fd, down, strlen(down), 0), (ssize_t)strlen(down));
+	p.fd = g.kick_fd;
+	host_control_poll(g.nics.control);
+	CU_ASSERT_EQUAL(poll(&p, 1, 0), 0);
+	host_control_poll(g.nics.control);
+	CU_ASSERT(recv(fd, answer, sizeof(answer), MSG_DONTWAIT) > 0);
+	CU_ASSERT_EQUAL(poll(&p, 1, 0), 1);
+	vm_guest_stop(&g);
+	close(fd);
+	rmdir(dir);
+}
+
 int
 main(void)
 {
@@ -511,6 +543,8 @@ main(void)
 		{"limits of number and pages", test_limits},
 		{"budget of mappings", test_map_budget},
 		{"re-open with the same GPADLs", test_reopen_with_the_same_gpadls},
+		{"a command of the control socket wakes the bus thread",
+			test_command_wakes_the_bus_thread},
 	};
 
 	return UNIT_RUN("vm_nics", tests);

@@ -100,6 +100,13 @@ class Options(unittest.TestCase):
                 ((*kernel, "--nic", "guid=00000000-0000-4000-8000-000000000001", "--nic",
                   "guid=00000000-0000-4000-8000-000000000001"), "the same guid="),
                 ((*kernel, "--nic", "port=sink", "--nic", "mac=00:15:5d:48:00:00"), "the same mac="),
+                *(((*kernel, f"--{option}", first, f"--{option}", second), f"--{option} {second}: this option is there twice")
+                  for option, first, second in (
+                      ("initrd", "a", "b"), ("mem", "128M", "256M"), ("cpus", "1", "2"),
+                      ("control", "a", "b"), ("user", "nobody", "nobody"), ("trace", "a", "b"),
+                      ("vmbus-version", "5.3", "5.2"), ("monitor", "poll", "none"), ("xsave", "on", "off"),
+                      ("timeout", "1", "2"))),
+                ((*kernel, *kernel), "--kernel .*: this option is there twice"),
                 # What is wrong is said wherever it stands, and nothing is done before.
                 (("--check", "--cpus", "99"), "--cpus 99"),
         ]:

@@ -215,6 +215,17 @@ class Usage(Case):
             self.assertEqual(self.run_ctl(*arguments, wrap=["sh", "-c", 'exec "$@" >/dev/full', "sh"]),
                              (1, "", "vmbusctl: cannot write the output: No space left on device\n"))
 
+    def test_long_output_that_is_lost_is_a_failure(self):
+        """It goes to the descriptor at once, and nothing is left to be flushed."""
+        t = self.tree()
+        for number in range(16):
+            t.add(f"f8615163-0000-1000-2000-{number:012x}", 50 + number)
+        out = self.run_ctl("status", "--json")[1]
+        self.assertGreater(len(out), 4096)
+        code, _, err = self.run_ctl("status", "--json", wrap=["sh", "-c", 'exec "$@" >/dev/full', "sh"])
+        self.assertEqual(code, 1)
+        self.assertRegex(err, r"\Avmbusctl: cannot write the output: [^\n]*\n\Z")
+
 
 class DryRun(Case):
     def test_with_override(self):

@@ -247,9 +247,13 @@ run(struct ctl *ctl, int argc, char **argv, const char *user, const char *vf)
 static int
 flushed(int status)
 {
-	if (fflush(stdout) == 0)
+	if (fflush(stdout) != 0)
+		ctl_error("cannot write the output: %s", strerror(errno));
+	else if (ferror(stdout)) /* a long text is written at once, and then nothing is left to
+				    flush */
+		ctl_error("cannot write the output");
+	else
 		return status;
-	ctl_error("cannot write the output: %s", strerror(errno));
 	return CTL_FAILED;
 }
 

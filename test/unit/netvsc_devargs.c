@@ -91,6 +91,56 @@ name_is_the_guid_until_the_user_chooses(void)
 	CU_ASSERT_STRING_EQUAL(name_of("name=" LETTERS_60 "xyz"), LETTERS_60 "xyz");
 }
 
+/* Whatever the spelling: the port has it anyway. */
+static void
+a_port_may_be_called_by_its_own_guid(void)
+{
+	static const char with_letters[] = "48795065-7230-4000-8000-00000000abcd",
+			  capitals[] = "48795065-7230-4000-8000-00000000ABCD";
+	const char *name;
+
+	snprintf(bus.name, sizeof(bus.name), "%s", with_letters);
+	CU_ASSERT_EQUAL(vmbus_guid_parse(bus.name, bus.instance), 0);
+	CU_ASSERT_STRING_EQUAL(name_of("name=48795065-7230-4000-8000-00000000abcd"), with_letters);
+	name = name_of("name=48795065-7230-4000-8000-00000000ABCD");
+	CU_ASSERT_TRUE(name != NULL && strcmp(name, capitals) == 0);
+	CU_ASSERT_PTR_NULL(name_of("name=" GUID));
+	CU_ASSERT_TRUE(logged_once("cannot have another GUID"));
+	snprintf(bus.name, sizeof(bus.name), "%s", GUID);
+	CU_ASSERT_EQUAL(vmbus_guid_parse(bus.name, bus.instance), 0);
+}
+
+/* What would vanish, or be one of two that are not the same: refused with one line. */
+static void
+arguments_that_can_mean_two_things_are_refused(void)
+{
+	static const struct {
+		const char *args, *words;
+	} bad[] = {
+		{"vf_args=[x,copy_only=1,name=eth0", "a '[' without its ']'"},
+		{"vf_args=[x=[1,2],y=3,copy_only=1", "a '[' without its ']'"},
+		{"copy_only=1,vf=[0,latency=3", "a '[' without its ']'"},
+		{"copy_only=0,copy_only=1", "copy_only is given 2 times"},
+		{"copy_only=1,latency=3,copy_only=1,copy_only=1", "copy_only is given 3 times"},
+		{"name=a,name=b", "name is given 2 times"},
+		{"vfio-user=/A,vfio-user=/B", "vfio-user is given 2 times"},
+		{"latency=3,latency=4", "latency is given 2 times"},
+		{"vf_args=[a=1],vf_args=[b=2]", "vf_args is given twice"},
+		{"vf_args=a,latency=3,vf_args=a", "vf_args is given twice"},
+	};
+	static char text[256];
+	struct rte_devargs da;
+	size_t i;
+
+	for (i = 0; i < RTE_DIM(bad); i++) {
+		snprintf(text, sizeof(text), "%s", bad[i].args);
+		da = devargs_of(text);
+		forget_log();
+		CU_ASSERT_EQUAL(netvsc_devargs_parse(&port, &da), -EINVAL);
+		CU_ASSERT_TRUE(logged_once(bad[i].words));
+	}
+}
+
 static void
 names_that_are_none_are_refused_with_one_line(void)
 {
@@ -260,7 +310,7 @@ parse_long(const char *others, size_t len)
 static void
 arguments_of_the_length_that_is_said_are_accepted(void)
 {
-	static const char *const others[] = {"", "latency=7,", "latency=1,latency=7,"};
+	static const char *const others[] = {"", "latency=7,", "copy_only=1,latency=7,"};
 	unsigned int i;
 
 	for (i = 0; i < RTE_DIM(others); i++) {
@@ -332,6 +382,9 @@ static const struct unit_test tests[] = {
 		arguments_of_the_length_that_is_said_are_accepted},
 	{"arguments that are too long are said to be", arguments_that_are_too_long_are_said_to_be},
 	{"name_is_the_guid_until_the_user_chooses", name_is_the_guid_until_the_user_chooses},
+	{"a_port_may_be_called_by_its_own_guid", a_port_may_be_called_by_its_own_guid},
+	{"arguments_that_can_mean_two_things_are_refused",
+		arguments_that_can_mean_two_things_are_refused},
 	{"names_that_are_none_are_refused_with_one_line",
 		names_that_are_none_are_refused_with_one_line},
 	{"names_of_other_ports_are_refused_with_one_line",
@@ -358,6 +411,8 @@ main(int argc, char **argv)
 		fprintf(stderr, "EAL does not start\n");
 		return EXIT_FAILURE;
 	}
+	if (vmbus_guid_parse(GUID, bus.instance) != 0)
+		return EXIT_FAILURE;
 	log_stream = open_memstream(&logged, &logged_len);
 	if (log_stream == NULL || fflush(log_stream) != 0 || rte_openlog_stream(log_stream) != 0)
 		return EXIT_FAILURE;

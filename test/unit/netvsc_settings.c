@@ -97,6 +97,8 @@ test_a_multicast_list_that_is_refused(void)
 {
 	REQUIRE(start());
 	CU_ASSERT_EQUAL(netvsc_set_mc_addr_list(&f.eth, groups, 3), -EINVAL);
+	/* ethdev does not look. */
+	CU_ASSERT_EQUAL(netvsc_set_mc_addr_list(&f.eth, NULL, 5), -EINVAL);
 	CU_ASSERT_EQUAL(host.filter, USUAL);
 	host.rung = FILTER;
 	host.deed = REFUSE;

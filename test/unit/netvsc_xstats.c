@@ -229,6 +229,33 @@ test_sizes_of_what_is_sent(void)
 	fixture_end(&f);
 }
 
+/* Taken from the caller and counted as errors: they have not gone anywhere. */
+static void
+test_sizes_are_of_frames_that_were_sent(void)
+{
+	struct rte_eth_stats stats = {0};
+	struct rte_mbuf *m[8];
+	uint64_t sum = 0;
+	size_t i;
+
+	REQUIRE(begin(true));
+	for (i = 0; i < 5; i++)
+		m[i] = fixture_mbuf(&f, i == 3 ? 9000 : 300, (uint8_t)i);
+	m[1]->pkt_len = m[1]->data_len = 5;
+	m[2]->pkt_len = 700; /* which its segment has not */
+	m[5] = NULL;
+	m[6] = fixture_mbuf(&f, 300, 6);
+	CU_ASSERT_EQUAL(netvsc_tx_burst_sized(f.tx_queues[0], m, 7), 7);
+	CU_ASSERT_EQUAL(netvsc_stats_get(&f.eth, &stats, NULL), 0);
+	CU_ASSERT_EQUAL(stats.opackets, 3);
+	CU_ASSERT_EQUAL(stats.oerrors, 4);
+	for (i = 0; i < RTE_DIM(bins); i++)
+		sum += bin("tx", i);
+	CU_ASSERT_EQUAL(sum, stats.opackets);
+	CU_ASSERT_EQUAL(bin("tx", 4), 3);
+	fixture_end(&f);
+}
+
 /* Who did not ask has the usual bursts, and none of the names. */
 static void
 test_a_port_without_sizes_has_the_usual_bursts(void)
@@ -266,6 +293,7 @@ main(void)
 			test_queues_that_basic_statistics_do_not_know_have_their_frames},
 		{"sizes of what is received", test_sizes_of_what_is_received},
 		{"sizes of what is sent", test_sizes_of_what_is_sent},
+		{"sizes are of frames that were sent", test_sizes_are_of_frames_that_were_sent},
 		{"a port without sizes has the usual bursts",
 			test_a_port_without_sizes_has_the_usual_bursts},
 	};

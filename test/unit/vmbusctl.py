@@ -214,6 +214,14 @@ class Usage(Case):
         for arguments in (["--help"], ["--version"], ["status"], ["status", "--json"]):
             self.assertEqual(self.run_ctl(*arguments, wrap=["sh", "-c", 'exec "$@" >/dev/full', "sh"]),
                              (1, "", "vmbusctl: cannot write the output: No space left on device\n"))
+        # Longer than the C library keeps: nothing is left to write at the end.
+        for number in range(50):
+            self.t.add(f"00000000-0000-4000-8000-{number:012}", 100 + number)
+        self.assertGreater(len(self.run_ctl("status", "--json")[1]), 10000)
+        for arguments in (["status"], ["status", "--json"], ["list", "--json"]):
+            code, _, err = self.run_ctl(*arguments, wrap=["sh", "-c", 'exec "$@" >/dev/full', "sh"])
+            self.assertEqual(code, 1)
+            self.assertRegex(err, "^vmbusctl: cannot write the output.*\n$")
 
     def test_long_output_that_is_lost_is_a_failure(self):
         """It goes to the descriptor at once, and nothing is left to be flushed."""

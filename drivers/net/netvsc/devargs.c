@@ -69,7 +69,8 @@ devargs_get(struct netvsc_port *port, struct rte_kvargs *kv, const char *key, ui
 	return 0;
 }
 
-/* Where the value that begins here ends: at a comma, but for those in brackets. */
+/* Where the value that begins here ends: at a comma, but for those in brackets. NULL: one is open
+ */
 static const char *
 devargs_end(const char *text)
 {
@@ -77,13 +78,14 @@ devargs_end(const char *text)
 
 	for (; *text != '\0' && (*text != ',' || depth > 0); text++)
 		depth += *text == '[' ? 1 : *text == ']' ? -1 : 0;
-	return text;
+	return depth > 0 ? NULL : text;
 }
 
 /*
  * All arguments but vf_args, whose value may hold '=', which rte_kvargs takes for the end of a key
  * wherever it stands. @param value that of vf_args, "": there is none
- * @return -EINVAL: it is too long, or empty; -E2BIG: the others are too long
+ * @return -EINVAL: it is too long, or empty; -E2BIG: the others are too long; -EEXIST: there are
+ * two of it; -EBADMSG: a bracket is not closed, and what is behind it is nobody's
  */
 static int
 devargs_cut(const char *args, char rest[NETVSC_ARGS_MAX], char value[NETVSC_VF_ARGS_MAX])
@@ -95,8 +97,12 @@ devargs_cut(const char *args, char rest[NETVSC_ARGS_MAX], char value[NETVSC_VF_A
 	value[0] = rest[0] = '\0';
 	while (*args != '\0') {
 		end = devargs_end(args);
+		if (end == NULL)
+			return -EBADMSG;
 		len = (size_t)(end - args);
 		if (strncmp(args, key, strlen(key)) == 0) {
+			if (value[0] != '\0')
+				return -EEXIST;
 			args += strlen(key);
 			len -= strlen(key);
 			if (len > 1 && args[0] == '[' && args[len - 1] == ']') {
@@ -147,7 +153,8 @@ devargs_name(const char *key, const char *text, void *opaque)
 		return -EINVAL;
 	}
 	/* Every adapter's GUID is the name of its port until its user says otherwise. */
-	if (vmbus_guid_parse(text, guid) == 0 && strcmp(text, out->bus->name) != 0) {
+	if (vmbus_guid_parse(text, guid) == 0 &&
+		memcmp(guid, out->bus->instance, sizeof(guid)) != 0) {
 		HPBUS_LOG(ERR, "%s: devargs key %s=%s: a port cannot have another GUID as its name",
 			out->bus->name, key, text);
 		return -EINVAL;
@@ -251,6 +258,60 @@ ignores_vf(const struct netvsc_port *port)
 		"ignore_vf=0 uses them");
 }
 
+/* Which of two was meant? @return whether there are none */
+static bool
+devargs_once(struct netvsc_port *port, const struct rte_kvargs *kv)
+{
+	const char *const *key;
+
+	for (key = netvsc_keys; *key != NULL; key++)
+		if (rte_kvargs_count(kv, *key) > 1) {
+			NETVSC_LOG(ERR, port, "devargs key %s is given %u times: give it once",
+				*key, rte_kvargs_count(kv, *key));
+			return false;
+		}
+	return true;
+}
+
+/* All but vf_args, which are the port's then. @return NULL: that cannot be, and has been told */
+static struct rte_kvargs *
+devargs_read(struct netvsc_port *port, const char *args, char rest[NETVSC_ARGS_MAX])
+{
+	struct rte_kvargs *kv;
+
+	switch (devargs_cut(args, rest, port->config.vf_args)) {
+	case 0:
+		break;
+	case -E2BIG:
+		NETVSC_LOG(ERR, port, "the device arguments are longer than %u bytes: give fewer",
+			NETVSC_ARGS_MAX - 1);
+		return NULL;
+	case -EEXIST:
+		NETVSC_LOG(ERR, port, "devargs key vf_args is given twice: give it once");
+		return NULL;
+	case -EBADMSG:
+		NETVSC_LOG(ERR, port, "the device arguments '%s' have a '[' without its ']'", args);
+		return NULL;
+	default:
+		NETVSC_LOG(ERR, port,
+			"devargs key vf_args in '%s': give 1 to %u characters, in brackets when there "
+			"are commas in them",
+			args, NETVSC_VF_ARGS_MAX - 1);
+		return NULL;
+	}
+	kv = rte_kvargs_parse(rest, netvsc_keys);
+	if (kv == NULL) {
+		NETVSC_LOG(ERR, port, "cannot read the device arguments '%s'; known keys: " KEYS,
+			args);
+		return NULL;
+	}
+	if (!devargs_once(port, kv)) {
+		rte_kvargs_free(kv);
+		return NULL;
+	}
+	return kv;
+}
+
 int
 netvsc_devargs_parse(struct netvsc_port *port, const struct rte_devargs *devargs)
 {
@@ -273,25 +334,9 @@ netvsc_devargs_parse(struct netvsc_port *port, const struct rte_devargs *devargs
 			ignores_vf(port);
 		return 0;
 	}
-	rc = devargs_cut(devargs->args, rest, port->config.vf_args);
-	if (rc == -E2BIG) {
-		NETVSC_LOG(ERR, port, "the device arguments are longer than %u bytes: give fewer",
-			NETVSC_ARGS_MAX - 1);
+	kv = devargs_read(port, devargs->args, rest);
+	if (kv == NULL)
 		return -EINVAL;
-	}
-	if (rc != 0) {
-		NETVSC_LOG(ERR, port,
-			"devargs key vf_args in '%s': give 1 to %u characters, in brackets when there "
-			"are commas in them",
-			devargs->args, NETVSC_VF_ARGS_MAX - 1);
-		return -EINVAL;
-	}
-	kv = rte_kvargs_parse(rest, netvsc_keys);
-	if (kv == NULL) {
-		NETVSC_LOG(ERR, port, "cannot read the device arguments '%s'; known keys: " KEYS,
-			devargs->args);
-		return -EINVAL;
-	}
 	/* Those of the in-tree driver are any 32 bits: scripts give some that mean "all" or "yes".
 	 */
 	rc = devargs_get(port, kv, "tx_copybreak", UINT32_MAX, &port->config.tx_copybreak);

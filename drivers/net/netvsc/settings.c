@@ -102,6 +102,10 @@ netvsc_set_mc_addr_list(struct rte_eth_dev *eth, struct rte_ether_addr *list, ui
 	struct hpbus_op op;
 	int rc;
 
+	if (list == NULL && n != 0) {
+		NETVSC_LOG(ERR, port, "multicast list: %u addresses, but there is no list", n);
+		return -EINVAL;
+	}
 	for (i = 0; i < n; i++)
 		if (!rte_is_multicast_ether_addr(&list[i])) {
 			NETVSC_LOG(ERR, port,

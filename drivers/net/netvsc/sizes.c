@@ -2,6 +2,7 @@
 #include "drivers/net/netvsc/sizes.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/rx.h"
@@ -40,19 +41,34 @@ uint16_t
 netvsc_tx_burst_sized(void *queue, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct netvsc_txq *txq = queue;
-	uint32_t handed[NETVSC_SIZE_BINS] = {0};
+	struct netvsc_sizes *sizes;
+	uint64_t *taken;
 	uint16_t sent, i;
 
+	if (unlikely(txq == NULL))
+		return 0;
+	sizes = txq->port->sizes;
+	taken = sizes->taken[txq->queue_id];
+	memset(taken, 0, sizeof(sizes->taken[0]));
 	for (i = 0; i < n; i++)
 		if (pkts[i] != NULL)
-			handed[size_bin(pkts[i]->pkt_len)]++;
+			taken[size_bin(pkts[i]->pkt_len)]++;
 	sent = netvsc_vf_tx_burst(queue, pkts, n);
 	for (i = sent; i < n; i++)
 		if (pkts[i] != NULL)
-			handed[size_bin(pkts[i]->pkt_len)]--;
-	for (i = 0; sent != 0 && i < NETVSC_SIZE_BINS; i++)
-		txq->port->sizes->tx[txq->queue_id][i] += handed[i];
+			taken[size_bin(pkts[i]->pkt_len)]--;
+	for (i = 0; i < NETVSC_SIZE_BINS; i++)
+		sizes->tx[txq->queue_id][i] += taken[i];
 	return sent;
+}
+
+void
+netvsc_sizes_not_sent(const struct netvsc_txq *txq, const struct rte_mbuf *m)
+{
+	struct netvsc_sizes *sizes = txq->port->sizes;
+
+	if (sizes != NULL && m != NULL)
+		sizes->taken[txq->queue_id][size_bin(m->pkt_len)]--;
 }
 
 unsigned int

@@ -17,6 +17,7 @@
 #include "drivers/bus/vmbus/bus.h"
 
 struct netvsc_port;
+struct netvsc_txq;
 
 #define NETVSC_SIZE_BINS 8u
 
@@ -24,11 +25,16 @@ struct netvsc_sizes {
 	/** By queue, a cache line each. */
 	uint64_t rx[HPBUS_MAX_CHANNELS][NETVSC_SIZE_BINS] __rte_cache_aligned;
 	uint64_t tx[HPBUS_MAX_CHANNELS][NETVSC_SIZE_BINS] __rte_cache_aligned;
+	/** Of the send burst that a queue is in: what it has taken, and not found unsendable. */
+	uint64_t taken[HPBUS_MAX_CHANNELS][NETVSC_SIZE_BINS] __rte_cache_aligned;
 	uint64_t base[2 * NETVSC_SIZE_BINS]; /**< as of the last reset, receive first */
 };
 
 uint16_t netvsc_rx_burst_sized(void *queue, struct rte_mbuf **pkts, uint16_t n);
 uint16_t netvsc_tx_burst_sized(void *queue, struct rte_mbuf **pkts, uint16_t n);
+/** Within a send burst: the frame is taken from the caller, but as an error. Any port's, any mbuf.
+ */
+void netvsc_sizes_not_sent(const struct netvsc_txq *txq, const struct rte_mbuf *m);
 /** Counters: 0 where nobody asked for them. */
 unsigned int netvsc_sizes_count(const struct netvsc_port *port);
 /** @param index < netvsc_sizes_count() */

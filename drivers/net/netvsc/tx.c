@@ -17,6 +17,7 @@
 #include "drivers/net/netvsc/copy.h"
 #include "drivers/net/netvsc/port.h"
 #include "drivers/net/netvsc/rx.h"
+#include "drivers/net/netvsc/sizes.h"
 #include "drivers/net/netvsc/trace.h"
 #include "drivers/net/netvsc/tx.h"
 #include "drivers/net/netvsc/tx_frame.h"
@@ -486,6 +487,7 @@ tx_send(struct netvsc_txq *txq, struct rte_mbuf **pkts, uint16_t n, const bool o
 		tx_free_copied(&copied, pkts, i);
 		if (rc != 0) {
 			txq->stats.errors++;
+			netvsc_sizes_not_sent(txq, pkts[i]);
 			if (rc != -EFAULT)
 				rte_pktmbuf_free(pkts[i]);
 		}

@@ -10,6 +10,7 @@
 #include <rte_mbuf.h>
 
 #include "drivers/net/netvsc/port.h"
+#include "drivers/net/netvsc/sizes.h"
 #include "drivers/net/netvsc/tx.h"
 #include "drivers/net/netvsc/vf.h"
 
@@ -56,6 +57,7 @@ send_copy(struct netvsc_txq *txq, struct netvsc_vf_queue *q, uint16_t vf, struct
 
 	if (!sendable) {
 		txq->stats.errors++;
+		netvsc_sizes_not_sent(txq, m);
 		txq->drops.unsendable++;
 		q->packets--; /* the burst counts what is done with */
 	} else if (copy == NULL || rte_eth_tx_burst(vf, txq->queue_id, &copy, 1) == 0) {

@@ -167,7 +167,9 @@ stats_path_sum(const struct netvsc_port *port, unsigned int direction)
 	unsigned int i;
 
 	for (i = 0; i < HPBUS_MAX_CHANNELS; i++)
-		sum += direction == 0 ? port->vf_rx[i].packets : port->vf_tx[i].packets;
+		sum += atomic_load_explicit(
+			direction == 0 ? &port->vf_rx[i].packets : &port->vf_tx[i].packets,
+			memory_order_relaxed);
 	return sum;
 }
 

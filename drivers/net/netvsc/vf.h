@@ -45,14 +45,23 @@ struct netvsc_vf_queue {
 	_Atomic uint32_t path;
 	/** A burst is inside of the VF's driver; written by the queue's lcore alone. */
 	_Atomic uint32_t inside;
-	uint32_t turn;	  /**< receive: which path was the first in the last burst */
-	uint32_t times;	  /**< of the first queue: what is above the port id; netvsc_vf.lock */
-	uint64_t packets; /**< that went through the VF so far; the queue's lcore counts */
+	uint32_t turn;	/**< receive: which path was the first in the last burst */
+	uint32_t times; /**< of the first queue: what is above the port id; netvsc_vf.lock */
+	_Atomic uint64_t packets; /**< that went through the VF so far; netvsc_vf_counted() */
 	/** Most segments of a frame that the VF divides, and of others; 0: any (vf_segments.c). */
 	_Atomic uint16_t segs, mtu_segs;
 	/** Threads that ask the VF's driver about the queue, and count as inside (vf_asked.c). */
 	_Atomic uint32_t asking;
 } __rte_cache_aligned;
+
+/** So many packets more; the queue's lcore alone. */
+static inline void
+netvsc_vf_counted(struct netvsc_vf_queue *q, int64_t more)
+{
+	uint64_t packets = atomic_load_explicit(&q->packets, memory_order_relaxed);
+
+	atomic_store_explicit(&q->packets, packets + (uint64_t)more, memory_order_relaxed);
+}
 
 /** What all processes have of it: a burst of any of them hears the host. */
 struct netvsc_vf_shared {

@@ -64,7 +64,7 @@ vf_rx(struct netvsc_rxq *rxq, struct netvsc_vf_queue *q, struct rte_mbuf **pkts,
 	/* They are the port's, whichever way they came (pitfall X18). */
 	for (i = 0; i < got; i++)
 		pkts[i]->port = rxq->port_id;
-	q->packets += got;
+	netvsc_vf_counted(q, got);
 	return got;
 }
 
@@ -115,7 +115,7 @@ vf_tx(struct netvsc_txq *txq, struct netvsc_vf_queue *q, struct rte_mbuf **pkts,
 	else
 		sent = netvsc_vf_tx_segments(txq, q, vf_port(path), pkts, n);
 	vf_exit(q);
-	q->packets += sent;
+	netvsc_vf_counted(q, sent);
 	/* What went the other way before the switch is freed when the host is done with it. */
 	if (unlikely(txq->n_free != txq->nb_desc))
 		netvsc_tx_burst(txq, pkts, 0);

@@ -59,7 +59,7 @@ send_copy(struct netvsc_txq *txq, struct netvsc_vf_queue *q, uint16_t vf, struct
 		txq->stats.errors++;
 		netvsc_sizes_not_sent(txq, m);
 		txq->drops.unsendable++;
-		q->packets--; /* the burst counts what is done with */
+		netvsc_vf_counted(q, -1); /* the burst counts what is done with */
 	} else if (copy == NULL || rte_eth_tx_burst(vf, txq->queue_id, &copy, 1) == 0) {
 		rte_pktmbuf_free(copy);
 		return false;

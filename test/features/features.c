@@ -6,11 +6,17 @@
  */
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <rte_eal.h>
 #include <rte_ethdev.h>
 #include <rte_version.h>
+#include <bus_driver.h>
+#include <dev_driver.h>
 #include <ethdev_driver.h>
+
+#include "drivers/net/netvsc/compat.h"
+#include "drivers/net/netvsc/port.h"
 
 /* What a driver leaves out is NULL until 25.07, and since then ethdev's function that refuses. */
 #if RTE_VERSION >= RTE_VERSION_NUM(25, 11, 0, 0)
@@ -77,10 +83,63 @@ print_features(const struct rte_eth_dev *eth, const struct rte_eth_dev_info *inf
 #elif defined(__aarch64__)
 	feature("ARMv8", true);
 #endif
+	/* doc/guide.md, doc/design.md, doc/bench. */
 	feature("Usage doc", true);
+	feature("Design doc", true);
+	feature("Perf doc", true);
 }
 
-/* What the vocabulary has no words for. */
+/* ---- what the vocabulary has no words for ---- */
+
+static void
+row(const char *name, bool has, const char *how)
+{
+	printf("%s = %s%s%s\n", name, has ? "Y" : "–", has && how[0] != '\0' ? ", " : "",
+		has ? how : "");
+}
+
+static bool
+has_xstat(uint16_t id, const char *name)
+{
+	uint64_t number;
+
+	return rte_eth_xstats_get_id_by_name(id, name, &number) == 0;
+}
+
+/* Of VMBus: each as far as the port that runs shows it. */
+static void
+print_vmbus(const struct rte_eth_dev *eth, const struct rte_eth_dev_info *info)
+{
+	const struct netvsc_port *port = netvsc_port_of(eth);
+	const struct rte_bus *bus = eth->device->bus;
+	char text[64];
+
+	printf("[VMBus]\n");
+	row("Accelerated networking (a VF under the port)", netvsc_vf_possible(port),
+		"by serial number and MAC address");
+	row("VF found by name (`vf=`)", port->vf != NULL, "any ethdev");
+	row("Recovery after rescind and re-offer",
+		info->err_handle_mode == RTE_ETH_ERROR_HANDLE_MODE_PROACTIVE &&
+			port->config.recovery_s != 0,
+		"same port, within `recovery_s` (uio: bound with `--persist`)");
+	row("Withdrawal of the NIC is told", eth->data->dev_flags & RTE_ETH_DEV_INTR_RMV, "");
+	row("Detached and attached again", bus->NETVSC_COMPAT_UNPLUG != NULL, "");
+	row("Multi-process", true, "also while the primary stops, resets or recovers");
+	snprintf(text, sizeof(text), "up to %u frames a packet here", port->session.max_messages);
+	row("Aggregation of sends", port->session.max_messages > 1, text);
+	row("Zero-copy send", !port->bus->copy_only, "above `tx_copybreak`, per segment");
+	row("Zero-copy receive", has_xstat(eth->data->port_id, "rx_by_reference"),
+		"above `rx_copybreak`, if given");
+	snprintf(text, sizeof(text), "up to %u, started and stopped one by one",
+		RTE_MIN(info->max_rx_queues, info->max_tx_queues));
+	row("Channels", info->max_rx_queues > 1, text);
+	row("NIC without a monitor page (Linux 6.10 and later)", true, "");
+	row("Users without privileges", true, "`copy_only=1`");
+	row("Hosts in user space (vfio-user)", strcmp(port->bus->backend->name, "vfio-user") == 0,
+		"");
+	row("Telemetry of its own", true, "`/netvsc/...`, flight recorder, wire trace");
+}
+
 static void
 print_limits(const struct rte_eth_dev *eth, const struct rte_eth_dev_info *info)
 {
@@ -117,6 +176,7 @@ main(int argc, char **argv)
 		return 1;
 	}
 	print_features(&rte_eth_devices[0], &info);
+	print_vmbus(&rte_eth_devices[0], &info);
 	print_limits(&rte_eth_devices[0], &info);
 	rte_eth_dev_close(0);
 	rte_eal_cleanup();

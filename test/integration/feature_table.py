@@ -30,9 +30,20 @@ Written by `test/integration/feature_table.py`; do not edit. The column *hyperpo
 runs on a NIC of hvsim (`test/features/features.c` reads it out of ethdev), and `./run test integration` compares it. The
 rows are DPDK's own list ([dpdk.json](features/dpdk.json)), the in-tree columns what DPDK's own table claims for its
 netvsc driver in these releases (Y: yes, P: in part); what that driver really does, measured on the same host, stands in
-[peer.md](peer.md).
+[peer.md](peer.md). *SR-IOV* is DPDK's word for a driver that makes virtual functions; using the one that a host gives is *accelerated
+networking*, below. *Design doc* and *Perf doc* are [design.md](design.md) and [bench](bench/README.md).
 
 | feature | hyperpoll |{releases}
+|---|---|{lines}
+"""
+
+VMBUS = """
+## Of VMBus
+
+What the vocabulary has no rows for: ours as the port shows it on that NIC, the in-tree driver's by DPDK's guide of it, its release
+notes and [peer.md](peer.md), where both ran on the same host (?: not known).
+
+| | hyperpoll |{releases}
 |---|---|{lines}
 """
 
@@ -55,7 +66,7 @@ def advertised(start_host, start_program):
         raise RuntimeError(tool.tail())
     sections, current = {}, None
     for line in tool.text.splitlines():
-        if line in ("[Features]", "[Limits]"):
+        if line in ("[Features]", "[VMBus]", "[Limits]"):
             current = sections.setdefault(line[1:-1], {})
         elif current is not None and " = " in line:
             name, _, value = line.partition(" = ")
@@ -79,6 +90,10 @@ def page(sections):
     for name in dpdk["vocabulary"]:
         cells = [ours.get(name, "–"), *(table.get(name, "–") for table in in_tree.values())]
         text += f"| {name} | {' | '.join(cells)} |\n"
+    vmbus = {release: dpdk["vmbus"][release] for release in in_tree}
+    text += VMBUS.format(releases="".join(f" in-tree {release} |" for release in vmbus), lines="---|" * len(vmbus))
+    for name, value in sections["VMBus"].items():
+        text += f"| {name} | {' | '.join([value, *(table[name] for table in vmbus.values())])} |\n"
     text += LIMITS
     for name, value in sections["Limits"].items():
         text += f"| {name} | {value} |\n"

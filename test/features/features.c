@@ -15,6 +15,7 @@
 #include <dev_driver.h>
 #include <ethdev_driver.h>
 
+#include "drivers/net/netvsc/compat.h"
 #include "drivers/net/netvsc/port.h"
 
 /* What a driver leaves out is NULL until 25.07, and since then ethdev's function that refuses. */
@@ -122,7 +123,7 @@ print_vmbus(const struct rte_eth_dev *eth, const struct rte_eth_dev_info *info)
 			port->config.recovery_s != 0,
 		"same port, within `recovery_s` (uio: bound with `--persist`)");
 	row("Withdrawal of the NIC is told", eth->data->dev_flags & RTE_ETH_DEV_INTR_RMV, "");
-	row("Detached and attached again", bus->unplug != NULL && bus->plug != NULL, "");
+	row("Detached and attached again", bus->NETVSC_COMPAT_UNPLUG != NULL, "");
 	row("Multi-process", true, "also while the primary stops, resets or recovers");
 	snprintf(text, sizeof(text), "up to %u frames a packet here", port->session.max_messages);
 	row("Aggregation of sends", port->session.max_messages > 1, text);

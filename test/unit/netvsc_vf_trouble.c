@@ -166,6 +166,7 @@ ask_how_much_waits(void *arg)
 static void
 test_questions_that_stay_inside_keep_the_vf(void)
 {
+	const eth_rx_queue_count_t before = rte_eth_fp_ops[VF].rx_queue_count;
 	int answers[2] = {0};
 	pthread_t threads[2];
 	unsigned int i;
@@ -192,7 +193,7 @@ test_questions_that_stay_inside_keep_the_vf(void)
 	/* Nobody asks a VF that frames do not come from. */
 	CU_ASSERT_EQUAL((int)f.eth.rx_queue_count(f.rx_queues[0]), 0);
 	CU_ASSERT_EQUAL(atomic_load(&in_question), 2);
-	rte_eth_fp_ops[VF].rx_queue_count = NULL;
+	rte_eth_fp_ops[VF].rx_queue_count = before;
 	end_stuck();
 }
 

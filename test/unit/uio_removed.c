@@ -40,6 +40,11 @@ hpbus_dma_follow(void)
 	return 0;
 }
 
+void
+hpbus_dma_changed(void)
+{
+}
+
 bool
 hpbus_gather(struct hpbus_device *dev, unsigned int ms)
 {

@@ -154,12 +154,13 @@ measure(struct bench_guest *guest, struct bench_host *host, const struct bench_r
 		return;
 	}
 	host->port.size = cell->size;
+	/* First: its thread must not be in the port that is put in another's place. */
+	host_set_mode(host, cell->cross ? HOST_CROSS : HOST_PAUSED);
 	rc = use_port(&run);
 	if (rc != 0) {
 		reply->rc = rc;
 		return;
 	}
-	host_set_mode(host, cell->cross ? HOST_CROSS : HOST_PAUSED);
 	rc = bench_op_is_host(cell->op) ? 0 : run_learn_flows(&run);
 	if (rc == 0 && request->what == BENCH_CHECK) {
 		run.check = true;

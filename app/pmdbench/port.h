@@ -21,6 +21,7 @@ struct port_flows {
 
 struct bench_port {
 	struct host_port port;
+	struct host_port_ops ops; /**< its own: what the NIC may do depends on @a inner */
 	uint32_t size;
 	struct host_port *inner; /**< of hvsim, which makes and takes the frames; or NULL */
 	bool check;		 /**< compare every byte of what the guest sends */

@@ -263,7 +263,8 @@ struct host_nic_status {
 };
 /**
  * Let host_nic_status() see the NIC as it is now. host_nic_poll() and host_nic_sleep() do it
- * themselves; after other changes it is the caller's to do.
+ * themselves, of turns that have work one after the other in the first, in some of them, and in the
+ * one without work that follows; after other changes it is the caller's to do.
  */
 void host_nic_publish(struct host_nic *nic);
 /** What was published last. Any thread, no lock; does not stop the NIC. */

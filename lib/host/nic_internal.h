@@ -318,6 +318,8 @@ struct host_nic {
 	uint32_t turn_first;
 	uint64_t turn_cost, turn_until;
 	struct nic_published published;
+	bool worked;	       /* in the last turn */
+	uint32_t turns_unseen; /* that worked since something was published */
 
 	struct nic_control control[NIC_CONTROL_QUEUE];
 	uint32_t control_head, control_tail;

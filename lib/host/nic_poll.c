@@ -12,6 +12,8 @@
 #define NIC_CLOCK_EVERY 8u
 /* In-band control and completions fit in this; the excess of longer ones is ignored. */
 #define NIC_INBAND_MAX 64u
+/* While there is always work, others see the NIC as it was at most so many turns ago. */
+#define NIC_PUBLISH_EVERY 16u
 
 /* Copy the packet out of the ring; what is not needed of long in-band packets stays there. */
 static uint32_t
@@ -208,6 +210,17 @@ channels_read(struct host_nic *nic, unsigned int budget)
 	return work;
 }
 
+/* Let others see what a turn has done: not at once when it is one of many that all have work. */
+static void
+turn_publish(struct host_nic *nic, bool worked)
+{
+	bool later = worked && nic->worked && ++nic->turns_unseen < NIC_PUBLISH_EVERY;
+
+	nic->worked = worked;
+	if (!later && (worked || nic->turns_unseen != 0))
+		host_nic_publish(nic);
+}
+
 unsigned int
 host_nic_poll(struct host_nic *nic, unsigned int budget)
 {
@@ -242,8 +255,7 @@ host_nic_poll(struct host_nic *nic, unsigned int budget)
 		channels_report_broken(nic);
 	if (nic->complaints_due != 0)
 		nic_complain(nic);
-	if (work != 0 || nic->stats.protocol_errors != errors)
-		host_nic_publish(nic);
+	turn_publish(nic, work != 0 || nic->stats.protocol_errors != errors);
 	return work;
 }
 

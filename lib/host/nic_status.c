@@ -17,6 +17,7 @@ host_nic_publish(struct host_nic *nic)
 	union nic_status_words now;
 	uint32_t sequence = atomic_load_explicit(&p->sequence, memory_order_relaxed);
 
+	nic->turns_unseen = 0;
 	memset(&now, 0, sizeof(now));
 	host_nic_get_stats(nic, &now.status.stats, &now.status.port);
 	now.status.state = host_nic_state_name(nic);

@@ -9,9 +9,10 @@
 #include "lib/host/log.h"
 #include "test/unit/host_nic_guest.h"
 
-#define SENDS	 40u
-#define LSO_DATA 60000u
-#define LSO_MSS	 1460u
+#define SENDS	   40u
+#define LSO_DATA   60000u
+#define LSO_MSS	   1460u
+#define BUSY_TURNS 100u
 
 /* Time stands, or goes on by a step with each look at it. */
 static uint64_t fake_now = 1000000000, fake_step;
@@ -162,7 +163,8 @@ test_status_while_polled(void)
 	start(&g);
 	guest_make_udp(&g, frame, 60, 1);
 	guest_send_section(&g, 0, 0, guest_make_packet(g.send, frame, 60), 1);
-	guest_poll(&g);
+	while (guest_poll(&g) != 0)
+		;
 	host_nic_status(g.nic, &status);
 	CU_ASSERT_EQUAL(status.stats.tx_frames, 1);
 	CU_ASSERT_EQUAL(status.stats.tx_bytes, 60);
@@ -180,6 +182,39 @@ test_status_while_polled(void)
 	CU_ASSERT_EQUAL(status.stats.rx_frames, 0);
 	CU_ASSERT_EQUAL(status.stats.tx_frames, 77);
 	CU_ASSERT_EQUAL(status.stats.tx_bytes, 7777);
+	guest_stop(&g);
+}
+
+/* Turns that all have work are not seen one by one, but in time, and the last of them at once. */
+static void
+test_status_of_a_busy_nic(void)
+{
+	struct host_nic_status status;
+	unsigned int turns, lag, most = 0, seen = 0;
+	uint8_t frame[60];
+	struct guest g;
+
+	start(&g);
+	guest_make_udp(&g, frame, 60, 1);
+	for (turns = 1; turns <= BUSY_TURNS; turns++) {
+		guest_send_section(&g, 0, 0, guest_make_packet(g.send, frame, 60), turns);
+		CU_ASSERT_NOT_EQUAL(guest_poll(&g), 0);
+		host_nic_status(g.nic, &status);
+		lag = turns - (unsigned int)status.stats.tx_frames;
+		seen += lag == 0;
+		most = lag > most ? lag : most;
+	}
+	CU_ASSERT(most < 16);
+	CU_ASSERT(seen < BUSY_TURNS / 4);
+	while (guest_poll(&g) != 0)
+		;
+	host_nic_status(g.nic, &status);
+	CU_ASSERT_EQUAL(status.stats.tx_frames, BUSY_TURNS);
+	/* One that comes alone is seen when it is over. */
+	guest_send_section(&g, 0, 0, guest_make_packet(g.send, frame, 60), turns);
+	CU_ASSERT_NOT_EQUAL(guest_poll(&g), 0);
+	host_nic_status(g.nic, &status);
+	CU_ASSERT_EQUAL(status.stats.tx_frames, BUSY_TURNS + 1);
 	guest_stop(&g);
 }
 
@@ -218,6 +253,7 @@ main(void)
 		{"a flood of bytes is many turns", test_flood_of_bytes},
 		{"a flood of time is many turns", test_flood_of_time},
 		{"status while polled", test_status_while_polled},
+		{"status of a busy NIC", test_status_of_a_busy_nic},
 		{"log lines", test_log_lines},
 	};
 

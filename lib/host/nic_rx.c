@@ -226,7 +226,9 @@ static_assert(sizeof(struct rx_hashed) == 76, "PPIs follow the header at once");
 struct rx_plan {
 	bool plain;
 	bool hash;
-	uint64_t mac; /* the guest's, as rx_address() gives it; an impossible one: not wanted */
+	uint64_t mac;  /* the guest's, as rx_address() gives it; an impossible one: not wanted */
+	uint8_t *base; /* of the sections; the rest as in struct host_nic */
+	uint32_t section_bytes, data_offset, max;
 	uint32_t udp_type,
 		tcp_type; /* of the hash over IPv4 addresses and ports; 0: without them */
 	struct rndis_packet header;
@@ -272,6 +274,10 @@ rx_plan(const struct host_nic *nic)
 			 nic->knobs.hash_ppi && !nic->port->ops->carries_work,
 		.hash = nic->rss.enabled,
 		.mac = nic->filter & RNDIS_FILTER_DIRECTED ? rx_address(nic->mac) : RX_NO_ADDRESS,
+		.base = nic->recv.base,
+		.section_bytes = nic->section_bytes,
+		.data_offset = nic->data_offset,
+		.max = nic->mtu_field,
 	};
 	struct rndis_packet_builder b;
 
@@ -329,34 +335,95 @@ rx_header(uint8_t *message, const void *header, uint32_t size, uint32_t length, 
 	memcpy(message + offsetof(struct rndis_packet, data_length), &len, sizeof(len));
 }
 
-/* rx_deliver() for a frame to the guest's own address; for any other, that is called. */
-static inline bool
-rx_deliver_plain(struct host_nic *nic, const struct rx_plan *plan, uint32_t section, uint32_t len)
+/* The address at the begin of a frame. */
+static inline uint64_t
+rx_destination(const uint8_t *frame)
 {
-	uint32_t offset = section * nic->section_bytes, at = nic->data_offset;
-	uint8_t *message = nic->recv.base + offset, *frame = message + at, tuple[RX_TUPLE];
-	uint32_t length = at + len, hash, info, type = 0;
-	unsigned int channel = 0;
+	uint64_t word;
 
-	if (len < RNDIS_MIN_FRAME || len > nic->mtu_field || rx_address(frame) != plan->mac ||
-		rx_word(frame + 12, 2) == VLAN_TYPE)
-		return rx_deliver(nic, section, len, NULL);
-	if (plan->hash) {
+	memcpy(&word, frame, sizeof(word));
+	return word & UINT64_C(0xffffffffffff);
+}
+
+/* Is it a frame to the guest's own address, without a tag, as long as frames may be? */
+static inline bool
+rx_is_plain(const struct rx_plan *plan, const uint8_t *frame, uint32_t len)
+{
+	return len >= RNDIS_MIN_FRAME && len <= plan->max && rx_destination(frame) == plan->mac &&
+	       rx_word(frame + 12, 2) != VLAN_TYPE;
+}
+
+/* rx_deliver() for such a frame where a hash chooses the channel; for any other, that is called. */
+static inline bool
+rx_deliver_hashed(struct host_nic *nic, const struct rx_plan *plan, uint32_t section, uint32_t len)
+{
+	uint32_t offset = section * plan->section_bytes, at = plan->data_offset;
+	uint8_t *message = plan->base + offset, *frame = message + at, tuple[RX_TUPLE];
+	uint32_t length = at + len, hash, info, type = 0;
+
+	if (rx_is_plain(plan, frame, len))
 		type = rx_tuple_type(plan, frame, len);
-		if (type == 0)
-			return rx_deliver(nic, section, len, NULL);
-		memcpy(tuple, frame + RX_TUPLE_AT, sizeof(tuple));
-		hash = toeplitz_hash(&nic->toeplitz, tuple, sizeof(tuple));
-		channel = rx_channel(nic, hash);
-		info = NDIS_HASH_TOEPLITZ | type;
-		rx_header(message, &plan->hashed, sizeof(plan->hashed), length, len);
-		memcpy(message + offsetof(struct rx_hashed, value.value), &hash, sizeof(hash));
-		memcpy(message + offsetof(struct rx_hashed, info.value), &info, sizeof(info));
-	} else {
-		rx_header(message, &plan->header, sizeof(plan->header), length, len);
-	}
-	nic_batch_add(nic, channel, section, offset, length, len, 0);
+	if (type == 0)
+		return rx_deliver(nic, section, len, NULL);
+	memcpy(tuple, frame + RX_TUPLE_AT, sizeof(tuple));
+	hash = toeplitz_hash(&nic->toeplitz, tuple, sizeof(tuple));
+	info = NDIS_HASH_TOEPLITZ | type;
+	rx_header(message, &plan->hashed, sizeof(plan->hashed), length, len);
+	memcpy(message + offsetof(struct rx_hashed, value.value), &hash, sizeof(hash));
+	memcpy(message + offsetof(struct rx_hashed, info.value), &info, sizeof(info));
+	nic_batch_add(nic, rx_channel(nic, hash), section, offset, length, len, 0);
 	return true;
+}
+
+/*
+ * The same where there is but one channel, for as many of @p n frames as there are before another
+ * one or the end of a packet. Returns how many. They are in sections that are a chain, for such the
+ * free ones were.
+ */
+static inline unsigned int
+rx_deliver_run(struct host_nic *nic, const struct rx_plan *plan, const uint32_t *section,
+	const struct host_frame *frames, unsigned int n)
+{
+	struct vmbus_xfer_range *range;
+	uint64_t bytes = 0;
+	unsigned int i;
+
+	range = nic_batch_begin(nic, 0, &n);
+	for (i = 0; i < n && rx_is_plain(plan, frames[i].data, frames[i].len); i++) {
+		uint32_t len = frames[i].len, length = plan->data_offset + len;
+
+		rx_header(frames[i].data - plan->data_offset, &plan->header, sizeof(plan->header),
+			length, len);
+		range[i].byte_count = length;
+		range[i].byte_offset = section[i] * plan->section_bytes;
+		bytes += len;
+	}
+	if (i != 0)
+		nic_batch_end(nic, 0, section[0], section[i - 1], i, bytes);
+	return i;
+}
+
+/* What the port has given, by the shortest way that there is. */
+static void
+rx_deliver_all(struct host_nic *nic, const struct rx_plan *plan, const uint32_t *section,
+	const struct host_frame *frames, unsigned int n)
+{
+	unsigned int i, run;
+	bool kept;
+
+	for (i = 0; i < n; i += run) {
+		run = plan->plain && !plan->hash
+			      ? rx_deliver_run(nic, plan, section + i, frames + i, n - i)
+			      : 0;
+		if (run != 0)
+			continue;
+		kept = plan->plain && plan->hash
+			       ? rx_deliver_hashed(nic, plan, section[i], frames[i].len)
+			       : rx_deliver_general(nic, section[i], &frames[i]);
+		if (!kept)
+			nic_rx_free_section(nic, section[i]);
+		run = 1;
+	}
 }
 
 /* Frames for which there is no place: taken from the port and dropped. */
@@ -460,12 +527,30 @@ nic_rx_finish(struct host_nic *nic)
 	}
 }
 
+/* Free sections as places for @p n frames. Returns the free one behind them. */
+static uint32_t
+rx_places(const struct host_nic *nic, uint32_t *section, struct host_frame *frames, unsigned int n)
+{
+	uint32_t room = nic->section_bytes - nic->data_offset - NIC_SECTION_TAIL;
+	uint8_t *first = nic->recv.base + nic->data_offset;
+	const struct nic_section *sections = nic->sections;
+	size_t section_bytes = nic->section_bytes;
+	uint32_t at = nic->free_first;
+
+	for (unsigned int i = 0; i < n; i++, at = sections[at].next) {
+		section[i] = at;
+		frames[i].data = first + at * section_bytes;
+		frames[i].room = room;
+	}
+	return at;
+}
+
 unsigned int
 nic_rx_poll(struct host_nic *nic, unsigned int budget)
 {
 	struct host_frame frames[HOST_PORT_BURST];
 	uint32_t section[HOST_PORT_BURST], at;
-	unsigned int i, n, k, got = 0;
+	unsigned int n, k, got = 0;
 	struct rx_plan plan;
 
 	if (!nic_rx_wants_port(nic))
@@ -491,22 +576,13 @@ nic_rx_poll(struct host_nic *nic, unsigned int budget)
 					nic, budget - got, &nic->stats.rx_dropped_no_section);
 			break;
 		}
-		for (i = 0, at = nic->free_first; i < n; i++, at = nic->sections[at].next) {
-			section[i] = at;
-			frames[i].data =
-				nic->recv.base + (size_t)at * nic->section_bytes + nic->data_offset;
-			frames[i].room = nic->section_bytes - nic->data_offset - NIC_SECTION_TAIL;
-			frames[i].len = 0;
-		}
+		at = rx_places(nic, section, frames, n);
 		k = nic->port->ops->receive(nic->port, frames, n);
 		if (k > n)
 			k = n;
 		nic->free_first = k < n ? section[k] : at;
 		nic->free_n -= k;
-		for (i = 0; i < k; i++)
-			if (plan.plain ? !rx_deliver_plain(nic, &plan, section[i], frames[i].len)
-				       : !rx_deliver_general(nic, section[i], &frames[i]))
-				nic_rx_free_section(nic, section[i]);
+		rx_deliver_all(nic, &plan, section, frames, k);
 		got += k;
 		if (k < n)
 			break;

@@ -185,8 +185,8 @@ gen_ip_sum(const struct gen_words *w)
 static inline bool
 gen_is_plain(uint64_t type_length, uint64_t udp_magic, uint32_t len)
 {
-	const uint64_t type_mask = UINT64_C(0xffff00ffffff),
-		       udp_mask = UINT64_C(0xffff0000ffff0000);
+	const uint64_t type_mask = UINT64_C(0x0000ffff00ffffff);
+	const uint64_t udp_mask = UINT64_C(0xffff0000ffff0000);
 	uint32_t ip_len = len - GEN_ETH_LEN;
 
 	return (type_length & type_mask) == (UINT64_C(0x450008) | GEN_PUT_BE(ip_len, 4)) &&

@@ -353,8 +353,7 @@ rx_is_plain(const struct rx_plan *plan, const uint8_t *frame, uint32_t len)
 	       rx_word(frame + 12, 2) != VLAN_TYPE;
 }
 
-/* rx_deliver() for such a frame where channels are chosen by a hash; for any other, that is called.
- */
+/* rx_deliver() for such a frame where a hash chooses the channel; for any other, that is called. */
 static inline bool
 rx_deliver_hashed(struct host_nic *nic, const struct rx_plan *plan, uint32_t section, uint32_t len)
 {

@@ -371,9 +371,9 @@ plain_send(struct host_nic *nic, uint8_t *stream, uint32_t total, bool in_place)
 	struct nic_oid_count counts[3] = {{0}}; /* but for directed frames */
 	uint32_t at = 0, n = 0, most = PLAIN_MESSAGES, length;
 	uint32_t misaligned = nic->announced.alignment - 1;
-	uint8_t(*head)[HOST_FRAME_HEAD];
-	struct host_frame *frame;
 	const uint8_t *addresses;
+	struct host_frame *frame;
+	uint8_t *head;
 	unsigned int kind;
 	uint64_t bytes = 0;
 
@@ -384,17 +384,17 @@ plain_send(struct host_nic *nic, uint8_t *stream, uint32_t total, bool in_place)
 	if (nic->frames_n + most > HOST_PORT_BURST)
 		frames_send(nic);
 	frame = &nic->frames[nic->frames_n];
-	head = &nic->heads[nic->frames_n];
-	for (; at < total; at += length, n++, frame++, head++) {
+	head = nic->heads[nic->frames_n];
+	for (; at < total; at += length, n++, frame++, head += HOST_FRAME_HEAD) {
 		if (n == most || total - at < sizeof(struct rndis_packet) || (at & misaligned) != 0)
 			return false;
 		length = plain_message(nic, stream + at, total - at, frame);
 		if (length == 0)
 			return false;
 		if (in_place)
-			vmbus_load(*head, frame->data, HOST_FRAME_HEAD);
-		frame->head = in_place ? *head : NULL;
-		addresses = in_place ? *head : frame->data;
+			vmbus_load(head, frame->data, HOST_FRAME_HEAD);
+		frame->head = in_place ? head : NULL;
+		addresses = in_place ? head : frame->data;
 		if (!nic->knobs.spoof && nic_source_is_foreign(nic, addresses + 6))
 			return false;
 		bytes += frame->len;

@@ -14,6 +14,21 @@ import unittest
 USAGE, FAILED = 2, 1
 PATIENCE = 60  # only a failure takes so long
 
+# poll() of six descriptors, which are the control thread's of two NICs, answers ENOMEM; then the program
+# of the arguments.
+NO_POLL = """
+import ctypes, os, struct, sys
+code = b"".join(struct.pack("<HBBI", *line) for line in (
+    (0x20, 0, 0, 0), (0x15, 0, 3, 7), (0x20, 0, 0, 24), (0x15, 0, 1, 6), (0x06, 0, 0, 0x50000 | 12),
+    (0x06, 0, 0, 0x7fff0000)))
+text = ctypes.create_string_buffer(code)
+program = struct.pack("@HP", 6, ctypes.addressof(text))
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0
+assert libc.prctl(22, 2, ctypes.create_string_buffer(program), 0, 0) == 0
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
 
 def command(*words, program=None):
     return [*shlex.split(os.environ.get("MESON_EXE_WRAPPER", "")), program or HVSIM, *words]
@@ -147,6 +162,15 @@ class CommandLine(Case):
         # Without the option a scenario may be cut off.
         host = self.host("--scenario", scenario, "--duration", "1")
         self.assertEqual((host.wait(PATIENCE), host.stderr.read()), (0, ""))
+
+    @unittest.skipUnless(os.uname().machine == "x86_64" and not os.environ.get("MESON_EXE_WRAPPER"),
+                         "the filter is made for x86_64")
+    def test_a_loop_that_cannot_go_on(self):
+        words = command("--dir", self.folder, "--nic", "port=sink", "--nic", "port=sink")
+        done = subprocess.run([sys.executable, "-c", NO_POLL, *words], capture_output=True, text=True, timeout=PATIENCE,
+                              check=False)
+        self.assertEqual((done.returncode, done.stderr),
+                         (FAILED, "hvsim: cannot wait for events: Cannot allocate memory\n"))
 
     def test_an_option_that_is_there_twice(self):
         nic = ("--nic", "port=sink")

@@ -132,6 +132,38 @@ test_frames_of_more_segments_than_the_vf_takes_are_copied(void)
 	end();
 }
 
+/* One that fits into no mbuf, for a VF that takes no chains, is taken and counted as an error. */
+static void
+test_sizes_are_of_frames_that_the_vf_was_sent(void)
+{
+	static struct netvsc_sizes sizes;
+	struct rte_mbuf *m[2], *part;
+	uint64_t counted = 0;
+	unsigned int i;
+
+	REQUIRE(begin());
+	memset(&sizes, 0, sizeof(sizes));
+	f.port.sizes = &sizes;
+	f.port.vf->setup.mtu_segs = 1;
+	join();
+	host_associate(true, SERIAL);
+	netvsc_vf_event(&f.port, NETVSC_VF_FOUND, VF);
+	UNTIL(used());
+	m[0] = numbered(0);
+	m[1] = numbered(1);
+	part = rte_pktmbuf_alloc(f.pool);
+	REQUIRE(part != NULL && rte_pktmbuf_append(part, rte_pktmbuf_tailroom(part)) != NULL);
+	REQUIRE(rte_pktmbuf_chain(m[1], part) == 0);
+	CU_ASSERT_EQUAL(netvsc_tx_burst_sized(f.tx_queues[0], m, 2), 2);
+	CU_ASSERT_EQUAL(fixture_txq(&f, 0)->drops.unsendable, 1);
+	CU_ASSERT_EQUAL(f.port.vf_tx[0].packets, 1);
+	for (i = 0; i < NETVSC_SIZE_BINS; i++)
+		counted += sizes.tx[0][i];
+	CU_ASSERT_EQUAL(counted, 1);
+	f.port.sizes = NULL;
+	end();
+}
+
 /* A start chooses the bursts, and another session comes without one (MTU, recovery). */
 static void
 test_frames_of_a_vf_arrive_whichever_session_the_start_met_with(void)
@@ -530,6 +562,8 @@ main(void)
 			test_frames_go_through_the_vf_when_the_host_has_moved_the_path},
 		{"frames of more segments than the VF takes are copied",
 			test_frames_of_more_segments_than_the_vf_takes_are_copied},
+		{"sizes are of frames that the VF was sent",
+			test_sizes_are_of_frames_that_the_vf_was_sent},
 		{"frames of a VF arrive whichever session the start met with",
 			test_frames_of_a_vf_arrive_whichever_session_the_start_met_with},
 		{"a burst of nothing hears the host", test_a_burst_of_nothing_hears_the_host},

@@ -5,7 +5,6 @@
  * carries lies one bit lower in 64 bits than the CRC instruction reads them, and that instruction
  * multiplies by x^32 when it reduces.
  */
-#include <stdbool.h>
 #include <string.h>
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -99,7 +98,7 @@ table_fill(void)
 #define STREAM_MIN 8u
 #define STREAM_MAX 128u
 
-static bool fast;
+bool crc32c_fast;
 /* Distances of so many words. */
 static uint32_t word_distance[2 * STREAM_MAX + 1];
 
@@ -110,15 +109,6 @@ word_at(const uint8_t *p, size_t i)
 
 	memcpy(&w, p + 8 * i, 8);
 	return w;
-}
-
-FAST static inline uint64_t
-multiply(uint32_t a, uint32_t b)
-{
-	__m128i product =
-		_mm_clmulepi64_si128(_mm_cvtsi32_si128((int)a), _mm_cvtsi32_si128((int)b), 0);
-
-	return (uint64_t)_mm_cvtsi128_si64(product);
 }
 
 /* The instruction takes three cycles but can start in each: three streams of @p n words. */
@@ -132,13 +122,13 @@ three_streams(uint32_t crc, const uint8_t *p, size_t n)
 		b = _mm_crc32_u64(b, word_at(p, n + i));
 		c = _mm_crc32_u64(c, word_at(p, 2 * n + i));
 	}
-	product = multiply((uint32_t)a, word_distance[2 * n]) ^
-		  multiply((uint32_t)b, word_distance[n]);
+	product = crc32c_multiply((uint32_t)a, word_distance[2 * n]) ^
+		  crc32c_multiply((uint32_t)b, word_distance[n]);
 	return (uint32_t)(_mm_crc32_u64(0, product) ^ c);
 }
 
 FAST static uint32_t
-crc32c_fast(uint32_t crc, const uint8_t *p, size_t len)
+crc32c_here(uint32_t crc, const uint8_t *p, size_t len)
 {
 	uint32_t half;
 	uint16_t quarter;
@@ -166,12 +156,6 @@ crc32c_fast(uint32_t crc, const uint8_t *p, size_t len)
 	}
 	return len & 1 ? _mm_crc32_u8(crc, *p) : crc;
 }
-
-FAST static uint32_t
-skip_fast(uint32_t crc, uint32_t distance)
-{
-	return (uint32_t)_mm_crc32_u64(0, multiply(crc, distance));
-}
 #endif
 
 __attribute__((constructor)) static void
@@ -179,7 +163,7 @@ crc32c_choose(void)
 {
 	table_fill();
 #if defined(__x86_64__)
-	fast = __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("pclmul");
+	crc32c_fast = __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("pclmul");
 	crc32c_distances(word_distance, 0);
 	for (uint32_t i = 0; i < 2 * STREAM_MAX; i++)
 		word_distance[i + 1] = times_x_to(word_distance[i], 64);
@@ -190,18 +174,8 @@ uint32_t
 crc32c(uint32_t crc, const void *data, size_t len)
 {
 #if defined(__x86_64__)
-	if (fast)
-		return crc32c_fast(crc, data, len);
+	if (crc32c_fast)
+		return crc32c_here(crc, data, len);
 #endif
 	return crc32c_portable(crc, data, len);
-}
-
-uint32_t
-crc32c_skip(uint32_t crc, uint32_t distance)
-{
-#if defined(__x86_64__)
-	if (fast)
-		return skip_fast(crc, distance);
-#endif
-	return crc32c_skip_portable(crc, distance);
 }

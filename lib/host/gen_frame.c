@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Generated frames; the format is described in gen_frame.h. */
+/* What generators share, and frames that are not plain; the format is in gen_frame.h. */
 #include <string.h>
 
-#include "lib/host/crc32c.h"
-#include "lib/host/gen_frame.h"
+#include "lib/host/gen_plain.h"
 
-#define ETHERTYPE_IPV4 0x0800u
-#define ETHERTYPE_IPV6 0x86ddu
-#define ETHERTYPE_VLAN 0x8100u
-#define VLAN_TAG       GEN_VLAN_LEN
-#define IPPROTO_UDP    17u
+#define VLAN_TAG    GEN_VLAN_LEN
+#define IPPROTO_UDP 17u
 
 /* Where things are in a frame without a tag. */
 #define AT_IP	       GEN_ETH_LEN
@@ -17,11 +13,8 @@
 #define AT_IP_PROTO    (AT_IP + 9)
 #define AT_IP_CHECKSUM (AT_IP + 10)
 #define AT_IP_FLOW     (AT_IP + 14)
-#define AT_UDP	       (AT_IP + GEN_IP_LEN)
-#define AT_UDP_LENGTH  (AT_UDP + 4)
-#define AT_TAG	       GEN_HEADER_LEN
-#define AT_CRC	       (AT_TAG + 14)
-#define AT_FILL	       (AT_TAG + GEN_TAG_LEN)
+#define AT_UDP	       GEN_AT_UDP
+#define AT_FILL	       GEN_AT_FILL
 
 /* Bytes of our header that the CRC covers. */
 #define TAG_COVERED 14u
@@ -79,9 +72,8 @@ sum_fold(uint64_t sum)
 	return (uint16_t)sum;
 }
 
-/* Is the UDP checksum right, with addresses from @p at and the UDP header from @p udp? */
-static bool
-udp_checksum_ok(const uint8_t *frame, uint32_t len, uint32_t at, uint32_t udp)
+bool
+gen_udp_checksum_ok(const uint8_t *frame, uint32_t len, uint32_t at, uint32_t udp)
 {
 	uint64_t sum = IPPROTO_UDP + len - udp;
 	uint32_t i;
@@ -93,26 +85,11 @@ udp_checksum_ok(const uint8_t *frame, uint32_t len, uint32_t at, uint32_t udp)
 	return sum_fold(sum) == 0xffff;
 }
 
-/* State of the CRC before the fill, over what forwarding leaves alone of ports, length and tag. */
+/* State of the CRC before time and fill. */
 static uint32_t
 head_crc(uint32_t port_a, uint32_t port_b, uint32_t udp_len, const void *tag)
 {
-	/* The XOR of the ports survives their exchange. */
-	return crc32c(~((port_a ^ port_b) << 16 | udp_len), tag, TAG_COVERED);
-}
-
-/* The frame's CRC: state @p crc, then @p len bytes of the pattern from @p at. */
-static uint32_t
-fill_crc(const struct gen_source *source, uint32_t crc, uint32_t at, uint32_t len)
-{
-	return ~(crc32c_skip(crc ^ source->crc[at], source->distance[len]) ^ source->crc[at + len]);
-}
-
-/* Another start for each frame, so that a stale buffer does not look like this one. */
-static uint32_t
-fill_start(uint64_t sequence)
-{
-	return sequence & 63;
+	return crc32c(gen_ports_crc(port_a, port_b, udp_len), tag, TAG_COVERED);
 }
 
 /* ---- writing ---- */
@@ -130,10 +107,13 @@ gen_source_init(struct gen_source *source, const uint8_t dst[6], const uint8_t s
 	source->stream = stream;
 	memcpy(source->head, dst, 6);
 	memcpy(source->head + 6, src, 6);
-	put16be(source->head + 12, ETHERTYPE_IPV4);
+	put16be(source->head + 12, GEN_ETHERTYPE_IPV4);
 	memcpy(source->head + AT_IP, ip, sizeof(ip));
-	source->ip_sum = ip_sum(ip);
+	source->ip_sum = sum_fold(ip_sum(ip));
 	put16be(source->head + AT_UDP + 2, GEN_UDP_PORT);
+	memcpy(&source->words, source->head + GEN_AT_WORDS, sizeof(source->words));
+	source->words.udp_magic |= (uint64_t)GEN_MAGIC << 48;
+	source->words.flow_sequence = stream;
 	for (i = 0; i + 8 <= GEN_PATTERN_LEN; i += 8) {
 		uint64_t word = gen_random(random);
 
@@ -144,32 +124,6 @@ gen_source_init(struct gen_source *source, const uint8_t dst[6], const uint8_t s
 	crc32c_distances(source->distance, GEN_FILL_MAX);
 	for (i = 0; i < GEN_PATTERN_LEN; i++)
 		source->sum[i + 1] = source->sum[i] + ((uint32_t)source->pattern[i] << 8 * (i & 1));
-}
-
-void
-gen_frame_write(const struct gen_source *source, uint8_t *frame, uint32_t size, uint16_t flow,
-	uint64_t sequence)
-{
-	uint32_t ip_len = size - GEN_ETH_LEN, udp_len = ip_len - GEN_IP_LEN, port, crc;
-	uint32_t at = fill_start(sequence), fill = size - AT_FILL;
-	/* As words, so that nothing is read back in other pieces than it was written. */
-	const uint64_t tag[2] = {
-		GEN_MAGIC | (uint32_t)source->stream << 16 | (uint64_t)flow << 32 | sequence << 48,
-		sequence >> 16};
-	uint16_t checksum = (uint16_t)~sum_fold(
-		source->ip_sum + __builtin_bswap16((uint16_t)ip_len) + __builtin_bswap16(flow));
-
-	port = 1024u + flow % 32768u;
-	memcpy(frame, source->head, sizeof(source->head));
-	put16be(frame + AT_IP_LENGTH, ip_len);
-	memcpy(frame + AT_IP_CHECKSUM, &checksum, 2);
-	put16be(frame + AT_IP_FLOW, flow);
-	put16be(frame + AT_UDP, port);
-	put16be(frame + AT_UDP_LENGTH, udp_len);
-	memcpy(frame + AT_TAG, tag, sizeof(tag)); /* and two bytes of the CRC's place */
-	crc = fill_crc(source, head_crc(port, GEN_UDP_PORT, udp_len, tag), at, fill);
-	memcpy(frame + AT_CRC, &crc, 4);
-	memcpy(frame + AT_FILL, source->pattern + at, fill);
 }
 
 /* ---- variants ---- */
@@ -245,7 +199,7 @@ gen_frame_write_variant(const struct gen_source *source, const struct gen_varian
 	uint8_t *frame, uint32_t size, uint32_t flow, uint64_t sequence, uint64_t time)
 {
 	const struct layout at = layout_of(variant->ipv6, variant->timed);
-	uint32_t udp_len = size - at.udp, start = fill_start(sequence), fill = size - at.fill;
+	uint32_t udp_len = size - at.udp, start = gen_fill_start(sequence), fill = size - at.fill;
 	/* Flows that differ in their high bits alone have other ports. */
 	uint32_t port = 1024u + flow % 32768u + (flow >> 16), crc;
 	const uint64_t tag[2] = {(variant->timed ? GEN_MAGIC_TIME : GEN_MAGIC) |
@@ -256,11 +210,11 @@ gen_frame_write_variant(const struct gen_source *source, const struct gen_varian
 
 	memcpy(frame, source->head, 12);
 	if (variant->vlan != 0) {
-		put16be(frame + 12, ETHERTYPE_VLAN);
+		put16be(frame + 12, GEN_ETHERTYPE_VLAN);
 		put16be(frame + 14, variant->vlan);
 		frame += VLAN_TAG; /* its first bytes are never looked at again */
 	}
-	put16be(frame + 12, variant->ipv6 ? ETHERTYPE_IPV6 : ETHERTYPE_IPV4);
+	put16be(frame + 12, variant->ipv6 ? GEN_ETHERTYPE_IPV6 : GEN_ETHERTYPE_IPV4);
 	if (variant->ipv6) {
 		write_ip6(frame + AT_IP, udp_len, flow);
 	} else {
@@ -280,7 +234,7 @@ gen_frame_write_variant(const struct gen_source *source, const struct gen_varian
 		memcpy(frame + at.tag + GEN_TAG_LEN, &time, GEN_TIME_LEN);
 		crc = crc32c(crc, &time, GEN_TIME_LEN);
 	}
-	crc = fill_crc(source, crc, start, fill);
+	crc = gen_fill_crc(source, crc, start, fill, source->distance[fill]);
 	memcpy(frame + at.tag + TAG_COVERED, &crc, 4);
 	memcpy(frame + at.fill, source->pattern + start, fill);
 	if (variant->ipv6) {
@@ -289,103 +243,24 @@ gen_frame_write_variant(const struct gen_source *source, const struct gen_varian
 	}
 }
 
-/* ---- judging ---- */
-
-/*
- * The header from the EtherType to the CRC, as six words: loaded from the frame itself, for a copy
- * of it would be read back in other pieces than it was written, and that stalls.
- */
-struct words {
-	uint64_t type_length;	/* EtherType, IP: version, length, id */
-	uint64_t proto_source;	/* fragment, TTL, protocol, checksum, half of the source */
-	uint64_t dest_port;	/* other half, destination, UDP: source port */
-	uint64_t udp_magic;	/* destination port, length, checksum, our magic */
-	uint64_t flow_sequence; /* stream, flow, half of the sequence number */
-	uint64_t sequence_crc;	/* other half, CRC */
-};
-#define AT_WORDS 12u
-
-/* 16 bits that begin at byte @p at of a word, in memory order or big-endian. */
-#define HALF(word, at)	  ((uint16_t)((word) >> 8 * (at)))
-#define HALF_BE(word, at) ((uint32_t)__builtin_bswap16(HALF(word, at)))
-
-/* One's complement sum of the IP header, but for its first bytes all that lies in three words. */
-static uint64_t
-words_ip_sum(const struct words *w)
+enum gen_verdict
+gen_frame_check_variant(const struct gen_source *source, const uint8_t *frame, uint32_t len,
+	bool all, struct gen_tag *tag)
 {
-	return (uint32_t)(w->type_length >> 16) + (w->type_length >> 48) +
-	       (uint32_t)w->proto_source + (w->proto_source >> 32) + (uint32_t)w->dest_port +
-	       HALF(w->dest_port, 4);
-}
-
-/* Is the fill what the CRC says, or what @p source sent? */
-static bool
-fill_ok(const struct gen_source *source, const struct words *w, const struct gen_tag *tag,
-	const uint8_t *frame, uint32_t len)
-{
-	uint32_t crc = (uint32_t)(w->sequence_crc >> 32), at = fill_start(tag->sequence);
-	uint32_t fill_len = len - AT_FILL;
-	uint32_t state = head_crc(HALF_BE(w->dest_port, 6), HALF_BE(w->udp_magic, 0),
-		HALF_BE(w->udp_magic, 2), frame + AT_TAG);
-
-	if (source != NULL && gen_source_owns(source, tag->stream) && fill_len <= GEN_FILL_MAX)
-		return crc == fill_crc(source, state, at, fill_len) &&
-		       memcmp(frame + AT_FILL, source->pattern + at, fill_len) == 0;
-	return crc == ~crc32c(state, frame + AT_FILL, fill_len);
-}
-
-/* Judge the headers; @p w and @p tag are filled in when they are right, a VLAN tag is cut off. */
-static inline enum gen_verdict
-head_check(const uint8_t **frame, uint32_t *len, struct words *w, struct gen_tag *tag)
-{
-	uint32_t ip_len;
-	bool magic;
-
-	if (*len >= AT_FILL + VLAN_TAG && get16be(*frame + 12) == ETHERTYPE_VLAN) {
-		*frame += VLAN_TAG;
-		*len -= VLAN_TAG;
-	}
-	if (*len < AT_FILL)
-		return GEN_FOREIGN;
-	memcpy(w, *frame + AT_WORDS, sizeof(*w));
-	magic = HALF(w->udp_magic, 6) == GEN_MAGIC;
-	if (HALF_BE(w->type_length, 0) != ETHERTYPE_IPV4)
-		return GEN_FOREIGN;
-	/* Either mark makes it ours, so that damage to one of them shows as corruption. */
-	if (!magic && HALF_BE(w->dest_port, 6) != GEN_UDP_PORT &&
-		HALF_BE(w->udp_magic, 0) != GEN_UDP_PORT)
-		return GEN_FOREIGN;
-	ip_len = *len - GEN_ETH_LEN;
-	if (!magic || (w->type_length >> 16 & 0xff) != 0x45 ||
-		(w->proto_source >> 24 & 0xff) != 17 || HALF_BE(w->type_length, 4) != ip_len ||
-		HALF_BE(w->udp_magic, 2) != ip_len - GEN_IP_LEN ||
-		sum_fold(words_ip_sum(w)) != 0xffff)
-		return GEN_CORRUPT;
-	tag->stream = HALF(w->flow_sequence, 0);
-	tag->flow = HALF(w->flow_sequence, 2);
-	tag->sequence = w->flow_sequence >> 32 | w->sequence_crc << 32;
-	return GEN_INTACT;
-}
-
-/* The same of a frame that is not plain, its VLAN tag cut off; @p plain is what it is as such. */
-static __attribute__((cold, noinline)) enum gen_verdict
-variant_check(const struct gen_source *source, const uint8_t *frame, uint32_t len, bool all,
-	enum gen_verdict plain, struct gen_tag *tag)
-{
-	bool ipv6 = len >= AT_FILL && get16be(frame + 12) == ETHERTYPE_IPV6, timed, good;
+	bool ipv6 = len >= AT_FILL && get16be(frame + 12) == GEN_ETHERTYPE_IPV6, timed, good;
 	struct layout at = layout_of(ipv6, false);
 	uint32_t port_a, port_b, udp_len, crc, state, start, fill;
 	uint16_t magic, checksum;
 
-	if (len < at.fill || (!ipv6 && get16be(frame + 12) != ETHERTYPE_IPV4))
-		return plain;
+	if (len < at.fill || (!ipv6 && get16be(frame + 12) != GEN_ETHERTYPE_IPV4))
+		return GEN_FOREIGN;
 	memcpy(&magic, frame + at.tag, 2);
 	timed = magic == GEN_MAGIC_TIME;
 	port_a = get16be(frame + at.udp);
 	port_b = get16be(frame + at.udp + 2);
 	udp_len = get16be(frame + at.udp + 4);
 	if (!ipv6 && !timed)
-		return plain;
+		return GEN_FOREIGN;
 	if (!timed && magic != GEN_MAGIC && port_a != GEN_UDP_PORT && port_b != GEN_UDP_PORT)
 		return GEN_FOREIGN;
 	good = (timed || magic == GEN_MAGIC) && udp_len == len - at.udp;
@@ -411,43 +286,16 @@ variant_check(const struct gen_source *source, const uint8_t *frame, uint32_t le
 	state = head_crc(port_a, port_b, udp_len, frame + at.tag);
 	if (timed)
 		state = crc32c(state, frame + at.tag + GEN_TAG_LEN, GEN_TIME_LEN);
-	start = fill_start(tag->sequence);
+	start = gen_fill_start(tag->sequence);
 	fill = len - at.fill;
 	if (source != NULL && gen_source_owns(source, tag->stream) && fill <= GEN_FILL_MAX)
-		good = crc == fill_crc(source, state, start, fill) &&
+		good = crc == gen_fill_crc(source, state, start, fill, source->distance[fill]) &&
 		       memcmp(frame + at.fill, source->pattern + start, fill) == 0;
 	else
 		good = crc == ~crc32c(state, frame + at.fill, fill);
 	/* 0 is none, over IPv4. */
 	if (good && (ipv6 || checksum != 0))
 		good = checksum != 0 &&
-		       udp_checksum_ok(frame, len, ipv6 ? AT_IP + 8 : AT_IP + 12, at.udp);
+		       gen_udp_checksum_ok(frame, len, ipv6 ? AT_IP + 8 : AT_IP + 12, at.udp);
 	return good ? timed ? GEN_TIMED : GEN_INTACT : GEN_CORRUPT;
-}
-
-enum gen_verdict
-gen_frame_check_head(const uint8_t *frame, uint32_t len, struct gen_tag *tag)
-{
-	struct words w;
-	enum gen_verdict verdict = head_check(&frame, &len, &w, tag);
-
-	return verdict == GEN_INTACT ? verdict
-				     : variant_check(NULL, frame, len, false, verdict, tag);
-}
-
-enum gen_verdict
-gen_frame_check(
-	const struct gen_source *source, const uint8_t *frame, uint32_t len, struct gen_tag *tag)
-{
-	struct words w;
-	enum gen_verdict verdict = head_check(&frame, &len, &w, tag);
-
-	if (verdict != GEN_INTACT)
-		return variant_check(source, frame, len, true, verdict, tag);
-	if (!fill_ok(source, &w, tag, frame, len))
-		return GEN_CORRUPT;
-	/* 0 is none; what somebody filled in must be right. */
-	return HALF(w.udp_magic, 4) == 0 || udp_checksum_ok(frame, len, AT_IP + 12, AT_UDP)
-		       ? GEN_INTACT
-		       : GEN_CORRUPT;
 }

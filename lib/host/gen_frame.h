@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
  * @file
- * Generated frames: their format, writing and judging them.
+ * Generated frames: their format, writing and judging them. Plain ones are in gen_plain.h.
  *
  * A frame is Ethernet, IPv4 without options, UDP with checksum 0, and a payload of at least 18
  * bytes (so that 60 bytes suffice; no FCS anywhere). Whoever forwards it may rewrite MAC
@@ -40,6 +40,10 @@
 #define GEN_VLAN_LEN   4u
 #define GEN_HEADER_LEN (GEN_ETH_LEN + GEN_IP_LEN + GEN_UDP_LEN)
 
+#define GEN_ETHERTYPE_IPV4 0x0800u
+#define GEN_ETHERTYPE_IPV6 0x86ddu
+#define GEN_ETHERTYPE_VLAN 0x8100u
+
 /** What makes a frame besides its size. */
 struct gen_tag {
 	uint16_t stream, flow;
@@ -59,13 +63,27 @@ struct gen_variant {
 #define GEN_PATTERN_LEN (GEN_FRAME_MAX + 64u)
 
 /**
+ * A plain frame from the EtherType to the CRC, as six words: loaded and stored as such, for a copy
+ * would be read back in other pieces than it was written, and that stalls.
+ */
+struct gen_words {
+	uint64_t type_length;	/**< EtherType, IP: version, length, id */
+	uint64_t proto_source;	/**< fragment, TTL, protocol, checksum, half of the source */
+	uint64_t dest_port;	/**< other half, destination, UDP: source port */
+	uint64_t udp_magic;	/**< destination port, length, checksum, our magic */
+	uint64_t flow_sequence; /**< stream, flow, half of the sequence number */
+	uint64_t sequence_crc;	/**< other half, CRC */
+};
+
+/**
  * What the frames of one generator have in common, made once: their headers, the pattern that
  * fills them, and what makes the CRC of any piece of it a matter of two look-ups.
  */
 struct gen_source {
 	uint16_t stream;
 	uint8_t head[GEN_HEADER_LEN + GEN_TAG_LEN];
-	uint64_t ip_sum; /**< one's complement sum of the IP header, without length and flow */
+	struct gen_words words; /**< of a plain one; what differs is 0 */
+	uint16_t ip_sum; /**< one's complement sum of the IP header, without length and flow */
 	uint8_t pattern[GEN_PATTERN_LEN];
 	uint32_t crc[GEN_PATTERN_LEN + 1];   /**< state from 0 after so many bytes of it */
 	uint32_t distance[GEN_FILL_MAX + 1]; /**< crc32c_distances() */
@@ -86,14 +104,6 @@ uint64_t gen_random(uint64_t *state);
 /** @param random state of gen_random(), from which the pattern is taken */
 void gen_source_init(struct gen_source *source, const uint8_t dst[6], const uint8_t src[6],
 	uint16_t stream, uint64_t *random);
-
-/**
- * Write one frame.
- * @param frame @p size bytes are written
- * @param size  GEN_FRAME_MIN..GEN_FRAME_MAX bytes, without FCS
- */
-void gen_frame_write(const struct gen_source *source, uint8_t *frame, uint32_t size, uint16_t flow,
-	uint64_t sequence);
 
 /** Smallest size of such a frame, without its VLAN tag. */
 uint32_t gen_frame_min(const struct gen_variant *variant);
@@ -116,14 +126,13 @@ enum gen_verdict {
 };
 
 /**
- * Judge one frame; fills in @p tag when it is intact.
- * @param source of the frames that are compared with what was sent, or NULL; those of others are
- *               judged by their CRC
+ * Judge one frame that gen_frame_check() of gen_plain.h has found not to be plain.
+ * @param all look at all bytes, not at the headers alone
  */
-enum gen_verdict gen_frame_check(
-	const struct gen_source *source, const uint8_t *frame, uint32_t len, struct gen_tag *tag);
+enum gen_verdict gen_frame_check_variant(const struct gen_source *source, const uint8_t *frame,
+	uint32_t len, bool all, struct gen_tag *tag);
 
-/** The same by the frame's headers alone: nothing behind them is looked at, and no CRC. */
-enum gen_verdict gen_frame_check_head(const uint8_t *frame, uint32_t len, struct gen_tag *tag);
+/** Is the UDP checksum right, with addresses from @p at and the UDP header from @p udp? */
+bool gen_udp_checksum_ok(const uint8_t *frame, uint32_t len, uint32_t at, uint32_t udp);
 
 #endif

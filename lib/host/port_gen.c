@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/host/gen_plain.h"
 #include "lib/host/port_spec.h"
 #include "lib/host/rate_profile.h"
 #include "lib/host/verify.h"
@@ -42,11 +43,12 @@ struct port_gen {
 /* Sizes of the "simple IMIX" 7:4:1, without FCS. */
 static const uint16_t imix_sizes[12] = {60, 590, 60, 60, 590, 60, 1514, 60, 590, 60, 60, 590};
 
-static uint32_t
-gen_size(struct port_gen *gen)
+/* Of the frame that comes behind @p made others of this call. */
+static inline uint32_t
+gen_size(struct port_gen *gen, uint32_t made)
 {
 	if (gen->imix) {
-		uint32_t size = imix_sizes[gen->generated % 12];
+		uint32_t size = imix_sizes[(gen->generated + made) % 12];
 
 		return size > gen->size_min ? size : gen->size_min;
 	}
@@ -94,12 +96,31 @@ gen_write_variant(struct port_gen *gen, const struct host_frame *frame, uint32_t
 	return len;
 }
 
+/* Flow and number of the next frame. */
+struct gen_turn {
+	uint32_t flow;
+	uint64_t sequence;
+};
+
+/* Written back when all are made: what is stored to frames might be the generator. */
+static inline void
+gen_turn_next(struct gen_turn *turn, uint32_t flows)
+{
+	if (++turn->flow == flows) {
+		turn->flow = 0;
+		turn->sequence++;
+	}
+}
+
 /* @p plain is known when this is compiled: plain frames pay for nothing else. */
 static inline __attribute__((always_inline)) unsigned int
 gen_make(struct port_gen *gen, struct host_frame *frames, unsigned int n, bool plain)
 {
 	unsigned int due = port_pacer_due(&gen->pacer, n), done = 0, made;
-	uint64_t left = gen_window_left(gen), now = 0;
+	uint64_t left = gen_window_left(gen), now = 0, bytes = 0;
+	struct gen_turn turn = {gen->next_flow, gen->sequence};
+	struct gen_shape shape = {.size = 0};
+	uint32_t flows = gen->flows;
 
 	if (gen->count != 0 && due > gen->count - gen->generated)
 		due = (unsigned int)(gen->count - gen->generated);
@@ -107,30 +128,32 @@ gen_make(struct port_gen *gen, struct host_frame *frames, unsigned int n, bool p
 		due = (unsigned int)left;
 	if (!plain && gen->variant.timed && due != 0)
 		now = port_now();
-	for (made = 0; made < due; made++) {
-		uint32_t size = gen_size(gen), flow = gen->next_flow;
-		uint64_t sequence = gen->sequence;
+	for (made = 0; made < due; made++, gen_turn_next(&turn, flows)) {
+		uint32_t size = gen_size(gen, made), len = size;
 
-		gen->generated++;
-		if (++gen->next_flow == gen->flows) {
-			gen->next_flow = 0;
-			gen->sequence++;
-		}
-		/* Larger than the guest's receive sections: lost, as its number will show. */
 		if (!plain)
-			size = gen_write_variant(gen, &frames[done], size, flow, sequence, now);
-		if (plain ? size > frames[done].room : size == 0) {
+			len = gen_write_variant(
+				gen, &frames[done], size, turn.flow, turn.sequence, now);
+		/* Larger than the guest's receive sections: lost, as its number will show. */
+		if (plain ? size > frames[done].room : len == 0) {
 			port_drop(&gen->stats, &gen->stats.rx_dropped_size);
 			continue;
 		}
-		if (plain)
-			gen_frame_write(
-				&gen->source, frames[done].data, size, (uint16_t)flow, sequence);
-		frames[done++].len = size;
-		gen->stats.rx_bytes += size;
+		if (plain) {
+			if (size != shape.size)
+				shape = gen_shape_of(&gen->source, size);
+			gen_shape_write(&gen->source, &shape, frames[done].data,
+				(uint16_t)turn.flow, turn.sequence);
+		}
+		frames[done++].len = len;
+		bytes += len;
 	}
+	gen->generated += made;
+	gen->next_flow = turn.flow;
+	gen->sequence = turn.sequence;
 	port_pacer_spend(&gen->pacer, made);
 	gen->stats.rx_frames += done;
+	gen->stats.rx_bytes += bytes;
 	return done;
 }
 

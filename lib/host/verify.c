@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/host/gen_plain.h"
 #include "lib/host/latency.h"
 #include "lib/host/port_spec.h"
 #include "lib/host/verify.h"

@@ -18,6 +18,7 @@
 #include <x86intrin.h>
 #endif
 
+#include "lib/host/gen_plain.h"
 #include "lib/host/verify.h"
 #include "test/unit/host_nic_guest.h"
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/host/crc32c.h"
+#include "lib/host/gen_plain.h"
 #include "lib/host/verify.h"
 #include "test/unit/host_port.h"
 #include "test/unit/unit.h"
@@ -122,11 +123,22 @@ test_crc32c(void)
 	CU_ASSERT_EQUAL(~crc32c(~0u, zero, sizeof(zero)), 0x8a9136aau);
 }
 
+/* What a plain generated frame takes of it: 14 bytes at @p at, then a distance. */
+static void
+header_is_the_same(uint32_t crc, const uint8_t *at, uint32_t distance)
+{
+	uint64_t words[2];
+
+	memcpy(words, at, sizeof(words));
+	CU_ASSERT_EQUAL_FATAL(crc32c_14(crc, words[0], words[1]), crc32c_portable(crc, at, 14));
+	CU_ASSERT_EQUAL_FATAL(crc32c_skip(crc, distance), crc32c_skip_portable(crc, distance));
+}
+
 /* What the processor's instructions give is what bytes taken one by one give, for any length. */
 static void
 test_crc32c_is_the_same_without_instructions(void)
 {
-	static uint8_t data[GEN_FRAME_MAX + 8], zero[GEN_FRAME_MAX];
+	static uint8_t data[GEN_FRAME_MAX + 24], zero[GEN_FRAME_MAX];
 	static uint32_t distances[GEN_FRAME_MAX + 1];
 	uint64_t random = 7;
 	uint32_t crc = 0x12345678, len;
@@ -144,6 +156,15 @@ test_crc32c_is_the_same_without_instructions(void)
 			crc32c_skip_portable(crc, distance), crc32c_portable(crc, zero, len));
 		CU_ASSERT_EQUAL_FATAL(crc32c_skip(crc, distance) ^ crc32c(0, at, len),
 			crc32c_portable(crc, at, len));
+		header_is_the_same(crc, at, distance);
+#if defined(__x86_64__)
+		const bool fast = crc32c_fast;
+
+		crc32c_fast = false;
+		header_is_the_same(crc, at, distance);
+		CU_ASSERT_EQUAL_FATAL(crc32c(crc, at, len), crc32c_portable(crc, at, len));
+		crc32c_fast = fast;
+#endif
 	}
 }
 

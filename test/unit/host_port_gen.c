@@ -5,6 +5,7 @@
 #include <pcap/pcap.h>
 #include <string.h>
 
+#include "lib/host/gen_plain.h"
 #include "lib/host/port_spec.h"
 #include "lib/host/verify.h"
 #include "test/unit/frozen_clock.h"

@@ -188,13 +188,8 @@ gen_send(struct host_port *port, const struct host_frame *frames, unsigned int n
 	gen->returned += n < out ? n : out;
 	gen->last_back_ns = 0;
 	if (gen->verifier != NULL)
-		verifier_burst(gen->verifier);
-	for (unsigned int i = 0; i < n; i++) {
-		gen->stats.tx_frames++;
-		gen->stats.tx_bytes += frames[i].len;
-		if (gen->verifier != NULL)
-			verifier_frame(gen->verifier, frames[i].data, frames[i].len);
-	}
+		verifier_frames(gen->verifier, frames, n);
+	port_count_sent(&gen->stats, frames, n);
 }
 
 static int

@@ -20,13 +20,8 @@ sink_send(struct host_port *port, const struct host_frame *frames, unsigned int 
 	struct port_sink *sink = (struct port_sink *)port;
 
 	if (sink->verifier != NULL)
-		verifier_burst(sink->verifier);
-	for (unsigned int i = 0; i < n; i++) {
-		sink->stats.tx_frames++;
-		sink->stats.tx_bytes += frames[i].len;
-		if (sink->verifier != NULL)
-			verifier_frame(sink->verifier, frames[i].data, frames[i].len);
-	}
+		verifier_frames(sink->verifier, frames, n);
+	port_count_sent(&sink->stats, frames, n);
 }
 
 static int

@@ -72,6 +72,18 @@ port_drop(struct host_port_stats *stats, uint64_t *why)
 	stats->tx_dropped++;
 }
 
+/** Count frames that the port has taken from its NIC. */
+static inline void
+port_count_sent(struct host_port_stats *stats, const struct host_frame *frames, unsigned int n)
+{
+	uint64_t bytes = 0;
+
+	for (unsigned int i = 0; i < n; i++)
+		bytes += frames[i].len;
+	stats->tx_frames += n;
+	stats->tx_bytes += bytes;
+}
+
 #define NSEC_PER_SEC UINT64_C(1000000000)
 
 /** Monotonic clock in nanoseconds. */

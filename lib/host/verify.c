@@ -9,8 +9,7 @@
 #include "lib/host/verify.h"
 
 struct verify_flow {
-	bool used;
-	uint16_t stream, flow;
+	uint64_t key;			   /* flow_key(); 0: unused */
 	uint64_t first;			   /* oldest sequence number expected */
 	uint64_t next;			   /* newest seen + 1 */
 	uint64_t seen[VERIFY_WINDOW / 64]; /* bit s % VERIFY_WINDOW for the newest ones */
@@ -71,8 +70,14 @@ verifier_sample(struct verifier *v, uint32_t n)
 	v->sample = n;
 }
 
+static inline uint64_t
+flow_key(const struct gen_tag *tag)
+{
+	return UINT64_C(1) << 32 | (uint32_t)tag->stream << 16 | tag->flow;
+}
+
 /* The table is at most half full, so a free slot ends every search. */
-static struct verify_flow *
+static inline struct verify_flow *
 verifier_flow(struct verifier *v, const struct gen_tag *tag)
 {
 	/* Neighbouring flows in neighbouring slots. */
@@ -81,17 +86,15 @@ verifier_flow(struct verifier *v, const struct gen_tag *tag)
 
 	for (;; at++) {
 		f = &v->flows[at & v->mask];
-		if (!f->used)
-			break;
-		if (f->stream == tag->stream && f->flow == tag->flow)
+		if (f->key == flow_key(tag))
 			return f;
+		if (f->key == 0)
+			break;
 	}
 	if (v->left == 0)
 		return NULL;
 	v->left--;
-	f->used = true;
-	f->stream = tag->stream;
-	f->flow = tag->flow;
+	f->key = flow_key(tag);
 	f->first = f->next =
 		v->own != NULL && gen_source_owns(v->own, tag->stream) ? 0 : tag->sequence;
 	return f;
@@ -118,16 +121,10 @@ flow_forget(struct verify_flow *f, uint64_t from, uint64_t n)
 		f->seen[from % VERIFY_WINDOW / 64] &= ~(UINT64_C(1) << (from & 63));
 }
 
+/* A number that is not the next one. */
 static void
 verifier_sequence(struct verifier *v, struct verify_flow *f, uint64_t s)
 {
-	if (s == f->next) {
-		/* The usual; a bit left from a window before is meant to be set, too. */
-		flow_test_and_set(f, s);
-		f->next++;
-		v->verified++;
-		return;
-	}
 	if (s > f->next) {
 		v->lost += s - f->next;
 		flow_forget(f, f->next, s - f->next + 1);
@@ -154,12 +151,6 @@ verifier_sequence(struct verifier *v, struct verify_flow *f, uint64_t s)
 	}
 }
 
-void
-verifier_burst(struct verifier *v)
-{
-	v->now = 0;
-}
-
 /* A time of another machine's clock may lie ahead: it says nothing. */
 static __attribute__((noinline)) void
 verifier_time(struct verifier *v, uint64_t time)
@@ -170,7 +161,7 @@ verifier_time(struct verifier *v, uint64_t time)
 		latency_add(&v->latency, v->now - time);
 }
 
-void
+static inline void
 verifier_frame(struct verifier *v, const uint8_t *frame, uint32_t len)
 {
 	enum gen_verdict verdict;
@@ -198,10 +189,24 @@ verifier_frame(struct verifier *v, const uint8_t *frame, uint32_t len)
 		break;
 	}
 	f = verifier_flow(v, &tag);
-	if (f == NULL)
+	if (f == NULL) {
 		v->verified++;
-	else
+	} else if (tag.sequence == f->next) {
+		/* The usual; a bit left from a window before is meant to be set, too. */
+		flow_test_and_set(f, tag.sequence);
+		f->next++;
+		v->verified++;
+	} else {
 		verifier_sequence(v, f, tag.sequence);
+	}
+}
+
+void
+verifier_frames(struct verifier *v, const struct host_frame *frames, unsigned int n)
+{
+	v->now = 0;
+	for (unsigned int i = 0; i < n; i++)
+		verifier_frame(v, frames[i].data, frames[i].len);
 }
 
 void

@@ -36,11 +36,11 @@ void verifier_own(struct verifier *v, const struct gen_source *source);
  */
 void verifier_sample(struct verifier *v, uint32_t n);
 
-/** What is judged from here on has come now; for latencies, once per burst. */
-void verifier_burst(struct verifier *v);
-
-/** Judge one frame and count it. Intact and new frames count as verified. */
-void verifier_frame(struct verifier *v, const uint8_t *frame, uint32_t len);
+/**
+ * Judge frames that have come now, and count them. Intact and new frames count as verified. Their
+ * host_frame.head is not looked at, for addresses are not judged.
+ */
+void verifier_frames(struct verifier *v, const struct host_frame *frames, unsigned int n);
 
 /**
  * Fill in verified, corrupt, lost, duplicate, reordered, foreign, latency and verifies.

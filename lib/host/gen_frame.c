@@ -89,7 +89,7 @@ gen_udp_checksum_ok(const uint8_t *frame, uint32_t len, uint32_t at, uint32_t ud
 static uint32_t
 head_crc(uint32_t port_a, uint32_t port_b, uint32_t udp_len, const void *tag)
 {
-	return crc32c(gen_ports_crc(port_a, port_b, udp_len), tag, TAG_COVERED);
+	return crc32c(gen_ports_crc(port_a ^ port_b, udp_len), tag, TAG_COVERED);
 }
 
 /* ---- writing ---- */

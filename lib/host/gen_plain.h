@@ -13,6 +13,7 @@
 
 #include "lib/host/crc32c.h"
 #include "lib/host/gen_frame.h"
+#include "lib/vmbus/shared.h"
 
 /* Where things are in a frame without a tag. */
 #define GEN_AT_WORDS   12u
@@ -35,12 +36,14 @@ gen_fill_start(uint64_t sequence)
 	return sequence & 63;
 }
 
-/** State of the CRC in front of our header: what forwarding leaves alone of ports and length. */
+/**
+ * State of the CRC in front of our header: what forwarding leaves alone of ports and length. The
+ * XOR of the @p ports survives their exchange.
+ */
 static inline uint32_t
-gen_ports_crc(uint32_t port_a, uint32_t port_b, uint32_t udp_len)
+gen_ports_crc(uint32_t ports, uint32_t udp_len)
 {
-	/* The XOR of the ports survives their exchange. */
-	return ~((port_a ^ port_b) << 16 | udp_len);
+	return ~(ports << 16 | udp_len);
 }
 
 /** State of the CRC before the fill of a plain frame; @p flow_sequence is the word. */
@@ -139,7 +142,7 @@ gen_shape_write(const struct gen_source *source, const struct gen_shape *shape, 
 	/* Three numbers of 16 bits: the second time there is nothing to carry. */
 	sum = (sum & 0xffff) + (sum >> 16);
 	sum = (sum & 0xffff) + (sum >> 16);
-	crc = gen_ports_crc(port, GEN_UDP_PORT, shape->udp_len);
+	crc = gen_ports_crc(port ^ GEN_UDP_PORT, shape->udp_len);
 	crc = gen_head_crc(crc, flow_sequence, sequence);
 	crc = gen_fill_crc(source, crc, at, shape->fill, shape->distance);
 	memcpy(frame, source->head, GEN_AT_WORDS);
@@ -178,38 +181,34 @@ gen_ip_sum(const struct gen_words *w)
 	       GEN_HALF(w->dest_port, 4);
 }
 
-/** Are the headers those of a plain frame of @p len bytes? */
+/** Do EtherType, lengths and our mark say that it is a plain frame of @p len bytes? */
 static inline bool
-gen_is_plain(const struct gen_words *w, uint32_t len)
+gen_is_plain(uint64_t type_length, uint64_t udp_magic, uint32_t len)
 {
-	const struct {
-		uint64_t type_length, udp_magic;
-	} mask = {UINT64_C(0xffff00ffffff), UINT64_C(0xffff0000ffff0000)};
+	const uint64_t type_mask = UINT64_C(0x0000ffff00ffffff);
+	const uint64_t udp_mask = UINT64_C(0xffff0000ffff0000);
 	uint32_t ip_len = len - GEN_ETH_LEN;
 
-	return (w->type_length & mask.type_length) ==
-		       (UINT64_C(0x450008) | GEN_PUT_BE(ip_len, 4)) &&
-	       (w->udp_magic & mask.udp_magic) ==
-		       (GEN_PUT_BE(ip_len - GEN_IP_LEN, 2) | (uint64_t)GEN_MAGIC << 48) &&
-	       (w->proto_source >> 24 & 0xff) == 17 &&
-	       /* All ones, in one's complement; it is not 0, with such a first word. */
-	       gen_ip_sum(w) % 0xffff == 0;
+	return (type_length & type_mask) == (UINT64_C(0x450008) | GEN_PUT_BE(ip_len, 4)) &&
+	       (udp_magic & udp_mask) ==
+		       (GEN_PUT_BE(ip_len - GEN_IP_LEN, 2) | (uint64_t)GEN_MAGIC << 48);
 }
 
-/** What a frame is whose headers are not those of a plain one. */
+/** What a frame is that is not, its tag cut off. */
 static inline enum gen_verdict
-gen_check_other(const struct gen_source *source, const struct gen_words *w, const uint8_t *frame,
-	uint32_t len, bool all, struct gen_tag *tag)
+gen_check_other(const struct gen_source *source, const uint8_t *frame, uint32_t len, bool all,
+	uint64_t type_length, uint64_t udp_magic, struct gen_tag *tag)
 {
-	uint16_t magic = GEN_HALF(w->udp_magic, 6);
-	bool ipv4 = GEN_HALF_BE(w->type_length, 0) == GEN_ETHERTYPE_IPV4;
+	uint32_t type = GEN_HALF_BE(type_length, 0);
+	uint16_t magic = GEN_HALF(udp_magic, 6);
 
-	if (GEN_HALF_BE(w->type_length, 0) == GEN_ETHERTYPE_IPV6 ||
-		(ipv4 && magic == GEN_MAGIC_TIME))
+	if (type == GEN_ETHERTYPE_IPV6 || (type == GEN_ETHERTYPE_IPV4 && magic == GEN_MAGIC_TIME))
 		return gen_frame_check_variant(source, frame, len, all, tag);
+	if (type != GEN_ETHERTYPE_IPV4)
+		return GEN_FOREIGN;
 	/* Any mark makes it ours, so that damage to one of them shows as corruption. */
-	return ipv4 && (magic == GEN_MAGIC || GEN_HALF_BE(w->dest_port, 6) == GEN_UDP_PORT ||
-			       GEN_HALF_BE(w->udp_magic, 0) == GEN_UDP_PORT)
+	return magic == GEN_MAGIC || GEN_HALF_BE(udp_magic, 0) == GEN_UDP_PORT ||
+			       GEN_HALF_BE(gen_load(frame + GEN_AT_UDP, 2), 0) == GEN_UDP_PORT
 		       ? GEN_CORRUPT
 		       : GEN_FOREIGN;
 }
@@ -221,9 +220,9 @@ gen_fill_ok(const struct gen_source *source, const struct gen_words *w, const st
 {
 	uint32_t crc = (uint32_t)(w->sequence_crc >> 32), at = gen_fill_start(tag->sequence);
 	uint32_t fill = len - GEN_AT_FILL;
-	uint32_t state = gen_ports_crc(
-		GEN_HALF_BE(w->dest_port, 6), GEN_HALF_BE(w->udp_magic, 0), len - GEN_AT_UDP);
+	uint32_t ports = GEN_HALF_BE(w->dest_port >> 48 ^ w->udp_magic, 0), state;
 
+	state = gen_ports_crc(ports, len - GEN_AT_UDP);
 	state = gen_head_crc(state, w->flow_sequence, tag->sequence);
 	if (source != NULL && gen_source_owns(source, tag->stream) && fill <= GEN_FILL_MAX)
 		return crc == gen_fill_crc(source, state, at, fill, source->distance[fill]) &&
@@ -235,6 +234,7 @@ static inline enum gen_verdict
 gen_check(const struct gen_source *source, const uint8_t *frame, uint32_t len, bool all,
 	struct gen_tag *tag)
 {
+	const uint8_t *words;
 	struct gen_words w;
 
 	if (len >= GEN_AT_FILL + GEN_VLAN_LEN &&
@@ -244,9 +244,18 @@ gen_check(const struct gen_source *source, const uint8_t *frame, uint32_t len, b
 	}
 	if (len < GEN_AT_FILL)
 		return GEN_FOREIGN;
-	memcpy(&w, frame + GEN_AT_WORDS, sizeof(w));
-	if (!gen_is_plain(&w, len))
-		return gen_check_other(source, &w, frame, len, all, tag);
+	words = frame + GEN_AT_WORDS;
+	w.type_length = vmbus_load64(words);
+	w.udp_magic = vmbus_load64(words + offsetof(struct gen_words, udp_magic));
+	if (!gen_is_plain(w.type_length, w.udp_magic, len))
+		return gen_check_other(source, frame, len, all, w.type_length, w.udp_magic, tag);
+	w.proto_source = vmbus_load64(words + offsetof(struct gen_words, proto_source));
+	w.dest_port = vmbus_load64(words + offsetof(struct gen_words, dest_port));
+	/* A sum of all ones is a multiple of 0xffff; it is not 0, with such a first word. */
+	if ((w.proto_source >> 24 & 0xff) != 17 || gen_ip_sum(&w) % 0xffff != 0)
+		return GEN_CORRUPT;
+	w.flow_sequence = vmbus_load64(words + offsetof(struct gen_words, flow_sequence));
+	w.sequence_crc = vmbus_load64(words + offsetof(struct gen_words, sequence_crc));
 	tag->stream = GEN_HALF(w.flow_sequence, 0);
 	tag->flow = GEN_HALF(w.flow_sequence, 2);
 	tag->sequence = w.flow_sequence >> 32 | w.sequence_crc << 32;

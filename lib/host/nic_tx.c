@@ -6,6 +6,7 @@
  * its data.
  */
 #include "lib/host/nic_internal.h"
+#include "lib/vmbus/shared.h"
 
 #define STREAM_ALIGN 64u
 /* Longest RNDIS header with PPIs that is taken (spec/rndis.md §1). */
@@ -335,48 +336,46 @@ forward(struct host_nic *nic, struct nic_tx_message *m)
 #define PLAIN_MESSAGES 16u
 
 /*
- * Frame of the message at @p at of a stream that may be the guest's own memory: what decides
- * anything is loaded once. Returns the bytes of the message, 0: not a plain one.
+ * Frame of a message that may be in the guest's own memory: every word is loaded once. What makes
+ * it a plain one are the rules of rndis_packet_parse_head(), that nothing else is in it, and a
+ * frame with addresses. Returns the bytes of the message, 0: not a plain one.
  */
 static inline uint32_t
-plain_message(struct host_nic *nic, const uint8_t *stream, uint32_t at, uint32_t total,
-	struct host_frame *frame, uint8_t head[HOST_FRAME_HEAD], unsigned int *kind)
+plain_message(const struct host_nic *nic, uint8_t *message, uint32_t left, struct host_frame *frame)
 {
-	struct rndis_packet_info info;
-	struct rndis_packet p;
+	uint64_t head = vmbus_load64(message);
+	uint64_t data = vmbus_load64(message + offsetof(struct rndis_packet, data_offset));
+	uint64_t data_abs = (data & UINT32_MAX) + RNDIS_OFFSET_BASE, others;
+	uint32_t length = (uint32_t)(head >> 32), data_length = (uint32_t)(data >> 32);
 
-	if (total - at < sizeof(p) || (at & (nic->announced.alignment - 1)) != 0)
+	others = vmbus_load64(message + offsetof(struct rndis_packet, oob_offset)) |
+		 vmbus_load32(message + offsetof(struct rndis_packet, oob_count)) |
+		 vmbus_load64(message + offsetof(struct rndis_packet, ppi_length));
+	if ((uint32_t)head != RNDIS_TYPE_PACKET || others != 0 || length > left ||
+		data_abs < sizeof(struct rndis_packet) || data_abs + data_length > length ||
+		data_length < HOST_FRAME_HEAD || data_length > nic->mtu_field + OFFLOAD_VLAN_TAG)
 		return 0;
-	memcpy(&p, stream + at, sizeof(p));
-	/* The compiler must not read the guest's memory again behind the checks. */
-	atomic_signal_fence(memory_order_seq_cst);
-	if (rndis_packet_parse_head(&p, sizeof(p), total - at, &info) != 0 ||
-		(p.oob_offset | p.oob_length | p.oob_count | p.ppi_length | p.vc_handle) != 0 ||
-		info.data_length < HOST_FRAME_HEAD ||
-		info.data_length > nic->mtu_field + OFFLOAD_VLAN_TAG)
-		return 0;
-	frame->data = (uint8_t *)stream + at + info.data_abs;
-	frame->len = info.data_length;
-	memcpy(head, frame->data, HOST_FRAME_HEAD);
-	atomic_signal_fence(memory_order_seq_cst);
-	if (!nic->knobs.spoof && nic_source_is_foreign(nic, head + 6))
-		return 0;
-	*kind = nic_frame_kind(head);
-	return info.message_length;
+	frame->data = message + data_abs;
+	frame->len = data_length;
+	return length;
 }
 
 /*
  * A send of nothing but frames that ask for nothing and go on as they are, on a NIC that is up:
- * most of them. Returns false, and nothing has happened, for any other.
+ * most of them. Returns false, and nothing has happened, for any other. @p in_place is known when
+ * this is compiled.
  */
-static bool
-plain_send(struct host_nic *nic, const uint8_t *stream, uint32_t total, bool in_place)
+static inline __attribute__((always_inline)) bool
+plain_send(struct host_nic *nic, uint8_t *stream, uint32_t total, bool in_place)
 {
-	struct nic_oid_count counts[3] = {{0}};
+	struct nic_oid_count counts[3] = {{0}}; /* but for directed frames */
+	uint32_t at = 0, n = 0, most = PLAIN_MESSAGES, length;
+	uint32_t misaligned = nic->announced.alignment - 1;
+	const uint8_t *addresses;
 	struct host_frame *frame;
-	uint32_t at = 0, n = 0, most = PLAIN_MESSAGES, message;
 	uint8_t *head;
 	unsigned int kind;
+	uint64_t bytes = 0;
 
 	if (!nic->link_up || nic->knobs.refuse_pct != 0 || total > nic->announced.transfer)
 		return false;
@@ -385,25 +384,36 @@ plain_send(struct host_nic *nic, const uint8_t *stream, uint32_t total, bool in_
 	if (nic->frames_n + most > HOST_PORT_BURST)
 		frames_send(nic);
 	frame = &nic->frames[nic->frames_n];
-	for (; at < total; at += message, n++, frame++) {
-		if (n == most)
+	head = nic->heads[nic->frames_n];
+	for (; at < total; at += length, n++, frame++, head += HOST_FRAME_HEAD) {
+		if (n == most || total - at < sizeof(struct rndis_packet) || (at & misaligned) != 0)
 			return false;
-		head = nic->heads[nic->frames_n + n];
-		message = plain_message(nic, stream, at, total, frame, head, &kind);
-		if (message == 0)
+		length = plain_message(nic, stream + at, total - at, frame);
+		if (length == 0)
 			return false;
+		if (in_place)
+			vmbus_load(head, frame->data, HOST_FRAME_HEAD);
 		frame->head = in_place ? head : NULL;
-		counts[kind].frames++;
-		counts[kind].bytes += frame->len;
+		addresses = in_place ? head : frame->data;
+		if (!nic->knobs.spoof && nic_source_is_foreign(nic, addresses + 6))
+			return false;
+		bytes += frame->len;
+		kind = nic_frame_kind(addresses);
+		if (kind != 0) {
+			counts[kind].frames++;
+			counts[kind].bytes += frame->len;
+		}
 	}
-	nic->frames_n += n;
-	nic->turn_cost += n * NIC_FRAME_COST;
+	counts[0].frames = n - counts[1].frames - counts[2].frames;
+	counts[0].bytes = bytes - counts[1].bytes - counts[2].bytes;
 	for (kind = 0; kind < 3; kind++) {
 		nic->oid_stats.xmit[kind].frames += counts[kind].frames;
 		nic->oid_stats.xmit[kind].bytes += counts[kind].bytes;
-		nic->stats.tx_frames += counts[kind].frames;
-		nic->stats.tx_bytes += counts[kind].bytes;
 	}
+	nic->stats.tx_frames += n;
+	nic->stats.tx_bytes += bytes;
+	nic->frames_n += n;
+	nic->turn_cost += n * NIC_FRAME_COST;
 	/* As frame_add(), which is next perhaps, leaves them. */
 	if (nic->frames_n == HOST_PORT_BURST)
 		frames_send(nic);

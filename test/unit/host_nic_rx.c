@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The host NIC's receive path: sections, batches, filter, RSS, offloads, acknowledgements. */
+#include "lib/host/gen_frame.h"
 #include "test/unit/host_nic_guest.h"
 
 static const char small[] = "recv=1M,send=256K,channels=4";
@@ -57,6 +58,66 @@ rx_content_and_batch(void)
 	CU_ASSERT_EQUAL(g.nic->stats.rx_packets, 2 + 2); /* and two control answers */
 	guest_poll(&g);					 /* the acknowledgements */
 	CU_ASSERT_EQUAL(outstanding(&g), 0);
+	guest_stop(&g);
+}
+
+/* Are the free sections a chain of all that are said to be free? */
+static bool
+free_sections_are_a_chain(const struct guest *g)
+{
+	static bool seen[4096];
+	uint32_t i, at = g->nic->free_first;
+
+	memset(seen, 0, sizeof(seen));
+	for (i = 0; i < g->nic->free_n; i++, at = g->nic->sections[at].next) {
+		if (at < g->nic->reserved || at >= g->nic->sections_n || seen[at])
+			return false;
+		seen[at] = true;
+	}
+	return g->nic->free_n == g->nic->sections_n - g->nic->reserved;
+}
+
+/* Frames that go the short way, in runs, among those that do not and those that are dropped. */
+static void
+runs_of_frames_among_others(void)
+{
+	static const char *const batch[] = {"1", "5", "32"};
+	uint32_t round, i, k, n, kept, wrong = 0, kind[64];
+	const struct guest_packet *p;
+	uint64_t random = 3;
+	uint8_t frame[60];
+	const uint8_t *m;
+	struct guest g;
+
+	guest_start_up(&g, small, 16);
+	guest_poll(&g);
+	for (round = 0; round < 150; round++) {
+		host_nic_knob(g.nic, "batch", batch[round % 3]);
+		n = 1 + (uint32_t)(gen_random(&random) % 64);
+		for (i = kept = 0; i < n; i++) {
+			guest_make_udp(&g, frame, 60, i);
+			k = (uint32_t)(gen_random(&random) % 16);
+			if (k == 0)
+				memset(frame, 0xff, 6); /* taken, but not by the short way */
+			if (k == 1)
+				frame[5] ^= 1; /* another's: dropped */
+			guest_port_put(&g, frame, 60);
+			if (k != 1)
+				kind[kept++] = i;
+		}
+		guest_poll(&g);
+		for (i = k = 0; (p = guest_transfer(&g, i)) != NULL; i++) {
+			for (n = 0; n < p->ranges && k < kept; n++, k++) {
+				m = guest_message(&g, p, n) + g.nic->data_offset;
+				guest_make_udp(&g, frame, 60, kind[k]);
+				wrong += memcmp(m + 6, frame + 6, 54) != 0;
+			}
+		}
+		CU_ASSERT_EQUAL(k, kept);
+		guest_poll(&g); /* the acknowledgements */
+		CU_ASSERT_FATAL(free_sections_are_a_chain(&g));
+	}
+	CU_ASSERT_EQUAL(wrong, 0);
 	guest_stop(&g);
 }
 
@@ -514,6 +575,7 @@ main(void)
 {
 	static const struct unit_test tests[] = {
 		{"rx: content and batch", rx_content_and_batch},
+		{"rx: runs of frames among others", runs_of_frames_among_others},
 		{"rx: filter rules", rx_filter_rules},
 		{"rx: VLAN and checksum", rx_vlan_and_checksum},
 		{"RSS spreads by Toeplitz", rss_spreads_by_toeplitz},

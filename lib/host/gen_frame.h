@@ -47,6 +47,10 @@
 #define GEN_ETHERTYPE_IPV6 0x86ddu
 #define GEN_ETHERTYPE_VLAN 0x8100u
 
+#define GEN_ETHERTYPE_IPV4 0x0800u
+#define GEN_ETHERTYPE_IPV6 0x86ddu
+#define GEN_ETHERTYPE_VLAN 0x8100u
+
 /** What makes a frame besides its size. */
 struct gen_tag {
 	uint16_t stream, flow;

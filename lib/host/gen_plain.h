@@ -61,7 +61,7 @@ gen_fill_crc(
 	return ~(crc32c_skip(crc ^ source->crc[at], distance) ^ source->crc[at + len]);
 }
 
-/* The fill of a small frame: less than a call of memcpy() or memcmp(). */
+/* A fill of 4 to 16 bytes is copied and compared for less than a call costs. */
 
 static inline uint64_t
 gen_load(const uint8_t *p, uint32_t len)

@@ -266,6 +266,22 @@ test_a_device_that_cannot_be_opened_is_tried_again(void)
 	recover_finish();
 }
 
+/* Or all packets in it would be copied from then on. */
+static void
+test_memory_that_cannot_be_shared_again_yet_is_tried_again(void)
+{
+	REQUIRE(recover_start());
+	f.on_open = recover_on_open_there;
+	atomic_store(&fixture_dma_busy, 2);
+	atomic_store(&recover_open_rc, 0);
+	recover_go_away();
+	WAIT_FOR(recover_told(RTE_ETH_EVENT_RECOVERY_SUCCESS));
+	CU_ASSERT_EQUAL(atomic_load(&fixture_dma_busy), 0);
+	recover_check_running();
+	recover_check_frames(100);
+	recover_finish();
+}
+
 /* Threads that cannot be had yet, of those that the driver asks for. */
 static _Atomic unsigned int threads_short;
 
@@ -445,6 +461,8 @@ main(void)
 			test_what_does_not_fit_is_told_and_can_be_configured_anew},
 		{"a device that cannot be opened is tried again",
 			test_a_device_that_cannot_be_opened_is_tried_again},
+		{"memory that cannot be shared again yet is tried again",
+			test_memory_that_cannot_be_shared_again_yet_is_tried_again},
 		{"without a thread for a moment it begins later",
 			test_without_a_thread_for_a_moment_it_begins_later},
 		{"away again while it is found not to fit",

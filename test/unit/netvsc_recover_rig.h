@@ -34,6 +34,8 @@ extern enum rte_eth_event_type recover_closes_at;
 extern _Atomic int recover_closed;
 /** What the backend's open of the device says, and how often it was asked. */
 extern _Atomic int recover_open_rc;
+/** How often the application's memory cannot be shared again in time. */
+extern _Atomic unsigned int fixture_dma_busy;
 extern _Atomic unsigned int recover_tries;
 
 /** For fixture.on_open: a backend that got as far as to find the device there. */

@@ -18,7 +18,8 @@ class Mbufs(Case):
         return self.own(self.program("mbufs", [
             MBUFS, case, *lcore_args(0), "--file-prefix", f"hyperpoll{next(harness.SERIAL)}",
             "--no-pci", "--no-telemetry", *(memory_args() if memory is None else memory),
-            "-d", harness.PLUGIN, "-a", host.device(options=",tx_copybreak=512" + options)],
+            "-d", harness.PLUGIN, "-a",
+            host.device(options=("" if "tx_copybreak" in options else ",tx_copybreak=512") + options)],
             env={"MBUFS_EXPECT": self.path("expect"), **(env or {})}))
 
     def recorder(self, settings="", sent=(), play=""):

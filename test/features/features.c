@@ -98,6 +98,13 @@ row(const char *name, bool has, const char *how)
 		has ? how : "");
 }
 
+/* What a port alone cannot show, a test does, which the page names. */
+static void
+row_by_test(const char *name, const char *how, const char *test)
+{
+	printf("%s = Y, %s(`%s`)\n", name, how, test);
+}
+
 static bool
 has_xstat(uint16_t id, const char *name)
 {
@@ -106,7 +113,7 @@ has_xstat(uint16_t id, const char *name)
 	return rte_eth_xstats_get_id_by_name(id, name, &number) == 0;
 }
 
-/* Of VMBus: each as far as the port that runs shows it. */
+/* Of VMBus: as the port that runs shows it, or as a test does. */
 static void
 print_vmbus(const struct rte_eth_dev *eth, const struct rte_eth_dev_info *info)
 {
@@ -124,7 +131,8 @@ print_vmbus(const struct rte_eth_dev *eth, const struct rte_eth_dev_info *info)
 		"same port, within `recovery_s` (uio: bound with `--persist`)");
 	row("Withdrawal of the NIC is told", eth->data->dev_flags & RTE_ETH_DEV_INTR_RMV, "");
 	row("Detached and attached again", bus->NETVSC_COMPAT_UNPLUG != NULL, "");
-	row("Multi-process", true, "also while the primary stops, resets or recovers");
+	row_by_test("Multi-process", "also while the primary stops, resets or recovers ",
+		"test/integration/test_processes.py");
 	snprintf(text, sizeof(text), "up to %u frames a packet here", port->session.max_messages);
 	row("Aggregation of sends", port->session.max_messages > 1, text);
 	row("Zero-copy send", !port->bus->copy_only, "above `tx_copybreak`, per segment");
@@ -133,11 +141,13 @@ print_vmbus(const struct rte_eth_dev *eth, const struct rte_eth_dev_info *info)
 	snprintf(text, sizeof(text), "up to %u, started and stopped one by one",
 		RTE_MIN(info->max_rx_queues, info->max_tx_queues));
 	row("Channels", info->max_rx_queues > 1, text);
-	row("NIC without a monitor page (Linux 6.10 and later)", true, "");
-	row("Users without privileges", true, "`copy_only=1`");
+	row_by_test(
+		"NIC without a monitor page (Linux 6.10 and later)", "", "test/uio/test_rig.py");
+	row_by_test("Users without privileges", "`copy_only=1` on uio ", "test/uio/test_user.py");
 	row("Hosts in user space (vfio-user)", strcmp(port->bus->backend->name, "vfio-user") == 0,
 		"");
-	row("Telemetry of its own", true, "`/netvsc/...`, flight recorder, wire trace");
+	row_by_test("Telemetry of its own", "`/netvsc/...`, flight recorder, wire trace ",
+		"test/integration/test_telemetry.py");
 }
 
 static void

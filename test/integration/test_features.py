@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The feature tables say what the driver advertises, no more and no less."""
+import os
+import re
+
 import feature_table
-from harness import RELEASE, Case
+from harness import RELEASE, ROOT, Case
 
 
 class Features(Case):
@@ -10,6 +13,12 @@ class Features(Case):
         self.sections = feature_table.advertised(
             self.host, lambda argv: self.own(self.program("features", argv)))
         self.assertEqual(self.sections["Features"].get("Basic stats"), "Y")
+
+    def test_rows_that_a_test_shows_name_one(self):
+        named = [path for value in self.sections["VMBus"].values() for path in re.findall(r"\(`(test/[\w/.]+)`\)", value)]
+        self.assertEqual(len(named), 4)
+        for path in named:
+            self.assertIn("    def test_", self.written(os.path.join(ROOT, path)), path)
 
     def written(self, path):
         with open(path, encoding="utf-8") as file:

@@ -123,6 +123,20 @@ netvsc_compat_tx_queue_count(struct rte_eth_dev *eth, netvsc_tx_count (*count)(v
 #endif
 }
 
+/** Descriptors in use of another port's send queue; 0 also where nobody can be asked. */
+static inline uint32_t
+netvsc_compat_tx_used(uint16_t port, uint16_t queue)
+{
+	int used = 0;
+
+#if RTE_VERSION >= RTE_VERSION_NUM(24, 3, 0, 0)
+	used = rte_eth_tx_queue_count(port, queue);
+#endif
+	RTE_SET_USED(port);
+	RTE_SET_USED(queue);
+	return used > 0 ? (uint32_t)used : 0;
+}
+
 /** What ethdev has set for who does without it, only in the primary (spec/dpdk-driver-api.md §5).
  */
 static inline void

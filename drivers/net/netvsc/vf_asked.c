@@ -76,18 +76,16 @@ netvsc_vf_tx_status(const struct netvsc_txq *txq, uint16_t offset, int own)
 uint32_t
 netvsc_vf_tx_waiting(const struct netvsc_txq *txq)
 {
-	int count = 0;
-#if RTE_VERSION >= RTE_VERSION_NUM(24, 3, 0, 0)
 	struct netvsc_vf_queue *q;
+	uint32_t used;
 	uint16_t vf;
 
 	q = begin(txq->port->vf_tx, txq->queue_id, &vf);
-	if (q != NULL) {
-		count = rte_eth_tx_queue_count(vf, txq->queue_id);
-		netvsc_vf_ask_end(q);
-	}
-#endif
-	return count > 0 ? (uint32_t)count : 0;
+	if (q == NULL)
+		return 0;
+	used = netvsc_compat_tx_used(vf, txq->queue_id);
+	netvsc_vf_ask_end(q);
+	return used;
 }
 
 uint32_t

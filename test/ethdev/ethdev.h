@@ -104,6 +104,17 @@ unsigned long ethdev_host_counter(const char *name);
 		}                                                                                  \
 	} while (0)
 
+/**
+ * What a queue says of itself. Another thread of the driver that is inside the channel, and was
+ * preempted there, makes that -EBUSY, for which one asks again.
+ */
+#define CHECK_ASKED(call, expected)                                                                \
+	do {                                                                                       \
+		int said_;                                                                         \
+		WAIT_UNTIL((said_ = (call)) != -EBUSY);                                            \
+		CHECK_EQUAL(said_, expected);                                                      \
+	} while (0)
+
 /** Configure, set up and start; every step must succeed. */
 void ethdev_bring_up(uint16_t rx_queues, uint16_t tx_queues);
 /** Send @p n frames of @p size bytes; all must be accepted. */

@@ -303,17 +303,17 @@ queue_calls_follow_the_path_to_the_vf(void)
 
 	port_with_vf();
 	ethdev_bring_up(1, 1);
-	CHECK_EQUAL(rte_eth_rx_queue_count(ethdev_port, 0), 0);
+	CHECK_ASKED(rte_eth_rx_queue_count(ethdev_port, 0), 0);
 	vf = plug("");
 	ethdev_vf(true, 1);
 	WAIT_UNTIL(status().used);
 	received_through(vf, 5);
-	CHECK_EQUAL(rte_eth_rx_queue_count(ethdev_port, 0), 5);
-	CHECK_EQUAL(rte_eth_rx_descriptor_status(ethdev_port, 0, 4), RTE_ETH_RX_DESC_DONE);
-	CHECK_EQUAL(rte_eth_rx_descriptor_status(ethdev_port, 0, 5), RTE_ETH_RX_DESC_AVAIL);
+	CHECK_ASKED(rte_eth_rx_queue_count(ethdev_port, 0), 5);
+	CHECK_ASKED(rte_eth_rx_descriptor_status(ethdev_port, 0, 4), RTE_ETH_RX_DESC_DONE);
+	CHECK_ASKED(rte_eth_rx_descriptor_status(ethdev_port, 0, 5), RTE_ETH_RX_DESC_AVAIL);
 	for (i = 0; i < 5;)
 		i += ethdev_receive(0);
-	CHECK_EQUAL(rte_eth_rx_queue_count(ethdev_port, 0), 0);
+	CHECK_ASKED(rte_eth_rx_queue_count(ethdev_port, 0), 0);
 	ethdev_send(0, 7, 60);
 	CHECK_EQUAL(rte_eth_tx_descriptor_status(ethdev_port, 0, 6), RTE_ETH_TX_DESC_FULL);
 	CHECK_EQUAL(rte_eth_tx_descriptor_status(ethdev_port, 0, 7), RTE_ETH_TX_DESC_DONE);

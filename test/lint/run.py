@@ -47,9 +47,9 @@ INCLUDES = {
     "app/hvsim": "lib app/common app/top json-c numa",
     "app/hvsim-vm": "lib app/common app/top app/hvsim/top.h",
     "app/pmdbench": "lib app/common app/hvsim/hvsim.h json-c DPDK",
-    "app/top": "app/common json-c curses",
+    "app/top": "app/common lib/vmbus/clock.h json-c curses",
     # Those headers of the bus that know no DPDK.
-    "app/vmbusctl": "app/common app/top drivers/bus/vmbus/sysfs.h drivers/bus/vmbus/isolation.h json-c numa",
+    "app/vmbusctl": "app/common app/top lib/vmbus/clock.h drivers/bus/vmbus/sysfs.h drivers/bus/vmbus/isolation.h json-c numa",
 }
 LIBRARIES = {"DPDK": r"rte_\w+\.h|(ethdev|bus|dev)_\w+\.h", "json-c": r"json.*\.h|json-c/.*", "pcap": r"pcap.*",
              "numa": r"numa\w*\.h", "curses": r"n?curses\w*\.h|ncursesw?/.*"}

@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "app/common/colour.h"
+#include "lib/vmbus/clock.h"
 #include "lib/vmbus/guid.h"
 
 struct output report_output;
@@ -18,21 +18,12 @@ static FILE *out;
 static char *text;
 static size_t text_len;
 
-static uint64_t
-now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * UINT64_C(1000000000) + (uint64_t)ts.tv_nsec;
-}
-
 /* ---- in common ---- */
 
 double
 report_seconds(const struct report *r)
 {
-	return (double)(now_ns() - r->started) / 1e9;
+	return (double)(monotonic_ns() - r->started) / 1e9;
 }
 
 struct report_extra
@@ -351,7 +342,7 @@ print_rings(struct report *r)
 void
 report_start(struct report *r, bool tell)
 {
-	r->started = r->at = now_ns();
+	r->started = r->at = monotonic_ns();
 	r->coloured = colour_wanted(report_output.fd);
 	if (!tell)
 		return;
@@ -364,7 +355,7 @@ report_start(struct report *r, bool tell)
 void
 report_rates(struct report *r)
 {
-	r->now = now_ns();
+	r->now = monotonic_ns();
 	if (r->json)
 		report_json_rates(r);
 	else

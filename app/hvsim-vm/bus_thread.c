@@ -10,6 +10,7 @@
 
 #include "lib/host/log.h"
 #include "app/hvsim-vm/nics.h"
+#include "lib/vmbus/clock.h"
 
 /* Packets and frames per NIC and turn: short enough that a vCPU never waits long for the lock. */
 #define BUDGET 64u
@@ -26,15 +27,6 @@
 #define EPOLL_EVERY 16u
 /* How long the end of the machine waits for the bus thread. */
 #define JOIN_SECONDS 5
-
-static uint64_t
-now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 static void
 drain(int fd)
@@ -77,7 +69,7 @@ sleep_time(struct nics *nics, uint64_t last_work)
 	if (work)
 		return 0;
 	if (nics->bus->monitor_page != NULL || nics->bus->synic->queued > 0) {
-		tick = now_ns() - last_work < BUSY_FOR_NS ? TICK_BUSY_NS : TICK_IDLE_NS;
+		tick = monotonic_ns() - last_work < BUSY_FOR_NS ? TICK_BUSY_NS : TICK_IDLE_NS;
 		if (tick < ns)
 			ns = tick;
 	}
@@ -110,7 +102,7 @@ static void *
 bus_thread(void *arg)
 {
 	struct nics *nics = arg;
-	uint64_t last_work = now_ns();
+	uint64_t last_work = monotonic_ns();
 	unsigned int turns = 0, i;
 
 	while (!atomic_load(&nics->stop)) {
@@ -122,7 +114,7 @@ bus_thread(void *arg)
 		if (work == 0)
 			ns = sleep_time(nics, last_work);
 		else
-			last_work = now_ns();
+			last_work = monotonic_ns();
 		bus_lock_drop(nics->lock);
 
 		if (ns == 0 && ++turns % EPOLL_EVERY != 0)

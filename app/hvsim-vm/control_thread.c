@@ -13,6 +13,7 @@
 
 #include "lib/host/log.h"
 #include "app/hvsim-vm/nics.h"
+#include "lib/vmbus/clock.h"
 
 /* Should poll() refuse: a rest in its place. */
 #define REST_MS 10
@@ -21,12 +22,10 @@ static int
 timeout_ms(const struct host_control *control)
 {
 	uint64_t due = host_control_deadline(control), now;
-	struct timespec t;
 
 	if (due == UINT64_MAX)
 		return -1;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	now = (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+	now = monotonic_ns();
 	return due <= now ? 0 : (int)((due - now) / 1000000u) + 1;
 }
 

@@ -13,7 +13,8 @@
 const char *const cells_help =
 	"  steer  rx, tx, fwd; 64 and 1514 bytes; bursts of 32 and 1 (default)\n"
 	"  host   the simulated host: generate, discard, generate and verify\n"
-	"  quick  the cells with goals: PPIs, burst 1, across cores, many queues, idle polls\n"
+	"  quick  the cells with goals: PPIs, burst 1, across cores, many queues, idle polls,\n"
+	"         receive offloads\n"
 	"  full   all sizes, bursts, PPIs, queues, flows, IMIX, and across cores\n";
 
 #define LIST(...)                                                                                  \
@@ -24,6 +25,7 @@ const char *const cells_help =
 		}                                                                                  \
 	}
 #define ALL_OPS LIST(BENCH_RX, BENCH_TX, BENCH_FWD)
+#define TELLING LIST(BENCH_ALL, BENCH_TYPES)
 
 static const struct cells_lists steer[] = {
 	{.op = ALL_OPS, .size = LIST(64, 1514), .burst = LIST(32, 1)},
@@ -38,6 +40,8 @@ static const struct cells_lists quick[] = {
 	{.op = LIST(BENCH_FWD), .size = LIST(64), .burst = LIST(1)},
 	{.op = LIST(BENCH_FWD), .size = LIST(64), .cross = LIST(1)},
 	{.op = LIST(BENCH_IDLE), .size = LIST(64)},
+	{.op = LIST(BENCH_RX), .size = LIST(64), .ppis = LIST(0, 2), .offloads = TELLING},
+	{.op = ALL_OPS, .size = LIST(64), .offloads = LIST(BENCH_OTHERS)},
 	{.op = HOST_OPS, .size = LIST(64)},
 	{.op = LIST(BENCH_FWD), .size = LIST(64), .queues = LIST(4, 16)},
 	{.op = LIST(BENCH_IDLE), .size = LIST(64), .queues = LIST(16)},
@@ -53,6 +57,12 @@ static const struct cells_lists full[] = {
 	{.op = ALL_OPS, .size = LIST(64, 1514), .burst = LIST(1, 32), .cross = LIST(1)},
 	{.op = LIST(BENCH_RX, BENCH_FWD), .size = LIST(64, 1514), .flows = LIST(MANY_FLOWS)},
 	{.op = LIST(BENCH_IDLE), .size = LIST(64)},
+	{.op = LIST(BENCH_RX, BENCH_FWD),
+		.size = LIST(64, 1514),
+		.burst = LIST(1, 32),
+		.ppis = LIST(0, 1, 2),
+		.offloads = TELLING},
+	{.op = ALL_OPS, .size = LIST(64, 1514), .offloads = LIST(BENCH_OTHERS)},
 	{.op = HOST_OPS, .size = LIST(64, 1514, BENCH_SIZE_IMIX), .burst = LIST(1, 32)},
 	{.op = ALL_OPS, .size = LIST(64, 1514), .queues = LIST(4, 16)},
 	{.op = LIST(BENCH_IDLE), .size = LIST(64), .queues = LIST(4, 16)},
@@ -109,20 +119,32 @@ list_add(struct cells_list *list, uint32_t value)
 	return 0;
 }
 
-int
-cells_parse_ops(struct cells_list *list, const char *text)
+static int
+parse_names(struct cells_list *list, const char *const *names, uint32_t n, const char *text)
 {
 	const char *word;
 	char buffer[32];
-	uint32_t op;
+	uint32_t i;
 
 	while ((word = next_word(&text, buffer)) != NULL) {
-		for (op = 0; op < BENCH_OPS && strcmp(word, bench_op_names[op]) != 0; op++)
+		for (i = 0; i < n && strcmp(word, names[i]) != 0; i++)
 			;
-		if (op == BENCH_OPS || list_add(list, op) != 0)
+		if (i == n || list_add(list, i) != 0)
 			return -EINVAL;
 	}
 	return 0;
+}
+
+int
+cells_parse_ops(struct cells_list *list, const char *text)
+{
+	return parse_names(list, bench_op_names, BENCH_OPS, text);
+}
+
+int
+cells_parse_offloads(struct cells_list *list, const char *text)
+{
+	return parse_names(list, bench_offload_names, BENCH_OFFLOADS, text);
 }
 
 int
@@ -160,7 +182,15 @@ pick(const struct cells_list *list, unsigned int *index)
 	return value;
 }
 
-/* Behind those with no more queues: subjects are started once for as many. */
+/* Does another subject serve the cell, of those that come later? */
+static bool
+comes_later(const struct bench_cell *cell, const struct bench_cell *than)
+{
+	return cell->queues != than->queues ? cell->queues > than->queues
+					    : cell->offloads > than->offloads;
+}
+
+/* Beside its like: subjects are started once for as many queues with the same offloads. */
 static int
 cells_add(struct cells *cells, const struct bench_cell *cell)
 {
@@ -171,7 +201,7 @@ cells_add(struct cells *cells, const struct bench_cell *cell)
 			return 0;
 	if (cells->n == CELLS_MAX)
 		return -E2BIG;
-	while (at > 0 && cells->cell[at - 1].queues > cell->queues)
+	while (at > 0 && comes_later(&cells->cell[at - 1], cell))
 		at--;
 	memmove(&cells->cell[at + 1], &cells->cell[at], (cells->n - at) * sizeof(*cell));
 	cells->cell[at] = *cell;
@@ -189,9 +219,11 @@ cells_product(struct cells *cells, const struct cells_lists *lists)
 	const struct cells_list queues = or_usual(&lists->queues, 1);
 	const struct cells_list flows = or_usual(&lists->flows, 1);
 	const struct cells_list cross = or_usual(&lists->cross, 0);
+	const struct cells_list offloads = or_usual(&lists->offloads, BENCH_NONE);
 	unsigned int n = op.n * size.n * burst.n * ppis.n * queues.n * flows.n * cross.n, i, at;
 	int rc = 0;
 
+	n *= offloads.n;
 	for (i = 0; i < n && rc == 0; i++) {
 		struct bench_cell cell;
 
@@ -205,7 +237,9 @@ cells_product(struct cells *cells, const struct cells_lists *lists)
 		cell.size = pick(&size, &at);
 		cell.op = (enum bench_op)pick(&op, &at);
 		cell.queues = pick(&queues, &at);
-		if (cell.queues > 1 && cell.flows < FLOWS_PER_QUEUE * cell.queues)
+		cell.offloads = (enum bench_offloads)pick(&offloads, &at);
+		if (bench_channels(cell.queues, cell.offloads) > 1 &&
+			cell.flows < FLOWS_PER_QUEUE * cell.queues)
 			cell.flows = FLOWS_PER_QUEUE * cell.queues;
 		rc = cells_add(cells, &cell);
 	}

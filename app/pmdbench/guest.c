@@ -128,10 +128,29 @@ eal_args(struct args *args, const struct bench_subject_options *options,
 	}
 }
 
+/* @param all it has what a queue can have */
 static int
-port_start(struct bench_guest *guest, uint32_t rx_offloads)
+queue_setup(struct bench_guest *guest, uint16_t queue, const uint16_t n[2],
+	const struct rte_eth_dev_info *info, bool all)
 {
-	uint16_t queues = (uint16_t)guest->queues, q, n_rx = RX_DESC, n_tx = TX_DESC;
+	struct rte_eth_rxconf rx = info->default_rxconf;
+	struct rte_eth_txconf tx = info->default_txconf;
+	int rc;
+
+	if (all) {
+		rx.offloads = info->rx_queue_offload_capa;
+		tx.offloads = info->tx_queue_offload_capa;
+	}
+	rc = rte_eth_rx_queue_setup(
+		PORT, queue, n[0], SOCKET_ID_ANY, all ? &rx : NULL, guest->pool);
+	return rc != 0 ? rc
+		       : rte_eth_tx_queue_setup(PORT, queue, n[1], SOCKET_ID_ANY, all ? &tx : NULL);
+}
+
+static int
+port_start(struct bench_guest *guest, enum bench_offloads offloads)
+{
+	uint16_t queues = (uint16_t)guest->queues, q, n[2] = {RX_DESC, TX_DESC};
 	struct rte_eth_conf conf = {0};
 	struct rte_eth_dev_info info;
 	int rc = rte_eth_dev_info_get(PORT, &info);
@@ -141,21 +160,18 @@ port_start(struct bench_guest *guest, uint32_t rx_offloads)
 		conf.rx_adv_conf.rss_conf.rss_hf = RTE_ETH_RSS_IP & info.flow_type_rss_offloads;
 	}
 	/* As testpmd does: who has no use for packet types says so. */
-	if (rc == 0 && rx_offloads != BENCH_RX_PTYPES)
+	if (rc == 0 && offloads != BENCH_TYPES)
 		rte_eth_dev_set_ptypes(PORT, RTE_PTYPE_UNKNOWN, NULL, 0);
-	if (rc == 0 && rx_offloads != BENCH_RX_PLAIN) {
+	if (rc == 0 && (offloads == BENCH_ALL || offloads == BENCH_TYPES)) {
 		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
 		conf.rxmode.offloads = info.rx_offload_capa;
 	}
 	if (rc == 0)
 		rc = rte_eth_dev_configure(PORT, queues, queues, &conf);
 	if (rc == 0)
-		rc = rte_eth_dev_adjust_nb_rx_tx_desc(PORT, &n_rx, &n_tx);
-	for (q = 0; rc == 0 && q < queues; q++) {
-		rc = rte_eth_rx_queue_setup(PORT, q, n_rx, SOCKET_ID_ANY, NULL, guest->pool);
-		if (rc == 0)
-			rc = rte_eth_tx_queue_setup(PORT, q, n_tx, SOCKET_ID_ANY, NULL);
-	}
+		rc = rte_eth_dev_adjust_nb_rx_tx_desc(PORT, &n[0], &n[1]);
+	for (q = 0; rc == 0 && q < queues; q++)
+		rc = queue_setup(guest, q, n, &info, offloads == BENCH_OTHERS && q + 1 == queues);
 	return rc != 0 ? rc : rte_eth_dev_start(PORT);
 }
 
@@ -198,7 +214,7 @@ guest_start(struct bench_guest *guest, const struct bench_subject_options *optio
 	int rc;
 
 	memset(guest, 0, sizeof(*guest));
-	guest->queues = options->queues;
+	guest->queues = bench_channels(options->queues, options->offloads);
 	eal_args(&args, options, host);
 	if (rte_eal_init(args.n, args.value) < 0) {
 		snprintf(errbuf, errlen, "EAL cannot start: %s", rte_strerror(rte_errno));
@@ -214,7 +230,7 @@ guest_start(struct bench_guest *guest, const struct bench_subject_options *optio
 		snprintf(errbuf, errlen, "no memory for mbufs; reserve hugepages (./run setup)");
 		return -ENOMEM;
 	}
-	rc = port_start(guest, options->rx_offloads);
+	rc = port_start(guest, options->offloads);
 	if (rc == 0 && (options->counts || options->pmd == BENCH_FLOOR))
 		rc = park_interrupts(guest);
 	if (rc == 0 && options->pmd == BENCH_FLOOR)

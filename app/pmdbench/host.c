@@ -56,13 +56,14 @@ write_ppis(struct bench_host *host, uint32_t ppis)
 	}
 }
 
-/* PPIs that the NIC writes by itself: the hash, where it spreads frames over channels. */
-static uint32_t
-own_ppis(const struct bench_host *host)
+/* Does the NIC write just so many by itself? The hash where RSS is on; checksums that the guest has
+ * switched on besides. */
+static bool
+has_ppis(const struct bench_host *host, uint32_t ppis)
 {
 	const struct host_nic *nic = host->device.nic;
 
-	return nic->rss.enabled && nic->channels_open > 1 ? 2 : 0;
+	return nic->offloads_on == 0 && ppis == (nic->rss.enabled ? 2 : 0);
 }
 
 static void
@@ -70,7 +71,7 @@ turn(struct bench_host *host, uint32_t ppis)
 {
 	while (device_turn(&host->device, TURN_BUDGET) != 0)
 		;
-	if (ppis != own_ppis(host))
+	if (!has_ppis(host, ppis))
 		write_ppis(host, ppis);
 }
 

@@ -44,10 +44,10 @@ usage(FILE *out)
 		"  --burst LIST      1 to %u        --ppis LIST    0 to 2 (1: checksum, 2: RSS hash)\n"
 		"  --queues LIST     1 to %u        --flows LIST   1 to 1000000\n"
 		"  --cross LIST      0, 1: the host's half on another core\n"
+		"  --offloads LIST   none; all receive offloads; all and packet types (types); none, but one\n"
+		"                    more queue, which rests, has all that a queue can have (others: ours only)\n"
 		"                    Lists are separated by commas; all are combined. Without a list:\n"
-		"                    fwd, 64, 32, 0, 1, 1, 0.\n"
-		"  --rx-offloads N   0: queues that only receive; 1: all receive offloads; 2: packet types\n"
-		"                    too (0)\n"
+		"                    fwd, 64, 32, 0, 1, 1, 0, none.\n"
 		"  --pmd LIST        ours (vfio-user), ours-uio (on the rig), in-tree (on the rig), floor\n"
 		"                    (default: ours,in-tree,floor)\n\n"
 		"How:\n"
@@ -81,8 +81,8 @@ enum {
 	OPT_QUEUES,
 	OPT_FLOWS,
 	OPT_CROSS,
+	OPT_OFFLOADS,
 	OPT_PMD,
-	OPT_RX_OFFLOADS,
 	OPT_ROUNDS,
 	OPT_FRAMES,
 	OPT_COUNT,
@@ -104,8 +104,8 @@ static const struct option long_options[] = {
 	{"queues", required_argument, NULL, OPT_QUEUES},
 	{"flows", required_argument, NULL, OPT_FLOWS},
 	{"cross", required_argument, NULL, OPT_CROSS},
+	{"offloads", required_argument, NULL, OPT_OFFLOADS},
 	{"pmd", required_argument, NULL, OPT_PMD},
-	{"rx-offloads", required_argument, NULL, OPT_RX_OFFLOADS},
 	{"rounds", required_argument, NULL, OPT_ROUNDS},
 	{"frames", required_argument, NULL, OPT_FRAMES},
 	{"count", optional_argument, NULL, OPT_COUNT},
@@ -174,10 +174,10 @@ parse_one(struct options *o, struct cells_lists *lists, int option, const char *
 		return cells_parse(&lists->flows, value, 1, 1000000);
 	case OPT_CROSS:
 		return cells_parse(&lists->cross, value, 0, 1);
+	case OPT_OFFLOADS:
+		return cells_parse_offloads(&lists->offloads, value);
 	case OPT_PMD:
 		return parse_pmds(o->rounds.pmd, value);
-	case OPT_RX_OFFLOADS:
-		return parse_number(value, 0, BENCH_RX_PTYPES, &o->process.rx_offloads);
 	case OPT_ROUNDS:
 		return parse_number(value, 0, ROUNDS_MAX, &o->rounds.rounds);
 	case OPT_FRAMES:
@@ -289,6 +289,12 @@ asks_for_nothing(const struct options *o)
 		return "--rounds 0 measures nothing without --count";
 	for (i = 0; i < o->cells.n; i++)
 		alone |= !o->cells.cell[i].cross;
+	for (i = 0; i < o->cells.n; i++)
+		if (o->cells.cell[i].offloads != BENCH_OTHERS)
+			break;
+	if (i == o->cells.n && !o->rounds.pmd[BENCH_HYPERPOLL] &&
+		!o->rounds.pmd[BENCH_HYPERPOLL_UIO])
+		return "--offloads others is for our driver, which --pmd has not";
 	if (o->rounds.rounds == 0 && !alone)
 		return "of another core's half nothing is counted: --cross 1 wants --rounds";
 	return NULL;
@@ -317,7 +323,7 @@ options_parse(struct options *o, int argc, char **argv)
 				optarg == NULL ? "" : optarg, long_options[option - OPT_SET].name);
 			return 2;
 		}
-		product |= option >= OPT_OP && option <= OPT_CROSS;
+		product |= option >= OPT_OP && option <= OPT_OFFLOADS;
 	}
 	if (optind != argc) {
 		fprintf(stderr, "pmdbench: unexpected '%s'; see --help\n", argv[optind]);
@@ -363,7 +369,9 @@ run(struct options *o)
 		rows[i].cell = cell[i];
 	result_header(stdout);
 	for (first = 0; first < n; first = i) {
-		for (i = first; i < n && cell[i].queues == cell[first].queues; i++)
+		for (i = first; i < n && cell[i].queues == cell[first].queues &&
+				cell[i].offloads == cell[first].offloads;
+			i++)
 			;
 		failed += rounds_run(&o->rounds, rows + first, i - first);
 	}
@@ -388,7 +396,7 @@ subject(char **argv)
 		.dir = argv[6],
 		.nic = argv[7],
 		.plugin = argv[8],
-		.rx_offloads = (uint32_t)atoi(argv[9]),
+		.offloads = (enum bench_offloads)atoi(argv[9]),
 	};
 
 	return subject_main(&options);

@@ -43,8 +43,25 @@ extern const char *const bench_op_names[BENCH_OPS];
 /** Which code is measured. */
 enum bench_pmd { BENCH_HYPERPOLL, BENCH_HYPERPOLL_UIO, BENCH_IN_TREE, BENCH_FLOOR, BENCH_PMDS };
 
+static inline bool
+bench_pmd_is_ours(enum bench_pmd pmd)
+{
+	return pmd == BENCH_HYPERPOLL || pmd == BENCH_HYPERPOLL_UIO;
+}
+
 /** "hyperpoll", "in-tree" or "floor", as in the JSON; and how it reaches the host. */
 extern const char *const bench_pmd_names[BENCH_PMDS], *const bench_pmd_backends[BENCH_PMDS];
+
+/** What the port's queues do besides moving frames. */
+enum bench_offloads {
+	BENCH_NONE,   /**< nothing, packet types off */
+	BENCH_ALL,    /**< all receive offloads that the driver has */
+	BENCH_TYPES,  /**< ... and packet types */
+	BENCH_OTHERS, /**< nothing, but one more queue, which rests, has all that a queue can have
+		       */
+	BENCH_OFFLOADS,
+};
+extern const char *const bench_offload_names[BENCH_OFFLOADS];
 
 /** What is measured. */
 struct bench_cell {
@@ -55,7 +72,15 @@ struct bench_cell {
 	uint32_t queues; /**< queue pairs, polled one after another */
 	uint32_t flows;	 /**< UDP flows of received frames */
 	uint32_t cross;	 /**< 1: the host's half of each turn runs on another core */
+	enum bench_offloads offloads;
 };
+
+/** Queues that the port has for a cell. */
+static inline uint32_t
+bench_channels(uint32_t queues, enum bench_offloads offloads)
+{
+	return queues + (offloads == BENCH_OTHERS);
+}
 
 enum bench_what {
 	BENCH_CHECK, /**< a few turns with every byte compared */
@@ -81,24 +106,17 @@ struct bench_reply {
 	char error[256];
 };
 
-/** What receive queues do besides bringing frames. */
-enum bench_rx_offloads {
-	BENCH_RX_PLAIN,	   /**< nothing, packet types off */
-	BENCH_RX_OFFLOADS, /**< all that the driver offers */
-	BENCH_RX_PTYPES,   /**< ... and packet types */
-};
-
 /** How to start a subject. */
 struct bench_subject_options {
 	enum bench_pmd pmd;
-	int fd;		 /**< socket of requests */
-	const char *dir; /**< folder for the NIC's socket */
-	const char *nic; /**< configuration of the NIC, as hvsim's --nic */
-	uint32_t queues;
+	int fd;		   /**< socket of requests */
+	const char *dir;   /**< folder for the NIC's socket */
+	const char *nic;   /**< configuration of the NIC, as hvsim's --nic */
+	uint32_t queues;   /**< that are polled */
 	bool counts;	   /**< under callgrind */
 	int cpu, host_cpu; /**< guest's core; the host's, for `cross` and control */
 	const char *plugin;
-	uint32_t rx_offloads; /**< enum bench_rx_offloads */
+	enum bench_offloads offloads;
 };
 
 /** Serve requests until told to quit or until the other end is gone. @return exit status */

@@ -26,9 +26,9 @@
 
 /* The NIC of a subject: roomy, so that rings and sections are no limit. */
 static void
-nic_text(char *text, size_t len, uint32_t queues)
+nic_text(char *text, size_t len, uint32_t channels)
 {
-	snprintf(text, len, "channels=%u,spoof=on,outstanding=0", queues);
+	snprintf(text, len, "channels=%u,spoof=on,outstanding=0", channels);
 }
 
 /* Where the subject will put its socket, for the rig, which wants to know it beforehand. */
@@ -61,7 +61,7 @@ uses_rig(enum bench_pmd pmd)
 }
 
 static void __attribute__((noreturn)) become_subject(const struct process *process,
-	const struct process_options *options, uint32_t queues, int fd)
+	const struct process_options *options, const struct bench_cell *cell, int fd)
 {
 	char out[256], nic[64], number[7][16], self[512];
 	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
@@ -70,15 +70,15 @@ static void __attribute__((noreturn)) become_subject(const struct process *proce
 
 	/* By its name: of a program under valgrind, /proc/self/exe is valgrind. */
 	self[len < 0 ? 0 : len] = '\0';
-	nic_text(nic, sizeof(nic), queues);
+	nic_text(nic, sizeof(nic), bench_channels(cell->queues, cell->offloads));
 	if (uses_rig(process->pmd) && set_rig(options, process, nic) != 0)
 		_exit(127);
 	snprintf(number[0], sizeof(number[0]), "%d", (int)process->pmd);
 	snprintf(number[1], sizeof(number[1]), "%d", fd);
-	snprintf(number[2], sizeof(number[2]), "%u", queues);
+	snprintf(number[2], sizeof(number[2]), "%u", cell->queues);
 	snprintf(number[3], sizeof(number[3]), "%d", options->cpu);
 	snprintf(number[4], sizeof(number[4]), "%d", options->host_cpu);
-	snprintf(number[5], sizeof(number[5]), "%u", options->rx_offloads);
+	snprintf(number[5], sizeof(number[5]), "%d", (int)cell->offloads);
 	if (process->counts) {
 		snprintf(out, sizeof(out), "--callgrind-out-file=%s/" CALLGRIND_FILE, process->dir);
 		argv[n++] = "valgrind";
@@ -128,7 +128,7 @@ receive_reply(struct process *process, struct bench_reply *reply)
 
 int
 process_start(struct process *process, const struct process_options *options, enum bench_pmd pmd,
-	uint32_t queues, bool count, char *errbuf, size_t errlen)
+	const struct bench_cell *cell, bool count, char *errbuf, size_t errlen)
 {
 	struct bench_reply ready;
 	int pair[2];
@@ -145,7 +145,7 @@ process_start(struct process *process, const struct process_options *options, en
 	process->fd = pair[0];
 	process->pid = fork();
 	if (process->pid == 0)
-		become_subject(process, options, queues, pair[1]);
+		become_subject(process, options, cell, pair[1]);
 	close(pair[1]);
 	if (process->pid < 0) {
 		process->pid = 0;
@@ -215,9 +215,10 @@ keep_file(const char *path, const char *keep, enum bench_pmd pmd, const struct b
 	int rc = 0;
 
 	snprintf(name, sizeof(name),
-		"%s/%s-%s-%u-burst%u-ppis%u-queues%u-flows%u-frames%llu" PROCESS_KEPT, keep,
-		bench_pmd_names[pmd], bench_op_names[cell->op], cell->size, cell->burst, cell->ppis,
-		cell->queues, cell->flows, (unsigned long long)frames);
+		"%s/%s-%s-%u-burst%u-ppis%u-queues%u-flows%u-offloads-%s-frames%llu" PROCESS_KEPT,
+		keep, bench_pmd_names[pmd], bench_op_names[cell->op], cell->size, cell->burst,
+		cell->ppis, cell->queues, cell->flows, bench_offload_names[cell->offloads],
+		(unsigned long long)frames);
 	in = fopen(path, "r");
 	if (in == NULL)
 		return -errno;

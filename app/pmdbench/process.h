@@ -14,7 +14,6 @@
 struct process_options {
 	const char *dir; /**< private folder; each subject gets one in it */
 	const char *plugin, *rig;
-	uint32_t rx_offloads; /**< enum bench_rx_offloads */
 	int cpu, host_cpu;
 	bool verbose; /**< their messages are shown */
 };
@@ -29,12 +28,13 @@ struct process {
 };
 
 /**
- * Start the subject for @p pmd with @p queues queue pairs and wait until its port is up.
+ * Start the subject for @p pmd with as many queue pairs and the offloads of @p cell, and wait until
+ * its port is up.
  * @param count run it under callgrind, for BENCH_COUNT
  * @return 0 or a negative errno with a sentence
  */
 int process_start(struct process *process, const struct process_options *options,
-	enum bench_pmd pmd, uint32_t queues, bool count, char *errbuf, size_t errlen);
+	enum bench_pmd pmd, const struct bench_cell *cell, bool count, char *errbuf, size_t errlen);
 /** Ask and wait for the answer. A subject that is gone or silent is an error in the reply. */
 void process_ask(
 	struct process *process, const struct bench_request *request, struct bench_reply *reply);

@@ -18,6 +18,8 @@ const char *const bench_pmd_backends[BENCH_PMDS] = {"vfio-user", "uio", "uio", "
 const char *const bench_op_names[BENCH_OPS] = {
 	"rx", "tx", "fwd", "idle", "host-gen", "host-sink", "host-verify"};
 
+const char *const bench_offload_names[BENCH_OFFLOADS] = {"none", "all", "types", "others"};
+
 static int
 by_value(const void *a, const void *b)
 {
@@ -39,6 +41,8 @@ result_quartiles(struct result *result, double *samples, unsigned int n)
 static void
 cell_name(const struct bench_cell *cell, char *text, size_t len)
 {
+	static const char *const offloads[BENCH_OFFLOADS] = {
+		"", ", rx offloads", ", rx offloads, types", ", others' offloads"};
 	char size[16] = "IMIX", ppis[24] = "", queues[24] = "", flows[24] = "";
 
 	if (cell->size != BENCH_SIZE_IMIX)
@@ -47,13 +51,15 @@ cell_name(const struct bench_cell *cell, char *text, size_t len)
 		snprintf(ppis, sizeof(ppis), ", %u PPI%s", cell->ppis, cell->ppis > 1 ? "s" : "");
 	if (cell->queues > 1)
 		snprintf(queues, sizeof(queues), ", %u queues", cell->queues);
-	if (cell->flows > 1 && cell->queues == 1)
+	if (cell->flows > 1 && bench_channels(cell->queues, cell->offloads) == 1)
 		snprintf(flows, sizeof(flows), ", %u flows", cell->flows);
 	if (cell->op == BENCH_IDLE)
-		snprintf(text, len, "idle poll%s%s", queues, cell->cross ? ", cross" : "");
+		snprintf(text, len, "idle poll%s%s%s", queues, cell->cross ? ", cross" : "",
+			offloads[cell->offloads]);
 	else
-		snprintf(text, len, "%s %s, burst %u%s%s%s%s", bench_op_names[cell->op], size,
-			cell->burst, ppis, queues, flows, cell->cross ? ", cross" : "");
+		snprintf(text, len, "%s %s, burst %u%s%s%s%s%s", bench_op_names[cell->op], size,
+			cell->burst, ppis, queues, flows, cell->cross ? ", cross" : "",
+			offloads[cell->offloads]);
 }
 
 /* ---- the table ---- */
@@ -205,12 +211,13 @@ cell_json(const struct bench_cell *c, enum bench_pmd pmd, const struct result *r
 	return o;
 }
 
-/* What the agreed keys of a cell cannot say: which backend, how many flows, the host alone. */
+/* What the agreed keys of a cell cannot say: which backend, how many flows, which offloads, the
+ * host alone. */
 static bool
 is_plain(const struct bench_cell *cell, enum bench_pmd pmd)
 {
 	return pmd != BENCH_HYPERPOLL_UIO && !bench_op_is_host(cell->op) &&
-	       (cell->flows == 1 || cell->queues > 1);
+	       cell->offloads == BENCH_NONE && (cell->flows == 1 || cell->queues > 1);
 }
 
 /* @return 0 or a negative errno; closed in any case */
@@ -249,6 +256,8 @@ result_json(const char *path, const struct result_row *rows, unsigned int n, con
 				o, "backend", json_object_new_string(bench_pmd_backends[p]));
 			json_object_object_add(
 				o, "flows", json_object_new_int64(rows[i].cell.flows));
+			json_object_object_add(o, "offloads",
+				json_object_new_string(bench_offload_names[rows[i].cell.offloads]));
 			json_object_array_add(more, o);
 		}
 	json_object_object_add(top, "machine", machine());

@@ -98,20 +98,22 @@ count_cell(struct process *process, const struct rounds_options *o, struct resul
 
 /* @return 0, or 1 when it does not start though it should */
 static unsigned int
-start(struct process *process, const struct rounds_options *o, unsigned int p, uint32_t queues,
-	bool count)
+start(struct process *process, const struct rounds_options *o, unsigned int p,
+	const struct bench_cell *cell, bool count)
 {
 	char err[256] = "";
 	int rc;
 
 	memset(process, 0, sizeof(*process));
-	if (!o->pmd[p] || (count && !o->count[p]))
+	if (!o->pmd[p] || (count && !o->count[p]) ||
+		(cell->offloads == BENCH_OTHERS && !bench_pmd_is_ours(p)))
 		return 0;
-	rc = process_start(process, o->process, p, queues, count, err, sizeof(err));
+	rc = process_start(process, o->process, p, cell, count, err, sizeof(err));
 	if (rc == 0)
 		return 0;
 	fprintf(stderr, "pmdbench: %s with %u queues%s does not start: %s\n", bench_pmd_names[p],
-		queues, count ? " under callgrind" : "", err[0] != '\0' ? err : strerror(-rc));
+		cell->queues, count ? " under callgrind" : "",
+		err[0] != '\0' ? err : strerror(-rc));
 	return 1;
 }
 
@@ -122,7 +124,7 @@ time_all(const struct rounds_options *o, struct result_row *rows, unsigned int n
 	unsigned int p, i, failed = 0;
 
 	for (p = 0; p < BENCH_PMDS; p++)
-		failed += start(&subjects[p], o, p, rows[0].cell.queues, false);
+		failed += start(&subjects[p], o, p, &rows[0].cell, false);
 	for (i = 0; i < n; i++) {
 		time_cell(subjects, o, &rows[i]);
 		if (!counts)
@@ -140,7 +142,7 @@ count_all(const struct rounds_options *o, struct result_row *rows, unsigned int 
 	unsigned int p, i, failed = 0;
 
 	for (p = 0; p < BENCH_PMDS; p++) {
-		failed += start(&counter, o, p, rows[0].cell.queues, true);
+		failed += start(&counter, o, p, &rows[0].cell, true);
 		/* Across cores the calls are the same, and a count no other. */
 		for (i = 0; i < n && counter.pid != 0; i++)
 			if (!rows[i].cell.cross && rows[i].pmd[p].error[0] == '\0')

@@ -11,6 +11,7 @@
 #include "app/common/printed.h"
 #include "app/top/screen.h"
 #include "app/top/source.h"
+#include "lib/vmbus/clock.h"
 
 #define ERRLEN 512u
 /* A script's page. */
@@ -33,15 +34,6 @@ end(int number)
 	ended = 1;
 }
 
-static uint64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 static int
 complain(const struct loop *loop, const char *what)
 {
@@ -54,12 +46,9 @@ complain(const struct loop *loop, const char *what)
 static int
 sample(struct loop *loop)
 {
-	struct timespec ts;
-	struct top_sample *s;
+	struct top_sample *s = top_sample_new(monotonic_ns());
 	int rc;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	s = top_sample_new((uint64_t)ts.tv_sec * UINT64_C(1000000000) + (uint64_t)ts.tv_nsec);
 	if (s == NULL)
 		return -ENOMEM;
 	loop->trouble[0] = '\0';
@@ -103,7 +92,8 @@ print_json(struct loop *loop, uint64_t *seen)
 static int
 for_scripts(struct loop *loop)
 {
-	uint64_t seen = 0, due = now_ms();
+	uint64_t seen = 0;
+	int64_t due = monotonic_ms();
 
 	/* The first sample has no rates: it is the one before the first that is printed. */
 	for (unsigned int n = 0; ended == 0; n++) {
@@ -118,10 +108,10 @@ for_scripts(struct loop *loop)
 		if (n > 0 && loop->options->once)
 			break;
 		due += loop->options->interval_ms;
-		if (due > now_ms())
-			poll(NULL, 0, (int)(due - now_ms()));
+		if (due > monotonic_ms())
+			poll(NULL, 0, (int)(due - monotonic_ms()));
 		else
-			due = now_ms();
+			due = monotonic_ms();
 	}
 	return EXIT_SUCCESS;
 }
@@ -217,17 +207,17 @@ press(struct loop *loop, int key, bool *again)
 static void
 watch(struct loop *loop, struct top_page *page)
 {
-	uint64_t due = 0, now;
+	int64_t due = 0, now;
 	bool again;
 
 	while (ended == 0) {
-		now = now_ms();
+		now = monotonic_ms();
 		if (now >= due) {
 			sample(loop);
-			due = now_ms() + loop->options->interval_ms;
+			due = monotonic_ms() + loop->options->interval_ms;
 		}
 		draw(loop, page);
-		now = now_ms();
+		now = monotonic_ms();
 		again = false;
 		if (!press(loop, screen_key(now < due ? (unsigned int)(due - now) : 0), &again))
 			return;

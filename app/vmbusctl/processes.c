@@ -2,6 +2,7 @@
 /* DHCP clients, and programs that are run; see processes.h and changes.h. */
 #include "app/vmbusctl/processes.h"
 #include "app/vmbusctl/changes.h"
+#include "lib/vmbus/clock.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -24,15 +25,6 @@
 #define STOP_MS	 2000
 /* Before Linux 5.9: there may be a limit of a thousand million, and nobody has so many. */
 #define DESCRIPTORS_MAX 65536
-
-static int64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 /* ---- programs ---- */
 
@@ -93,7 +85,7 @@ gather(int fd, char *output, size_t size, int64_t until)
 	int rc;
 
 	for (;;) {
-		left = until - now_ms();
+		left = until - monotonic_ms();
 		if (left <= 0)
 			return -ETIMEDOUT;
 		rc = poll(&wait, 1, (int)left);
@@ -128,7 +120,7 @@ wait_for(pid_t pid, int64_t until)
 			return WIFEXITED(status) ? WEXITSTATUS(status) : -EINTR;
 		if (got < 0 && errno != EINTR)
 			return -errno;
-		if (now_ms() >= until)
+		if (monotonic_ms() >= until)
 			return -ETIMEDOUT;
 		nanosleep(&step, NULL);
 	}
@@ -142,7 +134,7 @@ end_by(pid_t pid, int64_t until)
 
 	if (status == -ETIMEDOUT) {
 		kill(pid, SIGKILL);
-		wait_for(pid, now_ms() + KILL_MS);
+		wait_for(pid, monotonic_ms() + KILL_MS);
 	}
 	return status;
 }
@@ -150,13 +142,13 @@ end_by(pid_t pid, int64_t until)
 int
 ctl_child_end(pid_t pid)
 {
-	return end_by(pid, now_ms() + PROGRAM_MS);
+	return end_by(pid, monotonic_ms() + PROGRAM_MS);
 }
 
 int
 ctl_program(const char *const *words, char *output, size_t size)
 {
-	const int64_t until = now_ms() + PROGRAM_MS;
+	const int64_t until = monotonic_ms() + PROGRAM_MS;
 	char path[VMBUS_SYSFS_PATH_MAX];
 	int ends[2] = {-1, -1}, rc = 0, status;
 	pid_t pid;
@@ -216,7 +208,7 @@ ctl_process_start(const char *const *words)
 	}
 	if (pid < 0)
 		return -errno;
-	rc = wait_for(pid, now_ms() + START_MS);
+	rc = wait_for(pid, monotonic_ms() + START_MS);
 	return rc == -ETIMEDOUT ? 0 : rc;
 }
 

@@ -9,11 +9,11 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "lib/host/control_internal.h"
 #include "lib/host/log.h"
+#include "lib/vmbus/clock.h"
 
 #define CLIENTS	       8u
 #define LINE_MAX_BYTES 4096u
@@ -50,15 +50,6 @@ control_address(struct sockaddr_un *address, const char *path)
 		return -ENAMETOOLONG;
 	strcpy(address->sun_path, path);
 	return 0;
-}
-
-static uint64_t
-now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * UINT64_C(1000000000) + (uint64_t)ts.tv_nsec;
 }
 
 /* Does the host at the other end answer? It has a second for it. */
@@ -220,7 +211,7 @@ static void
 pause_accept(struct host_control *c)
 {
 	epoll_ctl(c->epoll_fd, EPOLL_CTL_DEL, c->listen_fd, NULL);
-	c->accept_after = now_ns() + ACCEPT_PAUSE_NS;
+	c->accept_after = monotonic_ns() + ACCEPT_PAUSE_NS;
 }
 
 /* A free place; when all are taken the client that was silent longest leaves. */
@@ -349,8 +340,9 @@ host_control_poll(struct host_control *c)
 	int n, i;
 
 	/* When it cannot be watched: another pause, for a deadline in the past is no rest. */
-	if (c->accept_after != 0 && now_ns() >= c->accept_after)
-		c->accept_after = watch(c, c->listen_fd) == 0 ? 0 : now_ns() + ACCEPT_PAUSE_NS;
+	if (c->accept_after != 0 && monotonic_ns() >= c->accept_after)
+		c->accept_after =
+			watch(c, c->listen_fd) == 0 ? 0 : monotonic_ns() + ACCEPT_PAUSE_NS;
 	n = epoll_wait(c->epoll_fd, events, CLIENTS + 1, 0);
 	for (i = 0; i < n; i++) {
 		if (events[i].data.fd == c->listen_fd) {

@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "lib/host/control_internal.h"
+#include "lib/vmbus/clock.h"
 #include "lib/vmbus/number.h"
 
 #define ANSWER_SECONDS 10
@@ -105,21 +105,12 @@ control_request(int argc, char **argv)
 	return request;
 }
 
-static int64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 /* @return 0, or -ETIMEDOUT: not before @until */
 static int
 wait_for(int fd, short events, int64_t until)
 {
 	struct pollfd p = {fd, events, 0};
-	int64_t left = until - now_ms();
+	int64_t left = until - monotonic_ms();
 	int n = left > 0 ? poll(&p, 1, (int)left) : 0;
 
 	return n > 0 ? 0 : n == 0 ? -ETIMEDOUT : -errno;
@@ -186,7 +177,7 @@ host_control_ask(const char *path, bool listed, const char *request, char **answ
 	bool (*allowed)(int sock, const char *path) =
 		listed ? vfu_found_server_allowed : vfu_server_allowed;
 	/* One limit for all of it: a server may be anybody's, and send a byte now and then. */
-	int64_t until = now_ms() + ANSWER_SECONDS * 1000;
+	int64_t until = monotonic_ms() + ANSWER_SECONDS * 1000;
 	const struct timeval limit = {.tv_sec = ANSWER_SECONDS};
 	struct sockaddr_un address;
 	int fd, rc = control_address(&address, path);

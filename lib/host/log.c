@@ -4,11 +4,11 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "lib/host/log.h"
 #include "lib/host/output.h"
+#include "lib/vmbus/clock.h"
 
 #define LINE_BYTES 1024u
 
@@ -114,14 +114,11 @@ void
 log_guest(struct log_limit *limit, const char *format, ...)
 {
 	uint64_t left_out = 0;
-	struct timespec now;
 	bool say;
 	va_list ap;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
 	pthread_mutex_lock(&limits);
-	say = log_allowed(limit,
-		(uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec, &left_out);
+	say = log_allowed(limit, monotonic_ns(), &left_out);
 	pthread_mutex_unlock(&limits);
 	if (!say)
 		return;

@@ -20,7 +20,7 @@ nic_control_add(struct host_nic *nic, enum nic_control_kind kind, const void *da
 	c->offer = false;
 	c->len = len;
 	c->tid = VMBUS_NO_TRANS_ID;
-	c->due_ns = nic->knobs.delay_ms == 0 ? 0 : nic_now_ns() + nic->knobs.delay_ms * MS_NS;
+	c->due_ns = nic->knobs.delay_ms == 0 ? 0 : monotonic_ns() + nic->knobs.delay_ms * MS_NS;
 	if (len != 0)
 		memcpy(c->data, data, len);
 	/* The ring takes multiples of 8 with zero padding. */
@@ -114,7 +114,7 @@ nic_control_flush(struct host_nic *nic)
 	}
 	for (; nic->control_head != nic->control_tail; nic->control_head++, n++) {
 		c = &nic->control[nic->control_head % NIC_CONTROL_QUEUE];
-		if (c->due_ns != 0 && c->due_ns > nic_now_ns())
+		if (c->due_ns != 0 && c->due_ns > monotonic_ns())
 			break;
 		if (control_write(nic, c) != 0)
 			break;
@@ -134,6 +134,6 @@ nic_control_deadline(const struct host_nic *nic)
 		return UINT64_MAX;
 	if (c->due_ns == 0)
 		return 0;
-	now = nic_now_ns();
+	now = monotonic_ns();
 	return c->due_ns > now ? c->due_ns - now : 0;
 }

@@ -16,6 +16,7 @@
 #include "lib/netvsp/rndis.h"
 #include "lib/netvsp/toeplitz.h"
 #include "lib/trace/trace_vmbus.h"
+#include "lib/vmbus/clock.h"
 
 #define NIC_NONE       UINT32_MAX
 #define NIC_BUFFER_MAX NVSP_MAX_RECV_BUF
@@ -356,7 +357,6 @@ int host_nic_create_with_port(const struct host_nic_config *config,
 
 /* ---- nic.c ---- */
 
-uint64_t nic_now_ns(void);
 /* Stop touching a channel whose ring or protocol is broken; reported at the end of the poll. */
 void nic_channel_break(struct host_nic *nic, unsigned int index, const char *why);
 

@@ -74,7 +74,7 @@ turn_is_over(struct host_nic *nic, unsigned int n)
 		return true;
 	if (n % NIC_CLOCK_EVERY != 0)
 		return false;
-	now = nic_now_ns();
+	now = monotonic_ns();
 	if (nic->turn_until == 0)
 		nic->turn_until = now + NIC_TURN_NS;
 	return now >= nic->turn_until;

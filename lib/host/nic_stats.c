@@ -112,7 +112,7 @@ static const char *const refusals[HOST_REFUSALS] = {
 void
 nic_complain(struct host_nic *nic)
 {
-	uint64_t now = nic_now_ns(), count;
+	uint64_t now = monotonic_ns(), count;
 	struct nic_complaint *c;
 	char what[160];
 	uint32_t kind;
@@ -144,7 +144,7 @@ nic_complain(struct host_nic *nic)
 uint64_t
 nic_complain_deadline(const struct host_nic *nic)
 {
-	uint64_t now = nic_now_ns(), when = UINT64_MAX, since;
+	uint64_t now = monotonic_ns(), when = UINT64_MAX, since;
 	uint32_t kind;
 
 	for (kind = 0; kind < NIC_COMPLAINTS; kind++) {

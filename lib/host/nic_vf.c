@@ -49,7 +49,7 @@ nic_vf_reset(struct host_nic *nic)
 void
 nic_vf_rndis_up(struct host_nic *nic)
 {
-	nic->vf.up_ns = nic_now_ns();
+	nic->vf.up_ns = monotonic_ns();
 }
 
 /* When things are due, by the knobs as they are: whoever holds something back can let it go. */
@@ -93,7 +93,7 @@ say_association(struct host_nic *nic)
 static bool
 offer_waits(const struct host_nic *nic)
 {
-	return !nic->knobs.vf_offer || nic_now_ns() < offer_due(nic);
+	return !nic->knobs.vf_offer || monotonic_ns() < offer_due(nic);
 }
 
 static void
@@ -185,7 +185,7 @@ nic_vf_switch(struct host_nic *nic, const struct vmbus_packet *pkt, uint32_t pat
 	}
 	if (vf->requests_n == NIC_VF_SWITCHES)
 		return "more SWITCH_DATA_PATH than can be outstanding";
-	request.asked_ns = nic_now_ns();
+	request.asked_ns = monotonic_ns();
 	vf->requests[vf->requests_n++] = request;
 	return NULL;
 }
@@ -196,10 +196,10 @@ nic_vf_turn(struct host_nic *nic)
 	struct nic_vf *vf = &nic->vf;
 	struct nic_vf_request first;
 
-	if (vf->leave_ns != 0 && nic_now_ns() >= vf->leave_ns)
+	if (vf->leave_ns != 0 && monotonic_ns() >= vf->leave_ns)
 		path_set(nic, false);
 	while (vf->requests_n != 0 && nic_control_room(nic) != 0 &&
-		nic_now_ns() >= switch_due(nic)) {
+		monotonic_ns() >= switch_due(nic)) {
 		first = vf->requests[0];
 		vf->requests_n--;
 		memmove(&vf->requests[0], &vf->requests[1],
@@ -223,7 +223,7 @@ host_nic_set_vf(struct host_nic *nic, bool present, uint32_t serial)
 	} else if (nic->knobs.vf_removal == NIC_VF_REMOVAL_SILENT) {
 		vf->notice = false;
 	} else if (vf->on && nic->knobs.vf_removal == NIC_VF_REMOVAL_ASK) {
-		vf->leave_ns = nic_now_ns() + nic->knobs.vf_leave_ms * MS_NS;
+		vf->leave_ns = monotonic_ns() + nic->knobs.vf_leave_ms * MS_NS;
 	} else if (vf->on) {
 		path_set(nic, false);
 		vf->path_notice = vf->known;
@@ -251,7 +251,7 @@ host_nic_path_is_vf(const struct host_nic *nic)
 static uint64_t
 left(uint64_t when)
 {
-	uint64_t now = nic_now_ns();
+	uint64_t now = monotonic_ns();
 
 	return when > now ? when - now : 0;
 }

@@ -158,7 +158,7 @@ port_pacer_due(struct port_pacer *pacer, unsigned int n)
 
 	if (pacer->rate == 0)
 		return n;
-	now = port_now();
+	now = monotonic_ns();
 	if (pacer->last == 0) {
 		pacer->owed = NSEC_PER_SEC;
 	} else {
@@ -190,7 +190,7 @@ port_pacer_wait(const struct port_pacer *pacer)
 		return 0;
 	missing = NSEC_PER_SEC - pacer->owed;
 	wait = (missing + pacer->rate - 1) / pacer->rate;
-	gap = port_now() - pacer->last;
+	gap = monotonic_ns() - pacer->last;
 	return gap >= wait ? 0 : wait - gap;
 }
 

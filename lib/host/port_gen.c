@@ -68,7 +68,7 @@ gen_window_left(struct port_gen *gen)
 		return UINT64_MAX;
 	if (out < gen->window)
 		return gen->window - out;
-	now = port_now();
+	now = monotonic_ns();
 	if (gen->last_back_ns == 0)
 		gen->last_back_ns = now;
 	if (now - gen->last_back_ns < GEN_GIVE_UP_NS)
@@ -127,7 +127,7 @@ gen_make(struct port_gen *gen, struct host_frame *frames, unsigned int n, bool p
 	if (due > left)
 		due = (unsigned int)left;
 	if (!plain && gen->variant.timed && due != 0)
-		now = port_now();
+		now = monotonic_ns();
 	for (made = 0; made < due; made++, gen_turn_next(&turn, flows)) {
 		uint32_t size = gen_size(gen, made), len = size;
 
@@ -172,10 +172,10 @@ gen_receive_variant(struct host_port *port, struct host_frame *frames, unsigned 
 	if (gen->profile.n == 0)
 		return gen_make(gen, frames, n, false);
 	if (gen->profile.begun == 0)
-		gen->pacer.rate = rate_profile_at(&gen->profile, port_now(), &gen->rate_left);
+		gen->pacer.rate = rate_profile_at(&gen->profile, monotonic_ns(), &gen->rate_left);
 	/* What is due has become so at the rate until now. */
 	done = gen_make(gen, frames, n, false);
-	gen->pacer.rate = rate_profile_at(&gen->profile, port_now(), &gen->rate_left);
+	gen->pacer.rate = rate_profile_at(&gen->profile, monotonic_ns(), &gen->rate_left);
 	return done;
 }
 

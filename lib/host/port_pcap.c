@@ -99,7 +99,7 @@ pcap_receive(struct host_port *port, struct host_frame *frames, unsigned int n)
 		return 0;
 	due = port_pacer_due(&p->pacer, n);
 	if (p->as_captured)
-		now = port_now();
+		now = monotonic_ns();
 	for (made = 0; made < due; made++) {
 		const struct pcap_record *r;
 
@@ -150,7 +150,7 @@ pcap_send(struct host_port *port, const struct host_frame *frames, unsigned int 
 	if (p->dumper == NULL || n == 0)
 		return;
 	if (!p->dirty)
-		p->dirty_since = port_now();
+		p->dirty_since = monotonic_ns();
 	p->dirty = p->dirty_again = true;
 }
 
@@ -162,7 +162,7 @@ pcap_flush(struct host_port *port)
 
 	if (!p->dirty)
 		return;
-	if (p->dirty_again && port_now() - p->dirty_since < PCAP_FLUSH_NS) {
+	if (p->dirty_again && monotonic_ns() - p->dirty_since < PCAP_FLUSH_NS) {
 		p->dirty_again = false;
 		return;
 	}
@@ -191,7 +191,7 @@ pcap_deadline(struct host_port *port)
 	if (pcap_finished(p))
 		play = UINT64_MAX;
 	else if (p->as_captured && p->next != p->n)
-		play = pcap_wait(p, port_now());
+		play = pcap_wait(p, monotonic_ns());
 	else
 		play = port_pacer_wait(&p->pacer);
 	return p->dirty && play > PCAP_FLUSH_NS ? PCAP_FLUSH_NS : play;

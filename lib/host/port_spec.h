@@ -10,9 +10,9 @@
 #define HP_HOST_PORT_SPEC_H
 
 #include <stdint.h>
-#include <time.h>
 
 #include "lib/host/port.h"
+#include "lib/vmbus/clock.h"
 
 /** Where an opener puts its one sentence. */
 struct port_error {
@@ -85,16 +85,6 @@ port_count_sent(struct host_port_stats *stats, const struct host_frame *frames, 
 }
 
 #define NSEC_PER_SEC UINT64_C(1000000000)
-
-/** Monotonic clock in nanoseconds. */
-static inline uint64_t
-port_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * NSEC_PER_SEC + (uint64_t)ts.tv_nsec;
-}
 
 /** Paces frames at a rate without ever owing more than one burst. */
 struct port_pacer {

@@ -287,7 +287,7 @@ switch_send(struct host_port *port, const struct host_frame *frames, unsigned in
 {
 	struct port_switch *from = (struct port_switch *)port;
 	struct switch_path path = {.known = false};
-	uint64_t ms = port_now() / 1000000;
+	uint64_t ms = monotonic_ns() / 1000000;
 
 	pthread_mutex_lock(&from->sends);
 	for (unsigned int i = 0; i < n; i++) {

@@ -156,7 +156,7 @@ static __attribute__((noinline)) void
 verifier_time(struct verifier *v, uint64_t time)
 {
 	if (v->now == 0)
-		v->now = port_now();
+		v->now = monotonic_ns();
 	if (time <= v->now)
 		latency_add(&v->latency, v->now - time);
 }

@@ -10,27 +10,18 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "lib/vfio_user/client_priv.h"
 #include "lib/vfio_user/sockets.h"
 #include "lib/vfio_user/version.h"
+#include "lib/vmbus/clock.h"
 
 /* Limits of §5, milliseconds. */
 #define CONNECT_TIMEOUT 1000
 #define VERSION_TIMEOUT 5000
 /* How often it is asked whether a wait has been given up. */
 #define LOOK_MS 20
-
-static int64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 int
 vfu_client_fail(struct vfu_client *client, int err, const char *format, ...)
@@ -61,7 +52,7 @@ wait_for(struct vfu_client *client, short events, int64_t deadline)
 {
 	for (;;) {
 		struct pollfd pfd = {.fd = client->fd, .events = events};
-		int64_t left = deadline - now_ms();
+		int64_t left = deadline - monotonic_ms();
 		int n;
 
 		if (client->given_up != NULL && client->given_up())
@@ -199,7 +190,7 @@ receive_reply(struct vfu_client *client, const struct vfio_user_header *request,
 
 	for (;;) {
 		/* Also for a server that never stops to send something else. */
-		if (now_ms() > deadline)
+		if (monotonic_ms() > deadline)
 			return vfu_client_end(
 				client, -ETIMEDOUT, "the server did not answer in time");
 		vfu_fds_close(&client->fds);
@@ -245,8 +236,8 @@ static int64_t
 call_deadline(const struct vfu_client *client, int limit)
 {
 	if (client->timeout_ms > 0)
-		return now_ms() + client->timeout_ms;
-	return client->deadline != 0 ? client->deadline : now_ms() + limit;
+		return monotonic_ms() + client->timeout_ms;
+	return client->deadline != 0 ? client->deadline : monotonic_ms() + limit;
 }
 
 static uint16_t
@@ -341,7 +332,7 @@ attach_until(int fd, int64_t until, bool (*given_up)(void), struct vfu_client **
 	pthread_mutex_init(&c->send_lock, NULL);
 	snprintf(c->error, sizeof(c->error), "no error");
 	/* A server that does not even speak is not worth the whole operation. */
-	if (until != 0 && until < now_ms() + VERSION_TIMEOUT)
+	if (until != 0 && until < monotonic_ms() + VERSION_TIMEOUT)
 		c->deadline = until;
 	ret = negotiate(c);
 	c->deadline = until;
@@ -371,7 +362,7 @@ vfu_client_connect_until(const char *path, int64_t until, bool (*given_up)(void)
 	struct vfu_client **client, char *errbuf, size_t errlen)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	int64_t deadline = now_ms() + CONNECT_TIMEOUT;
+	int64_t deadline = monotonic_ms() + CONNECT_TIMEOUT;
 	char why[VFU_ERRLEN];
 	int fd, ret;
 
@@ -393,7 +384,8 @@ vfu_client_connect_until(const char *path, int64_t until, bool (*given_up)(void)
 		ret = -errno;
 		if (ret == -EINTR)
 			continue;
-		if (ret == -EAGAIN && now_ms() < deadline && (given_up == NULL || !given_up())) {
+		if (ret == -EAGAIN && monotonic_ms() < deadline &&
+			(given_up == NULL || !given_up())) {
 			poll(NULL, 0, 10);
 			continue;
 		}

@@ -14,10 +14,11 @@
 #include <unistd.h>
 
 #include "lib/vfio_user/server_priv.h"
+#include "lib/vmbus/clock.h"
 
 /* Commands and time of one call; the descriptor stays readable when there are more. */
 #define BUDGET	  64
-#define BUDGET_NS INT64_C(200000)
+#define BUDGET_NS UINT64_C(200000)
 #define HEADER	  sizeof(struct vfio_user_header)
 
 __attribute__((format(printf, 3, 4))) static int
@@ -337,24 +338,15 @@ check_deadline(struct vfu_session *s)
 	return 0;
 }
 
-static int64_t
-now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec;
-}
-
 int
 vfu_session_process(struct vfu_session *s)
 {
-	int64_t until = now_ns() + BUDGET_NS;
+	uint64_t until = monotonic_ns() + BUDGET_NS;
 	int ret;
 
 	if (s->state == VFU_SESSION_OVER)
 		return s->end;
-	for (int i = 0; i < BUDGET && (i == 0 || now_ns() < until); i++) {
+	for (int i = 0; i < BUDGET && (i == 0 || monotonic_ns() < until); i++) {
 		ret = flush(s);
 		if (ret == -EAGAIN)
 			break;

@@ -61,7 +61,7 @@ ticks(void)
 #if defined(__x86_64__)
 	return __rdtsc();
 #else
-	return nic_now_ns();
+	return monotonic_ns();
 #endif
 }
 

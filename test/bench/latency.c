@@ -17,7 +17,6 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <rte_cycles.h>
 #include <rte_debug.h>
@@ -27,6 +26,7 @@
 #include <rte_interrupts.h>
 
 #include "lib/host/gen_frame.h"
+#include "lib/vmbus/clock.h"
 
 #define PORT	    0
 #define BURST	    32
@@ -46,15 +46,6 @@ static struct rte_ether_addr own;
 static uint64_t *samples; /* ticks, or nanoseconds where the host has measured, too */
 static uint32_t n_samples;
 static uint64_t sent;
-
-static uint64_t
-monotonic_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * UINT64_C(1000000000) + (uint64_t)ts.tv_nsec;
-}
 
 static void
 port_start(bool sleepy)

@@ -21,6 +21,8 @@ GOALS = (
     ("fwd 64 B, across cores", ("fwd", 64, 32, 0, 1, True), 3.5, 1.4),
 )
 INSTRUCTIONS = (("rx", 115), ("tx", 140), ("fwd", 270))
+OFFLOADS = {"none": "", "all": ", rx offloads", "types": ", rx offloads and types",
+            "others": ", another queue's offloads"}
 HOST = (("host-gen", "generated", 110), ("host-sink", "discarded", 110),
         ("host-verify", "generated and verified", 250))
 PMDS = (("hyperpoll", "ours"), ("in-tree", "in-tree"), ("floor", "floor"))
@@ -44,7 +46,9 @@ and were counted without hugepages. *Across cores* the host's half of each turn 
 in lock-step, so that cache lines travel. *In-tree* is the distribution's own driver, unmodified, on the rig of test/uio;
 *floor* is a bare loop on the same rings that reads descriptors, copies frames and publishes once per burst, without checks,
 locks, counters and signals. Sizes are without FCS; 2 PPIs are an RSS hash, one is a checksum.
-A PPI is four words of information in front of a frame. *Host*: the other way round, one poll of hvsim's
+A PPI is four words of information in front of a frame. *Rx offloads*: the port has all receive offloads that the driver
+offers, and packet types where it says so; else it has none. *Another queue's offloads*: the queue has none, another one
+of the port, which rests, has all that a queue can have, of receive and of send. *Host*: the other way round, one poll of hvsim's
 NIC and port is timed, and the guest's calls are not; whichever driver plays the guest.
 
 """
@@ -68,12 +72,13 @@ def backend(c):
     return c.get("backend", "uio" if c["pmd"] == "in-tree" else "vfio-user")
 
 
-def find(figures, pmd, cell):
+def find(figures, pmd, cell, offloads="none"):
     """A cell of the usual backend; of many flows only when there is none of one."""
     keys = ("op", "size", "burst", "ppis", "queues", "cross")
     usual = "uio" if pmd == "in-tree" else "vfio-user"
     for c in figures["cells"] + figures["more_cells"]:
-        if c["pmd"] == pmd and backend(c) == usual and tuple(c[key] for key in keys) == cell:
+        if c["pmd"] == pmd and backend(c) == usual and c.get("offloads", "none") == offloads and \
+                tuple(c[key] for key in keys) == cell:
             return c
     return None
 
@@ -85,6 +90,28 @@ def ticks(figures, pmd, cell):
 
 def ratio(above, below):
     return above / below if above and below else None
+
+
+def paid(figures, op, ppis, offloads):
+    """Instructions and ticks of a frame where there are offloads, to those where there are none."""
+    cell = (op, 64, 32, ppis, 1, False)
+    with_some, without = (find(figures, "hyperpoll", cell, which) or {} for which in (offloads, "none"))
+    return [ratio(with_some.get(key), without.get(key)) for key in ("instructions", "cycles_per_packet")]
+
+
+def reach_offloads(figures):
+    """What offloads cost who has them, and who has not."""
+    rows = []
+    for op in ("rx", "tx", "fwd"):
+        instructions, ticks_ = paid(figures, op, 0, "others")
+        rows.append((f"{op} 64 B: another queue's / no offloads", goal(instructions, 1, False), goal(ticks_, None, False)))
+    for ppis in (0, 2):
+        of = f"rx 64 B{f', {ppis} PPIs' if ppis else ''}"
+        for offloads, what, limit in (("all", "all receive offloads / none", 1.1),
+                                      ("types", "all and packet types / none", None)):
+            instructions, ticks_ = paid(figures, "rx", ppis, offloads)
+            rows.append((f"{of}: {what}", goal(instructions, limit, False), goal(ticks_, limit, False)))
+    return table(("what offloads cost", "instructions", "ticks"), rows)
 
 
 def goal(value, limit, least):
@@ -127,7 +154,7 @@ def reach(figures):
         c = find(figures, "hyperpoll", (op, 64, 32, 0, 1, False))
         rows.append((f"{op} 64 B, instructions per frame",
                      goal(c and c["instructions"], limit, False)))
-    text += "\n\n" + table(("ours", ""), rows)
+    text += "\n\n" + table(("ours", ""), rows) + "\n\n" + reach_offloads(figures)
     return text + "\n\n" + reach_across(figures) if figures["end_to_end"] else text
 
 
@@ -161,12 +188,13 @@ def cell_name(c):
     name += f", {c['ppis']} PPI{'s' if c['ppis'] > 1 else ''}" if c["ppis"] else ""
     name += f", {c['queues']} queues" if c["queues"] > 1 else ""
     name += f", {c['flows']} flows" if c.get("flows", 1) > 1 and c["queues"] == 1 else ""
-    return name + (", across cores" if c["cross"] else "")
+    return name + (", across cores" if c["cross"] else "") + OFFLOADS[c.get("offloads", "none")]
 
 
-def figure(c):
+def figure(c, asked=True):
+    """@param asked: what is not there has failed"""
     if c is None:
-        return "failed"
+        return "failed" if asked else ""
     text = "" if c["cycles_per_packet"] is None else \
         f"{c['cycles_per_packet']:.1f} ({c['median']:.1f} ±{c['spread']:.1f})"
     return text + ("" if c["instructions"] is None else f" / {c['instructions']:.0f}")
@@ -186,7 +214,9 @@ def cells(figures):
             if (pmd, by) != ("hyperpoll", "uio")}
         ratios = (ratio(value.get("in-tree"), value.get("hyperpoll")),
                   ratio(value.get("hyperpoll"), value.get("floor")))
-        rows.append((name, *(figure(found.get(column[:2])) for column in shown),
+        ours_alone = next(iter(found.values())).get("offloads") == "others"
+        rows.append((name, *(figure(found.get(column[:2]), column[0] == "hyperpoll" or not ours_alone)
+                             for column in shown),
                      *("" if r is None else f"{r:.2f}" for r in ratios)))
     return table(("cell", *(title for _, _, title in shown), "in-tree / ours", "ours / floor"),
                  rows)

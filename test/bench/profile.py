@@ -18,7 +18,7 @@ import functions  # noqa: E402
 from harness import BUILD, PLUGIN  # noqa: E402
 
 NAME = re.compile(r"(.+?)-((?:host-)?[a-z]+)-(\d+)-burst(\d+)-ppis(\d+)-queues(\d+)-flows\d+-"
-                  r"frames(\d+)\.callgrind")
+                  r"offloads-([a-z]+)-frames(\d+)\.callgrind")
 
 
 def main():
@@ -30,9 +30,9 @@ def main():
         if status != 0:
             return status
         for name in sorted(os.listdir(folder)):
-            pmd, op, size, burst, ppis, queues, frames = NAME.match(name).groups()
+            pmd, op, size, burst, ppis, queues, offloads, frames = NAME.match(name).groups()
             size = "IMIX" if size == "0" else f"{size} bytes"
-            print(f"\n{pmd}: {op} {size}, burst {burst}, {ppis} PPIs, {queues} queues: instructions "
+            print(f"\n{pmd}: {op} {size}, burst {burst}, {ppis} PPIs, {queues} queues, offloads {offloads}: instructions "
                   f"per {'poll' if op == 'idle' else 'frame'}")
             functions.show(os.path.join(folder, name), int(frames))
     return 0

@@ -41,7 +41,7 @@ class Bench(Case):
         for cell in result["cells"]:
             self.assertEqual(set(cell), set(KEYS))
         for cell in result["more_cells"]:
-            self.assertEqual(set(cell), set(KEYS) | {"backend", "flows"})
+            self.assertEqual(set(cell), set(KEYS) | {"backend", "flows", "offloads"})
         for cell in result["cells"] + result["more_cells"]:
             for key, kind in KEYS.items():
                 self.assertIsInstance(cell[key], kind, f"{key} of {cell}")
@@ -76,6 +76,16 @@ class Bench(Case):
                          sorted((pmd, queues, ppis, op) for pmd in ("hyperpoll", "floor")
                                 for queues in (1, 4) for ppis in (0, 2)
                                 for op in ("rx", "tx", "fwd", "idle")))
+
+    def test_offloads_of_the_port_and_of_another_queue(self):
+        cells, more = self.bench("--op", "rx,fwd", "--ppis", "0,2", "--offloads", "none,all,types,others")
+        self.assertEqual(self.found(cells, "pmd", "ppis", "op"),
+                         sorted((pmd, ppis, op) for pmd in ("hyperpoll", "floor") for ppis in (0, 2)
+                                for op in ("rx", "fwd")))
+        self.assertEqual(self.found(more, "pmd", "offloads", "ppis", "op"),
+                         sorted((pmd, offloads, ppis, op)
+                                for pmd, which in (("hyperpoll", ("all", "types", "others")), ("floor", ("all", "types")))
+                                for offloads in which for ppis in (0, 2) for op in ("rx", "fwd")))
 
     def test_the_simulated_host_alone(self):
         cells, more = self.bench("--set", "host")
@@ -140,6 +150,8 @@ class Bench(Case):
                                (["--pmd", "ours,"], "'ours,' is no value of --pmd"),
                                (["--pmd", "ours", "--count="], "'' is no value of --count"),
                                (["--op", "rx,"], "'rx,' is no value of --op"),
+                               (["--offloads", "some"], "'some' is no value of --offloads"),
+                               (["--pmd", "floor", "--offloads", "others"], "--offloads others is for our driver"),
                                (["--frames", "0"], "'0' is no value of --frames"),
                                (["--rounds", "0"], "--rounds 0 measures nothing without --count"),
                                (["--rounds", "0", "--count", "--cross", "1"], "of another core's half nothing is counted"),

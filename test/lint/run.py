@@ -5,6 +5,7 @@
   format     clang-format would change nothing
   shell      shellcheck, of scripts together with what they source
   python     pyflakes: it compiles, names exist, imports are used
+  includes   who includes whom: each folder only what INCLUDES says, ours and of libraries
   c, c++     each public header alone, by gcc as C11 and by g++ as C++23 (the first with <stdatomic.h>)
   cppcheck   lib, drivers and app; it reads no headers but ours, what it must know of others is in cppcheck.h
   tidy       clang-tidy on lib, drivers and app, with the checks of .clang-tidy
@@ -31,6 +32,28 @@ BUILD = os.path.join(ROOT, os.environ.get("HYPERPOLL_BUILD", "build"))
 # Of lib's headers these are for nobody else, as their first comments say.
 PRIVATE = ("*_internal.h", "*_priv.h", "lib/vfio_user/session.h", "lib/host/nic_batch.h",
            "lib/host/port_queue.h", "lib/host/port_spec.h")
+# What a folder may include besides its own headers and those of libc and Linux: folders, single headers, libraries.
+# doc/design.md says why. A folder that is not here (test/ and what is in it) may include everything.
+INCLUDES = {
+    "lib/vmbus": "",
+    "lib/netvsp": "lib/vmbus",
+    "lib/trace": "lib/vmbus lib/netvsp",
+    "lib/vfio_user": "lib/vmbus json-c",
+    "lib/host": "lib json-c pcap",
+    "drivers/bus/vmbus": "lib/vmbus lib/vfio_user DPDK",
+    "drivers/net/netvsc": "drivers/bus/vmbus lib/vmbus lib/netvsp lib/trace DPDK",
+    "app/common": "lib json-c",
+    "app/example": "DPDK",
+    "app/hvsim": "lib app/common app/top json-c numa",
+    "app/hvsim-vm": "lib app/common app/top app/hvsim/top.h",
+    "app/pmdbench": "lib app/common app/hvsim/hvsim.h json-c DPDK",
+    "app/top": "app/common lib/vmbus/clock.h json-c curses",
+    # Those headers of the bus that know no DPDK.
+    "app/vmbusctl": "app/common app/top lib/vmbus/clock.h drivers/bus/vmbus/sysfs.h drivers/bus/vmbus/isolation.h json-c numa",
+}
+LIBRARIES = {"DPDK": r"rte_\w+\.h|(ethdev|bus|dev)_\w+\.h", "json-c": r"json.*\.h|json-c/.*", "pcap": r"pcap.*",
+             "numa": r"numa\w*\.h", "curses": r"n?curses\w*\.h|ncursesw?/.*"}
+INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*[<"]([^>"\n]+)[>"]', re.M)
 # Not: what says of each strcpy(), strcat() or memcpy() only that it is one. Lengths are checked where a text is
 # copied, and whether the bounds hold is for other checks: gcc's warnings and analyzer, cppcheck, the sanitizers.
 ANALYZER = ("-*,clang-analyzer-*,-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling,"
@@ -60,6 +83,24 @@ def lines(*command):
     """The complaints of a tool that prints nothing else."""
     good, text = run(*command)
     return [] if good else text.splitlines() or [f"{command[0]} failed and says nothing"]
+
+
+def wrong_includes(path, text):
+    """What a source includes that its folder may not, or whose folder is not in the table."""
+    folder = next((name for name in INCLUDES if path.startswith(name + "/")), None)
+    if folder is None:
+        return [f"{path}: a folder that test/lint/run.py's INCLUDES does not have"]
+    wrong = []
+    for match in INCLUDE.finditer(text):
+        header = match[1]
+        library = next((name for name, headers in LIBRARIES.items() if re.fullmatch(headers, header)), None)
+        ours = re.match(r"(lib|drivers|app|test|examples)/", header)
+        if not any(header == name or header.startswith(name + "/") or library == name
+                   for name in [folder, *INCLUDES[folder].split()]) and (library or ours):
+            number = text.count("\n", 0, match.start()) + 1
+            wrong.append(f"{path}:{number}: {folder} may not include {header}"
+                         + (f" ({library})" if library else ""))
+    return wrong
 
 
 class Suppressed:
@@ -104,6 +145,15 @@ class Lint:
             json.dump(list(self.commands.values()), file)
 
     # Each check: the pieces of work it consists of, whose results are complaints.
+
+    def includes(self):
+        def all_of():
+            wrong = []
+            for name in files("lib/*.[ch]", "drivers/*.[ch]", "app/*.[ch]"):
+                with open(os.path.join(ROOT, name), encoding="utf-8") as file:
+                    wrong += wrong_includes(name, file.read())
+            return wrong
+        return [all_of]
 
     def format(self):
         # The model's are Promela.
@@ -166,8 +216,8 @@ class Lint:
         return [lambda entry=entry: one(entry) for entry in self.commands.values()]
 
 
-CHECKS = {"format": Lint.format, "shell": Lint.shell, "python": Lint.python, "c": Lint.c, "c++": Lint.cxx,
-          "cppcheck": Lint.cppcheck, "tidy": Lint.tidy}
+CHECKS = {"format": Lint.format, "shell": Lint.shell, "python": Lint.python, "includes": Lint.includes, "c": Lint.c,
+          "c++": Lint.cxx, "cppcheck": Lint.cppcheck, "tidy": Lint.tidy}
 LONG = {"clang": Lint.clang, "fanalyzer": Lint.fanalyzer}
 
 

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "lib/vfio_user/sockets.h"
+#include "lib/vmbus/clock.h"
 #include "lib/vmbus/guid.h"
 #include "lib/vmbus/monitor.h"
 #include "lib/vmbus/packet.h"
@@ -37,15 +38,6 @@ struct rig_slot rig_slots[RIG_MAX_SLOTS];
 static pthread_t thread;
 static int wake_fd = -1, next_number;
 static bool stopping;
-
-static uint64_t
-now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * UINT64_C(1000000000) + (uint64_t)ts.tv_nsec;
-}
 
 /* Tell other processes with this folder which uioN the NIC is. */
 static void
@@ -251,7 +243,7 @@ rig_device_released(struct rig_device *device)
 		return;
 	}
 	rig_tree_state(device, 2);
-	device->clean_at = now_ns() + CLEAN_LATE_NS;
+	device->clean_at = monotonic_ns() + CLEAN_LATE_NS;
 	rig_poke(wake_fd);
 }
 
@@ -282,7 +274,7 @@ offer_channel(struct rig_device *device, unsigned int k)
 	/* First the folder, later and without any event the file (§4). */
 	rig_tree_channel(device, k, rig_options.late_ms == 0);
 	if (rig_options.late_ms != 0)
-		device->channel[k].ring_at = now_ns() + rig_options.late_ms * MS;
+		device->channel[k].ring_at = monotonic_ns() + rig_options.late_ms * MS;
 }
 
 /* The descriptor has changed: channels granted, or the NIC withdrawn. */
@@ -334,7 +326,7 @@ scans(const struct rig_device *device)
 static uint64_t
 files_due(struct rig_device *device)
 {
-	uint64_t now = now_ns(), wait = UINT64_MAX;
+	uint64_t now = monotonic_ns(), wait = UINT64_MAX;
 	unsigned int k;
 
 	if (device->clean_at != 0 && device->clean_at <= now)
@@ -461,7 +453,7 @@ static void
 slot_start(struct rig_slot *slot, const char *socket)
 {
 	const char *file = strrchr(socket, '/');
-	uint64_t deadline = now_ns() + CONNECT_MS * MS;
+	uint64_t deadline = monotonic_ns() + CONNECT_MS * MS;
 	char err[VFU_ERRLEN] = "";
 	int rc;
 
@@ -482,7 +474,7 @@ slot_start(struct rig_slot *slot, const char *socket)
 		if (rc == 0)
 			return;
 		poll(NULL, 0, 20);
-	} while (rc == -EBUSY && now_ns() < deadline);
+	} while (rc == -EBUSY && monotonic_ns() < deadline);
 	rig_log("%s: %s", socket, err);
 }
 

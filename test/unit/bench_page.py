@@ -107,6 +107,28 @@ class Page(unittest.TestCase):
         self.assertNotIn("busy", quiet)
         self.assertNotIn("What failed", quiet)
 
+    def test_offloads_are_compared_with_none(self):
+        def with_offloads(which, **keys):
+            return {**cell("hyperpoll", **keys), "backend": "vfio-user", "flows": 1, "offloads": which}
+        data = figures(cell("hyperpoll", ticks=30.0, instructions=100.0), cell("floor", ticks=10.0),
+                       cell("hyperpoll", ppis=2, ticks=40.0, instructions=130.0))
+        data["more_cells"] = [with_offloads("all", ticks=31.5, instructions=111.0),
+                              with_offloads("all", ppis=2, ticks=46.0, instructions=143.0),
+                              with_offloads("others", ticks=30.0, instructions=100.0)]
+        text = self.written(data)
+        self.assertEqual(self.row(text, "rx 64 B: another queue's / no offloads"),
+                         "| rx 64 B: another queue's / no offloads | 1.00 (<= 1: met) | 1.00 |")
+        self.assertEqual(self.row(text, "rx 64 B: all receive offloads / none"),
+                         "| rx 64 B: all receive offloads / none | 1.11 (<= 1.1: **not met**) | 1.05 (<= 1.1: met) |")
+        self.assertEqual(self.row(text, "rx 64 B, 2 PPIs: all receive offloads / none"),
+                         "| rx 64 B, 2 PPIs: all receive offloads / none | 1.10 (<= 1.1: met) | 1.15 (<= 1.1: **not met**) |")
+        self.assertEqual(self.row(text, "tx 64 B: another queue's / no offloads"),
+                         "| tx 64 B: another queue's / no offloads | not measured | not measured |")
+        # Others' offloads are nobody else's cells; a floor that is not there otherwise has failed.
+        self.assertEqual(self.row(text, "rx 64 B, burst 32, another queue's offloads"),
+                         "| rx 64 B, burst 32, another queue's offloads | 30.0 (30.0 ±1.0) / 100 |  |  |  |")
+        self.assertIn("| failed |", self.row(text, "rx 64 B, burst 32, rx offloads"))
+
     def test_flips_of_a_virtual_function_have_a_goal(self):
         text = self.written(figures(cell("hyperpoll", ticks=30.0)))
         self.assertEqual(self.row(text, "200 flips, 20000 frames/s"),

@@ -11,10 +11,10 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "lib/host/control.h"
+#include "lib/vmbus/clock.h"
 #include "test/unit/unit.h"
 
 static char dir[] = "/tmp/host_control.XXXXXX";
@@ -65,15 +65,6 @@ __wrap_calloc(size_t n, size_t size)
 	return no_memory ? NULL : __real_calloc(n, size);
 }
 
-static uint64_t
-now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * UINT64_C(1000000000) + (uint64_t)ts.tv_nsec;
-}
-
 static void
 no_lock(void *ctx, unsigned int nic)
 {
@@ -109,7 +100,7 @@ static void
 turn(struct host_control *c)
 {
 	struct pollfd p = {host_control_fd(c), POLLIN, 0};
-	uint64_t deadline = host_control_deadline(c), now = now_ns();
+	uint64_t deadline = host_control_deadline(c), now = monotonic_ns();
 
 	poll(&p, 1, deadline == UINT64_MAX ? 1000 : deadline <= now ? 0 : 1000);
 	host_control_poll(c);
@@ -118,7 +109,7 @@ turn(struct host_control *c)
 static void
 wait_deadline(struct host_control *c)
 {
-	while (now_ns() < host_control_deadline(c))
+	while (monotonic_ns() < host_control_deadline(c))
 		usleep(1000);
 }
 
@@ -144,7 +135,7 @@ test_pause_that_cannot_end(void)
 	for (i = 0; i < 3; i++) {
 		wait_deadline(c);
 		before = watches;
-		start = now_ns();
+		start = monotonic_ns();
 		host_control_poll(c);
 		CU_ASSERT_EQUAL(watches, before + 1);
 		CU_ASSERT(host_control_deadline(c) > start);

@@ -5,42 +5,9 @@
 #include <unistd.h>
 
 #include "app/common/report.h"
-#include "test/unit/host_nic_guest.h"
+#include "test/unit/host_one_nic.h"
 
-static struct guest g;
 static int pipe_fds[2];
-static unsigned int locks, unlocks;
-static bool is_offered;
-
-static unsigned int
-one_nic(void *ctx)
-{
-	return 1;
-}
-
-static struct host_nic *
-the_nic(void *ctx, unsigned int number)
-{
-	return g.nic;
-}
-
-static void
-lock(void *ctx, unsigned int number)
-{
-	locks++;
-}
-
-static void
-unlock(void *ctx, unsigned int number)
-{
-	unlocks++;
-}
-
-static bool
-offered(void *ctx, unsigned int number)
-{
-	return is_offered;
-}
 
 static void
 extra(void *ctx, unsigned int nic, struct report_extra *more)
@@ -48,37 +15,34 @@ extra(void *ctx, unsigned int nic, struct report_extra *more)
 	*more = (struct report_extra){.socket = "/run/x.sock", .has_sessions = true, .sessions = 7};
 }
 
-static const struct host_control_ops ops = {
-	.nics = one_nic, .nic = the_nic, .lock = lock, .unlock = unlock, .offered = offered};
-
 /* All reports of one host, as they arrive at the other end of a pipe. */
 static const char *
 reports(bool json, bool rings, bool has_extra)
 {
 	static char text[65536];
 	struct report r = {
-		.ops = &ops, .extra = has_extra ? extra : NULL, .json = json, .rings = rings};
+		.ops = &one_ops, .extra = has_extra ? extra : NULL, .json = json, .rings = rings};
 	ssize_t len;
 
-	is_offered = true;
+	one.rescinded = false;
 	CU_ASSERT_EQUAL_FATAL(pipe2(pipe_fds, O_CLOEXEC), 0);
 	CU_ASSERT_EQUAL_FATAL(output_start(&report_output, pipe_fds[1], "test"), 0);
-	guest_start(&g, "recv=128K,send=64K,channels=2", 8);
+	guest_start(&one.guest, "recv=128K,send=64K,channels=2", 8);
 	report_start(&r, true);
-	guest_up(&g, RNDIS_FILTER_PROMISCUOUS);
+	guest_up(&one.guest, RNDIS_FILTER_PROMISCUOUS);
 	/* After a turn without work all is published. */
-	while (guest_poll(&g) != 0)
+	while (guest_poll(&one.guest) != 0)
 		;
 	report_rates(&r);
-	is_offered = false;
+	one.rescinded = true;
 	/* Nobody has published that. */
-	CU_ASSERT_EQUAL(host_nic_set_link(g.nic, false), 0);
+	CU_ASSERT_EQUAL(host_nic_set_link(one.guest.nic, false), 0);
 	report_totals(&r);
 	CU_ASSERT_TRUE(output_stop(&report_output));
 	len = read(pipe_fds[0], text, sizeof(text) - 1);
 	CU_ASSERT_FATAL(len > 0);
 	text[len] = '\0';
-	guest_stop(&g);
+	guest_stop(&one.guest);
 	close(pipe_fds[0]);
 	close(pipe_fds[1]);
 	return text;
@@ -162,12 +126,12 @@ lines_for_a_reader(void)
 static void
 what_must_be_exact_is_locked(void)
 {
-	locks = unlocks = 0;
+	one.locks = one.unlocks = 0;
 	reports(true, false, false);
-	CU_ASSERT_EQUAL(locks, 1);
+	CU_ASSERT_EQUAL(one.locks, 1);
 	reports(true, true, false);
-	CU_ASSERT_EQUAL(locks, 1 + 3);
-	CU_ASSERT_EQUAL(unlocks, locks);
+	CU_ASSERT_EQUAL(one.locks, 1 + 3);
+	CU_ASSERT_EQUAL(one.unlocks, one.locks);
 }
 
 int

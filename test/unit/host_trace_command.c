@@ -8,45 +8,15 @@
 
 #include <json-c/json.h>
 
-#include "lib/host/control.h"
-#include "test/unit/host_nic_guest.h"
+#include "test/unit/host_one_nic.h"
 
-static struct guest g;
 static char dir[] = "/tmp/host_trace_command.XXXXXX";
-static unsigned int locked, unlocked;
-
-static unsigned int
-one_nic(void *ctx)
-{
-	return 1;
-}
-
-static struct host_nic *
-the_nic(void *ctx, unsigned int number)
-{
-	return g.nic;
-}
-
-static void
-lock(void *ctx, unsigned int number)
-{
-	locked++;
-}
-
-static void
-unlock(void *ctx, unsigned int number)
-{
-	unlocked++;
-}
-
-static const struct host_control_ops ops = {
-	.nics = one_nic, .nic = the_nic, .lock = lock, .unlock = unlock};
 
 /* The answer to a line, which is what host_control_execute() makes of it. */
 static struct json_object *
 answer_to(const char *line)
 {
-	char *text = host_control_execute(&ops, line);
+	char *text = host_control_execute(&one_ops, line);
 	struct json_object *answer;
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(text);
@@ -113,13 +83,13 @@ test_a_trace_begins_tells_and_ends(void)
 
 	snprintf(path, sizeof(path), "%s/a.pcapng", dir);
 	snprintf(other, sizeof(other), "%s/b.pcapng", dir);
-	locked = unlocked = 0;
-	guest_start(&g, "recv=128K,send=64K,channels=2", 8);
+	one.locks = one.unlocks = 0;
+	guest_start(&one.guest, "recv=128K,send=64K,channels=2", 8);
 	CU_ASSERT_EQUAL(records("{\"cmd\":\"trace\"}"), -1);
 	snprintf(line, sizeof(line), "{\"cmd\":\"trace\",\"file\":\"%s\",\"snaplen\":4096}", path);
 	before = records(line);
 	CU_ASSERT(before >= 0);
-	guest_up(&g, RNDIS_FILTER_PROMISCUOUS);
+	guest_up(&one.guest, RNDIS_FILTER_PROMISCUOUS);
 	/* At least a packet and an answer to each of NVSP's and RNDIS' five. */
 	CU_ASSERT(records("{\"cmd\":\"trace\"}") >= before + 10);
 	/* Another file in its place begins at nothing, the first one is complete. */
@@ -128,12 +98,12 @@ test_a_trace_begins_tells_and_ends(void)
 	size = size_of(path);
 	CU_ASSERT(size > 1000);
 	CU_ASSERT_EQUAL(records("{\"cmd\":\"trace\",\"on\":false}"), -1);
-	guest_poll(&g);
+	guest_poll(&one.guest);
 	CU_ASSERT_EQUAL(size_of(path), size);
 	/* Each change was made under the NIC's lock. */
-	CU_ASSERT_EQUAL(locked, 3);
-	CU_ASSERT_EQUAL(unlocked, locked);
-	guest_stop(&g);
+	CU_ASSERT_EQUAL(one.locks, 3);
+	CU_ASSERT_EQUAL(one.unlocks, one.locks);
+	guest_stop(&one.guest);
 	unlink(path);
 	unlink(other);
 }
@@ -146,33 +116,33 @@ test_an_ended_trace_goes_on(void)
 	int64_t n;
 
 	snprintf(path, sizeof(path), "%s/a.pcapng", dir);
-	guest_start(&g, "recv=128K,send=64K,channels=2", 8);
+	guest_start(&one.guest, "recv=128K,send=64K,channels=2", 8);
 	snprintf(line, sizeof(line), "{\"cmd\":\"trace\",\"file\":\"%s\",\"snaplen\":4096}", path);
 	CU_ASSERT(records(line) >= 0);
-	guest_up(&g, RNDIS_FILTER_PROMISCUOUS);
+	guest_up(&one.guest, RNDIS_FILTER_PROMISCUOUS);
 	CU_ASSERT_EQUAL(records("{\"cmd\":\"trace\",\"on\":false}"), -1);
 	size = size_of(path);
 	CU_ASSERT(size > 1000);
 	/* It counts anew, behind what is there; to say it again changes nothing. */
 	n = records("{\"cmd\":\"trace\",\"on\":true}");
 	CU_ASSERT(n >= 0 && n < 10);
-	locked = 0;
+	one.locks = 0;
 	CU_ASSERT(records("{\"cmd\":\"trace\",\"on\":true}") >= n);
-	CU_ASSERT_EQUAL(locked, 0);
+	CU_ASSERT_EQUAL(one.locks, 0);
 	CU_ASSERT_EQUAL(records("{\"cmd\":\"trace\",\"on\":false}"), -1);
 	CU_ASSERT(size_of(path) > size);
 	/* A file is made anew. */
 	CU_ASSERT(records(line) >= 0);
 	CU_ASSERT_EQUAL(records("{\"cmd\":\"trace\",\"on\":false}"), -1);
 	CU_ASSERT(size_of(path) < size);
-	guest_stop(&g);
+	guest_stop(&one.guest);
 	unlink(path);
 }
 
 static void
 test_what_a_trace_refuses_leaves_none(void)
 {
-	guest_start(&g, "recv=128K,send=64K,channels=2", 8);
+	guest_start(&one.guest, "recv=128K,send=64K,channels=2", 8);
 	refused("{\"cmd\":\"trace\",\"on\":true}", "there is no trace that could go on");
 	refused("{\"cmd\":\"trace\",\"on\":\"off\"}", "trace takes file=FILE, or on, or off");
 	refused("{\"cmd\":\"trace\",\"on\":false,\"file\":\"/tmp/x\"}",
@@ -183,7 +153,7 @@ test_what_a_trace_refuses_leaves_none(void)
 		"from 128 to 131072");
 	refused("{\"cmd\":\"trace\",\"file\":\"/nowhere/at/all\"}", "/nowhere/at/all");
 	CU_ASSERT_EQUAL(records("{\"cmd\":\"trace\"}"), -1);
-	guest_stop(&g);
+	guest_stop(&one.guest);
 }
 
 int

@@ -59,5 +59,43 @@ class Complaints(unittest.TestCase):
             self.assertEqual(lint.files("*.c", "*.h", root=folder), ["lib/a.c"])
 
 
+class Includes(unittest.TestCase):
+    def wrong(self, path, header):
+        return lint.wrong_includes(path, f'/* x */\n  #  include {header}\n')
+
+    def test_lib_never_includes_dpdk(self):
+        for folder in (name for name in lint.INCLUDES if name.startswith("lib/")):
+            for header in ("<rte_mbuf.h>", "<ethdev_driver.h>", '"bus_driver.h"'):
+                self.assertEqual(len(self.wrong(folder + "/a.c", header)), 1, (folder, header))
+
+    def test_includes_run_from_app_by_drivers_to_lib(self):
+        for path, header in (("lib/host/a.c", '"drivers/bus/vmbus/sysfs.h"'), ("lib/vmbus/a.h", '"lib/host/nic.h"'),
+                             ("drivers/net/netvsc/a.c", '"app/common/colour.h"'), ("app/hvsim/a.c", '"test/unit/unit.h"')):
+            self.assertEqual(len(self.wrong(path, header)), 1, (path, header))
+
+    def test_guest_and_host_include_not_each_other(self):
+        for path, header in (("drivers/net/netvsc/a.c", '"lib/host/nic.h"'), ("drivers/bus/vmbus/a.c", '"lib/host/log.h"'),
+                             ("app/vmbusctl/a.c", '"lib/host/nic.h"'), ("app/hvsim/a.c", '"drivers/bus/vmbus/sysfs.h"')):
+            folder = os.path.dirname(path)
+            self.assertEqual(self.wrong(path, header), [f"{path}:2: {folder} may not include {header[1:-1]}"])
+
+    def test_a_folder_may_include_itself_libc_and_what_is_below(self):
+        for path, header in (("lib/host/a.c", '"lib/host/nic.h"'), ("lib/host/a.c", "<stdio.h>"),
+                             ("drivers/net/netvsc/a.c", '"drivers/bus/vmbus/bus.h"'), ("app/hvsim/a.c", "<numa.h>"),
+                             ("drivers/net/netvsc/a.c", '"lib/netvsp/nvsp.h"'), ("app/vmbusctl/a.c", '"drivers/bus/vmbus/sysfs.h"')):
+            self.assertEqual(self.wrong(path, header), [], (path, header))
+
+    def test_one_header_is_no_folder_and_one_name_no_prefix(self):
+        for path, header in (("app/vmbusctl/a.c", '"drivers/bus/vmbus/bus.h"'), ("lib/netvsp/a.c", '"lib/vmbus_other/a.h"')):
+            self.assertEqual(len(self.wrong(path, header)), 1, (path, header))
+
+    def test_a_new_folder_is_asked_for(self):
+        self.assertIn("INCLUDES does not have", self.wrong("lib/new/a.c", "<stdio.h>")[0])
+
+    def test_folders_of_the_table_exist(self):
+        for folder in lint.INCLUDES:
+            self.assertTrue(os.path.isdir(os.path.join(ROOT, folder)), folder)
+
+
 if __name__ == "__main__":
     unittest.main()

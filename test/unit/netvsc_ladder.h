@@ -100,6 +100,11 @@ void ladder_end(void);
 int ladder_attach(unsigned int channels, uint32_t mtu);
 void ladder_check_attached(unsigned int channels);
 void ladder_check_nothing_left(void);
+/**
+ * Frames of this length go both ways on every queue, byte by byte. The host that reads its rings
+ * meanwhile must be this function.
+ */
+void ladder_check_frames(uint32_t len);
 /** The host reads its ring and answers. */
 void ladder_turn(void);
 /** The fixture's, for tests that had others. */

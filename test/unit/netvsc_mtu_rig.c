@@ -67,37 +67,11 @@ mtu_finish(void)
 	ladder_end();
 }
 
-/* Frames of this length go both ways on every queue, byte by byte. */
 void
 mtu_check_frames(uint32_t len)
 {
-	struct rte_mbuf *m[4], *out;
-	struct fixture_packet pkt;
-	unsigned int q;
-
 	f.on_signal = NULL;
-	for (q = 0; q < CHANNELS; q++) {
-		ladder_turn(); /* acks of the control path */
-		CU_ASSERT_EQUAL(fixture_frames(&f, q, 500 + q, 4 + q, 1, len, 70 + q), 0);
-		fixture_publish(&f, q);
-		CU_ASSERT_EQUAL_FATAL(netvsc_rx_burst(f.rx_queues[q], m, RTE_DIM(m)), 1);
-		CU_ASSERT_TRUE(fixture_mbuf_is(m[0], len, 70 + q));
-		rte_pktmbuf_free(m[0]);
-		while (fixture_read(&f, q, &pkt))
-			CU_ASSERT_EQUAL(pkt.desc.type, VMBUS_PACKET_COMPLETION);
-		out = fixture_mbuf(&f, len, 90 + q);
-		CU_ASSERT_PTR_NOT_NULL_FATAL(out);
-		CU_ASSERT_EQUAL_FATAL(netvsc_tx_burst(f.tx_queues[q], &out, 1), 1);
-		CU_ASSERT_TRUE_FATAL(fixture_read(&f, q, &pkt));
-		CU_ASSERT_EQUAL(pkt.desc.type,
-			len > f.conf.send_section ? VMBUS_PACKET_GPA_DIRECT : VMBUS_PACKET_INBAND);
-		CU_ASSERT_EQUAL(fixture_complete(&f, q, pkt.desc.trans_id, NVSP_STATUS_SUCCESS), 0);
-		fixture_publish(&f, q);
-		CU_ASSERT_EQUAL(netvsc_tx_burst(f.tx_queues[q], NULL, 0), 0);
-		CU_ASSERT_EQUAL(netvsc_rx_burst(f.rx_queues[q], m, RTE_DIM(m)), 0);
-		CU_ASSERT_EQUAL(netvsc_tx_burst(f.tx_queues[q], NULL, 0), 0);
-		CU_ASSERT_EQUAL(netvsc_tx_inflight(f.tx_queues[q]), 0);
-	}
+	ladder_check_frames(len);
 	f.on_signal = ladder_on_signal;
 }
 

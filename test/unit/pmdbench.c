@@ -96,20 +96,39 @@ lists_are_combined_by_queues_and_without_twins(void)
 }
 
 static void
-every_set_fits_and_has_its_queues_in_a_row(void)
+a_queue_beside_another_has_flows_of_its_own(void)
+{
+	static struct cells cells;
+	struct cells_lists lists = {.op = {.n = 0}};
+
+	CU_ASSERT_EQUAL(cells_parse_offloads(&lists.offloads, "others,none,all"), 0);
+	CU_ASSERT_EQUAL(cells_product(&cells, &lists), 0);
+	CU_ASSERT_EQUAL_FATAL(cells.n, 3);
+	for (unsigned int i = 0; i < cells.n; i++) {
+		CU_ASSERT_EQUAL(cells.cell[i].queues, 1);
+		CU_ASSERT_EQUAL(cells.cell[i].flows >= 64, cells.cell[i].offloads == BENCH_OTHERS);
+	}
+	CU_ASSERT_EQUAL(cells.cell[0].offloads, BENCH_NONE);
+	CU_ASSERT_EQUAL(cells.cell[2].offloads, BENCH_OTHERS);
+	CU_ASSERT_EQUAL(cells_parse_offloads(&lists.offloads, "some"), -EINVAL);
+}
+
+static void
+every_set_fits_and_has_its_subjects_in_a_row(void)
 {
 	static const char *const names[] = {"steer", "quick", "full"};
 
 	for (unsigned int s = 0; s < 3; s++) {
 		static struct cells cells;
-		uint32_t queues = 1;
+		uint32_t subject = 0, next;
 
 		cells.n = 0;
 		CU_ASSERT_EQUAL(cells_set(&cells, names[s]), 0);
 		CU_ASSERT_TRUE(cells.n > 0);
 		for (unsigned int i = 0; i < cells.n; i++) {
-			CU_ASSERT_TRUE(cells.cell[i].queues >= queues);
-			queues = cells.cell[i].queues;
+			next = cells.cell[i].queues * BENCH_OFFLOADS + cells.cell[i].offloads;
+			CU_ASSERT_TRUE(next >= subject);
+			subject = next;
 		}
 	}
 }
@@ -175,8 +194,10 @@ main(void)
 		{"IMIX is seven, four and one", imix_is_seven_four_and_one},
 		{"lists are combined by queues and without twins",
 			lists_are_combined_by_queues_and_without_twins},
-		{"every set fits and has its queues in a row",
-			every_set_fits_and_has_its_queues_in_a_row},
+		{"a queue beside another has flows of its own",
+			a_queue_beside_another_has_flows_of_its_own},
+		{"every set fits and has its subjects in a row",
+			every_set_fits_and_has_its_subjects_in_a_row},
 		{"quartiles are of the sorted rounds", quartiles_are_of_the_sorted_rounds},
 		{"figures for a FIFO that nobody reads are an error",
 			figures_for_a_fifo_that_nobody_reads_are_an_error},

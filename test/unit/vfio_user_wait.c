@@ -10,26 +10,17 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "lib/vfio_user/client.h"
 #include "lib/vfio_user/vfio_user.h"
+#include "lib/vmbus/clock.h"
 #include "test/unit/unit.h"
 #include "test/unit/vfio_user_rig.h"
 
 /* A call that waits for the peer for ever ends the program. */
 #define HANGS_S	  60
 #define DOORBELLS 6u
-
-static int64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 /* A client whose server is the test itself, behind VERSION. */
 static struct vfu_client *
@@ -115,15 +106,15 @@ nothing_there(int peer)
 static void
 test_silent_host(void)
 {
-	int64_t began = now_ms();
+	int64_t began = monotonic_ms();
 	struct vfu_client *client;
 	int peer;
 
 	client = attach_raw(&peer);
 	vfu_client_set_deadline(client, began + 300);
 	CU_ASSERT_EQUAL(vfu_client_reset(client), -ETIMEDOUT); /* 30 s by itself */
-	CU_ASSERT(now_ms() - began >= 300);
-	CU_ASSERT(now_ms() - began < 20000);
+	CU_ASSERT(monotonic_ms() - began >= 300);
+	CU_ASSERT(monotonic_ms() - began < 20000);
 	CU_ASSERT_EQUAL(vfu_client_reset(client), -ENOTCONN);
 	vfu_client_close(client);
 	close(peer);
@@ -150,7 +141,7 @@ test_late_answer_within_the_operation(void)
 	int peer;
 
 	client = attach_raw(&peer);
-	vfu_client_set_deadline(client, now_ms() + 60000);
+	vfu_client_set_deadline(client, monotonic_ms() + 60000);
 	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, answer_late, &peer), 0);
 	CU_ASSERT_EQUAL(vfu_client_device_info(client, &info), 0);
 	CU_ASSERT_EQUAL(info.num_regions, 20);
@@ -181,7 +172,7 @@ recvmsg(int sock, struct msghdr *msg, int flags)
 static void
 test_talkative_host(void)
 {
-	int64_t began = now_ms();
+	int64_t began = monotonic_ms();
 	struct vfu_client *client;
 	int peer;
 
@@ -192,7 +183,7 @@ test_talkative_host(void)
 	CU_ASSERT_EQUAL(vfu_client_reset(client), -ETIMEDOUT);
 	alarm(0);
 	talkative = -1;
-	CU_ASSERT(now_ms() - began < 20000);
+	CU_ASSERT(monotonic_ms() - began < 20000);
 	vfu_client_close(client);
 	close(peer);
 }
@@ -216,7 +207,7 @@ test_abort(void)
 	int peer;
 
 	client = attach_raw(&peer);
-	vfu_client_set_deadline(client, now_ms() + HANGS_S * 1000);
+	vfu_client_set_deadline(client, monotonic_ms() + HANGS_S * 1000);
 	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, ask, client), 0);
 	CU_ASSERT_EQUAL(take(peer, request, sizeof(request)), sizeof(request));
 	vfu_client_abort(client);
@@ -275,7 +266,7 @@ test_post_during_a_request(void)
 	int peer;
 
 	client = attach_raw(&peer);
-	vfu_client_set_deadline(client, now_ms() + HANGS_S * 1000);
+	vfu_client_set_deadline(client, monotonic_ms() + HANGS_S * 1000);
 	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, ask, client), 0);
 	CU_ASSERT_EQUAL(take(peer, request, sizeof(request)), sizeof(request));
 	alarm(HANGS_S);
@@ -312,7 +303,7 @@ test_post_while_a_message_is_half_sent(void)
 	client = attach_raw(&peer);
 	/* Less than the message: its sender must wait for the reader. */
 	setsockopt(vfu_client_fd(client), SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
-	vfu_client_set_deadline(client, now_ms() + HANGS_S * 1000);
+	vfu_client_set_deadline(client, monotonic_ms() + HANGS_S * 1000);
 	memset(big, 0x5a, sizeof(big));
 	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, write_big, client), 0);
 	/* Its header is here, so the sender is in the middle of it. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "drivers/bus/vmbus/op.h"
+#include "lib/vmbus/clock.h"
 
 #include <stddef.h>
-#include <time.h>
 
 /* Waits that belong to no operation. */
 #define DEFAULT_MS 5000
@@ -14,10 +14,7 @@ static __thread struct hpbus_op *current;
 int64_t
 hpbus_now_ms(void)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+	return monotonic_ms();
 }
 
 static int64_t

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Channels, UIO maps and VF slots of a VMBus device (spec/linux-uio-vmbus.md §1.1, §5, §6, §10). */
 #include "drivers/bus/vmbus/sysfs.h"
+#include "lib/vmbus/clock.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -165,15 +166,6 @@ vmbus_sysfs_channels(struct vmbus_sysfs *fs, const char *name, uint16_t relid, u
 	return 0;
 }
 
-static uint64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 static void
 poll_pause(void)
 {
@@ -193,7 +185,7 @@ vmbus_sysfs_ring_wait(struct vmbus_sysfs *fs, const char *name, uint16_t relid, 
 	uint16_t subchannel, unsigned int timeout_ms, struct vmbus_sysfs_channel *channel,
 	char *path)
 {
-	const uint64_t deadline = now_ms() + timeout_ms;
+	const int64_t deadline = monotonic_ms() + timeout_ms;
 	struct vmbus_sysfs quiet = *fs;
 	struct vmbus_sysfs_channel *list;
 	unsigned int i, n;
@@ -219,7 +211,7 @@ vmbus_sysfs_ring_wait(struct vmbus_sysfs *fs, const char *name, uint16_t relid, 
 		free(list);
 		if (given_up(fs))
 			return -ECANCELED;
-		if (now_ms() >= deadline)
+		if (monotonic_ms() >= deadline)
 			break;
 		poll_pause();
 	}
@@ -236,7 +228,7 @@ int
 vmbus_sysfs_ring_open(
 	struct vmbus_sysfs *fs, const char *name, const char *path, unsigned int timeout_ms)
 {
-	const uint64_t deadline = now_ms() + timeout_ms;
+	const int64_t deadline = monotonic_ms() + timeout_ms;
 	int fd, rc;
 
 	for (;;) {
@@ -246,7 +238,7 @@ vmbus_sysfs_ring_open(
 		rc = -errno;
 		if (given_up(fs))
 			return -ECANCELED;
-		if ((rc != -EACCES && rc != -EPERM) || now_ms() >= deadline)
+		if ((rc != -EACCES && rc != -EPERM) || monotonic_ms() >= deadline)
 			break;
 		poll_pause();
 	}
@@ -262,7 +254,7 @@ int
 vmbus_sysfs_primary_wait(
 	struct vmbus_sysfs *fs, const char *name, uint16_t relid, unsigned int timeout_ms)
 {
-	const uint64_t deadline = now_ms() + timeout_ms;
+	const int64_t deadline = monotonic_ms() + timeout_ms;
 	char path[VMBUS_SYSFS_PATH_MAX];
 	struct dirent *entry;
 	unsigned int others;
@@ -286,7 +278,7 @@ vmbus_sysfs_primary_wait(
 			return 0;
 		if (given_up(fs))
 			return -ECANCELED;
-		if (now_ms() >= deadline)
+		if (monotonic_ms() >= deadline)
 			break;
 		poll_pause();
 	}

@@ -93,7 +93,7 @@ class Typed(unittest.TestCase):
     """What of the tutorial and the how-tos test_documents types."""
 
     PATHS = sorted(os.path.relpath(path, ROOT) for path in
-                   [f"{ROOT}/doc/tutorial.md", *glob.glob(f"{ROOT}/doc/howto/*.md")])
+                   [os.path.join(ROOT, "doc/tutorial.md"), *glob.glob(f"{ROOT}/doc/howto/*.md")])
 
     def test_every_command_is_typed_or_counted(self):
         found = {}

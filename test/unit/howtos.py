@@ -10,6 +10,7 @@ import re
 import sys
 import tempfile
 import unittest
+from xml.etree import ElementTree
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path[:0] = [os.path.join(ROOT, "test/integration"), os.path.join(ROOT, "test/packages")]
@@ -59,6 +60,20 @@ def broken(root):
 class Links(unittest.TestCase):
     def test_every_link_arrives(self):
         self.assertEqual(broken(ROOT), [])
+
+    def test_pictures_of_the_design_are_readable(self):
+        """In the dark, too, and by those who cannot see them."""
+        pictures = glob.glob(f"{ROOT}/doc/design-*.svg")
+        with open(os.path.join(ROOT, "doc/design.md"), encoding="utf-8") as file:
+            shown = re.findall(r"!\[.{20,}\]\((design-.*?)\)", file.read())
+        self.assertEqual(sorted(shown), sorted(map(os.path.basename, pictures)))
+        for path in pictures:
+            root = ElementTree.parse(path).getroot()
+            style = root.findtext("{*}style")
+            self.assertTrue(root.findtext("{*}title"), path)
+            light, dark = (set(re.findall(r"(\S+)\{[^}]*(?:fill|stroke):#", part))
+                           for part in style.split("@media (prefers-color-scheme:dark){"))
+            self.assertEqual(light - {"marker"}, dark, path)
 
     def test_broken_links_are_found(self):
         with tempfile.TemporaryDirectory() as root:

@@ -7,10 +7,12 @@ runs in the terminal; all other lines are what is to be seen next, in this order
 for anything. A block without a prompt is what comes next of what runs there. A line that ends with a backslash goes on in the next one. Terminals of different names
 are open at the same time; without a name it is the one named "first". With "stays" the last command
 that is typed into the block's shell keeps running. Every command that returns must succeed.
+A block ```console not-run is one that cannot be typed here: it is counted and told, and the text in front of it says that
+it is not run, and why (test/unit/howtos.py, which also has how many of them each document may have).
 
 A block ```LANGUAGE FILE is put into that file.
 
-Commands run in a folder in which everything of the checkout is, with a network, a /run/hyperpoll and a
+Commands run in a folder in which everything of the checkout is, with a network, a /run/hyperpoll, a /run/dpdk and a
 /usr/local of their own, so that nothing of it is left.
 """
 import os
@@ -34,6 +36,10 @@ class Block:
     def __init__(self, info, lines, number):
         self.words, self.lines, self.number = info.split(), lines, number
         self.language = self.words[0] if self.words else ""
+
+    def is_left(self):
+        """Is it a console that nobody types here?"""
+        return self.words[:2] == ["console", "not-run"]
 
     def steps(self):
         """(prompt, what is typed, lines to be seen then, line number) of a console."""
@@ -83,8 +89,8 @@ class Terminal(Program):
 
     READY = r"\[\[(\d+)\]\]\$ \Z"
 
-    def __init__(self, name, folder, prefix):
-        super().__init__(f"terminal {name}", ["bash", "--norc", "--noprofile", "--noediting", "-i"],
+    def __init__(self, name, folder, prefix, env=None):
+        super().__init__(f"terminal {name}", ["bash", "--norc", "--noprofile", "--noediting", "-i"], env=env,
                          prefix=[*prefix, "env", "-u", "RUNTIME_DIRECTORY", "-C", folder,
                                  "PS1=[[$?]]$ ", "PS2=", "PROMPT_COMMAND="])
         self.seen = 0
@@ -134,18 +140,25 @@ class Terminal(Program):
 
 
 class Document:
-    """A document and the terminals that its reader has open."""
+    """A document and the terminals that its reader has open; env: further variables of these."""
 
-    def __init__(self, path, folder, own, prefix=()):
+    def __init__(self, path, folder, own, prefix=(), env=None):
         with open(path, encoding="utf-8") as file:
             self.blocks = blocks(file.read())
-        self.folder, self.own, self.prefix = folder, own, prefix
+        self.folder, self.own, self.prefix, self.env = folder, own, prefix, env
         self.terminals = {}
 
+    def left(self):
+        """(line number, command) of what it says and nobody types here."""
+        return [(number, typed) for block in self.blocks if block.is_left()
+                for _, typed, _, number in block.steps()]
+
     def run(self):
-        """Do all that it says; the number of steps."""
+        """Do all that it says and can be done here; the number of steps."""
         done = 0
         for block in self.blocks:
+            if block.is_left():
+                continue
             if block.language == "console":
                 done += self.console(block)
             elif len(block.words) == 2:
@@ -157,7 +170,7 @@ class Document:
         stays = "stays" in block.words
         name = next((word for word in block.words[1:] if word != "stays"), "first")
         if name not in self.terminals:
-            self.terminals[name] = self.own(Terminal(name, self.folder, self.prefix))
+            self.terminals[name] = self.own(Terminal(name, self.folder, self.prefix, self.env))
         steps = block.steps()
         last = max((n for n, step in enumerate(steps) if step[0] == "$"), default=None)
         for n, step in enumerate(steps):
@@ -170,7 +183,8 @@ class Reader:
 
     def __init__(self, folder):
         self.folder = folder
-        script = ("ip link set lo up; mkdir -p /run/hyperpoll; mount -t tmpfs -o mode=755 none /run/hyperpoll;"
+        script = ("ip link set lo up; for dir in /run/hyperpoll /run/dpdk; do mkdir -p $dir;"
+                  "mount -t tmpfs -o mode=755 none $dir; done;"
                   "mount -t tmpfs -o mode=755,exec none /usr/local;"
                   "echo ready; exec sleep 3600")
         self.child = subprocess.Popen(["unshare", "--mount", "--net", "--pid", "--mount-proc", "--fork",

@@ -76,29 +76,46 @@ def interface(tree, name=VF, pci=PCI, mac=MAC):
     tree.put(f"proc/sys/net/ipv6/conf/{name}/disable_ipv6", "0\n")
 
 
-class Functions(Installed):
-    def tree(self, tree=None, driver="mlx5_core", ids=("0x15b3", "0x1016"), **kwargs):
-        t = super().tree(tree, **kwargs)
-        t.put(t.device(FREE_NIC, "net/eth1/address"), MAC + "\n")
-        t.put(f"sys/bus/pci/devices/{PCI}/vendor", ids[0] + "\n")
-        t.put(f"sys/bus/pci/devices/{PCI}/device", ids[1] + "\n")
-        t.put(f"sys/bus/pci/devices/{PCI}/driver_override", "(null)\n")
-        t.link(f"sys/bus/pci/devices/{PCI}/driver", f"../../drivers/{driver}")
-        for name in ("iavf", "mlx5_core", "vfio-pci"):
-            t.put(f"sys/bus/pci/drivers/{name}/unbind", "")
-        t.put("sys/bus/pci/drivers_probe", "")
-        interface(t)
-        t.link(f"sys/bus/pci/devices/{PCI}/net/{VF}/master", "../eth1")
-        return t
+def function(t, nic=FREE_NIC, driver="mlx5_core", ids=("0x15b3", "0x1016")):
+    """A virtual function below the adapter nic, which is eth1."""
+    t.put(t.device(nic, "net/eth1/address"), MAC + "\n")
+    t.put(f"sys/bus/pci/devices/{PCI}/vendor", ids[0] + "\n")
+    t.put(f"sys/bus/pci/devices/{PCI}/device", ids[1] + "\n")
+    t.put(f"sys/bus/pci/devices/{PCI}/driver_override", "(null)\n")
+    t.link(f"sys/bus/pci/devices/{PCI}/driver", f"../../drivers/{driver}")
+    for name in ("iavf", "mlx5_core", "vfio-pci"):
+        t.put(f"sys/bus/pci/drivers/{name}/unbind", "")
+    t.put("sys/bus/pci/drivers_probe", "")
+    interface(t)
+    t.link(f"sys/bus/pci/devices/{PCI}/net/{VF}/master", "../eth1")
 
-    def fake(self, name, script="", code=0):
-        """A program that writes down how it was called, in words."""
-        self.t.put(f"bin/{name}", f"""#!/bin/sh
-echo {name} "$@" >>{self.t.path('ran')}
+
+def fake(t, name, script="", code=0):
+    """A program that writes down how it was called, in words."""
+    t.put(f"bin/{name}", f"""#!/bin/sh
+echo {name} "$@" >>{t.path('ran')}
 {script}
 exit {code}
 """)
-        os.chmod(self.t.path(f"bin/{name}"), 0o700)
+    os.chmod(t.path(f"bin/{name}"), 0o700)
+
+
+def network_manager(t, managed="yes", code=0):
+    os.makedirs(t.path("run/NetworkManager"))
+    fake(t, "nmcli", f"""case "$*" in
+"-g GENERAL.NM-MANAGED device show {VF}") echo {managed};;
+*" set "*) exit {code};;
+esac""")
+
+
+class Functions(Installed):
+    def tree(self, tree=None, driver="mlx5_core", ids=("0x15b3", "0x1016"), **kwargs):
+        t = super().tree(tree, **kwargs)
+        function(t, driver=driver, ids=ids)
+        return t
+
+    def fake(self, name, script="", code=0):
+        fake(self.t, name, script, code)
 
     def fake_ip(self, addresses=(), routes=""):
         self.t.put("addresses", json.dumps(list(addresses)))
@@ -117,11 +134,7 @@ esac""")
         t.link(f"proc/{pid}/exe", exe or t.path(f"bin/{os.path.basename(arguments[0])}"))
 
     def network_manager(self, managed="yes", code=0):
-        os.makedirs(self.t.path("run/NetworkManager"))
-        self.fake("nmcli", f"""case "$*" in
-"-g GENERAL.NM-MANAGED device show {VF}") echo {managed};;
-*" set "*) exit {code};;
-esac""")
+        network_manager(self.t, managed, code)
 
     def ran(self):
         """What the programs were told, but for questions; and forgotten."""

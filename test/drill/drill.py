@@ -13,13 +13,14 @@ import traceback
 
 import attacks
 from books import broken_frames, died, difference
+from functions import Functions
 from harness import wait_until
 from processes import borrow, eventfds
 from schedule import (ATTACKED, BYSTANDER, DIRECT, FAULTS, HOSTILE, INITIAL, PROXIED, RECORDER, RECOVERY, schedule)
 from world import COUNTED, ROOT, World
 
 FULL = (2**64 - 2).to_bytes(8, "little")
-NEEDS_ROOT = ("vf_flip", "vf_path", "vf_stubborn", "disk_full", "eventfds", "truncated")
+NEEDS_ROOT = (*(kind for kind in FAULTS if kind.startswith("vf_")), "disk_full", "eventfds", "truncated")
 
 
 PROBLEMS = 8  # are enough
@@ -40,7 +41,7 @@ class Figures:
                 f"{times[len(times) // 2] * 1000:.0f} ms (median), {times[-1] * 1000:.0f} ms (longest)")
 
 
-class Drill(World):
+class Drill(Functions, World):
     """As a test: Drill(seed, events)."""
 
     def __init__(self, seed, events, only=None):
@@ -483,6 +484,29 @@ class Drill(World):
     def do_no_memory(self, event, _):
         self.comes_back_short_of(event, resource.RLIMIT_AS, 1 << 20)
 
+    def do_no_hugepages(self, event, detail):
+        """Of what the session before has given back, too."""
+        guest, port = self.guest_a, self.guest_a.port(event.nic)
+        if detail["when"] == "recovery":
+            self.away(event.nic)
+        else:
+            guest.halt()
+            guest.cmd(f"port stop {port}", 30)
+        self.assertGreater(guest.telemetry.cmd("/drill/eat")["KiB"], 0)
+        try:
+            if detail["when"] == "recovery":
+                self.host.request("offer", event.nic)
+                time.sleep(event.ms / 1000)
+            else:
+                started = "Done" in guest.cmd(f"port start {port}", 30)
+        finally:
+            guest.telemetry.cmd("/drill/give")
+        self.calm = time.monotonic()
+        if detail["when"] == "restart":
+            if not started:
+                self.assertIn("Done", guest.cmd(f"port start {port}", 30))
+            guest.go()
+
     def do_host_no_descriptors(self, event, _):
         restore = self.limited(self.host, resource.RLIMIT_NOFILE, None)
         try:
@@ -513,47 +537,6 @@ class Drill(World):
 
     def do_hostile(self, event, detail):
         attacks.ATTACKS[detail["attack"]](self, self.host, HOSTILE)
-
-    # ---- the virtual function ----
-
-    def do_vf_flip(self, event, detail):
-        host = self.host
-        host.set("vf_multicast", detail["vf_multicast"], DIRECT)
-        host.set("vf_first", detail["vf_first"], DIRECT)
-        host.set("vf_removal", detail["removal"], DIRECT)
-        host.set("vf_leave_ms", 200, DIRECT)
-        self.vf = not self.vf
-        host.request("vf", DIRECT, present=self.vf)
-        time.sleep(event.ms / 1000)
-        if not self.vf and detail["removal"] == "silent":
-            # Nobody has told the guest; now the host does.
-            host.set("vf_removal", "path_first", DIRECT)
-            host.request("vf", DIRECT, present=False)
-            host.request("vf", DIRECT, path="synthetic")
-        if not self.vf and detail["removal"] == "ask":
-            wait_until(lambda: not host.stats(DIRECT)["path_is_vf"], 10, "the path is synthetic")
-        for name in ("vf_first", "vf_multicast", "vf_removal", "vf_leave_ms"):
-            host.set(name, INITIAL[name], DIRECT)
-
-    def do_vf_path(self, _, __):
-        self.host.request("vf", DIRECT, path="synthetic")
-
-    def do_vf_stubborn(self, event, detail):
-        host = self.host
-        if self.vf:
-            host.request("vf", DIRECT, present=False)
-        if detail["switch"] == "late":
-            host.set("vf_switch_ms", 600000, DIRECT)
-        else:
-            host.set("vf_switch", detail["switch"], DIRECT)
-        host.request("vf", DIRECT, present=True)
-        self.vf = True
-        time.sleep(event.ms / 1000)
-        host.set("vf_switch", "take", DIRECT)
-        host.set("vf_switch_ms", 0, DIRECT)
-        if detail["switch"] == "refuse":
-            # The guest sends on the function until the host says where the path is.
-            host.request("vf", DIRECT, path="synthetic")
 
 
 __all__ = ["Drill"]

@@ -65,6 +65,8 @@ FAULTS = {
                             nics=(PROXIED,)),
     "no_memory": Fault("the guest can map no memory when the device comes back", 3, session_ends=True,
                        nics=(PROXIED,)),
+    "no_hugepages": Fault("the guest can have no more hugepages when a port starts anew or its device comes back", 3,
+                          session_ends=True),
     "host_no_descriptors": Fault("the host can open no descriptor when a guest comes", 3, session_ends=True,
                                  nics=(PROXIED,)),
     "disk_full": Fault("the file system of a capture is full", 2, recovers=False, nics=(RECORDER,)),
@@ -75,6 +77,10 @@ FAULTS = {
     "vf_flip": Fault("the virtual function comes or goes, in one of the host's ways", 10, nics=(DIRECT,)),
     "vf_path": Fault("the host takes the data path back, and the guest asks again", 3, nics=(DIRECT,)),
     "vf_stubborn": Fault("switches to the function are late, refused, taken back or not answered", 3, nics=(DIRECT,)),
+    "vf_dead": Fault("what is for the function and of it is lost, and nobody says so", 3, nics=(DIRECT,)),
+    "vf_any_path": Fault("what the function sends goes out although the path is the other one", 3, nics=(DIRECT,)),
+    "vf_outlives": Fault("the path stays on the function when the session ends", 3, session_ends=True, nics=(DIRECT,)),
+    "vf_late": Fault("the next session hears of the function late", 2, session_ends=True, nics=(DIRECT,)),
 }
 
 RECOVERY = 5.0  # seconds
@@ -102,11 +108,10 @@ OTHER = {
     "tx_inflight": "narrow", "inject": "notices", "network_change": "notices", "link_mbps": "notices",
     "delay_ms": "delay", "silence_rndis": "silence", "corrupt_ring": "corrupt_ring", "vf_removal": "vf_flip",
     "vf_leave_ms": "vf_flip", "vf_offer": "vf_flip", "vf_first": "vf_flip", "vf_switch": "vf_stubborn",
-    "vf_switch_ms": "vf_stubborn", "vf_multicast": "vf_flip",
+    "vf_switch_ms": "vf_stubborn", "vf_multicast": "vf_flip", "vf_dead": "vf_dead", "vf_any_path": "vf_any_path",
+    "vf_outlives": "vf_outlives", "vf_offer_ms": "vf_late",
     # Chosen once, for the whole drill: whether a guest sends the frames of others, and how many there are.
     "spoof": None, "rate": None,
-    # Frames vanish without a count, or come twice on purpose.
-    "vf_dead": None, "vf_any_path": None, "vf_outlives": None, "vf_offer_ms": None,
 }
 
 # What the knobs that a fault turns are otherwise.
@@ -120,7 +125,8 @@ INITIAL = {
     "multicast_max": 32, "rss_caps": 0x301, "rss_entries": 128, "strict_rss": 0, "refuse_rss": 0, "loose_filter": 0,
     "section_align": 64, "data_offset": 0, "tid_base": 0, "refuse_send": 0, "rescind_primary": 0, "num_sections": 1,
     "refuse_recv": 0, "silence": 0, "silence_rndis": 0,
-    "vf_removal": "path_first", "vf_leave_ms": 5000, "vf_first": 0, "vf_multicast": 0,
+    "vf_removal": "path_first", "vf_leave_ms": 5000, "vf_first": 0, "vf_multicast": 0, "vf_dead": 0,
+    "vf_any_path": 0, "vf_outlives": 0, "vf_offer_ms": 0,
 }
 
 DEFECTS = (
@@ -182,6 +188,12 @@ def _detail(rand, kind):
     if kind == "vf_flip":
         return {"removal": rand.choice(("path_first", "vf_first", "ask", "silent")),
                 "vf_first": rand.choice((0, 0, 3)), "vf_multicast": rand.randint(0, 1)}
+    if kind == "no_hugepages":
+        return {"when": rand.choice(("restart", "recovery"))}
+    if kind == "vf_dead":
+        return {"told": rand.randint(0, 1)}
+    if kind == "vf_any_path":
+        return {"how": rand.choice(("refuse", "back"))}
     if kind == "vf_stubborn":
         return {"switch": rand.choice(("refuse", "fail", "ignore", "late"))}
     return {}

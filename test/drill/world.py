@@ -12,7 +12,7 @@ import time
 
 import frames
 from books import difference, hops
-from harness import Host, Namespace, Testpmd, descriptors, wait_until
+from harness import BUILD, Host, Namespace, Testpmd, descriptors, loadable, memory_args, wait_until
 from processes import mappings, waited
 from proxy import Proxy
 from schedule import ATTACKED, BYSTANDER, DIRECT, PROXIED, RECORDER, RECOVERY
@@ -23,6 +23,7 @@ from vf_network import VF, af_packet, prepare
 SMALL = "recv=2M,send=1M"
 QUEUES = 2
 ROOT = os.geteuid() == 0
+HUNGER = loadable(os.path.join(BUILD, "test/drill/libhunger.so"))
 COUNTED = (PROXIED, DIRECT, BYSTANDER, RECORDER)
 
 
@@ -166,6 +167,10 @@ class World(Traffic):
         keys = {"eal": [f"--vdev={af_packet(QUEUES)}"], "prefix": self.space.prefix,
                 "args": ["--portmask=0x3"]} if ROOT else {}
         direct = self.host.device(DIRECT, ",vf=net_af_packet0" if ROOT else "")
+        # What takes its memory away, of which it may have so much (MB of a socket; without hugepages there is no more).
+        keys.setdefault("eal", []).extend(["-d", HUNGER])
+        if "--in-memory" in memory_args():
+            keys["eal"].append("--socket-limit=64,64,64,64")
         # Half of the frames by reference, and not more mbufs than can be in flight.
         keys.setdefault("args", []).extend(["--total-num-mbufs=1400", "--mbcache=16", "--txd=1024"])
         guest = self.start_guest(

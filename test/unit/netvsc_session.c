@@ -45,12 +45,14 @@ test_the_largest_mtu_is_what_the_host_allows(void)
 		{9216, false, UINT32_MAX, NVSP_VERSION_2, 9216, 1, 1},
 		/* OpenVMM (spec/nvsp.md §3), and others that only say whether it is too much. */
 		{9202, false, UINT32_MAX, NVSP_VERSION_61, 9202, 2, 2},
-		{4000, false, UINT32_MAX, NVSP_VERSION_61, 4000, 3, 15},
-		{1501, false, UINT32_MAX, NVSP_VERSION_61, 1501, 3, 15},
-		{1500, false, UINT32_MAX, NVSP_VERSION_61, 1500, 3, 15},
+		{4000, false, UINT32_MAX, NVSP_VERSION_61, 4000, 3, 17},
+		{1501, false, UINT32_MAX, NVSP_VERSION_61, 1501, 3, 17},
+		/* What most have is found out at once. */
+		{9000, false, UINT32_MAX, NVSP_VERSION_61, 9000, 3, 4},
+		{1500, false, UINT32_MAX, NVSP_VERSION_61, 1500, 3, 4},
 		/* One that has a receive buffer for no more. */
-		{9216, false, 3000, NVSP_VERSION_61, 3000, 3, 16},
-		{9216, false, 1500, NVSP_VERSION_61, 1500, 3, 16},
+		{9216, false, 3000, NVSP_VERSION_61, 3000, 3, 19},
+		{9216, false, 1500, NVSP_VERSION_61, 1500, 3, 7},
 		/* One that cannot be asked for any. */
 		{1500, false, UINT32_MAX, NVSP_VERSION_1, 1500, 1, 1},
 	};
@@ -74,6 +76,26 @@ test_the_largest_mtu_is_what_the_host_allows(void)
 		CU_ASSERT_EQUAL(f.resets, host.asked[RECV_BUF] - 1);
 		ladder_end();
 	}
+}
+
+static void
+answer_late(struct fixture *fixture, unsigned int ch)
+{
+	ladder_ms += 40;
+	ladder_on_signal(fixture, ch);
+}
+
+/* A host, or a machine, that takes half a second for a session, of two that the search has. */
+static void
+test_a_slow_host_with_jumbo_frames_is_not_taken_for_less(void)
+{
+	REQUIRE(ladder_begin(true));
+	host.max_mtu = 9000;
+	f.on_signal = answer_late;
+	CU_ASSERT_EQUAL(first(), 0);
+	CU_ASSERT_EQUAL(f.port.limits.mtu, 9000);
+	CU_ASSERT(host.asked[RECV_BUF] <= 4);
+	ladder_end();
 }
 
 static void
@@ -211,6 +233,8 @@ main(void)
 	static const struct unit_test tests[] = {
 		{"the largest MTU is what the host allows",
 			test_the_largest_mtu_is_what_the_host_allows},
+		{"a slow host with jumbo frames is not taken for less",
+			test_a_slow_host_with_jumbo_frames_is_not_taken_for_less},
 		{"a host that does not tell its MTU", test_a_host_that_does_not_tell_its_mtu},
 		{"no frame is announced that cannot be sent",
 			test_no_frame_is_announced_that_cannot_be_sent},

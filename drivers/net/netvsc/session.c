@@ -122,6 +122,24 @@ session_replace(struct netvsc_port *port, unsigned int channels, uint32_t mtu)
 	return rc != 0 ? rc : netvsc_attach(port, channels, mtu);
 }
 
+/*
+ * The next MTU to ask for between one that is good and one that is not. Most hosts have 1500 or
+ * 9000: they are found out at once, and also where each session takes so long that there is no time
+ * for halving.
+ */
+static uint32_t
+session_guess(uint32_t good, uint32_t bad)
+{
+	/* And whether there is more than that. */
+	static const uint32_t likely[] = {9000, 9000 + 1, NETVSC_DEFAULT_MTU + 1};
+	unsigned int i;
+
+	for (i = 0; i < RTE_DIM(likely); i++)
+		if (likely[i] > good && likely[i] < bad)
+			return likely[i];
+	return good + (bad - good) / 2;
+}
+
 int
 netvsc_session_first(struct netvsc_port *port)
 {
@@ -145,7 +163,7 @@ netvsc_session_first(struct netvsc_port *port)
 			bad = mtu;
 		else if ((good = port->session.host_mtu) < mtu)
 			break; /* it does say */
-		mtu = good + (bad - good) / 2;
+		mtu = session_guess(good, bad);
 	}
 	return port->session.attached ? 0 : netvsc_attach(port, 1, NETVSC_DEFAULT_MTU);
 }

@@ -498,6 +498,53 @@ test_flips_under_bursts_lose_and_double_nothing(void)
 	end();
 }
 
+/* A frame in two mbufs, for a VF that takes one; in between neither an mbuf nor room in the VF's
+ * queue. */
+static void
+test_a_chain_that_cannot_be_copied_yet_waits(void)
+{
+	static struct rte_mbuf *all[1 << 14];
+	struct rte_mbuf *m[2], *part;
+	unsigned int n = 0, filled = 0;
+
+	REQUIRE(begin());
+	f.port.vf->setup.mtu_segs = 1;
+	join();
+	host_associate(true, SERIAL);
+	netvsc_vf_event(&f.port, NETVSC_VF_FOUND, VF);
+	UNTIL(used());
+	m[0] = numbered(0);
+	m[1] = numbered(1);
+	part = rte_pktmbuf_alloc(f.pool);
+	REQUIRE(m[0] != NULL && m[1] != NULL && part != NULL);
+	part->data_len = 10;
+	memcpy(rte_pktmbuf_mtod(part, void *), rte_pktmbuf_mtod_offset(m[1], void *, FRAME - 10),
+		10);
+	m[1]->data_len = FRAME - 10;
+	m[1]->next = part;
+	m[1]->nb_segs = 2;
+	while (n < RTE_DIM(all) && (all[n] = rte_pktmbuf_alloc(f.pool)) != NULL)
+		n++;
+	REQUIRE(n < RTE_DIM(all));
+	CU_ASSERT_EQUAL(netvsc_vf_tx_burst(f.tx_queues[0], m, 2), 1);
+	CU_ASSERT_EQUAL(netvsc_vf_tx_burst(f.tx_queues[0], m + 1, 1), 0);
+	rte_pktmbuf_free_bulk(all, n);
+	while (send_one(2 + filled) == 1)
+		filled++;
+	n = rte_mempool_in_use_count(f.pool);
+	CU_ASSERT_EQUAL(netvsc_vf_tx_burst(f.tx_queues[0], m + 1, 1), 0);
+	CU_ASSERT_EQUAL(rte_mempool_in_use_count(f.pool), n); /* the copy is back */
+	turn();
+	CU_ASSERT_EQUAL(netvsc_vf_tx_burst(f.tx_queues[0], m + 1, 1), 1);
+	turn();
+	CU_ASSERT_EQUAL(seen_vf, 2 + filled);
+	CU_ASSERT_EQUAL(damaged, 0);
+	CU_ASSERT(seen[0] == 1 && seen[1] == 1);
+	CU_ASSERT_EQUAL(f.port.vf_tx[0].packets, 2 + filled);
+	CU_ASSERT_EQUAL(fixture_txq(&f, 0)->drops.unsendable, 0);
+	end();
+}
+
 int
 main(void)
 {
@@ -521,6 +568,8 @@ main(void)
 		{"a close ends whatever the VF does", test_a_close_ends_whatever_the_vf_does},
 		{"flips under bursts lose and double nothing",
 			test_flips_under_bursts_lose_and_double_nothing},
+		{"a chain that cannot be copied yet waits",
+			test_a_chain_that_cannot_be_copied_yet_waits},
 	};
 
 	return UNIT_RUN("netvsc_vf_trouble", tests);

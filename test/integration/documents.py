@@ -24,6 +24,7 @@ from harness import BUILD, PLUGIN, ROOT, Program, die_with_parent
 FENCE = re.compile(r"^( *)(```+)(.*)$")
 PROMPT = re.compile(r"^(\$|[a-z-]+>) (.*)$")
 SECONDS = 60
+LOOK = 0.5  # how long a program's prompt is waited for before another is asked for
 
 
 class Wrong(AssertionError):
@@ -104,11 +105,14 @@ class Terminal(Program):
 
     def is_ready(self, prompt):
         """Has the program this prompt? What it says unasked may stand behind it; Enter brings another."""
-        end = rf"(?m:^){re.escape(prompt)} \Z"
-        for _ in range(SECONDS // 5):
-            if self.is_at(end, 5):
+        # Nothing echoes what is typed: a program's first words may stand behind the shell's prompt.
+        begin = rf"(?m:^)(?:\[\[\d+\]\]\$ )?{re.escape(prompt)} "
+        for _ in range(int(SECONDS / LOOK)):
+            if self.is_at(begin + r"\Z", LOOK):
                 return True
-            self.send("\n")
+            # Not into a program that is being started.
+            if re.search(begin, self.text):
+                self.send("\n")
         return False
 
     def step(self, prompt, typed, lines, number, stays):

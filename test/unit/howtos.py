@@ -182,6 +182,13 @@ class Running(unittest.TestCase):
             file.flush()
             self.assertEqual(left(file.name), ["false", "a b"])
 
+    def test_a_program_that_says_something_behind_its_prompt(self):
+        self.assertEqual(self.run_document(
+            "```sh x.sh\nprintf 'x> '; sleep 0.1; echo event\n"
+            "while read -r l; do [ -z \"$l\" ] || echo \"got $l\"; printf 'x> '; done\n```\n"
+            "```console stays\n$ sh x.sh\nevent\n```\n"
+            "```console\nx> hello\ngot hello\n```\n"), 2)
+
     def test_a_command_that_fails(self):
         with self.assertRaisesRegex(documents.Wrong, "line 2: false ended with status 1"):
             self.run_document("```console\n$ false\n```\n")

@@ -9,57 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "lib/netvsp/nvsp.h"
-#include "lib/trace/trace_internal.h"
-#include "lib/trace/trace_vmbus.h"
 #include "test/unit/refused_poll.h"
 #include "test/unit/threads.h"
-#include "test/unit/unit.h"
+#include "test/unit/trace_image.h"
 
-#define PACKET_BLOCK 6u
-#define STATISTICS   5u
-
-static char dir[] = "/tmp/trace_test.XXXXXX";
-static char path[64];
-static _Atomic unsigned int complaints;
-static char complaint[512];
-
-/* Of a trace whose file takes everything: a busy machine lets the writer come late. */
-static bool
-trace_close(struct trace *trace)
-{
-	return trace_close_within(trace, 30000);
-}
-
-static void
-complain(const char *what)
-{
-	snprintf(complaint, sizeof(complaint), "%s", what);
-	complaints++;
-}
-
-static struct trace *
-begin_either(const char *file, bool append)
-{
-	const struct trace_options o = {
-		.path = file, .application = "unit test", .complain = complain, .append = append};
-	struct trace *t = NULL;
-	char why[256] = "";
-
-	complaints = 0;
-	CU_ASSERT_EQUAL(trace_open(&t, &o, why, sizeof(why)), 0);
-	CU_ASSERT_STRING_EQUAL(why, "");
-	return t;
-}
-
-static struct trace *
-begin(const char *file)
-{
-	return begin_either(file, false);
-}
+#define STATISTICS 5u
 
 static bool
 put(struct trace *t, int interface, const void *data, uint32_t len)
@@ -67,55 +23,6 @@ put(struct trace *t, int interface, const void *data, uint32_t len)
 	struct iovec part = {(void *)(uintptr_t)data, len};
 
 	return trace_put(t, interface, trace_clock(), TRACE_FLAG_NONE, &part, 1, len);
-}
-
-/* ---- reading ---- */
-
-static uint8_t *image;
-static size_t image_len;
-
-static uint32_t
-word(size_t at)
-{
-	uint32_t w = 0;
-
-	CU_ASSERT_FATAL(at + 4 <= image_len);
-	memcpy(&w, image + at, 4);
-	return w;
-}
-
-static void
-load(void)
-{
-	struct stat st;
-	FILE *f = fopen(path, "rb");
-
-	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
-	fstat(fileno(f), &st);
-	free(image);
-	image_len = (size_t)st.st_size;
-	image = malloc(image_len + 1);
-	CU_ASSERT_EQUAL(fread(image, 1, image_len, f), image_len);
-	fclose(f);
-}
-
-/* Walks the whole file, so that every block is whole. @return blocks of @type, @last: the last */
-static unsigned int
-blocks(uint32_t type, size_t *last)
-{
-	unsigned int n = 0;
-	size_t at, len;
-
-	for (at = 0; at < image_len; at += len) {
-		len = word(at + 4);
-		CU_ASSERT_FATAL(len >= 12 && len % 4 == 0 && len <= image_len - at);
-		CU_ASSERT_EQUAL_FATAL(word(at + len - 4), len);
-		if (word(at) == type) {
-			n++;
-			*last = at;
-		}
-	}
-	return n;
 }
 
 /* What the records say is missing. */
@@ -414,162 +321,6 @@ test_a_file_that_is_being_written_is_not_emptied(void)
 	CU_ASSERT_TRUE(trace_close(other));
 }
 
-/* ---- packets ---- */
-
-static uint8_t recv_buffer[8192], send_buffer[8192], page[4096] __attribute__((aligned(8)));
-
-static const void *
-one_page(void *ctx, uint64_t pfn)
-{
-	return pfn == 7 ? page : NULL;
-}
-
-static const struct trace_memory memory = {.recv = recv_buffer,
-	.send = send_buffer,
-	.recv_length = sizeof(recv_buffer),
-	.send_length = sizeof(send_buffer),
-	.send_section = 2048,
-	.page = one_page};
-
-/* The only record: where it is in the image. */
-static size_t
-only_record(void)
-{
-	size_t at = 0;
-
-	load();
-	CU_ASSERT_EQUAL_FATAL(blocks(PACKET_BLOCK, &at), 1);
-	return at + 28;
-}
-
-static void
-test_a_send_has_section_and_pages_behind_it(void)
-{
-	struct {
-		struct vmbus_packet pkt;
-		struct vmbus_gpa_header gpa;
-		struct {
-			struct vmbus_gpa_range range;
-			uint64_t pfn;
-		} r[2];
-		struct nvsp_message msg;
-	} p = {.gpa = {0, 2}, .r = {{{10, 100}, 7}, {{10, 100}, 8}}};
-	struct trace *t = begin(path);
-	struct trace_header h;
-	struct trace_piece s;
-	struct trace_tap tap;
-	size_t at;
-
-	vmbus_packet_init(&p.pkt, VMBUS_PACKET_GPA_DIRECT, offsetof(__typeof__(p), msg), sizeof(p),
-		VMBUS_FLAG_COMPLETION, 5);
-	nvsp_build_rndis(&p.msg, NVSP_CHANNEL_DATA, 1, 13);
-	memcpy(send_buffer + 2048, "from a section", 13);
-	memcpy(page + 100, "from a page", 10);
-	trace_tap_init(&tap, t, "nic3", "test", TRACE_SNAPLEN);
-	trace_packet(&tap, 2, TRACE_TO_HOST, &p, sizeof(p), &memory);
-	CU_ASSERT_TRUE(trace_close(t));
-	at = only_record();
-	memcpy(&h, image + at, sizeof(h));
-	CU_ASSERT_EQUAL(h.version, 1);
-	CU_ASSERT_EQUAL(h.channel, 2);
-	CU_ASSERT_EQUAL(h.direction, TRACE_TO_HOST);
-	CU_ASSERT_EQUAL(h.pieces, 3);
-	CU_ASSERT_EQUAL(h.packet_captured, sizeof(p));
-	CU_ASSERT_EQUAL(h.recv_length, sizeof(recv_buffer));
-	at += sizeof(h);
-	CU_ASSERT_EQUAL(memcmp(image + at, &p, sizeof(p)), 0);
-	at += sizeof(p);
-	memcpy(&s, image + at, sizeof(s));
-	CU_ASSERT_EQUAL(s.kind, TRACE_PIECE_SECTION);
-	CU_ASSERT_EQUAL(s.offset, 1);
-	CU_ASSERT_EQUAL(s.captured, 13);
-	CU_ASSERT_EQUAL(memcmp(image + at + 16, "from a section", 13), 0);
-	at += 32;
-	memcpy(&s, image + at, sizeof(s));
-	CU_ASSERT_EQUAL(s.kind, TRACE_PIECE_PAGES);
-	CU_ASSERT_EQUAL(memcmp(image + at + 16, "from a page", 10), 0);
-	at += 28;
-	/* There is no such page. */
-	memcpy(&s, image + at, sizeof(s));
-	CU_ASSERT_EQUAL(s.kind, TRACE_PIECE_PAGES | TRACE_PIECE_UNREADABLE);
-	CU_ASSERT_EQUAL(s.index, 1);
-	CU_ASSERT_EQUAL(s.captured, 0);
-}
-
-static void
-test_ranges_are_cut_and_checked(void)
-{
-	struct {
-		struct vmbus_packet pkt;
-		struct vmbus_xfer_header xfer;
-		struct vmbus_xfer_range r[3];
-		struct nvsp_message msg;
-	} p = {.xfer = {.set_id = 0xcafe, .range_count = 99},
-		.r = {{1000, 0}, {8, sizeof(recv_buffer) - 7}, {UINT32_MAX, UINT32_MAX}}};
-	struct trace *t = begin(path);
-	struct trace_header h;
-	struct trace_piece s;
-	struct trace_tap tap;
-	size_t at;
-
-	vmbus_packet_init(&p.pkt, VMBUS_PACKET_XFER_PAGES, offsetof(__typeof__(p), msg), sizeof(p),
-		VMBUS_FLAG_COMPLETION, 5);
-	nvsp_build_rndis(&p.msg, NVSP_CHANNEL_DATA, NVSP_SECTION_NONE, 0);
-	trace_tap_init(&tap, t, "nic0", "test", TRACE_SNAPLEN_MIN);
-	trace_packet(&tap, 0, TRACE_TO_GUEST, &p, sizeof(p), &memory);
-	CU_ASSERT_TRUE(trace_close(t));
-	at = only_record();
-	/* What it had before it was cut. */
-	CU_ASSERT_EQUAL(word(at - 4), sizeof(h) + sizeof(p) + 3 * sizeof(s) + 1000);
-	memcpy(&h, image + at, sizeof(h));
-	/* As many as there is room for. */
-	CU_ASSERT_EQUAL(h.pieces, 3);
-	CU_ASSERT_EQUAL(h.flags, TRACE_INCOMPLETE);
-	at += sizeof(h) + sizeof(p);
-	memcpy(&s, image + at, sizeof(s));
-	CU_ASSERT_EQUAL(s.length, 1000);
-	CU_ASSERT_EQUAL(s.captured, TRACE_SNAPLEN_MIN);
-	at += 16 + TRACE_SNAPLEN_MIN;
-	memcpy(&s, image + at, sizeof(s));
-	CU_ASSERT_EQUAL(s.kind, TRACE_PIECE_RECEIVE | TRACE_PIECE_UNREADABLE);
-	memcpy(&s, image + at + 16, sizeof(s));
-	CU_ASSERT_EQUAL(s.kind, TRACE_PIECE_RECEIVE | TRACE_PIECE_UNREADABLE);
-	CU_ASSERT_EQUAL(s.length, UINT32_MAX);
-}
-
-static void
-test_control_only_leaves_data_out(void)
-{
-	struct {
-		struct vmbus_packet pkt;
-		struct nvsp_message msg;
-	} p = {0};
-	struct trace *t = begin(path);
-	struct trace_tap tap;
-	size_t at = 0;
-
-	trace_tap_init(&tap, t, "port0", "test", TRACE_SNAPLEN);
-	tap.data = false;
-	tap.control_ids = UINT64_C(1) << 63;
-	vmbus_packet_init(&p.pkt, VMBUS_PACKET_INBAND, sizeof(p.pkt), sizeof(p), 0, 1);
-	nvsp_build_rndis(&p.msg, NVSP_CHANNEL_DATA, 0, 100);
-	trace_packet(&tap, 0, TRACE_TO_HOST, &p, sizeof(p), &memory);
-	vmbus_packet_init(&p.pkt, VMBUS_PACKET_COMPLETION, sizeof(p.pkt), sizeof(p), 0, 1);
-	trace_packet(&tap, 0, TRACE_TO_GUEST, &p, sizeof(p), &memory);
-	/* These are. */
-	p.pkt.trans_id = tap.control_ids | 1;
-	trace_packet(&tap, 0, TRACE_TO_GUEST, &p, sizeof(p), &memory);
-	vmbus_packet_init(&p.pkt, VMBUS_PACKET_INBAND, sizeof(p.pkt), sizeof(p), 0, 1);
-	nvsp_build_rndis(&p.msg, NVSP_CHANNEL_CONTROL, 0, 100);
-	trace_packet(&tap, 0, TRACE_TO_HOST, &p, sizeof(p), &memory);
-	p.msg.type = NVSP_TYPE_INIT;
-	trace_packet(&tap, 0, TRACE_TO_HOST, &p, sizeof(p), &memory);
-	CU_ASSERT_TRUE(trace_close(t));
-	load();
-	CU_ASSERT_EQUAL(blocks(PACKET_BLOCK, &at), 3);
-	CU_ASSERT_EQUAL(image[at + 28 + 4], TRACE_CONTROL_ONLY);
-}
-
 static void
 test_a_trace_goes_on_behind_what_is_there(void)
 {
@@ -661,20 +412,9 @@ main(void)
 		{"errors name the file", test_errors_name_the_file},
 		{"a file that is being written is not emptied",
 			test_a_file_that_is_being_written_is_not_emptied},
-		{"a send has section and pages behind it",
-			test_a_send_has_section_and_pages_behind_it},
-		{"ranges are cut and checked", test_ranges_are_cut_and_checked},
-		{"control only leaves data out", test_control_only_leaves_data_out},
 		{"a trace goes on behind what is there", test_a_trace_goes_on_behind_what_is_there},
 		{"only a trace goes on", test_only_a_trace_goes_on},
 	};
-	int rc;
 
-	if (mkdtemp(dir) == NULL)
-		return EXIT_FAILURE;
-	snprintf(path, sizeof(path), "%s/trace.pcapng", dir);
-	rc = UNIT_RUN("trace", tests);
-	free(image);
-	unlink(path);
-	return rmdir(dir) == 0 ? rc : EXIT_FAILURE;
+	return run_with_file("trace", tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -11,6 +11,9 @@
 extern const struct hpbus_backend hpbus_vfio_backend;
 extern const struct hpbus_backend hpbus_uio_backend;
 
+/** What EAL knows of us (bus.c). */
+extern struct rte_bus hpbus;
+
 /**
  * Find a device by memory-order GUID or make one. EAL's scan thread only.
  * @return NULL when out of memory
@@ -36,6 +39,12 @@ void hpbus_devices_unlock(void);
 /** All devices, with the list locked; and the same for who has locked it. */
 void hpbus_devices_each(void (*fn)(struct hpbus_device *dev, void *arg), void *arg);
 void hpbus_devices_walk(void (*fn)(struct hpbus_device *dev, void *arg), void *arg);
+/** The first device for NULL, the one behind @p dev, or NULL. As hpbus_devices_walk(). */
+struct hpbus_device *hpbus_device_next(const struct hpbus_device *dev);
+/** It is no device of the bus any more; its structure stays. EAL's control paths. */
+void hpbus_device_unlist(struct hpbus_device *dev);
+/** Free the structures of those, but what a thread may be inside of. Not before EAL's next scan. */
+void hpbus_devices_free_unplugged(void);
 /** By GUID in memory order, or NULL. The device list is locked. */
 struct hpbus_device *hpbus_device_find(const uint8_t instance[16]);
 /** The driver, or NULL. */

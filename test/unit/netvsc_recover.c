@@ -4,6 +4,7 @@
  * all.
  */
 #include <errno.h>
+#include <limits.h>
 
 #include <rte_version.h>
 
@@ -429,6 +430,26 @@ test_a_device_that_does_not_come_back_is_removed(void)
 	recover_finish();
 }
 
+/* It is there, and no thread is for as long as it is waited for. */
+static void
+test_a_device_for_which_there_is_never_a_thread_is_removed(void)
+{
+	static const enum rte_eth_event_type events[] = {RTE_ETH_EVENT_ERR_RECOVERING,
+		RTE_ETH_EVENT_RECOVERY_FAILED, RTE_ETH_EVENT_INTR_RMV};
+
+	REQUIRE(recover_start_as((struct fixture_conf){0}, 1));
+	atomic_store(&recover_open_rc, 0);
+	atomic_store(&threads_short, UINT_MAX);
+	recover_go_away();
+	WAIT_FOR(recover_told(RTE_ETH_EVENT_INTR_RMV));
+	atomic_store(&threads_short, 0);
+	recover_check_told(events, RTE_DIM(events));
+	CU_ASSERT_EQUAL(atomic_load(&recover_tries), 0);
+	CU_ASSERT_EQUAL(netvsc_ops.is_removed(&f.eth), 1);
+	CU_ASSERT_EQUAL(netvsc_ops.dev_start(&f.eth), -ENODEV);
+	recover_finish();
+}
+
 static void
 test_a_device_that_nobody_waits_for_is_removed_at_once(void)
 {
@@ -471,6 +492,8 @@ main(void)
 		{"the port keeps its address", test_the_port_keeps_its_address},
 		{"a device that does not come back is removed",
 			test_a_device_that_does_not_come_back_is_removed},
+		{"a device for which there is never a thread is removed",
+			test_a_device_for_which_there_is_never_a_thread_is_removed},
 		{"a device that nobody waits for is removed at once",
 			test_a_device_that_nobody_waits_for_is_removed_at_once},
 	};

@@ -9,6 +9,8 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <time.h>
@@ -261,6 +263,119 @@ test_too_many_eventfds(void)
 	rig_close(&r);
 }
 
+/* ---- descriptors of a reply for which the socket has no room ---- */
+
+/* Ask for the doorbells without reading, until a reply waits. @return replies that are in the
+ * socket */
+static unsigned int
+ask_until_a_reply_waits(struct rig *r)
+{
+	const struct vfio_user_io_fds io = {.argsz = 4096, .index = 6};
+	const struct vfio_user_header h = {
+		.command = VFIO_USER_DEVICE_GET_REGION_IO_FDS, .size = sizeof(h) + sizeof(io)};
+	uint8_t request[sizeof(h) + sizeof(io)];
+	unsigned int n = 0;
+	int small = 1;
+
+	CU_ASSERT_EQUAL(
+		setsockopt(r->session->sock, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)), 0);
+	memcpy(request, &h, sizeof(h));
+	memcpy(request + sizeof(h), &io, sizeof(io));
+	for (;;) {
+		rig_send(r->peer, request, sizeof(request), NULL, 0);
+		r->end = vfu_session_process(r->session);
+		if (r->end != 0 || r->session->out.len != 0)
+			return n;
+		CU_ASSERT_FATAL(++n < 1000);
+	}
+}
+
+/* @return descriptors that came with the next reply, [1] of which is in @p fd; 0: no reply is there
+ */
+static unsigned int
+next_reply(struct rig *r, int *fd)
+{
+	unsigned int n;
+	int fds[64];
+
+	if (rig_recv(r->peer, rig_reply, sizeof(rig_reply), fds, &n) <= 0)
+		return 0;
+	CU_ASSERT_EQUAL_FATAL(n, 2);
+	close(fds[0]);
+	*fd = fds[1];
+	return n;
+}
+
+static void
+test_descriptors_of_a_reply_that_waits_are_kept(void)
+{
+	uint64_t value = 7;
+	unsigned int n, i;
+	struct rig r;
+	int fd = -1;
+
+	rig_open_version(&r);
+	n = ask_until_a_reply_waits(&r);
+	CU_ASSERT_EQUAL(r.end, 0);
+	CU_ASSERT_EQUAL(r.session->out.sent, 0);
+	/* The device has another one now; the old one is known by its count. */
+	CU_ASSERT_EQUAL(write(r.d.doorbell[1], &value, sizeof(value)), sizeof(value));
+	close(r.d.doorbell[1]);
+	r.d.doorbell[1] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	for (i = 0; i < n; i++) {
+		CU_ASSERT_EQUAL_FATAL(next_reply(&r, &fd), 2);
+		close(fd);
+	}
+	CU_ASSERT_EQUAL(vfu_session_process(r.session), 0);
+	CU_ASSERT_EQUAL_FATAL(next_reply(&r, &fd), 2);
+	value = 0;
+	CU_ASSERT_EQUAL(read(fd, &value, sizeof(value)), sizeof(value));
+	CU_ASSERT_EQUAL(value, 7);
+	close(fd);
+	CU_ASSERT_EQUAL(r.session->out.len, 0);
+	CU_ASSERT_EQUAL(next_reply(&r, &fd), 0);
+	rig_close(&r);
+}
+
+static void
+test_who_leaves_with_a_reply_that_waits_leaves_no_descriptor(void)
+{
+	unsigned int before = rig_count_fds();
+	struct rig r;
+
+	rig_open_version(&r);
+	ask_until_a_reply_waits(&r);
+	CU_ASSERT_EQUAL(r.end, 0);
+	rig_close(&r);
+	CU_ASSERT_EQUAL(rig_count_fds(), before);
+}
+
+static void
+test_a_reply_whose_descriptors_cannot_be_kept_ends_the_session(void)
+{
+	unsigned int before = rig_count_fds(), left;
+	struct rlimit limit, few;
+	struct rig r;
+	int free_fd;
+
+	for (left = 0; left < 2; left++) {
+		rig_open_version(&r);
+		/* None is left, or one where two are needed. */
+		free_fd = eventfd(0, EFD_CLOEXEC);
+		close(free_fd);
+		CU_ASSERT_EQUAL_FATAL(getrlimit(RLIMIT_NOFILE, &limit), 0);
+		few = limit;
+		few.rlim_cur = (rlim_t)free_fd + left;
+		CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_NOFILE, &few), 0);
+		ask_until_a_reply_waits(&r);
+		CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_NOFILE, &limit), 0);
+		CU_ASSERT_EQUAL(r.end, -EMFILE);
+		CU_ASSERT_PTR_NOT_NULL(strstr(vfu_session_error(r.session), "descriptors"));
+		rig_close(&r);
+		CU_ASSERT_EQUAL(rig_count_fds(), before);
+	}
+}
+
 int
 main(void)
 {
@@ -272,6 +387,12 @@ main(void)
 		{"VERSION refused on a busy machine", test_refused_on_a_busy_machine},
 		{"an eventfd made to block", test_hostile_eventfd},
 		{"too many eventfds", test_too_many_eventfds},
+		{"descriptors of a reply that waits are kept",
+			test_descriptors_of_a_reply_that_waits_are_kept},
+		{"who leaves with a reply that waits leaves no descriptor",
+			test_who_leaves_with_a_reply_that_waits_leaves_no_descriptor},
+		{"a reply whose descriptors cannot be kept ends the session",
+			test_a_reply_whose_descriptors_cannot_be_kept_ends_the_session},
 	};
 
 	return UNIT_RUN("vfio-user patience", tests);

@@ -131,12 +131,16 @@ class Mbufs(Case):
     def test_wrong_mbufs_on_the_smallest_ring(self):
         self.check("bad", "ring=8K")
 
-    def chains(self, mtu, options=""):
-        self.check("chains", f"mtu={mtu}", env={"MBUFS_MTU": str(mtu)}, options=options)
+    def chains(self, mtu, options="", case="chains"):
+        self.check(case, f"mtu={mtu}", env={"MBUFS_MTU": str(mtu)}, options=options)
 
     def test_chains_of_every_length_by_reference(self):
         """1 to 24 segments of 0 to 9,000 bytes, empty ones anywhere, every byte compared."""
         self.chains(9000)
+
+    def test_chains_where_the_host_cannot_read(self):
+        """VPP's buffers: frames that fit no section of the send buffer are copied all the same."""
+        self.chains(9000, case="chains_foreign")
 
     def test_chains_of_every_length_with_small_copies(self):
         """Nearly every frame that fits a section is copied into it."""

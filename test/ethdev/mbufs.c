@@ -498,6 +498,7 @@ static const struct {
 	{"registered_returns", case_registered_returns},
 	{"smallest_ring", case_smallest_ring},
 	{"stop_gives_all_back", case_stop_gives_all_back},
+	{"vpp", case_vpp},
 };
 
 int

@@ -345,10 +345,9 @@ chain_lengths(uint32_t *state, uint32_t n, uint32_t most, uint32_t round, uint32
 }
 
 static void
-case_chains(void)
+chains(struct rte_mempool *mp)
 {
 	enum { ROUNDS = 12 };
-	struct rte_mempool *mp = pool_plain("mp", 511, SEGMENT_MAX + 60 + RTE_PKTMBUF_HEADROOM);
 	uint32_t lengths[CHAIN_MAX], segments, round, total, i, at, n = 0, state = 1, empty = 0;
 	struct rte_mbuf *m, *seg;
 	uint64_t referred;
@@ -383,6 +382,19 @@ case_chains(void)
 		referred, n);
 	CHECK(rte_eth_dev_stop(0) == 0, "stop");
 	pool_audit(mp);
+}
+
+static void
+case_chains(void)
+{
+	chains(pool_plain("mp", 511, SEGMENT_MAX + 60 + RTE_PKTMBUF_HEADROOM));
+}
+
+/* As VPP's buffers are: what fits no section is copied, too. */
+static void
+case_chains_foreign(void)
+{
+	chains(pool_foreign("mp", 511, SEGMENT_MAX + 60 + RTE_PKTMBUF_HEADROOM));
 }
 
 /* ---- what a queue holds ---- */
@@ -472,6 +484,7 @@ static const struct {
 	{"attached", case_attached},
 	{"bad", case_bad},
 	{"chains", case_chains},
+	{"chains_foreign", case_chains_foreign},
 	{"done_cleanup", case_done_cleanup},
 	{"forty_pools", case_forty_pools},
 	{"forward_pinned", case_forward_pinned},
@@ -485,6 +498,7 @@ static const struct {
 	{"registered_returns", case_registered_returns},
 	{"smallest_ring", case_smallest_ring},
 	{"stop_gives_all_back", case_stop_gives_all_back},
+	{"vpp", case_vpp},
 };
 
 int

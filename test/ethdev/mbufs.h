@@ -82,6 +82,8 @@ void case_registered_returns(void);
 void case_held(void);
 /** What a port takes of memory, by the number of its queue pairs (mbufs_memory.c). */
 void case_memory(void);
+/** A port as VPP has it (mbufs_vpp.c). */
+void case_vpp(void);
 /** Every way an mbuf can be wrong, between good neighbours (mbufs_bad.c). */
 void case_bad(void);
 

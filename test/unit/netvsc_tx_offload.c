@@ -413,6 +413,63 @@ test_prepare_writes_the_sums_of_pseudo_headers(void)
 	}
 }
 
+/*
+ * VPP's way: no prepare, and 0 where the sum of the pseudo header should be. The host gets one to
+ * complete, in the driver's copy; what is there already is left, and so is IP's checksum.
+ */
+static void
+test_a_sum_of_the_pseudo_header_that_is_missing_is_written(void)
+{
+	struct fixture_conf conf = {
+		.tx_offloads = ALL_OFFLOADS & ~(uint64_t)RTE_ETH_TX_OFFLOAD_TCP_TSO,
+	};
+	static struct made w;
+	static uint8_t want[2048];
+	unsigned int i;
+
+	for (i = 0; i < 64; i++) {
+		uint32_t at, cut;
+		uint8_t *ip, *l4;
+		struct rte_mbuf *m, *seg;
+		uint64_t flags;
+		uint16_t sum;
+
+		w = (struct made){
+			.ipv6 = i & 1,
+			.udp = i & 2,
+			.tagged = i & 4,
+			.payload = 400,
+			.seed = i,
+		};
+		made_build(&w);
+		ip = w.bytes + w.l2;
+		l4 = ip + w.l3_len;
+		at = w.udp ? 6 : 16;
+		made_put16(l4 + at, i & 8 ? 0x1234 : 0);
+		flags = (w.ipv6 ? V6 : V4) | (w.udp ? UDP : TCP);
+		conf.tx_copybreak = i & 16 ? 60 : 0;
+		REQUIRE(fixture_begin(&f, &conf));
+		m = made_mbuf(&w, i & 32 ? 51 : 4096, flags);
+		for (seg = m; seg != NULL; seg = seg->next)
+			rte_mbuf_refcnt_update(seg, 1);
+		REQUIRE(made_send(m));
+		CU_ASSERT(made_untouched(m, &w));
+		memcpy(want, w.bytes, w.len);
+		sum = w.ipv6 ? rte_ipv6_phdr_cksum((const struct rte_ipv6_hdr *)ip, 0)
+			     : rte_ipv4_phdr_cksum((const struct rte_ipv4_hdr *)ip, 0);
+		if (!(i & 8))
+			memcpy(want + (l4 - w.bytes) + at, &sum, sizeof(sum));
+		cut = w.tagged ? 4 : 0;
+		memmove(want + 12, want + 12 + cut, w.len - 12 - cut);
+		CU_ASSERT_EQUAL_FATAL(made_seen.n, 1);
+		CU_ASSERT_EQUAL_FATAL(made_seen.frame[0].len, w.len - cut);
+		CU_ASSERT_EQUAL(memcmp(made_seen.frame[0].data, want, w.len - cut), 0);
+		made_done();
+		rte_pktmbuf_free(m);
+		fixture_end(&f);
+	}
+}
+
 static void
 test_prepare_names_the_first_that_cannot_be_sent(void)
 {
@@ -529,6 +586,8 @@ main(void)
 			test_prepare_writes_the_sums_of_pseudo_headers},
 		{"prepare names the first that cannot be sent",
 			test_prepare_names_the_first_that_cannot_be_sent},
+		{"a sum of the pseudo header that is missing is written",
+			test_a_sum_of_the_pseudo_header_that_is_missing_is_written},
 #ifdef __x86_64__
 		{"prepare never meets half a queue", test_prepare_never_meets_half_a_queue},
 #endif

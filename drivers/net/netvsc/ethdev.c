@@ -22,6 +22,7 @@
 #include "drivers/net/netvsc/stats.h"
 #include "drivers/net/netvsc/tx.h"
 #include "drivers/net/netvsc/tx_offload.h"
+#include "drivers/net/netvsc/tx_spare.h"
 
 RTE_LOG_REGISTER(netvsc_logtype, pmd.net.hyperpoll, NOTICE);
 
@@ -151,6 +152,7 @@ netvsc_start(struct rte_eth_dev *eth)
 	if (rc == 0)
 		rc = netvsc_intr_start(port);
 	if (rc == 0) {
+		netvsc_tx_spare_begin(port);
 		netvsc_queues_begin(port);
 		rc = netvsc_port_up(port);
 	}
@@ -398,6 +400,7 @@ netvsc_close(struct rte_eth_dev *eth)
 	for (q = 0; q < data->nb_rx_queues; q++)
 		netvsc_rx_queue_release(eth, q);
 	netvsc_tx_queues_close(eth);
+	netvsc_tx_spare_end(port);
 	netvsc_control_end(port, &rest);
 	hpbus_op_end(&op);
 	netvsc_port_free(port);

@@ -218,7 +218,8 @@ struct netvsc_port {
 	struct netvsc_rx_lender *lender; /**< NULL: receive copies all */
 	bool few_sections;		 /**< it does for that, as has been said */
 	struct netvsc_rx_pool done_pool; /**< of this session */
-	uint32_t section_queues;	 /**< queues the pool is divided for, or NETVSC_UNDIVIDED */
+	struct rte_mempool *spare; /**< for frames that nobody can name (tx_spare.h), or NULL */
+	uint32_t section_queues;   /**< queues the pool is divided for, or NETVSC_UNDIVIDED */
 
 	struct netvsc_request request;
 	struct netvsc_host_stats host_stats;

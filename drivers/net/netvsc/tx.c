@@ -25,6 +25,7 @@
 #include "drivers/net/netvsc/tx_offload.h"
 #include "drivers/net/netvsc/tx_pack.h"
 #include "drivers/net/netvsc/tx_slot.h"
+#include "drivers/net/netvsc/tx_spare.h"
 #include "drivers/net/netvsc/wire.h"
 
 /* Pieces of a large frame, at most; sections of 6 KiB need eleven. */
@@ -425,6 +426,7 @@ tx_one(struct netvsc_txq *txq, struct netvsc_tx_open *open, struct rte_mbuf *m)
 {
 	bool small, no_section = false;
 	struct netvsc_tx_asks asks;
+	struct rte_mbuf *copy;
 	int rc;
 
 	if (!netvsc_tx_plain(m, netvsc_tx_lengths(txq->max_frame))) {
@@ -449,6 +451,14 @@ tx_one(struct netvsc_txq *txq, struct netvsc_tx_open *open, struct rte_mbuf *m)
 	if (rc == -EMSGSIZE && asks.type == RNDIS_PPI_LSO && asks.word != 0) {
 		rc = tx_in_pieces(txq, open, m, &asks);
 		no_section = rc == -ENOBUFS;
+	}
+	if (rc == -EMSGSIZE && !no_section) {
+		rc = netvsc_tx_spare_copy(txq->port, m, &copy);
+		no_section = rc == -ENOBUFS;
+		if (rc == 0) {
+			rc = tx_by_reference(txq, open, copy, &asks);
+			rte_pktmbuf_free(rc == 0 ? m : copy);
+		}
 	}
 	if (likely(rc == 0))
 		return 0;

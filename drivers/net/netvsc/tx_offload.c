@@ -110,6 +110,27 @@ ip_total(const struct head *h)
 	return h->ipv6 ? IP6_LEN + get16(ip + IP6_LEN_AT) : get16(ip + IP4_LEN_AT);
 }
 
+/*
+ * Has the application left the sum of the pseudo header to the driver, as VPP does, which never
+ * calls prepare? The field is 0 then. Headers that the driver has no room for stay as they are.
+ */
+static void
+ask_pseudo_sum(const struct head *h, bool tcp, struct netvsc_tx_asks *asks)
+{
+	uint32_t at = h->l4 + (tcp ? TCP_SUM_AT : UDP_SUM_AT);
+	uint32_t headers = h->l4 + (tcp ? TCP_MIN : UDP_LEN);
+
+	if (headers > h->bytes_len || headers - asks->cut > NETVSC_TX_HEADERS_MAX ||
+		get16(h->bytes + at) != 0)
+		return;
+	asks->sum_only = true;
+	asks->ipv6 = h->ipv6;
+	asks->l3 = (uint8_t)(h->l3 - asks->cut);
+	asks->l4 = (uint16_t)(h->l4 - asks->cut);
+	asks->headers = (uint16_t)(headers - asks->cut);
+	asks->l4_len = ip_total(h) - (h->l4 - h->l3);
+}
+
 /* @param l4_flags 0, RTE_MBUF_F_TX_TCP_CKSUM or _UDP_CKSUM */
 static int
 ask_checksums(const struct head *h, bool ip_header, uint64_t l4_flags, struct netvsc_tx_asks *asks)
@@ -127,6 +148,7 @@ ask_checksums(const struct head *h, bool ip_header, uint64_t l4_flags, struct ne
 			return -EINVAL;
 		offset = h->l4 - asks->cut;
 		word |= tcp ? RNDIS_TX_CSUM_TCP : RNDIS_TX_CSUM_UDP;
+		ask_pseudo_sum(h, tcp, asks);
 	}
 	if (offset > RNDIS_L4_OFFSET_MAX)
 		return -ENOTSUP;
@@ -244,17 +266,20 @@ void
 netvsc_tx_fix(uint8_t *frame, const struct netvsc_tx_asks *asks)
 {
 	uint32_t l3_len = (uint32_t)asks->l4 - asks->l3, l4_len = asks->l4_len;
+	bool udp = asks->sum_only && (asks->word & RNDIS_TX_CSUM_UDP);
 	uint8_t *ip = frame + asks->l3;
 	uint16_t sum;
 
-	if (asks->ipv6) {
+	if (asks->sum_only) {
+		/* Lengths are right, and IP's own checksum may be. */
+	} else if (asks->ipv6) {
 		put16(ip + IP6_LEN_AT, l4_len == 0 ? 0 : l3_len - IP6_LEN + l4_len);
 	} else {
 		put16(ip + IP4_LEN_AT, l4_len == 0 ? 0 : l3_len + l4_len);
 		put16(ip + IP4_SUM_AT, 0);
 	}
-	sum = pseudo_sum(ip, asks->ipv6, l4_len, PROTO_TCP);
-	memcpy(frame + asks->l4 + TCP_SUM_AT, &sum, sizeof(sum));
+	sum = pseudo_sum(ip, asks->ipv6, l4_len, udp ? PROTO_UDP : PROTO_TCP);
+	memcpy(frame + asks->l4 + (udp ? UDP_SUM_AT : TCP_SUM_AT), &sum, sizeof(sum));
 }
 
 void
@@ -312,7 +337,7 @@ store16(struct rte_mbuf *m, uint32_t at, uint16_t value)
 static void
 prepare_sums(struct rte_mbuf *m, const struct head *h, const struct netvsc_tx_asks *asks)
 {
-	bool segments = asks->headers != 0;
+	bool segments = asks->headers != 0 && !asks->sum_only;
 	uint64_t l4 = segments ? RTE_MBUF_F_TX_TCP_CKSUM : m->ol_flags & RTE_MBUF_F_TX_L4_MASK;
 	bool tcp = l4 == RTE_MBUF_F_TX_TCP_CKSUM;
 

@@ -41,6 +41,7 @@ struct netvsc_tx_asks {
 	uint8_t l3;  /**< only if @a headers != 0, as the next two */
 	uint16_t l4;
 	uint16_t headers; /**< bytes of headers to be written anew, 0: they go as they are */
+	bool sum_only;	  /**< of those nothing but the sum of the pseudo header, which was 0 */
 	uint32_t l4_len;  /**< that their checksum and IP's length count; 0: a segmented frame */
 };
 

@@ -44,10 +44,13 @@ tx_page_iova(const uint8_t *page)
 static int
 tx_queue_headers(struct netvsc_txq *txq, int socket)
 {
+	/* Those that write the headers of frames anew. */
+	const uint64_t rewriting = RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_TCP_CKSUM |
+				   RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
 	size_t at, bytes, pages;
 
-	txq->header_room = txq->conf.offloads & RTE_ETH_TX_OFFLOAD_TCP_TSO ? NETVSC_HEADER_ROOM_TSO
-									   : NETVSC_HEADER_ROOM;
+	txq->header_room =
+		txq->conf.offloads & rewriting ? NETVSC_HEADER_ROOM_TSO : NETVSC_HEADER_ROOM;
 	bytes = RTE_ALIGN_CEIL((size_t)txq->nb_desc * txq->header_room, VMBUS_PAGE_SIZE);
 	pages = bytes / VMBUS_PAGE_SIZE;
 	txq->headers = rte_zmalloc_socket("netvsc_headers", bytes, VMBUS_PAGE_SIZE, socket);

@@ -267,6 +267,7 @@ struct nic_published {
 /* What the statistics OIDs count: frames that went on, by kind. */
 struct nic_oid_stats {
 	struct nic_oid_count xmit[3], rcv[3];
+	struct host_nic_stats since; /* the NIC's own when these began at 0: knob oid_restart */
 };
 
 struct host_nic {

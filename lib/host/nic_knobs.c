@@ -51,6 +51,7 @@ const char *const host_nic_knob_help =
 	"rescind_primary=0|1 the primary channel is rescinded before its subchannels (hvsim-vm)\n"
 	"rsc_max=N           bytes of a coalesced frame, up to 65549 (62780)\n"
 	"oid_stats=0|1       answer queries of statistics (1)\n"
+	"oid_restart=1       statistics begin at 0, as those of another host do\n"
 	"same_host=0|1       received frames as from the same host: verified, checksums not filled\n"
 	"mss_floor=N         smallest segment taken for segmentation (64)\n"
 	"loose_filter=0|1    any filter but 0 takes every frame\n"
@@ -268,6 +269,17 @@ knob_network_change(struct host_nic *nic, const char *value)
 }
 
 static int
+knob_oid_restart(struct host_nic *nic, const char *value)
+{
+	uint64_t number;
+
+	if (number_parse(value, NUMBER_PLAIN, 1, 1, &number) != 0)
+		return -EINVAL;
+	nic->oid_stats = (struct nic_oid_stats){.since = nic->stats};
+	return 0;
+}
+
+static int
 knob_rate(struct host_nic *nic, const char *value)
 {
 	uint64_t rate;
@@ -289,6 +301,7 @@ static const struct {
 	{"malformed_rx_kind", knob_malformed_rx_kind},
 	{"tid_base", knob_tid_base},
 	{"network_change", knob_network_change},
+	{"oid_restart", knob_oid_restart},
 };
 
 static void

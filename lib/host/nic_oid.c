@@ -234,6 +234,21 @@ query_word(const struct host_nic *nic, uint32_t oid, uint32_t *value)
 	}
 }
 
+/* The NIC's counters as its guest is told them: of the host that it is on now. */
+static struct host_nic_stats
+counted_here(const struct host_nic *nic)
+{
+	struct host_nic_stats s = nic->stats;
+	uint64_t *words = (uint64_t *)&s;
+	const uint64_t *since = (const uint64_t *)&nic->oid_stats.since;
+	size_t i;
+
+	static_assert(sizeof(s) % sizeof(*words) == 0, "counters alone");
+	for (i = 0; i < sizeof(s) / sizeof(*words); i++)
+		words[i] -= since[i];
+	return s;
+}
+
 /* Frames for the guest that were lost for want of room, and frames of it that went nowhere. */
 static uint64_t
 in_discards(const struct host_nic_stats *s)
@@ -255,7 +270,7 @@ static bool
 query_counter(const struct host_nic *nic, uint32_t oid, uint64_t *value, bool *narrow)
 {
 	const struct nic_oid_stats *oids_of = &nic->oid_stats;
-	const struct host_nic_stats *s = &nic->stats;
+	const struct host_nic_stats counted = counted_here(nic), *s = &counted;
 	const struct nic_oid_count *count;
 	uint32_t which;
 
@@ -308,7 +323,7 @@ count_bytes(const struct nic_oid_count count[3])
 static uint32_t
 query_statistics(const struct host_nic *nic, uint8_t *out)
 {
-	const struct host_nic_stats *s = &nic->stats;
+	const struct host_nic_stats counted = counted_here(nic), *s = &counted;
 	const struct ndis_statistics all = {
 		.h = {NDIS_OBJECT_DEFAULT, 1, sizeof(all)},
 		.valid = NDIS_STATISTICS_ALL,

@@ -112,6 +112,8 @@ OTHER = {
     "vf_outlives": "vf_outlives", "vf_offer_ms": "vf_late",
     # Chosen once, for the whole drill: whether a guest sends the frames of others, and how many there are.
     "spoof": None, "rate": None,
+    # Numbers alone: test_vf_trouble.py looks at them.
+    "oid_restart": None,
 }
 
 # What the knobs that a fault turns are otherwise.

@@ -23,6 +23,7 @@ import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "python"))
+import bursts
 import hvsim
 from hvsim import Control, HostError
 connect = hvsim.connect
@@ -37,6 +38,10 @@ ASAN_BUILD = os.path.join(ROOT, os.environ.get("HYPERPOLL_ASAN_BUILD", "build-as
 SANITIZED = os.path.join(ASAN_BUILD, "app/hvsim/hvsim")
 if INSTALLED or "HYPERPOLL_HVSIM_BUILD" in os.environ or not os.path.exists(SANITIZED):
     SANITIZED = HVSIM
+
+
+# Preloaded, it measures the bursts of the driver's ports.
+BURSTS = os.path.join(BUILD, "test/preload/libhyperpoll-bursts.so")
 
 
 def system_folder():
@@ -219,13 +224,15 @@ class Host(Program):
 
     MAC spoofing is on unless the settings say otherwise or are None: most tests forward frames of
     others.
+
+    @param first the number in the GUID and MAC address of the first: several hosts need different ones
     """
 
     def __init__(self, directory, *nics, args=(), prefix=(), program=HVSIM, env=None,
-                 scenario=None):
+                 scenario=None, first=1):
         self.dir = directory
         self.guids, argv = [], [program, "--dir", self.dir]
-        for number, nic in enumerate(nics, 1):
+        for number, nic in enumerate(nics, first):
             settings, port = nic if isinstance(nic, tuple) else ("", nic)
             settings = "" if settings is None else \
                 settings if "spoof=" in settings else "spoof=on," + settings
@@ -316,7 +323,7 @@ class Testpmd(Program):
     """The distribution's dpdk-testpmd at its prompt."""
 
     def __init__(self, devices, mode="io", queues=1, eal=(), args=(), memory=None, env=None,
-                 prefix=(), telemetry=False, ports=None, plugin=PLUGIN):
+                 prefix=(), telemetry=False, ports=None, plugin=PLUGIN, timed=None):
         devices = [devices.device(n) for n in range(len(devices.guids))] \
             if isinstance(devices, Host) else devices
         argv = ["dpdk-testpmd", *lcore_args(), "-n", "1", "--no-pci",
@@ -328,7 +335,9 @@ class Testpmd(Program):
                  "--total-num-mbufs=16384", "--nb-cores=1", "--no-flush-rx", *args]
         if "--file-prefix" not in argv:
             argv[1:1] = ["--file-prefix", f"hyperpoll{next(SERIAL)}"]
-        super().__init__("testpmd", argv, env=env, prefix=prefix)
+        self.timed = timed if os.path.exists(BURSTS) else None  # so many events: bursts.check()
+        super().__init__("testpmd", argv, prefix=prefix,
+                         env=env if self.timed is None else bursts.environment(BURSTS, env))
         self.ports = len(devices) if ports is None else ports
 
     def ready(self):
@@ -396,7 +405,10 @@ class Testpmd(Program):
     def quit(self, timeout=15):
         """Leave; the exit status."""
         self.send("quit\n")
-        return self.wait(timeout)
+        status = self.wait(timeout)
+        if self.timed is not None and status == 0:
+            bursts.check(self.text, self.timed)
+        return status
 
 
 def resident_kib(program):

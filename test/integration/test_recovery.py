@@ -84,7 +84,7 @@ class Recovery(test_life.Traffic):
 
     def check_cycles(self, cycle, queues, device=""):
         host = self.host(TRAFFIC)
-        pmd = self.guest([host.device(0, device)], queues=queues)
+        pmd = self.guest([host.device(0, device)], queues=queues, timed=CYCLES)
         before = self.configure(pmd)
         pmd.start()
         self.grows(host, "verified", 500)

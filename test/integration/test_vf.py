@@ -38,7 +38,7 @@ class Vf(Case):
 
     def check_flips(self, queues, removal):
         """The VF goes and comes back under traffic; now and then as another one."""
-        net, pmd = self.started(f"channels={queues}", queues)
+        net, pmd = self.started(f"channels={queues}", queues, timed=2 * FLIPS)
         net.host.set("vf_removal", removal)
         for flip in range(FLIPS):
             net.vf(present=False)
@@ -71,6 +71,13 @@ class Vf(Case):
 
     def test_flips_that_the_guest_is_asked_for_4q(self):
         self.check_flips(4, "ask")
+
+    def test_bursts_that_take_too_long_are_found(self):
+        """As if the driver worked for 3 ms in some of them."""
+        net, pmd = self.started(env={"BURSTS_BURN": "500"})
+        net.await_frames(500)
+        with self.assertRaisesRegex(AssertionError, "receive bursts took more than 1 ms"):
+            pmd.quit()
 
     # ---- both paths ----
 

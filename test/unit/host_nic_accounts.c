@@ -387,6 +387,15 @@ statistics_oids_say_what_happened(void)
 	CU_ASSERT_EQUAL(guest_query_sized(&g, OID_GEN_RCV_OK, 8, &wide, sizeof(wide), &len), 0);
 	CU_ASSERT_EQUAL(len, 8);
 	CU_ASSERT_EQUAL(wide, 207 - all.in_discards + (UINT64_C(1) << 32));
+	/* Another host begins at 0; what hvsim itself tells goes on. */
+	CU_ASSERT_EQUAL(host_nic_knob(g.nic, "oid_restart", "0"), -EINVAL);
+	CU_ASSERT_EQUAL(host_nic_knob(g.nic, "oid_restart", "1"), 0);
+	for (i = OID_GEN_XMIT_OK; i <= OID_GEN_RCV_NO_BUFFER; i++)
+		CU_ASSERT_EQUAL(guest_query_word(&g, i), 0);
+	CU_ASSERT_EQUAL(guest_query(&g, OID_GEN_STATISTICS, &all, sizeof(all), &len), 0);
+	CU_ASSERT_EQUAL(all.in_octets + all.out_octets + all.in_discards + all.out_errors, 0);
+	CU_ASSERT_EQUAL(all.in_frames.directed + all.out_frames.directed, 0);
+	CU_ASSERT(g.nic->stats.rx_frames > UINT64_C(1) << 32);
 	/* Hosts that have none say so, one by one and in their list. */
 	host_nic_knob(g.nic, "oid_stats", "0");
 	for (i = OID_GEN_XMIT_OK; i <= OID_GEN_STATISTICS; i++)

@@ -369,6 +369,17 @@ vmbus_ring_reader_refresh(struct vmbus_ring_reader *r)
 }
 
 /**
+ * Has vmbus_ring_peek() nothing to say, neither of a packet nor of a ring that is corrupt? Nothing
+ * is read because of the index: relaxed.
+ */
+static inline bool
+vmbus_ring_reader_is_idle(const struct vmbus_ring_reader *r)
+{
+	return r->next_r == r->cached_w && !r->corrupt &&
+	       atomic_load_explicit(&r->ring.ctl->write_index, memory_order_relaxed) == r->cached_w;
+}
+
+/**
  * Copy out and validate the descriptor at index @p at of @p used readable bytes (§12).
  * @return bytes it takes in the ring (trailer included), or -EIO
  */

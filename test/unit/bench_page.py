@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The benchmark's page says what was reached, what was not and what is missing."""
 import io
+import itertools
 import json
 import os
 import struct
@@ -114,7 +115,7 @@ class Page(unittest.TestCase):
                        cell("hyperpoll", ppis=2, ticks=40.0, instructions=130.0))
         data["more_cells"] = [with_offloads("all", ticks=31.5, instructions=111.0),
                               with_offloads("all", ppis=2, ticks=46.0, instructions=143.0),
-                              with_offloads("others", ticks=30.0, instructions=100.0)]
+                              with_offloads("others", ticks=30.0, instructions=100.04)]
         text = self.written(data)
         self.assertEqual(self.row(text, "rx 64 B: another queue's / no offloads"),
                          "| rx 64 B: another queue's / no offloads | 1.00 (<= 1: met) | 1.00 |")
@@ -128,6 +129,26 @@ class Page(unittest.TestCase):
         self.assertEqual(self.row(text, "rx 64 B, burst 32, another queue's offloads"),
                          "| rx 64 B, burst 32, another queue's offloads | 30.0 (30.0 ±1.0) / 100 |  |  |  |")
         self.assertIn("| failed |", self.row(text, "rx 64 B, burst 32, rx offloads"))
+
+    def test_every_figure_of_the_json_is_on_the_page(self):
+        """Each with ticks of its own, in the plain list and in the other one."""
+        ticks, plain, more = 1000.0, [], []
+        for pmd in ("hyperpoll", "in-tree", "floor"):
+            for op, size, burst, ppis, queues, cross in itertools.product(
+                    ("rx", "idle"), (64, "imix"), (1, 32), (0, 1, 2), (1, 16), (False, True)):
+                if op == "idle" and (size, ppis) != (64, 0):
+                    continue  # there is no frame
+                ticks += 1
+                plain.append({**cell(pmd, op, size, ticks, 7.0, ppis, queues), "burst": burst, "cross": cross})
+        for extra in ({"flows": 100000}, {"backend": "uio"}, {"op": "host-gen"}, {"offloads": "all"},
+                      {"offloads": "types"}, {"offloads": "others"}):
+            ticks += 1
+            more.append({**cell("hyperpoll", "tx", 1514, ticks, 7.0), "backend": "vfio-user", "flows": 1,
+                         "offloads": "none", **extra})
+        data = {**figures(*plain), "more_cells": more}
+        text = page.cells(data)
+        for each in plain + more:
+            self.assertEqual(text.count(f"| {each['cycles_per_packet']:.1f} ("), 1, each)
 
     def test_flips_of_a_virtual_function_have_a_goal(self):
         text = self.written(figures(cell("hyperpoll", ticks=30.0)))

@@ -477,6 +477,33 @@ test_sections_are_borrowed_and_given_back(void)
 	fixture_end(&f);
 }
 
+/* Other queues have the pool: what has come back of its own is enough, if the burst looks. */
+static void
+test_too_few_sections_are_a_reason_to_look_for_completions(void)
+{
+	/* A share of five, and four for a burst of 32. */
+	struct fixture_conf conf = {.send_count = 20, .channels = 2};
+	unsigned int round;
+
+	REQUIRE(fixture_begin(&f, &conf));
+	for (round = 0; round < 4; round++) {
+		tx_make(pkts, 32, 60, 0);
+		CU_ASSERT_EQUAL(netvsc_tx_burst(fixture_txq(&f, 1), pkts, 32), 32);
+	}
+	CU_ASSERT_EQUAL(f.port.sections.n_free, 0);
+	for (round = 0; round < 4; round++) {
+		tx_make(pkts, 32, 60, 0);
+		CU_ASSERT_EQUAL(tx_send(pkts, 32), 32);
+		CU_ASSERT_EQUAL(tx_take_all(0), 32);
+	}
+	CU_ASSERT_EQUAL(queue()->drops.by_reference, 0);
+	CU_ASSERT(tx_take_all(1) != 0);
+	netvsc_tx_done_cleanup(queue(), 0);
+	netvsc_tx_done_cleanup(fixture_txq(&f, 1), 0);
+	CU_ASSERT_EQUAL(fixture_mbufs_out(&f), 0);
+	fixture_end(&f);
+}
+
 static const struct unit_test tests[] = {
 	{"a burst is cut where slots end", test_a_burst_is_cut_where_slots_end},
 	{"the smallest ring is never overrun", test_the_smallest_ring_is_never_overrun},
@@ -500,6 +527,8 @@ static const struct unit_test tests[] = {
 	{"what is in flight at a fence is freed once",
 		test_what_is_in_flight_at_a_fence_is_freed_once},
 	{"sections are borrowed and given back", test_sections_are_borrowed_and_given_back},
+	{"too few sections are a reason to look for completions",
+		test_too_few_sections_are_a_reason_to_look_for_completions},
 };
 
 int

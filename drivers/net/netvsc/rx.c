@@ -400,6 +400,45 @@ rx_packets_telling(struct netvsc_rxq *rxq, uint8_t mode, struct rte_mbuf **pkts,
 	return got;
 }
 
+/* A burst is over. */
+static inline uint16_t
+rx_end(struct netvsc_rxq *rxq, uint16_t n, uint16_t got)
+{
+	netvsc_channel_unlock(&rxq->ch->rx_lock);
+	netvsc_trace_rx_burst(rxq->port_id, rxq->queue_id, n, got);
+	return got;
+}
+
+/* The rest of a burst that finds something. */
+static __rte_noinline uint16_t
+rx_some(struct netvsc_rxq *rxq, struct rte_mbuf **pkts, uint16_t n)
+{
+	uint8_t mode = __atomic_load_n(&rxq->mode, __ATOMIC_RELAXED);
+	uint16_t got;
+
+	if (mode != NETVSC_RX_PLAIN)
+		return rx_end(rxq, n, rx_packets_telling(rxq, mode, pkts, n));
+	got = rx_packets(rxq, false, false, pkts, n);
+	netvsc_rx_flush(rxq->ch);
+	return rx_end(rxq, n, got);
+}
+
+/* The rest of one that wants nothing: completions and events must move, too (pitfall X19). */
+static __rte_noinline uint16_t
+rx_scan(struct netvsc_rxq *rxq)
+{
+	netvsc_rx_scan(rxq->ch);
+	return rx_end(rxq, 0, 0);
+}
+
+/* Nothing is new, half-taken or to be told to the host, as in most polls of a queue at rest. */
+static inline bool
+rx_is_idle(const struct netvsc_channel *ch)
+{
+	return ch->cursor.left == 0 && vmbus_ring_reader_is_idle(&ch->in) &&
+	       !netvsc_rx_is_dirty(ch);
+}
+
 /* A sender may be scanning for completions: wait only if that happens again and again. */
 static inline bool
 rx_lock(struct netvsc_rxq *rxq)
@@ -414,13 +453,12 @@ rx_lock(struct netvsc_rxq *rxq)
 	return true;
 }
 
+/* Who has nothing to take pays for no more than to see that. */
 uint16_t
 netvsc_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct netvsc_rxq *rxq = queue;
 	struct netvsc_channel *ch;
-	uint16_t got = 0;
-	uint8_t mode;
 
 	if (unlikely(rxq == NULL || !rx_lock(rxq)))
 		return 0;
@@ -429,24 +467,14 @@ netvsc_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 	 * Asked with the lock: who stops or closes the channel knows that no burst is inside. The
 	 * port's state is a hint beside it, so that no order is needed.
 	 */
-	if (likely(netvsc_channel_receives(ch) && !rxq->over &&
-		    atomic_load_explicit(&rxq->port->state, memory_order_relaxed) ==
-			    NETVSC_STATE_RUNNING)) {
-		netvsc_channel_polled(ch);
-		if (likely(n != 0)) {
-			mode = __atomic_load_n(&rxq->mode, __ATOMIC_RELAXED);
-			if (mode != NETVSC_RX_PLAIN) {
-				got = rx_packets_telling(rxq, mode, pkts, n);
-			} else {
-				got = rx_packets(rxq, false, false, pkts, n);
-				netvsc_rx_flush(ch);
-			}
-		} else {
-			/* Completions and events must move, too (pitfall X19). */
-			netvsc_rx_scan(ch);
-		}
-	}
-	netvsc_channel_unlock(&ch->rx_lock);
-	netvsc_trace_rx_burst(rxq->port_id, rxq->queue_id, n, got);
-	return got;
+	if (unlikely(!netvsc_channel_receives(ch) || rxq->over ||
+		     atomic_load_explicit(&rxq->port->state, memory_order_relaxed) !=
+			     NETVSC_STATE_RUNNING))
+		return rx_end(rxq, n, 0);
+	netvsc_channel_polled(ch);
+	if (unlikely(n == 0))
+		return rx_scan(rxq);
+	if (rx_is_idle(ch))
+		return rx_end(rxq, n, 0);
+	return rx_some(rxq, pkts, n);
 }

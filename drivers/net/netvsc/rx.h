@@ -267,15 +267,21 @@ netvsc_rx_complete_room(struct netvsc_channel *ch)
 
 /** The rest of netvsc_rx_flush(). */
 void netvsc_rx_flush_done(struct netvsc_channel *ch);
-/** Publish what was consumed and send waiting completions; rx_lock held. */
-static inline void
-netvsc_rx_flush(struct netvsc_channel *ch)
+/** Is there anything to publish or to complete? rx_lock held. */
+static inline bool
+netvsc_rx_is_dirty(const struct netvsc_channel *ch)
 {
 	/* A hint: who takes those acquires, and what is missed now is seen by the next flush. */
 	bool released = atomic_load_explicit(&ch->released, memory_order_relaxed) != NULL;
 
-	if (ch->in.next_r != ch->in.published_r || ch->done_tail != ch->done_head || released ||
-		ch->releasing != NULL)
+	return ch->in.next_r != ch->in.published_r || ch->done_tail != ch->done_head || released ||
+	       ch->releasing != NULL;
+}
+/** Publish what was consumed and send waiting completions; rx_lock held. */
+static inline void
+netvsc_rx_flush(struct netvsc_channel *ch)
+{
+	if (netvsc_rx_is_dirty(ch))
 		netvsc_rx_flush_done(ch);
 }
 /** The same for a channel that may be traced. */

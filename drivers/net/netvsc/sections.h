@@ -72,11 +72,11 @@ netvsc_section_used(const struct netvsc_section_cache *cache)
 	return cache->own_end - cache->own_first - cache->n_own + cache->taken - cache->n_borrowed;
 }
 
-/** Are none left that can be had without the pool? */
-static inline bool
-netvsc_section_none(const struct netvsc_section_cache *cache)
+/** How many can be had without the pool? */
+static inline uint32_t
+netvsc_section_at_hand(const struct netvsc_section_cache *cache)
 {
-	return (cache->n_own | cache->n_borrowed) == 0;
+	return cache->n_own + cache->n_borrowed;
 }
 
 /** Take a free section. @return its index, or NETVSC_SECTION_NONE */

@@ -535,12 +535,16 @@ tx_enter(struct netvsc_txq *txq)
 	return false;
 }
 
-/* Are slots or sections running out, and some of them in flight? */
+/*
+ * Are slots or sections running out, and some of them in flight? A burst of small frames must not
+ * run out half-way: the pool may be with other queues, and what is left would go by reference.
+ */
 static inline bool
 tx_wants_completions(const struct netvsc_txq *txq, uint16_t n)
 {
 	return txq->n_free < RTE_MAX(txq->free_thresh, n) ||
-	       (netvsc_section_none(&txq->sections) && txq->n_free != txq->nb_desc);
+	       (netvsc_section_at_hand(&txq->sections) * txq->max_messages <= n &&
+		       txq->n_free != txq->nb_desc);
 }
 
 uint16_t

@@ -128,6 +128,19 @@ quit(void *ctx)
 	vm_stop(ctx, VM_POWER_OFF);
 }
 
+/* Of --exit-after-scenario: steps that nobody came to have not passed. */
+static int
+scenario_status(const struct options *o, int status)
+{
+	if (!o->exit_after_scenario || status != VM_POWER_OFF)
+		return status;
+	if (!host_scenario_ended(o->scenario)) {
+		log_line("scenario %s: had not ended", o->scenario_path);
+		return VM_FAILED;
+	}
+	return host_scenario_failures(o->scenario) != 0 ? VM_FAILED : status;
+}
+
 /* Blocked in all threads; the main thread reads them from a descriptor. */
 static int
 catch_signals(void)
@@ -219,6 +232,7 @@ main(int argc, char **argv)
 		rc = nics_record(&nics);
 	if (rc == 0 && o.control != NULL)
 		rc = nics_control(&nics, o.control);
+	nics_scenario(&nics, o.scenario, o.exit_after_scenario ? quit : NULL, &vm);
 	if (rc == 0) {
 		signal_fd = catch_signals();
 		rc = start(&vm, &nics, &input);
@@ -241,7 +255,9 @@ main(int argc, char **argv)
 		report_totals(&reporter.report);
 		output_stop(&report_output);
 	}
+	rc = scenario_status(&o, rc);
 	nics_destroy(&nics);
+	host_scenario_free(o.scenario);
 	vm_destroy(&vm);
 	return vm_output_end(&vm, rc);
 }

@@ -247,8 +247,8 @@ control_command(void *ctx, const char *cmd, unsigned int number, char *errbuf, s
 	return -ENOSYS;
 }
 
-static struct host_control_ops
-control_ops(struct nics *nics)
+struct host_control_ops
+nics_control_ops(struct nics *nics)
 {
 	return (struct host_control_ops){.ctx = nics,
 		.lock = control_lock,
@@ -274,7 +274,7 @@ report_offered(void *ctx, unsigned int number)
 struct host_control_ops
 nics_report_ops(struct nics *nics)
 {
-	struct host_control_ops ops = control_ops(nics);
+	struct host_control_ops ops = nics_control_ops(nics);
 
 	ops.offered = report_offered;
 	ops.command = NULL;
@@ -284,11 +284,20 @@ nics_report_ops(struct nics *nics)
 int
 nics_control(struct nics *nics, const char *path)
 {
-	const struct host_control_ops ops = control_ops(nics);
+	const struct host_control_ops ops = nics_control_ops(nics);
 	char errbuf[512];
 	int rc = host_control_open(&nics->control, path, &ops, errbuf, sizeof(errbuf));
 
 	if (rc != 0)
 		log_line("%s", errbuf);
 	return rc;
+}
+
+void
+nics_scenario(
+	struct nics *nics, struct host_scenario *scenario, void (*ended)(void *ctx), void *ctx)
+{
+	nics->scenario = scenario;
+	nics->scenario_ended = ended;
+	nics->scenario_ctx = ctx;
 }

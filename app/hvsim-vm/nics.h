@@ -6,7 +6,8 @@
  * KVM.
  *
  * NICs are touched only with the bus lock held: by the bus thread, by vCPU threads when the guest
- * opens, closes or revokes something, and by the control socket's thread for a command.
+ * opens, closes or revokes something, and by the control thread for a command of the control
+ * socket or of a scenario.
  */
 #ifndef HVSIM_VM_NICS_H
 #define HVSIM_VM_NICS_H
@@ -21,6 +22,7 @@
 #include "lib/host/control.h"
 #include "lib/host/log.h"
 #include "lib/host/nic.h"
+#include "lib/host/scenario.h"
 
 #define NICS_MAX 16u
 
@@ -45,6 +47,9 @@ struct nics {
 	bool started;
 	atomic_bool stop;
 	struct host_control *control; /**< the control socket, or NULL; its thread's once started */
+	struct host_scenario *scenario; /**< or NULL; the same thread's once started */
+	void (*scenario_ended)(void *ctx);
+	void *scenario_ctx;
 	pthread_t control_thread;
 	bool control_started;
 	int control_stop; /**< eventfd: its thread is to end, @a stop is set */
@@ -62,7 +67,14 @@ int nics_record(struct nics *nics);
 /** Listen at the control socket @p path, which nics_start() serves; call before it. */
 int nics_control(struct nics *nics, const char *path);
 /**
- * Start the bus thread, and that of the control socket.
+ * Execute @p scenario, whose first moment is in nics_start(); call before it. The caller frees it
+ * after nics_destroy().
+ * @param ended called once when it has ended, on the control thread; may be NULL
+ */
+void nics_scenario(
+	struct nics *nics, struct host_scenario *scenario, void (*ended)(void *ctx), void *ctx);
+/**
+ * Start the bus thread, and that of the control socket and the scenario.
  * @param acks eventfds that say a virtual processor has acknowledged its interrupt
  */
 int nics_start(struct nics *nics, const int *acks, unsigned int n_acks);
@@ -82,8 +94,10 @@ bool nics_destroy(struct nics *nics);
 
 /* ---- control_thread.c, for bus_thread.c ---- */
 
-/** @return 0, also without a socket, or a negative errno; the reason has been printed */
+/** @return 0, also without socket and scenario, or a negative errno; the reason has been printed */
 int nics_control_start(struct nics *nics);
+/** How commands reach the NICs; on the control thread. */
+struct host_control_ops nics_control_ops(struct nics *nics);
 /** Close the socket; nics.stop is set. @return false: its thread has not ended by @p until */
 bool nics_control_stop(struct nics *nics, const struct timespec *until);
 

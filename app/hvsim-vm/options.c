@@ -37,6 +37,8 @@ usage(FILE *f)
 		"                        open\n"
 		"  --trace FILE          write the VMBus packets of all NICs into a pcapng file, but for\n"
 		"                        NICs that have their own\n"
+		"  --scenario FILE       commands of ctl at times, as data (hvsim(1), SCENARIOS)\n"
+		"  --exit-after-scenario  end with it; status 1 if a command failed\n"
 		"  --vmbus-version X.Y   newest VMBus version to agree to (default 5.3)\n"
 		"  --monitor poll|none   how guests signal the host (default poll)\n"
 		"  --enforce-cpuid       let KVM refuse Hyper-V features that were not announced\n"
@@ -175,6 +177,8 @@ enum {
 	OPT_CONTROL,
 	OPT_USER,
 	OPT_TRACE,
+	OPT_SCENARIO,
+	OPT_EXIT_AFTER,
 	OPT_VMBUS_VERSION,
 	OPT_MONITOR,
 	OPT_ENFORCE,
@@ -194,6 +198,7 @@ static const struct option long_options[] = {{"kernel", 1, NULL, OPT_KERNEL},
 	{"initrd", 1, NULL, OPT_INITRD}, {"append", 1, NULL, OPT_APPEND}, {"mem", 1, NULL, OPT_MEM},
 	{"cpus", 1, NULL, OPT_CPUS}, {"nic", 1, NULL, OPT_NIC}, {"control", 1, NULL, OPT_CONTROL},
 	{"user", 1, NULL, OPT_USER}, {"trace", 1, NULL, OPT_TRACE},
+	{"scenario", 1, NULL, OPT_SCENARIO}, {"exit-after-scenario", 0, NULL, OPT_EXIT_AFTER},
 	{"vmbus-version", 1, NULL, OPT_VMBUS_VERSION}, {"stats-interval", 1, NULL, OPT_INTERVAL},
 	{"rings", 0, NULL, OPT_RINGS}, {"json", 0, NULL, OPT_JSON},
 	{"monitor", 1, NULL, OPT_MONITOR}, {"enforce-cpuid", 0, NULL, OPT_ENFORCE},
@@ -235,6 +240,12 @@ parse_option(struct options *o, int opt, const char *value)
 		if (value[0] == '\0' || strlen(value) >= sizeof(o->nic[0].trace))
 			return wrong("trace", value, "give a file's name of 1 to 255 characters");
 		o->trace = value;
+		return -1;
+	case OPT_SCENARIO:
+		o->scenario_path = value;
+		return -1;
+	case OPT_EXIT_AFTER:
+		o->exit_after_scenario = true;
 		return -1;
 	case OPT_VMBUS_VERSION:
 		return parse_version(value, &o->vm.vbus.max_version) == 0
@@ -320,6 +331,32 @@ refused(int opt, const char *word)
 	return OPTIONS_USAGE;
 }
 
+/* What only the whole line tells. @return exit status, or -1 to go on */
+static int
+finish(struct options *o)
+{
+	char why[512];
+
+	for (unsigned int i = 0; i < o->n_nics && o->trace != NULL; i++)
+		if (o->nic[i].trace[0] == '\0')
+			strcpy(o->nic[i].trace, o->trace);
+	if (o->vm.kernel == NULL && !o->check) {
+		fprintf(stderr,
+			"hvsim-vm: no kernel given; add --kernel BZIMAGE (see hvsim-vm --help)\n");
+		return OPTIONS_USAGE;
+	}
+	if (o->exit_after_scenario && o->scenario_path == NULL) {
+		fprintf(stderr, "hvsim-vm: --exit-after-scenario needs --scenario FILE\n");
+		return OPTIONS_USAGE;
+	}
+	if (o->scenario_path != NULL && host_scenario_load(&o->scenario, o->scenario_path,
+						o->n_nics, why, sizeof(why)) != 0) {
+		fprintf(stderr, "hvsim-vm: %s\n", why);
+		return OPTIONS_USAGE;
+	}
+	return -1;
+}
+
 int
 options_parse(struct options *o, int argc, char **argv)
 {
@@ -354,13 +391,5 @@ options_parse(struct options *o, int argc, char **argv)
 				argv[optind]);
 		return OPTIONS_USAGE;
 	}
-	for (unsigned int i = 0; i < o->n_nics && o->trace != NULL; i++)
-		if (o->nic[i].trace[0] == '\0')
-			strcpy(o->nic[i].trace, o->trace);
-	if (o->vm.kernel == NULL && !o->check) {
-		fprintf(stderr,
-			"hvsim-vm: no kernel given; add --kernel BZIMAGE (see hvsim-vm --help)\n");
-		return OPTIONS_USAGE;
-	}
-	return -1;
+	return finish(o);
 }

@@ -21,11 +21,14 @@ struct options {
 	struct host_nic_config nic[NICS_MAX];
 	unsigned int n_nics;
 	const char *control;
-	struct privileges_user user; /**< --user */
-	const char *trace;	     /**< of NICs that have none of their own; NULL: none */
-	bool check;		     /**< --check: only say what KVM lacks */
-	bool json, rings;	     /**< of reports, and of --check */
-	unsigned int interval;	     /**< --stats-interval, seconds; 0: none */
+	struct privileges_user user;	/**< --user */
+	const char *scenario_path;	/**< --scenario; NULL: none */
+	struct host_scenario *scenario; /**< of that, for who parsed it to free */
+	bool exit_after_scenario;
+	const char *trace;     /**< of NICs that have none of their own; NULL: none */
+	bool check;	       /**< --check: only say what KVM lacks */
+	bool json, rings;      /**< of reports, and of --check */
+	unsigned int interval; /**< --stats-interval, seconds; 0: none */
 	char append[VM_CMDLINE_MAX];
 };
 

@@ -83,14 +83,14 @@ printf '%s\\n' "${COMPREPLY[@]}" """
         for line in ("hvsim --trace ", "hvsim --scenario ", "hvsim --control ", "hvsim --nic trace=", "hvsim --nic spoof=on,capture=",
                      "hvsim --nic port=pcap:in=", "hvsim --nic port=pcap:in=x,out=", "hvsim ctl trace 0 file=",
                      "hvsim ctl ./control.sock trace file=", "vmbusctl report ", "vmbusctl report --dry-run ",
-                     *(["hvsim-vm --kernel ", "hvsim-vm --initrd ", "hvsim-vm --trace "] if len(PROGRAMS) > 2 else [])):
+                     *(["hvsim-vm --kernel ", "hvsim-vm --initrd ", "hvsim-vm --trace ", "hvsim-vm --scenario "] if len(PROGRAMS) > 2 else [])):
             self.assertEqual(self.offers(line + "vml"), {"vmlinuz"}, line)
         for line in ("hvsim --threads ", "hvsim --user ", "hvsim ctl link 0 ", "hvsim --nic "):
             self.assertNotIn("vmlinuz", self.offers(line), line)
 
     @unittest.skipUnless(len(sys.argv) > 4, "no hvsim-vm")
     def test_hvsim_vm(self):
-        for line, offered in (("hvsim-vm c", {"ctl"}), ("hvsim-vm t", {"top"}), ("hvsim-vm --ke", {"--kernel"}),
+        for line, offered in (("hvsim-vm c", {"ctl"}), ("hvsim-vm t", {"top"}), ("hvsim-vm --ke", {"--kernel"}), ("hvsim-vm --sc", {"--scenario"}), ("hvsim-vm --ex", {"--exit-after-scenario"}),
                               ("hvsim-vm --xsave ", {"on", "off"}), ("hvsim-vm --monitor ", {"poll", "none"}), ("hvsim-vm --mem ", set()),
                               ("hvsim-vm --nic port=e", {"echo"}), ("hvsim-vm ctl rin", {"rings"})):
             self.assertEqual(self.offers(line), offered, line)

@@ -297,6 +297,100 @@ test_end_with_a_hanging_bus_thread(void)
 	sem_destroy(&go_on);
 }
 
+static void
+scenario_has_ended(void *ctx)
+{
+	sem_post(ctx);
+}
+
+static bool
+stats_say(const char *what)
+{
+	struct host_control_ops ops = nics_report_ops(&g.nics);
+	char *answer = host_control_execute(&ops, "{\"cmd\":\"stats\",\"nic\":0}");
+	bool found = answer != NULL && strstr(answer, what) != NULL;
+
+	free(answer);
+	return found;
+}
+
+/* By the clock and by what the NIC's statistics say, with nobody at a socket. */
+static void
+test_scenario_is_executed(bool with_socket)
+{
+	static const char text[] = "wait 0 state=running\n+20ms link 0 up=false\n+20ms rescind 7\n";
+	char dir[] = "/tmp/vm_bus_thread.XXXXXX", path[64], errbuf[256];
+	struct host_scenario *scenario;
+	struct timespec until;
+	FILE *file;
+
+	sem_init(&entered, 0, 0);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/scenario", dir);
+	file = fopen(path, "w");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+	fputs(text, file);
+	fclose(file);
+	/* Of the eight NICs that it is told there is one: the last command fails. */
+	CU_ASSERT_EQUAL_FATAL(host_scenario_load(&scenario, path, 8, errbuf, sizeof(errbuf)), 0);
+	unlink(path);
+	vm_guest_start(&g, "channels=4,port=sink");
+	g.threaded = true;
+	snprintf(path, sizeof(path), "%s/ctl", dir);
+	if (with_socket)
+		CU_ASSERT_EQUAL_FATAL(nics_control(&g.nics, path), 0);
+	nics_scenario(&g.nics, scenario, scenario_has_ended, &entered);
+	CU_ASSERT_EQUAL_FATAL(nics_start(&g.nics, NULL, 0), 0);
+	CU_ASSERT_TRUE(stats_say("\"link_up\":true"));
+	run();
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 20;
+	CU_ASSERT_EQUAL(sem_timedwait(&entered, &until), 0);
+	CU_ASSERT_TRUE(stats_say("\"link_up\":false"));
+	vm_guest_stop(&g);
+	CU_ASSERT_TRUE(host_scenario_ended(scenario));
+	CU_ASSERT_EQUAL(host_scenario_failures(scenario), 1);
+	/* Once. */
+	CU_ASSERT_NOT_EQUAL(sem_trywait(&entered), 0);
+	host_scenario_free(scenario);
+	sem_destroy(&entered);
+	rmdir(dir);
+}
+
+static void
+test_scenario_without_a_control_socket(void)
+{
+	test_scenario_is_executed(false);
+}
+
+static void
+test_scenario_beside_the_control_socket(void)
+{
+	test_scenario_is_executed(true);
+}
+
+/* One that waits for a guest that never comes: the end of the machine ends it. */
+static void
+test_scenario_that_is_not_over(void)
+{
+	char path[] = "/tmp/vm_bus_thread.XXXXXX", errbuf[256];
+	static const char text[] = "600 link 0 up=false\n";
+	int fd = mkstemp(path);
+	struct host_scenario *scenario;
+
+	CU_ASSERT_EQUAL_FATAL(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	close(fd);
+	CU_ASSERT_EQUAL_FATAL(host_scenario_load(&scenario, path, 1, errbuf, sizeof(errbuf)), 0);
+	unlink(path);
+	vm_guest_start(&g, "channels=4,port=sink");
+	g.threaded = true;
+	nics_scenario(&g.nics, scenario, NULL, NULL);
+	CU_ASSERT_EQUAL_FATAL(nics_start(&g.nics, NULL, 0), 0);
+	vm_guest_stop(&g);
+	CU_ASSERT_FALSE(host_scenario_ended(scenario));
+	host_scenario_free(scenario);
+}
+
 int
 main(void)
 {
@@ -305,6 +399,10 @@ main(void)
 		{"vCPUs and control against the bus thread", test_vcpus_against_bus_thread},
 		{"frames flow while a command of the control socket waits",
 			test_frames_flow_while_a_command_waits},
+		{"a scenario without a control socket", test_scenario_without_a_control_socket},
+		{"a scenario beside the control socket", test_scenario_beside_the_control_socket},
+		{"a scenario that is not over ends with the machine",
+			test_scenario_that_is_not_over},
 		{"the end does not wait for a bus thread that hangs",
 			test_end_with_a_hanging_bus_thread},
 	};

@@ -57,6 +57,19 @@ class Options(unittest.TestCase):
                           ("nobody:nosuchgroup", "no group 'nosuchgroup'")):
             self.expect(USAGE, f"--user {name}: .*{why}", "--kernel", self.kernel, "--user", name)
 
+    def test_scenario(self):
+        """As hvsim's: what is wrong in the file is said by its line, before there is a machine."""
+        scenario = self.file("scenario", b"0 link 0 up=true\n")
+        wrong = self.file("wrong", b"# fine\n0 dance 0\n")
+        for arguments, sentence in (
+                (("--exit-after-scenario",), "--exit-after-scenario needs --scenario FILE"),
+                (("--scenario", os.path.join(self.folder, "none")), "none: No such file"),
+                (("--scenario", wrong, "--nic", "port=sink"), "wrong:2: 'dance' is no command"),
+                (("--scenario", scenario), "scenario:1: there is no NIC 0"),
+                (("--scenario", scenario, "--scenario", scenario), "--scenario .*: this option is there twice")):
+            with self.subTest(arguments=arguments):
+                self.expect(USAGE, sentence, "--kernel", self.kernel, *arguments)
+
     def test_version_and_help(self):
         got, out, err = run("--version")
         self.assertEqual((got, err), (0, ""))

@@ -92,9 +92,9 @@ parse_version(const char *text, uint32_t *version)
 
 	if (number_take(&text, NUMBER_PLAIN, &major) != 0 || *text++ != '.' ||
 		number_parse(text, NUMBER_PLAIN, 0, 99, &minor) != 0 || major > 99 ||
-		!vbus_version_known(VBUS_VERSION(major, minor)))
+		!vbus_version_known(VBUS_VERSION((uint32_t)major, (uint32_t)minor)))
 		return -EINVAL;
-	*version = VBUS_VERSION(major, minor);
+	*version = VBUS_VERSION((uint32_t)major, (uint32_t)minor);
 	return 0;
 }
 

@@ -143,6 +143,15 @@ output_put(struct output *o, const void *data, size_t len)
 	pthread_mutex_unlock(&o->lock);
 }
 
+/* Would a write() go on at once? Then it is the writer that is late, on a busy machine. */
+static bool
+reader_reads(const struct output *o)
+{
+	struct pollfd p = {.fd = o->fd, .events = POLLOUT};
+
+	return poll(&p, 1, 0) > 0;
+}
+
 /* Wait, lock held, while the reader reads, until all is written; once stopped, for the end. */
 static void
 wait_reader(struct output *o)
@@ -161,7 +170,7 @@ wait_reader(struct output *o)
 				return;
 			rc = pthread_cond_timedwait(&o->progress, &o->lock, &until);
 		}
-		if (o->written == before)
+		if (o->written == before && !reader_reads(o))
 			return;
 	}
 }

@@ -50,8 +50,8 @@ void output_put(struct output *output, const void *data, size_t len);
 /** Wait as output_stop() does until all is written; the writer goes on. Any thread. */
 void output_flush(struct output *output);
 /**
- * Write what is left and end the writer. Waits only while the reader reads: one second without
- * progress, ten in all, then the writer is left behind.
+ * Write what is left and end the writer. Waits only while the reader reads: one second in which
+ * it takes nothing and has no room, ten in all, then the writer is left behind.
  * @return false when it was
  */
 bool output_stop(struct output *output);

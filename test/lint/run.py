@@ -7,6 +7,8 @@
   python     pyflakes: it compiles, names exist, imports are used
   includes   who includes whom: each folder only what INCLUDES says, ours and of libraries
   c, c++     each public header alone, by gcc as C11 and by g++ as C++23 (the first with <stdatomic.h>)
+  narrow     clang's warnings that are too many for the build, where there are none: numbers that lose bits in silence,
+             and those in NARROW; lib, and of app what has no DPDK
   cppcheck   lib, drivers and app; it reads no headers but ours, what it must know of others is in cppcheck.h
   tidy       clang-tidy on lib, drivers and app, with the checks of .clang-tidy
 --long:
@@ -58,6 +60,8 @@ INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*[<"]([^>"\n]+)[>"]', re.M)
 # copied, and whether the bounds hold is for other checks: gcc's warnings and analyzer, cppcheck, the sanitizers.
 ANALYZER = ("-*,clang-analyzer-*,-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling,"
             "-clang-analyzer-security.insecureAPI.strcpy")
+NARROW = ("-Wconversion -Wno-sign-conversion -Wformat=2 -Wno-format-nonliteral -Wvla -Wundef -Wcomma -Wloop-analysis "
+          "-Wunreachable-code -Wmissing-variable-declarations -Wpointer-arith").split()
 # FILE:LINE:[COLUMN:] KIND: TEXT [NAME], of all these tools.
 COMPLAINT = re.compile(r"^(?P<file>[^\s:][^:\n]*):(?P<line>\d+):(\d+:)? (?:\w+ )?(?:warning|error|style|performance|"
                        r"portability): (?P<text>.*?) \[(?P<name>[\w.,+-]+)(?:=)?\]$", re.M)
@@ -181,6 +185,20 @@ class Lint:
         # Fields that an initializer leaves out are zero in both languages.
         return self.headers("g++", "-std=c++23", "-Wno-missing-field-initializers", "-x", "c++")
 
+    def narrow(self):
+        def one(entry):
+            words = shlex.split(entry["command"])
+            for option in ("-o", "-MF", "-MQ"):
+                at = words.index(option)
+                del words[at:at + 2]
+            words[0] = "clang"
+            words += ["-fsyntax-only", "-fno-color-diagnostics", "-Wno-error", "-Wno-unknown-warning-option", *NARROW]
+            words.remove("-MD")
+            good, text = run(*words, cwd=entry["directory"])
+            return self.suppressed.left("narrow", text) if good else text.splitlines()
+        return [lambda entry=entry: one(entry) for path, entry in self.commands.items()
+                if re.match("lib/|app/(?!pmdbench|example)", path)]
+
     def cppcheck(self):
         return [lambda: self.suppressed.left("cppcheck", run(
             "cppcheck", "--quiet", "--enable=warning,performance,portability", "--std=c11", "-D_GNU_SOURCE",
@@ -217,7 +235,7 @@ class Lint:
 
 
 CHECKS = {"format": Lint.format, "shell": Lint.shell, "python": Lint.python, "includes": Lint.includes, "c": Lint.c,
-          "c++": Lint.cxx, "cppcheck": Lint.cppcheck, "tidy": Lint.tidy}
+          "c++": Lint.cxx, "narrow": Lint.narrow, "cppcheck": Lint.cppcheck, "tidy": Lint.tidy}
 LONG = {"clang": Lint.clang, "fanalyzer": Lint.fanalyzer}
 
 

@@ -12,6 +12,7 @@
 
 #include "lib/host/memmap.h"
 #include "test/unit/unit.h"
+#include "test/unit/wait.h"
 
 #define PAGE 4096u
 
@@ -279,8 +280,7 @@ race_let_it_poll(struct race *race)
 {
 	uint64_t from = atomic_load(&race->reader.polls);
 
-	while (atomic_load(&race->reader.polls) < from + 4)
-		usleep(100);
+	UNIT_WAIT_UNTIL(atomic_load(&race->reader.polls) >= from + 4);
 }
 
 static void

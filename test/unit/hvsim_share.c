@@ -20,6 +20,7 @@
 #include "lib/vmbus/ring_map.h"
 #include "test/unit/hvsim_guest.h"
 #include "test/unit/hvsim_rig.h"
+#include "test/unit/wait.h"
 #include "test/unit/unit.h"
 
 /* Only a failure takes so long; on a machine whose processors are busy an answer may take seconds.
@@ -197,8 +198,7 @@ test_accept_without_descriptors(void)
 	n = atomic_load(&rig.accepts);
 	CU_ASSERT_EQUAL(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	pthread_mutex_unlock(&rig.lock);
-	while (atomic_load(&rig.accepts) == n)
-		usleep(1000);
+	UNIT_WAIT_UNTIL(atomic_load(&rig.accepts) != n);
 	usleep(350000);
 	/* Four pauses; without them it is tens of thousands. */
 	CU_ASSERT(atomic_load(&rig.accepts) - n < 20);

@@ -3,6 +3,7 @@
 """How ./run lint reads what its tools say, and what it passes over."""
 import importlib.util
 import os
+import shutil
 import tempfile
 import unittest
 
@@ -57,6 +58,34 @@ class Complaints(unittest.TestCase):
                 with open(os.path.join(folder, path), "w", encoding="utf-8"):
                     pass
             self.assertEqual(lint.files("*.c", "*.h", root=folder), ["lib/a.c"])
+
+
+@unittest.skipUnless(shutil.which("clang"), "no clang")
+class Narrow(unittest.TestCase):
+    def complaints(self, source):
+        with tempfile.TemporaryDirectory() as folder:
+            with open(os.path.join(folder, "a.c"), "w", encoding="utf-8") as file:
+                file.write(source)
+            check = lint.Lint.__new__(lint.Lint)
+            check.suppressed = lint.Suppressed(os.devnull)
+            # As meson has it, with colours.
+            check.commands = {"lib/a.c": {"directory": folder, "command": (
+                "gcc -Wall -Werror -fdiagnostics-color=always -MD -MQ a.o -MF a.o.d -o a.o -c a.c")}}
+            found = [line for piece in check.narrow() for line in piece()]
+            self.assertEqual(os.listdir(folder), ["a.c"])
+            return found
+
+    def test_a_number_that_loses_bits_in_silence_is_a_complaint(self):
+        found = self.complaints("unsigned f(unsigned long n);\nunsigned f(unsigned long n)\n{\n\treturn n;\n}\n")
+        self.assertEqual(len(found), 1, found)
+        self.assertRegex(found[0], r"a\.c:4: implicit conversion loses integer precision.* \[-Wshorten-64-to-32\]$")
+
+    def test_a_cast_is_none(self):
+        self.assertEqual(self.complaints("unsigned f(unsigned long n);\nunsigned f(unsigned long n)\n"
+                                         "{\n\treturn (unsigned)n;\n}\n"), [])
+
+    def test_what_does_not_compile_is_one(self):
+        self.assertTrue(self.complaints("int f(\n"))
 
 
 class Includes(unittest.TestCase):

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Whose memory a VF has: queues and pools that the application takes away while it may use them. */
 #include "test/unit/netvsc_vf_rig.h"
+#include "test/unit/wait.h"
 
 static struct {
 	struct rte_mempool *pool;
@@ -57,8 +58,7 @@ test_pool_that_is_freed_after_a_stop_is_not_the_vfs(void)
 	REQUIRE(begin_pool());
 	fake_vf_key(rig.knobs, "stop_hangs", "1");
 	CU_ASSERT_EQUAL_FATAL(pthread_create(&stop, NULL, stop_vf, NULL), 0);
-	while (!atomic_load(&old.stopping))
-		usleep(100);
+	UNIT_WAIT_UNTIL(atomic_load(&old.stopping));
 	CU_ASSERT_EQUAL_FATAL(pthread_create(&let, NULL, let_stop, NULL), 0);
 	netvsc_rx_queue_release(&rig.f.eth, 0);
 	CU_ASSERT_EQUAL(rte_mempool_in_use_count(old.pool), 0);

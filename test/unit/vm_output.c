@@ -45,6 +45,19 @@ __wrap_poll(struct pollfd *fds, nfds_t n, int timeout)
 	return -1;
 }
 
+/* The writer is not scheduled for so long, before it writes. */
+static atomic_uint late_ms;
+
+ssize_t __real_write(int fd, const void *data, size_t len);
+ssize_t __wrap_write(int fd, const void *data, size_t len);
+
+ssize_t
+__wrap_write(int fd, const void *data, size_t len)
+{
+	usleep(atomic_exchange(&late_ms, 0) * 1000);
+	return __real_write(fd, data, len);
+}
+
 static int pipe_fd[2];
 static struct serial serial;
 /* A writer that is left behind keeps its object: one for each test. */
@@ -131,6 +144,24 @@ test_nobody_reads(void)
 	/* What is printed after that goes nowhere, and is no crash. */
 	serial_write(&serial, REG_DATA, 'z');
 	/* The pipe stays open: a thread still writes to it. */
+}
+
+/* Nor is what would have been read lost because the machine has no time for who writes it. */
+static void
+test_a_writer_that_is_late_is_not_left_behind(void)
+{
+	struct output *o = set_up();
+	char c = 0;
+
+	atomic_store(&late_ms, 1500);
+	serial_write(&serial, REG_DATA, 'z');
+	CU_ASSERT_TRUE(output_stop(o));
+	CU_ASSERT_PTR_NULL(output_trouble(o));
+	fcntl(pipe_fd[0], F_SETFL, O_NONBLOCK);
+	CU_ASSERT_EQUAL(read(pipe_fd[0], &c, 1), 1);
+	CU_ASSERT_EQUAL(c, 'z');
+	close(pipe_fd[0]);
+	close(pipe_fd[1]);
 }
 
 static char text[2 * FLOOD];
@@ -481,6 +512,8 @@ main(void)
 {
 	static const struct unit_test tests[] = {
 		{"a vCPU does not wait for a pipe nobody reads", test_nobody_reads},
+		{"a writer that is late is not left behind",
+			test_a_writer_that_is_late_is_not_left_behind},
 		{"a late reader gets the newest, and a notice", test_late_reader},
 		{"a reader that keeps up gets everything", test_reader_keeps_up},
 		{"the reader is gone", test_reader_is_gone},

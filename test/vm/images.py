@@ -15,8 +15,23 @@ BUILD = os.path.join(ROOT, os.environ.get("HYPERPOLL_BUILD", "build"))
 # In the order in which they are loaded.
 L1_MODULES = ("virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci netfs fscache "
               "9pnet 9p 9pnet_virtio irqbypass kvm ccp kvm-amd tun llc mrp stp garp 8021q").split()
+L1_TARGET = "job.target"
 L2_MODULES = "hv_vmbus hv_netvsc uio uio_hv_generic llc mrp stp garp 8021q".split()
 L2_PROGRAMS = ("/usr/sbin/ethtool", "/bin/ip", "/usr/bin/socat")
+
+SYSTEMD_FILES = {
+    "etc/passwd": "root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/run/alice:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n",
+    "etc/group": "root:x:0:\nalice:x:1000:\nnogroup:x:65534:\n",
+    "etc/machine-id": "0123456789abcdef0123456789abcdef\n",
+    # There is no journal; what the kernel's log has is not all shown on the console.
+    "etc/systemd/system.conf": "[Manager]\nLogTarget=kmsg\nDefaultStandardOutput=kmsg\nShowStatus=no\n",
+    "etc/systemd/system/default.target": "[Unit]\nRequires=console.service\nAllowIsolate=yes\n",
+    "etc/systemd/system/console.service":
+        "[Unit]\nDefaultDependencies=no\nRequires=udev.service\nAfter=udev.service\n[Service]\nExecStart=/init\n"
+        "StandardInput=tty-force\nStandardOutput=tty\nStandardError=tty\nTTYPath=/dev/ttyS0\n",
+    "etc/systemd/system/udev.service":
+        "[Unit]\nDefaultDependencies=no\n[Service]\nType=notify\nExecStart=/usr/lib/systemd/systemd-udevd\n",
+}
 
 
 def base(kernel, modules, init):
@@ -41,9 +56,13 @@ def base(kernel, modules, init):
     return archive
 
 
-def l1(path, listed, job):
+def l1(path, listed, job, systemd=False):
     """The machine in which KVM is: shows files of this one as listed (mounts.py), runs script `job`."""
-    archive = base(kernels.installed(), L1_MODULES, "init-l1.sh")
+    archive = base(kernels.installed(), L1_MODULES + ["overlay"] * systemd, "init-l1.sh")
+    if systemd:
+        archive.data("systemd/" + L1_TARGET, "[Unit]\nAllowIsolate=yes\nRequires=basic.target job.service\nAfter=basic.target\n")
+        archive.data("systemd/job.service", "[Unit]\nAfter=basic.target\n[Service]\nExecStart=/bin/sh %s\n"
+                     "ExecStopPost=/bin/systemctl --force --force poweroff\n" % job.replace("%", "%%"))
     archive.data("mounts", mounts.table(listed))
     archive.data("job", job + "\n")
     archive.write(path)
@@ -85,7 +104,19 @@ def example(name, build):
     return out
 
 
-def l2(path, kernel, build=None, autorun=None):
+def add_systemd(archive, build):
+    """systemd and udev, which run init-l2.sh as a service; an installed vmbusctl, as --persist wants it."""
+    for program in ("/usr/lib/systemd/systemd", "/usr/bin/udevadm", "/usr/bin/systemctl", "/usr/bin/setpriv",
+                    "/usr/bin/stdbuf", "/usr/libexec/coreutils/libstdbuf.so"):
+        archive.program(os.path.realpath(program), program[1:])
+    archive.link("usr/lib/systemd/systemd-udevd", "../../bin/udevadm")
+    for path, text in SYSTEMD_FILES.items():
+        archive.data(path, text)
+    archive.program(os.path.join(build, "app", "vmbusctl", "vmbusctl"), "usr/sbin/vmbusctl")
+    archive.directory("etc/udev/rules.d")
+
+
+def l2(path, kernel, build=None, autorun=None, systemd=False):
     """The guest; with `build` also testpmd and our plugin; `autorun` is run before its shell."""
     archive = base(kernel, L2_MODULES, "init-l2.sh")
     for program in L2_PROGRAMS:
@@ -95,6 +126,8 @@ def l2(path, kernel, build=None, autorun=None):
         archive.link("bin/" + applet, "busybox")
     if build is not None:
         add_dpdk(archive, build)
+    if systemd:
+        add_systemd(archive, build)
     if autorun is not None:
         archive.data("autorun", autorun + "\n")
     archive.write(path)

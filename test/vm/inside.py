@@ -13,15 +13,17 @@ sys.dont_write_bytecode = True
 
 # pylint: disable=wrong-import-position
 import checks_netvsc
+import checks_service
 from guest import Guest, GuestError
 from network import sh
 from report import Aborted, Report
 
 try:
     import checks_uio
+    import checks_uio_away
     import checks_uio_nic
 except ImportError:
-    checks_uio = checks_uio_nic = None
+    checks_uio = checks_uio_away = checks_uio_nic = None
 
 
 class Machine:
@@ -100,10 +102,11 @@ def main():
     folder, name = sys.argv[1:]
     # So that the guest ends too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    scenarios = dict(checks_netvsc.SCENARIOS)
+    scenarios = {**checks_netvsc.SCENARIOS, **checks_service.SCENARIOS}
     if checks_uio is not None:
         scenarios.update(checks_uio.SCENARIOS)
         scenarios.update(checks_uio_nic.SCENARIOS)
+        scenarios.update(checks_uio_away.SCENARIOS)
     report = Report(os.path.join(folder, "results"), name)
     report.line("begin", "")
     began = time.monotonic()

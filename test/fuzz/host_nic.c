@@ -369,7 +369,7 @@ control(struct fuzz *in)
 		break;
 	case 3:
 		if (channel < 4 && !host_nic_channel_is_open(g.nic, channel) &&
-			channel <= g.granted && host_nic_channel_is_open(g.nic, 0))
+			channel <= g.nic->granted && host_nic_channel_is_open(g.nic, 0))
 			guest_open(&g, channel);
 		break;
 	case 4:

@@ -68,6 +68,14 @@ rte_zmalloc_socket(const char *type, size_t size, unsigned int align, int socket
 
 /* ---- the host ---- */
 
+/* A host whose ring is full, as the driver does not read, says nothing. */
+static bool
+was_said(int rc)
+{
+	CU_ASSERT(rc == 0 || rc == -EAGAIN);
+	return rc == 0;
+}
+
 static void
 nvsp_answer(const struct fixture_packet *pkt, const struct nvsp_message *asked, enum rung rung,
 	enum deed deed)
@@ -101,9 +109,8 @@ nvsp_answer(const struct fixture_packet *pkt, const struct nvsp_message *asked, 
 	}
 	if (deed == WRONG_TYPE)
 		m.type = NVSP_TYPE_SWITCH_DATA_PATH;
-	CU_ASSERT_EQUAL(fixture_packet(&f, 0, VMBUS_PACKET_COMPLETION, pkt->desc.trans_id, &m, 0,
-				deed == SHORT ? 4 : sizeof(m)),
-		0);
+	was_said(fixture_packet(&f, 0, VMBUS_PACKET_COMPLETION, pkt->desc.trans_id, &m, 0,
+		deed == SHORT ? 4 : sizeof(m)));
 }
 
 static uint32_t
@@ -160,10 +167,9 @@ rndis_answer(const struct fixture_packet *pkt, const struct rndis_control *asked
 	struct vmbus_xfer_range range;
 	int len = 0;
 
-	CU_ASSERT_EQUAL(fixture_complete(&f, 0, pkt->desc.trans_id,
-				deed == UNSENT ? NVSP_STATUS_FAILURE : NVSP_STATUS_SUCCESS),
-		0);
-	if (deed == UNSENT || rung == HALT)
+	if (!was_said(fixture_complete(&f, 0, pkt->desc.trans_id,
+		    deed == UNSENT ? NVSP_STATUS_FAILURE : NVSP_STATUS_SUCCESS)) ||
+		deed == UNSENT || rung == HALT)
 		return;
 	if (asked->type == RNDIS_TYPE_INITIALIZE) {
 		len = rndis_build_initialize_complete(
@@ -186,7 +192,7 @@ rndis_answer(const struct fixture_packet *pkt, const struct rndis_control *asked
 	}
 	/* Two may be on their way. */
 	range = fixture_bytes(&f, host.next_tid % 2, msg, (uint32_t)len);
-	CU_ASSERT_EQUAL(fixture_xfer(&f, 0, ++host.next_tid, &range, 1), 0);
+	was_said(fixture_xfer(&f, 0, ++host.next_tid, &range, 1));
 }
 
 static enum rung

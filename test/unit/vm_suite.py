@@ -19,6 +19,7 @@ sys.dont_write_bytecode = True
 import attempt
 import machine
 import mounts
+import run
 import schedule
 import watch
 from attempt import Attempt, Verdict
@@ -399,32 +400,59 @@ class Mounts(unittest.TestCase):
         writable = [o for o in options.split("-virtfs ")[1:] if "readonly" not in o]
         self.assertEqual(len(writable), 1)
 
-    def test_the_first_process_mounts_what_is_listed(self):
-        """init-l1.sh itself, with a busybox that only writes down what it is asked for."""
+    def first_process(self, listed, systemd=False):
+        """init-l1.sh itself, with a busybox that only writes down what it is asked for. @return the lines"""
         with tempfile.TemporaryDirectory() as folder:
             busybox, log = os.path.join(folder, "busybox"), os.path.join(folder, "log")
             with open(busybox, "w", encoding="ascii") as f:
                 f.write('#!/bin/sh\n[ "$1" = cat ] && { echo "quiet npt=0"; exit; }\n'
                         'for a; do printf "[%%s]" "$a"; done >>%s\necho >>%s\n' % (log, log))
             os.chmod(busybox, 0o755)
-            listed = mounts.mounts("/tmp/job", "/root/with blank/x")
             for name, text in (("mounts", mounts.table(listed)), ("job", "/tmp/job/job.sh\n"), ("order", "kvm-amd\n")):
                 with open(os.path.join(folder, name), "w", encoding="ascii") as f:
                     f.write(text)
+            if systemd:
+                os.mkdir(os.path.join(folder, "units"))
             with open(os.path.join(VM, "init-l1.sh"), encoding="ascii") as f:
                 script = f.read()
             for name, path in (("mounts", "/mounts"), ("job", "/job"), ("order", "/modules/order")):
                 script = script.replace("<" + path + "\n", "<'%s'\n" % os.path.join(folder, name))
             script = script.replace("B=/bin/busybox", "B=" + busybox)
+            script = script.replace("-e /systemd ", "-e '%s' " % os.path.join(folder, "units"))
             subprocess.run(["sh", "-c", script], check=True, stdout=subprocess.DEVNULL)
             with open(log, encoding="ascii") as f:
-                said = f.read().splitlines()
-        asked = [line for line in said if line.startswith("[mount]") and "[/host" in line]
-        self.assertEqual([re.search(r"\[/host(.*)\]$", line).group(1) for line in asked],
-                         [mount.path for mount in listed])
+                return f.read().splitlines()
+
+    def mounted(self, said, below):
+        found = (re.search(r"^\[mount\].*\[%s(/.*)?\]$" % below, line) for line in said)
+        return [match.group(1) for match in found if match]
+
+    def test_the_first_process_mounts_what_is_listed(self):
+        listed = mounts.mounts("/tmp/job", "/root/with blank/x")
+        said = self.first_process(listed)
+        self.assertEqual(self.mounted(said, "/host"), [mount.path for mount in listed])
         self.assertIn("[mkdir][-p][/host/root/with blank/x]", said)
         self.assertIn("[insmod][/modules/kvm-amd.ko][npt=0]", said)
         self.assertIn("[chroot][/host][/bin/sh][/tmp/job/job.sh]", said)
+        self.assertEqual([line for line in said if "switch_root" in line], [])
+
+    def test_systemd_gets_a_root_it_can_write_to_with_all_that_is_listed(self):
+        listed = mounts.mounts("/tmp/job", "/root/with blank/x")
+        said = self.first_process(listed, systemd=True)
+        self.assertEqual(self.mounted(said, "/host"), ["/"])
+        self.assertEqual(self.mounted(said, "/new"), [None, *(mount.path for mount in listed[1:])])
+        self.assertIn("[overlay]", "".join(line for line in said if "lowerdir=/host" in line))
+        self.assertIn("[switch_root][/new][/lib/systemd/systemd]", said)
+
+
+class Choice(unittest.TestCase):
+    def test_long_scenarios_wait_for_a_long_run(self):
+        short, every = run.chosen([], False), run.chosen([], True)
+        self.assertEqual(every, list(run.SECONDS))
+        self.assertEqual(sorted(short + list(run.LONG)), sorted(every))
+
+    def test_what_is_named_runs_whatever_it_takes(self):
+        self.assertEqual(run.chosen([run.LONG[0], "uio"], False), [n for n in run.SECONDS if n in (run.LONG[0], "uio")])
 
 
 class Script(Folder):

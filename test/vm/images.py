@@ -15,6 +15,7 @@ BUILD = os.path.join(ROOT, os.environ.get("HYPERPOLL_BUILD", "build"))
 # In the order in which they are loaded.
 L1_MODULES = ("virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci netfs fscache "
               "9pnet 9p 9pnet_virtio irqbypass kvm ccp kvm-amd tun llc mrp stp garp 8021q").split()
+L1_TARGET = "job.target"
 L2_MODULES = "hv_vmbus hv_netvsc uio uio_hv_generic llc mrp stp garp 8021q".split()
 L2_PROGRAMS = ("/usr/sbin/ethtool", "/bin/ip", "/usr/bin/socat")
 
@@ -41,9 +42,13 @@ def base(kernel, modules, init):
     return archive
 
 
-def l1(path, listed, job):
+def l1(path, listed, job, systemd=False):
     """The machine in which KVM is: shows files of this one as listed (mounts.py), runs script `job`."""
-    archive = base(kernels.installed(), L1_MODULES, "init-l1.sh")
+    archive = base(kernels.installed(), L1_MODULES + ["overlay"] * systemd, "init-l1.sh")
+    if systemd:
+        archive.data("systemd/" + L1_TARGET, "[Unit]\nAllowIsolate=yes\nRequires=basic.target job.service\nAfter=basic.target\n")
+        archive.data("systemd/job.service", "[Unit]\nAfter=basic.target\n[Service]\nExecStart=/bin/sh %s\n"
+                     "ExecStopPost=/bin/systemctl --force --force poweroff\n" % job.replace("%", "%%"))
     archive.data("mounts", mounts.table(listed))
     archive.data("job", job + "\n")
     archive.write(path)

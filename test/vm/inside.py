@@ -13,6 +13,7 @@ sys.dont_write_bytecode = True
 
 # pylint: disable=wrong-import-position
 import checks_netvsc
+import checks_service
 from guest import Guest, GuestError
 from network import sh
 from report import Aborted, Report
@@ -100,7 +101,7 @@ def main():
     folder, name = sys.argv[1:]
     # So that the guest ends too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    scenarios = dict(checks_netvsc.SCENARIOS)
+    scenarios = {**checks_netvsc.SCENARIOS, **checks_service.SCENARIOS}
     if checks_uio is not None:
         scenarios.update(checks_uio.SCENARIOS)
         scenarios.update(checks_uio_nic.SCENARIOS)

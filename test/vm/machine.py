@@ -46,16 +46,17 @@ def job_script(command, work, emulated):
     return script + '(%s)\nstatus=$?\necho $status >"$JOB/status"\nexit $status\n' % command
 
 
-def job_command(command, hvsim_vm, seconds, work, folders, interactive=False, npt=NPT):
+def job_command(command, hvsim_vm, seconds, work, folders, interactive=False, npt=NPT, systemd=False):
     """
     Command line that runs shell command `command` where hvsim-vm works, in a network of its own.
     `work` is a folder that `command` sees as $JOB and may write to, at the same path; status and
     output of `command` must go there. `folders` are what else it must see, wherever they are. With
-    `npt` 1 the emulated machine's KVM uses nested page tables.
+    `npt` 1 the emulated machine's KVM uses nested page tables. With `systemd` the machine is always emulated, and
+    that is its first process.
     """
     # Everything is ended by force in the end. In the foreground, or the terminal would be out of reach.
     limit = ["timeout", "--foreground", "-k", "5", str(seconds)]
-    emulated = not direct(hvsim_vm)
+    emulated = systemd or not direct(hvsim_vm)
     script = os.path.join(work, "job.sh")
     with open(script, "w", encoding="utf-8") as f:
         f.write(job_script(command, work, emulated))
@@ -63,12 +64,13 @@ def job_command(command, hvsim_vm, seconds, work, folders, interactive=False, np
         return limit + ["unshare", "-n", "sh", script]
     image = os.path.join(work, "l1.cpio")
     listed = mounts.mounts(work, *folders)
-    images.l1(image, listed, script)
+    images.l1(image, listed, script, systemd)
     return limit + [
         QEMU, "-accel", "tcg,thread=multi", "-cpu", "max", "-m", str(MEGABYTES), "-smp", str(PROCESSORS),
         "-nographic", "-monitor", "none", "-no-reboot", "-kernel", kernels.installed().image, "-initrd", image,
         # An oops must not go on half dead, with checks that fail because of it.
-        "-append", "console=ttyS0 panic=-1 oops=panic quiet npt=%d" % npt,
+        "-append", "console=ttyS0 panic=-1 oops=panic quiet npt=%d%s" % (
+            npt, " systemd.unit=" + images.L1_TARGET if systemd else ""),
     ] + mounts.qemu_options(listed) + (
         # Ctrl-A belongs to hvsim-vm, and QEMU must not show its own monitor there.
         ["-serial", "chardev:c", "-chardev", "stdio,id=c,signal=off"] if interactive else [])

@@ -10,6 +10,7 @@ import os
 import shlex
 import shutil
 import signal
+import subprocess
 import sys
 import time
 
@@ -24,11 +25,17 @@ from schedule import Schedule
 
 # Longest first, as several run at a time; and the seconds after which a scenario has failed even if
 # its machine lives. A busy machine takes several times the usual.
-SECONDS = {"uio": 900, "netvsc": 600, "uio-nic": 480, "uio-intree": 360, "netvsc-wide": 300, "netvsc-old": 300}
+SECONDS = {"uio": 900, "service": 600, "netvsc": 600, "uio-nic": 480, "uio-intree": 360, "netvsc-wide": 300, "netvsc-old": 300}
+# Only in a long run (./run test --long), or where they are named.
+LONG = ("service",)
 
 
 def say(text):
     print(text, flush=True)
+
+
+def chosen(named, long):
+    return [n for n in SECONDS if (n in named if named else long or n not in LONG)]
 
 
 def places():
@@ -38,13 +45,19 @@ def places():
     return max(1, min(2, len(os.sched_getaffinity(0)) // 2, free // machine.MEGABYTES))
 
 
-def settings(build):
+def settings(build, names):
     hvsim_vm = os.path.join(build, "app", "hvsim-vm", "hvsim-vm")
     if not os.access(hvsim_vm, os.X_OK):
         sys.exit("vm: %s is missing: run ./run build first" % hvsim_vm)
-    if not machine.direct(hvsim_vm) and shutil.which(machine.QEMU) is None:
-        sys.exit("vm: no KVM with Hyper-V support and no %s: apt-get install qemu-system-x86" % machine.QEMU)
+    if ("service" in names or not machine.direct(hvsim_vm)) and shutil.which(machine.QEMU) is None:
+        sys.exit("vm: no %s, for scenario service and where KVM has no Hyper-V support: apt-get install qemu-system-x86"
+                 % machine.QEMU)
     return hvsim_vm
+
+
+def install(build, folder):
+    subprocess.run(["meson", "install", "-C", build, "--no-rebuild", "--quiet"], check=True, stdout=subprocess.DEVNULL,
+                   env=dict(os.environ, DESTDIR=folder))
 
 
 def starter(work, build, hvsim_vm, kernel, npt):
@@ -52,13 +65,16 @@ def starter(work, build, hvsim_vm, kernel, npt):
     def start(scenario, number):
         folder = os.path.join(work, "%s-%d" % (scenario, number))
         os.mkdir(folder)
+        service = scenario == "service"
+        if service:
+            install(build, os.path.join(folder, "installed"))
         with open(os.path.join(folder, "settings.json"), "w", encoding="utf-8") as f:
             json.dump({"hvsim_vm": hvsim_vm, "images": work, "kernel": kernel.image}, f)
         command = "/usr/bin/python3 -B %s \"$JOB\" %s >\"$JOB/inside.log\" 2>&1" % (
             shlex.quote(os.path.join(images.HERE, "inside.py")), scenario)
         seconds = SECONDS[scenario]
         return Attempt(machine.job_command(command, hvsim_vm, seconds + 120, folder,
-                                           [images.ROOT, build, work], npt=npt), folder, seconds, say)
+                                           [images.ROOT, build, work], npt=npt, systemd=service), folder, seconds, say)
     return start
 
 
@@ -88,7 +104,7 @@ def main():
     for name in arguments.scenarios:
         if name not in SECONDS:
             parser.error("no scenario %s; there are: %s" % (name, " ".join(SECONDS)))
-    names = [n for n in SECONDS if n in (arguments.scenarios or SECONDS)]
+    names = chosen(arguments.scenarios, "HYPERPOLL_LONG" in os.environ)
     # Ended from outside, it still ends its machines.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     began = time.monotonic()
@@ -97,7 +113,7 @@ def main():
     except (OSError, RuntimeError) as error:
         sys.exit("vm: %s" % error)
     with machine.work_folder() as work:
-        hvsim_vm = settings(build)
+        hvsim_vm = settings(build, names)
         say("vm: guests have Linux %s" % kernel.version)
         say("vm: guests run %s" % ("on this machine's KVM" if machine.direct(hvsim_vm) else
                                    "in machines emulated by QEMU (this one's KVM lacks Hyper-V support)"))

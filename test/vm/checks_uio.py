@@ -65,15 +65,16 @@ class Program:
         self.guest.run("kill $(cat /tmp/feeder); rm -f /dev/hugepages/* /mnt/huge/*")
 
 
-def testpmd(guest, mode, queues, plugin=True, options="", arguments="", commands=()):
+def testpmd(guest, mode, queues, plugin=True, options="", arguments="", commands=(), before="", eal=EAL):
     """
     @param options of the device
+    @param before what starts it
     @param arguments of testpmd
     @param commands said while the port is stopped, before forwarding starts
     """
-    program = Program(guest, "dpdk-testpmd %s %s %s -- -i --nb-cores=1 --total-num-mbufs=8192 "
+    program = Program(guest, before + "dpdk-testpmd %s %s %s -- -i --nb-cores=1 --total-num-mbufs=8192 "
                       "--rxq=%d --txq=%d --forward-mode=%s --port-topology=loop %s"
-                      % (EAL, "-d " + PLUGIN if plugin else "",
+                      % (eal, "-d " + PLUGIN if plugin else "",
                          "-a vmbus:%s,%s" % (GUID, options) if options else "", queues, queues,
                          mode, arguments))
     program.wait_for("testpmd> $|No probed ethernet devices", 90)

@@ -19,6 +19,20 @@ L1_TARGET = "job.target"
 L2_MODULES = "hv_vmbus hv_netvsc uio uio_hv_generic llc mrp stp garp 8021q".split()
 L2_PROGRAMS = ("/usr/sbin/ethtool", "/bin/ip", "/usr/bin/socat")
 
+SYSTEMD_FILES = {
+    "etc/passwd": "root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/run/alice:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n",
+    "etc/group": "root:x:0:\nalice:x:1000:\nnogroup:x:65534:\n",
+    "etc/machine-id": "0123456789abcdef0123456789abcdef\n",
+    # There is no journal; what the kernel's log has is not all shown on the console.
+    "etc/systemd/system.conf": "[Manager]\nLogTarget=kmsg\nDefaultStandardOutput=kmsg\nShowStatus=no\n",
+    "etc/systemd/system/default.target": "[Unit]\nRequires=console.service\nAllowIsolate=yes\n",
+    "etc/systemd/system/console.service":
+        "[Unit]\nDefaultDependencies=no\nRequires=udev.service\nAfter=udev.service\n[Service]\nExecStart=/init\n"
+        "StandardInput=tty-force\nStandardOutput=tty\nStandardError=tty\nTTYPath=/dev/ttyS0\n",
+    "etc/systemd/system/udev.service":
+        "[Unit]\nDefaultDependencies=no\n[Service]\nType=notify\nExecStart=/usr/lib/systemd/systemd-udevd\n",
+}
+
 
 def base(kernel, modules, init):
     archive = Archive()
@@ -90,7 +104,19 @@ def example(name, build):
     return out
 
 
-def l2(path, kernel, build=None, autorun=None):
+def add_systemd(archive, build):
+    """systemd and udev, which run init-l2.sh as a service; an installed vmbusctl, as --persist wants it."""
+    for program in ("/usr/lib/systemd/systemd", "/usr/bin/udevadm", "/usr/bin/systemctl", "/usr/bin/setpriv",
+                    "/usr/bin/stdbuf", "/usr/libexec/coreutils/libstdbuf.so"):
+        archive.program(os.path.realpath(program), program[1:])
+    archive.link("usr/lib/systemd/systemd-udevd", "../../bin/udevadm")
+    for path, text in SYSTEMD_FILES.items():
+        archive.data(path, text)
+    archive.program(os.path.join(build, "app", "vmbusctl", "vmbusctl"), "usr/sbin/vmbusctl")
+    archive.directory("etc/udev/rules.d")
+
+
+def l2(path, kernel, build=None, autorun=None, systemd=False):
     """The guest; with `build` also testpmd and our plugin; `autorun` is run before its shell."""
     archive = base(kernel, L2_MODULES, "init-l2.sh")
     for program in L2_PROGRAMS:
@@ -100,6 +126,8 @@ def l2(path, kernel, build=None, autorun=None):
         archive.link("bin/" + applet, "busybox")
     if build is not None:
         add_dpdk(archive, build)
+    if systemd:
+        add_systemd(archive, build)
     if autorun is not None:
         archive.data("autorun", autorun + "\n")
     archive.write(path)

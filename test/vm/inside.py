@@ -20,9 +20,10 @@ from report import Aborted, Report
 
 try:
     import checks_uio
+    import checks_uio_away
     import checks_uio_nic
 except ImportError:
-    checks_uio = checks_uio_nic = None
+    checks_uio = checks_uio_away = checks_uio_nic = None
 
 
 class Machine:
@@ -105,6 +106,7 @@ def main():
     if checks_uio is not None:
         scenarios.update(checks_uio.SCENARIOS)
         scenarios.update(checks_uio_nic.SCENARIOS)
+        scenarios.update(checks_uio_away.SCENARIOS)
     report = Report(os.path.join(folder, "results"), name)
     report.line("begin", "")
     began = time.monotonic()

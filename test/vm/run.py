@@ -25,9 +25,9 @@ from schedule import Schedule
 
 # Longest first, as several run at a time; and the seconds after which a scenario has failed even if
 # its machine lives. A busy machine takes several times the usual.
-SECONDS = {"uio": 900, "service": 600, "netvsc": 600, "uio-nic": 480, "uio-intree": 360, "netvsc-wide": 300, "netvsc-old": 300}
+SECONDS = {"uio": 900, "uio-away": 900, "service": 600, "netvsc": 600, "uio-nic": 480, "uio-intree": 360, "netvsc-wide": 300, "netvsc-old": 300}
 # Only in a long run (./run test --long), or where they are named.
-LONG = ("service",)
+LONG = ("uio-away", "service")
 
 
 def say(text):
@@ -120,6 +120,8 @@ def main():
         images.l2(os.path.join(work, "l2.cpio"), kernel)
         if any(n.startswith("uio") for n in names):
             images.l2(os.path.join(work, "l2-dpdk.cpio"), kernel, build)
+        if "uio-away" in names:
+            images.l2(os.path.join(work, "l2-systemd.cpio"), kernel, build, systemd=True)
         schedule = Schedule(names, starter(work, build, hvsim_vm, kernel, arguments.npt),
                             arguments.places or places(), say)
         keep = os.path.join(build, "vm-logs")

@@ -176,7 +176,8 @@ class Drill(Functions, World):
                 self.problem(event, f"NIC {nic}: {broken_frames(now[nic])}")
         self.account(before, now)
         if now[BYSTANDER]["host"]["port_stats"]["lost"] > before[BYSTANDER]["host"].get("port_stats", {}).get("lost", 0):
-            self.problem(event, "the bystander lost frames")
+            counted = {name: n for hop in found[BYSTANDER] for name, n in hop.counted.items() if n}
+            self.problem(event, f"the bystander lost frames: {counted}")
         self.before = now
         self.same_size(event)
         self.hold(False)

@@ -48,6 +48,9 @@ def main(words):
     failed = len(result.failures) + len(result.errors)
     for drill in drills:
         print(f"drill {drill.number}: {drill.figures.line()}")
+        # Once more, as far more has been said since.
+        for problem in drill.problems:
+            print(f"drill {drill.number}: {problem.splitlines()[0]}")
     print(f"{result.passed} passed, {failed} failed")
     return failed != 0
 

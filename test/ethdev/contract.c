@@ -428,7 +428,7 @@ what_a_port_that_is_gone_refuses_has_a_reason(void)
 	ethdev_bring_up(1, 1);
 	/* A port without a channel has not been refused anything by the host. */
 	CHECK_EQUAL(rte_eth_dev_stop(ethdev_port), 0);
-	netvsc_detach(port, true);
+	CHECK_EQUAL(ethdev_end_session(), 0);
 	CHECK_REFUSED(
 		rte_eth_dev_default_mac_addr_set(ethdev_port, &mac), -ENOTCONN, "reset the port");
 }

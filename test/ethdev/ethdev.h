@@ -50,7 +50,12 @@ extern struct rte_mempool *ethdev_pool;
  * What there is none of, or NULL: a type of rte_malloc's memory, what the name of a memzone begins
  * with, "alarm".
  */
-extern const char *heap_fails;
+extern const char *_Atomic heap_fails;
+struct hpbus_backend;
+/** Have the port's device use another backend; housekeeping is not in the middle of using it. */
+void ethdev_backend(const struct hpbus_backend *backend);
+/** End the port's session, as a control operation does: housekeeping sees one or none. */
+int ethdev_end_session(void);
 /** Said when something fails. */
 extern char ethdev_note[64];
 

@@ -13,6 +13,28 @@
 #include "drivers/net/netvsc/tx.h"
 #include "test/ethdev/ethdev.h"
 
+void
+ethdev_backend(const struct hpbus_backend *backend)
+{
+	struct netvsc_port *port = netvsc_port_of(port_device());
+
+	pthread_mutex_lock(&port->control_lock);
+	port->bus->backend = backend;
+	pthread_mutex_unlock(&port->control_lock);
+}
+
+int
+ethdev_end_session(void)
+{
+	struct netvsc_port *port = netvsc_port_of(port_device());
+	int rc;
+
+	pthread_mutex_lock(&port->control_lock);
+	rc = netvsc_detach(port, true);
+	pthread_mutex_unlock(&port->control_lock);
+	return rc;
+}
+
 static const struct hpbus_backend *real_backend;
 static bool resets_fail;
 
@@ -51,7 +73,7 @@ memory_in_flight_is_kept_until_the_host_is_fenced_off(void)
 	send_and_break(port);
 	CHECK_EQUAL(ethdev_xstat("tx_q0_by_reference"), port->bus->copy_only ? 0 : 3);
 	n = port->bus->copy_only ? 0 : 3;
-	port->bus->backend = &backend;
+	ethdev_backend(&backend);
 	resets_fail = true;
 	/* Stop fences the host off, and that fails. */
 	CHECK_EQUAL(rte_eth_dev_stop(ethdev_port), 0);
@@ -75,7 +97,7 @@ memory_in_flight_is_kept_until_the_host_is_fenced_off(void)
 	resets_fail = true;
 	CHECK_EQUAL(rte_eth_dev_stop(ethdev_port), 0);
 	CHECK_EQUAL(rte_eth_tx_queue_setup(ethdev_port, 0, 64, SOCKET_ID_ANY, NULL), 0);
-	port->bus->backend = real_backend;
+	ethdev_backend(real_backend);
 	CHECK_EQUAL(rte_eth_dev_close(ethdev_port), 0);
 	CHECK_EQUAL(ethdev_mbufs_out(), 0);
 }
@@ -102,7 +124,7 @@ memory_of_a_host_that_was_cut_off_is_kept_until_close(void)
 	backend.reset = cutting_reset;
 	ethdev_bring_up(1, 1);
 	send_and_break(port);
-	port->bus->backend = &backend;
+	ethdev_backend(&backend);
 	CHECK_EQUAL(rte_eth_dev_stop(ethdev_port), 0);
 	CHECK_EQUAL(ethdev_mbufs_out(), n);
 	/* The second fence of a host that runs on without us is none. */
@@ -111,7 +133,7 @@ memory_of_a_host_that_was_cut_off_is_kept_until_close(void)
 	CHECK_EQUAL(rte_eth_tx_queue_setup(ethdev_port, 0, 64, SOCKET_ID_ANY, NULL), 0);
 	CHECK_REFUSED(rte_eth_dev_reset(ethdev_port), -ENODEV, "close the port");
 	CHECK_EQUAL(ethdev_mbufs_out(), n);
-	port->bus->backend = real_backend;
+	ethdev_backend(real_backend);
 	CHECK_EQUAL(rte_eth_dev_close(ethdev_port), 0);
 	CHECK_EQUAL(ethdev_mbufs_out(), 0);
 }
@@ -134,10 +156,10 @@ a_host_that_only_a_reset_awakes_is_reset_in_time(void)
 	backend.reset = awaking_reset;
 	ethdev_bring_up(1, 1);
 	CHECK_EQUAL(rte_eth_dev_stop(ethdev_port), 0);
-	port->bus->backend = &backend;
+	ethdev_backend(&backend);
 	ethdev_knob("stall", 1);
 	CHECK_EQUAL(rte_eth_dev_reset(ethdev_port), 0);
-	port->bus->backend = real_backend;
+	ethdev_backend(real_backend);
 	ethdev_bring_up(1, 1);
 	WAIT_UNTIL(ethdev_receive(0) != 0);
 }
@@ -208,7 +230,7 @@ a_burst_that_comes_after_the_fence_does_nothing(void)
 
 	ethdev_bring_up(1, 1);
 	WAIT_UNTIL(ethdev_receive(0) != 0);
-	CHECK_EQUAL(netvsc_detach(port, true), 0);
+	CHECK_EQUAL(ethdev_end_session(), 0);
 	CHECK(!netvsc_channel_is_open(port->channels[0]));
 	m = rte_pktmbuf_alloc(ethdev_pool);
 	CHECK(m != NULL && rte_pktmbuf_append(m, 100) != NULL);

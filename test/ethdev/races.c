@@ -227,7 +227,7 @@ a_channel_that_is_being_signalled_is_not_closed(void)
 	signalled = port->channels[0];
 	method = signalled->bus.signal;
 	backend.signal = looking_signal;
-	port->bus->backend = &backend;
+	ethdev_backend(&backend);
 	for (i = 0; i < 50 && signals == 0; i++) {
 		ethdev_knob("stall", 0);
 		WAIT_UNTIL((ethdev_receive(0), atomic_load(&signalled->out.ring.ctl->read_index)) ==
@@ -241,7 +241,7 @@ a_channel_that_is_being_signalled_is_not_closed(void)
 		signalled->bus.signal = method;
 	}
 	CHECK_EQUAL(signals, 1);
-	port->bus->backend = real;
+	ethdev_backend(real);
 	ethdev_knob("stall", 0);
 }
 

@@ -247,13 +247,13 @@ sends_of_a_quarantined_queue_are_not_missing(void)
 	CHECK_EQUAL(ethdev_stats().oerrors, 10);
 	ethdev_knob("no_complete", 1);
 	ethdev_send(0, 5, 100);
-	port->bus->backend = &backend;
+	ethdev_backend(&backend);
 	CHECK_EQUAL(rte_eth_dev_stop(ethdev_port), 0);
 	CHECK_EQUAL(rte_eth_tx_queue_setup(ethdev_port, 0, 64, SOCKET_ID_ANY, NULL), 0);
 	CHECK(port->quarantine != NULL);
 	CHECK_EQUAL(ethdev_stats().opackets, 5);
 	CHECK_EQUAL(ethdev_stats().obytes, 500);
-	port->bus->backend = real;
+	ethdev_backend(real);
 	ethdev_knob("no_complete", 0);
 	ethdev_bring_up(1, 1);
 	ethdev_send(0, 3, 100);

@@ -93,8 +93,9 @@ fake_bus_plug(struct rte_device *device)
 	if (fake_bus_meanwhile != NULL)
 		fake_bus_meanwhile(device->name);
 	rc = fake_vf_make(device, device->name);
+	/* Others look at it without a lock, as at EAL's own. */
 	if (rc == 0)
-		device->driver = &fake_driver;
+		__atomic_store_n(&device->driver, &fake_driver, __ATOMIC_RELEASE);
 	return rc;
 }
 

@@ -78,7 +78,8 @@ struct fake_vf_seen {
 	struct rte_eth_conf conf;
 	uint8_t key[FAKE_VF_KEY];
 	uint64_t hf;
-	uint16_t n_rx, n_tx, mtu, rx_desc[FAKE_VF_QUEUES], tx_desc[FAKE_VF_QUEUES];
+	_Atomic uint16_t mtu; /* a test looks while the driver sets it */
+	uint16_t n_rx, n_tx, rx_desc[FAKE_VF_QUEUES], tx_desc[FAKE_VF_QUEUES];
 	struct rte_eth_rxconf rx_conf[FAKE_VF_QUEUES];
 	struct rte_eth_txconf tx_conf[FAKE_VF_QUEUES];
 	struct rte_mempool *pool[FAKE_VF_QUEUES];

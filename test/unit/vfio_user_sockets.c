@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -402,6 +403,117 @@ test_lock_stale_and_own_inode(void)
 	temp_close(&t);
 }
 
+/* ---- a process that can have so many descriptors more, and no others ---- */
+
+static struct rlimit descriptors;
+
+static void
+descriptors_left(unsigned int n)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0); /* the first one that is free */
+	struct rlimit few = descriptors;
+
+	CU_ASSERT_FATAL(fd >= 0);
+	close(fd);
+	few.rlim_cur = (rlim_t)fd + n;
+	CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_NOFILE, &few), 0);
+}
+
+static void
+descriptors_enough(void)
+{
+	CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_NOFILE, &descriptors), 0);
+}
+
+/* A lock, something to watch with, a socket: whichever cannot be had is named, and the next one
+ * tries anew. */
+static void
+test_a_server_without_descriptors_leaves_nothing_behind(void)
+{
+	static const char *const why[] = {"cannot open", "cannot watch", "cannot make a socket"};
+	unsigned int fds, left;
+	struct vfu_server *server;
+	struct rig_device d;
+	char err[TEXT];
+	struct stat st;
+	struct temp t;
+	int rc;
+
+	CU_ASSERT_EQUAL_FATAL(getrlimit(RLIMIT_NOFILE, &descriptors), 0);
+	temp_open(&t);
+	rig_device_open(&d);
+	fds = rig_count_fds();
+	for (left = 0; left <= 3; left++) {
+		descriptors_left(left);
+		rc = vfu_server_create(t.path, &d.device, &server, err, sizeof(err));
+		descriptors_enough();
+		CU_ASSERT_EQUAL_FATAL(rc, left < 3 ? -EMFILE : 0);
+		if (left == 3)
+			break;
+		CU_ASSERT_PTR_NULL(server);
+		CU_ASSERT_PTR_NOT_NULL(strstr(err, why[left]));
+		CU_ASSERT_EQUAL(lstat(t.path, &st), -1);
+		CU_ASSERT_EQUAL(rig_count_fds(), fds);
+	}
+	/* It comes back without a socket, and is still the one of this name. */
+	vfu_server_withdraw(server);
+	descriptors_left(0);
+	rc = vfu_server_return(server, err, sizeof(err));
+	descriptors_enough();
+	CU_ASSERT_EQUAL(rc, -EMFILE);
+	CU_ASSERT_EQUAL(lstat(t.path, &st), -1);
+	CU_ASSERT_EQUAL(vfu_server_return(server, err, sizeof(err)), 0);
+	CU_ASSERT_EQUAL(lstat(t.path, &st), 0);
+	vfu_server_destroy(server);
+	rig_device_close(&d);
+	temp_close(&t);
+}
+
+/* The connection itself, its epoll, its timer: who cannot be served is hung up on, or waits. */
+static void
+test_a_client_without_descriptors_is_no_session(void)
+{
+	struct vfu_session *session;
+	struct vfu_server *server;
+	unsigned int fds, left, n;
+	uint8_t byte[16];
+	int client, none[64];
+	struct rig_device d;
+	char err[TEXT];
+	struct temp t;
+	int rc;
+
+	CU_ASSERT_EQUAL_FATAL(getrlimit(RLIMIT_NOFILE, &descriptors), 0);
+	temp_open(&t);
+	rig_device_open(&d);
+	CU_ASSERT_EQUAL_FATAL(vfu_server_create(t.path, &d.device, &server, err, sizeof(err)), 0);
+	fds = rig_count_fds();
+	for (left = 0; left <= 3; left++) {
+		client = raw_connect(t.path);
+		CU_ASSERT_FATAL(client >= 0);
+		descriptors_left(left);
+		rc = vfu_server_accept(server, &session);
+		descriptors_enough();
+		CU_ASSERT_EQUAL(rc, left < 3 ? -EMFILE : 0);
+		if (left == 0) {
+			/* It is not lost. */
+			CU_ASSERT_EQUAL(vfu_server_accept(server, &session), 0);
+		} else if (left < 3) {
+			CU_ASSERT_PTR_NULL(session);
+			CU_ASSERT_EQUAL(rig_recv(client, byte, sizeof(byte), none, &n), 0);
+		}
+		vfu_session_close(session);
+		close(client);
+		CU_ASSERT_EQUAL(rig_count_fds(), fds);
+	}
+	/* Nor is there one for a server that has gone from its name. */
+	vfu_server_withdraw(server);
+	CU_ASSERT_EQUAL(vfu_server_accept(server, &session), -EAGAIN);
+	vfu_server_destroy(server);
+	rig_device_close(&d);
+	temp_close(&t);
+}
+
 int
 main(void)
 {
@@ -415,6 +527,10 @@ main(void)
 		{"many refused clients", test_many_refused},
 		{"a foreign user is told EACCES", test_foreign_user},
 		{"lock, stale socket, own inode", test_lock_stale_and_own_inode},
+		{"a server without descriptors leaves nothing behind",
+			test_a_server_without_descriptors_leaves_nothing_behind},
+		{"a client without descriptors is no session",
+			test_a_client_without_descriptors_is_no_session},
 		{"no descriptor left open", rig_test_no_descriptor_left},
 	};
 

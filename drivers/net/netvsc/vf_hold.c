@@ -96,9 +96,11 @@ netvsc_vf_candidate(uint16_t id, struct netvsc_vf_candidate *c)
 		return false;
 	c->id = id;
 	/* EAL says last who its driver is, and rte_eth_dev_info_get() looks there. */
-	c->usable = eth->state != RTE_ETH_DEV_UNUSED && device != NULL && device->driver != NULL;
+	c->usable = eth->state != RTE_ETH_DEV_UNUSED && device != NULL &&
+		    __atomic_load_n(&device->driver, __ATOMIC_ACQUIRE) != NULL;
 	c->ours = eth->dev_ops == &netvsc_ops;
-	c->started = data->dev_started;
+	/* Not of ours, which is nobody's VF: its own thread writes the bits beside this one. */
+	c->started = !c->ours && data->dev_started;
 	c->owner = data->owner.id;
 	snprintf(c->name, sizeof(c->name), "%s", data->name);
 	macs = __atomic_load_n(&data->mac_addrs, __ATOMIC_RELAXED);

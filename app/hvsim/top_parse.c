@@ -4,14 +4,7 @@
 #include <string.h>
 
 #include "app/hvsim/top.h"
-
-static uint64_t
-number(struct json_object *o, const char *key)
-{
-	struct json_object *value;
-
-	return json_object_object_get_ex(o, key, &value) ? json_object_get_uint64(value) : 0;
-}
+#include "app/top/members.h"
 
 static bool
 truth(struct json_object *o, const char *key)
@@ -19,17 +12,6 @@ truth(struct json_object *o, const char *key)
 	struct json_object *value;
 
 	return json_object_object_get_ex(o, key, &value) && json_object_get_boolean(value);
-}
-
-static const char *
-text(struct json_object *o, const char *key)
-{
-	struct json_object *value;
-
-	return json_object_object_get_ex(o, key, &value) &&
-			       json_object_is_type(value, json_type_string)
-		       ? json_object_get_string(value)
-		       : "";
 }
 
 /* Counters of lost frames and refused sends, by their names; sums of others are left out. */
@@ -55,38 +37,38 @@ static void
 take_nic(struct json_object *o, unsigned int at, struct top_nic *nic)
 {
 	struct json_object *port;
-	const char *vf = text(o, "vf_port");
+	const char *vf = member_text(o, "vf_port");
 
 	snprintf(nic->name, sizeof(nic->name), "%u", at);
-	snprintf(nic->device, sizeof(nic->device), "%s", text(o, "guid"));
-	snprintf(nic->state, sizeof(nic->state), "%s", text(o, "state"));
+	snprintf(nic->device, sizeof(nic->device), "%s", member_text(o, "guid"));
+	snprintf(nic->state, sizeof(nic->state), "%s", member_text(o, "state"));
 	snprintf(nic->path, sizeof(nic->path), "%s", truth(o, "path_is_vf") ? "VF" : "synthetic");
 	/* Hosts before this view did not say. */
 	if (json_object_object_get_ex(o, "link_up", NULL))
 		snprintf(nic->link, sizeof(nic->link), "%s", truth(o, "link_up") ? "up" : "down");
-	snprintf(nic->about, sizeof(nic->about), "%s port=%s%s%s", text(o, "mac"), text(o, "port"),
-		vf[0] != '\0' ? " vf-port=" : "", vf);
+	snprintf(nic->about, sizeof(nic->about), "%s port=%s%s%s", member_text(o, "mac"),
+		member_text(o, "port"), vf[0] != '\0' ? " vf-port=" : "", vf);
 	nic->gone = truth(o, "rescinded");
 	nic->stalled = truth(o, "stalled");
-	nic->rx_frames = number(o, "rx_frames") + number(o, "vf_rx_frames");
-	nic->rx_bytes = number(o, "rx_bytes") + number(o, "vf_rx_bytes");
-	nic->tx_frames = number(o, "tx_frames") + number(o, "vf_tx_frames");
-	nic->tx_bytes = number(o, "tx_bytes") + number(o, "vf_tx_bytes");
+	nic->rx_frames = member_number(o, "rx_frames") + member_number(o, "vf_rx_frames");
+	nic->rx_bytes = member_number(o, "rx_bytes") + member_number(o, "vf_rx_bytes");
+	nic->tx_frames = member_number(o, "tx_frames") + member_number(o, "vf_tx_frames");
+	nic->tx_bytes = member_number(o, "tx_bytes") + member_number(o, "vf_tx_bytes");
 	take_drops(o, "", nic);
 	if (json_object_object_get_ex(o, "port_stats", &port)) {
 		take_drops(port, "port_", nic);
 		if (json_object_object_get_ex(port, "lost", NULL)) {
 			top_counter_add(nic->drops, &nic->n_drops, TOP_COUNTERS, "port_corrupt",
-				number(port, "corrupt"));
+				member_number(port, "corrupt"));
 		}
 	}
 	if (json_object_object_get_ex(o, "vf_port_stats", &port))
 		take_drops(port, "vf_port_", nic);
-	top_counter_add(
-		nic->notes, &nic->n_notes, 8, "protocol errors", number(o, "protocol_errors"));
-	if (number(o, "recv_sections") != 0)
-		top_gauge_add(nic, "recv sections", number(o, "recv_sections_used"),
-			number(o, "recv_sections"));
+	top_counter_add(nic->notes, &nic->n_notes, 8, "protocol errors",
+		member_number(o, "protocol_errors"));
+	if (member_number(o, "recv_sections") != 0)
+		top_gauge_add(nic, "recv sections", member_number(o, "recv_sections_used"),
+			member_number(o, "recv_sections"));
 }
 
 unsigned int
@@ -117,9 +99,9 @@ take_ring(struct json_object *channel, const char *key, const char *what, uint64
 
 	if (!json_object_object_get_ex(channel, key, &o))
 		return;
-	size = number(o, "size");
-	w = number(o, "write_index");
-	r = number(o, "read_index");
+	size = member_number(o, "size");
+	w = member_number(o, "write_index");
+	r = member_number(o, "read_index");
 	if (size == 0 || w >= size || r >= size)
 		return;
 	snprintf(name, sizeof(name), "ch %u %s", (unsigned int)number_of, what);
@@ -137,7 +119,7 @@ top_parse_rings(struct json_object *answer, struct top_nic *nic)
 	for (size_t i = 0; i < json_object_array_length(list); i++) {
 		struct json_object *o = json_object_array_get_idx(list, i);
 
-		take_ring(o, "rx", "to guest", number(o, "channel"), nic);
-		take_ring(o, "tx", "from guest", number(o, "channel"), nic);
+		take_ring(o, "rx", "to guest", member_number(o, "channel"), nic);
+		take_ring(o, "tx", "from guest", member_number(o, "channel"), nic);
 	}
 }

@@ -48,7 +48,8 @@ in lock-step, so that cache lines travel. *In-tree* is the distribution's own dr
 locks, counters and signals. Sizes are without FCS; 2 PPIs are an RSS hash, one is a checksum.
 A PPI is four words of information in front of a frame. *Rx offloads*: the port has all receive offloads that the driver
 offers, and packet types where it says so; else it has none. *Another queue's offloads*: the queue has none, another one
-of the port, which rests, has all that a queue can have, of receive and of send. *Host*: the other way round, one poll of hvsim's
+of the port, which rests, has all that a queue can have, of receive and of send. Ports with other offloads are measured one
+after another: there, instructions are to be compared. *Host*: the other way round, one poll of hvsim's
 NIC and port is timed, and the guest's calls are not; whichever driver plays the guest.
 
 """
@@ -100,7 +101,7 @@ def paid(figures, op, ppis, offloads):
 
 
 def reach_offloads(figures):
-    """What offloads cost who has them, and who has not."""
+    """What offloads cost who has them, and who has not. Ports that differ in them take no turns: ticks decide nothing."""
     rows = []
     for op in ("rx", "tx", "fwd"):
         instructions, ticks_ = paid(figures, op, 0, "others")
@@ -112,7 +113,7 @@ def reach_offloads(figures):
         for offloads, what, limit in (("all", "all receive offloads / none", 1.1),
                                       ("types", "all and packet types / none", None)):
             instructions, ticks_ = paid(figures, "rx", ppis, offloads)
-            rows.append((f"{of}: {what}", goal(instructions, limit, False), goal(ticks_, limit, False)))
+            rows.append((f"{of}: {what}", goal(instructions, limit, False), goal(ticks_, None, False)))
     return table(("what offloads cost", "instructions", "ticks"), rows)
 
 

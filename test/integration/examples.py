@@ -43,9 +43,9 @@ def build(name):
     return out
 
 
-def argv(name, devices, *options, eal=()):
-    """A command line that runs the example on one lcore with these devices."""
-    words = [build(name), "-l", "0", "--no-pci", "--no-telemetry", *memory_args(), "-d", PLUGIN]
+def argv(name, devices, *options, eal=(), lcores=("-l", "0")):
+    """A command line that runs the example with these devices."""
+    words = [build(name), *lcores, "--no-pci", "--no-telemetry", *memory_args(), "-d", PLUGIN]
     for device in devices:
         words += ["-a", device]
     return [*words, *eal, "--", *options]

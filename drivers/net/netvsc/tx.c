@@ -440,11 +440,13 @@ tx_one(struct netvsc_txq *txq, struct netvsc_tx_open *open, struct rte_mbuf *m)
 	}
 	/* What cannot go one way goes the other: other queues may have all the sections (T3). */
 	small = m->pkt_len <= txq->max_copy;
-	rc = small ? tx_by_copy(txq, open, m, &asks) : tx_by_reference(txq, open, m, &asks);
+	rc = asks.too_large ? -EMSGSIZE
+	     : small	    ? tx_by_copy(txq, open, m, &asks)
+			    : tx_by_reference(txq, open, m, &asks);
 	if (small && rc == -ENOBUFS) {
 		no_section = true;
 		rc = tx_by_reference(txq, open, m, &asks);
-	} else if (!small && rc == -EMSGSIZE) {
+	} else if (!small && rc == -EMSGSIZE && !asks.too_large) {
 		rc = tx_by_copy(txq, open, m, &asks);
 		no_section = rc == -ENOBUFS;
 	}

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include <rte_ip.h>
+
 /* Does a chain agree with itself? What is legal is what rte_mbuf_check() says. */
 static bool
 chain_ok(const struct rte_mbuf *m)
@@ -32,7 +34,8 @@ netvsc_tx_judge(const struct netvsc_txq *txq, const struct rte_mbuf *m)
 	if (m->pkt_len < RTE_ETHER_HDR_LEN)
 		return -ENODATA;
 	if (m->ol_flags & txq->work & RTE_MBUF_F_TX_TCP_SEG)
-		max = RTE_MAX(txq->tso_max[0], txq->tso_max[1]) + RTE_VLAN_HLEN;
+		max = UINT16_MAX + (uint32_t)sizeof(struct rte_ipv6_hdr) + RTE_ETHER_HDR_LEN +
+		      RTE_VLAN_HLEN;
 	return m->pkt_len > max ? -EMSGSIZE : 0;
 }
 

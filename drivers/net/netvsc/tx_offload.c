@@ -192,8 +192,7 @@ ask_segments(const struct netvsc_txq *txq, const struct rte_mbuf *m, const struc
 	asks->l4 = (uint16_t)(h->l4 - asks->cut);
 	asks->headers = (uint16_t)(headers - asks->cut);
 	if (h->len - headers > m->tso_segsz) {
-		if (h->len - asks->cut > txq->tso_max[h->ipv6])
-			return -EINVAL;
+		asks->too_large = h->len - asks->cut > txq->tso_max[h->ipv6];
 		asks->type = RNDIS_PPI_LSO;
 		asks->word = rndis_lso(m->tso_segsz, asks->l4, h->ipv6);
 		return 0;

@@ -42,6 +42,7 @@ struct netvsc_tx_asks {
 	uint16_t l4;
 	uint16_t headers; /**< bytes of headers to be written anew, 0: they go as they are */
 	bool sum_only;	  /**< of those nothing but the sum of the pseudo header, which was 0 */
+	bool too_large;	  /**< more than the host cuts at once: it goes as several */
 	uint32_t l4_len;  /**< that their checksum and IP's length count; 0: a segmented frame */
 };
 

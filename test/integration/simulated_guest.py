@@ -2,7 +2,7 @@
 """A guest of Hyper-V for documents whose reader is in one: eth0 with the default route, and eth1, a NIC of hvsim.
 
 vmbusctl sees it in files (test/unit/vmbusctl_tree.py), where a thread does what the kernel does on a write; testpmd
-sees the same adapter through the rig (test/uio), bound to uio_hv_generic.
+sees the same adapter through the rig (test/uio), while it is bound to uio_hv_generic.
 """
 import os
 import shutil
@@ -60,8 +60,9 @@ class Guest:
             file.write("alice:x:54321:54321::/:/bin/sh\n")
         with open(testpmd, "w", encoding="ascii") as file:
             file.write(f"#!/bin/sh\nunset {' '.join(self.variables())}\n"
+                       f"if [ -e {self.tree.path(self.tree.device(self.host.guids[0], 'uio'))} ]; then\n"
                        f"export LD_PRELOAD={BUILD}/test/uio/libhyperpoll-rig.so RIG_IOVA=pa\n"
-                       f"export RIG_SOCKETS={self.host.socket()}\nexec {shutil.which('dpdk-testpmd')} \"$@\"\n")
+                       f"export RIG_SOCKETS={self.host.socket()}\nfi\nexec {shutil.which('dpdk-testpmd')} \"$@\"\n")
         os.chmod(testpmd, 0o755)
         return (f"mount --bind {users} /etc/passwd && mkdir -p /usr/local/bin && "
                 f"cp {testpmd} /usr/local/bin/dpdk-testpmd")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The tutorial and the how-tos, command by command; what cannot be typed here is told, and counted by test/unit/howtos.py."""
+"""README, the tutorial and the how-tos, command by command; what cannot be typed here is told, and counted by test/unit/howtos.py."""
 import glob
 import os
 import shutil
@@ -10,9 +10,13 @@ import ovs
 import simulated_guest
 import test_suricata
 from harness import ROOT, Case, memory_args, needs_root, system_folder
+from selection import long_run
 
 # Readers that are in a guest, and what virtual function this has.
-GUESTS = {"doc/howto/azure.md": simulated_guest.CONNECTX, "doc/howto/mana.md": simulated_guest.MANA}
+GUESTS = {"README.md": simulated_guest.CONNECTX, "doc/howto/azure.md": simulated_guest.CONNECTX,
+          "doc/howto/mana.md": simulated_guest.MANA}
+# What others show, too: README's guest, test_ovs and test_suricata.
+LONG = {"doc/howto/mana.md", "doc/howto/openvswitch.md", "doc/howto/suricata.md"}
 
 
 def missing(name):
@@ -59,10 +63,11 @@ def add(name):
     def test(self):
         self.read(name)
     test.__doc__ = f"{name} as a new user types it."
-    setattr(Documents, "test_" + os.path.basename(name)[:-len(".md")].replace("-", "_"), test)
+    test.__name__ = "test_" + os.path.basename(name)[:-len(".md")].replace("-", "_").lower()
+    setattr(Documents, test.__name__, long_run(test) if name in LONG else test)
 
 
-for path in sorted(glob.glob(f"{ROOT}/doc/tutorial*") + glob.glob(f"{ROOT}/doc/howto/*")):
+for path in sorted(glob.glob(f"{ROOT}/README*") + glob.glob(f"{ROOT}/doc/tutorial*") + glob.glob(f"{ROOT}/doc/howto/*")):
     with open(path, encoding="utf-8") as file:
         if any(block.language == "console" and not block.is_left() for block in documents.blocks(file.read())):
             add(os.path.relpath(path, ROOT))

@@ -184,7 +184,7 @@ vf_whose_stop_hangs_keeps_only_itself(void)
 	WAIT_UNTIL(status().used);
 	ethdev_send(0, 7, 60);
 	CHECK_EQUAL(sent_by(vf), 7);
-	fake_vf_knobs(vf)->stop_hangs = 1;
+	__atomic_store_n(&fake_vf_knobs(vf)->stop_hangs, 1, __ATOMIC_RELEASE);
 	CHECK(TOOK(rte_eth_dev_stop(ethdev_port)) < 5000);
 	CHECK_EQUAL(ethdev_stats().opackets, 7);
 	CHECK_EQUAL(rte_eth_dev_start(ethdev_port), 0);
@@ -192,7 +192,7 @@ vf_whose_stop_hangs_keeps_only_itself(void)
 	WAIT_UNTIL(ethdev_host_counter("tx_frames") >= 3);
 	CHECK_EQUAL(ethdev_stats().opackets, 10);
 	/* It does come back, after all. */
-	fake_vf_knobs(vf)->stop_hangs = 0;
+	__atomic_store_n(&fake_vf_knobs(vf)->stop_hangs, 0, __ATOMIC_RELEASE);
 	WAIT_UNTIL(status().used);
 	ethdev_send(0, 3, 60);
 	CHECK_EQUAL(sent_by(vf), 3);

@@ -14,7 +14,7 @@
 #include <dev_driver.h>
 
 _Atomic unsigned int fake_vf_alive;
-struct rte_eth_dev *fake_vfs[RTE_MAX_ETHPORTS];
+struct rte_eth_dev *_Atomic fake_vfs[RTE_MAX_ETHPORTS];
 
 /* What it answers whatever it does. */
 static void

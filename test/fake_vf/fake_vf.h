@@ -68,7 +68,7 @@ struct fake_vf_knobs {
 #define FAKE_VF_REFUSES_CONFIGURE     0x100u
 #define FAKE_VF_REFUSES_THRESHOLDS    0x200u /**< of queues, that are not its own */
 
-/** What it was asked. */
+/** What it was asked; what is atomic a test looks at while the driver sets it. */
 struct fake_vf_seen {
 	unsigned int configures, starts, stops, closes, resets, failed_starts;
 	unsigned int while_recovering; /**< questions that came while it reset itself */
@@ -78,13 +78,14 @@ struct fake_vf_seen {
 	struct rte_eth_conf conf;
 	uint8_t key[FAKE_VF_KEY];
 	uint64_t hf;
-	_Atomic uint16_t mtu; /* a test looks while the driver sets it */
+	_Atomic uint16_t mtu;
 	uint16_t n_rx, n_tx, rx_desc[FAKE_VF_QUEUES], tx_desc[FAKE_VF_QUEUES];
 	struct rte_eth_rxconf rx_conf[FAKE_VF_QUEUES];
 	struct rte_eth_txconf tx_conf[FAKE_VF_QUEUES];
 	struct rte_mempool *pool[FAKE_VF_QUEUES];
 	uint32_t ptypes; /**< mask that was set, 0: none was */
-	bool promiscuous, all_multicast, strips[FAKE_VF_QUEUES];
+	_Atomic bool promiscuous;
+	bool all_multicast, strips[FAKE_VF_QUEUES];
 	uint32_t n_multicast;
 	struct rte_ether_addr multicast[FAKE_VF_LISTED];
 	uint16_t reta[FAKE_VF_RETA];

@@ -33,7 +33,7 @@ struct fake_vf {
 };
 
 /** By port id. */
-extern struct rte_eth_dev *fake_vfs[RTE_MAX_ETHPORTS];
+extern struct rte_eth_dev *_Atomic fake_vfs[RTE_MAX_ETHPORTS];
 
 static inline struct fake_vf *
 vf_of(const struct rte_eth_dev *eth)

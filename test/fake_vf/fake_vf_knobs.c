@@ -51,9 +51,12 @@ fake_vf_find(const char *name)
 {
 	uint16_t id;
 
-	for (id = 0; id < RTE_MAX_ETHPORTS; id++)
-		if (fake_vfs[id] != NULL && strcmp(fake_vfs[id]->data->name, name) == 0)
-			return vf_of(fake_vfs[id]);
+	for (id = 0; id < RTE_MAX_ETHPORTS; id++) {
+		struct rte_eth_dev *eth = fake_vfs[id];
+
+		if (eth != NULL && strcmp(eth->data->name, name) == 0)
+			return vf_of(eth);
+	}
 	return NULL;
 }
 

@@ -70,7 +70,7 @@ class Mbufs(Case):
         rand = random.Random(11)
         sent = [frames.udp_frame(size, size % 50, rand) for size in range(60, 9015, 6)]
         sent = [frame[:6] + frames.GUEST_MAC + frame[12:] for frame in sent]
-        host = self.recorder("mtu=9000", sent=sent, play=",rate=2K")
+        host = self.recorder(sent=sent, play=",rate=2K")
         host.hold()
         program = self.start(host, "vpp", env={"MBUFS_COUNT": str(len(sent))},
                              options=",tx_copybreak=65535")

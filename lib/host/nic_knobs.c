@@ -189,6 +189,7 @@ knob_corrupt_ring(struct host_nic *nic, const char *value)
 
 	if (number_parse(value, NUMBER_PLAIN, 0, HOST_MAX_CHANNELS - 1, &index) != 0)
 		return -EINVAL;
+	nic = nic_lane_of(nic, (unsigned int)index);
 	ch = &nic->channels[index];
 	if (!ch->open || ch->dead)
 		return -EINVAL;

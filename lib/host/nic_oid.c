@@ -252,13 +252,15 @@ out_discards(const struct host_nic_stats *s)
  * have eight.
  */
 static bool
-query_counter(const struct host_nic *nic, uint32_t oid, uint64_t *value, bool *narrow)
+query_counter(struct host_nic *nic, uint32_t oid, uint64_t *value, bool *narrow)
 {
-	const struct nic_oid_stats *oids_of = &nic->oid_stats;
-	const struct host_nic_stats *s = &nic->stats;
 	const struct nic_oid_count *count;
+	struct nic_oid_stats oids_of;
+	struct host_nic_stats sum;
+	const struct host_nic_stats *s = &sum;
 	uint32_t which;
 
+	host_nic_get_stats(nic, &sum, NULL);
 	*narrow = true;
 	switch (oid) {
 	case OID_GEN_XMIT_OK:
@@ -288,7 +290,8 @@ query_counter(const struct host_nic *nic, uint32_t oid, uint64_t *value, bool *n
 		return false;
 	/* Bytes and frames alternate; three kinds; transmit, then receive. */
 	which = oid - OID_GEN_DIRECTED_BYTES_XMIT;
-	count = which < 6 ? &oids_of->xmit[which / 2] : &oids_of->rcv[which / 2 - 3];
+	nic_lanes_oid_stats(nic, &oids_of);
+	count = which < 6 ? &oids_of.xmit[which / 2] : &oids_of.rcv[which / 2 - 3];
 	*value = which & 1 ? count->frames : count->bytes;
 	return true;
 }
@@ -306,22 +309,28 @@ count_bytes(const struct nic_oid_count count[3])
 }
 
 static uint32_t
-query_statistics(const struct host_nic *nic, uint8_t *out)
+query_statistics(struct host_nic *nic, uint8_t *out)
 {
-	const struct host_nic_stats *s = &nic->stats;
-	const struct ndis_statistics all = {
+	struct nic_oid_stats counts;
+	struct host_nic_stats sum;
+	const struct host_nic_stats *s = &sum;
+	struct ndis_statistics all;
+
+	host_nic_get_stats(nic, &sum, NULL);
+	nic_lanes_oid_stats(nic, &counts);
+	all = (struct ndis_statistics){
 		.h = {NDIS_OBJECT_DEFAULT, 1, sizeof(all)},
 		.valid = NDIS_STATISTICS_ALL,
 		.in_discards = in_discards(s),
 		.in_errors = s->rx_dropped_size,
 		.in_octets = s->rx_bytes,
-		.in_frames = count_frames(nic->oid_stats.rcv),
+		.in_frames = count_frames(counts.rcv),
 		.out_octets = s->tx_bytes,
-		.out_frames = count_frames(nic->oid_stats.xmit),
+		.out_frames = count_frames(counts.xmit),
 		.out_errors = s->tx_errors,
 		.out_discards = out_discards(s),
-		.in_bytes = count_bytes(nic->oid_stats.rcv),
-		.out_bytes = count_bytes(nic->oid_stats.xmit),
+		.in_bytes = count_bytes(counts.rcv),
+		.out_bytes = count_bytes(counts.xmit),
 	};
 
 	memcpy(out, &all, sizeof(all));

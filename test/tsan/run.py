@@ -22,7 +22,7 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 SUM = re.compile(r"^(\d+) passed, (\d+) failed$", re.M)
-HVSIM = ["test_threads"]
+HVSIM = ["test_threads", "test_spread"]
 ETHDEV = [f"test_ethdev.Ethdev.test_{case}" for case in (
     "sleep_every_frame_wakes", "sleep_queues_wake_apart", "sleep_stop_and_start")]
 

@@ -197,7 +197,7 @@ _hvsim_nic()
 	case $inner in
 	port=* | vf-port=*) words=$(_hyperpoll_section "$1" Ports) ;;
 	profile=*) words="ws2016 ws2019 ws2022 openhcl" ;;
-	spoof=* | lenient=* | latency=* | vnet=*) words="on off" ;;
+	spoof=* | spread=* | lenient=* | latency=* | vnet=*) words="on off" ;;
 	trace=* | capture=* | in=* | out=*)
 		_hyperpoll_files "$cur"
 		return

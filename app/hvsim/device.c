@@ -36,17 +36,22 @@ device_lock(struct hvsim_device *device)
 {
 	atomic_fetch_add(&device->wanted, 1);
 	pthread_mutex_lock(&device->lock);
+	lanes_lock(device);
 }
 
 void
 device_unlock(struct hvsim_device *device)
 {
-	host_nic_publish(device->nic);
+	host_nic_settle(device->nic);
+	atomic_store(&device->halt, false);
+	lanes_unlock(device);
 	pthread_mutex_unlock(&device->lock);
 	atomic_fetch_sub(&device->wanted, 1);
 	/* It may have gone to sleep without this NIC's doorbell. */
-	if (device->worker != NULL)
+	if (device->worker != NULL) {
 		worker_wake(device->worker);
+		lanes_wake(device);
+	}
 }
 
 void
@@ -55,6 +60,7 @@ device_refresh(struct hvsim_device *device)
 	if (pthread_mutex_trylock(&device->lock) != 0)
 		return;
 	host_nic_publish(device->nic);
+	lanes_refresh(device);
 	pthread_mutex_unlock(&device->lock);
 	if (device->worker != NULL)
 		worker_wake(device->worker);
@@ -195,6 +201,22 @@ transport_complain(void *ctx, const char *what)
 	log_line("nic %u: %s", device->number, what);
 }
 
+void
+device_check_memory(struct hvsim_device *device)
+{
+	/* Announced with the lock held: the session that ends is still this one. */
+	if (host_memmap_poisoned(device->memory->map) && atomic_load(&device->ended) == NULL) {
+		atomic_store(&device->ended, "it truncated a file that it shares");
+		worker_announce(device->worker);
+	}
+}
+
+static bool
+transport_stop_lanes(void *ctx)
+{
+	return lanes_stop(ctx);
+}
+
 static unsigned int
 device_poll(struct hvsim_device *device, unsigned int budget)
 {
@@ -208,11 +230,7 @@ device_poll(struct hvsim_device *device, unsigned int budget)
 	host_memmap_enter(&device->reader);
 	work = host_nic_poll(device->nic, budget);
 	host_memmap_leave(&device->reader);
-	/* Announced with the lock held: the session that ends is still this one. */
-	if (host_memmap_poisoned(device->memory->map) && atomic_load(&device->ended) == NULL) {
-		atomic_store(&device->ended, "it truncated a file that it shares");
-		worker_announce(device->worker);
-	}
+	device_check_memory(device);
 	return work;
 }
 
@@ -224,6 +242,8 @@ device_turn(struct hvsim_device *device, unsigned int budget)
 	if (!device_try_lock(device))
 		return 0;
 	work = device_poll(device, budget);
+	if (device->n_lanes != 0)
+		lanes_turn_over(device);
 	pthread_mutex_unlock(&device->lock);
 	return work;
 }
@@ -244,6 +264,11 @@ device_opened(struct hvsim_device *device)
 	if (rc != 0)
 		return rc;
 	rc = host_nic_channel_open(device->nic, 0, &m->rings[0].tx, &m->rings[0].rx);
+	if (rc == 0) {
+		rc = lanes_attach(device);
+		if (rc != 0)
+			host_nic_channel_close(device->nic, 0);
+	}
 	if (rc != 0) {
 		worker_unwatch(device->worker, m->doorbell);
 		return rc;
@@ -264,6 +289,7 @@ device_detach(struct hvsim_device *device)
 	host_nic_buffers_revoked(device->nic);
 	worker_unwatch(device->worker, device->memory->doorbell);
 	host_memmap_reader_remove(device->memory->map, &device->reader);
+	lanes_detach(device);
 	device->attached = false;
 }
 
@@ -450,15 +476,11 @@ device_create(struct hvsim_device *device, unsigned int number,
 		.subchannels = transport_subchannels,
 		.broken = transport_broken,
 		.complain = transport_complain,
+		.stop_lanes = transport_stop_lanes,
 	};
 
-	pthread_mutexattr_t recursive;
-
 	memset(device, 0, sizeof(*device));
-	pthread_mutexattr_init(&recursive);
-	pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
-	pthread_mutex_init(&device->lock, &recursive);
-	pthread_mutexattr_destroy(&recursive);
+	lock_init(&device->lock);
 	device->number = number;
 	device->config = *config;
 	device->node = -1;
@@ -492,6 +514,7 @@ device_destroy(struct hvsim_device *device)
 	device->server = NULL;
 	host_nic_destroy(device->nic);
 	device->nic = NULL;
+	lanes_free(device);
 	pthread_mutex_destroy(&device->lock);
 }
 

@@ -7,6 +7,8 @@
  * the NICs given to it. Who touches a NIC, its session or its memory holds the device's lock: the
  * worker for one turn of that NIC, the control thread for one command. A worker never waits for a
  * lock: a NIC that the control thread has, or wants, is left out of a round, and its others go on.
+ * A NIC may have lanes on other workers, each with a lock of its own (lane.c); who changes anything
+ * of the NIC has all of them.
  */
 #ifndef HVSIM_HVSIM_H
 #define HVSIM_HVSIM_H
@@ -93,6 +95,28 @@ struct hvsim_session_memory {
 	int doorbell; /**< eventfd of all channels */
 };
 
+/** A recursive lock: the control thread's use of it nests. */
+static inline void
+lock_init(pthread_mutex_t *lock)
+{
+	pthread_mutexattr_t recursive;
+
+	pthread_mutexattr_init(&recursive);
+	pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
+	pthread_mutex_init(lock, &recursive);
+	pthread_mutexattr_destroy(&recursive);
+}
+
+/** Some of the channels of a NIC, on another worker than the NIC's. */
+struct hvsim_lane {
+	struct hvsim_device *device;
+	struct hvsim_worker *worker;
+	struct host_nic *nic; /**< the lane */
+	pthread_mutex_t lock; /**< lock_init(); taken behind the device's */
+	struct host_memmap_reader reader;
+	bool asleep; /**< its rings ask for signals */
+};
+
 struct hvsim_device {
 	unsigned int number;
 	struct host_nic_config config;
@@ -104,7 +128,7 @@ struct hvsim_device {
 	bool busy;
 	int node; /**< NUMA node of the worker, -1 unknown */
 
-	pthread_mutex_t lock;	     /**< recursive, for the control thread */
+	pthread_mutex_t lock;	     /**< lock_init() */
 	_Atomic unsigned int wanted; /**< the control thread has or wants the lock */
 
 	struct hvsim_worker *worker;
@@ -130,6 +154,11 @@ struct hvsim_device {
 	 * signals. */
 	int port_fd[2];
 	bool asleep;
+
+	struct hvsim_lane *lanes[HOST_MAX_LANES]; /**< from 1 on */
+	unsigned int n_lanes;			  /**< 0: not spread */
+	_Atomic bool halt;			  /**< the worker wants the lanes to stop */
+	bool asked_halt, halted;		  /**< in this turn; the worker has their locks */
 };
 
 /**
@@ -168,10 +197,44 @@ int device_offer(struct hvsim_device *device, char *errbuf, size_t errlen);
  * never. */
 uint64_t device_deadline(const struct hvsim_device *device);
 
+/** Has the session's memory broken? Then the session is to end. Worker, device or a lane locked. */
+void device_check_memory(struct hvsim_device *device);
 /** One turn on the worker. @return units of work done; 0 also when the control thread has it */
 unsigned int device_turn(struct hvsim_device *device, unsigned int budget);
 /** Worker: take the lock if it is free. */
 bool device_try_lock(struct hvsim_device *device);
+
+/* ---- lanes (lane.c) ---- */
+
+/**
+ * Spread the channels over at most so many workers, if the NIC allows it. Before any runs.
+ * @return how many: the NIC's own, and one for each of device->lanes, which are to be added to them
+ */
+unsigned int device_spread(struct hvsim_device *device, unsigned int threads);
+/** With more workers than devices: lanes of these on the workers behind the device's own. */
+void lanes_spread(struct hvsim_device *devices, unsigned int n_devices,
+	struct hvsim_worker *workers, unsigned int n_workers);
+/** Behind host_nic_destroy(). */
+void lanes_free(struct hvsim_device *device);
+/** Keep all lanes away, device locked; waits for the end of their turns. Control thread; nests. */
+void lanes_lock(struct hvsim_device *device);
+void lanes_unlock(struct hvsim_device *device);
+/** They slept perhaps without the doorbell. */
+void lanes_wake(struct hvsim_device *device);
+/** The same for the device's worker, until the end of its turn. @return false: one is at it */
+bool lanes_stop(struct hvsim_device *device);
+/** Its turn is over. */
+void lanes_turn_over(struct hvsim_device *device);
+/** Publish the counters of those that are not at it. */
+void lanes_refresh(struct hvsim_device *device);
+/** Use device->memory, no more. @return 0, or what worker_watch() says */
+int lanes_attach(struct hvsim_device *device);
+void lanes_detach(struct hvsim_device *device);
+bool lane_try_lock(struct hvsim_lane *lane);
+/** As device_turn(). */
+unsigned int lane_turn(struct hvsim_lane *lane, unsigned int budget);
+/** Let it ask for signals. @return false: it has work, or will have within @p shortest ns */
+bool lane_prepare_sleep(struct hvsim_lane *lane, uint64_t shortest, uint64_t *deadline);
 
 /* ---- session memory (memory.c) ---- */
 
@@ -210,6 +273,8 @@ struct hvsim_worker {
 	int main_fd; /**< eventfd to the control thread */
 	struct hvsim_device *devices[HVSIM_MAX_NICS];
 	unsigned int n_devices;
+	struct hvsim_lane *lanes[HVSIM_MAX_NICS]; /**< of a NIC at most one */
+	unsigned int n_lanes;
 
 	_Atomic bool stop;
 	_Atomic uint64_t sleeps;
@@ -223,6 +288,7 @@ int worker_create(
 	struct hvsim_worker *worker, unsigned int number, int node, bool busy, int main_fd);
 /** Before worker_start() only. */
 void worker_add(struct hvsim_worker *worker, struct hvsim_device *device);
+void worker_add_lane(struct hvsim_worker *worker, struct hvsim_lane *lane);
 int worker_start(struct hvsim_worker *worker);
 /** Stop the thread; its devices may be touched freely afterwards. */
 void worker_stop(struct hvsim_worker *worker);

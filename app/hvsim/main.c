@@ -179,8 +179,10 @@ make_workers(struct hvsim *h)
 	}
 	for (i = 0; i < h->n_devices; i++)
 		worker_add(&h->workers[i % h->n_workers], &h->devices[i]);
+	lanes_spread(h->devices, h->n_devices, h->workers, h->n_workers);
 	for (i = 0; i < h->n_workers; i++)
-		if (worker_start(&h->workers[i]) != 0)
+		if (h->workers[i].n_devices + h->workers[i].n_lanes != 0 &&
+			worker_start(&h->workers[i]) != 0)
 			return fail("cannot start a polling thread");
 	return EXIT_SUCCESS;
 }

@@ -25,7 +25,8 @@ help(FILE *f)
 		"                       /run/hyperpoll/NAME, else $XDG_RUNTIME_DIR/hyperpoll); made if\n"
 		"                       missing\n"
 		"  --nic SPEC           one NIC; repeat for more\n"
-		"  --threads N          polling threads, the NICs are spread over them (1)\n"
+		"  --threads N          polling threads, the NICs are spread over them (1); those beyond the\n"
+		"                       number of NICs take channels of NICs that allow it (spread=)\n"
 		"  --control PATH       control socket (DIR/control.sock)\n"
 		"  --poll busy|adaptive never sleep, or sleep after 100 us without work (adaptive)\n"
 		"  --user NAME[:GROUP]  become this user, without capabilities, when the ports are open\n"
@@ -183,6 +184,7 @@ static int
 check(struct hvsim_options *o)
 {
 	char why[HVSIM_ERRLEN] = "", path[VFU_PATH_MAX];
+	unsigned int most = 0; /* threads that could have anything to do */
 
 	if (o->n_nics == 0) {
 		fprintf(stderr, "hvsim: no NIC given; add --nic port=SPEC (see hvsim --help)\n");
@@ -203,9 +205,11 @@ check(struct hvsim_options *o)
 		fprintf(stderr, "hvsim: --nic: %s\n", why);
 		return USAGE_STATUS;
 	}
-	for (unsigned int i = 0; i < o->n_nics; i++)
+	for (unsigned int i = 0; i < o->n_nics; i++) {
 		if (o->nics[i].trace[0] == '\0')
 			strcpy(o->nics[i].trace, o->trace);
+		most += o->nics[i].channels;
+	}
 	if (o->exit_after_scenario && o->scenario_path == NULL) {
 		fprintf(stderr, "hvsim: --exit-after-scenario needs --scenario FILE\n");
 		return USAGE_STATUS;
@@ -215,8 +219,8 @@ check(struct hvsim_options *o)
 		fprintf(stderr, "hvsim: %s\n", why);
 		return USAGE_STATUS;
 	}
-	if (o->threads > o->n_nics)
-		o->threads = o->n_nics;
+	if (o->threads > most)
+		o->threads = most;
 	return -1;
 }
 

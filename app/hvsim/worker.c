@@ -122,6 +122,9 @@ worker_sleep(struct hvsim_worker *worker)
 	for (unsigned int i = 0; i < worker->n_devices; i++)
 		if (!prepare_sleep(worker, worker->devices[i], &deadline))
 			return;
+	for (unsigned int i = 0; i < worker->n_lanes; i++)
+		if (!lane_prepare_sleep(worker->lanes[i], SHORTEST_NAP, &deadline))
+			return;
 	ts.tv_sec = (time_t)(deadline / UINT64_C(1000000000));
 	ts.tv_nsec = (long)(deadline % UINT64_C(1000000000));
 	atomic_fetch_add_explicit(&worker->sleeps, 1, memory_order_relaxed);
@@ -143,6 +146,8 @@ worker_run(void *arg)
 	while (!atomic_load_explicit(&worker->stop, memory_order_acquire)) {
 		for (i = 0, work = 0; i < worker->n_devices; i++)
 			work += device_turn(worker->devices[i], BUDGET);
+		for (i = 0; i < worker->n_lanes; i++)
+			work += lane_turn(worker->lanes[i], BUDGET);
 		if (work != 0) {
 			idle_since = 0;
 			continue;
@@ -186,6 +191,13 @@ worker_add(struct hvsim_worker *worker, struct hvsim_device *device)
 	device->node = worker->node;
 	device->busy = worker->busy;
 	worker->devices[worker->n_devices++] = device;
+}
+
+void
+worker_add_lane(struct hvsim_worker *worker, struct hvsim_lane *lane)
+{
+	lane->worker = worker;
+	worker->lanes[worker->n_lanes++] = lane;
 }
 
 int

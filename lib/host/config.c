@@ -30,6 +30,8 @@ const char *const host_nic_config_help =
 	"  spoof=on|off     forward frames with a source MAC that is not the guest's (off)\n"
 	"  lenient=on|off   take sends that break the limits announced to the guest (off)\n"
 	"  trace=FILE       write its VMBus packets and RNDIS messages into a pcapng file (none)\n"
+	"  spread=on|off    hvsim with more threads than NICs: its channels on several of them, if\n"
+	"                   its port is sink or gen (on)\n"
 	"  capture=FILE     write its frames, both ways, into a pcapng file (none)\n"
 	"  snaplen=BYTES    most of a message that goes into trace=, of a frame into capture= (2048)\n"
 	"  vf-port=SPEC     where they come from and go to while the guest's data path is on its\n"
@@ -72,11 +74,12 @@ enum {
 	KEY_SPOOF,
 	KEY_TRACE,
 	KEY_CAPTURE,
+	KEY_SPREAD,
 	KEYS
 };
 
 static const char *const other_keys[] = {
-	"guid", "mac", "profile", "nvsp", "lenient", "spoof", "trace", "capture"};
+	"guid", "mac", "profile", "nvsp", "lenient", "spoof", "trace", "capture", "spread"};
 
 static int
 config_error(char *errbuf, size_t errlen, const char *fmt, ...)
@@ -201,7 +204,7 @@ config_pair(char *pair, uint32_t *seen, struct host_nic_config *config, char *er
 	static const char *const kinds[] = {"a GUID", "a unicast MAC address",
 		"a profile (ws2016, ws2019, ws2022 or openhcl)", "a version (1, 2, 4, 5, 6 or 6.1)",
 		"on or off", "on or off", "a file's name of 1 to 255 characters",
-		"a file's name of 1 to 255 characters"};
+		"a file's name of 1 to 255 characters", "on or off"};
 	char *value = strchr(pair, '=');
 	size_t key;
 	int rc;
@@ -214,7 +217,7 @@ config_pair(char *pair, uint32_t *seen, struct host_nic_config *config, char *er
 		return config_error(errbuf, errlen,
 			"unknown key '%s' (guid, mac, channels, ring, recv, send, section, "
 			"send_section, mtu, outstanding, snaplen, profile, nvsp, lenient, spoof, trace, "
-			"capture, vf-port, port)",
+			"capture, spread, vf-port, port)",
 			pair);
 	if (*seen & 1u << key)
 		return config_error(errbuf, errlen, "%s= is given twice", pair);
@@ -231,6 +234,8 @@ config_pair(char *pair, uint32_t *seen, struct host_nic_config *config, char *er
 		rc = config_nvsp(value, &config->nvsp_max);
 	else if (key == KEY_TRACE || key == KEY_CAPTURE)
 		rc = config_file(value, key == KEY_TRACE ? config->trace : config->capture);
+	else if (key == KEY_SPREAD)
+		rc = config_switch(value, &config->spread);
 	else
 		rc = config_switch(value, key == KEY_SPOOF ? &config->spoof : &config->lenient);
 	if (rc != 0)
@@ -332,6 +337,7 @@ config_defaults(unsigned int number, struct host_nic_config *config)
 	config->outstanding = NIC_OUTSTANDING;
 	config->number = number;
 	config->snaplen = TRACE_SNAPLEN;
+	config->spread = true;
 	config->nvsp_max = NVSP_VERSION_61;
 	strcpy(config->port, "sink");
 }

@@ -78,8 +78,9 @@ host_nic_destroy(struct host_nic *nic)
 	if (nic == NULL)
 		return;
 	for (i = HOST_MAX_CHANNELS; i-- > 0;)
-		if (nic->channels[i].open)
+		if (host_nic_channel_is_open(nic, i))
 			host_nic_channel_close(nic, i);
+	nic_lanes_destroy(nic);
 	nic_trace_end(nic);
 	nic->port->ops->close(nic->port);
 	if (nic->vf.port != NULL)
@@ -97,13 +98,15 @@ host_nic_channel_open(struct host_nic *nic, unsigned int index, const struct vmb
 	const struct vmbus_ring *rx)
 {
 	struct nic_channel *ch;
+	struct host_nic *lane;
 	int rc;
 
-	if (index >= nic->config.channels || nic->channels[index].open)
+	if (index >= nic->config.channels || host_nic_channel_is_open(nic, index))
 		return -EINVAL;
 	if (index > 0 && (!nic->channels[0].open || index > nic->granted))
 		return -EINVAL;
-	ch = &nic->channels[index];
+	lane = nic_lane_of(nic, index);
+	ch = &lane->channels[index];
 	memset(ch, 0, sizeof(*ch));
 	rc = vmbus_ring_reader_init(&ch->in, tx);
 	if (rc == 0)
@@ -116,11 +119,12 @@ host_nic_channel_open(struct host_nic *nic, unsigned int index, const struct vmb
 	/* Awake: no signals for new packets until host_nic_sleep(). */
 	vmbus_ring_reader_mask(&ch->in);
 	ch->open = true;
-	nic->channels_open++;
-	if (index >= nic->channels_top)
-		nic->channels_top = index + 1;
+	lane->channels_open++;
+	if (index >= lane->channels_top)
+		lane->channels_top = index + 1;
 	if (index == 0) {
 		nic_nvsp_reset(nic);
+		nic->lanes.seen = false;
 		nic->state = NIC_OPEN;
 	}
 	if (nic->tap != NULL)
@@ -132,21 +136,22 @@ host_nic_channel_open(struct host_nic *nic, unsigned int index, const struct vmb
 static void
 channel_close_one(struct host_nic *nic, unsigned int index)
 {
-	struct nic_channel *ch = &nic->channels[index];
+	struct host_nic *lane = nic_lane_of(nic, index);
+	struct nic_channel *ch = &lane->channels[index];
 
 	if (!ch->open)
 		return;
 	/* Frames of this channel that were taken but not sent lose only their completion. */
-	nic_tx_flush(nic);
-	nic_rx_reclaim(nic, index);
+	nic_tx_flush(lane);
+	nic_rx_reclaim(lane, index);
 	free(ch->done);
 	ch->done = NULL;
 	ch->open = false;
-	nic->channels_open--;
+	lane->channels_open--;
 	if (nic->tap != NULL)
 		nic_trace_event(nic, index, false);
-	while (nic->channels_top > 0 && !nic->channels[nic->channels_top - 1].open)
-		nic->channels_top--;
+	while (lane->channels_top > 0 && !lane->channels[lane->channels_top - 1].open)
+		lane->channels_top--;
 }
 
 void
@@ -168,9 +173,9 @@ host_nic_channel_close(struct host_nic *nic, unsigned int index)
 }
 
 bool
-host_nic_channel_is_open(const struct host_nic *nic, unsigned int index)
+host_nic_channel_is_open(struct host_nic *nic, unsigned int index)
 {
-	return index < HOST_MAX_CHANNELS && nic->channels[index].open;
+	return index < HOST_MAX_CHANNELS && nic_lane_of(nic, index)->channels[index].open;
 }
 
 void
@@ -194,6 +199,7 @@ nic_channel_break(struct host_nic *nic, unsigned int index, const char *why)
 	ch->dead = true;
 	ch->why = why;
 	nic->stats.protocol_errors++;
+	nic_lanes_stale(nic);
 }
 
 /* ---- control commands ---- */
@@ -216,7 +222,7 @@ host_nic_rescinds_primary_first(const struct host_nic *nic)
 }
 
 void
-host_nic_get_stats(struct host_nic *nic, struct host_nic_stats *stats, struct host_port_stats *port)
+nic_own_stats(struct host_nic *nic, struct host_nic_stats *stats, struct host_port_stats *port)
 {
 	if (stats != NULL)
 		*stats = nic->stats;
@@ -224,6 +230,22 @@ host_nic_get_stats(struct host_nic *nic, struct host_nic_stats *stats, struct ho
 		memset(port, 0, sizeof(*port));
 		if (nic->port->ops->stats != NULL)
 			nic->port->ops->stats(nic->port, port);
+	}
+}
+
+void
+host_nic_get_stats(struct host_nic *nic, struct host_nic_stats *stats, struct host_port_stats *port)
+{
+	struct host_nic_stats more;
+	struct host_port_stats port_more;
+
+	nic_own_stats(nic, stats, port);
+	for (unsigned int k = 1; k < nic->lanes.n; k++) {
+		nic_own_stats(nic->lanes.lane[k], &more, &port_more);
+		if (stats != NULL)
+			nic_stats_add(stats, &more);
+		if (port != NULL)
+			nic_port_stats_add(port, &port_more);
 	}
 }
 
@@ -247,7 +269,7 @@ host_nic_channel_state(struct host_nic *nic, unsigned int index, struct host_cha
 	memset(state, 0, sizeof(*state));
 	if (index >= HOST_MAX_CHANNELS)
 		return -EINVAL;
-	ch = &nic->channels[index];
+	ch = &nic_lane_of(nic, index)->channels[index];
 	state->open = ch->open;
 	if (!ch->open)
 		return 0;

@@ -38,6 +38,7 @@ struct host_nic_config {
 	uint32_t profile;     /**< which host it plays; 0: none in particular */
 	bool lenient;	      /**< sends may break announced limits (spec/hosts.md §2) */
 	bool spoof;	      /**< foreign source MACs are forwarded: MAC spoofing is on */
+	bool spread;	      /**< its channels may be on several threads */
 	char port[256];	      /**< SPEC of port= */
 	char vf_port[256];    /**< SPEC of vf-port=; empty: none */
 	unsigned int number;  /**< of the NIC */
@@ -100,9 +101,18 @@ struct host_transport {
 	void (*broken)(void *ctx, unsigned int channel, const char *why);
 	/**
 	 * The guest does what it must not, and loses frames by it; @p what is one sentence. At most
-	 * once in ten seconds for each kind. May be NULL.
+	 * once in ten seconds for each kind, and lane. May be NULL.
 	 */
 	void (*complain)(void *ctx, const char *what);
+	/**
+	 * Of a NIC that is spread: keep the lanes' threads away until host_nic_poll() has returned,
+	 * without waiting for them. NULL: they are, while the NIC is polled.
+	 * @return false: one is at it. It is kept from beginning another turn, and the NIC asks
+	 *         again in each of its own
+	 */
+	bool (*stop_lanes)(void *ctx);
+	/** Of a lane: the NIC is to be polled, though it sleeps. May be NULL. */
+	void (*wake)(void *ctx);
 };
 
 struct host_nic;
@@ -207,7 +217,7 @@ int host_nic_channel_open(struct host_nic *nic, unsigned int index, const struct
 	const struct vmbus_ring *rx);
 /** Stop touching a channel. Closing channel 0 closes all and forgets all NVSP and RNDIS state. */
 void host_nic_channel_close(struct host_nic *nic, unsigned int index);
-bool host_nic_channel_is_open(const struct host_nic *nic, unsigned int index);
+bool host_nic_channel_is_open(struct host_nic *nic, unsigned int index);
 
 /** The GPADL or mapping behind a buffer goes away: stop using both at once, and release them. */
 void host_nic_buffers_revoked(struct host_nic *nic);
@@ -233,6 +243,28 @@ uint64_t host_nic_deadline(struct host_nic *nic);
 int host_nic_port_fd(struct host_nic *nic);
 /** The same of the VF's port. */
 int host_nic_vf_port_fd(struct host_nic *nic);
+
+/* ---- channels on several threads ---- */
+
+/** Most threads that can have channels of one NIC. */
+#define HOST_MAX_LANES 16u
+
+/**
+ * Spread the channels over @p n lanes, each of which may be polled by a thread of its own: channel
+ * k is in lane k modulo @p n. Lane 0 is the NIC itself; the others are polled, put to sleep and
+ * published by the same functions (host_nic_lane()). All functions below take the NIC, no lane, and
+ * so do those of channels and buffers; while they run, and within host_transport.stop_lanes(), no
+ * lane is polled. Before the first channel; once.
+ * @param transport of lanes: signal, page, broken, complain, wake
+ * @param ctx       of each lane's transport; the first is not used
+ * @return 0; -ENOTSUP: the port is one thread's; -EINVAL, -ENOMEM. Nothing has changed then
+ */
+int host_nic_spread(struct host_nic *nic, unsigned int n, const struct host_transport *transport,
+	void *const *ctx);
+/** A lane of a NIC that is spread; 0 is the NIC. They live as long as the NIC. */
+struct host_nic *host_nic_lane(struct host_nic *nic, unsigned int k);
+/** No lane is polled: let them and host_nic_status() see what was changed. */
+void host_nic_settle(struct host_nic *nic);
 
 /* ---- control commands (link, stats, rings, faults) ---- */
 

@@ -9,6 +9,7 @@
 #define HP_HOST_NIC_INTERNAL_H
 
 #include "lib/host/nic.h"
+#include "lib/host/nic_lanes.h"
 #include "lib/host/nic_vf.h"
 #include "lib/host/offload.h"
 #include "lib/netvsp/ndis.h"
@@ -158,6 +159,7 @@ struct nic_section {
 	uint32_t last; /* of the packet */
 	uint16_t n;    /* sections of the packet */
 	uint8_t channel;
+	uint8_t lane;	  /* whose it is */
 	bool outstanding; /* the packet is with the guest */
 };
 
@@ -267,7 +269,11 @@ struct nic_published {
 /* What the statistics OIDs count: frames that went on, by kind. */
 struct nic_oid_stats {
 	struct nic_oid_count xmit[3], rcv[3];
-	struct host_nic_stats since; /* the NIC's own when these began at 0: knob oid_restart */
+};
+/* All that was counted, on all lanes, when statistics began at 0 (knob oid_restart). */
+struct nic_oid_since {
+	struct host_nic_stats stats;
+	struct nic_oid_stats kinds;
 };
 
 struct host_nic {
@@ -276,31 +282,34 @@ struct host_nic {
 	struct host_port *port;
 	struct host_nic_stats stats;
 	struct nic_oid_stats oid_stats;
-	struct nic_knobs knobs;
-	bool link_up, link_notice;
+	struct nic_oid_since oid_since;
+	bool link_notice;
 	struct trace_tap *tap; /* NULL: not traced */
 	char *trace_path;      /* of the tap, or of the last one; NULL: there was none */
 	uint32_t trace_snaplen;
+	bool have_ndis_version, have_ndis_config, have_recv, have_send;
+	uint32_t free_control[NIC_CONTROL_SECTIONS], free_control_n;
+	/* Sections for received frames that are this lane's, and those of them that are free. */
+	uint32_t own_n, free_first, free_n;
 
+	/* Subchannels. */
+	bool subchannels_asked, subchannels_answered, table_sent, offer_now;
+	struct nic_vf vf;
+
+	/* From here to settings_end: settings, of which each lane has a copy (nic_lanes.c). */
+	struct nic_knobs knobs;
+	bool link_up;
 	enum nic_state state;
 	uint32_t version, ndis_version, message_size;
-	bool have_ndis_version, have_ndis_config, have_recv, have_send;
 	uint32_t mtu_field; /* NDIS_CONFIG's mtu: IP MTU + 14 */
 	uint64_t capabilities;
 	struct host_buffer recv, send;
 	uint16_t recv_id, send_id;
 	uint32_t send_section, send_sections;
-
 	/* Receive sections; [0, reserved) are for control. */
 	uint32_t section_bytes, sections_n, data_offset, reserved;
 	struct nic_section *sections;
-	uint32_t free_first, free_n;
-	uint32_t free_control[NIC_CONTROL_SECTIONS], free_control_n;
-
-	/* Subchannels. */
-	bool subchannels_asked, subchannels_answered, table_sent, offer_now;
 	uint32_t granted;
-	struct nic_vf vf;
 
 	/* RNDIS. */
 	bool rndis_up;
@@ -313,6 +322,9 @@ struct host_nic {
 	uint32_t offloads_on; /* NDIS_CAN_*, of OID_TCP_OFFLOAD_PARAMETERS */
 	struct ndis_rss_config rss;
 	struct toeplitz toeplitz; /* of rss.key */
+	uint8_t settings_end;
+
+	struct nic_lanes lanes;
 
 	struct nic_channel channels[HOST_MAX_CHANNELS];
 	uint32_t channels_top; /* highest open channel + 1 */
@@ -360,6 +372,34 @@ int host_nic_create_with_port(const struct host_nic_config *config,
 
 /* Stop touching a channel whose ring or protocol is broken; reported at the end of the poll. */
 void nic_channel_break(struct host_nic *nic, unsigned int index, const char *why);
+/* Counters of this lane alone. */
+void nic_own_stats(
+	struct host_nic *nic, struct host_nic_stats *stats, struct host_port_stats *port);
+
+/* ---- nic_lanes.c: see nic_lanes.h ---- */
+
+/* The lane that has channel @p index. */
+static inline struct host_nic *
+nic_lane_of(struct host_nic *nic, unsigned int index)
+{
+	unsigned int k = nic->lanes.n == 0 ? 0 : index % nic->lanes.n;
+
+	return k == 0 ? nic : nic->lanes.lane[k];
+}
+/* Is the channel open and whole? Lanes stopped, or a channel of this lane. */
+static inline bool
+nic_channel_works(struct host_nic *nic, unsigned int index)
+{
+	const struct nic_channel *ch = &nic_lane_of(nic, index)->channels[index];
+
+	return ch->open && !ch->dead;
+}
+/* May this turn change settings? Asked before a message of the guest's has had any effect. */
+static inline bool
+nic_may_change(struct host_nic *nic)
+{
+	return nic->lanes.n == 0 || nic_lanes_stop(nic);
+}
 
 /* ---- nic_trace.c: to be called only while nic->tap is there ---- */
 
@@ -464,6 +504,8 @@ uint32_t nic_oid_query(struct host_nic *nic, uint32_t oid, const uint8_t *in, ui
 	uint8_t *out, uint32_t out_size, uint32_t *out_len);
 uint32_t nic_oid_set(struct host_nic *nic, uint32_t oid, const uint8_t *in, uint32_t in_len);
 void nic_oid_indicate_offloads(struct host_nic *nic);
+/* Statistics that the guest is told begin at 0. */
+void nic_oid_restart(struct host_nic *nic);
 
 /* ---- nic_sections.c ---- */
 
@@ -490,6 +532,8 @@ void nic_rx_free_chain(struct host_nic *nic, uint32_t first, uint32_t last, uint
 /* ---- nic_rx.c ---- */
 
 unsigned int nic_rx_poll(struct host_nic *nic, unsigned int budget);
+/* Channel that a frame without a tag would go to; lanes stopped. */
+unsigned int nic_rx_channel_of(struct host_nic *nic, const uint8_t *frame, uint32_t len);
 /* A frame of the port that lies elsewhere, for the synthetic path; nic_rx_finish() hands it over.
  */
 void nic_rx_copied(struct host_nic *nic, const struct host_frame *frame);
@@ -549,8 +593,11 @@ nic_rsc_close(struct host_nic *nic, unsigned int channel)
 
 /* ---- nic_tx.c ---- */
 
-/* A 107 of the guest; @p pkt_len bytes of the packet are in nic->packet. */
-void nic_tx_packet(struct host_nic *nic, unsigned int channel, const struct vmbus_packet *pkt,
+/*
+ * A 107 of the guest; @p pkt_len bytes of the packet are in nic->packet. Returns false, and nothing
+ * has happened: it is control, and the lanes go on.
+ */
+bool nic_tx_packet(struct host_nic *nic, unsigned int channel, const struct vmbus_packet *pkt,
 	const void *payload, uint32_t payload_len);
 /* Hand gathered frames to the port, then complete their sends. */
 void nic_tx_flush(struct host_nic *nic);

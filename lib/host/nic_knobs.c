@@ -190,6 +190,7 @@ knob_corrupt_ring(struct host_nic *nic, const char *value)
 
 	if (number_parse(value, NUMBER_PLAIN, 0, HOST_MAX_CHANNELS - 1, &index) != 0)
 		return -EINVAL;
+	nic = nic_lane_of(nic, (unsigned int)index);
 	ch = &nic->channels[index];
 	if (!ch->open || ch->dead)
 		return -EINVAL;
@@ -275,7 +276,7 @@ knob_oid_restart(struct host_nic *nic, const char *value)
 
 	if (number_parse(value, NUMBER_PLAIN, 1, 1, &number) != 0)
 		return -EINVAL;
-	nic->oid_stats = (struct nic_oid_stats){.since = nic->stats};
+	nic_oid_restart(nic);
 	return 0;
 }
 

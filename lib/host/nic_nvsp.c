@@ -289,7 +289,7 @@ nic_nvsp_channel_opened(struct host_nic *nic)
 	if (nic->table_sent || !nic->subchannels_answered || nic->granted == 0)
 		return;
 	for (i = 1; i <= nic->granted; i++)
-		if (!nic->channels[i].open)
+		if (!host_nic_channel_is_open(nic, i))
 			return;
 	nic->table_sent = true;
 	nic_nvsp_send_table(nic);

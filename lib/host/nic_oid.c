@@ -234,19 +234,39 @@ query_word(const struct host_nic *nic, uint32_t oid, uint32_t *value)
 	}
 }
 
-/* The NIC's counters as its guest is told them: of the host that it is on now. */
-static struct host_nic_stats
-counted_here(const struct host_nic *nic)
+static void
+subtract(void *from, const void *what, size_t len)
 {
-	struct host_nic_stats s = nic->stats;
-	uint64_t *words = (uint64_t *)&s;
-	const uint64_t *since = (const uint64_t *)&nic->oid_stats.since;
+	uint64_t *words = from;
+	const uint64_t *less = what;
 	size_t i;
 
-	static_assert(sizeof(s) % sizeof(*words) == 0, "counters alone");
-	for (i = 0; i < sizeof(s) / sizeof(*words); i++)
-		words[i] -= since[i];
-	return s;
+	for (i = 0; i < len / sizeof(*words); i++)
+		words[i] -= less[i];
+}
+
+static void
+count_all(struct host_nic *nic, struct nic_oid_since *all)
+{
+	static_assert(sizeof(all->stats) % 8 == 0 && sizeof(all->kinds) % 8 == 0, "counters alone");
+
+	host_nic_get_stats(nic, &all->stats, NULL);
+	nic_lanes_oid_stats(nic, &all->kinds);
+}
+
+/* Counters as the guest is told them: of the host that it is on now. */
+static void
+counted_here(struct host_nic *nic, struct nic_oid_since *here)
+{
+	count_all(nic, here);
+	subtract(&here->stats, &nic->oid_since.stats, sizeof(here->stats));
+	subtract(&here->kinds, &nic->oid_since.kinds, sizeof(here->kinds));
+}
+
+void
+nic_oid_restart(struct host_nic *nic)
+{
+	count_all(nic, &nic->oid_since);
 }
 
 /* Frames for the guest that were lost for want of room, and frames of it that went nowhere. */
@@ -267,13 +287,14 @@ out_discards(const struct host_nic_stats *s)
  * have eight.
  */
 static bool
-query_counter(const struct host_nic *nic, uint32_t oid, uint64_t *value, bool *narrow)
+query_counter(struct host_nic *nic, uint32_t oid, uint64_t *value, bool *narrow)
 {
-	const struct nic_oid_stats *oids_of = &nic->oid_stats;
-	const struct host_nic_stats counted = counted_here(nic), *s = &counted;
+	struct nic_oid_since here;
+	const struct host_nic_stats *s = &here.stats;
 	const struct nic_oid_count *count;
 	uint32_t which;
 
+	counted_here(nic, &here);
 	*narrow = true;
 	switch (oid) {
 	case OID_GEN_XMIT_OK:
@@ -303,7 +324,7 @@ query_counter(const struct host_nic *nic, uint32_t oid, uint64_t *value, bool *n
 		return false;
 	/* Bytes and frames alternate; three kinds; transmit, then receive. */
 	which = oid - OID_GEN_DIRECTED_BYTES_XMIT;
-	count = which < 6 ? &oids_of->xmit[which / 2] : &oids_of->rcv[which / 2 - 3];
+	count = which < 6 ? &here.kinds.xmit[which / 2] : &here.kinds.rcv[which / 2 - 3];
 	*value = which & 1 ? count->frames : count->bytes;
 	return true;
 }
@@ -321,22 +342,26 @@ count_bytes(const struct nic_oid_count count[3])
 }
 
 static uint32_t
-query_statistics(const struct host_nic *nic, uint8_t *out)
+query_statistics(struct host_nic *nic, uint8_t *out)
 {
-	const struct host_nic_stats counted = counted_here(nic), *s = &counted;
-	const struct ndis_statistics all = {
+	struct nic_oid_since here;
+	const struct host_nic_stats *s = &here.stats;
+	struct ndis_statistics all;
+
+	counted_here(nic, &here);
+	all = (struct ndis_statistics){
 		.h = {NDIS_OBJECT_DEFAULT, 1, sizeof(all)},
 		.valid = NDIS_STATISTICS_ALL,
 		.in_discards = in_discards(s),
 		.in_errors = s->rx_dropped_size,
 		.in_octets = s->rx_bytes,
-		.in_frames = count_frames(nic->oid_stats.rcv),
+		.in_frames = count_frames(here.kinds.rcv),
 		.out_octets = s->tx_bytes,
-		.out_frames = count_frames(nic->oid_stats.xmit),
+		.out_frames = count_frames(here.kinds.xmit),
 		.out_errors = s->tx_errors,
 		.out_discards = out_discards(s),
-		.in_bytes = count_bytes(nic->oid_stats.rcv),
-		.out_bytes = count_bytes(nic->oid_stats.xmit),
+		.in_bytes = count_bytes(here.kinds.rcv),
+		.out_bytes = count_bytes(here.kinds.xmit),
 	};
 
 	memcpy(out, &all, sizeof(all));

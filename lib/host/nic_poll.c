@@ -30,7 +30,10 @@ packet_copy(struct host_nic *nic, struct nic_channel *ch, const struct vmbus_pac
 	return len;
 }
 
-/* Returns NULL or why the channel must stop. */
+/* Of packet_dispatch(): it waits until the lanes have stopped, and nothing has happened. */
+static const char not_now[] = "not now";
+
+/* Returns NULL, not_now, or why the channel must stop. */
 static const char *
 packet_dispatch(struct host_nic *nic, unsigned int index, const struct vmbus_packet *pkt)
 {
@@ -53,14 +56,14 @@ packet_dispatch(struct host_nic *nic, unsigned int index, const struct vmbus_pac
 		return nic_rx_ack(nic, index, pkt->trans_id, payload, len);
 	if (len >= sizeof(type))
 		memcpy(&type, payload, sizeof(type));
-	if (type == NVSP_TYPE_RNDIS) {
-		nic_tx_packet(nic, index, pkt, payload, len);
-		return NULL;
-	}
+	if (type == NVSP_TYPE_RNDIS)
+		return nic_tx_packet(nic, index, pkt, payload, len) ? NULL : not_now;
 	if (index != 0)
 		return "NVSP control on a subchannel";
 	if (pkt->type != VMBUS_PACKET_INBAND)
 		return "NVSP control with guest pages";
+	if (!nic_may_change(nic))
+		return not_now;
 	return nic_nvsp_message(nic, pkt, payload, len);
 }
 
@@ -101,9 +104,13 @@ channel_read(struct host_nic *nic, unsigned int index, unsigned int budget)
 			(nic_sends_full(nic, ch) ||
 				(index == 0 && nic_control_room(nic) < NIC_CONTROL_BURST)))
 			break;
-		if (nic->tap != NULL && total > 0)
+		if (nic->tap != NULL && total > 0 && !(index == 0 && nic->lanes.seen))
 			nic_trace_in(nic, index, (uint32_t)total);
 		why = total < 0 ? "the guest's ring is corrupt" : packet_dispatch(nic, index, &pkt);
+		if (index == 0)
+			nic->lanes.seen = why == not_now;
+		if (why == not_now)
+			break;
 		if (why != NULL) {
 			nic_channel_break(nic, index, why);
 			break;
@@ -226,8 +233,14 @@ host_nic_poll(struct host_nic *nic, unsigned int budget)
 {
 	uint64_t errors = nic->stats.protocol_errors;
 	unsigned int i, work;
+	bool worked;
 
-	work = channels_read(nic, budget);
+	/* A lane that has work, but must let the NIC do its own first. */
+	if (nic->lanes.lead != NULL && nic->port->ops->full != NULL &&
+		nic->port->ops->full(nic->port))
+		work = 1;
+	else
+		work = channels_read(nic, budget);
 	nic_tx_flush(nic);
 	work += nic_vf_from_guest(nic, budget);
 	if (nic_vf_timed(nic))
@@ -236,12 +249,16 @@ host_nic_poll(struct host_nic *nic, unsigned int budget)
 	for (i = 0; i < nic->channels_top; i++)
 		if (nic->channels[i].open && !nic->channels[i].dead)
 			work += done_flush(nic, &nic->channels[i]);
-	work += nic_control_flush(nic);
+	if (nic->lanes.lead == NULL)
+		work += nic_control_flush(nic);
 	work += nic_rx_poll(nic, budget);
 	if (nic->port->ops->flush != NULL)
 		nic->port->ops->flush(nic->port);
 	if (nic->vf.port != NULL && nic->vf.port->ops->flush != NULL)
 		nic->vf.port->ops->flush(nic->vf.port);
+	/* Before answers are published: the lanes do as these say. */
+	if (nic->lanes.n != 0)
+		work += nic_lanes_turn(nic);
 	for (i = 0; i < nic->channels_top; i++)
 		if (nic->channels[i].open && !nic->channels[i].dead)
 			channel_publish(nic, i);
@@ -255,7 +272,10 @@ host_nic_poll(struct host_nic *nic, unsigned int budget)
 		channels_report_broken(nic);
 	if (nic->complaints_due != 0)
 		nic_complain(nic);
-	turn_publish(nic, work != 0 || nic->stats.protocol_errors != errors);
+	worked = work != 0 || nic->stats.protocol_errors != errors;
+	turn_publish(nic, worked);
+	if (nic->lanes.lead != NULL && worked)
+		nic_lanes_tell(nic);
 	return work;
 }
 
@@ -280,7 +300,7 @@ bool
 host_nic_sleep(struct host_nic *nic)
 {
 	struct nic_channel *ch;
-	bool work = false;
+	bool work = nic->lanes.n != 0 && !nic_lanes_asleep(nic);
 	unsigned int i;
 
 	for (i = 0; i < nic->channels_top && !work; i++) {
@@ -307,6 +327,8 @@ host_nic_wake(struct host_nic *nic)
 	struct nic_channel *ch;
 	unsigned int i;
 
+	if (nic->lanes.n != 0)
+		atomic_store_explicit(&nic->lanes.asleep, false, memory_order_relaxed);
 	for (i = 0; i < nic->channels_top; i++) {
 		ch = &nic->channels[i];
 		if (!ch->open || ch->dead)
@@ -324,6 +346,8 @@ host_nic_deadline(struct host_nic *nic)
 	uint64_t when = UINT64_MAX, t;
 	unsigned int i;
 
+	if (atomic_load_explicit(&nic->lanes.stale, memory_order_relaxed))
+		return 0;
 	if (nic_rx_wants_port(nic) && nic->port->ops->deadline != NULL)
 		when = nic->port->ops->deadline(nic->port);
 	t = nic_vf_deadline(nic);

@@ -19,7 +19,9 @@ static bool
 rx_ready(const struct host_nic *nic)
 {
 	return nic->state == NIC_READY && nic->rndis_up && nic->filter != 0 && nic->link_up &&
-	       nic->recv.base != NULL && nic->channels[0].open && !nic->channels[0].dead;
+	       nic->recv.base != NULL &&
+	       (nic->lanes.lead == NULL ? nic->channels[0].open && !nic->channels[0].dead
+					: nic->lanes.primary_works);
 }
 
 /* Why rx_ready() is false. */
@@ -489,6 +491,26 @@ rx_outstanding_left(const struct host_nic *nic)
 			left += most - held;
 	}
 	return left;
+}
+
+unsigned int
+nic_rx_channel_of(struct host_nic *nic, const uint8_t *frame, uint32_t len)
+{
+	uint8_t head[OFFLOAD_HEAD_MAX] = {0}, input[TOEPLITZ_MAX_INPUT];
+	uint32_t head_len = len < sizeof(head) ? len : (uint32_t)sizeof(head), type, n;
+	struct offload_headers headers;
+	unsigned int channel;
+
+	if (!nic->rss.enabled)
+		return 0;
+	memcpy(head, frame, head_len);
+	offload_parse(head, head_len, len, &headers);
+	n = offload_hash_input(
+		&headers, head, nic->rss.hash_info, nic->knobs.udp_hash, input, &type);
+	if (n == 0)
+		return 0;
+	channel = nic->rss.table[toeplitz_hash(&nic->toeplitz, input, n) % NDIS_RSS_TABLE_MAX];
+	return channel < HOST_MAX_CHANNELS && nic_channel_works(nic, channel) ? channel : 0;
 }
 
 void

@@ -37,6 +37,7 @@ nic_rx_sections(struct host_nic *nic)
 	/* Only with the sections there: a close of the channel walks them. */
 	nic->sections_n = n;
 	nic->reserved = NIC_CONTROL_SECTIONS;
+	nic->own_n = n - NIC_CONTROL_SECTIONS;
 	nic->free_first = NIC_NONE;
 	for (i = nic->sections_n; i-- > 0;)
 		nic_rx_free_section(nic, i);
@@ -50,7 +51,8 @@ nic_rx_release(struct host_nic *nic)
 
 	free(nic->sections);
 	nic->sections = NULL;
-	nic->sections_n = nic->free_n = nic->free_control_n = 0;
+	nic->sections_n = nic->own_n = nic->free_n = nic->free_control_n = 0;
+	nic_lanes_release(nic);
 	for (i = 0; i < HOST_MAX_CHANNELS; i++)
 		nic->channels[i].batch_n = 0;
 }
@@ -114,7 +116,8 @@ nic_rx_ack(
 	if (type != NVSP_TYPE_RNDIS_COMPLETE)
 		return "receive completion of another type";
 	tid -= nic->knobs.tid_base;
-	if (tid >= nic->sections_n)
+	/* What another lane has sent is looked at by that lane alone. */
+	if (tid >= nic->sections_n || nic->sections[tid].lane != nic->lanes.number)
 		return "receive completion with an unknown transaction id";
 	s = &nic->sections[tid];
 	if (!s->outstanding)

@@ -52,7 +52,7 @@ host_nic_publish(struct host_nic *nic)
 
 	nic->turns_unseen = 0;
 	memset(&now, 0, STATUS_WORDS * 8);
-	host_nic_get_stats(nic, &now.status.stats, &now.status.port);
+	nic_own_stats(nic, &now.status.stats, &now.status.port);
 	now.status.state = host_nic_state_name(nic);
 	now.status.channels_open = nic->channels_open;
 	now.status.path_is_vf = nic->vf.on;
@@ -60,7 +60,7 @@ host_nic_publish(struct host_nic *nic)
 	now.status.link_up = nic->link_up;
 	now.status.stalled = nic->knobs.stall != 0 || nic->knobs.stall_rx != 0;
 	if (nic->sections_n > nic->reserved) {
-		now.status.sections = nic->sections_n - nic->reserved;
+		now.status.sections = nic->own_n;
 		now.status.sections_used = now.status.sections - nic->free_n;
 	}
 	if (nic->vf.port != NULL && nic->vf.port->ops->stats != NULL)
@@ -79,8 +79,8 @@ host_nic_publish(struct host_nic *nic)
 	atomic_store_explicit(&p->sequence, sequence + 2, memory_order_release);
 }
 
-void
-host_nic_status(struct host_nic *nic, struct host_nic_status *status)
+static void
+read_status(struct host_nic *nic, struct host_nic_status *status)
 {
 	struct nic_published *p = &nic->published;
 	union nic_status_words copy;
@@ -103,4 +103,20 @@ host_nic_status(struct host_nic *nic, struct host_nic_status *status)
 			sched_yield();
 	}
 	*status = copy.status;
+}
+
+void
+host_nic_status(struct host_nic *nic, struct host_nic_status *status)
+{
+	struct host_nic_status more;
+
+	read_status(nic, status);
+	for (unsigned int k = 1; k < nic->lanes.n; k++) {
+		read_status(nic->lanes.lane[k], &more);
+		nic_stats_add(&status->stats, &more.stats);
+		nic_port_stats_add(&status->port, &more.port);
+		status->channels_open += more.channels_open;
+		status->sections += more.sections;
+		status->sections_used += more.sections_used;
+	}
 }

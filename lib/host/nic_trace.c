@@ -89,6 +89,7 @@ host_nic_trace(struct host_nic *nic, struct trace *trace, uint32_t snaplen, stru
 	*old = nic->tap == NULL ? NULL : nic->tap->trace;
 	free(nic->tap);
 	nic->tap = tap;
+	nic_lanes_sync(nic);
 	return 0;
 }
 

@@ -438,7 +438,10 @@ plain_send_in_place(
 	return true;
 }
 
-/* Process one send. Returns 0, or -1: refused, answer with a failure. */
+/* Of tx_process(): nothing has happened, for the lanes go on. */
+#define TX_LATER 1
+
+/* Process one send. Returns 0, or -1: refused, answer with a failure; or TX_LATER. */
 static int
 tx_process(struct host_nic *nic, unsigned int channel, const struct vmbus_packet *pkt,
 	const struct nvsp_message *msg)
@@ -461,6 +464,8 @@ tx_process(struct host_nic *nic, unsigned int channel, const struct vmbus_packet
 	if ((uint32_t)total < sizeof(struct rndis_header))
 		return nic_refuse(nic, HOST_REFUSED_MALFORMED);
 	if (rndis_message_type(stream) != RNDIS_TYPE_PACKET) {
+		if (channel == 0 && !nic_may_change(nic))
+			return TX_LATER;
 		if (channel != 0 || nic_rndis_control(nic, stream, (uint32_t)total) != 0)
 			return nic_refuse(nic, HOST_REFUSED_CONTROL);
 		return 0;
@@ -482,7 +487,7 @@ tx_process(struct host_nic *nic, unsigned int channel, const struct vmbus_packet
 	return 0;
 }
 
-void
+bool
 nic_tx_packet(struct host_nic *nic, unsigned int channel, const struct vmbus_packet *pkt,
 	const void *payload, uint32_t payload_len)
 {
@@ -495,15 +500,20 @@ nic_tx_packet(struct host_nic *nic, unsigned int channel, const struct vmbus_pac
 	if (answer && payload_len >= offsetof(struct nvsp_message, rndis.section_bytes) + 4) {
 		memcpy(&msg, payload, offsetof(struct nvsp_message, rndis.section_bytes) + 4);
 		rc = tx_process(nic, channel, pkt, &msg);
+		if (rc == TX_LATER) {
+			nic->stats.tx_packets--;
+			return false;
+		}
 	} else {
 		rc = nic_refuse(nic, HOST_REFUSED_ANSWER);
 	}
 	if (!answer)
-		return;
+		return true;
 	nic->pending[nic->pending_n].tid = pkt->trans_id;
 	nic->pending[nic->pending_n].channel = channel;
 	nic->pending[nic->pending_n].answer = rc == 0 ? NIC_ANSWER_SUCCESS : NIC_ANSWER_FAILURE;
 	nic->channels[channel].pending++;
 	if (++nic->pending_n == NIC_PENDING)
 		nic_tx_flush(nic);
+	return true;
 }

@@ -114,6 +114,25 @@ struct host_port_ops {
 	/** See host_port_record(). NULL: it writes no file. */
 	int (*record)(struct host_port *port, char *errbuf, size_t errlen);
 	/**
+	 * Split the port into @p n that may each be called on a thread of its own: itself is the
+	 * first, others are put into @p others from index 1 on, and closed before it. Once, before
+	 * anything else. NULL: it cannot be.
+	 * @return 0; -ENOTSUP: not with these arguments; -ENOMEM. Nothing has changed then
+	 */
+	int (*split)(struct host_port *port, struct host_port **others, unsigned int n);
+	/**
+	 * Of the first: frames for the guest are to come from the parts that @p part_of says.
+	 * Called while no part is. NULL: there are none.
+	 */
+	void (*deal)(struct host_port *port,
+		unsigned int (*part_of)(void *ctx, const uint8_t *frame, uint32_t len), void *ctx);
+	/** Of the first: do what others have left for it. @return units of work. May be NULL. */
+	unsigned int (*gather)(struct host_port *port);
+	/** Of the first: have they left anything? NULL: never. */
+	bool (*left)(struct host_port *port);
+	/** Of another: has it left so much that it must not send for now? NULL: never. */
+	bool (*full)(struct host_port *port);
+	/**
 	 * Frames come into being only when receive() asks (gen, pcap): not asked while the guest
 	 * cannot receive. Other ports are asked then too and their frames dropped.
 	 */

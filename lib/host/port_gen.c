@@ -8,55 +8,12 @@
 #include <string.h>
 
 #include "lib/host/gen_plain.h"
-#include "lib/host/port_spec.h"
-#include "lib/host/rate_profile.h"
-#include "lib/host/verify.h"
+#include "lib/host/port_gen.h"
 #include "lib/vmbus/number.h"
 
 #define GEN_FOREIGN_FLOWS 8192u
 /* With window=, what has not come back after this long is lost. */
 #define GEN_GIVE_UP_NS 200000000u
-
-struct port_gen {
-	struct host_port port;
-	struct host_port_stats stats;
-	struct verifier *verifier; /* NULL: verify=none */
-	struct port_pacer pacer;
-	uint64_t count;	    /* frames in all, 0 = no end */
-	uint64_t generated; /* frames made, delivered or not */
-	uint64_t random;    /* state of the size generator */
-	uint64_t sequence;  /* of every flow below next_flow it is one more */
-	uint64_t window;    /* most frames on their way, 0 = no limit */
-	uint64_t returned;  /* frames that came back, or were given up */
-	uint64_t last_back_ns;
-	uint32_t flows, next_flow;
-	uint32_t sample; /* verify one frame in so many, 0 none */
-	uint32_t size_min, size_max;
-	bool imix;
-	struct gen_variant variant;
-	uint32_t vlan_first, vlans; /* flows take turns in so many VLANs */
-	struct rate_profile profile;
-	uint64_t rate_left; /* with a profile: nanoseconds until the rate changes */
-	struct gen_source source;
-};
-
-/* Sizes of the "simple IMIX" 7:4:1, without FCS. */
-static const uint16_t imix_sizes[12] = {60, 590, 60, 60, 590, 60, 1514, 60, 590, 60, 60, 590};
-
-/* Of the frame that comes behind @p made others of this call. */
-static inline uint32_t
-gen_size(struct port_gen *gen, uint32_t made)
-{
-	if (gen->imix) {
-		uint32_t size = imix_sizes[(gen->generated + made) % 12];
-
-		return size > gen->size_min ? size : gen->size_min;
-	}
-	if (gen->size_min == gen->size_max)
-		return gen->size_min;
-	return gen->size_min +
-	       (uint32_t)(gen_random(&gen->random) % (gen->size_max - gen->size_min + 1));
-}
 
 /* With window=: how many more may be on their way. Frames that do not come back are given up. */
 static uint64_t
@@ -129,7 +86,7 @@ gen_make(struct port_gen *gen, struct host_frame *frames, unsigned int n, bool p
 	if (!plain && gen->variant.timed && due != 0)
 		now = monotonic_ns();
 	for (made = 0; made < due; made++, gen_turn_next(&turn, flows)) {
-		uint32_t size = gen_size(gen, made), len = size;
+		uint32_t size = gen_size(gen, &gen->generated, made, &gen->random), len = size;
 
 		if (!plain)
 			len = gen_write_variant(
@@ -251,7 +208,7 @@ gen_close(struct host_port *port)
 	{                                                                                          \
 		.kind = "gen", .receive = (how), .send = gen_send, .fd = gen_fd,                   \
 		.deadline = gen_deadline, .stats = gen_stats, .close = gen_close,                  \
-		.set_rate = gen_set_rate, .on_demand = true, .in_place = true,                     \
+		.set_rate = gen_set_rate, .split = gen_split, .on_demand = true, .in_place = true, \
 	}
 static const struct host_port_ops gen_ops = GEN_OPS(gen_receive);
 static const struct host_port_ops gen_variant_ops = GEN_OPS(gen_receive_variant);

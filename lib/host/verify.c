@@ -161,11 +161,28 @@ verifier_time(struct verifier *v, uint64_t time)
 		latency_add(&v->latency, v->now - time);
 }
 
+/* The number of an intact frame. */
+static inline __attribute__((always_inline)) void
+verifier_number(struct verifier *v, const struct gen_tag *tag)
+{
+	struct verify_flow *f = verifier_flow(v, tag);
+
+	if (f == NULL) {
+		v->verified++;
+	} else if (tag->sequence == f->next) {
+		/* The usual; a bit left from a window before is meant to be set, too. */
+		flow_test_and_set(f, tag->sequence);
+		f->next++;
+		v->verified++;
+	} else {
+		verifier_sequence(v, f, tag->sequence);
+	}
+}
+
 static inline void
 verifier_frame(struct verifier *v, const uint8_t *frame, uint32_t len)
 {
 	enum gen_verdict verdict;
-	struct verify_flow *f;
 	struct gen_tag tag;
 
 	if (v->skip == 0) {
@@ -188,17 +205,7 @@ verifier_frame(struct verifier *v, const uint8_t *frame, uint32_t len)
 	case GEN_INTACT:
 		break;
 	}
-	f = verifier_flow(v, &tag);
-	if (f == NULL) {
-		v->verified++;
-	} else if (tag.sequence == f->next) {
-		/* The usual; a bit left from a window before is meant to be set, too. */
-		flow_test_and_set(f, tag.sequence);
-		f->next++;
-		v->verified++;
-	} else {
-		verifier_sequence(v, f, tag.sequence);
-	}
+	verifier_number(v, &tag);
 }
 
 void
@@ -220,4 +227,21 @@ verifier_stats(struct verifier *v, struct host_port_stats *stats)
 	stats->foreign = v->foreign;
 	stats->reordered = v->reordered;
 	latency_summarize(&v->latency, &stats->latency);
+}
+
+void
+verifier_numbers(struct verifier *v, const struct verify_tag *tags, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		if (tags[i].took != VERIFY_NO_TIME)
+			latency_add(&v->latency, tags[i].took);
+		verifier_number(v, &tags[i].tag);
+	}
+}
+
+void
+verifier_looks(const struct verifier *v, const struct gen_source **own, uint32_t *sample)
+{
+	*own = v->own;
+	*sample = v->sample;
 }

@@ -44,9 +44,16 @@ class Threads(Case):
 
     def test_commands_beside_traffic(self):
         """Frames of a generator go through two NICs of two threads while commands come for all."""
+        self.commands_beside_traffic(2)
+
+    def test_commands_beside_traffic_of_a_nic_on_several_threads(self):
+        """More threads than NICs: the generator's channels are on all of them."""
+        self.commands_beside_traffic(6, queues=4, args=("--rss-udp",))
+
+    def commands_beside_traffic(self, threads, queues=2, args=()):
         host = self.host("gen:size=60-1514,flows=64,rate=5K", "echo", "switch:a", "switch:a",
-                         args=["--threads", "2", "--stats-interval", "1", "--rings"])
-        pmd = self.guest([host.device(0), host.device(1)], queues=2)
+                         args=["--threads", str(threads), "--stats-interval", "1", "--rings"])
+        pmd = self.guest([host.device(0), host.device(1)], queues=queues, args=args)
         pmd.start()
         commands = Commands(host)
         commands.start()

@@ -22,7 +22,7 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 SUM = re.compile(r"^(\d+) passed, (\d+) failed$", re.M)
-HVSIM = ["test_threads", "test_trace", "test_scenario", "test_ctl"]
+HVSIM = ["test_threads", "test_spread", "test_trace", "test_scenario", "test_ctl"]
 ETHDEV = ["test_ethdev"]
 SEQUENCES = "200"  # random calls: under the sanitizer each costs
 

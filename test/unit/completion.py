@@ -58,13 +58,13 @@ printf '%s\\n' "${COMPREPLY[@]}" """
     def test_hvsim(self):
         self.assertLessEqual({"--nic", "--dir", "--control"}, self.offers("hvsim --"))
         for line, offered in (("hvsim c", {"ctl"}), ("hvsim --poll a", {"adaptive"}),
-                              ("hvsim --nic gu", {"guid="}), ("hvsim --nic mac=00,sp", {"00,spoof="}),
+                              ("hvsim --nic gu", {"guid="}), ("hvsim --nic mac=00,spo", {"00,spoof="}),
                               ("hvsim --nic profile=o", {"openhcl"}), ("hvsim --nic spoof=on,port=s", {"sink", "switch:"}),
                               ("hvsim --nic vf", {"vf-port="}), ("hvsim --nic vf-port=s", {"sink", "switch:"}),
                               ("hvsim --nic vf-port=sink,port=g", {"gen"}),
                               ("hvsim --nic port=", {"tap:", "pcap:", "gen", "sink", "echo", "switch:"}),
                               ("hvsim --nic port=sink --du", {"--duration"}),
-                              ("hvsim --nic mac=00:15:5d:48:00:01,sp", {"01,spoof="}), ("hvsim --nic mac=00:", set()),
+                              ("hvsim --nic mac=00:15:5d:48:00:01,spr", {"01,spread="}), ("hvsim --nic mac=00:", set()),
                               ("hvsim --nic port=gen:wi", {"window="}), ("hvsim --nic port=gen:size=60,la", {"60,latency="}),
                               ("hvsim --nic port=gen:latency=", {"on", "off"}), ("hvsim --nic spoof=o", {"on", "off"}),
                               ("hvsim --nic port=pcap:", {"in=", "out=", "loop=", "rate="}),

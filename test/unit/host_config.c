@@ -120,6 +120,9 @@ switches_are_on_or_off(void)
 	CU_ASSERT_EQUAL(host_nic_config_parse("lenient=on,spoof=off", 0, &c, why, sizeof(why)), 0);
 	CU_ASSERT(!c.spoof && c.lenient);
 	says("spoof=yes", "spoof=yes is not on or off");
+	CU_ASSERT(c.spread);
+	CU_ASSERT_EQUAL(host_nic_config_parse("spread=off", 0, &c, why, sizeof(why)), 0);
+	CU_ASSERT(!c.spread);
 	says("lenient=on,lenient=off", "lenient= is given twice");
 }
 

@@ -71,6 +71,14 @@ rig_start(const char *dir, unsigned int n, const char *spec, const struct hvsim_
 		worker_add(&rig.worker, device);
 	}
 	rig.n = n;
+	for (i = 1; i < rig.lanes; i++)
+		CU_ASSERT_EQUAL_FATAL(worker_create(&rig.other[i], i, -1, busy, rig.event_fd), 0);
+	if (rig.lanes > 1)
+		CU_ASSERT_EQUAL_FATAL(device_spread(&rig.device[0], rig.lanes), rig.lanes);
+	for (i = 1; i < rig.lanes; i++) {
+		worker_add_lane(&rig.other[i], rig.device[0].lanes[i]);
+		CU_ASSERT_EQUAL_FATAL(worker_start(&rig.other[i]), 0);
+	}
 	CU_ASSERT_EQUAL_FATAL(worker_start(&rig.worker), 0);
 	for (i = 0; i < n; i++)
 		CU_ASSERT_EQUAL_FATAL(device_serve(&rig.device[i], err, sizeof(err)), 0);
@@ -84,11 +92,15 @@ rig_stop(void)
 	atomic_store(&rig.stop, true);
 	pthread_join(rig.control, NULL);
 	worker_stop(&rig.worker);
+	for (unsigned int i = 1; i < rig.lanes; i++)
+		worker_stop(&rig.other[i]);
 	for (unsigned int i = 0; i < rig.n; i++) {
 		device_destroy(&rig.device[i]);
 		CU_ASSERT_NOT_EQUAL(access(rig.device[i].path, F_OK), 0);
 	}
 	worker_destroy(&rig.worker);
+	for (unsigned int i = 1; i < rig.lanes; i++)
+		worker_destroy(&rig.other[i]);
 	vfu_signaller_fini(&rig.signaller);
 	close(rig.event_fd);
 	rig.event_fd = 0;

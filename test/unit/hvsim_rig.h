@@ -11,12 +11,16 @@
 
 #include "app/hvsim/hvsim.h"
 
-#define RIG_NICS 2u
+#define RIG_NICS  2u
+#define RIG_LANES 4u
 
 struct hvsim_rig {
 	struct hvsim_device device[RIG_NICS];
 	unsigned int n;
 	struct hvsim_worker worker;
+	unsigned int
+		lanes; /**< workers, set before rig_start(): the device's lanes are on others */
+	struct hvsim_worker other[RIG_LANES];
 	struct vfu_signaller signaller;
 	int event_fd; /**< of the control thread; 0: there is no host */
 	pthread_t control;

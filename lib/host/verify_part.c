@@ -6,6 +6,7 @@
 #include "lib/host/gen_plain.h"
 #include "lib/host/port_spec.h"
 #include "lib/host/verify.h"
+#include "lib/vmbus/clock.h"
 
 #define PART_TAGS (4 * VERIFY_TURN) /* a power of two */
 
@@ -55,7 +56,7 @@ static uint64_t
 part_took(struct verifier_part *part, uint64_t time)
 {
 	if (part->now == 0)
-		part->now = port_now();
+		part->now = monotonic_ns();
 	return time <= part->now ? part->now - time : VERIFY_NO_TIME;
 }
 

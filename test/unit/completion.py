@@ -34,7 +34,9 @@ printf '%s\\n' "${COMPREPLY[@]}" """
         os.makedirs(self.tree.path("bin"))
         for program in PROGRAMS:
             os.symlink(program, self.tree.path(f"bin/{os.path.basename(program)}"))
+        # Hosts of whoever else uses this machine offer nothing.
         self.environment = {**os.environ, "HYPERPOLL_SYSFS_ROOT": self.tree.path("sys"),
+                            "HYPERPOLL_VFIO_USER_DIRS": self.tree.path("nobody"),
                             "PATH": f"{self.tree.path('bin')}:{os.environ['PATH']}"}
 
     def offers(self, line):

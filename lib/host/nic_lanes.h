@@ -6,6 +6,8 @@
 #ifndef HP_HOST_NIC_LANES_H
 #define HP_HOST_NIC_LANES_H
 
+#include <stdatomic.h>
+
 #include "lib/host/nic.h"
 #include "lib/netvsp/ndis.h"
 
@@ -31,8 +33,8 @@ struct nic_lanes {
 	bool seen;	    /* the packet that is next on channel 0 was there in the last turn */
 	bool is_dealt;
 	struct nic_lanes_dealt dealt;
-	_Atomic bool stale;  /* a channel broke: the lanes are to have new copies */
-	_Atomic bool asleep; /* what a lane leaves for the NIC is to wake it */
+	_Atomic(bool) stale;  /* a channel broke: the lanes are to have new copies */
+	_Atomic(bool) asleep; /* what a lane leaves for the NIC is to wake it */
 };
 
 /*

@@ -131,15 +131,22 @@ lane_of_frame(void *ctx, const uint8_t *frame, uint32_t len)
 	return nic_rx_channel_of(nic, frame, len) % nic->lanes.n;
 }
 
+static bool
+is_same(const struct nic_lanes_dealt *a, const struct nic_lanes_dealt *b)
+{
+	return a->works == b->works && a->enabled == b->enabled && a->hash_info == b->hash_info &&
+	       a->udp_hash == b->udp_hash && memcmp(a->table, b->table, sizeof(a->table)) == 0 &&
+	       memcmp(a->key, b->key, sizeof(a->key)) == 0;
+}
+
 /* Deal the port's frames anew, if they go other ways now. */
 static void
 deal(struct host_nic *nic)
 {
-	struct nic_lanes_dealt by;
+	struct nic_lanes_dealt by = {0};
 
 	if (nic->port->ops->deal == NULL)
 		return;
-	memset(&by, 0, sizeof(by));
 	by.enabled = nic->rss.enabled;
 	if (by.enabled) {
 		by.hash_info = nic->rss.hash_info;
@@ -149,7 +156,7 @@ deal(struct host_nic *nic)
 		for (unsigned int i = 0; i < HOST_MAX_CHANNELS; i++)
 			by.works |= (uint64_t)nic_channel_works(nic, i) << i;
 	}
-	if (nic->lanes.is_dealt && memcmp(&by, &nic->lanes.dealt, sizeof(by)) == 0)
+	if (nic->lanes.is_dealt && is_same(&by, &nic->lanes.dealt))
 		return;
 	nic->lanes.dealt = by;
 	nic->lanes.is_dealt = true;

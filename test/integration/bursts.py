@@ -2,9 +2,9 @@
 """How much CPU time of its thread a burst call takes: test/preload/bursts.c measures it in a program as it is.
 
 No burst may take more than 1 ms. But the kernel counts what interrupts a thread as that thread's time, and on a busy machine
-one of some 1,000,000 calls that do nothing has 1 to 3 ms of it, most of those while the thread was off its processor. A
-driver that works for so long when the path moves, or the device comes back, does so each time. So a few are
-let pass, by how often that happened, and told.
+some of 1,000,000 calls that do nothing have 1 to 3 ms of it, most of those while the thread was off its processor. A
+driver that works for so long when the path moves, or the device comes back, does so each time. So only programs to which that
+happens often are judged, and a few are let pass, by how often it happened and by how many calls there were, and told.
 """
 import re
 
@@ -29,6 +29,6 @@ def check(text, events):
                      for way, (_, longest, _, broken) in found.items())
     print(f"     longest burst: {told}", flush=True)
     for way, (calls, longest, whole, broken) in found.items():
-        if whole > 2 + events // 20 or broken > 5 + events // 2:
+        if whole > 2 + events // 4 + calls // 200000 or broken > 5 + events // 2:
             raise AssertionError(f"{whole} of {calls} {way} bursts took more than 1 ms of CPU time, up to "
                                  f"{longest} us, and {broken} that were interrupted")

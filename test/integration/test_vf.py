@@ -74,7 +74,7 @@ class Vf(Case):
 
     def test_bursts_that_take_too_long_are_found(self):
         """As if the driver worked for 3 ms in some of them."""
-        net, pmd = self.started(env={"BURSTS_BURN": "500"})
+        net, pmd = self.started(env={"BURSTS_BURN": "500"}, timed=1)
         net.await_frames(500)
         with self.assertRaisesRegex(AssertionError, "receive bursts took more than 1 ms"):
             pmd.quit()

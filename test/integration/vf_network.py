@@ -55,7 +55,7 @@ class VfNetwork:
 
     # ---- the guest ----
 
-    def guest(self, queues=1, vf="net_af_packet0", vdevs=None, ports=1, timed=0, **keys):
+    def guest(self, queues=1, vf="net_af_packet0", vdevs=None, ports=1, timed=None, **keys):
         eal = [f"--vdev={vdev}" for vdev in ([af_packet(queues)] if vdevs is None else vdevs)]
         return self.case.guest(
             [self.host.device(0, f",vf={vf}" if vf else "")], mode="macswap", queues=queues,

@@ -14,6 +14,25 @@
 
 #include "test/fake_vf/fake_vf_dev.h"
 
+/*
+ * The next frame of the interface's network, its length or -1. What is sent is there, too: sockets
+ * of a fanout get it whatever PACKET_IGNORE_OUTGOING of theirs says.
+ */
+static ssize_t
+socket_receive(int fd, void *room, size_t size)
+{
+	struct sockaddr_ll from;
+	socklen_t len;
+	ssize_t rc;
+
+	do {
+		len = sizeof(from);
+		rc = recvfrom(
+			fd, room, size, MSG_DONTWAIT | MSG_TRUNC, (struct sockaddr *)&from, &len);
+	} while (rc > 0 && from.sll_pkttype == PACKET_OUTGOING);
+	return rc;
+}
+
 uint16_t
 fake_vf_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 {
@@ -26,8 +45,7 @@ fake_vf_rx_burst(void *queue, struct rte_mbuf **pkts, uint16_t n)
 		return 0;
 	got = (uint16_t)rte_ring_dequeue_burst(q->ring, (void **)pkts, n, NULL);
 	while (q->fd >= 0 && got < n && (m = rte_pktmbuf_alloc(q->pool)) != NULL) {
-		len = recv(q->fd, rte_pktmbuf_mtod(m, void *), rte_pktmbuf_tailroom(m),
-			MSG_DONTWAIT | MSG_TRUNC);
+		len = socket_receive(q->fd, rte_pktmbuf_mtod(m, void *), rte_pktmbuf_tailroom(m));
 		if (len <= 0 || len > rte_pktmbuf_tailroom(m)) {
 			q->dropped += len > 0;
 			rte_pktmbuf_free(m);
@@ -151,13 +169,15 @@ socket_open(const struct fake_vf *vf, bool rx)
 		.sll_protocol = rx ? htons(ETH_P_ALL) : 0,
 		.sll_ifindex = (int)if_nametoindex(vf->knobs.iface),
 	};
-	int fd, on = 1, fanout = (getpid() & 0xffff) | PACKET_FANOUT_HASH << 16;
+	/* Room for frames that wait while a busy machine does something else. */
+	int fd, room = 16 << 20, fanout = (getpid() & 0xffff) | PACKET_FANOUT_HASH << 16;
 
 	fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
+	if (rx && setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)) != 0)
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
 	if (addr.sll_ifindex == 0 || bind(fd, (struct sockaddr *)&addr, sizeof(addr)) != 0 ||
-		(rx && setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof(on)) != 0) ||
 		(rx && vf->eth->data->nb_rx_queues > 1 &&
 			setsockopt(fd, SOL_PACKET, PACKET_FANOUT, &fanout, sizeof(fanout)) != 0)) {
 		fprintf(stderr, "fake VF: cannot use interface '%s': %s\n", vf->knobs.iface,

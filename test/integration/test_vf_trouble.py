@@ -1,14 +1,70 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A guest that is moved to another host, under numbered frames."""
+"""A virtual function that does not behave, and a guest that is moved to another host, under numbered frames.
+
+The VF is test/fake_vf in stock testpmd, on the interface of a TAP that hvsim serves as vf-port=.
+"""
 import os
 import time
 
+from fake_vf import FAKE_VF, FakeVf
 from harness import Case, needs_root, wait_until
 from selection import long_run
-from vf_network import VfNetwork
+from vf_network import VF, VfNetwork
 
 LONG = "HYPERPOLL_LONG" in os.environ
+START = 3 if LONG else 1  # seconds that it takes to start
 MIGRATIONS = 10 if LONG else 2
+
+
+@needs_root
+class VfTrouble(Case):
+    limit = 120
+
+    def check_slow_start_and_stop_that_hangs(self, queues):
+        net = VfNetwork(self, f"channels={queues}")
+        fake = FakeVf(self)
+        pmd = net.guest(queues, vf=VF, vdevs=[], timed=4, env={"HYPERPOLL_FAKE_CONTROL": fake.path},
+                        eal=["-d", FAKE_VF])
+        pmd.start()
+        net.await_frames_on(False)
+        # Frames flow while it takes its time to start.
+        began, looks = time.monotonic(), 0
+        fake.ask(f"plug iface={VF},start_ms={START * 1000}")
+        while not net.on_vf():
+            net.await_frames(100)
+            looks += 1
+        self.assertGreaterEqual(time.monotonic() - began, START)
+        self.assertGreater(looks, 4, "it stalled")
+        net.await_frames_on(True)
+        self.assertEqual(int(fake.ask("seen")["rx_queues"]), queues)
+        # Its driver does not come back from the stop: the port's own stop and start do, and the host offers it again.
+        fake.ask("stop_hangs 1")
+        net.restart(pmd)
+        self.assertFalse(net.on_vf())
+        net.await_frames_on(False, 300)
+        net.vf(present=False)
+        net.await_frames_on(False, 300)
+        net.vf(present=True, serial=3)
+        net.await_frames_on(False, 300)
+        self.assertFalse(net.on_vf())
+        self.assertEqual(fake.ask("seen")["stops"], "0")
+        fake.ask("start_ms 0")
+        fake.ask("stop_hangs 0")
+        net.await_path(True)
+        net.await_frames_on(True)
+        seen = fake.ask("seen")
+        self.assertEqual((seen["starts"], seen["stops"]), ("2", "1"))
+        lost = net.check_books(pmd)
+        print(f"     {lost} of {net.host.port()['rx_frames']} frames lost, counted", flush=True)
+        pmd.stop()
+        self.assertEqual(pmd.quit(), 0)
+
+    def test_slow_start_and_stop_that_hangs_4q(self):
+        self.check_slow_start_and_stop_that_hangs(4)
+
+    @long_run
+    def test_slow_start_and_stop_that_hangs_1q(self):
+        self.check_slow_start_and_stop_that_hangs(1)
 
 
 @needs_root

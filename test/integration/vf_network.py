@@ -43,6 +43,7 @@ class VfNetwork:
                                          f"vf-port=tap:{VF}")))
         self.case = case
         self.nics = ((settings, port), *others)
+        self.forgotten = 0  # of the frames that testpmd dropped, as its own counters begin at 0 with each start
         if outlives:
             self.space.run("ip", "tuntap", "add", VF, "mode", "tap")
         self.host = case.host(*self.nics, prefix=self.space.prefix)
@@ -57,10 +58,21 @@ class VfNetwork:
 
     def guest(self, queues=1, vf="net_af_packet0", vdevs=None, ports=1, timed=None, **keys):
         eal = [f"--vdev={vdev}" for vdev in ([af_packet(queues)] if vdevs is None else vdevs)]
+        eal += keys.pop("eal", ())
         return self.case.guest(
             [self.host.device(0, f",vf={vf}" if vf else "")], mode="macswap", queues=queues,
             eal=eal, ports=ports, prefix=self.space.prefix, timed=timed,
             args=["--portmask=0x1", *keys.pop("args", ())], **keys)
+
+    def restart(self, pmd):
+        """The port stops and starts while no frames are on their way; then they flow."""
+        self.settle()
+        self.forgotten += pmd.dropped()
+        pmd.stop()
+        pmd.cmd("port stop 0")
+        pmd.cmd("port start 0")
+        pmd.start()
+        self.host.hold(False)
 
     # ---- the host ----
 
@@ -94,6 +106,9 @@ class VfNetwork:
         return {f"{name} {way} {key}": stats[way][key] for way in ("rx", "tx")
                 for key in ("dropped", "errors")}
 
+    def mtu(self, name=VF):
+        return json.loads(self.space.run("ip", "-j", "link", "show", name))[0]["mtu"]
+
     def losses(self, pmd=None, interfaces=(VF,)):
         """Every counter of lost frames that is not 0."""
         found = {}
@@ -111,7 +126,7 @@ class VfNetwork:
             found.update({f"guest {key}": stats[key]
                           for key in ("RX-missed", "RX-nombuf", "RX-errors")})
             # With what testpmd drops because a burst, at a flip, did not take it.
-            found["guest TX-dropped"] = pmd.dropped()
+            found["guest TX-dropped"] = self.forgotten + pmd.dropped()
         return {key: value for key, value in found.items() if value}
 
     def settle(self):

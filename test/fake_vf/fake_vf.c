@@ -54,7 +54,6 @@ dev_configure(struct rte_eth_dev *eth)
 	vf->seen.conf = eth->data->dev_conf;
 	vf->seen.n_rx = eth->data->nb_rx_queues;
 	vf->seen.n_tx = eth->data->nb_tx_queues;
-	vf->seen.mtu = eth->data->mtu;
 	memset(vf->seen.key, 0, sizeof(vf->seen.key));
 	remember_key(vf, &eth->data->dev_conf.rx_adv_conf.rss_conf);
 	for (q = 0; q < FAKE_VF_QUEUES; q++)
@@ -273,10 +272,12 @@ mac_addr_set(struct rte_eth_dev *eth, struct rte_ether_addr *mac)
 static int
 mtu_set(struct rte_eth_dev *eth, uint16_t mtu)
 {
-	int rc = fake_vf_asked(eth, 0);
+	int rc = fake_vf_asked(eth, FAKE_VF_REFUSES_MTU);
 
 	if (rc == 0)
 		vf_of(eth)->seen.mtu = mtu;
+	else if (rc == -ENOTSUP)
+		rc = -EPERM;
 	return rc;
 }
 

@@ -67,6 +67,7 @@ struct fake_vf_knobs {
 #define FAKE_VF_REFUSES_QUEUES	      0x80u
 #define FAKE_VF_REFUSES_CONFIGURE     0x100u
 #define FAKE_VF_REFUSES_THRESHOLDS    0x200u /**< of queues, that are not its own */
+#define FAKE_VF_REFUSES_MTU	      0x400u
 
 /** What it was asked; what is atomic a test looks at while the driver sets it. */
 struct fake_vf_seen {
@@ -78,7 +79,7 @@ struct fake_vf_seen {
 	struct rte_eth_conf conf;
 	uint8_t key[FAKE_VF_KEY];
 	uint64_t hf;
-	_Atomic uint16_t mtu;
+	_Atomic uint16_t mtu; /**< that its operation set: a configuration alone changes none */
 	uint16_t n_rx, n_tx, rx_desc[FAKE_VF_QUEUES], tx_desc[FAKE_VF_QUEUES];
 	struct rte_eth_rxconf rx_conf[FAKE_VF_QUEUES];
 	struct rte_eth_txconf tx_conf[FAKE_VF_QUEUES];

@@ -97,6 +97,21 @@ class Vf(Case):
         self.assertEqual(pmd.quit(), 0)
         self.assertFalse(net.on_vf(), "the path was left on the VF")
 
+    def test_mtu_is_the_interfaces_too(self):
+        """One that was set at configure, before the VF is started, and one that comes while it runs."""
+        net = self.network(port="gen:size=60-1314,flows=16,rate=4K")
+        pmd = net.guest(args=["--max-pkt-len=1418"])
+        pmd.start()
+        net.await_path(True)
+        self.assertEqual(net.mtu(), 1400)
+        net.await_frames_on(True)
+        pmd.cmd("port config mtu 0 1300")
+        wait_until(lambda: net.mtu() == 1300, 10, "the interface has the MTU")
+        net.await_path(True)
+        net.await_frames_on(True)
+        net.check_books(pmd)
+        self.assertEqual(pmd.quit(), 0)
+
     def test_stop_and_start(self):
         """The path is synthetic before queues stop (pitfalls V13), and the VF's after the start."""
         net = TapVf(self)

@@ -254,6 +254,39 @@ test_refusals_are_harmless_or_not(void)
 	rig_end();
 }
 
+/* What a configuration says is noted by ethdev alone: MANA loses jumbo frames then. */
+static void
+test_vf_has_the_mtu_by_its_operation(void)
+{
+	const struct eth_dev_ops *ops = NULL;
+	struct eth_dev_ops bare;
+
+	REQUIRE(rig_begin_found(NULL));
+	rig.f.port.config.mtu = 8000;
+	CU_ASSERT_EQUAL(rig_own_and_start(), 0);
+	CU_ASSERT_EQUAL(rig.seen->mtu, 8000);
+	rig.f.port.config.mtu = 1400;
+	CU_ASSERT_EQUAL(replay(NETVSC_VF_SET_MTU), 0);
+	CU_ASSERT_EQUAL(rig.seen->mtu, 1400);
+	/* Who refuses loses frames, or none. */
+	rig.knobs->refuses = FAKE_VF_REFUSES_MTU;
+	netvsc_vf_stop(&rig.setup, (uint16_t)rig.last);
+	CU_ASSERT_EQUAL(rig_start(), 0);
+	netvsc_vf_stop(&rig.setup, (uint16_t)rig.last);
+	rig.f.port.config.mtu = 1501;
+	CU_ASSERT_EQUAL(rig_start(), -EPERM);
+	CU_ASSERT_PTR_NOT_NULL(strstr(rig.setup.dev->said, "the port's MTU"));
+	CU_ASSERT_EQUAL(rig.seen->starts, 2);
+	/* Rings and the like have no interface. */
+	ops = rte_eth_devices[rig.last].dev_ops;
+	bare = *ops;
+	bare.mtu_set = NULL;
+	rte_eth_devices[rig.last].dev_ops = &bare;
+	CU_ASSERT_EQUAL(rig_start(), 0);
+	rte_eth_devices[rig.last].dev_ops = ops;
+	rig_end();
+}
+
 /* MANA, ENA, gve: no operation, no filter that could be set. Frames for others come otherwise. */
 static void
 test_vf_that_has_no_promiscuous_mode_is_used(void)
@@ -480,6 +513,7 @@ main(void)
 		{"VF that cannot do what is configured is not used",
 			test_vf_that_cannot_do_what_is_configured_is_not_used},
 		{"refusals are harmless or not", test_refusals_are_harmless_or_not},
+		{"a VF has the MTU by its operation", test_vf_has_the_mtu_by_its_operation},
 		{"VF that has no promiscuous mode is used",
 			test_vf_that_has_no_promiscuous_mode_is_used},
 		{"offloads of one path only", test_offloads_of_one_path_only},

@@ -308,6 +308,22 @@ queues(struct netvsc_vf_dev *dev, const struct netvsc_vf_want *want, uint16_t vf
 	return rc;
 }
 
+/*
+ * Of a configuration ethdev notes the MTU, and MANA, mlx4 and mlx5 before 24.07 leave the interface
+ * that the kernel has of their function as it was: the operation alone changes that. Before the
+ * start, as some do not take it later, and with queues, which some look at. Frames of 1500 bytes
+ * pass any.
+ */
+static int
+set_mtu(struct netvsc_vf_dev *dev, const struct netvsc_vf_want *want, uint16_t vf)
+{
+	int rc = rte_eth_dev_set_mtu(vf, want->mtu);
+
+	return rc == -ENOTSUP || want->mtu <= RTE_ETHER_MTU
+		       ? 0
+		       : netvsc_vf_refused(dev, "the port's MTU", rc);
+}
+
 /* ---- what the control thread calls ---- */
 
 /* May its driver be called? It goes while we are at it, at the worst. */
@@ -336,6 +352,8 @@ start(struct netvsc_vf_dev *dev, struct netvsc_vf_want *want, uint16_t vf)
 	rc = configure(dev, want, vf);
 	if (rc == 0)
 		rc = queues(dev, want, vf);
+	if (rc == 0)
+		rc = set_mtu(dev, want, vf);
 	if (rc == 0)
 		rc = netvsc_vf_refused(dev, "a start", rte_eth_dev_start(vf));
 	if (rc == 0) {

@@ -22,6 +22,7 @@ PLAN = (
              "test_examples", "test_flight", "test_iperf", "test_mbufs", "test_coalescing",
              "test_profiles", "test_malformed", "test_mtu", "test_processes", "test_queues",
              "test_recovery", "test_rig", "test_ethdev", "test_sleep", "test_vf", "test_wire", "test_vf_trouble",
+             "test_bond_vf",
              "test_host_counters", "test_telemetry", "test_old_hosts", "test_strict")),
     ("copy", ("test_forward", "test_offload_tx", "test_user", "test_host_counters")),
 )

@@ -36,17 +36,17 @@ def wait_until(condition, seconds, what):
 class Client:
     """testpmd on the service's NIC."""
 
-    def __init__(self, folder, guid, mode="io", socket=None):
+    def __init__(self, folder, guid, start="start", socket=None):
         self.out = os.path.join(folder, "testpmd.log")
         plugin, = glob.glob(PREFIX + "/lib/*/librte_hyperpoll.so")
         with open(self.out, "wb") as out:
             self.child = subprocess.Popen(
                 ["dpdk-testpmd", "-l", "1,2", "-n", "1", "--no-huge", "-m", "256", "--no-pci", "--no-telemetry", "-d", plugin,
                  "-a", "vmbus:%s,vfio-user=%s,recovery_s=600" % (guid, socket or "%s/%s.sock" % (RUN, guid)), "--", "-i", "--nb-cores=1",
-                 "--total-num-mbufs=4096", "--port-topology=loop", "--forward-mode=" + mode],
+                 "--total-num-mbufs=4096", "--port-topology=loop", "--forward-mode=io"],
                 stdin=subprocess.PIPE, stdout=out, stderr=subprocess.STDOUT)
         self.wait_for("testpmd> $")
-        self.say("start")
+        self.say(start)
 
     def text(self):
         with open(self.out, encoding="utf-8", errors="replace") as f:
@@ -189,7 +189,7 @@ class Service:
         for kind in ("net", "user", "mnt", "ipc"):
             need(os.readlink("/proc/%s/ns/%s" % (pid, kind)) != os.readlink("/proc/self/ns/" + kind), kind + " is not its own")
         guid = self.guid("alone")
-        client = Client(self.machine.folder, guid, "flowgen", "/run/hyperpoll/alone/%s.sock" % guid)
+        client = Client(self.machine.folder, guid, "start tx_first", "/run/hyperpoll/alone/%s.sock" % guid)
         wait_until(lambda: self.stats("alone")["tx_frames"] > 0, WAIT, "frames go")
         time.sleep(1)
         client.end()
